@@ -1,0 +1,51 @@
+# The working day, in few verbs. `make` alone explains them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+help:  ## show this page
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED)  ## install what is needed into .venv and .jars, nothing elsewhere
+	@$(BIN)/correnteza setup
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: setup  ## poll recorded publications, stream them to gold, verify, show what came of it
+	@$(BIN)/correnteza demo
+
+up: setup  ## run the whole pipeline against the real sources until Ctrl-C
+	@$(BIN)/correnteza up
+
+check: setup  ## format, lint and types; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: check  ## everything: fast tests first, then the real embedded services
+	$(BIN)/pytest -m "not integration"
+	$(BIN)/pytest -m integration
+
+bench-ingest: setup  ## Kafka to bronze: rows/s and CPU against a raw consumer and a hand-written one
+	@$(BIN)/python -m benchmarks.ingest
+
+bench-latency: setup  ## produce to bronze, silver and gold at 1,000 rows/s: p50, p95, p99
+	@$(BIN)/python -m benchmarks.latency
+
+bench-publish: setup  ## zip bytes to committed transactions: rows/s and memory against row by row
+	@$(BIN)/python -m benchmarks.publish
+
+lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
+		--python-version 3.11 pyproject.toml --output-file requirements.lock
+
+clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
+	rm -rf .venv .jars var/demo build *.egg-info
+
+.PHONY: help setup demo up check test bench-ingest bench-latency bench-publish lock clean

@@ -1,0 +1,91 @@
+"""The command line: each verb parses its arguments, calls one function, prints.
+
+Data goes to stdout, everything else to stderr. A command's module is imported only when the command runs, so that
+`correnteza --help` does not pay for Spark.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from foundation import failpoints, log
+from foundation.errors import CorrentezaError, UnsafeState
+
+# Verb → its module under correnteza/commands, which defines a function `command`, or a Typer `app` of sub-commands.
+VERBS = {
+    "demo": "poll a replay of the real sources, stream it to gold, verify it",
+    "up": "run broker, registry, stream driver and pollers, and keep them running",
+    "down": "stop what `up` started",
+    "topics": "create the topics that the contracts declare",
+    "poll": "poll sources and publish what is new",
+    "parse": "run a source's parser on local files",
+    "run": "run the streaming layers in one Spark driver",
+    "status": "records and seconds behind, per topic and layer",
+    "verify": "prove that nothing is lost or doubled between payload and gold",
+    "query": "run SQL over the lake",
+    "as-of": "a dataset as it was known at an instant",
+    "checkpoint": "inspect or adopt a streaming checkpoint",
+    "replay-source": "serve recorded publications of the real sources over HTTP",
+    "setup": "fetch the pinned jars",
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Loads a verb's module on first use; help needs only the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module = import_module(f"correnteza.commands.{name.replace('-', '_')}")
+        app: typer.Typer | None = getattr(module, "app", None)
+        if app is None:
+            app = typer.Typer(add_completion=False, rich_markup_mode=None)
+            app.command(name)(module.command)
+        loaded = typer.main.get_command(app)
+        loaded.name = name
+        return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+app = typer.Typer(cls=_LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _options(
+    ctx: typer.Context,
+    debug: bool = typer.Option(False, "--debug", help="Log more, and print a stack trace with an error."),
+) -> None:
+    """Polled public sources to Kafka, exactly once, and on to bitemporal Delta tables."""
+    log.configure(debug=debug)
+    ctx.obj = {"debug": debug}
+    if os.environ.get(failpoints.VARIABLE) and os.environ.get("CORRENTEZA_PROFILE") == "prod":
+        raise UnsafeState(
+            f"{failpoints.VARIABLE} is set under the production profile",
+            hint=f"unset {failpoints.VARIABLE}",
+        )
+
+
+def main() -> None:
+    """Run, and turn an error into a message, a hint and an exit code."""
+    try:
+        app()
+    except CorrentezaError as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"  try: {error.hint}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,107 @@
+"""All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import PositiveInt
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from foundation.errors import DependencyUnavailable
+
+
+class Settings(BaseSettings):
+    """Every setting; its environment variable is `CORRENTEZA_` and the name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CORRENTEZA_", toml_file="correnteza.toml", frozen=True, extra="forbid"
+    )
+
+    home: Path = Path("var")
+    """Everything the pipeline keeps: lake, checkpoints, payload archive, broker and registry data, logs."""
+    profile: Literal["dev", "prod"] = "dev"
+    """`prod` refuses what only tests need, such as failure points."""
+
+    kafka_bootstrap: str | None = None
+    """Your brokers, host:port[,host:port]. Unset: the embedded broker that `correnteza up` started."""
+    registry_url: str | None = None
+    """Your schema registry (Confluent API). Unset: the embedded registry."""
+    topic_prefix: str = ""
+    """Stands before every topic, subject and transactional id, so that environments can share a cluster."""
+
+    java_home: Path | None = None
+    """A JDK 21 or newer. Unset: the pinned runtime that set-up installed."""
+    maven_settings: Path | None = None
+    """A Maven settings.xml whose mirror set-up fetches jars from. Unset: Maven Central."""
+    spark_driver_memory: str = "2g"
+    """Heap of the Spark driver."""
+
+    base_urls: dict[str, str] = {}
+    """Source name → base URL, for a mirror or a replay. Unset: the real source, as its file declares it."""
+
+    bronze_interval_seconds: PositiveInt = 5
+    """Trigger of the bronze queries."""
+    silver_interval_seconds: PositiveInt = 10
+    gold_interval_seconds: PositiveInt = 15
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of precedence."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def lake(self) -> Path:
+        """Root of the Delta tables: `<lake>/<layer>/<table>`."""
+        return self.home / "lake"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Root of the streaming checkpoints: `<layer>.<table>/g<generation>`."""
+        return self.home / "checkpoints"
+
+    @property
+    def archive(self) -> Path:
+        """Root of the content-addressed payload archive."""
+        return self.home / "archive"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per process."""
+        return self.home / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Locks, process records and the addresses of the embedded stack."""
+        return self.home / "run"
+
+    @property
+    def bootstrap(self) -> str:
+        """The brokers to use. Raises: DependencyUnavailable when none is set and none runs embedded."""
+        return self.kafka_bootstrap or self._embedded("kafka_bootstrap")
+
+    @property
+    def registry(self) -> str:
+        """The registry to use. Raises: DependencyUnavailable when none is set and none runs embedded."""
+        return self.registry_url or self._embedded("registry_url")
+
+    def _embedded(self, name: str) -> str:
+        file = self.run / "endpoints.json"
+        try:
+            return str(json.loads(file.read_text())[name])
+        except (FileNotFoundError, KeyError):
+            raise DependencyUnavailable(
+                f"no {name.replace('_', ' ')} is set, and no embedded stack runs in {self.home}",
+                hint="correnteza up",
+            ) from None

@@ -1,0 +1,36 @@
+"""Structured logging: one line per unit of work, event names `noun_past_verb`, fields instead of sentences."""
+
+import logging
+import os
+import sys
+from typing import cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+
+def configure(*, debug: bool = False) -> None:
+    """Send structured lines to stderr: for people on a terminal, as JSON elsewhere."""
+    on_terminal = sys.stderr.isatty()
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
+        if on_terminal
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(component: str) -> FilteringBoundLogger:
+    """A logger whose every line names its component."""
+    return cast(FilteringBoundLogger, structlog.get_logger().bind(component=component))

@@ -1,0 +1,1 @@
+"""The contracts: one `.avsc` per topic, all that producers and stream jobs share."""

@@ -1,0 +1,93 @@
+"""Read the contracts that stand beside this file.
+
+A contract is an Avro record schema with four attributes more: `topic`, `key` (the natural key, in order), `partitions`
+and, for a compacted topic, `cleanup`. They are ours; what is registered is the schema without them, so that a topic
+can be widened without a new schema version.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+INGEST_PREFIX = "ingest."
+KEY_SEPARATOR = "|"
+
+# Stand at the end of every data record; the natural key and the values are what is not among them.
+PROVENANCE = ("published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One topic and the schema of its records.
+
+    Attributes:
+        name: the dataset, such as `inmet_hourly`, or `ingest.manifests`.
+        key: fields of the natural key; joined by `|`, null as nothing, they are the message key.
+        schema: the Avro record schema, parsed, as it is registered.
+    """
+
+    name: str
+    topic: str
+    key: tuple[str, ...]
+    partitions: int
+    compacted: bool
+    schema: dict[str, Any]
+
+    @property
+    def subject(self) -> str:
+        """The registry subject of the record's value."""
+        return f"{self.topic}-value"
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether records are a source's rows, and not the pipeline's own bookkeeping."""
+        return not self.name.startswith(INGEST_PREFIX)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All field names, in the schema's order."""
+        return tuple(field["name"] for field in self.schema["fields"])
+
+    @property
+    def value_fields(self) -> tuple[str, ...]:
+        """The fields whose change makes a new version: neither key nor provenance."""
+        return tuple(name for name in self.fields if name not in self.key and name not in PROVENANCE)
+
+    @property
+    def schema_text(self) -> str:
+        """What is registered: one line, fields in order."""
+        return json.dumps(self.schema, ensure_ascii=False)
+
+
+@cache
+def load(name: str) -> Contract:
+    """The contract of one dataset or bookkeeping topic.
+
+    Raises:
+        FileNotFoundError: there is no such contract.
+        KeyError: the file lacks `topic`, `key` or `partitions`.
+    """
+    schema = json.loads((FOLDER / f"{name}.avsc").read_text(encoding="utf-8"))
+    return Contract(
+        name=name,
+        topic=schema.pop("topic"),
+        key=tuple(schema.pop("key")),
+        partitions=schema.pop("partitions"),
+        compacted=schema.pop("cleanup", "delete") == "compact",
+        schema=schema,
+    )
+
+
+@cache
+def load_all() -> dict[str, Contract]:
+    """Every contract by name: datasets first, then bookkeeping, each in alphabetical order."""
+    names = sorted((file.stem for file in FOLDER.glob("*.avsc")), key=lambda name: (name.startswith(INGEST_PREFIX), name))
+    return {name: load(name) for name in names}
+
+
+def datasets() -> dict[str, Contract]:
+    """The contracts whose records are a source's rows."""
+    return {name: contract for name, contract in load_all().items() if contract.is_dataset}

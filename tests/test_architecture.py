@@ -1,0 +1,84 @@
+"""The tree keeps the promises of ARCHITECTURE.md: imports point one way, only sinks/ writes Delta."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# package → what it may import of ours besides itself
+ALLOWED = {
+    "foundation": set(),
+    "schemas": {"foundation"},
+    "sinks": {"foundation", "schemas"},
+    "producers": {"foundation", "schemas"},
+    "stream_jobs": {"foundation", "schemas", "sinks"},
+    "monitoring": {"foundation", "schemas"},
+    "replay": {"foundation"},
+    "correnteza": {"foundation", "schemas", "sinks", "producers", "stream_jobs", "monitoring", "replay"},
+}
+
+# How Delta tables get written, in Spark's, delta-spark's and delta-rs' words.
+DELTA_WRITES = re.compile(
+    r"\.saveAsTable\(|\.whenMatched|\.whenNotMatched|write_deltalake\(|\.optimize\(\)|\.vacuum\(|"
+    r"DeltaTable\.create|\.write(Stream)?\b.*format\(\"delta\"\)|\.toTable\("
+)
+
+
+def imported_packages(file: Path) -> set[str]:
+    """Our own top-level packages that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found & ALLOWED.keys()
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_imports_point_down_the_tree(package):
+    offending = {
+        f"{file.relative_to(ROOT)} imports {other}"
+        for file in (ROOT / package).rglob("*.py")
+        for other in imported_packages(file) - {package} - ALLOWED[package]
+    }
+    assert offending == set()
+
+
+def test_the_import_check_sees_an_import(tmp_path):
+    """Negative control: the oracle above finds what it looks for."""
+    file = tmp_path / "wrong.py"
+    file.write_text("def late():\n    from stream_jobs.driver import run\n")
+    assert imported_packages(file) == {"stream_jobs"}
+
+
+def test_only_sinks_writes_delta():
+    packages = ALLOWED.keys() - {"sinks"}
+    offending = {
+        f"{file.relative_to(ROOT)}:{number}"
+        for package in packages
+        for file in (ROOT / package).rglob("*.py")
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if DELTA_WRITES.search(line)
+    }
+    assert offending == set()
+
+
+def test_the_delta_check_sees_a_write():
+    """Negative control."""
+    assert DELTA_WRITES.search('frame.write.format("delta").save(path)')
+    assert DELTA_WRITES.search("table.merge(source, on).whenMatchedUpdateAll()")
+
+
+def test_nothing_below_the_command_line_reads_settings_or_the_environment():
+    allowed = {ROOT / "foundation" / "failpoints.py", ROOT / "foundation" / "log.py"}
+    offending = {
+        str(file.relative_to(ROOT))
+        for package in ALLOWED.keys() - {"correnteza"}
+        for file in (ROOT / package).rglob("*.py")
+        if file not in allowed and re.search(r"os\.(environ|getenv)|BaseSettings", file.read_text(encoding="utf-8"))
+    }
+    assert offending == set()
