@@ -1,0 +1,134 @@
+"""What the benchmarks share: the cost of a whole process tree, a described machine, one way to print a result."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+SAMPLE_SECONDS = 0.2
+RESULTS = Path("var") / "benchmarks"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU-seconds (user and system) and peak resident bytes of a process and all below it."""
+
+    cpu_seconds: float
+    peak_rss_bytes: int
+
+
+class TreeMeter:
+    """Adds up what a process tree uses while the `with` block runs.
+
+    CPU of a process that ended between two samples counts up to its last sample. Peak memory is that of the sum, at the
+    sampling moments.
+    """
+
+    def __init__(self, pid: int | None = None) -> None:
+        self._root = psutil.Process(pid)
+        self._cpu: dict[tuple[int, float], float] = {}
+        self._peak = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "TreeMeter":
+        self._sample()
+        self._before = dict(self._cpu)
+        self._peak = 0
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._sample()
+
+    @property
+    def cost(self) -> Cost:
+        """What was used since the block began."""
+        used = sum(seconds - self._before.get(process, 0.0) for process, seconds in self._cpu.items())
+        return Cost(cpu_seconds=used, peak_rss_bytes=self._peak)
+
+    def _watch(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        resident = 0
+        try:
+            tree = [self._root, *self._root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        for process in tree:
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    self._cpu[process.pid, process.create_time()] = times.user + times.system
+                    resident += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        self._peak = max(self._peak, resident)
+
+
+def run_candidate(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Run one candidate as `python -m module arguments…` and read the JSON object on its last line of output.
+
+    Raises:
+        RuntimeError: it failed; what it wrote to stderr has been passed on.
+    """
+    finished = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        raise RuntimeError(f"{module} {' '.join(arguments)} ended with exit code {finished.returncode}")
+    result: dict[str, Any] = json.loads(finished.stdout.strip().splitlines()[-1])
+    return result
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load_before": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def report(name: str, title: str, rows: Iterable[Mapping[str, Any]], notes: Sequence[str] = ()) -> None:
+    """Print the rows as a table and write them as JSON below `var/benchmarks`."""
+    rows = list(rows)
+    table = Table(title=title, title_justify="left")
+    for column in rows[0]:
+        table.add_column(column.replace("_", " "), justify="left" if column == "candidate" else "right")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    console = Console(stderr=False, width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    for note in notes:
+        console.print(f"  {note}", highlight=False)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    file = RESULTS / f"{name}.json"
+    file.write_text(json.dumps({"benchmark": name, "machine": machine(), "rows": rows, "notes": list(notes)}, indent=1))
+    print(f"  JSON: {file}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
