@@ -9,7 +9,6 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -38,22 +37,22 @@ VERBS = {
 class _LazyGroup(TyperGroup):
     """Loads a verb's module on first use; help needs only the table above."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # Typer hides click's own type
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in VERBS:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        if cmd_name not in VERBS:
             return None
-        module = import_module(f"correnteza.commands.{name.replace('-', '_')}")
+        module = import_module(f"correnteza.commands.{cmd_name.replace('-', '_')}")
         app: typer.Typer | None = getattr(module, "app", None)
         if app is None:
             app = typer.Typer(add_completion=False, rich_markup_mode=None)
-            app.command(name)(module.command)
+            app.command(cmd_name)(module.command)
         loaded = typer.main.get_command(app)
-        loaded.name = name
+        loaded.name = cmd_name
         return loaded
 
-    def format_commands(self, ctx: click.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 

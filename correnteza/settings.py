@@ -1,6 +1,7 @@
 """All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -38,11 +39,19 @@ class Settings(BaseSettings):
     """A JDK 21 or newer. Unset: the pinned runtime that set-up installed."""
     maven_settings: Path | None = None
     """A Maven settings.xml whose mirror set-up fetches jars from. Unset: Maven Central."""
+    jars: Path | None = None
+    """The folder that set-up puts jars in. Unset: `.jars` in the checkout."""
     spark_driver_memory: str = "2g"
     """Heap of the Spark driver."""
 
     base_urls: dict[str, str] = {}
     """Source name → base URL, for a mirror or a replay. Unset: the real source, as its file declares it."""
+    history_start: dict[str, date] = {}
+    """Source name → first day of the history to fetch. Unset: as the source's file declares it."""
+    chunk_rows: PositiveInt = 20_000
+    """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
+    ledger: Path | None = None
+    """A file that gets one line per chunk the broker acknowledged, for tests to compare with. Unset: none."""
 
     bronze_interval_seconds: PositiveInt = 5
     """Trigger of the bronze queries."""

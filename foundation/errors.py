@@ -1,12 +1,12 @@
 """The error family. The caller chooses between retry, dead letter and stop by class, never by reading a message.
 
-    CorrentezaError            exit 1
-    ├── UsageError             exit 2   a wrong argument or setting
-    ├── UnsafeState            exit 3   going on could lose or double data; never "repaired" by skipping
-    ├── DependencyUnavailable  exit 4   broker, registry or source away
-    │   └── TransientError              worth retrying as it is: timeout, 429, 5xx
-    ├── InvalidContent         exit 1   an answer that is not the data asked for (an HTML page, a truncated zip)
-    └── FencedError            exit 75  another producer with our transactional id took over: stop at once
+CorrentezaError            exit 1
+├── UsageError             exit 2   a wrong argument or setting
+├── UnsafeState            exit 3   going on could lose or double data; never "repaired" by skipping
+├── DependencyUnavailable  exit 4   broker, registry or source away
+│   └── TransientError              worth retrying as it is: timeout, 429, 5xx
+├── InvalidContent         exit 1   an answer that is not the data asked for (an HTML page, a truncated zip)
+└── FencedError            exit 75  another producer with our transactional id took over: stop at once
 """
 
 

@@ -3,15 +3,15 @@
 import logging
 import os
 import sys
-from typing import cast
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 
-def configure(*, debug: bool = False) -> None:
-    """Send structured lines to stderr: for people on a terminal, as JSON elsewhere."""
-    on_terminal = sys.stderr.isatty()
+def configure(*, debug: bool = False, to: TextIO = sys.stderr) -> None:
+    """Send structured lines to stderr or another stream: for people on a terminal, as JSON elsewhere."""
+    on_terminal = to.isatty()
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
         if on_terminal
@@ -26,7 +26,7 @@ def configure(*, debug: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=to),
         cache_logger_on_first_use=False,
     )
 

@@ -84,7 +84,9 @@ def load(name: str) -> Contract:
 @cache
 def load_all() -> dict[str, Contract]:
     """Every contract by name: datasets first, then bookkeeping, each in alphabetical order."""
-    names = sorted((file.stem for file in FOLDER.glob("*.avsc")), key=lambda name: (name.startswith(INGEST_PREFIX), name))
+    names = sorted(
+        (file.stem for file in FOLDER.glob("*.avsc")), key=lambda name: (name.startswith(INGEST_PREFIX), name)
+    )
     return {name: load(name) for name in names}
 
 

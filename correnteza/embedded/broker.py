@@ -1,0 +1,125 @@
+"""The embedded Kafka broker: one KRaft node, broker and controller in one small JVM."""
+
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from correnteza.embedded import jars, ports
+from correnteza.embedded.class_archive import archive_options
+from correnteza.embedded.processes import Program
+from correnteza.embedded.service import Service
+from foundation.errors import UnsafeState
+
+# Serial collector and first-tier compiler: half the start-up CPU, and a broker on one machine is never the bottleneck.
+JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+
+# broker.session.timeout.ms: a killed broker, started again, waits until its former self counts as gone (default 9 s).
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{client}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+controller.quorum.bootstrap.servers={host}:{controller}
+log.dirs={data}
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=2
+log.cleaner.dedupe.buffer.size=4194304
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
+"""
+
+_LOGGING = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %m (%c{1})%n
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = console
+logger.started.name = kafka.server.KafkaRaftServer
+logger.started.level = INFO
+"""
+
+
+def broker(home: Path, logs: Path, jar_folder: Path, java: Path) -> Service:
+    """The broker of this home, its storage formatted.
+
+    Args:
+        home: `<home>/kafka` is the broker's own: data, configuration, cluster id, ports.
+        java: a Java home.
+
+    Raises:
+        UnsafeState: the storage cannot be formatted, or belongs to another cluster id.
+    """
+    own = home / "kafka"
+    own.mkdir(parents=True, exist_ok=True)
+    port = ports.remembered(own / "ports.json", ("client", "controller"))
+    properties = own / "server.properties"
+    properties.write_text(
+        _PROPERTIES.format(host=ports.HOST, data=own / "data", client=port["client"], controller=port["controller"])
+    )
+    logging = own / "log4j2.properties"
+    logging.write_text(_LOGGING)
+    class_path = jars.class_path(jar_folder, "kafka")
+    base = [str(java / "bin" / "java"), f"-Dlog4j2.configurationFile={logging}"]
+    on_path = ["-cp", ":".join(map(str, class_path))]
+    _format(own, [*base, "-Xmx128m", "-XX:TieredStopAtLevel=1", *on_path], properties)
+    command = [*base, *JVM, *archive_options(jar_folder, "kafka"), *on_path, "kafka.Kafka", str(properties)]
+    address = f"{ports.HOST}:{port['client']}"
+    return Service(
+        Program("broker", command, logs / "broker.log"), is_ready=lambda: answers_metadata(address), address=address
+    )
+
+
+def answers_metadata(bootstrap: str) -> bool:
+    """Whether a broker tells who is in its cluster."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    host, _, port = bootstrap.partition(":")
+    if not ports.accepts(host, int(port)):
+        return False
+    try:
+        return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=2).brokers)
+    except KafkaException:
+        return False
+
+
+def new_cluster_id() -> str:
+    """16 random bytes as Kafka writes them. Not with a dash in front: its tools would take it for an option."""
+    while True:
+        identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not identity.startswith("-"):
+            return identity
+
+
+def _format(own: Path, java: list[str], properties: Path) -> None:
+    """Give new storage its cluster id, once: `cluster.id` is written when that has succeeded."""
+    data, identity = own / "data", own / "cluster.id"
+    if identity.exists():
+        return
+    if any(data.rglob("*.log")):
+        raise UnsafeState(f"{data} holds a broker's data, but {identity} is gone", hint=f"restore {own} whole")
+    shutil.rmtree(data, ignore_errors=True)  # a format cut short
+    cluster_id = new_cluster_id()
+    tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties)]
+    answer = subprocess.run([*java, *tool], capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise UnsafeState(
+            f"the broker's storage in {data} cannot be formatted: {(answer.stderr or answer.stdout).strip()}",
+            hint=f"look into {own}",
+        )
+    identity.write_text(cluster_id)

@@ -1,0 +1,162 @@
+"""Put what jars.lock names into one folder, each file checked, and refuse a file that is not what the lock says.
+
+.jars/spark/*.jar       on the class path of the Spark driver, beside pyspark's own
+.jars/kafka/*.jar       the broker, whole
+.jars/registry/         the registry, unpacked
+.jars/java/             Java homes and class archives (java.py)
+.jars/installed.json    the lock's own hash, and the SHA-256 of every file above: written last
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from correnteza.embedded.lock import LOCK_FILE, PROJECT, Artifact, file_sha256, read
+from correnteza.embedded.maven import Fetch
+from correnteza.settings import Settings
+from foundation.errors import DependencyUnavailable, UnsafeState
+
+KITS = ("spark", "kafka", "registry")
+DOWNLOADS_AT_ONCE = 4
+
+
+def folder(settings: Settings) -> Path:
+    """Where set-up puts jars: `.jars` in the checkout unless set."""
+    return (settings.jars or PROJECT / ".jars").resolve()
+
+
+def require(jars: Path, lock_file: Path = LOCK_FILE) -> Path:
+    """The folder itself, when set-up has finished for this very lock. Reads one small file.
+
+    Raises:
+        DependencyUnavailable: set-up has not run, or ran for another lock.
+    """
+    if _stamp(jars).get("lock") != file_sha256(lock_file):
+        raise DependencyUnavailable(f"the jars of {lock_file.name} are not in {jars}", hint="correnteza setup")
+    return jars
+
+
+@contextmanager
+def exclusive(jars: Path) -> Iterator[None]:
+    """Wait until no other set-up works on this folder."""
+    jars.mkdir(parents=True, exist_ok=True)
+    with (jars / "setup.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def verify(jars: Path) -> int:
+    """Hash every installed file again; returns how many there are.
+
+    Raises:
+        UnsafeState: a file is gone or altered; it is named.
+    """
+    files: dict[str, str] = _stamp(jars).get("files", {})
+    for name, sha256 in files.items():
+        path = jars / name
+        if not path.is_file() or file_sha256(path) != sha256:
+            raise UnsafeState(
+                f"{path} is {'altered' if path.exists() else 'gone'}: it is not the file that set-up put there",
+                hint=f"rm -r {jars} && correnteza setup",
+            )
+    return len(files)
+
+
+def install(
+    jars: Path, fetch: Fetch, *, lock_file: Path = LOCK_FILE, progress: Callable[[Artifact], None] = lambda _: None
+) -> int:
+    """Fetch, check and put in place everything the lock names; nothing is in place unless everything is right.
+
+    Returns: how many files there are now. Raises: UnsafeState, naming an artifact whose SHA-256 is another.
+    """
+    fresh = jars / "incoming"
+    shutil.rmtree(fresh, ignore_errors=True)
+
+    def take(artifact: Artifact) -> None:
+        path = fetch(artifact)
+        found = file_sha256(path)
+        if found != artifact.sha256:
+            raise UnsafeState(
+                f"{artifact.coordinate} is not the file that {lock_file.name} names: SHA-256 {found}, "
+                f"expected {artifact.sha256}",
+                hint="look at where it was fetched from; a wanted change of version goes through `make lock`",
+            )
+        kit = fresh / artifact.kit
+        kit.mkdir(parents=True, exist_ok=True)
+        if artifact.packaging == "tar.gz":
+            _unpack(path, kit)
+        else:
+            shutil.copyfile(path, kit / artifact.file_name)
+        progress(artifact)
+
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        for done in [pool.submit(take, artifact) for artifact in read(lock_file)]:
+            done.result()
+    files = {str(path.relative_to(fresh)): file_sha256(path) for path in _files(fresh)}
+    _stamp_path(jars).unlink(missing_ok=True)
+    for kit in KITS:
+        shutil.rmtree(jars / kit, ignore_errors=True)
+        if (fresh / kit).exists():
+            (fresh / kit).rename(jars / kit)
+    fresh.rmdir()
+    _write_stamp(jars, {"lock": file_sha256(lock_file), "files": files})
+    return len(files)
+
+
+def class_path(jars: Path, kit: str) -> list[Path]:
+    """The jars of one kit, in a fixed order."""
+    return sorted((jars / kit).glob("*.jar"))
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Changes when a jar is added, removed or renamed: names class archives that depend on them."""
+    return hashlib.sha256("\n".join(sorted(path.name for path in paths)).encode()).hexdigest()[:12]
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Unpack files and folders below the target.
+
+    Raises: UnsafeState at an absolute path, a `..`, a link or a device, whatever Python's own default refuses.
+    """
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            place = (target / member.name).resolve()
+            if not (member.isdir() or member.isfile()) or not place.is_relative_to(target.resolve()):
+                raise UnsafeState(f"{archive.name} holds {member.name!r}, which is not a file below its own folder")
+            if member.isdir():
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            content = tar.extractfile(member)
+            assert content is not None
+            with place.open("wb") as file:
+                shutil.copyfileobj(content, file)
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def _stamp_path(jars: Path) -> Path:
+    return jars / "installed.json"
+
+
+def _stamp(jars: Path) -> dict[str, Any]:
+    try:
+        stamp: dict[str, Any] = json.loads(_stamp_path(jars).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return stamp
+
+
+def _write_stamp(jars: Path, stamp: dict[str, Any]) -> None:
+    partial = _stamp_path(jars).with_suffix(".partial")
+    partial.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    partial.replace(_stamp_path(jars))

@@ -1,0 +1,58 @@
+"""The embedded schema registry: Apicurio on an H2 file, through its Confluent-compatible API."""
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from correnteza.embedded import ports
+from correnteza.embedded.class_archive import archive_options
+from correnteza.embedded.processes import Program
+from correnteza.embedded.service import Service
+
+JVM = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+
+
+def registry(home: Path, logs: Path, jar_folder: Path, java: Path) -> Service:
+    """The registry of this home; `<home>/registry` is its own."""
+    own = home / "registry"
+    own.mkdir(parents=True, exist_ok=True)
+    port = ports.remembered(own / "ports.json", ("api", "management"))
+    options = {
+        "quarkus.http.host": ports.HOST,
+        "quarkus.http.port": port["api"],
+        "quarkus.management.host": ports.HOST,
+        "quarkus.management.port": port["management"],
+        # One line per request, otherwise.
+        "quarkus.log.level": "WARN",
+        "quarkus.http.access-log.enabled": "false",
+        "apicurio.storage.kind": "sql",
+        "apicurio.storage.sql.kind": "h2",
+        "apicurio.datasource.username": "sa",
+        "apicurio.datasource.password": "sa",
+        # WRITE_DELAY=0: without it H2 acknowledges a schema first and writes it later; kill -9 in between loses it.
+        "apicurio.datasource.url": f"jdbc:h2:file:{own / 'registry'};WRITE_DELAY=0",
+    }
+    command = [
+        str(java / "bin" / "java"),
+        *JVM,
+        *archive_options(jar_folder, "registry"),
+        *(f"-D{name}={value}" for name, value in options.items()),
+        "-jar",
+        str(jar_folder / "registry" / "quarkus-run.jar"),
+    ]
+    health = f"http://{ports.HOST}:{port['management']}/health/ready"
+    return Service(
+        Program("registry", command, logs / "registry.log"),
+        is_ready=lambda: _answers(health),
+        address=f"http://{ports.HOST}:{port['api']}/apis/ccompat/v7",
+    )
+
+
+def _answers(url: str) -> bool:
+    # A local address: whatever proxy the environment names has no business here.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,30 @@
+"""When a child that died is started again, and when that is given up. No processes, no clock: only the rule."""
+
+from dataclasses import dataclass
+
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 60.0
+WELL_AFTER_SECONDS = 60.0
+"""A child that ran this long before it died counts as well: the count of quick deaths starts anew."""
+MOST_QUICK_DEATHS = 8
+
+# Exit codes (foundation/errors.py) that a restart cannot heal: a wrong argument or setting, an unsafe state.
+HOPELESS = (2, 3)
+
+
+@dataclass
+class Restarts:
+    """The restarts of one child."""
+
+    quick_deaths: int = 0
+
+    def after_death(self, exit_code: int, ran_seconds: float) -> float | None:
+        """Seconds to wait before the next start (1, 2, 4 ... 60), or None to give up."""
+        if exit_code in HOPELESS:
+            return None
+        if ran_seconds >= WELL_AFTER_SECONDS:
+            self.quick_deaths = 0
+        self.quick_deaths += 1
+        if self.quick_deaths >= MOST_QUICK_DEATHS:
+            return None
+        return min(FIRST_WAIT_SECONDS * 2.0 ** (self.quick_deaths - 1), LONGEST_WAIT_SECONDS)

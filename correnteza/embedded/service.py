@@ -1,0 +1,57 @@
+"""What the stack runs: a program, how to see that it is ready, and how long it may take."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from correnteza.embedded.processes import Program
+from foundation.errors import DependencyUnavailable
+
+READY_SECONDS = 120.0
+"""Longest start that is waited for; on two busy cores the registry needs up to 30 s."""
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program of the stack.
+
+    Attributes:
+        is_ready: asks the running program; false until it answers.
+        address: what clients are told, such as host:port; empty for a program that has no clients.
+        stop_seconds: how long it may take to end before it is killed; a JVM may write its class archive then.
+    """
+
+    program: Program
+    is_ready: Callable[[], bool]
+    address: str = ""
+    stop_seconds: float = 60.0
+
+    @property
+    def name(self) -> str:
+        """The program's."""
+        return self.program.name
+
+
+def wait_ready(service: Service, has_ended: Callable[[], int | None], seconds: float = READY_SECONDS) -> None:
+    """Wait until a started service answers.
+
+    Args:
+        has_ended: its exit code, or None while it runs.
+
+    Raises:
+        DependencyUnavailable: it ended, or did not answer in time; the log file is named.
+    """
+    deadline = time.monotonic() + seconds
+    while not service.is_ready():
+        code = has_ended()
+        if code is not None:
+            raise DependencyUnavailable(
+                f"{service.name} ended with exit code {code} before it was ready; its log: {service.program.log}"
+            )
+        if time.monotonic() > deadline:
+            raise DependencyUnavailable(
+                f"{service.name} did not become ready within {seconds:.0f} s; its log: {service.program.log}"
+            )
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,160 @@
+"""Create the topics that the contracts declare, and refuse to go on with ones that are made otherwise."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from foundation.errors import TransientError, UnsafeState
+from schemas.contracts import Contract
+
+RETENTION_MS = 7 * 24 * 3600 * 1000
+"""Seven days in Kafka: the lake and the payload archive keep history, the topic bridges an outage of the stream."""
+
+MAX_RECORD_BYTES = 2 * 1024 * 1024
+"""One record, the raw text of a rejected row included; far above any row, far below what stalls a reader."""
+
+TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Change:
+    """What `apply` would do about one topic.
+
+    Attributes:
+        action: `create` or `keep`.
+    """
+
+    topic: str
+    action: str
+    partitions: int
+    cleanup: str
+
+
+def plan(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[Change]:
+    """What is missing, in the contracts' order.
+
+    Raises:
+        UnsafeState: a topic exists with fewer partitions, or with another cleanup policy, than declared.
+        TransientError: the broker does not answer.
+    """
+    admin = _admin(bootstrap)
+    wanted = {prefix + contract.topic: contract for contract in contracts}
+    existing = _partitions(admin)
+    policies = _cleanup_policies(admin, [topic for topic in wanted if topic in existing])
+    changes = []
+    for topic, contract in wanted.items():
+        cleanup = "compact" if contract.compacted else "delete"
+        if topic in existing:
+            _refuse_if_other(topic, contract, existing[topic], policies[topic], cleanup)
+        action = "keep" if topic in existing else "create"
+        changes.append(Change(topic, action, contract.partitions, cleanup))
+    return changes
+
+
+def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[str]:
+    """Create what is missing; returns the names created. Again is harmless, two at once too. Raises: as `plan`."""
+    missing = [change for change in plan(bootstrap, contracts, prefix) if change.action == "create"]
+    if not missing:
+        return []
+    topics = [
+        NewTopic(change.topic, num_partitions=change.partitions, replication_factor=-1, config=_config(change))
+        for change in missing
+    ]
+    admin = _admin(bootstrap)  # held while its answers are awaited: they die with it
+    for topic, future in admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TransientError(f"cannot create topic {topic}: {error}") from error
+    created = [change.topic for change in missing]
+    _wait_until_led(admin, created)
+    return created
+
+
+def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
+    """Topic → the id that a topic gets when it is created, and gets anew when it is created again.
+
+    Topics that do not exist are left out. Raises: TransientError when the broker does not answer.
+    """
+    names = list(topics)
+    if not names:
+        return {}
+    found = {}
+    admin = _admin(bootstrap)
+    for topic, future in admin.describe_topics(TopicCollection(names)).items():
+        try:
+            found[topic] = str(future.result().topic_id)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise TransientError(f"cannot describe topic {topic}: {error}") from error
+    return found
+
+
+def _wait_until_led(admin: AdminClient, topics: list[str]) -> None:
+    """The controller says "created" before brokers know of it: who produces at once would meet an unknown topic."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+        waiting = [
+            topic
+            for topic in topics
+            if topic not in known
+            or not known[topic].partitions
+            or any(partition.leader < 0 for partition in known[topic].partitions.values())
+        ]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise TransientError(f"topics without a leader after {TIMEOUT_SECONDS} s: {', '.join(waiting)}")
+        time.sleep(0.05)
+
+
+def _config(change: Change) -> dict[str, str]:
+    return {
+        "cleanup.policy": change.cleanup,
+        "retention.ms": "-1" if change.cleanup == "compact" else str(RETENTION_MS),
+        "message.timestamp.type": "CreateTime",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+    }
+
+
+def _refuse_if_other(topic: str, contract: Contract, partitions: int, policy: str, cleanup: str) -> None:
+    if partitions < contract.partitions:
+        raise UnsafeState(
+            f"topic {topic} has {partitions} partitions, {contract.partitions} are declared; adding some would move "
+            "keys to other partitions",
+            hint=f"set `partitions` of {contract.name}.avsc to {partitions}, or move to a new topic",
+        )
+    if policy != cleanup:
+        raise UnsafeState(
+            f"topic {topic} has cleanup.policy={policy}, {cleanup} is declared",
+            hint=f"kafka-configs --alter --topic {topic} --add-config cleanup.policy={cleanup}",
+        )
+
+
+def _admin(bootstrap: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": TIMEOUT_SECONDS * 1000})
+
+
+def _partitions(admin: AdminClient) -> dict[str, int]:
+    try:
+        metadata = admin.list_topics(timeout=TIMEOUT_SECONDS)
+    except KafkaException as error:
+        raise TransientError(f"the broker does not answer: {error}", hint="correnteza up broker") from error
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+def _cleanup_policies(admin: AdminClient, topics: list[str]) -> dict[str, str]:
+    if not topics:
+        return {}
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+    answers: dict[Any, Any] = admin.describe_configs(resources)
+    try:
+        return {resource.name: future.result()["cleanup.policy"].value for resource, future in answers.items()}
+    except KafkaException as error:
+        raise TransientError(f"cannot read topic settings: {error}") from error

@@ -1,0 +1,99 @@
+"""Real services for tests: your own (TEST_KAFKA and TEST_REGISTRY), or the embedded ones, started once a session.
+
+Each test has a home of its own and, on the shared broker and registry, a prefix of its own.
+"""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from correnteza.embedded.stack import Stack
+from correnteza.settings import Settings
+from tests.helpers import Command, environment, start_commands
+
+CLI_SECONDS = 240
+"""Longest that a test waits for a command."""
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+CliProcess = Callable[..., Command]
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where broker and registry are."""
+
+    bootstrap: str
+    registry_url: str
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """A broker and a registry that all tests share."""
+    bootstrap, registry_url = os.environ.get("TEST_KAFKA"), os.environ.get("TEST_REGISTRY")
+    if bootstrap and registry_url:
+        yield Services(bootstrap, registry_url)
+        return
+    with Stack(Settings(home=tmp_path_factory.mktemp("services"))) as stack:
+        yield Services(stack.endpoints["kafka_bootstrap"], stack.endpoints["registry_url"])
+
+
+@pytest.fixture
+def prefix(services: Services) -> Iterator[str]:
+    """Stands before every topic, subject and transactional id of one test; its topics are deleted afterwards."""
+    own = f"t{uuid.uuid4().hex[:8]}."
+    yield own
+    admin = AdminClient({"bootstrap.servers": services.bootstrap, "log_level": 0})
+    topics = [topic for topic in admin.list_topics(timeout=30).topics if topic.startswith(own)]
+    for deletion in admin.delete_topics(topics).values() if topics else ():
+        deletion.result()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home of this test's own."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(services: Services, prefix: str, home: Path) -> Settings:
+    """Settings on the shared services, with this test's prefix and home."""
+    return Settings(
+        home=home, kafka_bootstrap=services.bootstrap, registry_url=services.registry_url, topic_prefix=prefix
+    )
+
+
+@pytest.fixture
+def cli(settings: Settings, tmp_path: Path) -> Cli:
+    """Run a command to its end: `cli("verify", "--json", CORRENTEZA_FAILPOINT="...")`. It never raises by its code."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "correnteza", *arguments],
+            cwd=tmp_path,
+            env=environment(settings, variables),
+            capture_output=True,
+            text=True,
+            timeout=CLI_SECONDS,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def cli_process(settings: Settings, tmp_path: Path) -> Iterator[CliProcess]:
+    """Start a command in a process group of its own; it, and all below it, is killed after the test."""
+    yield from start_commands(settings, tmp_path)
+
+
+@pytest.fixture
+def alone(home: Path, tmp_path: Path) -> Iterator[CliProcess]:
+    """As `cli_process`, without the shared services: for commands that start an embedded stack of their own."""
+    yield from start_commands(Settings(home=home), tmp_path)

@@ -1,0 +1,178 @@
+"""The embedded stack: comes up, comes back, and leaves nothing that the next start cannot clear."""
+
+import json
+import os
+import signal
+
+import psutil
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from correnteza.embedded.processes import Program, is_alive
+from correnteza.embedded.service import Service
+from correnteza.embedded.stack import Stack
+from correnteza.embedded.supervisor import supervise
+from correnteza.settings import Settings
+from foundation.errors import CorrentezaError, UnsafeState
+from schemas.contracts import load
+from schemas.registry import Registry
+from tests.helpers import wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+TOPIC = load("bcb_sgs").topic
+
+
+def endpoints_when_ready(process, home):
+    """The addresses, once `up` says that it is ready."""
+
+    def ready():
+        assert process.poll() is None, process.said
+        return "ready: " in process.said
+
+    wait_for(ready, "up is ready", seconds=120)
+    return json.loads((home / "run/endpoints.json").read_text())
+
+
+def child(home, name):
+    return json.loads((home / "run/children.json").read_text())[name]
+
+
+def produce(bootstrap, value):
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "acks": "all", "reconnect.backoff.max.ms": 500, "log_level": 0}
+    )
+    producer.produce(TOPIC, value=value)
+    assert producer.flush(60) == 0
+
+
+def stored(bootstrap):
+    """All values of the topic's first partition."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test", "log_level": 0})
+    partition = TopicPartition(TOPIC, 0, 0)
+    try:
+        _, end = consumer.get_watermark_offsets(partition, timeout=30)
+        consumer.assign([partition])
+        messages = consumer.consume(end, timeout=30)
+        assert [message.error() for message in messages] == [None] * end
+        return [message.value() for message in messages]
+    finally:
+        consumer.close()
+
+
+def test_up_survives_its_own_kill_and_the_next_start_clears_what_is_left(alone, home):
+    first = alone("up", "broker", "registry")
+    before = endpoints_when_ready(first, home)
+    produce(before["kafka_bootstrap"], b"kept")
+    ids = Registry(before["registry_url"]).register([load("bcb_sgs")], "")
+    old = {name: child(home, name) for name in ("broker", "registry")}
+    # Stopped, the two cannot notice that their parent dies: what a parent without PR_SET_PDEATHSIG leaves behind.
+    for pid, _ in old.values():
+        os.kill(pid, signal.SIGSTOP)
+    first.kill()
+    first.wait(30)
+    assert all(is_alive(*each) for each in old.values())
+
+    second = alone("up", "broker", "registry")
+    after = endpoints_when_ready(second, home)
+
+    assert not any(is_alive(*each) for each in old.values())
+    assert stored(after["kafka_bootstrap"]) == [b"kept"]
+    assert Registry(after["registry_url"]).register([load("bcb_sgs")], "") == ids
+    assert json.loads(Registry(after["registry_url"]).schema_by_id(ids["bcb_sgs"]) or "") == load("bcb_sgs").schema
+
+
+def test_without_the_record_of_children_a_leftover_would_stay_and_block_the_next_start(alone, home):
+    """The negative control of the test above."""
+    first = alone("up", "broker")
+    endpoints_when_ready(first, home)
+    broker = child(home, "broker")
+    os.kill(broker[0], signal.SIGSTOP)
+    first.kill()
+    first.wait(30)
+    (home / "run/children.json").unlink()
+
+    second = alone("up", "broker")
+
+    assert second.wait(120) == 4, second.said
+    assert is_alive(*broker)
+    psutil.Process(broker[0]).kill()
+
+
+def test_services_end_with_a_parent_that_is_killed(alone, home):
+    process = alone("up", "broker")
+    endpoints_when_ready(process, home)
+    broker = child(home, "broker")
+    process.kill()
+    if os.uname().sysname != "Linux":
+        pytest.skip("only Linux tells a child that its parent died")
+    wait_for(lambda: not is_alive(*broker), "the broker ends")
+
+
+def test_a_killed_broker_is_started_again_on_the_same_port(alone, home):
+    process = alone("up", "broker")
+    bootstrap = endpoints_when_ready(process, home)["kafka_bootstrap"]
+    produce(bootstrap, b"before")
+    killed = child(home, "broker")
+    os.kill(killed[0], signal.SIGKILL)
+
+    produce(bootstrap, b"after")
+
+    assert child(home, "broker") != killed
+    assert stored(bootstrap) == [b"before", b"after"]
+    assert "child_died" in process.said
+
+
+def test_sigterm_stops_everything_in_order(alone, home):
+    process = alone("up", "broker", "registry")
+    endpoints_when_ready(process, home)
+    children = [child(home, name) for name in ("broker", "registry")]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 143
+    assert not any(is_alive(*each) for each in children)
+    assert not (home / "run/endpoints.json").exists()
+
+
+def test_down_stops_up(alone, home):
+    process = alone("up", "broker")
+    endpoints_when_ready(process, home)
+    broker = child(home, "broker")
+    assert alone("down").wait(120) == 0
+    assert process.wait(5) == 143
+    assert not is_alive(*broker)
+
+
+def test_two_stacks_cannot_have_one_home(alone, home):
+    process = alone("up", "broker")
+    endpoints_when_ready(process, home)
+    with pytest.raises(UnsafeState, match=f"pid {process.pid}") as error, Stack(Settings(home=home), ("broker",)):
+        pytest.fail("it started")
+    assert error.value.hint == "correnteza down"
+    second = alone("up", "broker")
+    assert second.wait(60) == 3
+    assert process.poll() is None
+
+
+def test_what_a_dead_child_leaves_behind_is_ended_before_it_starts_again(home, tmp_path):
+    """As the JVM of a killed Spark driver, which still holds the locks of its tables."""
+    script = f"cd {tmp_path}; test -e left && exit 3; sleep 300 & echo $! > left; exit 1"
+    with Stack(Settings(home=home), ()) as stack:
+        stack.run(Service(Program("stream", ("sh", "-c", script), home / "logs/stream.log"), is_ready=lambda: True))
+        with pytest.raises(UnsafeState):
+            supervise(stack)
+        left = int((tmp_path / "left").read_text())
+        wait_for(lambda: not runs(left), "the process left behind ends", seconds=10)
+
+
+def runs(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(("exit_code", "kind"), [(3, UnsafeState), (2, CorrentezaError)])
+def test_a_child_that_cannot_go_on_takes_up_down(home, exit_code, kind):
+    log = home / "logs/stream.log"
+    hopeless = Program("stream", ("sh", "-c", f"exit {exit_code}"), log)
+    with Stack(Settings(home=home), ()) as stack:
+        stack.run(Service(hopeless, is_ready=lambda: True))
+        with pytest.raises(kind, match=f"stream ended with exit code {exit_code} .* {log}"):
+            supervise(stack)

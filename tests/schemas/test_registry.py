@@ -1,0 +1,83 @@
+"""The registry: refuses what would break readers, and its answers are told from its silence."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
+
+from foundation.errors import TransientError, UnsafeState
+from schemas.contracts import load, load_all
+from schemas.registry import Registry
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def registry(services):
+    registry = Registry(services.registry_url)
+    registry.enforce_compatibility()
+    return registry
+
+
+def with_field(contract, **field):
+    schema = json.loads(contract.schema_text)
+    schema["fields"].append(field)
+    return replace(contract, schema=schema)
+
+
+def test_contracts_are_registered_once(registry, prefix):
+    first = registry.register(load_all().values(), prefix)
+    assert first.keys() == load_all().keys()
+    assert registry.register(load_all().values(), prefix) == first
+    assert {name: json.loads(registry.schema_by_id(schema_id)) for name, schema_id in first.items()} == {
+        name: contract.schema for name, contract in load_all().items()
+    }
+
+
+def test_a_field_with_a_default_is_a_new_version(registry, prefix):
+    contract = load("bcb_sgs")
+    wider = with_field(contract, name="note", type=["null", "string"], default=None)
+    old, new = (registry.register([each], prefix)["bcb_sgs"] for each in (contract, wider))
+    found = registry.versions(prefix + contract.subject)
+    assert [(schema_id, version, json.loads(text)) for schema_id, version, text in found] == [
+        (old, 1, contract.schema),
+        (new, 2, wider.schema),
+    ]
+
+
+def test_a_field_without_a_default_is_refused(registry, prefix):
+    contract = load("bcb_sgs")
+    registry.register([contract], prefix)
+    with pytest.raises(UnsafeState, match=prefix + contract.subject):
+        registry.register([with_field(contract, name="note", type="string")], prefix)
+    assert len(registry.versions(prefix + contract.subject)) == 1
+
+
+def test_the_probe_fails_where_compatibility_is_not_enforced(registry):
+    """The negative control: the same probe at level NONE."""
+    registry._client.set_config(config=ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
+    try:
+        with pytest.raises(UnsafeState, match="accepts an incompatible schema"):
+            registry.prove_compatibility()
+    finally:
+        registry.enforce_compatibility()
+    registry.prove_compatibility()
+
+
+def test_the_probe_leaves_no_subject(registry):
+    assert [subject for subject in registry._client.get_subjects() if "probe" in subject] == []
+
+
+@pytest.mark.parametrize("schema_id", [0, 999_999_999, 2**32 - 1])
+def test_an_unknown_id_is_an_answer(registry, schema_id):
+    assert registry.schema_by_id(schema_id) is None
+
+
+def test_an_unknown_subject_has_no_versions(registry, prefix):
+    assert registry.versions(prefix + "nothing-value") == []
+
+
+def test_a_registry_that_is_away_is_no_answer():
+    with pytest.raises(TransientError, match="does not answer"):
+        Registry("http://127.0.0.1:9/apis/ccompat/v7").schema_by_id(1)

@@ -1,0 +1,71 @@
+"""Topics are created as declared, and one that is made otherwise is refused."""
+
+from dataclasses import replace
+
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from foundation.errors import UnsafeState
+from schemas import topics
+from schemas.contracts import load, load_all
+from tests.helpers import wait_for
+
+pytestmark = pytest.mark.integration
+
+
+def settings_of(bootstrap, topic):
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    return {name: entry.value for name, entry in admin.describe_configs([resource])[resource].result().items()}
+
+
+def test_apply_twice_creates_once(services, prefix):
+    declared = [prefix + contract.topic for contract in load_all().values()]
+    assert [change.action for change in topics.plan(services.bootstrap, load_all().values(), prefix)] == [
+        "create" for _ in declared
+    ]
+    assert topics.apply(services.bootstrap, load_all().values(), prefix) == declared
+    assert topics.apply(services.bootstrap, load_all().values(), prefix) == []
+
+
+def test_topics_are_made_as_declared(services, prefix):
+    topics.apply(services.bootstrap, load_all().values(), prefix)
+    rows = settings_of(services.bootstrap, prefix + load("inmet_hourly").topic)
+    cursors = settings_of(services.bootstrap, prefix + load("ingest.cursors").topic)
+    assert (rows["cleanup.policy"], rows["retention.ms"]) == ("delete", str(topics.RETENTION_MS))
+    assert (cursors["cleanup.policy"], cursors["retention.ms"]) == ("compact", "-1")
+    assert rows["message.timestamp.type"] == cursors["message.timestamp.type"] == "CreateTime"
+
+
+def test_a_topic_with_fewer_partitions_is_refused(services, prefix):
+    contract = load("bcb_sgs")
+    topics.apply(services.bootstrap, [contract], prefix)
+    wider = replace(contract, partitions=contract.partitions + 1)
+    with pytest.raises(UnsafeState, match=f"{contract.topic} has {contract.partitions} partitions"):
+        topics.apply(services.bootstrap, [wider], prefix)
+
+
+def test_a_topic_with_more_partitions_is_kept(services, prefix):
+    contract = load("bcb_sgs")
+    topics.apply(services.bootstrap, [replace(contract, partitions=3)], prefix)
+    assert topics.apply(services.bootstrap, [contract], prefix) == []
+
+
+def test_a_topic_that_forgets_otherwise_is_refused(services, prefix):
+    contract = load("bcb_sgs")
+    topics.apply(services.bootstrap, [contract], prefix)
+    with pytest.raises(UnsafeState, match=r"cleanup\.policy=delete"):
+        topics.apply(services.bootstrap, [replace(contract, compacted=True)], prefix)
+
+
+def test_a_topic_created_again_has_another_id(services, prefix):
+    contract = load("bcb_sgs")
+    topic = prefix + contract.topic
+    topics.apply(services.bootstrap, [contract], prefix)
+    first = topics.topic_ids(services.bootstrap, [topic, prefix + "nothing"])
+    assert first.keys() == {topic}
+    admin = AdminClient({"bootstrap.servers": services.bootstrap})
+    admin.delete_topics([topic])[topic].result()
+    wait_for(lambda: not topics.topic_ids(services.bootstrap, [topic]), "the topic is gone")
+    topics.apply(services.bootstrap, [contract], prefix)
+    assert topics.topic_ids(services.bootstrap, [topic])[topic] != first[topic]
