@@ -1,0 +1,149 @@
+"""The payload archive: the source's own bytes, kept under their SHA-256 before anything is published from them.
+
+Later an object store; today a folder:
+
+    sha256/ab/<hash>        the bytes
+    sha256/ab/<hash>.json   where they came from
+    invalid/                bounded samples of answers that were not data
+    spool/                  downloads under way; emptied at start
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psutil
+
+from foundation.errors import InvalidContent
+
+BLOCK = 1 << 20
+MAX_PAYLOAD_BYTES = 4 << 30
+INVALID_SAMPLES = 50
+INVALID_SAMPLE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One archived payload."""
+
+    sha256: str
+    size: int
+    path: Path
+    about: Mapping[str, Any]
+
+
+class Archive:
+    """A content-addressed folder. One poll of one source uses it at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, blocks: Iterable[bytes], about: Mapping[str, Any]) -> Payload:
+        """Keep the bytes, durable when this returns. The same bytes twice are one file; the newer `about` stands.
+
+        Raises: InvalidContent above MAX_PAYLOAD_BYTES.
+        """
+        digest, size = hashlib.sha256(), 0
+        with self.spool() as file:
+            for block in blocks:
+                size += len(block)
+                if size > MAX_PAYLOAD_BYTES:
+                    raise InvalidContent(f"a payload above {MAX_PAYLOAD_BYTES} bytes")
+                digest.update(block)
+                file.write(block)
+            _sync(file)
+            path = self._path(digest.hexdigest())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Path(file.name).rename(path)
+        described = {**about, "sha256": digest.hexdigest(), "size": size}
+        _write_durably(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json).encode())
+        _sync_folder(path.parent)
+        return Payload(digest.hexdigest(), size, path, described)
+
+    def get(self, sha256: str) -> Payload | None:
+        """The payload, or None when the archive does not hold it whole."""
+        path = self._path(sha256)
+        try:
+            about = json.loads(path.with_name(path.name + ".json").read_bytes())
+            if about["size"] != path.stat().st_size:
+                return None
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+        return Payload(sha256, about["size"], path, about)
+
+    def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Path:
+        """Keep the beginning of an answer that is not data; the oldest samples go."""
+        folder = self._root / "invalid"
+        folder.mkdir(parents=True, exist_ok=True)
+        sample = sample[:INVALID_SAMPLE_BYTES]
+        name = f"{retrieved_at:%Y%m%dT%H%M%S%f}Z-{hashlib.sha256(sample).hexdigest()[:12]}"
+        (folder / f"{name}.json").write_text(json.dumps(about, indent=1, default=_json))
+        (folder / name).write_bytes(sample)
+        kept = sorted(folder.glob("*.json"))
+        for old in kept[: max(0, len(kept) - INVALID_SAMPLES)]:
+            old.with_suffix("").unlink(missing_ok=True)
+            old.unlink(missing_ok=True)
+        return folder / name
+
+    @contextmanager
+    def spool(self) -> Iterator[BinaryIO]:
+        """A temporary file on the archive's own file system; gone afterwards, unless it was moved away."""
+        folder = self._root / "spool"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{os.getpid()}-", delete=False) as file:
+            try:
+                yield file  # type: ignore[misc]
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+
+    def clear_spool(self) -> None:
+        """Remove what killed downloads left behind."""
+        for file in (self._root / "spool").glob("*"):
+            owner = file.name.partition("-")[0]
+            if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
+                file.unlink(missing_ok=True)
+
+    def _path(self, sha256: str) -> Path:
+        return self._root / "sha256" / sha256[:2] / sha256
+
+
+def read_blocks(path: Path, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    """A file, or a span of it, in blocks."""
+    with path.open("rb") as file:
+        file.seek(start)
+        left = length if length is not None else 1 << 62
+        while left and (block := file.read(min(BLOCK, left))):
+            left -= len(block)
+            yield block
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        _sync(file)
+    temporary.rename(path)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,212 @@
+"""The nouns of polling and parsing: what a source declares, and what its parser yields.
+
+A *resource* is one URL (a year, a series, a file); the cursor is keyed by it. A *part* is what is parsed as a whole: a
+zip member or a JSON body. Its `key` is stable although its name at the source may move.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+import pyarrow as pa
+
+CHUNK_ROWS = 20_000
+"""Source rows in one chunk, and so in one transaction. Wide rows count once per month column."""
+
+RAW_CAP = 4096
+"""Bytes of a rejected row that are kept; the whole row stays in the archived payload."""
+
+
+class RejectReason(StrEnum):
+    """Why a row was not published. Closed: `detail` holds what varies."""
+
+    MALFORMED_ROW = "malformed_row"
+    ROW_TOO_LONG = "row_too_long"
+    BAD_ENCODING = "bad_encoding"
+    MISSING_VALUE = "missing_value"
+    BAD_NUMBER = "bad_number"
+    BAD_DATE = "bad_date"
+    BAD_CODE = "bad_code"
+    OUT_OF_RANGE = "out_of_range"
+
+
+class BadValueError(ValueError):
+    """One value breaks its contract: the row becomes a reject. A value, not a fault of the program."""
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail[:200]
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that is not published, with its place and reason. `raw` is capped at RAW_CAP bytes."""
+
+    dataset: str
+    row_number: int
+    reason: RejectReason
+    detail: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One URL that a source polls.
+
+    Attributes:
+        name: stable; the cursor's key beside the source's name.
+        path: below the source's base URL.
+    """
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a parser may know about the bytes it is given.
+
+    Attributes:
+        resource: name of the resource it came from.
+        key: stable name of the part in its resource.
+        name: the name at the source: a member's base name, or the key.
+    """
+
+    resource: str
+    key: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The rows of one chunk.
+
+    Attributes:
+        first_row: source row with which the chunk begins, 0-based.
+        next_row: source row with which the next one begins.
+        records: dataset → the contract's fields up to `published_at`, and `row_number`.
+        notes: what is odd but harmless, such as a column nobody declared.
+    """
+
+    first_row: int
+    next_row: int
+    records: Mapping[str, pa.RecordBatch]
+    rejects: tuple[Reject, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Publication:
+    """When a dataset's values normally become public.
+
+    Attributes:
+        period_end: records → the instants (microseconds, UTC) at which the described periods end.
+        lag: from there to the first publication.
+    """
+
+    period_end: Callable[[pa.RecordBatch], pa.Array]
+    lag: Callable[[Part], timedelta]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a body source may know when it plans its questions.
+
+    Attributes:
+        complete: keys of the parts that were published to their end.
+        newest_body: the part last published under a key, as archived; None if there is none.
+    """
+
+    today: date
+    history_start: date
+    complete: frozenset[str]
+    newest_body: Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request of a body source: its answer is the part `key`."""
+
+    key: str
+    params: Mapping[str, str]
+
+
+Parse = Callable[..., Iterator[Parsed]]
+"""(blocks of bytes, part, first_row=0, chunk_rows=CHUNK_ROWS) → chunks. Pure. Raises: InvalidContent, nothing else."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A declaration; polling, retries, encoding and publishing are written once, elsewhere.
+
+    Attributes:
+        name: also the file's name and the suffix of the transactional id.
+        datasets: what `parse` may yield, the main one first.
+        base_url: the real source; `base_urls` in the settings replaces it. No other host is ever asked.
+        interval: a slot is due at each whole multiple of it since 1970, UTC.
+        history_start: nothing about earlier days is asked for; `history_start` in the settings replaces it.
+        resources: (today, history_start) → the URLs to poll.
+        select: zip only: (resource, names of members, history_start) → part key → member name.
+        plan: body only: (resource, progress) → what to ask, in order.
+        is_no_news: (status, body) → whether this refusal or emptiness means "nothing new".
+        repeats: body only: (body last published, body) → whether the new one holds nothing that the former did not.
+        media: what bytes a good answer begins with.
+    """
+
+    name: str
+    datasets: tuple[str, ...]
+    base_url: str
+    interval: timedelta
+    history_start: date
+    kind: Literal["zip", "body"]
+    resources: Callable[[date, date], Sequence[Resource]]
+    parse: Parse
+    publication: Mapping[str, Publication]
+    select: Callable[[Resource, Sequence[str], date], Mapping[str, str]] | None = None
+    plan: Callable[[Resource, Progress], Iterable[Ask]] | None = None
+    is_no_news: Callable[[int, bytes], bool] = lambda status, body: status == 404
+    repeats: Callable[[bytes, bytes], bool] = lambda former, body: former == body
+    media: Literal["zip", "json"] = "zip"
+    pause: timedelta = timedelta(0)
+    """Least time between two requests to the source."""
+
+
+@dataclass
+class PartState:
+    """How far one part was published: the record `part_state` of the cursor contract."""
+
+    name: str
+    payload_sha256: str
+    edition: int
+    next_row: int
+    is_complete: bool
+    first_edition_assumed: bool
+    retrieved_at: datetime
+    published_at: datetime | None = None
+    crc32: int | None = None
+    size: int | None = None
+
+
+@dataclass
+class Cursor:
+    """What a source needs to go on with one resource."""
+
+    source: str
+    resource: str
+    etag: str | None = None
+    last_modified: datetime | None = None
+    content_length: int | None = None
+    parts: dict[str, PartState] = field(default_factory=dict)
+    last_chunk_id: str | None = None
+    last_slot_id: str | None = None
+
+    def newest_clock(self) -> datetime | None:
+        """The newest Last-Modified this resource was seen with, finished or not."""
+        clocks = [state.published_at for state in self.parts.values() if state.published_at]
+        return max([*clocks, *([self.last_modified] if self.last_modified else [])], default=None)
+
+
+Json = dict[str, Any]

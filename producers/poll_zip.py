@@ -1,0 +1,190 @@
+"""Poll a zip: ask for its version, read its directory by range, fetch only the members that changed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from foundation.errors import InvalidContent
+from producers import zips
+from producers.archive import read_blocks
+from producers.http import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
+from producers.model import Cursor, Part, Resource
+from producers.session import MEDIA_MEMBER, Session
+
+RUN_BYTES = 64 << 20
+"""Changed members that lie side by side are fetched in one request, up to this many bytes."""
+
+Wanted = tuple[str, zips.Member]
+"""(part key, member)"""
+
+
+def poll(session: Session, resource: Resource) -> None:
+    """Publish what is new in one zip. Raises: CorrentezaError."""
+    cursor = session.cursor(resource)
+    answer = session.client.ask(resource.path, etag=cursor.etag, last_modified=cursor.last_modified)
+    if answer.status == 304 or session.source.is_no_news(answer.status, answer.body):
+        session.no_news(resource, f"status {answer.status}")
+        session.tally.unchanged_parts += len(cursor.parts)
+        return
+    version = _version(session, answer)
+    if why := is_old(cursor, version):
+        session.no_news(resource, why)
+        session.tally.unchanged_parts += len(cursor.parts)
+        return
+    members = _directory(session, resource, version, answer)
+    by_name = {member.name: member for member in members}
+    assert session.source.select is not None
+    chosen = session.source.select(resource, list(by_name), session.history_start)
+    changed = _changed(cursor, chosen, by_name)
+    session.tally.unchanged_parts += len(chosen) - len(changed)
+    failed: list[str] = []
+    for run in runs(changed):
+        _publish_run(session, resource, cursor, version, run=run, is_end=run[-1] == changed[-1], failed=failed)
+    if failed:
+        raise InvalidContent(f"{resource.name}: {'; '.join(failed)[:500]}")
+
+
+def is_old(cursor: Cursor, version: Version) -> str | None:
+    """Why an answer of this version holds nothing new, if it does not.
+
+    A cache on the way may give an older version than one seen before: publishing it would undo a revision.
+    """
+    clock, seen = version.last_modified, cursor.newest_clock()
+    if clock is not None and seen is not None and clock < seen:
+        return f"stale: Last-Modified {clock:%Y-%m-%dT%H:%M:%SZ}, and {seen:%Y-%m-%dT%H:%M:%SZ} was seen"
+    known = (cursor.etag, cursor.last_modified, cursor.content_length)
+    if version.etag or clock:
+        return "same validators" if known == (version.etag, clock, version.length) else None
+    return None
+
+
+def runs(changed: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    """Members that lie side by side, together; a run ends at RUN_BYTES or at a gap."""
+    run: list[Wanted] = []
+    for wanted in changed:
+        member = wanted[1]
+        if run and (run[-1][1].end != member.start or member.end - run[0][1].start > RUN_BYTES):
+            yield run
+            run = []
+        run.append(wanted)
+    if run:
+        yield run
+
+
+def _version(session: Session, answer: Answer) -> Version:
+    if answer.status == 206 and answer.version.length:
+        return answer.version
+    if answer.status != 200:
+        raise refused(answer.url, answer.status)
+    sniffed(session, answer, "zip")
+    raise InvalidContent(f"{answer.url}: the server does not answer ranges, and whole zips are not downloaded")
+
+
+def sniffed(session: Session, answer: Answer, media: str) -> None:
+    """Refuse what is not data, and keep a sample of it. Raises: InvalidAnswer."""
+    try:
+        sniff(answer, media)
+    except InvalidAnswer as error:
+        session.keep_invalid(error, answer.retrieved_at)
+        raise
+
+
+def _directory(session: Session, resource: Resource, version: Version, answer: Answer) -> list[zips.Member]:
+    assert version.length is not None
+    try:
+        return zips.directory(
+            zips.RangeFile(version.length, lambda start, end: session.client.fetch(resource.path, start, end, version))
+        )
+    except InvalidContent as error:
+        sample = session.client.fetch(resource.path, 0, min(SAMPLE_BYTES, version.length), version)
+        invalid = InvalidAnswer(
+            f"{answer.url}: {error}",
+            url=answer.url,
+            status=answer.status,
+            content_type=answer.content_type,
+            sample=sample,
+        )
+        session.keep_invalid(invalid, answer.retrieved_at)
+        raise invalid from error
+
+
+def _changed(cursor: Cursor, chosen: Mapping[str, str], by_name: Mapping[str, zips.Member]) -> list[Wanted]:
+    """Members whose CRC or size moved, or that were not published to their end, in the order of their places."""
+    found = []
+    for key, name in chosen.items():
+        member, state = by_name[name], cursor.parts.get(key)
+        if state is None or not state.is_complete or (state.crc32, state.size) != (member.crc32, member.size):
+            zips.check(member)
+            found.append((key, member))
+    return sorted(found, key=lambda wanted: wanted[1].start)
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """A downloaded run: the file's bytes from `start` on, of one version."""
+
+    spool: Path
+    start: int
+    version: Version
+    retrieved_at: datetime
+
+    def span(self, member: zips.Member) -> Iterator[bytes]:
+        """The member's own bytes."""
+        return read_blocks(self.spool, member.start - self.start, member.end - member.start)
+
+
+def _publish_run(
+    session: Session,
+    resource: Resource,
+    cursor: Cursor,
+    version: Version,
+    *,
+    run: Sequence[Wanted],
+    is_end: bool,
+    failed: list[str],
+) -> None:
+    start = run[0][1].start
+    with session.archive.spool() as spool:
+        session.client.download(resource.path, (start, run[-1][1].end), version, spool)
+        spool.flush()
+        fetched = _Fetched(Path(spool.name), start, version, datetime.now(UTC))
+        for key, member in run:
+            is_all = is_end and (key, member) == run[-1] and not failed
+            try:
+                _publish_member(session, cursor, key, member, fetched=fetched, is_all=is_all)
+            except InvalidContent as error:
+                # One damaged or unreadable member must not keep the others back.
+                failed.append(f"{member.name}: {error}")
+
+
+def _publish_member(
+    session: Session, cursor: Cursor, key: str, member: zips.Member, *, fetched: _Fetched, is_all: bool
+) -> None:
+    zips.verify(fetched.span(member), member)
+    part = Part(cursor.resource, key, PurePosixPath(member.name).name)
+    version = fetched.version
+    about = {
+        "source": session.source.name,
+        "resource": cursor.resource,
+        "part": key,
+        "media": MEDIA_MEMBER,
+        "member": asdict(member),
+        "etag": version.etag,
+        "last_modified": version.last_modified,
+        "retrieved_at": fetched.retrieved_at,
+    }
+    payload = session.archive.put(fetched.span(member), about)
+    state = session.state_for(
+        cursor,
+        part,
+        payload,
+        published_at=version.last_modified,
+        retrieved_at=fetched.retrieved_at,
+        crc32=member.crc32,
+        size=member.size,
+    )
+    if state is None:
+        session.tally.unchanged_parts += 1
+    else:
+        session.publish(cursor, part, state, payload, version if is_all else None)

@@ -1,0 +1,185 @@
+"""One poll of one source under way: what is known, and how a payload becomes committed chunks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from foundation import log
+from foundation.errors import InvalidContent
+from foundation.failpoints import failpoint
+from producers import chunk as chunks
+from producers import cursor as cursors
+from producers import zips
+from producers.ahead import ahead
+from producers.archive import Archive, Payload, read_blocks
+from producers.http import Client, InvalidAnswer, Version
+from producers.model import CHUNK_ROWS, Cursor, Parsed, Part, PartState, Resource, Source
+from producers.publish import Publisher
+
+MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
+
+
+class StoppedError(Exception):
+    """Asked to stop; everything committed so far stands, the next poll goes on from there."""
+
+
+@dataclass
+class Tally:
+    """What one poll did.
+
+    Attributes:
+        parts: parts of which something was published; unchanged_parts: looked at and found as before.
+        problems: what went wrong with single resources, in words.
+    """
+
+    rows: int = 0
+    rejects: int = 0
+    chunks: int = 0
+    parts: int = 0
+    unchanged_parts: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Session:
+    """Everything a poll of one source works with; `cursors` always equals what is committed."""
+
+    source: Source
+    slot_id: str
+    today: date
+    history_start: date
+    client: Client
+    archive: Archive
+    publisher: Publisher
+    schema_ids: dict[str, int]
+    cursors: dict[str, Cursor]
+    is_stopping: Callable[[], bool]
+    on_chunk: Callable[[Tally], None]
+    chunk_rows: int = CHUNK_ROWS
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        self._log = log.get_logger("producers")
+
+    def cursor(self, resource: Resource) -> Cursor:
+        """The resource's committed cursor, empty at first."""
+        return self.cursors.setdefault(resource.name, Cursor(self.source.name, resource.name))
+
+    def state_for(
+        self,
+        cursor: Cursor,
+        part: Part,
+        payload: Payload,
+        *,
+        published_at: datetime | None,
+        retrieved_at: datetime,
+        crc32: int | None,
+        size: int,
+    ) -> PartState | None:
+        """Where publishing this payload as this part begins; None if it is published already."""
+        old = cursor.parts.get(part.key)
+        if old is not None and old.payload_sha256 == payload.sha256:
+            return None if old.is_complete else old
+        return PartState(
+            name=part.name,
+            payload_sha256=payload.sha256,
+            edition=old.edition + 1 if old else 1,
+            next_row=0,
+            is_complete=False,
+            # A part half published from another payload is no first edition any more: its clock is a measured one.
+            first_edition_assumed=old is None,
+            retrieved_at=retrieved_at,
+            published_at=published_at,
+            crc32=crc32,
+            size=size,
+        )
+
+    def publish(self, cursor: Cursor, part: Part, state: PartState, payload: Payload, read: Version | None) -> None:
+        """Publish the rest of an archived payload, chunk by chunk.
+
+        Args:
+            read: the resource's version, if with this part's last chunk it has been read to its end.
+
+        Raises: InvalidContent when it is not what the parser reads; StoppedError; what the publisher raises.
+        """
+        failpoint("after_fetch")
+        for state_after, built, is_last in ahead(self._built(part, state, payload)):
+            self._commit(cursor, part.key, state_after, built, read if is_last else None)
+            if self.is_stopping():
+                raise StoppedError
+        self.tally.parts += 1
+
+    def _built(self, part: Part, state: PartState, payload: Payload) -> Iterator[tuple[PartState, chunks.Chunk, bool]]:
+        """Each chunk to come, the part's state after it, and whether it is the last."""
+        parsed = self.source.parse(content(payload), part, first_row=state.next_row, chunk_rows=self.chunk_rows)
+        noted: set[str] = set()
+        for each, is_last in with_last(parsed):
+            for note in set(each.notes) - noted:
+                self._log.warning("part_format_changed", source=self.source.name, part=part.name, note=note)
+                noted.add(note)
+            built = chunks.build(
+                self.source,
+                part,
+                state,
+                each,
+                is_last=is_last,
+                slot_id=self.slot_id,
+                payload_bytes=payload.size,
+                schema_ids=self.schema_ids,
+            )
+            state = replace(state, name=part.name, next_row=each.next_row, is_complete=is_last)
+            yield state, built, is_last
+
+    def _commit(self, cursor: Cursor, key: str, state: PartState, built: chunks.Chunk, read: Version | None) -> None:
+        """One chunk and the cursor after it."""
+        after = replace(
+            cursor, parts={**cursor.parts, key: state}, last_chunk_id=built.chunk_id, last_slot_id=self.slot_id
+        )
+        if read is not None:
+            after.etag, after.last_modified, after.content_length = read.etag, read.last_modified, read.length
+        self.publisher.publish(built, cursors.message(after, self.schema_ids[chunks.CURSORS]))
+        # Only now: what memory holds must never be ahead of what is committed.
+        cursor.__dict__.update(after.__dict__)
+        self.tally.rows += built.rows
+        self.tally.rejects += built.rejects
+        self.tally.chunks += 1
+        self.on_chunk(self.tally)
+
+    def finish_started(self) -> None:
+        """Publish the rest of every part that a former poll left half published, from the archive alone."""
+        for cursor in list(self.cursors.values()):
+            for key, state in list(cursor.parts.items()):
+                payload = None if state.is_complete else self.archive.get(state.payload_sha256)
+                if payload is not None:
+                    self._log.info("part_resumed", source=self.source.name, part=state.name, row=state.next_row)
+                    try:
+                        self.publish(cursor, Part(cursor.resource, key, state.name), state, payload, None)
+                    except InvalidContent as error:
+                        # A parser that became stricter must not stop the source from going on.
+                        self.tally.problems.append(f"{state.name}, resumed at row {state.next_row}: {error}")
+
+    def keep_invalid(self, error: InvalidAnswer, retrieved_at: datetime) -> None:
+        """Keep a bounded sample of an answer that is not data."""
+        sample = self.archive.put_invalid(error.sample, {**error.about, "source": self.source.name}, retrieved_at)
+        self._log.warning("source_invalid", source=self.source.name, verdict=str(error), sample=sample.name)
+
+    def no_news(self, resource: Resource, why: str) -> None:
+        """One resource had nothing new."""
+        self._log.debug("resource_unchanged", source=self.source.name, resource=resource.name, why=why)
+
+
+def content(payload: Payload) -> Iterable[bytes]:
+    """What a parser reads: a body as it is, a zip member's span inflated."""
+    blocks = read_blocks(payload.path)
+    if payload.about["media"] == MEDIA_BODY:
+        return blocks
+    return zips.inflate(blocks, zips.Member(**payload.about["member"]))
+
+
+def with_last(items: Iterator[Parsed]) -> Iterator[tuple[Parsed, bool]]:
+    """Each item, and whether it is the last one."""
+    current = next(items, None)
+    while current is not None:
+        following = next(items, None)
+        yield current, following is None
+        current = following

@@ -1,0 +1,160 @@
+"""SGS: bodies, windows, and what the source answers when it has nothing new."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from foundation.errors import InvalidContent
+from producers.model import Part, Progress, RejectReason
+from producers.sources.bcb_sgs import RECENT, SOURCE, parse
+from replay.content import DATA
+
+DOLLAR = DATA / "sgs" / "sgs_1_usd_venda_2020-11-03_2025-10-31.json"
+SELIC = DATA / "sgs" / "sgs_432_meta_selic_2015-01-01_2025-11-11_wrapped.json"
+NOT_FOUND = b'{"erro":{"statusCode":404,"detail":"br.gov.bcb.pec.sgs.SGSNegocioException: Value(s) not found"}}'
+
+
+def parsed(body: bytes | str, series: str = "1", **options):
+    chunks = list(parse([body if isinstance(body, bytes) else body.encode()], Part(series, RECENT, RECENT), **options))
+    rows = [row for chunk in chunks for row in chunk.records["bcb_sgs"].to_pylist()]
+    return rows, [reject for chunk in chunks for reject in chunk.rejects]
+
+
+@pytest.mark.parametrize(("file", "series"), [(DOLLAR, 1), (SELIC, 432)], ids=["1", "432"])
+def test_every_value_of_a_sample_is_the_files(file, series):
+    loaded = json.loads(file.read_text())
+    items = loaded["data"] if isinstance(loaded, dict) else loaded
+    rows, rejects = parsed(file.read_bytes(), str(series))
+    assert rejects == []
+    assert rows == [
+        {
+            "series_code": series,
+            "reference_on": datetime.strptime(item["data"], "%d/%m/%Y").date(),
+            "reference_end_on": None,
+            "value": Decimal(item["valor"]),
+            "row_number": number,
+        }
+        for number, item in enumerate(items)
+    ]
+
+
+@pytest.mark.parametrize("spelling", ["datafim", "dataFim"])
+def test_the_end_of_a_period_is_read_where_a_series_has_one(spelling):
+    (row,), _ = parsed(f'[{{"data":"01/03/2024","{spelling}":"01/04/2024","valor":"0.0331"}}]', "226")
+    assert (row["reference_on"], row["reference_end_on"]) == (date(2024, 3, 1), date(2024, 4, 1))
+
+
+def test_no_value_is_null_in_both_spellings():
+    rows, rejects = parsed('[{"data":"01/03/2024","valor":null},{"data":"02/03/2024","valor":""}]')
+    assert [row["value"] for row in rows] == [None, None]
+    assert rejects == []
+
+
+def test_thirteen_decimals_are_kept_and_fourteen_are_refused_not_rounded():
+    rows, rejects = parsed(
+        '[{"data":"01/01/1980","valor":"0.0000000076183"},{"data":"02/01/1980","valor":"0.00000000761834"}]'
+    )
+    assert [row["value"] for row in rows] == [Decimal("0.0000000076183")]
+    assert [(reject.row_number, reject.reason) for reject in rejects] == [(1, RejectReason.OUT_OF_RANGE)]
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ('{"data":"2024-02-30","valor":"1"}', RejectReason.BAD_DATE),
+        ('{"data":"01/03/2024","valor":"1e3"}', RejectReason.BAD_NUMBER),
+        ('{"data":"01/03/2024","valor":"NaN"}', RejectReason.BAD_NUMBER),
+        ('{"data":"01/03/2024"}', RejectReason.MALFORMED_ROW),
+        ('{"data":"01/03/2024","valor":["1"]}', RejectReason.MALFORMED_ROW),
+        ('"01/03/2024"', RejectReason.MALFORMED_ROW),
+        ("null", RejectReason.MALFORMED_ROW),
+    ],
+)
+def test_a_bad_item_is_a_reject_in_its_place(item, reason):
+    rows, rejects = parsed(f'[{{"data":"01/03/2024","valor":"1"}},{item},{{"data":"03/03/2024","valor":"3"}}]')
+    assert [row["row_number"] for row in rows] == [0, 2]
+    assert [(reject.row_number, reject.reason) for reject in rejects] == [(1, reason)]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html></html>", b'{"error":"10 anos"}', b"1", b"\xff\xfe", b"[" * 100_000, NOT_FOUND]
+)
+def test_what_is_no_array_of_items_is_refused_whole(body):
+    with pytest.raises(InvalidContent):
+        parsed(body)
+
+
+def test_nothing_in_the_window_is_no_news_and_no_failure():
+    assert SOURCE.is_no_news(404, NOT_FOUND)
+    assert SOURCE.is_no_news(200, NOT_FOUND)
+    assert SOURCE.is_no_news(200, b" [] ")
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b"<html>no such page</html>"), (406, NOT_FOUND), (200, b"[1]")])
+def test_other_refusals_are_not_taken_for_no_news(status, body):
+    assert not SOURCE.is_no_news(status, body)
+
+
+def windows(complete=(), body=None, *, today=date(2026, 1, 10), series="1"):
+    resource = next(each for each in SOURCE.resources(today, SOURCE.history_start) if each.name == series)
+    progress = Progress(today, date(2000, 1, 1), frozenset(complete), lambda key: body)
+    return [(ask.key, ask.params["dataInicial"], ask.params["dataFinal"]) for ask in SOURCE.plan(resource, progress)]
+
+
+def test_history_is_asked_in_cuts_of_ten_years_oldest_first():
+    assert windows() == [
+        ("2000-01-01", "01/01/2000", "31/12/2009"),
+        ("2010-01-01", "01/01/2010", "31/12/2019"),
+        (RECENT, "01/01/2020", "10/01/2026"),
+    ]
+
+
+def test_history_goes_on_where_a_crash_left_it():
+    assert [window[0] for window in windows(complete=["2000-01-01"])] == ["2010-01-01", RECENT]
+
+
+def test_later_polls_ask_from_before_the_newest_value_not_from_before_today():
+    """A series (or a poller) that stood still for a year leaves no hole."""
+    body = b'[{"data":"02/01/2025","valor":"1"},{"data":"03/01/2025","valor":"2"}]'
+    assert windows(["2000-01-01", RECENT], body) == [(RECENT, "05/10/2024", "10/01/2026")]
+
+
+def test_a_later_window_never_exceeds_ten_years():
+    body = b'[{"data":"02/01/2005","valor":"1"}]'
+    assert windows([RECENT], body) == [(RECENT, "11/01/2016", "10/01/2026")]
+
+
+def test_monthly_series_ask_two_years_back():
+    body = b'[{"data":"01/12/2025","valor":"1"}]'
+    first = (date(2025, 12, 1) - timedelta(days=730)).strftime("%d/%m/%Y")
+    assert windows([RECENT], body, series="433") == [(RECENT, first, "10/01/2026")]
+
+
+ITEMS = ['{"data":"01/03/2024","valor":"1"}', '{"data":"02/03/2024","valor":"2"}', '{"data":"03/03/2024","valor":"3"}']
+
+
+@pytest.mark.parametrize(
+    ("body", "repeats"),
+    [
+        (f"[{','.join(ITEMS)}]", True),
+        (f"[{','.join(ITEMS[1:])}]", True),
+        (f"[ {ITEMS[2]} , {ITEMS[1]} ]", True),
+        (f"[{','.join(ITEMS)},{ITEMS[2].replace('03/03', '04/03')}]", False),
+        (f"[{ITEMS[1]}]".replace('"2"', '"2.5"'), False),
+        ("<html>", False),
+    ],
+)
+def test_a_window_that_slid_without_a_new_or_changed_value_repeats_the_former(body, repeats):
+    assert SOURCE.repeats(f"[{','.join(ITEMS)}]".encode(), body.encode()) is repeats
+
+
+@pytest.mark.parametrize(
+    ("series", "day", "end"),
+    [("1", "29/02/2024", (2024, 3, 1)), ("433", "01/12/2024", (2025, 1, 1)), ("22099", "01/10/2024", (2025, 1, 1))],
+)
+def test_a_period_ends_at_the_midnight_after_it(series, day, end):
+    chunk = next(parse([f'[{{"data":"{day}","valor":"1"}}]'.encode()], Part(series, RECENT, RECENT)))
+    ends = SOURCE.publication["bcb_sgs"].period_end(chunk.records["bcb_sgs"])
+    assert ends.to_pylist() == [datetime(*end, tzinfo=UTC)]

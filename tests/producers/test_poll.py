@@ -1,0 +1,390 @@
+"""Polls against scripted and replayed sources, on the real broker; what is in Kafka is read by the oracle."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+from confluent_kafka import Producer
+
+from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
+from producers import cursor, poll, sources
+from producers.model import Source
+from replay.server import serve
+from schemas import topics
+from schemas.contracts import datasets, load, load_all
+from schemas.registry import Registry
+from tests import oracles
+from tests.helpers import wait_for
+from tests.producers.served import FIRST, MACAPA, SALVADOR, ServedZip, member_name
+
+pytestmark = pytest.mark.integration
+
+INMET = sources.load("inmet_hourly")
+SGS = replace(
+    sources.load("bcb_sgs"),
+    resources=lambda today, start: [
+        each for each in sources.load("bcb_sgs").resources(today, start) if each.name in {"1", "12"}
+    ],
+)
+NOW = datetime(2025, 3, 1, 6, 30, tzinfo=UTC)
+SOME = SALVADOR.read_bytes()[:400_000].rpartition(b"\n")[0] + b"\n"
+SOME_ROWS = SOME.count(b"\n") - 9
+ANOTHER = b"2025/02/09;0000 UTC;0;1006,7;1006,7;1005,8;;26,8;22,8;26,8;26,6;22,8;22,6;79;78;79;66;5,3;1,4;\n"
+
+
+@pytest.fixture
+def target(settings) -> poll.Services:
+    """This test's own topics, on the shared broker."""
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+
+
+@pytest.fixture
+def run(target, httpserver) -> Callable[..., poll.Outcome]:
+    """Poll a source at the scripted server."""
+
+    def poll_once(source: Source = INMET, **options) -> poll.Outcome:
+        options = {"base_url": httpserver.url_for("/"), "history_start": date(2025, 1, 1)} | options
+        return poll.poll(source, target, now=lambda: NOW, **options)
+
+    return poll_once
+
+
+@pytest.fixture
+def year(httpserver) -> ServedZip:
+    return ServedZip(httpserver, "/2025.zip")
+
+
+@pytest.fixture
+def seen(target) -> Callable[[str], list[dict]]:
+    """Committed records of a topic."""
+    return lambda dataset: [record.fields for record in oracles.read(target.bootstrap, target.prefix, dataset)]
+
+
+def ends(target) -> dict[str, int]:
+    return oracles.end_offsets(target.bootstrap, [target.prefix + each.topic for each in load_all().values()])
+
+
+def assert_whole(target, names: Iterable[str] = INMET.datasets) -> None:
+    assert oracles.problems(target.bootstrap, target.prefix, names) == []
+
+
+def one(**values: bytes) -> dict[str, bytes]:
+    """Members by station: `A401=…`, `A249=…`."""
+    names = {"A401": member_name(SALVADOR), "A249": member_name(MACAPA)}
+    return {names[code]: content for code, content in values.items()}
+
+
+def test_every_row_of_a_zip_is_published_once_with_its_receipt(run, year, target, seen):
+    year.put(one(A401=SOME, A249=MACAPA.read_bytes()))
+    outcome = run(chunk_rows=1000)
+
+    assert outcome.error is None
+    assert len(seen("inmet_hourly")) == SOME_ROWS + 500
+    assert len(seen("inmet_stations")) == 2
+    assert_whole(target)
+    manifests = seen("ingest.manifests")
+    assert [m["first_row"] for m in manifests if "A401" in m["part"]] == list(range(0, SOME_ROWS, 1000))
+    assert [m["is_last_of_part"] for m in manifests].count(True) == 2
+    assert {m["slot_id"] for m in manifests} == {"inmet_hourly@2025-03-01T00:00:00Z"}
+    assert {m["published_at"] for m in manifests} == {FIRST}
+
+
+def test_a_poll_without_news_makes_no_transaction_at_all(run, year, target):
+    year.put(one(A401=SOME))
+    run()
+    before = ends(target)
+    assert run().tally.rows == 0
+    assert ends(target) == before
+
+
+def test_a_republication_without_change_makes_no_transaction_either(run, year, target):
+    """ANATEL republished a day later without a change: another date, the same members."""
+    year.put(one(A401=SOME))
+    run()
+    before = ends(target)
+    year.put(one(A401=SOME), days=1)
+    outcome = run()
+    assert (outcome.tally.rows, outcome.tally.unchanged_parts) == (0, 1)
+    assert ends(target) == before
+
+
+def test_only_the_member_that_changed_is_fetched_and_published(run, year, target, seen):
+    year.put(one(A401=SOME, A249=MACAPA.read_bytes()))
+    run()
+    year.put(one(A401=SOME, A249=MACAPA.read_bytes().replace(b"26,7", b"26,8")), days=30)
+    outcome = run()
+    assert (outcome.tally.parts, outcome.tally.unchanged_parts) == (1, 1)
+    assert {m["part"] for m in seen("ingest.manifests")[2:]} == {member_name(MACAPA)}
+    assert all(start >= len(year.body) / 2 for start, end in year.spans if end - start > 200_000)
+    assert_whole(target)
+
+
+def test_history_first_seen_has_assumed_clocks_and_a_later_edition_measured_ones(run, year, seen):
+    year.put(one(A401=SOME))
+    run()
+    assert {row["published_at_basis"] for row in seen("inmet_hourly")} == {"assumed_lag"}
+    assert all(row["published_at"] < FIRST for row in seen("inmet_hourly"))
+
+    year.put(one(A401=SOME + ANOTHER), days=30)
+    run()
+    later = [row for row in seen("inmet_hourly") if row["published_at_basis"] != "assumed_lag"]
+    assert len(later) == SOME_ROWS + 1
+    assert {(row["published_at_basis"], row["published_at"]) for row in later} == {
+        ("http_last_modified", year.modified_at)
+    }
+
+
+def test_a_name_whose_end_date_moved_is_the_same_part(run, year, seen):
+    year.put({"INMET_NE_BA_A401_SALVADOR_01-01-2025_A_31-01-2025.CSV": SOME})
+    run()
+    year.put({"INMET_NE_BA_A401_SALVADOR_01-01-2025_A_28-02-2025.CSV": SOME + ANOTHER}, days=30)
+    run()
+    newest = seen("ingest.cursors")[-1]
+    assert list(newest["parts"]) == ["A401"]
+    assert newest["parts"]["A401"]["edition"] == 2
+
+
+def test_a_source_that_goes_back_is_published_again(run, year, target, seen):
+    """A, then B, then A: without the edition in the chunk id the third could not be told from the first."""
+    first, second = SOME, SOME.replace(b"26,8;22,8", b"26,9;22,8", 1)
+    for days, content in enumerate((first, second, first)):
+        year.put(one(A401=content), days=days)
+        assert run().tally.rows == SOME_ROWS + 1
+    manifests = seen("ingest.manifests")
+    assert manifests[0]["payload_sha256"] == manifests[2]["payload_sha256"] != manifests[1]["payload_sha256"]
+    assert len({m["chunk_id"] for m in manifests}) == 3
+    assert_whole(target)
+
+
+def test_an_answer_older_than_one_seen_is_stale(run, year, target):
+    """A cache on the way may bring yesterday's file back: publishing it would undo a revision."""
+    year.put(one(A401=SOME), days=5)
+    run()
+    before = ends(target)
+    year.put(one(A401=SOME.replace(b"26,8", b"26,9")), days=4)
+    assert run().tally.rows == 0
+    assert ends(target) == before
+
+
+def test_a_stopped_poll_goes_on_at_the_next_chunk_from_the_archive(run, year, target, seen):
+    year.put(one(A401=SOME))
+    chunks = iter([False, False, False, True])
+    outcome = run(chunk_rows=1000, is_stopping=lambda: next(chunks))
+    assert outcome.is_stopped
+    assert [m["first_row"] for m in seen("ingest.manifests")] == [0, 1000, 2000]
+
+    year.spans = []
+    assert run(chunk_rows=700).error is None
+    rows = [m["first_row"] for m in seen("ingest.manifests")]
+    assert rows == [0, 1000, 2000, *range(3000, SOME_ROWS, 700)]
+    assert len(seen("inmet_hourly")) == SOME_ROWS
+    assert {row["published_at_basis"] for row in seen("inmet_hourly")} == {"assumed_lag"}
+    assert max((end - start for start, end in year.spans), default=0) <= len(year.body)
+    assert_whole(target)
+
+
+def test_a_part_half_published_whose_payload_is_lost_begins_again_as_a_second_edition(
+    run, year, target, seen, settings
+):
+    year.put(one(A401=SOME))
+    chunks = iter([False, True])
+    run(chunk_rows=1000, is_stopping=lambda: next(chunks))
+    for file in settings.archive.glob("sha256/*/*"):
+        file.unlink()
+    year.put(one(A401=SOME.replace(b"26,8", b"26,9")), days=1)
+    run()
+    state = seen("ingest.cursors")[-1]["parts"]["A401"]
+    assert (state["edition"], state["is_complete"], state["first_edition_assumed"]) == (2, True, False)
+    measured = [row for row in seen("inmet_hourly") if row["published_at_basis"] == "http_last_modified"]
+    assert len(measured) == SOME_ROWS
+    assert_whole(target)
+
+
+def test_a_member_that_lost_a_column_is_refused_whole_and_the_others_are_published(run, year, target, seen):
+    lines = SOME.split(b"\n")
+    lines[8] = lines[8].replace(b"VENTO, RAJADA MAXIMA (m/s);", b"")
+    year.put(one(A401=b"\n".join(lines), A249=MACAPA.read_bytes()))
+    outcome = run()
+    assert isinstance(outcome.error, InvalidContent)
+    assert "A401" in str(outcome.error)
+    assert {row["station_code"] for row in seen("inmet_hourly")} == {"A249"}
+    assert seen("ingest.rejects") == []
+    assert seen("ingest.cursors")[-1]["last_modified"] is None, "the zip was not read to its end"
+
+
+def test_rejected_rows_travel_with_the_rows_and_are_counted(run, year, target, seen):
+    lines = SOME.split(b"\n")
+    lines[20], lines[30] = b"no row", lines[30].replace(b"2024", b"20x4", 1)
+    year.put(one(A401=b"\n".join(lines)))
+    outcome = run()
+    assert (outcome.tally.rejects, outcome.tally.rows) == (2, SOME_ROWS - 2 + 1)
+    rejects = seen("ingest.rejects")
+    assert [(r["row_number"], r["reason"], r["raw"]) for r in rejects] == [
+        (11, "malformed_row", b"no row"),
+        (21, "bad_date", lines[30]),
+    ]
+    assert_whole(target)
+
+
+def test_a_chunk_of_rejects_alone_has_a_receipt(run, year, target, seen):
+    lines = SALVADOR.read_bytes().split(b"\n")[:9]
+    year.put(one(A401=b"\n".join([*lines, b"a", b"b"])))
+    run(chunk_rows=1)
+    manifests = seen("ingest.manifests")
+    assert [(m["rows_published"], m["rows_rejected"]) for m in manifests] == [(1, 1), (0, 1)]
+    assert_whole(target)
+
+
+def test_a_part_without_rows_has_a_receipt_and_is_not_read_again(run, year, target, seen):
+    year.put(one(A401=b"\n".join(SALVADOR.read_bytes().split(b"\n")[:9])))
+    run()
+    (manifest,) = seen("ingest.manifests")
+    assert manifest["datasets"] == {"inmet_hourly": 0, "inmet_stations": 1}
+    before = ends(target)
+    run()
+    assert ends(target) == before
+
+
+def test_a_source_that_is_away_ends_its_poll_at_once(run, httpserver):
+    outcome = run(base_url="http://127.0.0.1:9/", history_start=date(2015, 1, 1))
+    assert isinstance(outcome.error, DependencyUnavailable)
+    assert len(outcome.tally.problems) == 1, "eleven years were not each tried in vain"
+
+
+def test_a_year_that_is_not_published_yet_is_no_news(run, httpserver):
+    httpserver.expect_request("/2025.zip").respond_with_data("not here", 404)
+    outcome = run()
+    assert (outcome.error, outcome.tally.rows) == (None, 0)
+
+
+def test_a_refusal_nobody_declared_is_an_error(run, httpserver):
+    httpserver.expect_request("/2025.zip").respond_with_data("no", 400)
+    outcome = run()
+    assert isinstance(outcome.error, CorrentezaError)
+
+
+BODY = '[{"data":"02/01/2025","valor":"6.1"},{"data":"03/01/2025","valor":"%s"}]'
+
+
+def test_two_series_with_equal_bodies_do_not_share_their_chunks(run, httpserver, target, seen):
+    """Selic and CDI often have the same values: a chunk id made of the payload alone would stand twice."""
+    for code in (1, 12):
+        httpserver.expect_request(f"/bcdata.sgs.{code}/dados").respond_with_data(BODY % "6.2")
+    assert run(SGS).tally.rows == 4
+    assert {row["series_code"] for row in seen("bcb_sgs")} == {1, 12}
+    assert len({m["chunk_id"] for m in seen("ingest.manifests")}) == 2
+    assert_whole(target, SGS.datasets)
+
+
+def test_a_changed_value_of_a_series_is_a_new_edition_without_an_assumed_clock(run, httpserver, target, seen):
+    httpserver.expect_request("/bcdata.sgs.12/dados").respond_with_data("[]")
+    for value in ("6.2", "6.2", "6.3"):
+        httpserver.expect_oneshot_request("/bcdata.sgs.1/dados").respond_with_data(BODY % value)
+        run(SGS)
+    rows = seen("bcb_sgs")
+    assert [str(row["value"].normalize()) for row in rows] == ["6.1", "6.2", "6.1", "6.3"]
+    assert [row["published_at_basis"] for row in rows] == ["assumed_lag", "assumed_lag", "none", "none"]
+    assert [row["published_at"] for row in rows[2:]] == [None, None]
+    assert_whole(target, SGS.datasets)
+
+
+def test_another_sources_open_transaction_does_not_hide_our_cursor(run, year, target):
+    """Behind it a read_committed reader sees nothing; taken for the end, all would be published again."""
+    topic = target.prefix + load("ingest.cursors").topic
+    other = Producer({"bootstrap.servers": target.bootstrap, "transactional.id": f"{target.prefix}other"})
+    other.init_transactions(60)
+    other.begin_transaction()
+    other.produce(topic, b"?", b"other|resource")
+    other.flush(30)
+    year.put(one(A401=SOME))
+    # The first read would wait for the other transaction too: publish with a cursor read before it began.
+    original, cursor.read = cursor.read, lambda *_: {}
+    try:
+        run()
+    finally:
+        cursor.read = original
+    assert oracles.read(target.bootstrap, target.prefix, "ingest.cursors") == [], "control: hidden, as feared"
+
+    found: list[dict] = []
+    reader = threading.Thread(
+        target=lambda: found.append(
+            cursor.read(target.bootstrap, topic, "inmet_hourly", Registry(target.registry_url).schema_by_id)
+        )
+    )
+    reader.start()
+    reader.join(1.5)
+    assert reader.is_alive(), "it must not take the hidden end for the end"
+    other.abort_transaction(60)
+    wait_for(lambda: not reader.is_alive(), "the reader to finish", 60)
+    assert found[0]["2025"].parts["A401"].is_complete
+
+
+def test_the_replayed_days_publish_what_is_new_and_a_replayed_day_nothing(target):
+    with serve(day=1) as replay:
+
+        def rows() -> dict[str, int]:
+            outcomes = [
+                poll.poll(source, target, now=lambda: datetime.now(UTC), base_url=replay.base_urls[name])
+                for name, source in sources.load_all().items()
+            ]
+            assert [outcome.error for outcome in outcomes] == [None] * len(outcomes)
+            return {outcome.source: outcome.tally.rows for outcome in outcomes}
+
+        first = rows()
+        assert all(first.values())
+        before = ends(target)
+        assert set(rows().values()) == {0}
+        assert ends(target) == before
+        replay.set_day(2)
+        second = rows()
+        assert 0 < second["bcb_sgs"] < first["bcb_sgs"]
+        replay.set_day(3)
+        assert rows()["inmet_hourly"] == 8785, "the corrected member alone"
+    assert_whole(target, datasets())
+
+
+def test_poll_all_goes_on_after_a_source_that_is_away_and_says_so(cli, target, httpserver):
+    httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_data(BODY % "6.2")
+    httpserver.expect_request(re.compile("/bcdata.*")).respond_with_data("[]")
+    away = "http://127.0.0.1:9/"
+    done = cli(
+        "poll",
+        "--all",
+        "--once",
+        "--json",
+        CORRENTEZA_BASE_URLS=json.dumps(
+            {"inmet_hourly": away, "anatel_broadband_accesses": away, "bcb_sgs": httpserver.url_for("/")}
+        ),
+        CORRENTEZA_HISTORY_START=json.dumps({"bcb_sgs": "2024-01-01"}),
+    )
+    assert done.returncode == 4, done.stderr
+    summaries = {line["source"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert {source: summary["rows"] for source, summary in summaries.items()} == {
+        "anatel_broadband_accesses": 0,
+        "bcb_sgs": 2,
+        "inmet_hourly": 0,
+    }
+    assert "2 sources failed" in done.stderr
+
+
+def test_a_poller_waits_for_the_next_slot_and_ends_at_sigterm(cli_process, target, httpserver, year, seen):
+    year.put(one(A401=SOME))
+    for later in range(2026, date.today().year + 1):
+        httpserver.expect_request(f"/{later}.zip").respond_with_data("not here", 404)
+    poller = cli_process(
+        "poll",
+        "inmet_hourly",
+        "--json",
+        CORRENTEZA_BASE_URLS=json.dumps({"inmet_hourly": httpserver.url_for("/")}),
+        CORRENTEZA_HISTORY_START=json.dumps({"inmet_hourly": "2025-01-01"}),
+    )
+    wait_for(lambda: '"rows": ' in poller.said, "the first poll to end")
+    assert poller.poll() is None
+    poller.terminate()
+    assert poller.wait(30) == 143
+    assert len(seen("inmet_hourly")) == SOME_ROWS

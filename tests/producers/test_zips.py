@@ -1,0 +1,131 @@
+"""Zips by span: the directory, the members, and everything that can be wrong with both."""
+
+import io
+import random
+import zipfile
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foundation.errors import InvalidContent
+from producers import zips
+from producers.poll_zip import runs
+
+TEXT = b"Ano;M\xc3\xaas;Acessos\r\n" * 5_000
+NOISE = random.Random(7).randbytes(300_000)
+
+
+def made(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("folder/", b"")
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def directory(data: bytes, log: list[tuple[int, int]] | None = None) -> list[zips.Member]:
+    def fetch(start: int, end: int) -> bytes:
+        if log is not None:
+            log.append((start, end))
+        return data[start:end]
+
+    return zips.directory(zips.RangeFile(len(data), fetch))
+
+
+def blocks(data: bytes, size: int = 1000):
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_members_span_alone_gives_its_content(method):
+    data = made({"a.csv": TEXT, "b.csv": NOISE, "c.csv": b""}, method)
+    members = directory(data)
+    assert [member.name for member in members] == ["a.csv", "b.csv", "c.csv"]
+    for member, content in zip(members, (TEXT, NOISE, b""), strict=True):
+        zips.check(member)
+        assert b"".join(zips.inflate(blocks(data[member.start : member.end]), member)) == content
+
+
+def test_the_directory_of_a_large_zip_costs_one_request():
+    log: list[tuple[int, int]] = []
+    data = made({f"{number}.csv": NOISE for number in range(5)})
+    assert len(directory(data, log)) == 5
+    assert len(log) == 1
+    assert log[0][1] - log[0][0] < len(data) / 4
+
+
+def test_spans_lie_end_to_end_up_to_the_directory():
+    data = made({"a": TEXT, "b": NOISE, "c": TEXT})
+    members = directory(data)
+    assert [member.end for member in members[:-1]] == [member.start for member in members[1:]]
+    assert data[members[-1].end :].startswith(b"PK\x01\x02")
+
+
+@pytest.mark.parametrize("place", [40, 200, -5])
+def test_one_flipped_bit_is_found(place):
+    data = made({"a": NOISE})
+    (member,) = directory(data)
+    span = bytearray(data[member.start : member.end])
+    span[place] ^= 1
+    with pytest.raises(InvalidContent):
+        zips.verify(blocks(bytes(span)), member)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 100, 299_000])
+def test_a_span_cut_short_is_found(kept):
+    data = made({"a": NOISE})
+    (member,) = directory(data)
+    with pytest.raises(InvalidContent):
+        zips.verify(blocks(data[member.start : member.start + kept]), member)
+
+
+def test_a_member_that_expands_to_more_than_it_declares_is_stopped_there():
+    data = made({"a": bytes(50 << 20)})
+    (member,) = directory(data)
+    lying = replace(member, size=1 << 20)
+    taken: list[int] = []
+    with pytest.raises(InvalidContent, match="more than"):
+        taken.extend(map(len, zips.inflate(blocks(data[member.start : member.end]), lying)))
+    assert sum(taken) <= 2 << 20
+
+
+def test_a_bomb_is_refused_before_a_byte_of_it_is_fetched():
+    with pytest.raises(InvalidContent, match="expands"):
+        zips.check(directory(made({"a": bytes(100 << 20)}))[0])
+
+
+def test_other_compression_methods_are_named():
+    with pytest.raises(InvalidContent, match="method 12"):
+        zips.check(directory(made({"a": TEXT}, zipfile.ZIP_BZIP2))[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_damaged_zip_is_refused_or_read_and_nothing_else(data):
+    whole = made({"a.csv": TEXT[:400], "b.csv": NOISE[:400]})
+    start = data.draw(st.integers(0, len(whole) - 1))
+    damage = data.draw(st.binary(min_size=1, max_size=40))
+    damaged = whole[:start] + damage + whole[start + len(damage) :]
+    with suppress(InvalidContent):
+        for member in directory(damaged):
+            zips.check(member)
+            zips.verify(blocks(damaged[member.start : member.end]), member)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_at_all_are_refused_or_a_zip(body):
+    with suppress(InvalidContent):
+        directory(body)
+
+
+def test_changed_neighbours_are_one_request_and_a_gap_begins_another(monkeypatch):
+    members = directory(made(dict.fromkeys("abcde", NOISE)))
+    a, b, c, d, e = [(member.name, member) for member in members]
+    assert list(runs([a, b, d, e])) == [[a, b], [d, e]]
+    monkeypatch.setattr("producers.poll_zip.RUN_BYTES", 2 * len(NOISE) + 1000)
+    assert list(runs([a, b, c, d, e])) == [[a, b], [c, d], [e]]
+    assert list(runs([])) == []
