@@ -1,0 +1,65 @@
+"""`correnteza checkpoint inspect|adopt TABLE`: what a query's place in its input rests on, and how to mend it."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from correnteza.commands.run import places
+from correnteza.settings import Settings
+from foundation.errors import UsageError
+from sinks.locks import exclusive
+from stream_jobs import guards
+from stream_jobs.bronze import bronze_contracts, table_name
+from stream_jobs.jobs import Broker
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+Query = Annotated[str, typer.Argument(help="<layer>.<table>, such as bronze.inmet_hourly.")]
+
+
+@app.command()
+def inspect(query: Query) -> None:
+    """Print as JSON what the checkpoint belongs to, and what stands there now."""
+    settings = Settings()
+    topic = _topic(settings, query)
+    broker = Broker(settings.bootstrap, settings.topic_prefix) if topic else None
+    print(json.dumps(guards.describe(places(settings), query, broker, topic), indent=1))
+
+
+@app.command()
+def adopt(query: Query, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Begin a new life on the tables as they are: for a checkpoint that is lost, damaged, or of a topic made anew.
+
+    Bronze goes on after the last offset that its table holds; silver and gold read everything again, which changes
+    nothing that is right already.
+    """
+    settings = Settings()
+    topic = _topic(settings, query)
+    if not yes:
+        _ask(query)
+    with exclusive(places(settings).locks, query):
+        # Silver and gold need no broker.
+        broker = Broker(settings.bootstrap if topic else "", settings.topic_prefix)
+        guard = guards.adopt(places(settings), query, broker, topic)
+    print(f"{query}: generation {guard.generation}, from {guard.starting_offsets or 'the beginning of its input'}")
+
+
+def _topic(settings: Settings, query: str) -> str | None:
+    """The topic of a bronze query. Raises: UsageError when there is no such bronze table."""
+    guards.checkpoint_of(places(settings), query)
+    if not query.startswith("bronze."):
+        return None
+    topics = {table_name(contract): settings.topic_prefix + contract.topic for contract in bronze_contracts()}
+    if query not in topics:
+        raise UsageError(f"no table {query}", hint=f"one of: {', '.join(sorted(topics))}")
+    return topics[query]
+
+
+def _ask(query: str) -> None:
+    question = f"Leave the present checkpoint of {query} behind and begin a new one?"
+    if not sys.stdin.isatty():
+        raise UsageError("adopt asks first, and there is no terminal to ask on", hint="add --yes")
+    if not typer.confirm(question):
+        raise typer.Exit(1)

@@ -1,0 +1,80 @@
+"""`correnteza run`: the streaming layers in one Spark driver."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from correnteza import spark as sessions
+from correnteza.settings import Settings
+from foundation.errors import UsageError
+from schemas.registry import Registry
+from stream_jobs.driver import Stage, StreamDriver
+from stream_jobs.jobs import LAYERS, Broker
+from stream_jobs.places import Places
+
+
+def command(
+    layer: Annotated[str, typer.Argument(help=f"{', '.join(LAYERS)} or all.")] = "all",
+    once: Annotated[bool, typer.Option("--once", help="Read everything there is, layer after layer, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --once: print what was read as JSON.")] = False,
+) -> None:
+    """Keep bronze, silver and gold up to date. SIGTERM stops at batch boundaries, a second one at once."""
+    if layer not in (*LAYERS, "all"):
+        raise UsageError(f"no layer {layer}", hint="correnteza run all")
+    settings = Settings()
+    stop = _stop_on_signals()
+    stages = drive(settings, LAYERS if layer == "all" else (layer,), stop, once=once)
+    if once:
+        _print(stages, as_json=as_json)
+
+
+def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *, once: bool) -> list[Stage]:
+    """Run the layers in a JVM of this process; returns what each read when `once`, else nothing."""
+    broker = Broker(settings.bootstrap, settings.topic_prefix)
+    registry = Registry(settings.registry)
+    spark = sessions.start(settings, short_lived=once)
+    try:
+        driver = StreamDriver(spark, places(settings), broker=broker, registry=registry, layers=layers)
+        if once:
+            return driver.run_once(stop)
+        intervals = {name: float(getattr(settings, f"{name}_interval_seconds")) for name in LAYERS}
+        driver.run(stop, intervals)
+        return []
+    finally:
+        spark.stop()
+
+
+def places(settings: Settings) -> Places:
+    """Where the settings put tables, checkpoints and locks."""
+    return Places(str(settings.lake.resolve()), settings.checkpoints.resolve(), settings.run.resolve() / "locks")
+
+
+def _stop_on_signals() -> threading.Event:
+    """Set by the first SIGTERM or Ctrl-C; the second ends the process at once, which is safe but repeats a batch."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    return stop
+
+
+def _print(stages: list[Stage], *, as_json: bool) -> None:
+    if as_json:
+        json.dump([asdict(stage) for stage in stages], sys.stdout)
+        print()
+        return
+    for stage in stages:
+        print(f"{stage.layer}: {stage.seconds:.1f} s")
+        for query, rows in stage.rows.items():
+            print(f"  {query:40} {rows:>12,} rows read")

@@ -1,0 +1,119 @@
+"""One driver owns a table's writes: a file lock per table, held by the JVM that writes.
+
+The JVM outlives a killed Python by seconds and goes on committing; so the JVM must hold the lock, and the operating
+system lets go of it exactly when the JVM is gone. Java's file locks are POSIX record locks, so Python sees them too.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from foundation.errors import UnsafeState
+
+PATIENCE_SECONDS = 20.0
+"""How long to wait for the JVM of a driver whose Python is dead: it ends by itself."""
+
+
+class TableLocks:
+    """The locks of one driver. They end with `release`, or with the JVM."""
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        """Args: folder: where lock files stand: `<layer>.<table>.lock`, each with a note on its holder beside it."""
+        self._jvm: Any = spark._jvm  # always there in a classic session
+        self._folder = folder
+        self._held: dict[str, tuple[Any, Any]] = {}
+
+    def acquire(self, table: str) -> None:
+        """Take a table's lock; nothing happens if it is held here already.
+
+        Raises:
+            UnsafeState: another driver has it; its process and machine are named.
+        """
+        if table in self._held:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{table}.lock"
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (lock := self._try(path)) is None:
+            if _holder_lives(path) or time.monotonic() > deadline:
+                raise _held_elsewhere(table, path)
+            time.sleep(0.2)
+        self._held[table] = lock
+        _note(path).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+
+    def release(self) -> None:
+        """Let go of all."""
+        for file, _ in self._held.values():
+            file.close()
+        self._held.clear()
+
+    def _try(self, path: Path) -> tuple[Any, Any] | None:
+        """(file, lock), or None while another JVM, or another holder in this one, has it."""
+        file = self._jvm.java.io.RandomAccessFile(str(path), "rw")
+        try:
+            lock = file.getChannel().tryLock()
+        except Py4JJavaError as error:
+            if "OverlappingFileLockException" not in str(error.java_exception):
+                raise
+            lock = None
+        if lock is None:
+            file.close()
+            return None
+        return file, lock  # closing either, or losing both to the garbage collector, would let go
+
+
+@contextmanager
+def exclusive(folder: Path, table: str) -> Iterator[None]:
+    """Hold a table's lock from Python, for work that needs no JVM. Raises: UnsafeState, when a driver has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{table}.lock"
+    with path.open("a") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise _held_elsewhere(table, path) from None
+        yield
+
+
+def _note(lock: Path) -> Path:
+    return lock.with_suffix(".holder.json")
+
+
+def _holder(lock: Path) -> dict[str, Any]:
+    try:
+        note: dict[str, Any] = json.loads(_note(lock).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return note
+
+
+def _holder_lives(lock: Path) -> bool:
+    """Whether the process that noted itself runs; one on another machine is taken to."""
+    note = _holder(lock)
+    if not note or note["host"] != socket.gethostname():
+        return bool(note)
+    try:
+        os.kill(note["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _held_elsewhere(table: str, path: Path) -> UnsafeState:
+    note = _holder(path)
+    holder = f"process {note['pid']} on {note['host']}" if note else "another process"
+    return UnsafeState(
+        f"{table} is being written by {holder}, which holds {path}; two writers would double or lose rows",
+        hint="stop that driver first; its lock goes with it",
+    )

@@ -1,0 +1,114 @@
+"""Replace the rows of some groups of a gold table by what was recomputed for them, and touch nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.storagelevel import StorageLevel
+
+from sinks import tables
+from sinks.append import append
+from sinks.transactions import Batch, transaction
+
+VANISHED = "_vanished"
+
+Bounds = dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class GoldTarget:
+    """Where recomputed groups go.
+
+    Attributes:
+        keys: columns that identify a row; never null.
+        group: columns of the unit of recomputation, among the keys, never null; their bounds limit what is read.
+        columns: all columns, in order.
+    """
+
+    table: str
+    path: str
+    keys: tuple[str, ...]
+    group: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def recompute(rows: DataFrame, groups: DataFrame, target: GoldTarget, batch: Batch) -> None:
+    """Make the table hold, of the given groups, exactly the given rows. The same rows again commit nothing.
+
+    Args:
+        rows: all rows of the groups, the target's columns.
+        groups: the target's group columns, distinct; a group without a row in `rows` is emptied.
+    """
+    rows = rows.select(*target.columns)
+    if not tables.has_rows(target.path):
+        append(rows, target.path, batch=batch, table=target.table)
+        return
+    bounds = _bounds(groups, target.group)
+    # A merge rewrites every file that holds a matched row, changed or not; so it gets only what differs.
+    changes = _changes(rows, groups, target, bounds).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        if not changes.isEmpty():
+            _merge(changes, target, batch, bounds)
+    finally:
+        changes.unpersist()
+
+
+def replace(rows: DataFrame, path: str) -> bool:
+    """Replace a whole small table in one commit, unless it was last written with this very content.
+
+    Returns: whether it wrote. Readers see the old content or the new. The commit notes the content's order-free hash.
+    """
+    found = rows.agg(F.sum(F.xxhash64(*rows.columns).cast("decimal(38,0)")), F.count(F.lit(1))).first()
+    content = f"content {found[0]} of {found[1]} rows: {rows.schema.simpleString()}" if found else ""
+    if tables.last_note(path) == content:
+        return False
+    writer = rows.coalesce(1).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+    writer.option("userMetadata", content).save(path)
+    return True
+
+
+def _bounds(groups: DataFrame, columns: Sequence[str]) -> Bounds:
+    """Least and greatest value of each column, in one job."""
+    limits = [limit for column in columns for limit in (F.min(column), F.max(column))]
+    row = groups.agg(*limits).first()
+    found = tuple(row) if row else ()
+    return {column: (found[2 * i], found[2 * i + 1]) for i, column in enumerate(columns)}
+
+
+def _within(bounds: Bounds, prefix: str = "") -> Column:
+    """The bounds as a predicate with literals, for the side of a merge that the prefix names."""
+    each = (F.col(prefix + column).between(F.lit(low), F.lit(high)) for column, (low, high) in bounds.items())
+    return reduce(Column.__and__, each)
+
+
+def _changes(rows: DataFrame, groups: DataFrame, target: GoldTarget, bounds: Bounds) -> DataFrame:
+    """New and changed rows, and the keys of rows that the groups no longer have, marked."""
+    held = tables.read(rows.sparkSession, target.path).where(_within(bounds))
+    held = held.join(groups, list(target.group), "left_semi").select(*target.columns)
+    changed = rows.exceptAll(held).withColumn(VANISHED, F.lit(False))
+    return changed.unionByName(_vanished(rows, held, target), allowMissingColumns=True)
+
+
+def _vanished(rows: DataFrame, held: DataFrame, target: GoldTarget) -> DataFrame:
+    gone = held.select(*target.keys).join(rows.select(*target.keys), list(target.keys), "left_anti")
+    return gone.withColumn(VANISHED, F.lit(True))
+
+
+def _merge(changes: DataFrame, target: GoldTarget, batch: Batch, bounds: Bounds) -> None:
+    spark = changes.sparkSession
+    same_key = reduce(Column.__and__, (F.col(f"t.{key}") == F.col(f"s.{key}") for key in target.keys))
+    every: dict[str, str | Column] = {column: F.col(f"s.{column}") for column in target.columns}
+    with transaction(spark, batch, target.table):
+        (
+            DeltaTable.forPath(spark, target.path)
+            .alias("t")
+            .merge(changes.alias("s"), _within(bounds, "t.") & same_key)
+            .whenMatchedDelete(condition=F.col(f"s.{VANISHED}"))
+            .whenMatchedUpdate(set=every)
+            .whenNotMatchedInsert(values=every)
+            .execute()
+        )

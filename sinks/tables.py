@@ -1,0 +1,102 @@
+"""Create Delta tables as declared, and read the few facts about them that writers decide by. No JVM is needed here.
+
+Spark needs a quarter of a second to create a table and a job to describe one; delta-rs does both in milliseconds.
+"""
+
+import json
+
+from deltalake import DeltaTable, Schema
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from foundation.errors import UnsafeState
+
+PROPERTIES = {
+    "delta.enableDeletionVectors": "false",  # readers without a JVM refuse them
+    # A log checkpoint costs as much as a small commit, and readers are quick over some dozens of commit files.
+    "delta.checkpointInterval": "50",
+}
+
+
+def ensure(
+    spark: SparkSession,
+    path: str,
+    schema: StructType,
+    *,
+    partition_by: tuple[str, ...] = (),
+    statistics_on: tuple[str, ...],
+) -> None:
+    """Create the table if it is absent; add columns and nested fields that the declaration has gained.
+
+    Args:
+        schema: all columns; in a table that exists already they may be nullable additions, nothing else.
+        statistics_on: columns that queries prune by; statistics on others cost time at every write.
+
+    Raises:
+        UnsafeState: the table exists and cannot take the declared schema by adding columns.
+    """
+    if not exists(path):
+        DeltaTable.create(
+            path,
+            Schema.from_json(schema.json()),
+            mode="ignore",
+            partition_by=list(partition_by),
+            configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
+        )
+    elif _columns(path).simpleString() != schema.simpleString():
+        _add_columns(spark, path, schema)
+
+
+def exists(path: str) -> bool:
+    """Whether a Delta table stands there."""
+    return DeltaTable.is_deltatable(path)
+
+
+def identity(path: str) -> str:
+    """The id a table gets when it is created, and gets anew when it is created again."""
+    return str(DeltaTable(path).metadata().id)
+
+
+def has_rows(path: str) -> bool:
+    """Whether the table's present version has any data file. False for a table that does not exist."""
+    return exists(path) and bool(DeltaTable(path).file_uris())
+
+
+def last_transaction(path: str, app_id: str) -> int | None:
+    """The highest version a table has seen of an app id, such as a streaming query's id and its batch ids."""
+    return DeltaTable(path).transaction_version(app_id) if exists(path) else None
+
+
+def last_note(path: str) -> str | None:
+    """What the last commit says of itself (`userMetadata`); None when it says nothing, or there is no table."""
+    if not exists(path):
+        return None
+    note = DeltaTable(path).history(1)[0].get("userMetadata")
+    return None if note is None else str(note)
+
+
+def read(spark: SparkSession, path: str) -> DataFrame:
+    """The table's present rows."""
+    return spark.read.format("delta").load(path)
+
+
+def path_of(root: str, name: str) -> str:
+    """Where a table named `<layer>.<table>` stands below the lake's root."""
+    layer, _, table = name.partition(".")
+    return f"{root}/{layer}/{table}"
+
+
+def _columns(path: str) -> StructType:
+    return StructType.fromJson(json.loads(DeltaTable(path).schema().to_json()))
+
+
+def _add_columns(spark: SparkSession, path: str, schema: StructType) -> None:
+    """Widen the table by appending no rows under the declared schema."""
+    try:
+        spark.createDataFrame([], schema).write.format("delta").mode("append").option("mergeSchema", "true").save(path)
+    except AnalysisException as error:
+        raise UnsafeState(
+            f"the table at {path} cannot take its declared columns: {str(error).splitlines()[0]}",
+            hint="rebuild the table, or give the contract back the type that the table has",
+        ) from error

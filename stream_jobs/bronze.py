@@ -1,0 +1,139 @@
+"""Bronze: every record of a topic as one row, once, whether or not it decodes."""
+
+import json
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation.errors import CorrentezaError, UnsafeState
+from foundation.log import get_logger
+from schemas.contracts import Contract, load_all
+from sinks import tables
+from sinks.append import Trigger, append_stream
+from stream_jobs.checkpoints import Guard
+from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
+from stream_jobs.decode import decoded, id_to_ask_for
+from stream_jobs.guards import checkpoint_of, open_checkpoint
+from stream_jobs.jobs import Broker, Driver, own_pool
+from stream_jobs.schema_book import SchemaBook
+
+__all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
+
+MOST_OFFSETS_PER_BATCH = 2_000_000
+"""A batch costs a second whatever it holds, so a backlog is read in large ones; rows stream through, none are held."""
+
+KAFKA = {
+    "failOnDataLoss": "true",
+    # The default shows records of transactions that were rolled back.
+    "kafka.isolation.level": "read_committed",
+    "kafka.max.poll.records": "10000",
+    "kafka.max.partition.fetch.bytes": str(16 << 20),
+    "kafka.fetch.max.bytes": str(64 << 20),
+}
+
+
+def bronze_contracts() -> tuple[Contract, ...]:
+    """The contracts whose topics become bronze tables: all but the compacted ones, which are state, not history."""
+    return tuple(contract for contract in load_all().values() if not contract.compacted)
+
+
+def table_name(contract: Contract) -> str:
+    """`bronze.<table>`, such as `bronze.inmet_hourly` or `bronze.ingest_rejects`."""
+    return f"bronze.{contract.name.replace('.', '_')}"
+
+
+def ensure_table(spark: SparkSession, path: str, contract: Contract) -> None:
+    """Create a bronze table if it is absent; widen it where the contract has gained a field."""
+    tables.ensure(
+        spark,
+        path,
+        bronze_schema(contract),
+        partition_by=PARTITION_COLUMNS,
+        statistics_on=("partition", "offset", "kafka_timestamp"),
+    )
+
+
+class BronzeJob:
+    """The query of one topic."""
+
+    failure: CorrentezaError | None = None
+    """Nothing of ours runs inside its batches."""
+
+    def __init__(self, contract: Contract, driver: Driver, broker: Broker, book: SchemaBook) -> None:
+        self.name = table_name(contract)
+        self.topic = broker.prefix + contract.topic
+        self._contract = contract
+        self._driver = driver
+        self._broker = broker
+        self._book = book
+        self._checkpoint = checkpoint_of(driver.places, self.name)
+        self._path = driver.places.table(self.name)
+        self._denied: frozenset[int] = frozenset()
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading where the checkpoint ends."""
+        spark = self._driver.spark
+        self._driver.locks.acquire(self.name)
+        ensure_table(spark, self._path, self._contract)
+        topic_id = self._broker.topic_id(self.topic)
+        guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id)
+        self._denied = self._unknown()
+        schemas = self._book.plan(self._contract, self._denied)
+        rows = decoded(self._records(spark, guard), self._contract, schemas, topic_id=topic_id)
+        own_pool(spark, self.name)
+        return append_stream(
+            rows,
+            self._path,
+            name=self.name,
+            checkpoint=str(self._checkpoint.path(guard.generation)),
+            trigger=trigger,
+            partition_by=PARTITION_COLUMNS,
+        )
+
+    def mend(self, error: str) -> bool:
+        """After a record with a schema id that the plan does not know: ask the registry, and remember the answer."""
+        schema_id = id_to_ask_for(error)
+        if schema_id is None:
+            return False
+        exists = self._book.ask(schema_id)
+        if not exists:
+            self._unknown_file.write_text(json.dumps(sorted(self._unknown() | {schema_id})))
+        get_logger("bronze").info("schema_id_asked_for", query=self.name, schema_id=schema_id, exists=exists)
+        return True
+
+    @property
+    def outdated(self) -> bool:
+        """Whether an id that the registry denied has been registered since: its records would be filed as unknown."""
+        return bool(self._denied & self._book.ids)
+
+    def require_same_topic(self) -> None:
+        """While the query runs. Raises: UnsafeState when the topic was made anew under it."""
+        guard, now = self._checkpoint.guard, self._broker.topic_id(self.topic)
+        if guard is not None and guard.topic_id != now:
+            raise UnsafeState(
+                f"topic {self.topic} was made anew while {self.name} read it: its id was {guard.topic_id}, is {now}",
+                hint=f"correnteza checkpoint adopt {self.name}",
+            )
+
+    def _records(self, spark: SparkSession, guard: Guard) -> DataFrame:
+        return (
+            spark.readStream.format("kafka")
+            .options(**KAFKA)
+            .option("kafka.bootstrap.servers", self._broker.bootstrap)
+            .option("subscribe", self.topic)
+            .option("startingOffsets", guard.starting_offsets or "earliest")
+            .option("maxOffsetsPerTrigger", MOST_OFFSETS_PER_BATCH)
+            .load()
+        )
+
+    def _unknown(self) -> frozenset[int]:
+        """Ids that the registry has denied so far."""
+        try:
+            return frozenset(json.loads(self._unknown_file.read_text()))
+        except FileNotFoundError:
+            return frozenset()
+
+    @property
+    def _unknown_file(self) -> Path:
+        return self._checkpoint.folder / "unknown_schemas.json"

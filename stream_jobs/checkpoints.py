@@ -1,0 +1,194 @@
+"""The life of a streaming checkpoint, and the guard that stands beside it.
+
+    checkpoints/<layer>.<table>/guard.json     what the checkpoint belongs to
+    checkpoints/<layer>.<table>/g<generation>  Spark's own files
+
+A lost, copied, damaged or outdated checkpoint does not stop Spark: it reads again from the start, or from where
+another copy stood, and doubles rows or skips them in silence. So the guard notes the query id, the topic's id and the
+ids of the tables before a query first starts, and nothing starts unless all of them are still the same.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from foundation.errors import UnsafeState
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What one checkpoint belongs to.
+
+    Attributes:
+        generation: its life, part of every Delta transaction app id.
+        query_id: Spark's id of the query, minted here; the app id of Delta's own streaming sink.
+        tables: table name → id of the Delta table it writes.
+        topic, topic_id: of a bronze query; a topic made anew has another id, and other records at the same offsets.
+        starting_offsets: where an adopted bronze checkpoint begins, as Spark's Kafka source takes it.
+    """
+
+    generation: int
+    query_id: str
+    tables: Mapping[str, str] = field(default_factory=dict)
+    topic: str | None = None
+    topic_id: str | None = None
+    starting_offsets: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands in a query's folder and in its tables: all that decides whether it may start.
+
+    Attributes:
+        tables: table name → id of the Delta table there now.
+        has_rows: whether any of the tables holds a row.
+        topic_id: the topic's id now.
+        last_written: the highest batch id that the tables have seen of this life; None when they have seen none.
+    """
+
+    tables: Mapping[str, str]
+    has_rows: bool
+    topic: str | None = None
+    topic_id: str | None = None
+    last_written: int | None = None
+
+
+class Checkpoint:
+    """One query's folder."""
+
+    def __init__(self, query: str, folder: Path) -> None:
+        """Args: query: `<layer>.<table>`. folder: `checkpoints/<query>`."""
+        self.query = query
+        self.folder = folder
+
+    @property
+    def guard(self) -> Guard | None:
+        """The guard as it stands on disk. Raises: UnsafeState when it cannot be read."""
+        file = self.folder / "guard.json"
+        try:
+            return Guard(**json.loads(file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise self._unsafe(f"{file} is damaged: {error}") from error
+
+    def path(self, generation: int) -> Path:
+        """Where Spark keeps one life."""
+        return self.folder / f"g{generation}"
+
+    def open(self, found: Found) -> Guard:
+        """The guard under which the query may start; made, with a new checkpoint, where the query is new.
+
+        Raises:
+            UnsafeState: starting could double or lose rows; nothing was changed.
+        """
+        guard = self.guard
+        if guard is None:
+            if any(self.folder.glob("g*/offsets/*")):
+                raise self._unsafe(f"the checkpoint in {self.folder} has no guard.json: nobody knows what it read")
+            if found.has_rows:
+                raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.folder} is lost")
+            return self.begin(self._new(0, found))
+        self._require_same_life(guard, found)
+        if not (self.path(guard.generation) / "metadata").exists():
+            if found.has_rows:
+                raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.path(guard.generation)} is lost")
+            return self.begin(self._new(guard.generation + 1, found))
+        self._require_sound_files(guard, found)
+        return guard
+
+    def adopt(self, found: Found, starting_offsets: str | None) -> Guard:
+        """Begin a new life for tables that stay: a new checkpoint, a new generation, whatever was there before."""
+        lives = [int(path.name[1:]) for path in self.folder.glob("g*") if path.name[1:].isdigit()]
+        try:
+            guard = self.guard
+        except UnsafeState:
+            guard = None  # damaged: its generation is at most that of the folders beside it
+        latest = max([*lives, guard.generation if guard else -1])
+        if latest < 0 and found.has_rows:
+            latest = 0  # everything is lost: a first life there was
+        return self.begin(replace(self._new(latest + 1, found), starting_offsets=starting_offsets))
+
+    def begin(self, guard: Guard) -> Guard:
+        """Write a guard and, before it, the empty checkpoint it names.
+
+        Spark takes the query id from the metadata file if there is one. Written here, it is on record before the
+        query can write anything.
+        """
+        path = self.path(guard.generation)
+        path.mkdir(parents=True, exist_ok=True)
+        _write(path / "metadata", json.dumps({"id": guard.query_id}))
+        _write(self.folder / "guard.json", json.dumps(asdict(guard), indent=1))
+        return guard
+
+    def last_batch(self, generation: int, log: str) -> int | None:
+        """The highest batch id in `offsets` (planned) or `commits` (finished)."""
+        ids = [int(path.name) for path in (self.path(generation) / log).glob("*") if path.name.isdigit()]
+        return max(ids, default=None)
+
+    def _new(self, generation: int, found: Found) -> Guard:
+        return Guard(generation, str(uuid.uuid4()), dict(found.tables), found.topic, found.topic_id)
+
+    def _require_same_life(self, guard: Guard, found: Found) -> None:
+        if guard.topic_id != found.topic_id or guard.topic != found.topic:
+            raise UnsafeState(
+                f"{self.query} reads topic {guard.topic} with id {guard.topic_id}, but the topic is now {found.topic}"
+                f" with id {found.topic_id}: it was made anew, and the same offsets are other records",
+                hint=f"correnteza checkpoint adopt {self.query}, to go on with the new topic; or restore the old topic",
+            )
+        for table, identity in guard.tables.items():
+            if found.tables.get(table) != identity:
+                raise self._unsafe(
+                    f"{table} is not the table that the checkpoint of {self.query} wrote: it was made anew since"
+                )
+
+    def _require_sound_files(self, guard: Guard, found: Found) -> None:
+        """Spark's own files: of this query, readable, and neither ahead of the tables nor behind them."""
+        path = self.path(guard.generation)
+        try:
+            query_id = json.loads((path / "metadata").read_text(encoding="utf-8"))["id"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._unsafe(f"{path / 'metadata'} is damaged") from error
+        if query_id != guard.query_id:
+            raise self._unsafe(f"{path} is the checkpoint of another query: it was copied here")
+        for log in ("offsets", "commits"):
+            last = self.last_batch(guard.generation, log)
+            if last is not None and not _is_sound(path / log / str(last)):
+                raise self._unsafe(f"{path / log / str(last)} is damaged")
+        planned = self.last_batch(guard.generation, "offsets")
+        written = found.last_written
+        if written is not None and (planned is None or planned < written):
+            raise self._unsafe(
+                f"{path} ends at batch {planned}, but {self.query} has already written batch {written}: an older copy"
+                " of the checkpoint was put back, and its next batches would be taken for written"
+            )
+
+    def _unsafe(self, message: str) -> UnsafeState:
+        return UnsafeState(message, hint=f"correnteza checkpoint adopt {self.query}")
+
+
+def _is_sound(file: Path) -> bool:
+    """Whether a file of Spark's offset or commit log begins as it must and holds something."""
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return lines[0] == "v1" and len(lines) > 1 and all(_is_json(line) for line in lines[1:] if line != "-")
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace a file whole, and on disk."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    partial.replace(file)

@@ -1,0 +1,94 @@
+"""The columns of bronze and silver tables, derived from the contracts."""
+
+from typing import Any
+
+from pyspark.sql.types import (
+    BinaryType,
+    BooleanType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    MapType,
+    StringType,
+    StructType,
+    TimestampType,
+)
+
+from schemas.contracts import Contract
+
+_PRIMITIVES: dict[str, DataType] = {
+    "string": StringType(),
+    "long": LongType(),
+    "int": IntegerType(),
+    "double": DoubleType(),
+    "boolean": BooleanType(),
+    "bytes": BinaryType(),
+}
+
+# Where a silver row stands in time and in Kafka, after the contract's own fields.
+PLACE = ("known_from", "published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
+
+PARTITION_COLUMNS = ("year", "month", "day")
+
+
+def spark_type(avro: Any) -> DataType:
+    """The type that Spark's `from_avro` gives one field.
+
+    Raises:
+        ValueError: a type the contracts do not use.
+    """
+    if isinstance(avro, list):
+        return spark_type(next(branch for branch in avro if branch != "null"))
+    if isinstance(avro, str):
+        return _PRIMITIVES[avro]
+    logical = avro.get("logicalType")
+    if logical == "date":
+        return DateType()
+    if logical == "timestamp-micros":
+        return TimestampType()
+    if logical == "decimal":
+        return DecimalType(avro["precision"], avro["scale"])
+    if avro["type"] == "map":
+        return MapType(StringType(), spark_type(avro["values"]))
+    raise ValueError(f"no Spark type for {avro}")
+
+
+def record_type(contract: Contract) -> StructType:
+    """A decoded record: every field nullable, because one that does not decode has none."""
+    record = StructType()
+    for field in contract.schema["fields"]:
+        record.add(field["name"], spark_type(field["type"]))
+    return record
+
+
+def bronze_schema(contract: Contract) -> StructType:
+    """All columns of a bronze table."""
+    return (
+        StructType()
+        .add("topic_id", StringType())
+        .add("topic", StringType())
+        .add("partition", IntegerType())
+        .add("offset", LongType())
+        .add("kafka_timestamp", TimestampType())
+        .add("key", BinaryType())
+        .add("schema_id", LongType())
+        .add("value_hash", LongType())
+        .add("decode_status", StringType())
+        .add("record", record_type(contract))
+        .add("value", BinaryType())
+        .add("year", IntegerType())
+        .add("month", IntegerType())
+        .add("day", IntegerType())
+    )
+
+
+def silver_schema(contract: Contract) -> StructType:
+    """All columns of a dataset's revisions, and of its current table."""
+    types = {field.name: field.dataType for field in record_type(contract)} | {"known_from": TimestampType()}
+    schema = StructType()
+    for name in (*contract.key, *contract.value_fields, *PLACE):
+        schema.add(name, types[name])
+    return schema.add("kafka_partition", IntegerType()).add("kafka_offset", LongType()).add("version_hash", LongType())

@@ -1,0 +1,131 @@
+"""From a Kafka record to a bronze row: a pure plan over the columns of Spark's Kafka source.
+
+Bytes that do not decode are rows too. Nothing here may throw on any input but one: a schema id of which nobody knows
+yet whether the registry has it. A plan is fixed when its query starts, so a record written under a schema registered
+since then must not be filed as unknown: the query stops, the supervisor asks the registry, and starts it anew with the
+answer.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.avro.functions import from_avro
+
+from schemas.contracts import Contract
+from stream_jobs.columns import bronze_schema, record_type
+
+HEADER_BYTES = 5
+"""Confluent framing: a zero byte, then the schema id in four."""
+
+MARKER = "_decoded"
+"""A field that only the reader schema has, default true. A record that does not decode has null in every field."""
+
+ASK_REGISTRY = "correnteza-ask-registry:"
+_ASKED = re.compile(re.escape(ASK_REGISTRY) + r"(\d+)")
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A schema some record may be written under.
+
+    Attributes:
+        reads_whole: whether the reader's schema holds every field of this one: it is the reader's own or an older one.
+    """
+
+    schema_id: int
+    schema: str
+    reads_whole: bool
+
+
+@dataclass(frozen=True)
+class Schemas:
+    """What a plan knows about schema ids.
+
+    Attributes:
+        writers: every schema registered for the topic, when the plan was made.
+        unknown: ids that the registry says it does not have.
+        ask: whether a record with any other id stops the query so that the registry is asked; else it is unknown too.
+    """
+
+    writers: tuple[Writer, ...]
+    unknown: frozenset[int] = frozenset()
+    ask: bool = True
+
+
+def decoded(records: DataFrame, contract: Contract, schemas: Schemas, *, topic_id: str) -> DataFrame:
+    """Kafka records → the columns of `bronze_schema`."""
+    value = F.col("value")
+    framed = (F.length(value) >= HEADER_BYTES) & (F.substring(value, 1, 1) == F.lit(b"\x00"))
+    # An id is an unsigned number of 32 bits: as an int the cast would throw, and kill the query for ever.
+    schema_id = F.expr("try_cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)")
+    return (
+        records.select("topic", "partition", "offset", "timestamp", "key", "value")
+        .withColumn("schema_id", F.when(framed, schema_id))
+        .withColumn("_record", _record(contract, schemas))
+        .withColumn("decode_status", _status(schemas))
+        .withColumn("_ok", F.col("decode_status") == "ok")
+        .select(
+            F.lit(topic_id).alias("topic_id"),
+            "topic",
+            "partition",
+            "offset",
+            F.col("timestamp").alias("kafka_timestamp"),
+            "key",
+            "schema_id",
+            F.xxhash64("value").alias("value_hash"),
+            "decode_status",
+            F.when(F.col("_ok"), F.col("_record").dropFields(MARKER)).cast(record_type(contract)).alias("record"),
+            F.when(~F.col("_ok") | ~_among(w.schema_id for w in schemas.writers if w.reads_whole), value).alias(
+                "value"
+            ),
+            F.year("timestamp").alias("year"),
+            F.month("timestamp").alias("month"),
+            F.day("timestamp").alias("day"),
+        )
+        .select(*bronze_schema(contract).names)
+    )
+
+
+def id_to_ask_for(error: str) -> int | None:
+    """The schema id that a stopped query's message asks the registry for, if that is why it stopped."""
+    found = _ASKED.search(error)
+    return int(found[1]) if found else None
+
+
+def _record(contract: Contract, schemas: Schemas) -> Column:
+    """The record under the reader's schema: one branch per writer schema; null where there is none."""
+    reader = copy.deepcopy(contract.schema)
+    reader["fields"].append({"name": MARKER, "type": "boolean", "default": True})
+    options = {"avroSchema": json.dumps(reader), "mode": "PERMISSIVE"}
+    payload = F.expr(f"substring(value, {HEADER_BYTES + 1})")
+    branches = [
+        (F.col("schema_id") == writer.schema_id, from_avro(payload, writer.schema, options))
+        for writer in schemas.writers
+    ]
+    if not branches:
+        return F.lit(None).cast(record_type(contract).add(MARKER, "boolean"))
+    return reduce(lambda case, branch: case.when(*branch), branches[1:], F.when(*branches[0]))
+
+
+def _status(schemas: Schemas) -> Column:
+    """The first that holds. The last branch stops the query, unless it was told not to ask any more."""
+    schema_id = F.col("schema_id")
+    question = F.raise_error(F.concat(F.lit(ASK_REGISTRY), schema_id.cast("string"))).cast("string")
+    return (
+        F.when(F.col("value").isNull(), "tombstone")
+        .when(schema_id.isNull(), "not_framed")
+        .when(F.col(f"_record.{MARKER}"), "ok")
+        .when(_among(writer.schema_id for writer in schemas.writers), "corrupt")
+        .when(_among(schemas.unknown), "unknown_schema")
+        .otherwise(question if schemas.ask else F.lit("unknown_schema"))
+    )
+
+
+def _among(ids: Iterable[int]) -> Column:
+    return F.coalesce(F.col("schema_id").isin(sorted(ids)), F.lit(False))

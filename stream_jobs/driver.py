@@ -1,0 +1,117 @@
+"""One Spark driver: the queries of one layer, or of all, over one set of tables."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from foundation.log import get_logger
+from sinks.locks import TableLocks
+from stream_jobs.bronze import BronzeJob, bronze_contracts
+from stream_jobs.gold import model as gold
+from stream_jobs.gold.query import GoldJob, write_static
+from stream_jobs.jobs import LAYERS, Broker, Driver, Job
+from stream_jobs.places import SCHEMAS, Places
+from stream_jobs.schema_book import Registry, SchemaBook
+from stream_jobs.silver import SilverJob
+from stream_jobs.supervisor import Supervised, drain, keep_running
+from stream_jobs.tables import model as silver
+
+AT_ONCE = 4
+"""Queries side by side when everything is read once: one plans and commits while another computes."""
+
+log = get_logger("driver")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer brought up to date.
+
+    Attributes:
+        rows: query name → rows read.
+    """
+
+    layer: str
+    seconds: float
+    rows: Mapping[str, int]
+
+
+class StreamDriver:
+    """The queries of some layers."""
+
+    def __init__(
+        self, spark: SparkSession, places: Places, *, broker: Broker, registry: Registry, layers: Sequence[str] = LAYERS
+    ) -> None:
+        self._driver = Driver(spark, places, TableLocks(spark, places.locks))
+        self._book = SchemaBook(spark, places.table(SCHEMAS), registry, broker.prefix)
+        self._contracts = bronze_contracts()
+        self._layers = [layer for layer in LAYERS if layer in layers]
+        self._bronze = [BronzeJob(each, self._driver, broker, self._book) for each in self._contracts]
+        self._silver = [SilverJob(each, self._driver) for each in silver.discover().values()]
+        declared = gold.discover().values()
+        self._gold = [GoldJob(each, self._driver) for each in declared if isinstance(each, gold.GoldTable)]
+        self._static = [each for each in declared if isinstance(each, gold.StaticTable)]
+
+    def run_once(self, stop: threading.Event) -> list[Stage]:
+        """Layer after layer, read everything there is, and end.
+
+        Raises:
+            UnsafeState: a guard refused; what the layers before have written stays.
+            CorrentezaError: a query cannot go on.
+        """
+        stages = []
+        try:
+            for layer in self._layers:
+                began = time.monotonic()
+                self._prepare(layer)
+                rows = drain(self._jobs(layer), at_once=AT_ONCE, stop=stop)
+                stages.append(Stage(layer, time.monotonic() - began, rows))
+                log.info("layer_drained", layer=layer, seconds=round(stages[-1].seconds, 2), rows=sum(rows.values()))
+        finally:
+            self._driver.locks.release()
+        return stages
+
+    def run(self, stop: threading.Event, intervals: Mapping[str, float]) -> None:
+        """Keep every query running until told to stop.
+
+        Args:
+            intervals: layer → seconds between its batches.
+
+        Raises:
+            UnsafeState, CorrentezaError: as `run_once`. All queries are stopped, at batch boundaries where they can be.
+        """
+        try:
+            supervised = []
+            for layer in self._layers:
+                self._prepare(layer)
+                trigger: dict[str, str | bool] = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
+                supervised += [Supervised(job, trigger) for job in self._jobs(layer)]
+            for each in supervised:
+                each.start()
+            log.info("driver_ready", layers=self._layers, queries=len(supervised))
+            keep_running(supervised, stop, self._check)
+        finally:
+            self._driver.locks.release()
+
+    def _prepare(self, layer: str) -> None:
+        """What must stand before a layer's queries start."""
+        if layer == "bronze":
+            self._driver.locks.acquire(SCHEMAS)
+            self._book.refresh(self._contracts)
+        if layer == "gold":
+            for table in self._static:
+                if write_static(table, self._driver):
+                    log.info("static_table_written", table=table.name)
+
+    def _jobs(self, layer: str) -> Sequence[Job]:
+        jobs: dict[str, Sequence[Job]] = {"bronze": self._bronze, "silver": self._silver, "gold": self._gold}
+        return jobs[layer]
+
+    def _check(self) -> None:
+        """Beside the running queries: the topics are still the same ones, the schemas still all there are."""
+        if "bronze" in self._layers:
+            self._book.refresh(self._contracts)
+            for job in self._bronze:
+                job.require_same_topic()

@@ -1,0 +1,45 @@
+"""What the series codes of the Banco Central's SGS mean."""
+
+from pyspark.sql import DataFrame, SparkSession
+
+from stream_jobs.gold.model import StaticTable
+
+SCHEMA = """
+    series_code BIGINT NOT NULL, name STRING NOT NULL, unit STRING NOT NULL, frequency STRING NOT NULL,
+    is_revised BOOLEAN NOT NULL
+"""
+
+# frequency: D daily, M monthly, Q quarterly. is_revised: whether published values are changed later.
+SERIES = (
+    (1, "US dollar, selling, PTAX closing", "BRL/USD", "D", False),
+    (11, "Selic effective rate, daily", "% per day", "D", False),
+    (12, "CDI, daily", "% per day", "D", False),
+    (188, "INPC", "% per month", "M", False),
+    (189, "IGP-M", "% per month", "M", False),
+    (190, "IGP-DI", "% per month", "M", False),
+    (226, "TR", "% per period", "D", False),
+    (256, "TJLP", "% per year", "M", False),
+    (432, "Selic target", "% per year", "D", False),
+    (433, "IPCA", "% per month", "M", False),
+    (3697, "US dollar, buying, monthly mean", "BRL/USD", "M", False),
+    (3698, "US dollar, selling, monthly mean", "BRL/USD", "M", False),
+    (4380, "GDP, monthly, current prices", "BRL million", "M", True),
+    (4392, "CDI accumulated in the month, annualised", "% per year", "M", False),
+    (7478, "IPCA-15", "% per month", "M", False),
+    (10813, "US dollar, buying, PTAX closing", "BRL/USD", "D", False),
+    (13522, "IPCA, 12 months", "%", "M", False),
+    (21619, "Euro, selling", "BRL/EUR", "D", False),
+    (22099, "GDP, quarterly, observed", "index", "Q", True),
+    (24363, "IBC-Br, observed", "index", "M", True),
+    (24364, "IBC-Br, seasonally adjusted", "index", "M", True),
+    (24369, "Unemployment, PNAD Contínua", "%", "M", True),
+    (25389, "Regional activity index, Northeast", "index", "M", True),
+)
+
+
+def build(spark: SparkSession) -> DataFrame:
+    """One row per series."""
+    return spark.createDataFrame(list(SERIES), SCHEMA)
+
+
+TABLE = StaticTable(name="dim_economic_series", keys=("series_code",), build=build)

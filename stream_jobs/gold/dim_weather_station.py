@@ -1,0 +1,45 @@
+"""Weather stations through time: a row holds from its first day to the day before the next row's."""
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.model import GoldTable, Input, Revisions, bounds
+
+
+def touched(stations: DataFrame) -> DataFrame:
+    """A new row ends the one before it, so all rows of the station are one group."""
+    return stations.select("station_code")
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """All rows of the stations."""
+    ((first, last),) = bounds(groups, "station_code")
+    stations = silver.newest("inmet_stations", within=F.col("station_code").between(first, last))
+    by_start = Window.partitionBy("station_code").orderBy("valid_from_on")
+    return stations.join(groups, "station_code", "left_semi").select(
+        "station_code",
+        "valid_from_on",
+        F.date_sub(F.lead("valid_from_on").over(by_start), 1).alias("valid_to_on"),
+        "region",
+        "uf",
+        "name",
+        "latitude_degrees",
+        "longitude_degrees",
+        "altitude_m",
+        "founded_on",
+        F.greatest("known_from", F.lead("known_from").over(by_start)).alias("known_from"),
+    )
+
+
+TABLE = GoldTable(
+    name="dim_weather_station",
+    keys=("station_code", "valid_from_on"),
+    group=("station_code",),
+    inputs=(Input("inmet_stations", touched),),
+    schema="""
+        station_code STRING NOT NULL, valid_from_on DATE NOT NULL, valid_to_on DATE, region STRING, uf STRING,
+        name STRING, latitude_degrees DOUBLE, longitude_degrees DOUBLE, altitude_m DOUBLE, founded_on DATE,
+        known_from TIMESTAMP NOT NULL
+    """,
+    recompute=recompute,
+)

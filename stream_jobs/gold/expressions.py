@@ -1,0 +1,33 @@
+"""Small column expressions and schema text that the tables share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F  # noqa: N812
+
+
+def ddl(columns: Mapping[str, str]) -> str:
+    """Columns and their types as schema text."""
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def literal_map(pairs: Mapping[str, Any]) -> Column:
+    """A constant map; indexed with a column it looks up without a join, null where there is no such key."""
+    return F.create_map(*(F.lit(part) for pair in sorted(pairs.items()) for part in pair))
+
+
+# Floating-point sums depend on the order of their terms, which differs between an incremental and a full run; sums of
+# decimals do not. INMET sends two decimals at most; what does not fit decimal(18,6) is no measurement.
+def _exact(column: str) -> Column:
+    return F.col(column).try_cast("decimal(18,6)")
+
+
+def exact_sum(column: str) -> Column:
+    """The sum of the values there are; null when there is none."""
+    return F.sum(_exact(column)).cast("double")
+
+
+def exact_mean(column: str) -> Column:
+    """The mean of the values there are; null when there is none."""
+    return F.try_divide(exact_sum(column), F.count(_exact(column)).cast("double"))

@@ -1,0 +1,51 @@
+"""Weather per station and civil day.
+
+Widening: a changed hour touches the one or two civil days it can belong to. A changed row of station metadata can move
+the station to another time zone, or give it one at last, so it touches every day of that station.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.expressions import ddl
+from stream_jobs.gold.model import GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.weather import DAY_COLUMNS, days_of_groups, days_of_stations, possible_days
+
+GROUP = ("station_code", "date_on")
+
+
+def touched_by_hours(hours: DataFrame) -> DataFrame:
+    """Station and possible civil days."""
+    return hours.select("station_code", F.explode(possible_days(F.col("observed_at"))).alias("date_on"))
+
+
+def touched_by_stations(stations: DataFrame) -> DataFrame:
+    """Station and a null day: all its days."""
+    return stations.select("station_code", F.lit(None).cast("date").alias("date_on"))
+
+
+def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
+    """Null days replaced by the days there are."""
+    days = touched.where(F.col("date_on").isNotNull())
+    whole = [row["station_code"] for row in touched.where(F.col("date_on").isNull()).collect()]
+    if not whole:
+        return days
+    return days.unionByName(days_of_stations(silver, F.col("station_code").isin(whole)))
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """The station-days of the groups."""
+    (first_on, last_on), (first_station, last_station) = bounds(groups, "date_on", "station_code")
+    stations = F.col("station_code").between(first_station, last_station)
+    return days_of_groups(silver, groups, first_on, last_on, stations)
+
+
+TABLE = GoldTable(
+    name="fact_weather_daily",
+    keys=GROUP,
+    group=GROUP,
+    inputs=(Input("inmet_hourly", touched_by_hours), Input("inmet_stations", touched_by_stations)),
+    schema=f"station_code STRING NOT NULL, date_on DATE NOT NULL, {ddl(DAY_COLUMNS)}, known_from TIMESTAMP NOT NULL",
+    recompute=recompute,
+    widen=widen,
+)

@@ -1,0 +1,103 @@
+"""What a gold table is made of. Each module of this package that defines `TABLE` declares one table.
+
+A `GoldTable` is recomputed group by group: the query streams what changed in its inputs, `Input.groups` widens each
+change to the groups it touches (a civil day, a month, a key), and `recompute` rebuilds exactly those groups from
+silver. The same `recompute` runs on as-of revisions, so it must read no clock and nothing but its two arguments and
+static reference data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Protocol
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer uses
+
+
+class Revisions(Protocol):
+    """Silver as one instant knows it: now, or any past one."""
+
+    def newest(self, dataset: str, *, within: Column | None = None) -> DataFrame:
+        """The newest version of every key, one row per key, with the columns of `silver.<dataset>_revisions`.
+
+        Args:
+            dataset: such as `inmet_hourly`. A dataset without rows gives an empty frame, never an error.
+            within: a predicate on *key* columns with literal bounds (see `bounds`), pushed down to the files. On
+                other columns it would choose among versions, which is not its business.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Input:
+    """A dataset whose changes reach the table.
+
+    Attributes:
+        dataset: silver dataset.
+        groups: rows of `silver.<dataset>_revisions` that are new → the group columns they touch, duplicates allowed.
+            It runs on a streaming frame: select, filter, explode and joins with static frames only.
+    """
+
+    dataset: str
+    groups: Callable[[DataFrame], DataFrame]
+
+
+@dataclass(frozen=True)
+class GoldTable:
+    """A table that follows its inputs.
+
+    Attributes:
+        name: table below `gold/`.
+        keys: columns that identify a row; they contain every group column.
+        group: columns of the unit of recomputation.
+        inputs: where changes come from.
+        schema: DDL of the table's columns, in order, such as `date_on DATE NOT NULL, rain_mm DOUBLE`.
+        recompute: (silver, affected groups) → all rows of those groups and of no other, with exactly the schema's
+            columns. A group it returns no row for is emptied. The groups frame is distinct and cached.
+        widen: where a change touches groups that only silver can name ("every day of this station"), the inputs'
+            `groups` may give other columns than `group`, equal for all inputs; (silver, those rows, distinct and
+            cached) → affected groups, duplicates allowed. It runs on each batch, before `recompute`.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    group: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    schema: str
+    recompute: Callable[[Revisions, DataFrame], DataFrame]
+    widen: Callable[[Revisions, DataFrame], DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class StaticTable:
+    """A table that depends on nothing but code and reference files; written at start when its content changed."""
+
+    name: str
+    keys: tuple[str, ...]
+    build: Callable[[SparkSession], DataFrame]
+
+
+def bounds(groups: DataFrame, *columns: str) -> tuple[tuple[Any, Any], ...]:
+    """(least, greatest) of each column, as Python values for literal predicates; one small job for all of them.
+
+    The groups of a batch are never none, so neither is a bound of a column that holds a value.
+    """
+    row = groups.agg(
+        *(f(c).alias(f"{name}_{c}") for c in columns for name, f in (("min", F.min), ("max", F.max)))
+    ).first()
+    if row is None:
+        raise ValueError("an aggregate without grouping always has a row")
+    return tuple((row[f"min_{c}"], row[f"max_{c}"]) for c in columns)
+
+
+def discover() -> dict[str, GoldTable | StaticTable]:
+    """Every declared table by name, in alphabetical order."""
+    package = import_module("stream_jobs.gold")
+    found: dict[str, GoldTable | StaticTable] = {}
+    for module in sorted(info.name for info in iter_modules(package.__path__)):
+        table = getattr(import_module(f"stream_jobs.gold.{module}"), "TABLE", None)
+        if table is not None:
+            found[table.name] = table
+    return found

@@ -1,0 +1,108 @@
+"""Keep a declared gold table up to date: changed rows → groups they touch → recompute those → write.
+
+The batch says only *which* groups changed. Their content is recomputed from silver as it stands now, which may already
+hold more than the batch: then a later batch recomputes the same groups to the same result.
+"""
+
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.types import StructType
+from pyspark.storagelevel import StorageLevel
+
+from foundation.errors import CorrentezaError
+from foundation.log import get_logger
+from sinks import tables
+from sinks.append import Trigger
+from sinks.recompute import GoldTarget, recompute, replace
+from sinks.transactions import Batch
+from stream_jobs.asof import Known
+from stream_jobs.gold.model import GoldTable, Input, StaticTable
+from stream_jobs.guards import checkpoint_of, open_checkpoint
+from stream_jobs.jobs import Batches, Driver
+from stream_jobs.silver import ensure_tables
+from stream_jobs.tables import model as silver_tables
+
+MOST_BYTES_PER_BATCH = "256m"
+"""Of revision files, per input. Larger than silver's: only the group columns are read, and groups repeat."""
+
+
+class GoldJob:
+    """The query of one table that follows its inputs."""
+
+    def __init__(self, table: GoldTable, driver: Driver) -> None:
+        self.name = f"gold.{table.name}"
+        self._table = table
+        self._driver = driver
+        self._checkpoint = checkpoint_of(driver.places, self.name)
+        self._batches = Batches(self.name, self._recompute)
+        self._generation = 0
+        self._path = driver.places.table(self.name)
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """Set when a batch stopped the query on purpose."""
+        return self._batches.failure
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading revisions where the checkpoint ends."""
+        spark, table = self._driver.spark, self._table
+        self._driver.locks.acquire(self.name)
+        declared = silver_tables.discover()
+        for each in table.inputs:
+            ensure_tables(self._driver, declared[each.dataset])
+        schema = spark.createDataFrame([], table.schema).schema
+        self._target = _target(table, self._path, schema)
+        tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
+        guard = open_checkpoint(self._driver.places, self.name)
+        self._generation = guard.generation
+        groups = reduce(DataFrame.unionByName, (self._groups(each) for each in table.inputs))
+        return self._batches.start(groups, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+
+    outdated = False
+    """Its plan depends on nothing that changes."""
+
+    def mend(self, error: str) -> bool:
+        """Nothing that stops gold mends itself."""
+        return False
+
+    def _groups(self, each: Input) -> DataFrame:
+        path = self._driver.places.table(f"silver.{each.dataset}_revisions")
+        stream = self._driver.spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES_PER_BATCH)
+        touched = each.groups(stream.load(path))
+        return touched if self._table.widen else touched.select(*self._table.group)
+
+    def _recompute(self, changed: DataFrame, batch_id: int) -> None:
+        spark = changed.sparkSession
+        silver = Known(spark, self._driver.places)
+        changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
+        groups = changed
+        rows = None
+        try:
+            if self._table.widen is not None:
+                widened = self._table.widen(silver, changed).select(*self._table.group)
+                groups = widened.distinct().persist(StorageLevel.MEMORY_AND_DISK)
+            touched = groups.count()
+            if not touched:
+                return
+            rows = self._table.recompute(silver, groups)
+            rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
+            recompute(rows, groups, self._target, Batch(self.name, self._generation, batch_id))
+        finally:
+            if rows is not None:
+                rows.unpersist()
+            groups.unpersist()
+            changed.unpersist()
+        get_logger("gold").info("groups_recomputed", query=self.name, batch_id=batch_id, groups=touched)
+
+
+def write_static(table: StaticTable, driver: Driver) -> bool:
+    """Write a static table if its content is not what the table was last written with; returns whether it did."""
+    name = f"gold.{table.name}"
+    driver.locks.acquire(name)
+    return replace(table.build(driver.spark), driver.places.table(name))
+
+
+def _target(table: GoldTable, path: str, schema: StructType) -> GoldTarget:
+    return GoldTarget(table.name, path, table.keys, table.group, tuple(schema.names))

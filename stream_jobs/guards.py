@@ -1,0 +1,128 @@
+"""What must hold before a query starts, and the one way on when it does not: adopting its tables as a new life."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from deltalake import DeltaTable, QueryBuilder
+
+from foundation.errors import UsageError
+from schemas.topics import TIMEOUT_SECONDS, topic_ids
+from sinks import tables
+from sinks.transactions import Batch
+from stream_jobs.checkpoints import Checkpoint, Found, Guard
+from stream_jobs.jobs import LAYERS, Broker
+from stream_jobs.places import Places
+
+EARLIEST = -2
+"""Spark's word for a partition's first offset."""
+
+
+def checkpoint_of(places: Places, query: str) -> Checkpoint:
+    """A query's folder. Raises: UsageError when no query can have that name."""
+    layer, _, table = query.partition(".")
+    if layer not in LAYERS or not table:
+        raise UsageError(f"no query {query}", hint="name it <layer>.<table>, such as bronze.inmet_hourly")
+    return Checkpoint(query, places.checkpoint(query))
+
+
+def open_checkpoint(places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None) -> Guard:
+    """The guard under which a query may start.
+
+    Args:
+        topic, topic_id: of a bronze query, as they are now.
+
+    Raises:
+        UnsafeState: starting could double or lose rows.
+    """
+    checkpoint = checkpoint_of(places, query)
+    found = look(places, query, checkpoint.guard)
+    return checkpoint.open(replace(found, topic=topic, topic_id=topic_id))
+
+
+def look(places: Places, query: str, guard: Guard | None) -> Found:
+    """The tables of a query as they stand, and how far the guard's life has come in them."""
+    paths = {name: places.table(name) for name in _tables(query)}
+    written = []
+    if guard is not None:
+        life = Batch(query, guard.generation, 0)
+        for name, path in paths.items():
+            app_id = guard.query_id if query.startswith("bronze.") else life.app_id(name.partition(".")[2])
+            written.append(tables.last_transaction(path, app_id))
+    return Found(
+        tables={name: tables.identity(path) for name, path in paths.items() if tables.exists(path)},
+        has_rows=any(tables.has_rows(path) for path in paths.values()),
+        last_written=max((batch for batch in written if batch is not None), default=None),
+    )
+
+
+def adopt(places: Places, query: str, broker: Broker, topic: str | None) -> Guard:
+    """Begin a new life of a query on the tables that it has.
+
+    A bronze query goes on after the greatest offset that its table holds of each partition of the present topic, and
+    from the earliest where it holds none. Silver and gold read everything again: they are idempotent by key and clock.
+
+    Args:
+        topic: of a bronze query.
+
+    Raises:
+        DependencyUnavailable: the topic does not exist.
+    """
+    checkpoint = checkpoint_of(places, query)
+    found = look(places, query, None)
+    if topic is None:
+        return checkpoint.adopt(found, None)
+    topic_id = broker.topic_id(topic)
+    offsets = {str(partition): EARLIEST for partition in _partitions(broker, topic)}
+    if found.has_rows:
+        offsets |= _next_offsets(places.table(query), topic_id)
+    starting = json.dumps({topic: offsets}, sort_keys=True)
+    return checkpoint.adopt(replace(found, topic=topic, topic_id=topic_id), starting)
+
+
+def describe(places: Places, query: str, broker: Broker | None, topic: str | None) -> dict[str, Any]:
+    """What stands in a query's folder and in its tables, for people and scripts."""
+    checkpoint = checkpoint_of(places, query)
+    guard = checkpoint.guard
+    found = look(places, query, guard)
+    return {
+        "query": query,
+        "folder": str(checkpoint.folder),
+        "generation": guard and guard.generation,
+        "query_id": guard and guard.query_id,
+        "topic": topic,
+        "topic_id": guard and guard.topic_id,
+        "topic_id_now": topic_ids(broker.bootstrap, [topic]).get(topic) if broker and topic else None,
+        "starting_offsets": guard and guard.starting_offsets,
+        "last_planned_batch": guard and checkpoint.last_batch(guard.generation, "offsets"),
+        "last_finished_batch": guard and checkpoint.last_batch(guard.generation, "commits"),
+        "last_written_batch": found.last_written,
+        "tables": {
+            name: {"id": identity, "id_in_guard": guard and guard.tables.get(name)}
+            for name, identity in found.tables.items()
+        },
+        "holds_rows": found.has_rows,
+    }
+
+
+def _tables(query: str) -> tuple[str, ...]:
+    """The tables whose content depends on the query's place in its input."""
+    return (query, f"{query}_revisions") if query.startswith("silver.") else (query,)
+
+
+def _partitions(broker: Broker, topic: str) -> list[int]:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    return sorted(admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions)
+
+
+def _next_offsets(bronze: str, topic_id: str) -> dict[str, int]:
+    """Partition → the offset after the last one that bronze holds of this very topic."""
+    query = (
+        f"select partition, max(\"offset\") + 1 as next from bronze where topic_id = '{topic_id}' group by partition"
+    )
+    found = QueryBuilder().register("bronze", DeltaTable(bronze)).execute(query).read_all()
+    return {
+        str(partition): int(following)
+        for partition, following in zip(found["partition"].to_pylist(), found["next"].to_pylist(), strict=True)
+    }

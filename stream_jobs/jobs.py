@@ -1,0 +1,108 @@
+"""What the driver starts, watches and restarts: one job per table, and the parts that all layers share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation.errors import CorrentezaError, DependencyUnavailable
+from schemas.topics import topic_ids
+from sinks.append import Trigger
+from sinks.locks import TableLocks
+from stream_jobs.places import Places
+
+LAYERS = ("bronze", "silver", "gold")
+
+
+class Job(Protocol):
+    """One streaming query."""
+
+    @property
+    def name(self) -> str:
+        """`<layer>.<table>`: of the query, its checkpoint, its lock and its scheduler pool."""
+        ...
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Check every guard, then start. Raises: UnsafeState when starting could lose or double rows."""
+        ...
+
+    def mend(self, error: str) -> bool:
+        """Whether the cause of a failure is known and now removed, so that starting again makes sense at once.
+
+        Raises:
+            TransientError: it may be, once something answers again.
+        """
+        ...
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the running query must be started anew for its plan to be right."""
+        ...
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """An error of ours that stopped the query from inside a batch; Spark passes on only its text."""
+        ...
+
+
+@dataclass
+class Driver:
+    """What every job of one driver shares."""
+
+    spark: SparkSession
+    places: Places
+    locks: TableLocks
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where topics are, and what stands before their names."""
+
+    bootstrap: str
+    prefix: str
+
+    def topic_id(self, topic: str) -> str:
+        """The id the topic got when it was created. Raises: DependencyUnavailable when there is no such topic."""
+        found = topic_ids(self.bootstrap, [topic])
+        if topic not in found:
+            raise DependencyUnavailable(f"topic {topic} does not exist", hint="correnteza topics apply")
+        return found[topic]
+
+
+@dataclass
+class Batches:
+    """A query that hands each micro-batch to a function, and keeps the error that stopped it."""
+
+    name: str
+    work: Callable[[DataFrame, int], None]
+    failure: CorrentezaError | None = field(default=None, init=False)
+
+    def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
+        """Start it in its own scheduler pool."""
+        self.failure = None
+        own_pool(frame.sparkSession, self.name)
+        return (
+            frame.writeStream.queryName(self.name)
+            .foreachBatch(self._run)
+            .option("checkpointLocation", checkpoint)
+            .trigger(**trigger)  # type: ignore[arg-type]
+            .start()
+        )
+
+    def _run(self, batch: DataFrame, batch_id: int) -> None:
+        try:
+            self.work(batch, batch_id)
+        except CorrentezaError as error:
+            self.failure = error
+            raise RuntimeError(str(error)) from None
+        except Exception as error:
+            # Spark matches a regular expression against the whole trace when it stops the query; a long one
+            # overflows its stack.
+            raise RuntimeError(f"{type(error).__name__}: {str(error)[:500]}") from None
+
+
+def own_pool(spark: SparkSession, name: str) -> None:
+    """Let the query that this thread starts next share the cores fairly with the others."""
+    spark.sparkContext.setLocalProperty("spark.scheduler.pool", name)

@@ -1,0 +1,100 @@
+"""Which writer schemas a topic's records may have: the registry's answers, kept in `ops.schemas` before any use."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from foundation.errors import TransientError
+from foundation.log import get_logger
+from schemas.contracts import Contract
+from sinks import schemas_table
+from sinks.schemas_table import StoredSchema
+from stream_jobs.decode import Schemas, Writer
+
+MOST_UNKNOWN = 100
+"""After so many different unknown ids a query stops asking: each question is a restart."""
+
+
+class Registry(Protocol):
+    """The part of the schema registry that bronze needs. Every method raises TransientError while it is away."""
+
+    def schema_by_id(self, schema_id: int) -> str | None:
+        """The schema's text; None when the registry answers that it has no such id."""
+        ...
+
+    def versions(self, subject: str) -> list[tuple[int, int, str]]:
+        """(schema id, version, schema text), oldest first; empty when there is no such subject."""
+        ...
+
+
+@dataclass
+class SchemaBook:
+    """`ops.schemas` and the registry behind it.
+
+    Attributes:
+        ids: the schema ids it held when it was last refreshed.
+    """
+
+    spark: SparkSession
+    path: str
+    registry: Registry
+    prefix: str
+    ids: frozenset[int] = frozenset()
+
+    def refresh(self, contracts: Iterable[Contract]) -> None:
+        """Take over what the registry has of these subjects.
+
+        A registry that is away is no reason to stop while the book knows the subject: the records can be decoded.
+
+        Raises:
+            TransientError: it is away, and the book is empty.
+        """
+        schemas_table.ensure(self.spark, self.path)
+        known = set(schemas_table.stored(self.path))
+        try:
+            found = {
+                StoredSchema(schema_id, self.prefix + contract.subject, version, text)
+                for contract in contracts
+                for schema_id, version, text in self.registry.versions(self.prefix + contract.subject)
+            }
+        except TransientError as error:
+            if not known:
+                raise
+            get_logger("schemas").warning("registry_unreachable", error=str(error), schemas_known=len(known))
+            found = set()
+        schemas_table.store(self.path, found - known)
+        self.ids = frozenset(row.schema_id for row in found | known)
+
+    def plan(self, contract: Contract, unknown: frozenset[int]) -> Schemas:
+        """What the book knows for one topic, and the ids that the registry has denied."""
+        subject = self.prefix + contract.subject
+        rows = [row for row in schemas_table.stored(self.path) if row.subject in (subject, None)]
+        own = [row.version for row in rows if row.subject == subject and json.loads(row.schema) == contract.schema]
+        newest_read = max((version for version in own if version is not None), default=0)
+        whole = {row.schema_id for row in rows if row.version is not None and row.version <= newest_read}
+        texts = {row.schema_id: row.schema for row in rows}
+        writers = tuple(Writer(schema_id, texts[schema_id], schema_id in whole) for schema_id in sorted(texts))
+        return Schemas(writers, unknown - texts.keys(), ask=len(unknown) < MOST_UNKNOWN)
+
+    def ask(self, schema_id: int) -> bool:
+        """Ask the registry for a schema that a record names; keep it, and say whether there is one.
+
+        A schema that is no Avro decodes nothing: it counts as none. Raises: TransientError, with nothing decided.
+        """
+        text = self.registry.schema_by_id(schema_id)
+        if text is None or not self._is_avro(text):
+            return False
+        schemas_table.store(self.path, [StoredSchema(schema_id, None, None, text)])
+        return True
+
+    def _is_avro(self, text: str) -> bool:
+        parser = self.spark._jvm.org.apache.avro.Schema.Parser()  # type: ignore[union-attr]
+        try:
+            parser.parse(text)
+        except Py4JJavaError:
+            return False
+        return True

@@ -1,0 +1,104 @@
+"""The Spark session: every setting that the pipeline depends on, and the check that the vital ones are in force.
+
+Only this module and the locks know that everything runs on one machine.
+"""
+
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from foundation.errors import UnsafeState
+
+# A 13-byte record that claims a string of 500 MB kills the whole JVM without these, and again after every restart.
+AVRO_LIMITS = {
+    "org.apache.avro.limits.string.maxLength": str(1 << 20),
+    "org.apache.avro.limits.bytes.maxLength": str(1 << 20),
+    "org.apache.avro.limits.collectionItems.maxLength": "100000",
+}
+
+JVM_OPTIONS = (
+    "-XX:+UseSerialGC",
+    "-XX:ReservedCodeCacheSize=512m",  # generated classes fill the default; a swept code cache is compiled anew
+    "-Xss4m",  # a regular expression over the long trace of a failed batch overflows the default
+    "-Duser.timezone=UTC",
+    *(f"-D{name}={value}" for name, value in AVRO_LIMITS.items()),
+)
+
+SESSION = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # Micro-batches are small: planning and scheduling cost more than the rows.
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "1",  # the default of 50 tasks dominates every MERGE
+    "spark.sql.codegen.cache.maxEntries": "5000",
+    # One pool per query, so that a large first load does not starve the others.
+    "spark.scheduler.mode": "FAIR",
+    "spark.cleaner.periodicGC.interval": "10min",
+    "spark.sql.streaming.numRecentProgressUpdates": "20",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Readers without a JVM refuse deletion vectors, and merges of this size gain nothing by them.
+    "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+    # A version that a statement forgot to unset raises instead of silently skipping the next one.
+    "spark.databricks.delta.write.txnVersion.autoReset.enabled": "true",
+}
+
+LOCAL_FILES = {
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+    ),
+    "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
+}
+
+
+def start(
+    jars: list[Path], *, driver_memory: str, scratch: Path, short_lived: bool = False, master: str = "local[*]"
+) -> SparkSession:
+    """Start the JVM and the session, and prove that the Avro limits hold.
+
+    JAVA_HOME must point to a JDK 21 or newer before the call.
+
+    Args:
+        jars: what Spark needs beside its own jars, on the class path from the start (quicker than `spark.jars`).
+        driver_memory: heap, such as `2g`.
+        scratch: a folder that shuffles spill to.
+        short_lived: leave the optimizing compiler out: a quarter less CPU in the first minutes, slower ever after.
+
+    Raises:
+        UnsafeState: the limits are not in force, for example because a session was there before.
+    """
+    options = (*JVM_OPTIONS, "-XX:TieredStopAtLevel=1") if short_lived else JVM_OPTIONS
+    builder = SparkSession.builder.appName("correnteza").master(master)
+    for name, value in (SESSION | LOCAL_FILES).items():
+        builder = builder.config(name, value)
+    builder = (
+        builder.config("spark.driver.memory", driver_memory)
+        .config("spark.driver.extraJavaOptions", " ".join(options))
+        .config("spark.driver.extraClassPath", ":".join(map(str, jars)))
+        .config("spark.pyspark.python", sys.executable)
+        .config("spark.local.dir", str(scratch))
+        .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
+    )
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    require_avro_limits(spark)
+    return spark
+
+
+def require_avro_limits(spark: SparkSession) -> None:
+    """Raises: UnsafeState unless the JVM refuses hostile lengths in Avro records."""
+    system = spark._jvm.java.lang.System  # type: ignore[union-attr]  # always there in a classic session
+    for name, value in AVRO_LIMITS.items():
+        found = system.getProperty(name)
+        if found != value:
+            raise UnsafeState(
+                f"the JVM runs without {name}={value} (found {found}): one hostile record would kill it",
+                hint="start the driver with `correnteza run`, which passes the limits to the JVM",
+            )

@@ -1,0 +1,116 @@
+"""Silver: bronze rows that decoded, brought into revisions and current by `apply_changes`."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation.errors import CorrentezaError
+from foundation.log import get_logger
+from schemas.contracts import Contract, load
+from sinks import quarantine, tables
+from sinks.append import Trigger
+from sinks.apply_changes import SilverTarget, apply_changes
+from sinks.transactions import Batch
+from sinks.versions import version_hash
+from stream_jobs.bronze import ensure_table
+from stream_jobs.columns import silver_schema
+from stream_jobs.guards import checkpoint_of, open_checkpoint
+from stream_jobs.jobs import Batches, Driver
+from stream_jobs.places import QUARANTINE
+from stream_jobs.tables.model import SilverTable
+
+MOST_BYTES_PER_BATCH = "64m"
+"""Of bronze files; a batch is cached while it is applied."""
+
+
+def records(bronze: DataFrame, contract: Contract) -> DataFrame:
+    """Bronze rows → what `apply_changes` takes. Rows that did not decode stay in bronze."""
+    return (
+        bronze.where(F.col("decode_status") == "ok")
+        .select(
+            "record.*",
+            F.col("key").cast("string").alias("key"),
+            "topic",
+            F.col("partition").alias("kafka_partition"),
+            F.col("offset").alias("kafka_offset"),
+        )
+        .withColumn("known_from", F.coalesce("published_at", "retrieved_at"))
+        .withColumn("version_hash", version_hash(contract.value_fields))
+    )
+
+
+def ensure_tables(driver: Driver, table: SilverTable) -> None:
+    """Create a dataset's two tables if they are absent; gold reads revisions that silver may not have begun."""
+    schema = silver_schema(load(table.dataset))
+    for name in (f"silver.{table.dataset}_revisions", f"silver.{table.dataset}"):
+        path = driver.places.table(name)
+        tables.ensure(driver.spark, path, schema, statistics_on=(table.prune_by, "known_from", "kafka_offset"))
+
+
+class SilverJob:
+    """The query of one dataset."""
+
+    def __init__(self, table: SilverTable, driver: Driver) -> None:
+        self.name = f"silver.{table.dataset}"
+        self._table = table
+        self._contract = load(table.dataset)
+        self._driver = driver
+        self._checkpoint = checkpoint_of(driver.places, self.name)
+        self._batches = Batches(self.name, self._apply)
+        self._generation = 0
+        place = driver.places.table
+        self._bronze = place(f"bronze.{table.dataset}")
+        self._target = SilverTarget(
+            dataset=table.dataset,
+            keys=self._contract.key,
+            columns=tuple(silver_schema(self._contract).names),
+            prune_by=table.prune_by,
+            expectations=table.expectations,
+            revisions=place(f"{self.name}_revisions"),
+            current=place(self.name),
+            quarantine=place(QUARANTINE),
+        )
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """Set when a batch stopped the query on purpose."""
+        return self._batches.failure
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading bronze where the checkpoint ends."""
+        spark = self._driver.spark
+        for name in (self.name, QUARANTINE):
+            self._driver.locks.acquire(name)
+        self._ensure_tables()
+        guard = open_checkpoint(self._driver.places, self.name)
+        self._generation = guard.generation
+        bronze = spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES_PER_BATCH).load(self._bronze)
+        return self._batches.start(
+            records(bronze, self._contract),
+            checkpoint=str(self._checkpoint.path(guard.generation)),
+            trigger=trigger,
+        )
+
+    outdated = False
+    """Its plan depends on nothing that changes."""
+
+    def mend(self, error: str) -> bool:
+        """Nothing that stops silver mends itself."""
+        return False
+
+    def _apply(self, batch: DataFrame, batch_id: int) -> None:
+        applied = apply_changes(batch, self._target, Batch(self.name, self._generation, batch_id))
+        get_logger("silver").info(
+            "changes_applied",
+            query=self.name,
+            batch_id=batch_id,
+            **{fate: rows for fate, rows in applied.fates.items() if rows},
+            broken={name: rows for name, rows in applied.warnings.items() if rows},
+        )
+
+    def _ensure_tables(self) -> None:
+        """All that the query reads and writes; bronze too, so that layers can start in any order."""
+        spark = self._driver.spark
+        ensure_table(spark, self._bronze, self._contract)
+        ensure_tables(self._driver, self._table)
+        quarantine.ensure(spark, self._target.quarantine)

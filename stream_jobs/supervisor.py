@@ -1,0 +1,213 @@
+"""Keep queries running: restart one that fails, alone and with back-off; stop the driver when that cannot help."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from py4j.protocol import Py4JError
+from pyspark.errors import StreamingQueryException
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation.errors import CorrentezaError, TransientError, UnsafeState
+from foundation.log import get_logger
+from sinks.append import Trigger
+from stream_jobs.jobs import Job
+from stream_jobs.progress import Progress
+
+WATCH_SECONDS = 0.5
+CHECK_SECONDS = 30.0
+STOP_SECONDS = 60.0
+"""How long a batch may take to end after a stop was asked for; then it is abandoned, and repeated at the next start."""
+
+MOST_FAILURES = 5
+WITHIN_SECONDS = 600.0
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+
+log = get_logger("supervisor")
+
+
+@dataclass
+class Attempts:
+    """How often one job failed lately, and so how long to wait before the next start."""
+
+    _times: deque[float] = field(default_factory=deque)
+
+    def pause(self, error: CorrentezaError, now: float) -> float:
+        """Seconds to wait after a failure. Raises: the error, when there were too many."""
+        self._times.append(now)
+        while self._times[0] < now - WITHIN_SECONDS:
+            self._times.popleft()
+        # A dependency that is away comes back by itself, however long it takes.
+        if len(self._times) > MOST_FAILURES and not isinstance(error, TransientError):
+            raise error
+        return float(min(FIRST_PAUSE_SECONDS * 2 ** (len(self._times) - 1), LONGEST_PAUSE_SECONDS))
+
+
+class Supervised:
+    """One job and its present query."""
+
+    def __init__(self, job: Job, trigger: Trigger) -> None:
+        self.job = job
+        self._trigger = trigger
+        self._attempts = Attempts()
+        self._query: StreamingQuery | None = None
+        self._progress: Progress | None = None
+        self._not_before = 0.0
+        self._error = ""
+        self.rows = 0
+
+    def start(self) -> None:
+        """Start the query; a failure that may pass is put off to `watch`. Raises: UnsafeState."""
+        try:
+            # What stopped the last query may have to be removed first, and that may need a registry that is away.
+            if self._error and self.job.mend(self._error):
+                self._attempts = Attempts()
+            self._query = self.job.start(self._trigger)
+        except UnsafeState:
+            raise
+        except (CorrentezaError, Py4JError, StreamingQueryException) as error:
+            self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
+            return
+        self._error = ""
+        self._progress = Progress(self._query)
+
+    def watch(self) -> bool:
+        """Report progress, see whether the query failed, start again when it is time. Returns whether it has ended.
+
+        Raises:
+            CorrentezaError: the query cannot go on; the driver must stop.
+        """
+        if self._query is None:
+            if time.monotonic() >= self._not_before:
+                self.start()
+            return False
+        if self.job.outdated:
+            self.stop(time.monotonic() + STOP_SECONDS)
+            self.start()
+            return False
+        ended = not self._query.isActive  # before the report, so that a query's last batch is never missed
+        self._report()
+        if not ended:
+            return False
+        error = self._query.exception()
+        self._query = None
+        if error is None:
+            return True
+        if isinstance(self.job.failure, UnsafeState):
+            raise self.job.failure
+        self._error = str(error)
+        try:
+            if self.job.mend(self._error):
+                self._error = ""
+                self._not_before = 0.0
+                return False
+            self._put_off(self.job.failure or _failed(self.job, self._error))
+        except TransientError as away:
+            self._put_off(away)
+        return False
+
+    def stop(self, deadline: float) -> None:
+        """Stop at the end of the present batch, or at the deadline in the midst of it."""
+        if self._query is None:
+            return
+        while self._query.isActive and self._query.status["isTriggerActive"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._report()
+        self._query.stop()
+
+    def _report(self) -> None:
+        assert self._progress is not None
+        before = self._progress.rows
+        self._progress.report()
+        self.rows += self._progress.rows - before
+
+    def _put_off(self, error: CorrentezaError) -> None:
+        pause = self._attempts.pause(error, time.monotonic())
+        self._not_before = time.monotonic() + pause
+        log.warning("query_failed", query=self.job.name, error=str(error), restart_in_seconds=pause)
+
+
+def keep_running(supervised: Sequence[Supervised], stop: threading.Event, check: Callable[[], None]) -> None:
+    """Watch until told to stop; then stop every query at a batch boundary.
+
+    Args:
+        check: called every half minute beside the queries; it raises when it is not safe to go on.
+
+    Raises:
+        CorrentezaError: a query cannot go on. All are stopped.
+    """
+    with _stopped_after(supervised), ThreadPoolExecutor(1) as pool:
+        checking: Future[None] | None = None
+        next_check = time.monotonic() + CHECK_SECONDS
+        while not stop.wait(WATCH_SECONDS):
+            for each in supervised:
+                each.watch()
+            if checking is not None and checking.done():
+                _settle(checking)
+                checking = None
+            if checking is None and time.monotonic() >= next_check:
+                checking = pool.submit(check)
+                next_check = time.monotonic() + CHECK_SECONDS
+
+
+def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[str, int]:
+    """Bring every job up to the present and end it; returns input rows per job.
+
+    Args:
+        at_once: how many queries run side by side.
+
+    Raises:
+        CorrentezaError: a query cannot go on, or a stop was asked for. All are stopped.
+    """
+    waiting = deque(Supervised(job, {"availableNow": True}) for job in jobs)
+    running: list[Supervised] = []
+    done: dict[str, int] = {}
+    with _stopped_after(running):
+        while waiting or running:
+            if stop.is_set():
+                raise CorrentezaError("stopped before everything was read", hint="run it again: it goes on from here")
+            while waiting and len(running) < at_once:
+                running.append(waiting.popleft())
+                running[-1].start()
+            for each in list(running):
+                if each.watch():
+                    done[each.job.name] = each.rows
+                    running.remove(each)
+            time.sleep(0.02)
+    return done
+
+
+@contextmanager
+def _stopped_after(supervised: Sequence[Supervised]) -> Iterator[None]:
+    """Stop all queries at the end, in order or by an error."""
+    try:
+        yield
+    except Py4JError as error:
+        raise CorrentezaError(f"the JVM is gone: {error}", hint="see the log; then start the driver again") from error
+    finally:
+        deadline = time.monotonic() + STOP_SECONDS
+        for each in supervised:
+            try:
+                each.stop(deadline)
+            except Py4JError as error:
+                log.warning("query_not_stopped", query=each.job.name, error=str(error))
+
+
+def _settle(checking: "Future[None]") -> None:
+    """Pass on what a check found; one that could not ask is repeated."""
+    try:
+        checking.result()
+    except TransientError as error:
+        log.warning("check_postponed", error=str(error))
+
+
+def _failed(job: Job, error: str) -> CorrentezaError:
+    """The first line that says something of a failed query's message."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    text = lines[0] if lines else "no message"
+    return CorrentezaError(f"{job.name} failed: {text}", hint="see the log for the whole trace; then run again")

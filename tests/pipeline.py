@@ -1,0 +1,139 @@
+"""Bronze and silver queries in the tests' own JVM, one at a time, over real topics and a lake of the test's own."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from correnteza.commands.run import places
+from correnteza.settings import Settings
+from schemas import topics
+from schemas.contracts import load
+from schemas.registry import Registry
+from sinks.locks import TableLocks
+from stream_jobs import guards
+from stream_jobs.bronze import Broker, BronzeJob
+from stream_jobs.jobs import Driver, Job
+from stream_jobs.places import SCHEMAS
+from stream_jobs.schema_book import SchemaBook
+from stream_jobs.silver import SilverJob
+from stream_jobs.supervisor import drain
+from stream_jobs.tables import model as silver
+from tests.helpers import wait_for
+from tests.records import Message, message, publish
+
+
+class Pipeline:
+    """What one test drives."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark = spark
+        self.settings = settings
+        self.places = places(settings)
+        self.broker = Broker(settings.bootstrap, settings.topic_prefix)
+        self.registry = Registry(settings.registry)
+        self.driver = Driver(spark, self.places, TableLocks(spark, self.places.locks))
+        self.ids: dict[str, int] = {}
+
+    def topic(self, dataset: str) -> str:
+        return self.broker.prefix + load(dataset).topic
+
+    def declare(self, *datasets: str) -> None:
+        """Topics and registered schemas."""
+        contracts = [load(dataset) for dataset in datasets]
+        topics.apply(self.broker.bootstrap, contracts, self.broker.prefix)
+        self.ids |= self.registry.register(contracts, self.broker.prefix)
+
+    def publish(self, dataset: str, *records: Mapping[str, Any]) -> None:
+        if dataset not in self.ids:
+            self.declare(dataset)
+        contract = load(dataset)
+        self.send(dataset, [message(contract, self.ids[dataset], record) for record in records])
+
+    def send(self, dataset: str, messages: Iterable[Message]) -> None:
+        """Messages as they are."""
+        publish(self.broker.bootstrap, self.topic(dataset), messages)
+
+    def bronze(self, dataset: str, *, driver: Driver | None = None, registry: Any = None) -> BronzeJob:
+        contract = load(dataset)
+        book = SchemaBook(self.spark, self.places.table(SCHEMAS), registry or self.registry, self.broker.prefix)
+        book.refresh([contract])
+        return BronzeJob(contract, driver or self.driver, self.broker, book)
+
+    def bronze_after(self, dataset: str, records: Iterable[Mapping[str, Any]]) -> BronzeJob:
+        """A bronze query that has read these records."""
+        self.publish(dataset, *records)
+        job = self.bronze(dataset)
+        self.run(job)
+        return job
+
+    def adopt(self, query: str, dataset: str | None = None) -> None:
+        """As `correnteza checkpoint adopt` does."""
+        guards.adopt(self.places, query, self.broker, self.topic(dataset) if dataset else None)
+
+    def declare_until_there(self, dataset: str) -> None:
+        """Create a topic anew: its deletion takes effect a moment after it was acknowledged."""
+        topic, before = self.topic(dataset), topics.topic_ids(self.broker.bootstrap, [self.topic(dataset)])
+
+        def made() -> bool:
+            topics.apply(self.broker.bootstrap, [load(dataset)], self.broker.prefix)
+            return topics.topic_ids(self.broker.bootstrap, [topic]).get(topic, before.get(topic)) != before.get(topic)
+
+        wait_for(made, f"{topic} is made anew")
+
+    def silver(self, dataset: str) -> SilverJob:
+        return SilverJob(silver.discover()[dataset], self.driver)
+
+    def run(self, *jobs: Job) -> dict[str, int]:
+        """Each up to the present, one after the other."""
+        return drain(jobs, at_once=1, stop=Event())
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """A table's rows, read without Spark."""
+        return DeltaTable(self.places.table(table)).to_pyarrow_table().to_pylist()
+
+    def version(self, table: str) -> int:
+        return DeltaTable(self.places.table(table)).version()
+
+    def offsets(self, table: str) -> list[tuple[int, int]]:
+        """(partition, offset) of every bronze row, sorted, repetitions kept."""
+        return sorted((row["partition"], row["offset"]) for row in self.rows(table))
+
+    def committed(self, dataset: str) -> list[tuple[int, int]]:
+        """What an independent read_committed consumer sees: the truth that bronze is held against."""
+        return committed(self.broker.bootstrap, self.topic(dataset))
+
+    def checkpoint(self, query: str) -> Path:
+        """Spark's own folder of the query's present life."""
+        folder = self.places.checkpoint(query)
+        return max(folder.glob("g*"), key=lambda path: int(path.name[1:]))
+
+
+def committed(bootstrap: str, topic: str) -> list[tuple[int, int]]:
+    """(partition, offset) of every committed record of a topic, from its first offset to the last stable one."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "oracle", "isolation.level": "read_committed", "log_level": 0}
+    )
+    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)[1] for p in partitions}
+    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p, end in ends.items() if end])
+    seen = []
+    while any(place.offset < ends[place.partition] for place in consumer.position(consumer.assignment())):
+        for each in consumer.consume(10_000, timeout=1):
+            assert each.error() is None
+            seen.append((each.partition(), each.offset()))
+    consumer.close()
+    return sorted(seen)
+
+
+@pytest.fixture
+def pipeline(spark: SparkSession, settings: Settings) -> Iterator[Pipeline]:
+    """On the shared broker and registry, with this test's prefix and home."""
+    made = Pipeline(spark, settings)
+    yield made
+    made.driver.locks.release()

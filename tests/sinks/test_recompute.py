@@ -1,0 +1,93 @@
+"""Recomputed groups replace what the table held of them, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from sinks import recompute as module
+from sinks import tables
+from sinks.recompute import GoldTarget, recompute, replace
+from sinks.transactions import Batch
+
+COLUMNS = "month int not null, place string not null, total int"
+
+
+class Gold:
+    """A table of totals per month and place, recomputed month by month."""
+
+    def __init__(self, spark: SparkSession, path: Path) -> None:
+        self.spark = spark
+        self.target = GoldTarget("totals", str(path), ("month", "place"), ("month",), ("month", "place", "total"))
+        tables.ensure(spark, str(path), spark.createDataFrame([], COLUMNS).schema, statistics_on=("month",))
+
+    def recompute(self, months: list[int], rows: list[tuple[int, str, int]], batch_id: int) -> None:
+        groups = self.spark.createDataFrame([(month,) for month in months], "month int")
+        recompute(self.spark.createDataFrame(rows, COLUMNS), groups, self.target, Batch("gold.totals", 0, batch_id))
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        return sorted(tuple(row.values()) for row in DeltaTable(self.target.path).to_pyarrow_table().to_pylist())
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(DeltaTable(self.target.path).file_uris())
+
+
+@pytest.fixture
+def gold(spark: SparkSession, tmp_path: Path) -> Gold:
+    made = Gold(spark, tmp_path / "totals")
+    made.recompute([1, 2], [(1, "a", 10), (1, "b", 11), (2, "a", 20)], batch_id=0)
+    return made
+
+
+def test_a_group_is_replaced_whole_and_other_groups_stay(gold):
+    gold.recompute([1], [(1, "a", 15), (1, "c", 12)], batch_id=1)
+
+    assert gold.rows == [(1, "a", 15), (1, "c", 12), (2, "a", 20)]
+
+
+def test_without_the_vanished_rows_a_stale_one_stays(gold, monkeypatch):
+    """Negative control."""
+
+    def nothing(rows: DataFrame, *_: Any) -> DataFrame:
+        return rows.select("month", "place").withColumn(module.VANISHED, F.lit(True)).limit(0)
+
+    monkeypatch.setattr(module, "_vanished", nothing)
+    gold.recompute([1], [(1, "a", 15)], batch_id=1)
+
+    assert (1, "b", 11) in gold.rows
+
+
+def test_the_same_rows_again_rewrite_no_file(gold):
+    before = gold.files
+    gold.recompute([1, 2], [(1, "a", 10), (1, "b", 11), (2, "a", 20)], batch_id=1)
+
+    assert gold.files == before
+
+
+def test_a_repeated_batch_is_skipped_even_if_it_would_compute_otherwise(gold):
+    gold.recompute([2], [(2, "a", 21)], batch_id=0)
+
+    assert (2, "a", 20) in gold.rows
+
+
+def test_a_group_without_rows_is_emptied_where_the_group_is_the_key(spark, tmp_path):
+    gold = Gold(spark, tmp_path / "totals")
+    gold.target = GoldTarget("totals", gold.target.path, ("month", "place"), ("month", "place"), gold.target.columns)
+    groups = spark.createDataFrame([(1, "a"), (2, "a")], "month int, place string")
+    for batch_id, rows in enumerate(([(1, "a", 10), (2, "a", 20)], [(2, "a", 21)])):
+        recompute(spark.createDataFrame(rows, COLUMNS), groups, gold.target, Batch("gold.totals", 0, batch_id))
+
+    assert gold.rows == [(2, "a", 21)]
+
+
+def test_a_static_table_is_written_only_when_its_content_changed(spark, tmp_path):
+    path = str(tmp_path / "days")
+    rows = spark.range(5).withColumnRenamed("id", "day")
+
+    assert [replace(rows, path), replace(rows, path), replace(rows.limit(4), path)] == [True, False, True]
+    assert DeltaTable(path).to_pyarrow_table().num_rows == 4
