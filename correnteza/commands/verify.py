@@ -1,0 +1,71 @@
+"""`correnteza verify`: prove that nothing is lost or doubled between payload and gold."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from correnteza.payload_check import payload_check
+from correnteza.settings import Settings
+from foundation.errors import UnsafeState
+from monitoring.checks.model import Rule
+from monitoring.kafka import Cluster
+from monitoring.verify import WINDOW, Report, Subject, as_json, verify
+from schemas import contracts
+from stream_jobs.gold import reference
+from stream_jobs.tables import model
+
+
+def command(
+    full: Annotated[
+        bool, typer.Option("--full", help="Everything, not only what arrived in the last seven days.")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+) -> None:
+    """Recompute every layer with other code and compare; exit 3, with the smallest failing keys, on a difference."""
+    settings = Settings()
+    subject = Subject(
+        lake=settings.lake,
+        checkpoints=settings.checkpoints,
+        reference=reference.FOLDER,
+        topic_prefix=settings.topic_prefix,
+        rules=_rules(),
+    )
+    report = verify(
+        subject,
+        Cluster(settings.bootstrap),
+        contracts.load_all(),
+        since=None if full else datetime.now(UTC) - WINDOW,
+        more={"payload = published + rejected": payload_check(settings.archive)},
+    )
+    print(json.dumps(as_json(report), indent=1) if json_ else _table(report))
+    if not report.holds:
+        failed = [verdict.check for verdict in report.verdicts if not verdict.holds]
+        raise UnsafeState(f"verify: {len(failed)} check(s) do not hold: {'; '.join(failed)}", hint="correnteza status")
+
+
+def _rules() -> dict[str, tuple[Rule, ...]]:
+    """The expectations that quarantine, as the silver tables declare them."""
+    return {
+        name: tuple(Rule(each.name, each.sql) for each in table.expectations if each.action == "quarantine")
+        for name, table in model.discover().items()
+    }
+
+
+def _table(report: Report) -> str:
+    """Check, verdict, rows, seconds; below each check that fails, what contradicts, and what is still on its way."""
+    width = max(len(verdict.check) for verdict in report.verdicts)
+    lines = [f"{'check':{width}}  verdict  {'rows':>10}  seconds"]
+    for verdict in report.verdicts:
+        word = "holds" if verdict.holds else "FAILS"
+        lines.append(f"{verdict.check:{width}}  {word:7}  {verdict.outcome.rows:>10}  {verdict.seconds:7.2f}")
+        for finding in verdict.outcome.findings:
+            lines.append(f"    {finding.where}: {finding.what}")
+            lines += [f"        {example}" for example in finding.examples]
+        lines += [f"    not judged: {note}" for note in verdict.outcome.notes[:3]]
+        if len(verdict.outcome.notes) > 3:
+            lines.append(f"    not judged: and {len(verdict.outcome.notes) - 3} more")
+    window = "everything" if report.since is None else f"what arrived since {report.since:%Y-%m-%d %H:%M} UTC"
+    lines.append(f"{'verify holds' if report.holds else 'verify FAILS'} over {window}")
+    return "\n".join(lines)

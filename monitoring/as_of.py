@@ -1,0 +1,51 @@
+"""A dataset as it was known at an instant: per key the newest version that a forecaster could have had."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+
+from foundation.errors import UsageError
+from monitoring.checks.model import quoted
+from monitoring.lake import Lake
+from schemas.contracts import Contract
+
+
+def instant(text: str) -> datetime:
+    """The instant that an argument names; a date stands for the end of that UTC day, a bare time for UTC.
+
+    Raises:
+        UsageError: it is neither a date nor a timestamp.
+    """
+    try:
+        if len(text) == len("2024-12-31"):
+            day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+            return day + timedelta(days=1) - timedelta(microseconds=1)
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is neither a date nor a timestamp", hint="2024-12-31 or 2024-12-31T12:00:00Z"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def as_of(
+    lake: Lake, contract: Contract, at: datetime, *, where: str | None = None, measured_only: bool = False
+) -> pa.Table:
+    """One row per key, ordered by key.
+
+    Args:
+        where: SQL predicate on the resulting rows.
+        measured_only: leave out versions whose publication clock was assumed and not measured.
+
+    Raises:
+        UsageError: silver holds no such dataset, or the predicate is wrong.
+    """
+    table = f"silver.{contract.name}_revisions"
+    if not lake.has(table):
+        raise UsageError(f"{table} does not exist yet", hint="correnteza status")
+    keys = quoted(contract.key)
+    measured = "AND published_at_basis <> 'assumed_lag'" if measured_only else ""
+    newest = f"""
+        SELECT * FROM {table} WHERE known_from <= ? {measured}
+        QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
+    return lake.sql(f"SELECT * FROM ({newest}) WHERE {where or 'true'} ORDER BY {keys}", [at])

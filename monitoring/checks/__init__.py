@@ -1,0 +1,1 @@
+"""The checks of `verify`, one subject per module: each reads the tables again and returns what contradicts."""

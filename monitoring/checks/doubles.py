@@ -1,0 +1,30 @@
+"""Nothing stands twice in bronze: no (topic id, partition, offset), and no row of a chunk."""
+
+from monitoring.checks.compare import report
+from monitoring.checks.model import Evidence, Outcome
+from monitoring.status import bronze_table
+
+
+def check(evidence: Evidence) -> Outcome:
+    """Count coordinates and chunk rows in every bronze table.
+
+    A wide row of a source gives several records with one row number; their keys tell them apart.
+    """
+    outcome = Outcome()
+    for contract in evidence.contracts.values():
+        table = f"bronze.{bronze_table(contract)}"
+        if not evidence.lake.has(table):
+            continue
+        outcome.rows += int(str(evidence.lake.value(f"SELECT count(*) FROM {table} WHERE {evidence.in_window()}")))
+        _count(evidence, outcome, table, "coordinates", 'topic_id, topic, partition, "offset"')
+        if contract.is_dataset:
+            columns = "record.chunk_id AS chunk_id, record.row_number AS row_number, key"
+            _count(evidence, outcome, table, "rows of a chunk", columns, where="decode_status = 'ok'")
+    return outcome
+
+
+def _count(evidence: Evidence, outcome: Outcome, table: str, what: str, columns: str, *, where: str = "true") -> None:
+    doubled = f"""
+        SELECT {columns}, count(*) AS times FROM {table} WHERE {where} AND {evidence.in_window()}
+        GROUP BY ALL HAVING count(*) > 1"""
+    report(evidence.lake, outcome, table, doubled, f"{what} stand more than once")

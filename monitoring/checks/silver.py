@@ -1,0 +1,178 @@
+"""Silver follows from bronze: recomputed from every decoded record at once, in DuckDB's SQL, and compared.
+
+Incremental silver may hold a version that a late one has made redundant, so both sides are compared *collapsed*: a
+version equal to the one before it in time is left out. Records that the silver query has not committed are left out of
+both sides; they are lag.
+"""
+
+from monitoring import delta_log
+from monitoring.checks.compare import difference, report
+from monitoring.checks.model import Evidence, Outcome, quoted, same
+from schemas.contracts import PROVENANCE, Contract
+
+PLACE = ("known_from", *PROVENANCE, "kafka_partition", "kafka_offset")
+
+
+def check_keys(evidence: Evidence) -> Outcome:
+    """Keys are unique in current, (key, known_from) in revisions, and current is the newest of revisions."""
+    outcome = Outcome()
+    for dataset, contract in _started(evidence, outcome).items():
+        lake, revisions, current = evidence.lake, f"silver.{dataset}_revisions", f"silver.{dataset}"
+        _settled_bounds(evidence, dataset)
+        keys, window = quoted(contract.key), _retrieved_in_window(evidence)
+        outcome.rows += int(str(lake.value(f"SELECT count(*) FROM {revisions} WHERE {window}")))
+        for table, columns in ((current, keys), (revisions, f"{keys}, known_from")):
+            doubled = f"SELECT {columns} FROM {table} WHERE {window} GROUP BY ALL HAVING count(*) > 1"
+            report(evidence.lake, outcome, table, doubled, "keys stand more than once")
+
+        columns = f"{keys}, {quoted(contract.value_fields)}, {quoted(PLACE)}"
+        # Keys with a version that current has not committed yet; revisions are written before it.
+        moving = f"SELECT {keys} FROM {revisions} r WHERE NOT {_settled('r')}"
+        newest = f"""
+            SELECT {columns} FROM {revisions}
+            QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
+        here = f"SELECT a.* FROM (%s) a ANTI JOIN ({moving}) m ON {same(contract.key, 'a', 'm')} WHERE {window}"
+        stored, expected = here % f"SELECT {columns} FROM {current}", here % newest
+        difference(lake, outcome, current, contract.key, expected=expected, stored=stored, of="newest of the revisions")
+    return outcome
+
+
+def check_batch(evidence: Evidence) -> Outcome:
+    """Revisions and quarantine are what one batch over bronze gives."""
+    outcome = Outcome()
+    for dataset, contract in _started(evidence, outcome).items():
+        _settled_bounds(evidence, dataset)
+        _decode(evidence, contract)
+        _judge(evidence, contract)
+        outcome.rows += int(str(evidence.lake.value("SELECT count(*) FROM judged")))
+        _compare_revisions(evidence, contract, outcome)
+        _compare_quarantine(evidence, contract, outcome)
+    return outcome
+
+
+def _started(evidence: Evidence, outcome: Outcome) -> dict[str, Contract]:
+    """Datasets whose silver tables must exist: their query has committed a batch, or the tables are there."""
+    found = {}
+    for dataset, contract in evidence.datasets().items():
+        tables = (f"silver.{dataset}", f"silver.{dataset}_revisions")
+        progress = evidence.progress.get(f"silver.{dataset}")
+        if evidence.lake.has(*tables):
+            found[dataset] = contract
+        elif progress is not None and progress.committed_batch is not None:
+            outcome.add(tables[0], f"the query has committed batch {progress.committed_batch}, but its tables are gone")
+        else:
+            outcome.notes.append(f"{tables[0]} does not exist yet")
+    return found
+
+
+def _settled_bounds(evidence: Evidence, dataset: str) -> None:
+    """Table `unsettled`: per Kafka partition, the first offset that the silver query has not committed."""
+    lake = evidence.lake
+    snapshot = lake.snapshots[f"bronze.{dataset}"]
+    progress = evidence.progress.get(f"silver.{dataset}")
+    position = progress.delta.get(snapshot.table_id) if progress else None
+    lake.connection.execute("CREATE OR REPLACE TEMP TABLE unsettled (p INTEGER, o BIGINT)")
+    if progress is None:
+        return  # no checkpoint at hand (a copy of the lake): everything there is must agree
+    files = [str(snapshot.path / name) for name in delta_log.unread(snapshot.path, position).files]
+    there = [file for file in files if file.removeprefix(f"{snapshot.path}/") not in snapshot.damaged_files]
+    if there:
+        lake.connection.execute(
+            'INSERT INTO unsettled SELECT partition, min("offset") FROM read_parquet(?) GROUP BY 1', [there]
+        )
+
+
+def _settled(alias: str) -> str:
+    """Whether a row with `kafka_partition` and `kafka_offset` stands before the bounds."""
+    return f"NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.p = {alias}.kafka_partition AND u.o <= {alias}.kafka_offset)"
+
+
+def _retrieved_in_window(evidence: Evidence) -> str:
+    """Silver has no Kafka timestamp: what was retrieved in the window is what bronze got in it."""
+    return "true" if evidence.since is None else f"retrieved_at >= TIMESTAMPTZ '{evidence.since.isoformat()}'"
+
+
+def _decode(evidence: Evidence, contract: Contract) -> None:
+    """Table `decoded`: settled records that decoded, of every key that the window touches, with all its history."""
+    fields = ", ".join(f'record."{name}" AS "{name}"' for name in contract.fields)
+    keys = ", ".join(f'record."{name}" AS "{name}"' for name in contract.key)
+    touched = (
+        f"SELECT DISTINCT {keys} FROM bronze.{contract.name} WHERE decode_status = 'ok' AND {evidence.in_window()}"
+    )
+    restrict = "" if evidence.since is None else f"SEMI JOIN ({touched}) t ON {same(contract.key, 'd', 't')}"
+    evidence.lake.connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE decoded AS
+        SELECT d.* FROM (
+            SELECT {fields}, coalesce(record.published_at, record.retrieved_at) AS known_from,
+                   topic, partition AS kafka_partition, "offset" AS kafka_offset
+            FROM bronze.{contract.name} WHERE decode_status = 'ok'
+        ) d {restrict} WHERE {_settled("d")}"""
+    )
+
+
+def _judge(evidence: Evidence, contract: Contract) -> None:
+    """Table `judged`: `decoded` with the rules that each row breaks, conflicting versions included."""
+    keys, values = quoted(contract.key), _values(contract)
+    broken = ", ".join(
+        f"CASE WHEN NOT ({rule.sql}) THEN '{rule.name}' END" for rule in evidence.rules.get(contract.name, ())
+    )
+    evidence.lake.connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE judged AS
+        WITH ruled AS (
+            SELECT *, list_filter([{broken or "NULL"}]::VARCHAR[], lambda rule: rule IS NOT NULL) AS rules FROM decoded
+        ), standing AS (
+            SELECT *, first_value({values}) OVER same_instant AS stands, row_number() OVER same_instant AS place
+            FROM ruled WINDOW same_instant AS (PARTITION BY {keys}, known_from, len(rules) = 0 ORDER BY kafka_offset)
+        )
+        SELECT * EXCLUDE (rules, stands, place), place = 1 AS is_version,
+               CASE WHEN len(rules) = 0 AND stands IS DISTINCT FROM {values} THEN ['conflicting_version']
+                    ELSE list_sort(rules) END AS rules
+        FROM standing"""
+    )
+
+
+def _compare_revisions(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
+    revisions = f"silver.{contract.name}_revisions"
+    columns = f"{quoted(contract.key)}, {quoted(contract.value_fields)}, {quoted(PLACE)}"
+    expected = f"SELECT {columns} FROM judged WHERE is_version AND len(rules) = 0"
+    restrict = "" if evidence.since is None else f"SEMI JOIN decoded t ON {same(contract.key, 'r', 't')}"
+    stored = f"SELECT {columns} FROM {revisions} r {restrict} WHERE {_settled('r')}"
+    lake = evidence.lake
+    for name, rows in (("expected", expected), ("stored", stored)):
+        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM ({rows}) QUALIFY {_is_change(contract)}")
+    keys = (*contract.key, "known_from")
+    difference(lake, outcome, revisions, keys, expected="FROM expected", stored="FROM stored", of="batch over bronze")
+
+
+def _is_change(contract: Contract) -> str:
+    """A window predicate: the row differs from the version before it in time."""
+    in_time = f"(PARTITION BY {quoted(contract.key)} ORDER BY known_from, kafka_offset)"
+    is_first = f"row_number() OVER {in_time} = 1"
+    return f"({is_first} OR lag({_values(contract)}) OVER {in_time} IS DISTINCT FROM {_values(contract)})"
+
+
+def _values(contract: Contract) -> str:
+    return "struct_pack(" + ", ".join(f'"{name}" := "{name}"' for name in contract.value_fields) + ")"
+
+
+def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
+    lake = evidence.lake
+    places = "SELECT kafka_partition, kafka_offset"
+    lake.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE expected AS {places}, rules FROM judged WHERE len(rules) > 0"
+    )
+    lake.connection.execute("CREATE OR REPLACE TEMP TABLE stored AS FROM expected LIMIT 0")
+    if lake.has("silver.quarantine"):
+        restrict = "" if evidence.since is None else "SEMI JOIN decoded t USING (kafka_partition, kafka_offset)"
+        lake.connection.execute(
+            f"INSERT INTO stored {places}, list_sort(rules) FROM silver.quarantine q {restrict}"
+            f" WHERE q.dataset = ? AND {_settled('q')}",
+            [contract.name],
+        )
+    where = f"silver.quarantine ({contract.name})"
+    keys = ("kafka_partition", "kafka_offset")
+    doubled = f"{places} FROM stored GROUP BY ALL HAVING count(*) > 1"
+    report(lake, outcome, where, doubled, "records stand more than once")
+    difference(lake, outcome, where, keys, expected="FROM expected", stored="FROM stored", of="batch over bronze")

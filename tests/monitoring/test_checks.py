@@ -1,0 +1,284 @@
+"""Every check holds on a right lake, and fails, naming what is wrong, on one that the test broke."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from monitoring.checks import doubles, files, gold, manifests, offsets, silver
+from tests.monitoring.kit import BEGIN, hour, small_lake, value
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory):
+    return small_lake(tmp_path_factory.mktemp("intact"))
+
+
+@pytest.fixture
+def kit(intact, tmp_path):
+    return intact.copy_to(tmp_path)
+
+
+def checks_of(kit, layer):
+    """Check name → function, of one layer or of all."""
+    layers = {
+        "bronze": {
+            "files": files.check,
+            "manifests": manifests.check,
+            "offsets": lambda evidence: offsets.check(evidence, kit.cluster),
+            "doubles": doubles.check,
+        },
+        "silver": {"keys": silver.check_keys, "silver": silver.check_batch},
+        "gold": gold.checks(),
+    }
+    return layers[layer] if layer else layers["bronze"] | layers["silver"] | layers["gold"]
+
+
+def failing(kit, layer=None, **options):
+    """Check name → findings, of the checks that fail."""
+    evidence = kit.evidence(**options)
+    found = {name: check(evidence).findings for name, check in checks_of(kit, layer).items()}
+    return {name: findings for name, findings in found.items() if findings}
+
+
+def text(findings):
+    return " / ".join(f"{each.where}: {each.what} {list(each.examples)}" for each in findings)
+
+
+def test_every_check_holds_on_a_right_lake_and_has_looked_at_rows(kit):
+    evidence = kit.evidence()
+    for name, check in checks_of(kit, None).items():
+        outcome = check(evidence)
+        assert (name, outcome.findings, outcome.notes) == (name, [], [])
+        assert outcome.rows > 0, name
+
+
+def test_every_check_holds_over_a_window_that_cuts_the_records(kit):
+    """Only the correction of the first hour and its day lie inside."""
+    assert failing(kit, since=BEGIN + timedelta(minutes=30)) == {}
+    assert silver.check_batch(kit.evidence(since=BEGIN + timedelta(minutes=30))).rows == 2
+
+
+# bronze
+
+
+def test_a_removed_bronze_file_is_named_and_so_are_its_offsets(kit):
+    name = kit.remove_a_file("bronze.anatel_broadband_accesses")
+    found = failing(kit, "bronze")
+    assert text(found["files"]) == (f"bronze.anatel_broadband_accesses: 1 data file(s) missing or cut short ['{name}']")
+    assert text(found["offsets"]) == (
+        "bronze.anatel_broadband_accesses (anatel_broadband_accesses.v1/0): 3 committed records are not in bronze"
+        " ['offsets 0-3']"
+    )
+    assert "1 chunk(s) have other rows than their manifest counts ['chunk chunk-8: 3 counted, 0 held']" in text(
+        found["manifests"]
+    )
+
+
+def test_rows_deleted_from_bronze_are_named_as_ranges_of_offsets(kit):
+    kit.delete("bronze.bcb_sgs", '"offset" >= 4 and "offset" <= 12')
+    assert "6 committed records are not in bronze ['offsets 4-12']" in text(failing(kit, "bronze")["offsets"])
+
+
+def test_a_row_that_the_topic_does_not_have_is_extra(kit):
+    kit.messages["bcb_sgs.v1"].pop(3)
+    assert "1 offsets in bronze hold no committed record ['offsets 4']" in text(failing(kit, "bronze")["offsets"])
+
+
+def test_a_row_with_other_bytes_than_the_topic_is_seen_by_offsets_and_by_the_manifest(kit):
+    kit.change("bronze.bcb_sgs", value_hash="7", where='"offset" = 4')
+    found = failing(kit, "bronze")
+    assert "1 records in bronze have other bytes than the topic ['offsets 4']" in text(found["offsets"])
+    assert "1 chunk(s) hash to something else than their manifest says" in text(found["manifests"])
+
+
+def test_records_that_bronze_has_not_committed_are_lag_and_not_loss(kit):
+    """Negative control: with them committed the same gap is a loss."""
+    kit.delete("bronze.anatel_broadband_accesses", '"offset" >= 1')
+    name = "anatel_broadband_accesses"
+    outcome = offsets.check(kit.evidence(committed={name: {0: 1}}), kit.cluster)
+    assert (outcome.findings, len(outcome.notes)) == ([], 1)
+    assert offsets.check(kit.evidence(), kit.cluster).findings
+
+
+def test_a_doubled_row_fails_the_double_checks_and_the_manifest(kit):
+    kit.double("bronze.bcb_sgs", '"offset" = 4')
+    found = failing(kit, "bronze")
+    assert "1 coordinates stand more than once" in text(found["doubles"])
+    assert "offset=4, times=2" in text(found["doubles"])
+    assert "1 rows of a chunk stand more than once" in text(found["doubles"])
+    assert "chunk chunk-4: 41 counted, 42 held" in text(found["manifests"])
+
+
+def test_a_row_published_twice_at_two_offsets_is_a_doubled_row_of_its_chunk(kit):
+    first = kit.bronze["bcb_sgs"][0]
+    kit.append_record("bcb_sgs", first["key"], kit.messages["bcb_sgs.v1"][0].value(), first["record"], BEGIN)
+    kit.write()
+    found = failing(kit, "bronze")
+    assert found.keys() == {"doubles", "manifests"}
+    assert "bronze.bcb_sgs: 1 rows of a chunk stand more than once" in text(found["doubles"])
+
+
+# manifests
+
+
+def test_a_manifest_without_rows_is_found(kit):
+    kit.delete("bronze.inmet_stations", "true")
+    assert "chunk chunk-1: 1 counted, 0 held" in text(failing(kit, "bronze")["manifests"])
+
+
+def test_rows_without_a_manifest_are_found(kit):
+    kit.delete("bronze.ingest_manifests", "record['chunk_id'] = 'chunk-3'")
+    found = text(failing(kit, "bronze")["manifests"])
+    assert "bronze.inmet_hourly: 1 rows of 1 chunk(s) without a manifest ['chunk chunk-3']" in found
+
+
+def test_a_chunk_with_two_manifests_was_published_twice(kit):
+    kit.double("bronze.ingest_manifests", '"offset" = 0')
+    assert "1 chunk(s) have a second manifest: published twice ['chunk chunk-1']" in text(
+        failing(kit, "bronze")["manifests"]
+    )
+
+
+def test_a_lost_reject_is_found(kit):
+    kit.delete("bronze.ingest_rejects", "true")
+    assert "1 chunk(s) have other rejects than their manifest counts ['chunk chunk-2: 1 counted, 0 held']" in text(
+        failing(kit, "bronze")["manifests"]
+    )
+
+
+def test_rows_that_bronze_may_not_have_read_yet_are_not_judged(kit):
+    """Negative control: without the lag the same lake fails."""
+    kit.delete("bronze.inmet_stations", "true")
+    lagging = {"inmet_stations": BEGIN.timestamp() - 1}
+    outcome = manifests.check(kit.evidence(oldest_unread_at=lagging))
+    assert (outcome.findings, len(outcome.notes)) == ([], 1)
+    assert manifests.check(kit.evidence()).findings
+
+
+# silver
+
+
+@pytest.mark.parametrize("table", ["silver.bcb_sgs", "silver.bcb_sgs_revisions"])
+def test_a_doubled_silver_row_is_found(kit, table):
+    kit.double(table, "series_code = 432")
+    assert f"{table}: 1 keys stand more than once ['series_code=432, reference_on=2024-03-05" in text(
+        failing(kit)["keys"]
+    )
+
+
+def test_a_changed_value_in_current_is_not_the_newest_revision(kit):
+    kit.change("silver.bcb_sgs", value="9.9", where="series_code = 432")
+    found = failing(kit)
+    assert "silver.bcb_sgs: 1 rows are not those of the newest of the revisions" in text(found["keys"])
+    assert found.keys() == {"keys"}
+
+
+def test_an_older_version_in_current_is_found(kit):
+    kit.change("silver.inmet_hourly", air_temperature_celsius="25.0", where="air_temperature_celsius = 36.5")
+    assert "observed_at=2024-03-04T03:00:00+00:00" in text(failing(kit, "silver")["keys"])
+
+
+def test_a_changed_value_in_revisions_is_not_what_bronze_gives(kit):
+    for table in ("silver.bcb_sgs", "silver.bcb_sgs_revisions"):
+        kit.change(table, value="9.9", where="series_code = 432")
+    kit.write_gold()
+    found = failing(kit)
+    assert found.keys() == {"silver"}
+    assert "silver.bcb_sgs_revisions: 1 rows of the batch over bronze are missing or different" in text(found["silver"])
+    assert "series_code=432, reference_on=2024-03-05" in text(found["silver"])
+
+
+def test_a_lost_revision_is_found(kit):
+    kit.delete("silver.inmet_hourly_revisions", "air_temperature_celsius = 36.5")
+    assert "1 rows of the batch over bronze are missing or different" in text(failing(kit, "silver")["silver"])
+
+
+def test_a_version_that_was_never_published_is_found(kit):
+    kit.double("silver.bcb_sgs_revisions", "series_code = 432")
+    kit.change("silver.bcb_sgs_revisions", reference_on="date '1999-01-01'", where="series_code = 432")
+    assert "reference_on=1999-01-01" in text(failing(kit, "silver")["silver"])
+
+
+def test_a_version_made_redundant_by_a_late_one_is_no_difference(kit):
+    """The late version lands before an equal stored one, which stays: both sides are compared collapsed."""
+    tables = ("silver.bcb_sgs", "silver.bcb_sgs_revisions")
+    stored = {table: kit.rows(table, "series_code = 432") for table in tables}
+    kit.publish("bcb_sgs", value(432, date(2024, 3, 5), "10.75", BEGIN - timedelta(days=1000)))
+    kit.write()
+    kit.delete("silver.bcb_sgs", "series_code = 432")
+    for table in tables:
+        kit.append(table, stored[table])
+    kit.write_gold()
+    assert len(kit.rows("silver.bcb_sgs_revisions", "series_code = 432")) == 2
+    assert failing(kit) == {}
+
+
+def test_a_row_missing_from_quarantine_is_found(kit):
+    kit.delete("silver.quarantine", "true")
+    assert "silver.quarantine (bcb_sgs): 1 rows of the batch over bronze are missing" in text(
+        failing(kit, "silver")["silver"]
+    )
+
+
+def test_a_good_row_in_quarantine_is_found(kit):
+    kit.write_quarantine(
+        [{"dataset": "bcb_sgs", "rules": ["value_below_100"], "kafka_partition": 0, "kafka_offset": 0}]
+    )
+    found = text(failing(kit, "silver")["silver"])
+    assert "1 rows are not those of the batch over bronze ['kafka_partition=0, kafka_offset=0']" in found
+
+
+def test_a_conflicting_version_belongs_in_quarantine(kit):
+    kit.publish("inmet_hourly", hour(BEGIN, 10.0, published_at=BEGIN), hour(BEGIN, 11.0, published_at=BEGIN))
+    kit.write()
+    assert failing(kit) == {}
+    kit.delete("silver.quarantine", "dataset = 'inmet_hourly'")
+    assert failing(kit).keys() == {"silver"}
+
+
+def test_a_rule_that_bites_on_one_side_only_is_found(kit):
+    kit.change("silver.quarantine", rules="array['another_rule']")
+    assert "silver" in failing(kit)
+
+
+# gold
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "expression"),
+    [
+        ("fact_weather_daily", "rain_mm", "rain_mm + 0.001"),
+        ("fact_weather_daily", "is_complete", "not is_complete"),
+        ("fact_economic_observation", "value", "value + 1"),
+        ("fact_broadband_accesses_monthly", "accesses", "accesses + 1"),
+        ("dim_weather_station", "name", "'X'"),
+        ("external_factors_daily", "ipca_12m_percent", "null"),
+        ("external_factors_daily", "known_from", "known_from + interval '1' second"),
+    ],
+)
+def test_a_changed_gold_value_is_found_in_its_column_only(kit, table, column, expression):
+    kit.change(f"gold.{table}", **{column: expression})
+    found = failing(kit, "gold")
+    assert found.keys() == {f"gold.{table} = batch(silver)"}
+    (finding,) = next(iter(found.values()))
+    assert f"values of {column} differ" in finding.what
+    assert "stored=" in finding.examples[0]
+
+
+@pytest.mark.parametrize("table", ["fact_weather_daily", "external_factors_daily", "fact_broadband_accesses_monthly"])
+def test_a_lost_gold_row_is_found(kit, table):
+    kit.delete(f"gold.{table}", "known_from is not null")
+    assert "rows are missing" in text(failing(kit, "gold")[f"gold.{table} = batch(silver)"])
+
+
+def test_a_gold_row_without_a_cause_is_found(kit):
+    kit.double("gold.fact_economic_observation", "series_code = 432")
+    kit.change("gold.fact_economic_observation", series_code="999", where="series_code = 432")
+    found = text(failing(kit, "gold")["gold.fact_economic_observation = batch(silver)"])
+    assert "2 rows should not be there" in found
+    assert "keys stand more than once" in found
+
+
+def test_a_difference_below_a_millionth_is_none(kit):
+    kit.change("gold.fact_weather_daily", rain_mm="rain_mm + 0.0000001")
+    assert failing(kit, "gold") == {}

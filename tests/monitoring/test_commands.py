@@ -1,0 +1,155 @@
+"""The verbs: what they print, and how they exit."""
+
+import json
+import os
+import subprocess
+import sys
+
+import fastavro
+import pytest
+
+from monitoring.kafka import Cluster
+from replay.server import serve
+from schemas.contracts import datasets, load_all
+from tests.monitoring.kit import Kit, small_lake, write_checkpoint
+
+
+@pytest.fixture(scope="module")
+def lake_home(tmp_path_factory):
+    root = tmp_path_factory.mktemp("home")
+    small_lake(root)
+    return root
+
+
+def run(lake_home, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "correnteza", *arguments],
+        env={**os.environ, "CORRENTEZA_HOME": str(lake_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_query_prints_aligned_columns_json_or_csv(lake_home):
+    sql = "select series_code, reference_on, value from silver.bcb_sgs where series_code = 432"
+    assert run(lake_home, "query", sql).stdout == (
+        "series_code  reference_on             value\n"
+        "        432  2024-03-05    10.7500000000000\n"
+        "(1 row)\n"
+    )  # fmt: skip
+    assert json.loads(run(lake_home, "query", sql, "--json").stdout) == [
+        {"series_code": 432, "reference_on": "2024-03-05", "value": "10.7500000000000"}
+    ]
+    assert run(lake_home, "query", sql, "--csv").stdout == (
+        "series_code,reference_on,value\n432,2024-03-05,10.7500000000000\n"
+    )
+
+
+def test_query_with_a_wrong_statement_exits_2_and_names_the_tables(lake_home):
+    found = run(lake_home, "query", "select * from silver.nonsense")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "silver.inmet_hourly_revisions" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_as_of_prints_the_versions_of_an_instant(lake_home):
+    found = run(lake_home, "as-of", "bcb_sgs", "2023-03-20", "--where", "series_code = 433", "--json")
+    assert [row["reference_on"] for row in json.loads(found.stdout)] == ["2023-02-01"]
+    assert run(lake_home, "as-of", "nonsense", "2024-01-01").returncode == 2
+
+
+def test_verify_and_status_without_a_broker_exit_4(lake_home):
+    for verb in ("verify", "status"):
+        found = run(lake_home, verb)
+        assert found.returncode == 4, found.stderr
+        assert "correnteza up" in found.stderr
+
+
+@pytest.fixture
+def bronze(settings, prefix, cli):
+    """Two sources really polled into Kafka and the archive; bronze written from the topics without Spark."""
+    assert cli("topics", "apply").returncode == 0
+    with serve(day=2) as replay:
+        for source in ("bcb_sgs", "anatel_broadband_accesses"):
+            polled = cli("poll", source, "--once", CORRENTEZA_BASE_URLS=json.dumps(replay.base_urls))
+            assert polled.returncode == 0, polled.stderr
+    kit = Kit(settings.home)
+    cluster = Cluster(settings.bootstrap)
+    names = {prefix + contract.topic: name for name, contract in load_all().items() if not contract.compacted}
+    for topic in cluster.topics(names).values():
+        rows = []
+        for partition, bounds in topic.partitions.items():
+            for batch in cluster.read(topic.name, partition, bounds.first, bounds.stable):
+                rows += [
+                    kit.bronze_row(topic, partition, message, decode(names[topic.name], message)) for message in batch
+                ]
+        kit.write_bronze(names[topic.name], rows)
+        ends = {str(partition): bounds.stable for partition, bounds in topic.partitions.items()}
+        query = f"bronze.{names[topic.name].replace('.', '_')}"
+        write_checkpoint(settings.checkpoints, query, batch=0, sources=[{topic.name: ends}])
+    return kit
+
+
+def decode(name, message):
+    import io
+
+    return fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), load_all()[name].schema)
+
+
+@pytest.mark.integration
+def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_taken_away(bronze, cli):
+    found = cli("verify", "--json")
+    assert found.returncode == 0, found.stdout + found.stderr
+    report = json.loads(found.stdout)
+    assert (report["schema"], report["holds"]) == (1, True)
+    rows = {each["check"]: each["rows"] for each in report["checks"]}
+    assert rows["bronze = topic"] > rows["payload = published + rejected"] > 5000
+
+    bronze.remove_a_file("bronze.anatel_broadband_totals")
+    found = cli("verify", "--full")
+    assert found.returncode == 3
+    assert (
+        "anatel_broadband_totals.v1/0): 155 committed records are not in bronze\n        offsets 0-154\n"
+        in found.stdout
+    )
+    assert "data files are whole; manifests = rows; bronze = topic" in found.stderr
+
+
+@pytest.mark.integration
+def test_verify_finds_a_payload_that_is_gone_and_one_that_was_changed(bronze, cli, settings):
+    archived = sorted(path for path in settings.archive.glob("sha256/*/*") if path.suffix != ".json")
+    archived[0].unlink()
+    archived[1].write_bytes(archived[1].read_bytes()[:-1] + b"!")
+    found = cli("verify", "--json")
+    assert found.returncode == 3
+    (failed,) = (each for each in json.loads(found.stdout)["checks"] if not each["holds"])
+    assert failed["check"] == "payload = published + rejected"
+    assert {each["what"] for each in failed["findings"]} == {
+        "a published payload is gone or cut short", "a payload's bytes do not hash to its name",
+    }  # fmt: skip
+
+
+@pytest.mark.integration
+def test_verify_finds_a_manifest_that_counts_other_rows_than_its_payload_holds(bronze, cli):
+    """Rows and manifest agree with each other, and both lack a row of the payload."""
+    counted = "record['rows_published']"
+    bronze.change_struct("bronze.ingest_manifests", "rows_published", f"{counted} - 1")
+    found = json.loads(cli("verify", "--json").stdout)
+    (failed,) = (each for each in found["checks"] if each["check"] == "payload = published + rejected")
+    assert not failed["holds"]
+    assert "the payload holds" in failed["findings"][0]["what"]
+
+
+@pytest.mark.integration
+def test_status_counts_what_bronze_and_silver_have_not_read(bronze, cli, settings):
+    topic = f"{settings.topic_prefix}bcb_sgs.v1"
+    write_checkpoint(settings.checkpoints, "bronze.bcb_sgs", batch=1, sources=[{topic: {"0": 100}}])
+    found = cli("status", "--json")
+    assert found.returncode == 0, found.stderr
+    lines = {f"{each['layer']}.{each['table']}": each for each in json.loads(found.stdout)["layers"]}
+    assert {f"bronze.{name}" for name in datasets()} < lines.keys()
+    assert (lines["bronze.anatel_broadband_totals"]["state"], lines["bronze.bcb_sgs"]["state"]) == ("ok", "behind")
+    assert lines["bronze.bcb_sgs"]["records_behind"] > 5000
+    assert 0 < lines["bronze.bcb_sgs"]["seconds_behind"] < 600
+    assert (lines["silver.bcb_sgs"]["state"], lines["silver.bcb_sgs"]["records_behind"]) == ("not_started", 5361)

@@ -1,0 +1,100 @@
+"""The independent reader on a real broker: committed records only, whatever lies between them."""
+
+import time
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from foundation.errors import DependencyUnavailable
+from monitoring.kafka import Cluster
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def topic(services, prefix):
+    """Committed records at 0-2, aborted ones at 4-5, committed at 7; markers at 3, 6 and 8."""
+    name = f"{prefix}numbers"
+    admin = AdminClient({"bootstrap.servers": services.bootstrap})
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result()
+    producer = Producer({"bootstrap.servers": services.bootstrap, "transactional.id": name})
+    producer.init_transactions(30)
+    for count, finish in (
+        (3, producer.commit_transaction),
+        (2, producer.abort_transaction),
+        (1, producer.commit_transaction),
+    ):
+        producer.begin_transaction()
+        for number in range(count):
+            producer.produce(name, key=b"k", value=b"%d" % number)
+        producer.flush(30)
+        finish()
+    return name
+
+
+def offsets(cluster, topic, start, end):
+    return [message.offset() for batch in cluster.read(topic, 0, start, end) for message in batch]
+
+
+def test_bounds_end_at_the_last_stable_offset(services, topic, prefix):
+    found = Cluster(services.bootstrap).topics([topic, f"{prefix}absent"])
+    assert found.keys() == {topic}
+    assert (found[topic].partitions[0].first, found[topic].partitions[0].stable) == (0, 9)
+    described = AdminClient({"bootstrap.servers": services.bootstrap})
+    from confluent_kafka import TopicCollection
+
+    assert found[topic].topic_id == str(described.describe_topics(TopicCollection([topic]))[topic].result().topic_id)
+
+
+def test_an_open_transaction_is_beyond_the_last_stable_offset(services, topic):
+    producer = Producer({"bootstrap.servers": services.bootstrap, "transactional.id": topic})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, value=b"open")
+    producer.flush(30)
+    cluster = Cluster(services.bootstrap)
+    assert cluster.topics([topic])[topic].partitions[0].stable == 9
+    assert offsets(cluster, topic, 0, 9) == [0, 1, 2, 7]
+    producer.abort_transaction()
+
+
+def test_only_committed_records_are_read_and_only_within_the_bounds(services, topic):
+    """Negative control: aborted records are there for a reader that does not ask for committed ones."""
+    cluster = Cluster(services.bootstrap)
+    assert offsets(cluster, topic, 0, 9) == [0, 1, 2, 7]
+    assert offsets(cluster, topic, 1, 3) == [1, 2]
+    assert offsets(cluster, topic, 3, 7) == []
+    assert offsets(cluster, topic, 8, 9) == []
+    cluster._consumer = lambda: _uncommitted(services.bootstrap)
+    assert offsets(cluster, topic, 0, 9) == [0, 1, 2, 4, 5, 7]
+
+
+def _uncommitted(bootstrap):
+    from confluent_kafka import Consumer
+
+    return Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "x", "isolation.level": "read_uncommitted",
+         "enable.partition.eof": True, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )  # fmt: skip
+
+
+def test_the_age_of_the_oldest_unread_record_is_that_of_the_record_at_the_next_offset(services, topic):
+    cluster = Cluster(services.bootstrap)
+    found = cluster.oldest_timestamps({(topic, 0): 3}, 30)
+    assert abs(found[topic, 0] - time.time()) < 60
+    assert cluster.oldest_timestamps({(topic, 0): 8}, 30) == {(topic, 0): None}
+    assert cluster.oldest_timestamps({}, 30) == {}
+
+
+def test_an_instant_names_the_first_offset_that_is_not_older(services, topic):
+    cluster = Cluster(services.bootstrap)
+    found = cluster.topics([topic])[topic]
+    assert cluster.offsets_at(found, 0) == {0: 0}
+    assert cluster.offsets_at(found, time.time() + 3600) == {0: 9}
+
+
+def test_a_broker_that_is_away_is_a_dependency_unavailable(monkeypatch):
+    monkeypatch.setattr("monitoring.kafka._RPC_SECONDS", 1.0)
+    with pytest.raises(DependencyUnavailable, match="does not answer"):
+        Cluster("127.0.0.1:1").topics(["any"])
