@@ -41,9 +41,10 @@ bench-latency: setup  ## produce to bronze, silver and gold at 1,000 rows/s: p50
 bench-publish: setup  ## zip bytes to committed transactions: rows/s and memory against row by row
 	@$(BIN)/python -m benchmarks.publish
 
-lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml
+lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jars.lock (needs mvn)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
+	$(BIN)/python -m correnteza.embedded.lock_jars
 
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars var/demo build *.egg-info

@@ -1,8 +1,8 @@
 """What the ingest benchmark compares with: `python -m benchmarks.peers --bootstrap … --topic … [--table …]`.
 
-Without a table it only consumes: the limit of any Python consumer here. With one it is what people write today: consume a batch,
-decode each record with fastavro, append with delta-rs, and remember the offsets in the table's own transaction actions,
-so that a restart neither loses nor doubles.
+Without a table it only consumes: the limit of any Python consumer here. With one it is what people write today:
+consume a batch, decode each record with fastavro, append with delta-rs, and remember the batch in the table's own
+transaction action, so that a restart neither loses nor doubles.
 """
 
 import argparse

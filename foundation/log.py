@@ -32,5 +32,8 @@ def configure(*, debug: bool = False, to: TextIO = sys.stderr) -> None:
 
 
 def get_logger(component: str) -> FilteringBoundLogger:
-    """A logger whose every line names its component."""
-    return cast(FilteringBoundLogger, structlog.get_logger().bind(component=component))
+    """A logger whose every line names its component.
+
+    It asks for the configuration at each line, so a module may make its logger before `configure` has run.
+    """
+    return cast(FilteringBoundLogger, structlog.get_logger(component=component))

@@ -1,0 +1,117 @@
+"""The whole path on one machine: recorded publications of the real sources, through real Kafka, Spark and Delta.
+
+It keeps everything in a home of its own, so it can be run again: the second run starts where the first one ended, polls
+the last publication day again, and shows that a replayed day publishes nothing; there is then nothing to stream, and
+Spark is not started.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pyspark.sql import SparkSession
+
+from correnteza import spark as sessions
+from correnteza.commands.run import places
+from correnteza.embedded.stack import Stack
+from correnteza.settings import Settings
+from producers import sources
+from producers.poll import Services, poll
+from replay.server import DAYS, Replay, serve
+from schemas import topics
+from schemas.contracts import load_all
+from schemas.registry import Registry, enforce_compatibility
+from stream_jobs.bronze import Broker
+from stream_jobs.driver import StreamDriver
+
+Announce = Callable[[str], None]
+
+
+@dataclass
+class Report:
+    """What a demo did.
+
+    Attributes:
+        seconds: stage → wall-clock seconds, in order.
+        published: publication day → source → records published.
+        replayed: source → records published when the last day was polled once more: all zero, or something is wrong.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    published: dict[int, dict[str, int]] = field(default_factory=dict)
+    replayed: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, announce: Announce) -> Iterator[None]:
+        """Announce a stage and add its time."""
+        announce(name)
+        began = time.monotonic()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+
+def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None]) -> Report:
+    """Publish every recorded day that this home has not seen yet, stream each to gold, then poll the last day again.
+
+    Args:
+        announce: told the name of each stage as it begins.
+        prove: called last, with the settings of the services that still run.
+
+    Raises:
+        CorrentezaError: a source or the stream failed; what was started is stopped in any case.
+    """
+    report = Report()
+    marker = settings.home / "demo-day"
+    last_day = int(marker.read_text()) if marker.exists() else 0
+    to_publish = DAYS[last_day:]
+    with ExitStack() as cleanup:
+        if to_publish:
+            # The JVM of Spark takes about as long to start as broker and registry do: side by side.
+            session = cleanup.enter_context(ThreadPoolExecutor(1)).submit(sessions.start, settings)
+            cleanup.callback(lambda: session.result().stop())
+        with report.stage("start broker and registry", announce):
+            stack = cleanup.enter_context(Stack(settings))
+            settings = settings.model_copy(update=stack.endpoints)
+            topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+            enforce_compatibility(settings.registry)
+        replay = cleanup.enter_context(serve(day=max(last_day, DAYS[0])))
+        for day in to_publish:
+            replay.set_day(day)
+            with report.stage(f"poll day {day}", announce):
+                report.published[day] = _poll_all(settings, replay)
+            with report.stage("start Spark", announce):
+                driver = _driver(settings, session.result())
+            _stream(driver, report, announce)
+            marker.write_text(str(day))
+        with report.stage(f"poll day {replay.day} again", announce):
+            report.replayed = _poll_all(settings, replay)
+        with report.stage("verify", announce):
+            prove(settings)
+    return report
+
+
+def _driver(settings: Settings, spark: SparkSession) -> StreamDriver:
+    broker = Broker(settings.bootstrap, settings.topic_prefix)
+    return StreamDriver(spark, places(settings), broker=broker, registry=Registry(settings.registry))
+
+
+def _poll_all(settings: Settings, replay: Replay) -> dict[str, int]:
+    """Records published per source. Raises: CorrentezaError when a poll failed."""
+    services = Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+    published = {}
+    for source in sources.load_all().values():
+        outcome = poll(source, services, now=lambda: datetime.now(UTC), base_url=replay.base_urls[source.name])
+        if outcome.error:
+            raise outcome.error
+        published[source.name] = outcome.tally.rows
+    return published
+
+
+def _stream(driver: StreamDriver, report: Report, announce: Announce) -> None:
+    announce("stream to bronze, silver and gold")
+    for stage in driver.run_once(threading.Event()):
+        report.seconds[f"stream {stage.layer}"] = report.seconds.get(f"stream {stage.layer}", 0.0) + stage.seconds
