@@ -1,8 +1,8 @@
 """`make bench-publish`: zip bytes to committed transactions, and how much memory that takes.
 
 A seeded zip in ANATEL's layout is polled from a local server by `correnteza poll`, in a process of its own, into an
-embedded broker: download, archive, CRC check, parse, encode, one transaction per 20,000 rows with receipt and cursor. The
-reference publishes the same rows one by one. Peak memory is the publisher's own, the broker's left out.
+embedded broker: download, archive, CRC check, parse, encode, one transaction per 20,000 rows with receipt and cursor.
+The reference publishes the same rows one by one. Peak memory is the publisher's own, the broker's left out.
 """
 
 import argparse
@@ -45,7 +45,8 @@ def main() -> None:
         measured = []
         for number, (name, file, run) in enumerate(candidates):
             print(f"running: {name}", file=sys.stderr)
-            settings = Settings(home=Path(folder) / str(number), topic_prefix=f"b{number}.", **stack.endpoints)
+            own = {"home": Path(folder) / str(number), "topic_prefix": f"b{number}."}
+            settings = Settings().model_copy(update={**stack.endpoints, **own})
             topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
             measured.append({"candidate": name, **run(file, settings)})
     ours, twice, reference = measured

@@ -71,7 +71,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
     with ExitStack() as cleanup:
         if to_publish:
             # The JVM of Spark takes about as long to start as broker and registry do: side by side.
-            session = cleanup.enter_context(ThreadPoolExecutor(1)).submit(sessions.start, settings)
+            session = cleanup.enter_context(ThreadPoolExecutor(1)).submit(sessions.start, settings, short_lived=True)
             cleanup.callback(lambda: session.result().stop())
         with report.stage("start broker and registry", announce):
             stack = cleanup.enter_context(Stack(settings))

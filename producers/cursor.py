@@ -22,6 +22,9 @@ from schemas.contracts import KEY_SEPARATOR, load
 READ_DEADLINE = 120.0
 """Seconds; longer than a transaction may stay open, because the end of the topic waits for those under way."""
 
+SETTLE_DEADLINE = 30.0
+_UNSETTLED = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+
 _READER = parse_schema(load(CURSORS).schema)
 
 
@@ -110,12 +113,22 @@ def _ends(bootstrap: str, topic: str) -> dict[int, int]:
         metadata = reader.list_topics(topic, timeout=30).topics[topic]
         if metadata.error is not None:
             raise KafkaException(metadata.error)
-        return {
-            partition: reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)[1]
-            for partition in metadata.partitions
-        }
+        return {partition: _end(reader, TopicPartition(topic, partition)) for partition in metadata.partitions}
     finally:
         reader.close()
+
+
+def _end(reader: Consumer, partition: TopicPartition) -> int:
+    deadline = time.monotonic() + SETTLE_DEADLINE
+    while True:
+        try:
+            found: tuple[int, int] = reader.get_watermark_offsets(partition, timeout=SETTLE_DEADLINE)
+            return found[1]
+        except KafkaException as error:
+            # A topic just created, or a broker just restarted: the leader is known in a moment.
+            if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _writer(schema_id: int, schema_text: Callable[[int], str | None]) -> Any:

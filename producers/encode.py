@@ -151,7 +151,7 @@ class _Join:
         self._pieces.append(pc.fill_null(column, "").cast(pa.binary()))
 
     def text(self, column: pa.Array, *, is_nullable: bool) -> None:
-        """A column of Avro strings: its length stands before each text, and the number of the union's branch before that.
+        """A column of Avro strings: before each text stands its length, and before that the union's branch.
 
         Only the lengths are encoded one by one; the texts, of which there may be as many as rows, are not touched.
         """

@@ -14,16 +14,16 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from importlib.metadata import version
 from typing import BinaryIO
 
 import httpx2
 import stamina
 
-from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent, TransientError
+from foundation.errors import CorrentezaError, InvalidContent, TransientError
+from producers.answers import SAMPLE_BYTES, Answer, Version, http_date, refused
 
 # ANATEL and INMET refuse or reset clients that do not look like a browser; the rest says who we are.
 USER_AGENT = f"Mozilla/5.0 (X11; Linux x86_64) correnteza/{version('correnteza')} (open data poller)"
@@ -35,18 +35,7 @@ MAX_RETRY_AFTER = 120.0  # seconds; a source that asks for more is tried again a
 CONNECT_TIMEOUT, READ_TIMEOUT = 15.0, 60.0  # seconds
 BODY_DEADLINE, DOWNLOAD_DEADLINE = 180.0, 7200.0  # seconds, all attempts together
 MAX_BODY_BYTES = 64 << 20
-SAMPLE_BYTES = 64 << 10
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_MARKUP = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|soap|[a-z]+:envelope)", re.IGNORECASE)
-
-
-class InvalidAnswer(InvalidContent):
-    """An answer that is not data; carries a sample of it for the archive."""
-
-    def __init__(self, message: str, *, url: str, status: int, content_type: str, sample: bytes) -> None:
-        super().__init__(message)
-        self.sample = sample
-        self.about = {"url": url, "status": status, "content_type": content_type, "verdict": message}
 
 
 class _ThrottledError(TransientError):
@@ -59,39 +48,6 @@ class _ThrottledError(TransientError):
 
 class _ReplacedError(TransientError):
     """The file is another one now: the next poll reads that one from its directory on; asking again cannot help."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """What identifies one version of a file: the validators, as the server wrote them, and the length in bytes."""
-
-    etag: str | None
-    last_modified_text: str | None
-    length: int | None
-
-    @property
-    def last_modified(self) -> datetime | None:
-        """UTC, or None when absent or unreadable."""
-        return _http_date(self.last_modified_text)
-
-    @property
-    def if_range(self) -> str | None:
-        """The validator for If-Range, which must be a strong one."""
-        if self.etag and not self.etag.startswith("W/"):
-            return self.etag
-        return self.last_modified_text
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status, version and body of one answer."""
-
-    url: str
-    status: int
-    version: Version
-    content_type: str
-    body: bytes
-    retrieved_at: datetime
 
 
 class Client:
@@ -204,38 +160,6 @@ class Client:
             raise TransientError(f"{url}: {type(error).__name__}: {error}") from error
 
 
-def refused(url: str, status: int) -> CorrentezaError:
-    """The error for a status that is neither data nor declared as "no news"."""
-    if status in {401, 403, 407}:
-        return DependencyUnavailable(f"{url}: access refused with status {status}")
-    return CorrentezaError(f"{url}: refused with status {status}")
-
-
-def sniff(answer: Answer, media: str) -> None:
-    """Whether a body begins like what was asked for, whatever status and Content-Type claim.
-
-    Raises: InvalidAnswer for markup, emptiness, and anything else that cannot be `media` (json or zip).
-    """
-    beginning = answer.body[:512].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if _MARKUP.match(beginning):
-        verdict = "a page of markup where data were asked for"
-    elif not beginning:
-        verdict = "an empty answer"
-    elif media == "json" and beginning[:1] not in (b"[", b"{"):
-        verdict = "no JSON"
-    elif media == "zip" and not b"PK\x03\x04".startswith(beginning[:4]):
-        verdict = "no zip"
-    else:
-        return
-    raise InvalidAnswer(
-        f"{answer.url}: {verdict}",
-        url=answer.url,
-        status=answer.status,
-        content_type=answer.content_type,
-        sample=answer.body[:SAMPLE_BYTES],
-    )
-
-
 def _attempts(count: int, deadline: float) -> Iterator[stamina.Attempt]:
     return iter(stamina.retry_context(on=_back_off, attempts=count, timeout=deadline, wait_initial=0.5, wait_max=30.0))
 
@@ -284,19 +208,9 @@ def _conditions(etag: str | None, last_modified: datetime | None) -> dict[str, s
     return headers
 
 
-def _http_date(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def _retry_after(response: httpx2.Response) -> float | None:
     text = response.headers.get("retry-after", "")
     if text.isdecimal():
         return float(text)
-    moment = _http_date(text)
+    moment = http_date(text)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment else None

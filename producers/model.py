@@ -154,6 +154,7 @@ class Source:
         is_no_news: (status, body) → whether this refusal or emptiness means "nothing new".
         repeats: body only: (body last published, body) → whether the new one holds nothing that the former did not.
         media: what bytes a good answer begins with.
+        pause: least time between two requests to the real source.
     """
 
     name: str
@@ -170,8 +171,7 @@ class Source:
     is_no_news: Callable[[int, bytes], bool] = lambda status, body: status == 404
     repeats: Callable[[bytes, bytes], bool] = lambda former, body: former == body
     media: Literal["zip", "json"] = "zip"
-    pause: timedelta = timedelta(0)
-    """Least time between two requests to the source."""
+    pause: timedelta = timedelta(milliseconds=250)
 
 
 @dataclass

@@ -71,7 +71,7 @@ def poll(
     error: CorrentezaError | None = None
     is_stopped = False
     try:
-        with Client(base_url or source.base_url, pause=source.pause) as client:
+        with _client(source, base_url) as client:
             publisher = Publisher(services.bootstrap, services.prefix, source.name, ledger=services.ledger)
             schema_ids, cursors = _begin(source, services, publisher)
             archive = Archive(services.archive)
@@ -103,6 +103,11 @@ def poll(
     outcome = Outcome(source.name, slot_id, tally, time.monotonic() - began, error, is_stopped)
     _report(outcome)
     return outcome
+
+
+def _client(source: Source, base_url: str | None) -> Client:
+    # The pause is courtesy to the real source; a mirror or a replay is the operator's own.
+    return Client(base_url) if base_url else Client(source.base_url, pause=source.pause)
 
 
 def _begin(source: Source, services: Services, publisher: Publisher) -> tuple[dict[str, int], dict[str, Cursor]]:

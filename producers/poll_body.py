@@ -1,7 +1,7 @@
 """Poll plain bodies: ask what the source plans, compare hashes, publish the bodies that differ."""
 
+from producers.answers import refused
 from producers.archive import read_blocks
-from producers.http import refused
 from producers.model import Part, Progress, Resource
 from producers.poll_zip import is_old, sniffed
 from producers.session import MEDIA_BODY, Session

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from foundation.errors import InvalidContent
 from producers import zips
+from producers.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
 from producers.archive import read_blocks
-from producers.http import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
 from producers.model import Cursor, Part, Resource
 from producers.session import MEDIA_MEMBER, Session
 

@@ -22,7 +22,7 @@ from schemas.topics import MAX_RECORD_BYTES
 TRANSACTION_TIMEOUT = 60.0
 """Seconds a transaction may stay open; nothing is fetched while one is, so only a dead broker comes near it."""
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 30.0
 REDONE = 3
 """Times a chunk is sent again after the broker asked to abort its transaction."""
 

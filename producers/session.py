@@ -11,8 +11,9 @@ from producers import chunk as chunks
 from producers import cursor as cursors
 from producers import zips
 from producers.ahead import ahead
+from producers.answers import InvalidAnswer, Version
 from producers.archive import Archive, Payload, read_blocks
-from producers.http import Client, InvalidAnswer, Version
+from producers.http import Client
 from producers.model import CHUNK_ROWS, Cursor, Parsed, Part, PartState, Resource, Source
 from producers.publish import Publisher
 

@@ -87,8 +87,8 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch) -> App
         if fates["new"]:
             versions = classified.where(F.col("fate") == "new").select(*target.columns)
             append(versions, target.revisions, batch=batch, table=f"{target.dataset}_revisions")
-        failpoint("after_revisions")
         if fates["new"] or fates["stored"]:
+            failpoint("after_revisions")
             newest = classified.where("is_newest").select(*target.columns)
             _merge_current(newest, target, batch, within=(found["from"], found["to"]))
         return Applied(fates, {name: int(found[f"warn:{name}"] or 0) for name in _names(target, "warn")})

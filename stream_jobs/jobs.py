@@ -8,10 +8,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, DependencyUnavailable
+from foundation.log import get_logger
 from schemas.topics import topic_ids
 from sinks.append import Trigger
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
+
+log = get_logger("stream")
 
 LAYERS = ("bronze", "silver", "gold")
 
@@ -43,7 +46,7 @@ class Job(Protocol):
 
     @property
     def failure(self) -> CorrentezaError | None:
-        """An error of ours that stopped the query from inside a batch; Spark passes on only its text."""
+        """The error that stopped the query from inside a batch; Spark passes on only its text."""
         ...
 
 
@@ -98,9 +101,15 @@ class Batches:
             self.failure = error
             raise RuntimeError(str(error)) from None
         except Exception as error:
+            log.error("batch_failed", query=self.name, batch_id=batch_id, exc_info=True)
+            first_line = next(iter(str(error).splitlines()), "")
+            self.failure = CorrentezaError(
+                f"{self.name} failed in batch {batch_id}: {type(error).__name__}: {first_line}",
+                hint="see the log for the whole trace; then run again",
+            )
             # Spark matches a regular expression against the whole trace when it stops the query; a long one
             # overflows its stack.
-            raise RuntimeError(f"{type(error).__name__}: {str(error)[:500]}") from None
+            raise RuntimeError(str(self.failure)) from None
 
 
 def own_pool(spark: SparkSession, name: str) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import fastavro
 import xxhash
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tests.helpers import wait_for
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 
@@ -27,24 +29,23 @@ class Record:
     fields: dict[str, Any]
 
 
-def read(bootstrap: str, prefix: str, dataset: str, isolation: str = "read_committed") -> list[Record]:
-    """Everything in a dataset's topic that a reader of this isolation level sees."""
+def read(
+    bootstrap: str, prefix: str, dataset: str, isolation: str = "read_committed", *, settled: bool = True
+) -> list[Record]:
+    """Everything in a dataset's topic that a reader of this isolation level sees.
+
+    Args:
+        settled: wait first until no transaction is open there: a commit is acknowledged before its markers are written.
+    """
     contract = json.loads((SCHEMAS / f"{dataset}.avsc").read_text())
     schema = fastavro.parse_schema({name: contract[name] for name in ("type", "name", "fields")})
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "oracle",
-            "isolation.level": isolation,
-            "enable.partition.eof": True,
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 20,
-            "log_level": 0,
-        }
-    )
+    topic = prefix + contract["topic"]
+    if settled:
+        end_offsets(bootstrap, [topic])
+    consumer = _consumer(bootstrap, isolation)
     records = []
     for partition in range(contract["partitions"]):
-        consumer.assign([TopicPartition(prefix + contract["topic"], partition, 0)])
+        consumer.assign([TopicPartition(topic, partition, 0)])
         while True:
             message = consumer.poll(30)
             assert message is not None, "the broker does not answer"
@@ -57,14 +58,41 @@ def read(bootstrap: str, prefix: str, dataset: str, isolation: str = "read_commi
 
 
 def end_offsets(bootstrap: str, topics: Iterable[str]) -> dict[str, int]:
-    """End of each topic, transaction markers included: equal before and after if there was no transaction at all."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "oracle", "log_level": 0})
-    found = {}
-    for topic in topics:
-        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-        found[topic] = sum(consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)[1] for p in partitions)
-    consumer.close()
+    """End of each topic, transaction markers included: equal before and after if there was no transaction at all.
+
+    Waits until no transaction is open in them.
+    """
+    readers = [_consumer(bootstrap, isolation) for isolation in ("read_committed", "read_uncommitted")]
+
+    def settled_end(topic: str) -> tuple[int] | None:
+        try:
+            partitions = readers[0].list_topics(topic, timeout=30).topics[topic].partitions
+            decided, written = (
+                sum(reader.get_watermark_offsets(TopicPartition(topic, each), timeout=30)[1] for each in partitions)
+                for reader in readers
+            )
+        except KafkaException:
+            return None  # a topic just created: its leader is known in a moment
+        return (written,) if decided == written else None
+
+    found = {topic: wait_for(lambda topic=topic: settled_end(topic), f"{topic} to settle")[0] for topic in topics}
+    for reader in readers:
+        reader.close()
     return found
+
+
+def _consumer(bootstrap: str, isolation: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "oracle",
+            "isolation.level": isolation,
+            "enable.partition.eof": True,
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 20,
+            "log_level": 0,
+        }
+    )
 
 
 def problems(bootstrap: str, prefix: str, datasets: Iterable[str], isolation: str = "read_committed") -> list[str]:

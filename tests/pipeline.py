@@ -111,7 +111,7 @@ class Pipeline:
     def checkpoint(self, query: str) -> Path:
         """Spark's own folder of the query's present life."""
         folder = self.places.checkpoint(query)
-        return max(folder.glob("g*"), key=lambda path: int(path.name[1:]))
+        return max(folder.glob("g[0-9]*"), key=lambda path: int(path.name[1:]))
 
 
 def committed(bootstrap: str, topic: str) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ from producers import slots, sources
 from producers.model import Source
 from producers.poll import Outcome, Services, poll
 from producers.session import Tally
+from schemas.registry import enforce_compatibility
 
 FORMAT = 1
 """Version of the `--json` output."""
@@ -54,6 +55,7 @@ class _Poller:
     def run(self, chosen: list[Source], *, once: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        enforce_compatibility(self._settings.registry)  # before a schema is registered, not after
         outcomes = self._once(chosen) if once else self._always(chosen)
         if self._signal is not None:
             raise typer.Exit(128 + self._signal)

@@ -14,6 +14,7 @@ from correnteza import spark as sessions
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from schemas.registry import Registry
+from stream_jobs.bronze import bronze_contracts
 from stream_jobs.driver import Stage, StreamDriver
 from stream_jobs.jobs import LAYERS, Broker
 from stream_jobs.places import Places
@@ -35,9 +36,16 @@ def command(
 
 
 def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *, once: bool) -> list[Stage]:
-    """Run the layers in a JVM of this process; returns what each read when `once`, else nothing."""
+    """Run the layers in a JVM of this process; returns what each read when `once`, else nothing.
+
+    Raises:
+        DependencyUnavailable: a topic does not exist, or the broker is away.
+    """
     broker = Broker(settings.bootstrap, settings.topic_prefix)
     registry = Registry(settings.registry)
+    if "bronze" in layers:
+        for contract in bronze_contracts():
+            broker.topic_id(broker.prefix + contract.topic)  # before the JVM starts: this error needs none
     spark = sessions.start(settings, short_lived=once)
     try:
         driver = StreamDriver(spark, places(settings), broker=broker, registry=registry, layers=layers)

@@ -42,7 +42,7 @@ class GoldJob:
 
     @property
     def failure(self) -> CorrentezaError | None:
-        """Set when a batch stopped the query on purpose."""
+        """What stopped the query from inside a batch."""
         return self._batches.failure
 
     def start(self, trigger: Trigger) -> StreamingQuery:

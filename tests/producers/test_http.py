@@ -10,7 +10,8 @@ from werkzeug import Request, Response
 
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent, TransientError
 from producers import http
-from producers.http import Client, InvalidAnswer, Version, sniff
+from producers.answers import Answer, InvalidAnswer, Version, sniff
+from producers.http import Client
 from replay.content import DATA
 
 BODY = bytes(range(256)) * 40
@@ -191,8 +192,8 @@ def test_a_server_that_is_not_there_is_a_dependency_unavailable():
         gone.get("body", {})
 
 
-def answer(body: bytes) -> http.Answer:
-    return http.Answer("http://x/", 200, Version(None, None, None), "application/json", body, datetime.now(UTC))
+def answer(body: bytes) -> Answer:
+    return Answer("http://x/", 200, Version(None, None, None), "application/json", body, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("media", ["json", "zip"])

@@ -1,0 +1,278 @@
+"""`make bench-latency`: 1,000 station-hours a second for a minute, from produce to the commit that shows them.
+
+One driver runs every layer, and has been under the same load for five minutes. A row's produce time is its
+`published_at`; it is visible in bronze, and in silver's current table, with the first version whose new files hold it,
+and in gold with the first version in which its station's day is as new as the row. A version becomes visible when its
+log file appears.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from confluent_kafka import Producer
+
+from benchmarks.harness import RESULTS, TreeMeter, machine, report
+from correnteza.embedded.stack import Stack
+from correnteza.settings import Settings
+from schemas import topics
+from schemas.contracts import load, load_all
+from schemas.registry import Registry, enforce_compatibility
+
+ROWS_PER_SECOND = 1_000
+STATIONS = 600
+WARM_UP_SECONDS = 300
+MEASURED_SECONDS = 60
+DRAIN_SECONDS = 120
+TICK_SECONDS = 0.02
+UTC_OFFSET = timedelta(hours=-3)  # the stations stand in São Paulo, in years without summer time
+FIRST_HOUR = datetime(2021, 1, 1, 3, tzinfo=UTC)
+LAYERS = {"bronze": "bronze/inmet_hourly", "silver": "silver/inmet_hourly", "gold": "gold/fact_weather_daily"}
+
+
+def main() -> None:
+    """Start everything, keep the load up, read the logs of the tables, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--warm-up", type=int, default=WARM_UP_SECONDS, help="seconds of load before the measured ones")
+    parser.add_argument("--seconds", type=int, default=MEASURED_SECONDS)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as cleanup:
+        settings = Settings(home=Path(folder))
+        stack = cleanup.enter_context(Stack(settings))
+        settings = settings.model_copy(update=stack.endpoints)
+        topics.apply(settings.bootstrap, load_all().values(), "")
+        enforce_compatibility(settings.registry)
+        load_generator = Load(settings)
+        load_generator.stations()
+        driver = cleanup.enter_context(_driver(settings))
+        _wait((settings.lake / LAYERS["gold"] / "_delta_log").exists, "the driver's gold table")
+        load_generator.run(arguments.warm_up)
+        with TreeMeter(driver.pid) as meter:
+            first, last = load_generator.run(arguments.seconds)
+        _wait(lambda: _gold_shows(settings, last), "the last row in gold")
+        rows = _measure(settings, first, last)
+    cpu = meter.cost.cpu_seconds / arguments.seconds
+    memory = meter.cost.peak_rss_bytes / 1e6
+    notes = (
+        f"{ROWS_PER_SECOND:,} rows/s for {arguments.seconds} s after {arguments.warm_up} s of the same load",
+        "every layer in one driver, each query triggered every second",
+        f"the driver used {cpu:.2f} of {os.cpu_count()} cores meanwhile, and {memory:,.0f} MB at most",
+        f"machine: {machine()}",
+    )
+    report("latency", "produce → visible, seconds", rows, notes)
+
+
+class Load:
+    """Produces station-hours: all stations report one hour, then the next."""
+
+    def __init__(self, settings: Settings) -> None:
+        contracts = {name: load(name) for name in ("inmet_hourly", "inmet_stations")}
+        ids = Registry(settings.registry).register(load_all().values(), "")
+        self._schemas = {name: fastavro.parse_schema(each.schema) for name, each in contracts.items()}
+        self._headers = {name: b"\x00" + ids[name].to_bytes(4, "big") for name in contracts}
+        self._topics = {name: each.topic for name, each in contracts.items()}
+        self._producer = Producer(
+            {"bootstrap.servers": settings.bootstrap, "linger.ms": 5, "partitioner": "murmur2_random"}
+        )
+        self._random = random.Random(7)
+        self._next = 0
+
+    def stations(self) -> None:
+        """The metadata of every station."""
+        for number in range(STATIONS):
+            self._send(
+                "inmet_stations",
+                f"{_code(number)}|2021-01-01",
+                {"station_code": _code(number), "valid_from_on": date(2021, 1, 1), "uf": "SP"},
+                number,
+            )
+        self._producer.flush()
+
+    def run(self, seconds: int) -> tuple[int, int]:
+        """Keep the rate up; returns the produce times of the first and the last row, microseconds since 1970."""
+        began, first = time.monotonic(), _now()
+        sent = 0
+        while sent < seconds * ROWS_PER_SECOND:
+            due = min(int((time.monotonic() - began) * ROWS_PER_SECOND), seconds * ROWS_PER_SECOND)
+            for _ in range(due - sent):
+                self._hour()
+            sent = due
+            self._producer.poll(0)
+            time.sleep(TICK_SECONDS)
+        last = self._last
+        self._producer.flush()
+        return first, last
+
+    def _hour(self) -> None:
+        station, hour = self._next % STATIONS, self._next // STATIONS
+        observed_at = FIRST_HOUR + timedelta(hours=hour)
+        values = _weather(self._random)
+        key = {"station_code": _code(station), "observed_at": observed_at}
+        self._last = self._send("inmet_hourly", f"{_code(station)}|{observed_at:%FT%TZ}", {**key, **values}, self._next)
+        self._next += 1
+
+    def _send(self, name: str, key: str, record: dict[str, Any], row_number: int) -> int:
+        now = _now()
+        instant = datetime.fromtimestamp(now / 1e6, UTC)
+        provenance = {
+            "published_at": instant,
+            "published_at_basis": "api_field",
+            "retrieved_at": instant,
+            "chunk_id": f"latency-{row_number // 20_000}",
+            "row_number": row_number,
+        }
+        value = BytesIO(self._headers[name])
+        value.seek(5)
+        fastavro.schemaless_writer(value, self._schemas[name], {**record, **provenance})
+        self._producer.produce(self._topics[name], value.getvalue(), key.encode())
+        return now
+
+
+@contextlib.contextmanager
+def _driver(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
+    variables = {
+        "CORRENTEZA_HOME": str(settings.home),
+        "CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap,
+        "CORRENTEZA_REGISTRY_URL": settings.registry,
+        **{f"CORRENTEZA_{layer.upper()}_INTERVAL_SECONDS": "1" for layer in LAYERS},
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with (RESULTS / "latency-driver.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "correnteza", "run", "all"], env={**os.environ, **variables}, stderr=log, stdout=log
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _measure(settings: Settings, first: int, last: int) -> list[dict[str, Any]]:
+    rows = []
+    for layer in LAYERS:
+        latencies = (
+            _gold_latencies(settings, first, last) if layer == "gold" else _latencies(settings, layer, first, last)
+        )
+        p50, p95, p99 = pc.quantile(pa.array(latencies), [0.5, 0.95, 0.99]).to_pylist()
+        rows.append({"candidate": layer, "rows": len(latencies), "p50_s": p50, "p95_s": p95, "p99_s": p99})
+    return rows
+
+
+def _latencies(settings: Settings, layer: str, first: int, last: int) -> list[float]:
+    """Seconds from produce to the version that shows it, per row of the measured minute."""
+    column = ["record", "published_at"] if layer == "bronze" else ["published_at"]
+    found: list[float] = []
+    for visible_at, file in _added(settings, layer):
+        table = pq.read_table(file, columns=[".".join(column)])
+        produced = table.column(column[0])
+        if layer == "bronze":
+            produced = pc.struct_field(produced, "published_at")
+        micros = produced.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
+        found += [visible_at - produced_at / 1e6 for produced_at in micros if first <= produced_at <= last]
+    return found
+
+
+def _gold_latencies(settings: Settings, first: int, last: int) -> list[float]:
+    """As `_latencies`, by the first version in which the row's station-day has its `known_from` or a newer one."""
+    visible: dict[tuple[str, date], list[tuple[float, int]]] = {}
+    for visible_at, file in _added(settings, "gold"):
+        table = pq.read_table(file, columns=["station_code", "date_on", "known_from"])
+        known = table.column("known_from").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        for station, day, known_from in zip(
+            table["station_code"].to_pylist(), table["date_on"].to_pylist(), known.to_pylist(), strict=True
+        ):
+            visible.setdefault((station, day), []).append((visible_at, known_from))
+    found: list[float] = []
+    for _, file in _added(settings, "silver"):
+        table = pq.read_table(file, columns=["station_code", "observed_at", "published_at"])
+        produced = table.column("published_at").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
+        for station, observed_at, micros in zip(
+            table["station_code"].to_pylist(), table["observed_at"].to_pylist(), produced, strict=True
+        ):
+            if first <= micros <= last:
+                shown = visible[station, (observed_at + UTC_OFFSET).date()]
+                found.append(min(at for at, known_from in shown if known_from >= micros) - micros / 1e6)
+    return found
+
+
+def _added(settings: Settings, layer: str) -> Iterator[tuple[float, Path]]:
+    """(When its version became visible, data file) of every file ever added, oldest version first."""
+    table = settings.lake / LAYERS[layer]
+    for log in sorted((table / "_delta_log").glob("*.json")):
+        for line in log.read_text().splitlines():
+            action = json.loads(line)
+            if "add" in action:
+                yield log.stat().st_mtime, table / action["add"]["path"]
+
+
+def _gold_shows(settings: Settings, micros: int) -> bool:
+    newest = 0
+    for _, file in _added(settings, "gold"):
+        if file.exists():
+            known = pq.read_table(file, columns=["known_from"]).column("known_from")
+            newest = max(newest, pc.max(known.cast(pa.timestamp("us", "UTC")).cast(pa.int64())).as_py() or 0)
+    return newest >= micros
+
+
+def _wait(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {DRAIN_SECONDS} s for {what}")
+        time.sleep(1)
+
+
+def _weather(choose: random.Random) -> dict[str, float]:
+    """The values of one hour, plausible enough to break no expectation."""
+    temperature, humidity, wind = (
+        choose.randrange(150, 350) / 10,
+        choose.randrange(30, 95),
+        choose.randrange(0, 100) / 10,
+    )
+    return {
+        "rain_mm": 0.0,
+        "pressure_hpa": 925.0,
+        "pressure_max_hpa": 925.4,
+        "pressure_min_hpa": 924.8,
+        "global_radiation_kj_m2": float(choose.randrange(0, 4000)),
+        "air_temperature_celsius": temperature,
+        "air_temperature_max_celsius": temperature + 0.5,
+        "air_temperature_min_celsius": temperature - 0.5,
+        "dew_point_celsius": temperature - 5,
+        "dew_point_max_celsius": temperature - 4.5,
+        "dew_point_min_celsius": temperature - 5.5,
+        "relative_humidity_percent": float(humidity),
+        "relative_humidity_max_percent": float(humidity + 2),
+        "relative_humidity_min_percent": float(humidity - 2),
+        "wind_direction_degrees": float(choose.randrange(1, 361)),
+        "wind_gust_m_s": wind + 2,
+        "wind_speed_m_s": wind,
+    }
+
+
+def _code(number: int) -> str:
+    return f"A{number:03d}"
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
+
+
+if __name__ == "__main__":
+    main()

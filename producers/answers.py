@@ -1,0 +1,96 @@
+"""One answer of a source: its version, its bytes, and whether they can be data at all."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
+
+SAMPLE_BYTES = 64 << 10
+_MARKUP = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|soap|[a-z]+:envelope)", re.IGNORECASE)
+
+
+class InvalidAnswer(InvalidContent):
+    """An answer that is not data; carries a sample of it for the archive."""
+
+    def __init__(self, message: str, *, url: str, status: int, content_type: str, sample: bytes) -> None:
+        super().__init__(message)
+        self.sample = sample
+        self.about = {"url": url, "status": status, "content_type": content_type, "verdict": message}
+
+
+@dataclass(frozen=True)
+class Version:
+    """What identifies one version of a file: the validators, as the server wrote them, and the length in bytes."""
+
+    etag: str | None
+    last_modified_text: str | None
+    length: int | None
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """UTC, or None when absent or unreadable."""
+        return http_date(self.last_modified_text)
+
+    @property
+    def if_range(self) -> str | None:
+        """The validator for If-Range, which must be a strong one."""
+        if self.etag and not self.etag.startswith("W/"):
+            return self.etag
+        return self.last_modified_text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, version and body of one answer."""
+
+    url: str
+    status: int
+    version: Version
+    content_type: str
+    body: bytes
+    retrieved_at: datetime
+
+
+def refused(url: str, status: int) -> CorrentezaError:
+    """The error for a status that is neither data nor declared as "no news"."""
+    if status in {401, 403, 407}:
+        return DependencyUnavailable(f"{url}: access refused with status {status}")
+    return CorrentezaError(f"{url}: refused with status {status}")
+
+
+def sniff(answer: Answer, media: str) -> None:
+    """Whether a body begins like what was asked for, whatever status and Content-Type claim.
+
+    Raises: InvalidAnswer for markup, emptiness, and anything else that cannot be `media` (json or zip).
+    """
+    beginning = answer.body[:512].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if _MARKUP.match(beginning):
+        verdict = "a page of markup where data were asked for"
+    elif not beginning:
+        verdict = "an empty answer"
+    elif media == "json" and beginning[:1] not in (b"[", b"{"):
+        verdict = "no JSON"
+    elif media == "zip" and not b"PK\x03\x04".startswith(beginning[:4]):
+        verdict = "no zip"
+    else:
+        return
+    raise InvalidAnswer(
+        f"{answer.url}: {verdict}",
+        url=answer.url,
+        status=answer.status,
+        content_type=answer.content_type,
+        sample=answer.body[:SAMPLE_BYTES],
+    )
+
+
+def http_date(text: str | None) -> datetime | None:
+    """An HTTP date, UTC; None when absent or unreadable."""
+    if not text:
+        return None
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

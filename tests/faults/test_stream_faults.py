@@ -1,0 +1,186 @@
+"""The stream driver killed, doubled and robbed of its checkpoint: F17, F18, F22, F25, F30, with real processes."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from correnteza.embedded.jars import class_path, folder
+from correnteza.embedded.java import spark_java_home
+from foundation.errors import UnsafeState
+from schemas.contracts import load_all
+from sinks.locks import TableLocks
+from stream_jobs import guards
+from stream_jobs.jobs import Driver
+from tests.helpers import wait_for
+from tests.pipeline import Pipeline, pipeline
+from tests.spark_fixtures import spark
+
+__all__ = ["pipeline", "spark"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+DATASET = "inmet_stations"
+TABLE = f"bronze.{DATASET}"
+
+
+def stations(first: int, last: int) -> list[dict[str, Any]]:
+    return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
+
+
+def declare_all(pipeline: Pipeline) -> None:
+    """A driver of its own process reads every topic."""
+    pipeline.declare(*load_all())
+
+
+def transactions(pipeline: Pipeline) -> list[tuple[str, int]]:
+    """(app id, version) of every commit to the bronze table."""
+    log = Path(pipeline.places.table(TABLE)) / "_delta_log"
+    actions = [json.loads(line) for file in sorted(log.glob("*.json")) for line in file.read_text().splitlines()]
+    return [(each["txn"]["appId"], each["txn"]["version"]) for each in actions if "txn" in each]
+
+
+def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_nothing(pipeline, cli_process):
+    declare_all(pipeline)
+    driver = cli_process("run", "bronze", CORRENTEZA_BRONZE_INTERVAL_SECONDS="1")
+    log = Path(pipeline.places.table(TABLE)) / "_delta_log"
+    pipeline.publish(DATASET, *stations(0, 5))
+    wait_for(lambda: (log / f"{1:020}.json").exists() or driver.poll(), "the first batch", 120)
+    commits = pipeline.checkpoint(TABLE) / "commits"
+    wait_for((commits / "0").exists, "the first batch is noted")
+
+    pipeline.publish(DATASET, *stations(5, 10))
+    second = log / f"{2:020}.json"
+    deadline = time.monotonic() + 60
+    while not second.exists():  # as often as can be: the gap to hit is some hundredths of a second
+        assert time.monotonic() < deadline
+    driver.kill_tree()
+
+    assert not (commits / "1").exists(), "killed too late: the batch was noted already"
+    pipeline.publish(DATASET, *stations(10, 12))
+    job = pipeline.bronze(DATASET)
+    pipeline.run(job)
+
+    assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
+    seen = transactions(pipeline)
+    assert len(set(seen)) == len(seen) == 3
+
+
+def test_f18_a_driver_killed_between_revisions_and_current_loses_nothing(pipeline, cli):
+    """Its JVM outlives it; the next driver waits for the locks, repeats the batch, and completes it."""
+    pipeline.publish(DATASET, *stations(0, 5))
+    pipeline.run(pipeline.bronze(DATASET))
+    pipeline.driver.locks.release()
+
+    killed = cli("run", "silver", "--once", CORRENTEZA_FAILPOINT="after_revisions:kill")
+
+    assert killed.returncode == -9, killed.stderr
+    assert len(pipeline.rows(f"silver.{DATASET}_revisions")) == 5
+    assert pipeline.rows(f"silver.{DATASET}") == []
+    pipeline.run(pipeline.silver(DATASET))
+    assert len(pipeline.rows(f"silver.{DATASET}_revisions")) == 5
+    assert len(pipeline.rows(f"silver.{DATASET}")) == 5
+
+
+def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_without_gap_or_double(pipeline, cli):
+    declare_all(pipeline)
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.driver.locks.release()
+    shutil.rmtree(pipeline.places.checkpoint(TABLE))
+    pipeline.publish(DATASET, *stations(5, 7))
+
+    refused = cli("run", "bronze", "--once")
+    assert refused.returncode == 3, refused.stderr
+    assert f"correnteza checkpoint adopt {TABLE}" in refused.stderr.splitlines()[-1]
+    assert len(pipeline.rows(TABLE)) == 5
+
+    assert cli("checkpoint", "adopt", TABLE).returncode == 2  # asks, and nobody can answer
+    adopted = cli("checkpoint", "adopt", TABLE, "--yes")
+    assert adopted.returncode == 0, adopted.stderr
+    described = json.loads(cli("checkpoint", "inspect", TABLE).stdout)
+    assert (described["generation"], described["starting_offsets"]) == (
+        1,
+        json.dumps({pipeline.topic(DATASET): {"0": 5}}),
+    )
+
+    pipeline.run(pipeline.bronze(DATASET))
+    assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
+
+
+def test_f22_without_the_guard_a_lost_checkpoint_doubles_every_row(pipeline, monkeypatch):
+    """Negative control: the query takes its table for an empty one, and reads from the start."""
+    job = pipeline.bronze_after(DATASET, stations(0, 5))
+    shutil.rmtree(pipeline.places.checkpoint(TABLE))
+    monkeypatch.setattr(guards.tables, "has_rows", lambda _: False)
+    pipeline.run(job)
+
+    assert len(pipeline.offsets(TABLE)) == 2 * len(pipeline.committed(DATASET))
+
+
+def test_f25_a_second_driver_ends_with_code_3_before_it_touches_anything(pipeline, cli):
+    declare_all(pipeline)
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 7))
+    before = everything_below(pipeline.places.checkpoint(TABLE)), pipeline.version(TABLE)
+
+    second = cli("run", "bronze", "--once")
+
+    assert second.returncode == 3, second.stderr
+    assert TABLE in second.stderr
+    assert "is being written by process" in second.stderr
+    assert (everything_below(pipeline.places.checkpoint(TABLE)), pipeline.version(TABLE)) == before
+
+
+def test_f25_without_the_lock_the_second_driver_writes(pipeline, monkeypatch):
+    """Negative control: locks that never refuse. The oracle above, an untouched checkpoint, then fails."""
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 7))
+    before = everything_below(pipeline.places.checkpoint(TABLE))
+    second = Driver(pipeline.spark, pipeline.places, TableLocks(pipeline.spark, pipeline.places.locks))
+    with pytest.raises(UnsafeState):
+        pipeline.run(pipeline.bronze(DATASET, driver=second))
+    assert everything_below(pipeline.places.checkpoint(TABLE)) == before
+
+    monkeypatch.setattr(TableLocks, "acquire", lambda *_: None)
+    pipeline.run(pipeline.bronze(DATASET, driver=second))
+    assert everything_below(pipeline.places.checkpoint(TABLE)) != before
+
+
+HOSTILE = """
+import sys
+from pathlib import Path
+from stream_jobs import session
+session.require_avro_limits = lambda _: None
+session.JVM_OPTIONS = tuple(o for o in session.JVM_OPTIONS if "avro.limits" not in o) + ("-XX:+ExitOnOutOfMemoryError",)
+spark = session.start(sorted(Path(sys.argv[1]).glob("*.jar")), driver_memory="512m", scratch=Path(sys.argv[2]))
+from schemas.contracts import load
+from stream_jobs.decode import Schemas, Writer, decoded
+contract = load("inmet_stations")
+value = b"\\x00\\x00\\x00\\x00\\x01" + b"\\x80\\xca\\xb5\\xee\\x03" + b"xyz"
+kafka = "topic string, partition int, offset long, timestamp timestamp, key binary, value binary"
+rows = spark.createDataFrame([("t", 0, 0, None, b"k", bytearray(value))], kafka)
+schemas = Schemas((Writer(1, contract.schema_text, True),))
+print(decoded(rows, contract, schemas, topic_id="t").collect()[0].decode_status)
+"""
+
+
+def test_f30_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, monkeypatch):
+    """Negative control: 13 bytes that claim a string of half a gigabyte."""
+    monkeypatch.setenv("JAVA_HOME", str(spark_java_home(settings)))
+    spark_jars = class_path(folder(settings), "spark")[0].parent
+    dying = subprocess.run(
+        [sys.executable, "-c", HOSTILE, spark_jars, tmp_path], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert dying.returncode != 0
+    assert "corrupt" not in dying.stdout
+
+
+def everything_below(folder: Path) -> dict[str, int]:
+    """File → time of its last change."""
+    return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}

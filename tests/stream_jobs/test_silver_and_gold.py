@@ -1,0 +1,158 @@
+"""From bronze to silver, to any past instant, and to gold."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from foundation import failpoints
+from foundation.errors import CorrentezaError, UnsafeState
+from schemas.contracts import datasets
+from sinks import apply_changes
+from stream_jobs import supervisor
+from stream_jobs.asof import as_of
+from stream_jobs.gold.fact_economic_observation import TABLE as OBSERVATIONS
+from stream_jobs.gold.query import GoldJob
+from stream_jobs.tables.model import discover
+
+DATASET = "bcb_sgs"
+JANUARY = datetime(2024, 1, 10, tzinfo=UTC)
+
+
+def value(amount: str, *, known: datetime = JANUARY, on: date = date(2023, 12, 1), **fields: Any) -> dict[str, Any]:
+    return {
+        "series_code": 433,
+        "reference_on": on,
+        "value": Decimal(amount).quantize(Decimal("1e-13")),
+        "published_at": known,
+        "published_at_basis": "api_field",
+        "retrieved_at": known + timedelta(hours=1),
+        **fields,
+    }
+
+
+def amounts(pipeline, table: str) -> list[Decimal]:
+    return sorted(row["value"].normalize() for row in pipeline.rows(table))
+
+
+def test_a_revision_reaches_both_tables_and_the_past_stays_as_it_was(pipeline):
+    february = JANUARY + timedelta(days=30)
+    pipeline.declare(DATASET)
+    bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
+    pipeline.publish(DATASET, value("0.5"), value("0.5", known=JANUARY + timedelta(days=1)))
+    pipeline.send(DATASET, [(b"poison", b"junk")])
+    pipeline.run(bronze, silver)
+    pipeline.publish(DATASET, value("0.6", known=february), value("0.1", on=date(2024, 1, 1), published_at=None))
+    pipeline.run(bronze, silver)
+
+    assert amounts(pipeline, "silver.bcb_sgs_revisions") == [Decimal("0.1"), Decimal("0.5"), Decimal("0.6")]
+    assert amounts(pipeline, "silver.bcb_sgs") == [Decimal("0.1"), Decimal("0.6")]
+    unpublished = next(row for row in pipeline.rows("silver.bcb_sgs") if row["published_at"] is None)
+    assert unpublished["known_from"] == unpublished["retrieved_at"]
+
+    def known_at(instant: datetime) -> list[Decimal]:
+        rows = as_of(pipeline.spark, pipeline.places, DATASET, instant).collect()
+        return sorted(row.value.normalize() for row in rows)
+
+    assert known_at(JANUARY - timedelta(seconds=1)) == []
+    assert known_at(JANUARY) == [Decimal("0.5")]
+    assert known_at(february) == [Decimal("0.1"), Decimal("0.6")]
+
+
+def test_measured_only_leaves_assumed_clocks_out(pipeline):
+    pipeline.publish(
+        DATASET, value("0.5", published_at_basis="assumed_lag"), value("0.7", on=date(2024, 1, 1), known=JANUARY)
+    )
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET))
+
+    measured = as_of(pipeline.spark, pipeline.places, DATASET, JANUARY, measured_only=True).collect()
+    assert [row.value.normalize() for row in measured] == [Decimal("0.7")]
+    with pytest.raises(ValueError, match="time zone"):
+        as_of(pipeline.spark, pipeline.places, DATASET, JANUARY.replace(tzinfo=None))
+
+
+def test_a_row_that_breaks_an_expectation_is_set_aside_with_its_rule(pipeline):
+    pipeline.publish(DATASET, value("0.5"), value("0.5", reference_end_on=date(2020, 1, 1), on=date(2024, 1, 1)))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET))
+
+    [row] = pipeline.rows("silver.quarantine")
+    assert (row["dataset"], row["rules"], row["key"]) == (DATASET, ["period_ends_after_it_begins"], "433|2024-01-01")
+    assert len(pipeline.rows("silver.bcb_sgs")) == 1
+
+
+def fail_between_the_writes(pipeline, monkeypatch) -> None:
+    """F18: revisions are written, current is not, and the query dies."""
+    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    monkeypatch.setenv(failpoints.VARIABLE, "after_revisions:raise")
+    with pytest.raises(CorrentezaError, match="after_revisions"):
+        pipeline.run(pipeline.silver(DATASET))
+    monkeypatch.delenv(failpoints.VARIABLE)
+    assert amounts(pipeline, "silver.bcb_sgs_revisions") == [Decimal("0.5")]
+    assert pipeline.rows("silver.bcb_sgs") == []
+
+
+def test_a_failure_between_revisions_and_current_loses_nothing(pipeline, monkeypatch):
+    pipeline.publish(DATASET, value("0.5"))
+    pipeline.run(pipeline.bronze(DATASET))
+    fail_between_the_writes(pipeline, monkeypatch)
+
+    pipeline.run(pipeline.silver(DATASET))
+
+    assert amounts(pipeline, "silver.bcb_sgs_revisions") == [Decimal("0.5")]
+    assert amounts(pipeline, "silver.bcb_sgs") == [Decimal("0.5")]
+
+
+def test_current_computed_from_what_revisions_absorbed_would_lose_the_batch(pipeline, monkeypatch):
+    """Negative control of F18: only what is new to revisions goes on to current."""
+    pipeline.publish(DATASET, value("0.5"))
+    pipeline.run(pipeline.bronze(DATASET))
+    fail_between_the_writes(pipeline, monkeypatch)
+
+    merge = apply_changes._merge_current
+
+    def of_the_difference(newest: Any, *arguments: Any, **named: Any) -> None:
+        merge(newest.where("false"), *arguments, **named)  # the repeated batch brings nothing new
+
+    monkeypatch.setattr(apply_changes, "_merge_current", of_the_difference)
+    pipeline.run(pipeline.silver(DATASET))
+
+    assert pipeline.rows("silver.bcb_sgs") == []
+
+
+def test_a_lost_silver_checkpoint_is_refused_and_adopting_it_doubles_nothing(pipeline):
+    """F22, silver: everything is read again under a new generation."""
+    pipeline.publish(DATASET, value("0.5"), value("0.6", on=date(2024, 1, 1)))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET))
+    (pipeline.checkpoint("silver.bcb_sgs") / "metadata").unlink()
+    with pytest.raises(UnsafeState, match="lost") as refused:
+        pipeline.run(pipeline.silver(DATASET))
+    assert refused.value.hint == "correnteza checkpoint adopt silver.bcb_sgs"
+
+    pipeline.adopt("silver.bcb_sgs")
+    pipeline.publish(DATASET, value("0.7", on=date(2024, 2, 1)))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET))
+
+    for table in ("silver.bcb_sgs", "silver.bcb_sgs_revisions"):
+        assert amounts(pipeline, table) == [Decimal("0.5"), Decimal("0.6"), Decimal("0.7")]
+
+
+def test_gold_follows_only_the_groups_that_changed(pipeline):
+    job = GoldJob(OBSERVATIONS, pipeline.driver)
+    pipeline.publish(DATASET, value("0.5"), value("0.6", on=date(2024, 1, 1)))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET), job)
+    pipeline.publish(DATASET, value("0.9", known=JANUARY + timedelta(days=5)))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET), job)
+    table = "gold.fact_economic_observation"
+    assert amounts(pipeline, table) == [Decimal("0.6"), Decimal("0.9")]
+
+    version = pipeline.version(table)
+    pipeline.run(job)
+    assert pipeline.version(table) == version
+
+
+def test_every_dataset_contract_has_a_silver_declaration():
+    declared = discover()
+    assert set(declared) == set(datasets())
+    for name, table in declared.items():
+        assert table.prune_by in datasets()[name].key

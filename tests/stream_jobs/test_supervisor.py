@@ -1,0 +1,197 @@
+"""Queries are restarted alone, with back-off, within bounds; nothing half alive goes on. No Spark here."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from foundation.errors import CorrentezaError, TransientError, UnsafeState
+from stream_jobs import supervisor
+from stream_jobs.supervisor import Attempts, Supervised, drain, keep_running
+
+
+class Query:
+    """A query that ends with an error, or in order, after being watched some times."""
+
+    def __init__(self, lives: int, error: str | None) -> None:
+        self.lives, self.error = lives, error
+        self.stopped = False
+        self._jsq = self
+
+    @property
+    def isActive(self) -> bool:  # noqa: N802 - Spark's name
+        self.lives -= 1
+        return self.lives >= 0 and not self.stopped
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return {"isTriggerActive": False}
+
+    def exception(self) -> str | None:
+        return self.error
+
+    def lastProgress(self) -> None:  # noqa: N802
+        return None
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@dataclass
+class Job:
+    """Starts the queries of a script, one after the other; the last one for ever."""
+
+    name: str
+    queries: list[Query | CorrentezaError]
+    failure: CorrentezaError | None = None
+    mends: bool | CorrentezaError = False
+    outdated: bool = False
+    starts: int = field(default=0, init=False)
+    running: Query | None = field(default=None, init=False)
+
+    def start(self, trigger: Any) -> Any:
+        self.starts += 1
+        script = self.queries.pop(0) if len(self.queries) > 1 else self.queries[0]
+        if isinstance(script, CorrentezaError):
+            raise script
+        self.running = script
+        return script
+
+    def mend(self, error: str) -> bool:
+        if isinstance(self.mends, CorrentezaError):
+            raise self.mends
+        return self.mends
+
+
+LONG = 10**9
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.001)
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 0.01)
+
+
+def run(*jobs: Job, until: Any, check: Any = lambda: None) -> None:
+    """Keep the jobs running until a condition holds."""
+    stop = threading.Event()
+    supervised = [Supervised(job, {}) for job in jobs]
+    for each in supervised:
+        each.start()
+
+    class Stopping(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return until() or stop.wait(timeout)
+
+    keep_running(supervised, Stopping(), check)
+
+
+def test_a_query_that_fails_is_restarted_alone():
+    failing = Job("bronze.a", [Query(2, "boom"), Query(LONG, None)])
+    healthy = Job("bronze.b", [Query(LONG, None)])
+    run(failing, healthy, until=lambda: failing.starts == 2)
+
+    assert (failing.starts, healthy.starts) == (2, 1)
+    assert failing.running.stopped
+    assert healthy.running.stopped
+
+
+def test_one_that_goes_on_failing_takes_the_driver_down():
+    """F34: no driver that looks alive while one of its tables stands still."""
+    failing = Job("silver.a", [Query(0, "boom")])
+    healthy = Job("silver.b", [Query(LONG, None)])
+    with pytest.raises(CorrentezaError, match=r"silver\.a failed: boom"):
+        run(failing, healthy, until=lambda: False)
+
+    assert failing.starts == supervisor.MOST_FAILURES + 1
+    assert healthy.running.stopped
+
+
+def test_without_a_bound_it_would_be_tried_for_ever(monkeypatch):
+    """Negative control."""
+    monkeypatch.setattr(supervisor, "MOST_FAILURES", 10**6)
+    failing = Job("silver.a", [Query(0, "boom")])
+    run(failing, until=lambda: failing.starts > 20)
+
+
+def test_a_dependency_that_is_away_is_waited_for_however_long():
+    away = Job("bronze.a", [*[TransientError("broker away")] * 12, Query(LONG, None)])
+    run(away, until=lambda: away.running is not None)
+
+    assert away.starts == 13
+
+
+def test_an_unsafe_state_stops_the_driver_at_once():
+    unsafe = Job("bronze.a", [Query(0, "x")], failure=UnsafeState("rows would double"))
+    other = Job("bronze.b", [Query(LONG, None)])
+    with pytest.raises(UnsafeState, match="rows would double"):
+        run(unsafe, other, until=lambda: False)
+    assert unsafe.starts == 1
+    assert other.running.stopped
+
+
+def test_a_cause_that_was_mended_counts_as_no_failure():
+    job = Job("bronze.a", [*[Query(0, "asks") for _ in range(20)], Query(LONG, None)], mends=True)
+    run(job, until=lambda: job.starts == 21)
+
+
+def test_a_cause_that_cannot_be_mended_yet_is_tried_again_before_the_start():
+    job = Job("bronze.a", [Query(0, "asks"), Query(LONG, None)], mends=TransientError("registry away"))
+    polls = []
+
+    def registry_comes_back() -> bool:
+        polls.append(job.starts)
+        if len(polls) == 200:
+            job.mends = True
+        return job.starts == 2
+
+    run(job, until=registry_comes_back)
+    assert set(polls[:200]) == {1}
+
+
+def test_an_outdated_query_is_started_anew():
+    first = Query(LONG, None)
+    job = Job("bronze.a", [first, Query(LONG, None)], outdated=True)
+
+    def settled() -> bool:
+        if job.starts == 2:
+            job.outdated = False
+        return job.starts >= 2
+
+    run(job, until=settled)
+    assert first.stopped
+
+
+def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
+    monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
+
+    def check() -> None:
+        raise UnsafeState("topic made anew")
+
+    job = Job("bronze.a", [Query(LONG, None)])
+    with pytest.raises(UnsafeState, match="made anew"):
+        run(job, until=lambda: False, check=check)
+    assert job.running.stopped
+
+
+def test_the_pause_doubles_and_failures_of_long_ago_are_forgiven(monkeypatch):
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 1.0)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 60.0)
+    attempts, error = Attempts(), CorrentezaError("x")
+
+    assert [attempts.pause(error, now) for now in (0.0, 1.0, 2.0)] == [1.0, 2.0, 4.0]
+    assert attempts.pause(error, supervisor.WITHIN_SECONDS + 10) == 1.0
+
+
+def test_draining_runs_a_few_at_once_and_each_to_its_end():
+    jobs = [Job(f"gold.{n}", [Query(3, None)]) for n in range(5)]
+    assert set(drain(jobs, at_once=2, stop=threading.Event())) == {f"gold.{n}" for n in range(5)}
+
+
+def test_draining_that_is_told_to_stop_says_so():
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(CorrentezaError, match="stopped before"):
+        drain([Job("gold.a", [Query(LONG, None)])], at_once=1, stop=stop)
