@@ -1,7 +1,11 @@
 """A Spark session as the settings want it: the pinned Java, the pinned jars, the driver's memory."""
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
@@ -28,4 +32,22 @@ def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch = settings.home.resolve() / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
-    return session.start(jars, driver_memory=settings.spark_driver_memory, scratch=scratch, short_lived=short_lived)
+    with _sigterm_ignored():
+        return session.start(jars, driver_memory=settings.spark_driver_memory, scratch=scratch, short_lived=short_lived)
+
+
+@contextmanager
+def _sigterm_ignored() -> Iterator[None]:
+    """Let a JVM that is started meanwhile ignore SIGTERM, and end only with this process.
+
+    Service managers send SIGTERM to every process of a service. This one stops its queries at batch boundaries, and
+    needs the JVM for that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -25,6 +25,13 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 CliProcess = Callable[..., Command]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for a broker or for a JVM is an integration test, whatever its file says."""
+    for item in items:
+        if {"services", "spark"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.integration)
+
+
 @dataclass(frozen=True)
 class Services:
     """Where broker and registry are."""

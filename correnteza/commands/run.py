@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from py4j.protocol import Py4JError
 
 from correnteza import spark as sessions
 from correnteza.settings import Settings
@@ -55,7 +57,8 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
         driver.run(stop, intervals)
         return []
     finally:
-        spark.stop()
+        with suppress(Py4JError, ConnectionError):  # a JVM that is gone needs no stopping
+            spark.stop()
 
 
 def places(settings: Settings) -> Places:

@@ -1,6 +1,7 @@
 """`correnteza run` as a process: it follows its topics, says what it does, and ends when told to."""
 
 import json
+import os
 import signal
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -31,7 +32,7 @@ def test_one_driver_brings_a_record_to_gold_and_sigterm_ends_it_in_order(pipelin
     wait_for(lambda: has_rows(gold) or driver.poll() is not None, "the record is in gold", 200)
     wait_for(lambda: "driver_ready" in driver.said or driver.poll() is not None, "the ready line")
 
-    driver.send_signal(signal.SIGTERM)
+    os.killpg(driver.pid, signal.SIGTERM)  # as service managers do: to the JVM too
 
     assert driver.wait(timeout=100) == 0, driver.said
     lines = [json.loads(line) for line in driver.said.splitlines() if line.startswith("{")]
