@@ -179,7 +179,7 @@ def _latencies(settings: Settings, layer: str, first: int, last: int) -> list[fl
     column = ["record", "published_at"] if layer == "bronze" else ["published_at"]
     found: list[float] = []
     for visible_at, file in _added(settings, layer):
-        table = pq.read_table(file, columns=[".".join(column)])
+        table = pq.ParquetFile(file).read(columns=[".".join(column)])
         produced = table.column(column[0])
         if layer == "bronze":
             produced = pc.struct_field(produced, "published_at")
@@ -192,7 +192,7 @@ def _gold_latencies(settings: Settings, first: int, last: int) -> list[float]:
     """As `_latencies`, by the first version in which the row's station-day has its `known_from` or a newer one."""
     visible: dict[tuple[str, date], list[tuple[float, int]]] = {}
     for visible_at, file in _added(settings, "gold"):
-        table = pq.read_table(file, columns=["station_code", "date_on", "known_from"])
+        table = pq.ParquetFile(file).read(columns=["station_code", "date_on", "known_from"])
         known = table.column("known_from").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
         for station, day, known_from in zip(
             table["station_code"].to_pylist(), table["date_on"].to_pylist(), known.to_pylist(), strict=True
@@ -200,7 +200,7 @@ def _gold_latencies(settings: Settings, first: int, last: int) -> list[float]:
             visible.setdefault((station, day), []).append((visible_at, known_from))
     found: list[float] = []
     for _, file in _added(settings, "silver"):
-        table = pq.read_table(file, columns=["station_code", "observed_at", "published_at"])
+        table = pq.ParquetFile(file).read(columns=["station_code", "observed_at", "published_at"])
         produced = table.column("published_at").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
         for station, observed_at, micros in zip(
             table["station_code"].to_pylist(), table["observed_at"].to_pylist(), produced, strict=True
@@ -225,7 +225,7 @@ def _gold_shows(settings: Settings, micros: int) -> bool:
     newest = 0
     for _, file in _added(settings, "gold"):
         if file.exists():
-            known = pq.read_table(file, columns=["known_from"]).column("known_from")
+            known = pq.ParquetFile(file).read(columns=["known_from"]).column("known_from")
             newest = max(newest, pc.max(known.cast(pa.timestamp("us", "UTC")).cast(pa.int64())).as_py() or 0)
     return newest >= micros
 

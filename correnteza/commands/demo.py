@@ -20,7 +20,7 @@ LAYERS = ("bronze", "silver", "gold", "ops")
 
 QUESTION = """
 select date_on, uf, round(temperature_max_celsius, 1) as max_celsius, round(rain_mm, 1) as rain_mm,
-       usd_brl, selic_target_percent as selic, ipca_monthly_percent as ipca, known_from
+       usd_brl::double as usd_brl, selic_target_percent::double as selic, ipca_12m_percent as ipca_12m, known_from
 from gold.external_factors_daily
 where uf = 'BA' and date_on between '2024-11-25' and '2024-11-29' order by date_on
 """
