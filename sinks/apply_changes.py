@@ -4,7 +4,7 @@
                  │                                     │
                  └─► quarantine ◄── conflicting ───────┤
                                                        ├─► 1. revisions   append every new version
-                                                       └─► 2. current     merge the newest version of each key
+                                                       └─► 2. current     merge, or append, each key's newest version
 
 Revisions commit first, and current is computed from the batch, never from what revisions just absorbed: after a crash
 between the two, revisions already hold everything, and a difference would be empty. Both writes are skipped when their
@@ -33,6 +33,9 @@ from sinks.append import append
 from sinks.expectations import Expectation, broken
 from sinks.transactions import Batch, transaction
 from sinks.versions import FATES, STORED_COLUMNS, classify
+
+ROWS_PER_FILE = 100_000
+"""A batch up to here is written as one file."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,17 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch) -> App
             set_aside = _set_aside(classified, target)
             quarantine.write(set_aside, target.quarantine, dataset=target.dataset, batch=batch)
         if fates["new"]:
-            versions = classified.where(F.col("fate") == "new").select(*target.columns)
+            versions = _packed(classified.where(F.col("fate") == "new").select(*target.columns), fates["new"])
             append(versions, target.revisions, batch=batch, table=f"{target.dataset}_revisions")
         if fates["new"] or fates["stored"]:
             failpoint("after_revisions")
             newest = classified.where("is_newest").select(*target.columns)
-            _merge_current(newest, target, batch, within=(found["from"], found["to"]))
+            if found["is_known_key"]:
+                _merge_current(newest, target, batch, within=(found["from"], found["to"]))
+            else:
+                # Current never holds a key before revisions do, so none of these can be there: half the price.
+                newest = _packed(newest, fates["new"])
+                append(newest, target.current, batch=batch, table=target.dataset)
         return Applied(fates, {name: int(found[f"warn:{name}"] or 0) for name in _names(target, "warn")})
     finally:
         classified.unpersist()
@@ -107,7 +115,7 @@ def _classified(records: DataFrame, target: SilverTarget) -> DataFrame:
 
 def _stored(batch: DataFrame, target: SilverTarget) -> DataFrame | None:
     """Revisions of the batch's keys; None when there are no revisions at all, which saves reading them."""
-    if not tables.has_rows(target.revisions):
+    if not tables.may_hold_rows(target.revisions):
         return None
     least, greatest = _bounds(batch, target.prune_by)
     stored = (
@@ -126,7 +134,12 @@ def _summary(classified: DataFrame, target: SilverTarget) -> Row:
     failures = F.first(F.when(F.size("fail") > 0, F.struct("fail", "topic", "kafka_partition", "kafka_offset")), True)
     pruned = F.when(F.col("is_newest"), F.col(target.prune_by))
     row = classified.agg(
-        *counts, *warnings, failures.alias("failure"), F.min(pruned).alias("from"), F.max(pruned).alias("to")
+        *counts,
+        *warnings,
+        failures.alias("failure"),
+        F.bool_or(F.col("is_newest") & ~F.col("is_first_of_key")).alias("is_known_key"),
+        F.min(pruned).alias("from"),
+        F.max(pruned).alias("to"),
     ).first()
     if row is None:
         raise ValueError("an aggregate without grouping always has a row")
@@ -159,12 +172,14 @@ def _set_aside(classified: DataFrame, target: SilverTarget) -> DataFrame:
     )
 
 
+def _packed(frame: DataFrame, rows: int) -> DataFrame:
+    """One task and one file for a small batch: two cost a third more, now and at every later read."""
+    return frame.coalesce(1) if rows <= ROWS_PER_FILE else frame
+
+
 def _merge_current(newest: DataFrame, target: SilverTarget, batch: Batch, *, within: tuple[Any, Any]) -> None:
     """Replace what is older. A row that is as new or newer stays: late versions never overwrite."""
     spark = newest.sparkSession
-    if not tables.has_rows(target.current):
-        append(newest, target.current, batch=batch, table=target.dataset)
-        return
     is_newer = F.struct("s.known_from", "s.kafka_offset") > F.struct("t.known_from", "t.kafka_offset")
     pruned = F.col(f"t.{target.prune_by}").between(F.lit(within[0]), F.lit(within[1]))
     same_key = reduce(Column.__and__, (F.col(f"t.{key}").eqNullSafe(F.col(f"s.{key}")) for key in target.keys))

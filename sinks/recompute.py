@@ -14,7 +14,7 @@ from sinks import tables
 from sinks.append import append
 from sinks.transactions import Batch, transaction
 
-VANISHED = "_vanished"
+ACTION = "_action"
 
 Bounds = dict[str, tuple[Any, Any]]
 
@@ -40,18 +40,21 @@ def recompute(rows: DataFrame, groups: DataFrame, target: GoldTarget, batch: Bat
     """Make the table hold, of the given groups, exactly the given rows. The same rows again commit nothing.
 
     Args:
-        rows: all rows of the groups, the target's columns.
+        rows: all rows of the groups, the target's columns. Evaluated once.
         groups: the target's group columns, distinct; a group without a row in `rows` is emptied.
     """
     rows = rows.select(*target.columns)
-    if not tables.has_rows(target.path):
+    if not tables.may_hold_rows(target.path):
         append(rows, target.path, batch=batch, table=target.table)
         return
     bounds = _bounds(groups, target.group)
     # A merge rewrites every file that holds a matched row, changed or not; so it gets only what differs.
     changes = _changes(rows, groups, target, bounds).persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        if not changes.isEmpty():
+        kinds = {row[ACTION] for row in changes.select(ACTION).distinct().collect()}
+        if kinds == {"insert"}:
+            append(changes.select(*target.columns), target.path, batch=batch, table=target.table)
+        elif kinds:
             _merge(changes, target, batch, bounds)
     finally:
         changes.unpersist()
@@ -86,16 +89,32 @@ def _within(bounds: Bounds, prefix: str = "") -> Column:
 
 
 def _changes(rows: DataFrame, groups: DataFrame, target: GoldTarget, bounds: Bounds) -> DataFrame:
-    """New and changed rows, and the keys of rows that the groups no longer have, marked."""
+    """Rows to insert, update and delete, each with its action; what is as it should be is left out."""
     held = tables.read(rows.sparkSession, target.path).where(_within(bounds))
     held = held.join(groups, list(target.group), "left_semi").select(*target.columns)
-    changed = rows.exceptAll(held).withColumn(VANISHED, F.lit(False))
-    return changed.unionByName(_vanished(rows, held, target), allowMissingColumns=True)
+    return (
+        rows.alias("r")
+        .join(held.alias("h"), list(target.keys), "full_outer")
+        .withColumn(ACTION, _action(target))
+        .where(F.col(ACTION).isNotNull())
+        .select(*target.keys, *(F.col(f"r.{value}").alias(value) for value in _values(target)), ACTION)
+        .select(*target.columns, ACTION)
+    )
 
 
-def _vanished(rows: DataFrame, held: DataFrame, target: GoldTarget) -> DataFrame:
-    gone = held.select(*target.keys).join(rows.select(*target.keys), list(target.keys), "left_anti")
-    return gone.withColumn(VANISHED, F.lit(True))
+def _action(target: GoldTarget) -> Column:
+    """Insert, update or delete; null where both sides are equal. Keys are never null, so one tells a side's absence."""
+    recomputed, held = (F.col(f"{side}.{target.keys[0]}").isNotNull() for side in ("r", "h"))
+    differs = (~F.col(f"r.{value}").eqNullSafe(F.col(f"h.{value}")) for value in _values(target))
+    return (
+        F.when(recomputed & ~held, "insert")
+        .when(~recomputed, "delete")
+        .when(reduce(Column.__or__, differs, F.lit(False)), "update")
+    )
+
+
+def _values(target: GoldTarget) -> list[str]:
+    return [column for column in target.columns if column not in target.keys]
 
 
 def _merge(changes: DataFrame, target: GoldTarget, batch: Batch, bounds: Bounds) -> None:
@@ -107,7 +126,7 @@ def _merge(changes: DataFrame, target: GoldTarget, batch: Batch, bounds: Bounds)
             DeltaTable.forPath(spark, target.path)
             .alias("t")
             .merge(changes.alias("s"), _within(bounds, "t.") & same_key)
-            .whenMatchedDelete(condition=F.col(f"s.{VANISHED}"))
+            .whenMatchedDelete(condition=F.col(f"s.{ACTION}") == "delete")
             .whenMatchedUpdate(set=every)
             .whenNotMatchedInsert(values=every)
             .execute()

@@ -63,6 +63,16 @@ def has_rows(path: str) -> bool:
     return exists(path) and bool(DeltaTable(path).file_uris())
 
 
+def may_hold_rows(path: str) -> bool:
+    """As `has_rows`, but a table that once had rows is taken to have some ever after: for decisions about speed."""
+    if path not in _had_rows and has_rows(path):
+        _had_rows.add(path)
+    return path in _had_rows
+
+
+_had_rows: set[str] = set()
+
+
 def last_transaction(path: str, app_id: str) -> int | None:
     """The highest version a table has seen of an app id, such as a streaming query's id and its batch ids."""
     return DeltaTable(path).transaction_version(app_id) if exists(path) else None

@@ -35,7 +35,10 @@ def version_hash(fields: Sequence[str]) -> Column:
 
 
 def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[str]) -> DataFrame:
-    """Add `fate`, and `is_newest`: whether the row is its key's newest among the batch's new and stored versions.
+    """Add `fate`, `is_newest` and `is_first_of_key`.
+
+    `is_newest`: whether the row is its key's newest among the batch's new and stored versions. `is_first_of_key`:
+    whether revisions hold nothing of its key, not even by an earlier attempt at this batch.
 
     Args:
         incoming: the batch, with the keys, `STORED_COLUMNS` and a boolean `is_valid`.
@@ -79,6 +82,7 @@ def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[st
         .withColumn("_is_version", ~F.col("_stored") & F.col("fate").isin("new", "stored"))
         .withColumn("_sequence", sequence)
         .withColumn("is_newest", F.col("_is_version") & (F.col("_sequence") == F.max("_sequence").over(key)))
+        .withColumn("is_first_of_key", ~F.max("_stored").over(key))
         .where(~F.col("_stored"))
         .drop("_stored", "_stands", "_standing", "_before", "_is_version", "_sequence")
     )

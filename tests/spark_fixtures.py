@@ -1,19 +1,10 @@
-"""The one Spark session of a test run. A conftest imports both names; the JVM starts with the first test that asks."""
+"""The one Spark session of a test run. A conftest imports `spark`; the JVM starts with the first test that asks."""
 
 import pytest
 from pyspark.sql import SparkSession
 
 from correnteza import spark as sessions
 from correnteza.settings import Settings
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs a JVM is no fast test. A conftest that imports `spark` imports this too."""
-    for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.integration)
-
 
 _running: list[SparkSession] = []
 

@@ -78,7 +78,6 @@ class GoldJob:
         silver = Known(spark, self._driver.places)
         changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
         groups = changed
-        rows = None
         try:
             if self._table.widen is not None:
                 widened = self._table.widen(silver, changed).select(*self._table.group)
@@ -87,11 +86,8 @@ class GoldJob:
             if not touched:
                 return
             rows = self._table.recompute(silver, groups)
-            rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
             recompute(rows, groups, self._target, Batch(self.name, self._generation, batch_id))
         finally:
-            if rows is not None:
-                rows.unpersist()
             groups.unpersist()
             changed.unpersist()
         get_logger("gold").info("groups_recomputed", query=self.name, batch_id=batch_id, groups=touched)

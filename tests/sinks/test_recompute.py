@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks import recompute as module
@@ -50,13 +50,10 @@ def test_a_group_is_replaced_whole_and_other_groups_stay(gold):
     assert gold.rows == [(1, "a", 15), (1, "c", 12), (2, "a", 20)]
 
 
-def test_without_the_vanished_rows_a_stale_one_stays(gold, monkeypatch):
-    """Negative control."""
-
-    def nothing(rows: DataFrame, *_: Any) -> DataFrame:
-        return rows.select("month", "place").withColumn(module.VANISHED, F.lit(True)).limit(0)
-
-    monkeypatch.setattr(module, "_vanished", nothing)
+def test_without_looking_for_rows_that_vanished_a_stale_one_stays(gold, monkeypatch):
+    """Negative control: the join keeps only what was recomputed."""
+    changes = module._changes
+    monkeypatch.setattr(module, "_changes", lambda *given: changes(*given).where(F.col(module.ACTION) != "delete"))
     gold.recompute([1], [(1, "a", 15)], batch_id=1)
 
     assert (1, "b", 11) in gold.rows
@@ -65,8 +62,10 @@ def test_without_the_vanished_rows_a_stale_one_stays(gold, monkeypatch):
 def test_the_same_rows_again_rewrite_no_file(gold):
     before = gold.files
     gold.recompute([1, 2], [(1, "a", 10), (1, "b", 11), (2, "a", 20)], batch_id=1)
-
     assert gold.files == before
+
+    gold.recompute([3], [(3, "a", 30)], batch_id=2)
+    assert set(gold.files) > set(before)  # what is only new leaves all other files as they are
 
 
 def test_a_repeated_batch_is_skipped_even_if_it_would_compute_otherwise(gold):
