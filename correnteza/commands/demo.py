@@ -34,7 +34,12 @@ def command() -> None:
     began = time.monotonic()
     settings = Settings()
     settings = settings.model_copy(
-        update={"home": settings.home / "demo", "kafka_bootstrap": None, "registry_url": None}
+        update={
+            "home": settings.home / "demo",
+            "kafka_bootstrap": None,
+            "registry_url": None,
+            "spark_driver_memory": "1g",  # enough for these days, and all of the demo stays below 3 GB
+        }
     )
     settings.logs.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
