@@ -10,38 +10,31 @@ import argparse
 import contextlib
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from io import BytesIO
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import fastavro
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from confluent_kafka import Producer
 
 from benchmarks.harness import RESULTS, TreeMeter, machine, report
+from benchmarks.station_hours import ROWS_PER_SECOND, Load
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from schemas import topics
-from schemas.contracts import load, load_all
-from schemas.registry import Registry, enforce_compatibility
+from schemas.contracts import load_all
+from schemas.registry import enforce_compatibility
 
-ROWS_PER_SECOND = 1_000
-STATIONS = 600
 WARM_UP_SECONDS = 300
 MEASURED_SECONDS = 60
 DRAIN_SECONDS = 120
-TICK_SECONDS = 0.02
 UTC_OFFSET = timedelta(hours=-3)  # the stations stand in São Paulo, in years without summer time
-FIRST_HOUR = datetime(2021, 1, 1, 3, tzinfo=UTC)
 LAYERS = {"bronze": "bronze/inmet_hourly", "silver": "silver/inmet_hourly", "gold": "gold/fact_weather_daily"}
 
 
@@ -64,7 +57,8 @@ def main() -> None:
         load_generator.run(arguments.warm_up)
         with TreeMeter(driver.pid) as meter:
             first, last = load_generator.run(arguments.seconds)
-        _wait(lambda: _gold_shows(settings, last), "the last row in gold")
+        expected = arguments.seconds * ROWS_PER_SECOND
+        _wait(lambda: len(_gold_latencies(settings, first, last)) == expected, "every measured row in gold")
         rows = _measure(settings, first, last)
     cpu = meter.cost.cpu_seconds / arguments.seconds
     memory = meter.cost.peak_rss_bytes / 1e6
@@ -75,72 +69,6 @@ def main() -> None:
         f"machine: {machine()}",
     )
     report("latency", "produce → visible, seconds", rows, notes)
-
-
-class Load:
-    """Produces station-hours: all stations report one hour, then the next."""
-
-    def __init__(self, settings: Settings) -> None:
-        contracts = {name: load(name) for name in ("inmet_hourly", "inmet_stations")}
-        ids = Registry(settings.registry).register(load_all().values(), "")
-        self._schemas = {name: fastavro.parse_schema(each.schema) for name, each in contracts.items()}
-        self._headers = {name: b"\x00" + ids[name].to_bytes(4, "big") for name in contracts}
-        self._topics = {name: each.topic for name, each in contracts.items()}
-        self._producer = Producer(
-            {"bootstrap.servers": settings.bootstrap, "linger.ms": 5, "partitioner": "murmur2_random"}
-        )
-        self._random = random.Random(7)
-        self._next = 0
-
-    def stations(self) -> None:
-        """The metadata of every station."""
-        for number in range(STATIONS):
-            self._send(
-                "inmet_stations",
-                f"{_code(number)}|2021-01-01",
-                {"station_code": _code(number), "valid_from_on": date(2021, 1, 1), "uf": "SP"},
-                number,
-            )
-        self._producer.flush()
-
-    def run(self, seconds: int) -> tuple[int, int]:
-        """Keep the rate up; returns the produce times of the first and the last row, microseconds since 1970."""
-        began, first = time.monotonic(), _now()
-        sent = 0
-        while sent < seconds * ROWS_PER_SECOND:
-            due = min(int((time.monotonic() - began) * ROWS_PER_SECOND), seconds * ROWS_PER_SECOND)
-            for _ in range(due - sent):
-                self._hour()
-            sent = due
-            self._producer.poll(0)
-            time.sleep(TICK_SECONDS)
-        last = self._last
-        self._producer.flush()
-        return first, last
-
-    def _hour(self) -> None:
-        station, hour = self._next % STATIONS, self._next // STATIONS
-        observed_at = FIRST_HOUR + timedelta(hours=hour)
-        values = _weather(self._random)
-        key = {"station_code": _code(station), "observed_at": observed_at}
-        self._last = self._send("inmet_hourly", f"{_code(station)}|{observed_at:%FT%TZ}", {**key, **values}, self._next)
-        self._next += 1
-
-    def _send(self, name: str, key: str, record: dict[str, Any], row_number: int) -> int:
-        now = _now()
-        instant = datetime.fromtimestamp(now / 1e6, UTC)
-        provenance = {
-            "published_at": instant,
-            "published_at_basis": "api_field",
-            "retrieved_at": instant,
-            "chunk_id": f"latency-{row_number // 20_000}",
-            "row_number": row_number,
-        }
-        value = BytesIO(self._headers[name])
-        value.seek(5)
-        fastavro.schemaless_writer(value, self._schemas[name], {**record, **provenance})
-        self._producer.produce(self._topics[name], value.getvalue(), key.encode())
-        return now
 
 
 @contextlib.contextmanager
@@ -189,7 +117,10 @@ def _latencies(settings: Settings, layer: str, first: int, last: int) -> list[fl
 
 
 def _gold_latencies(settings: Settings, first: int, last: int) -> list[float]:
-    """As `_latencies`, by the first version in which the row's station-day has its `known_from` or a newer one."""
+    """As `_latencies`, by the first version in which the row's station-day has its `known_from` or a newer one.
+
+    Only rows that silver holds and gold shows are counted.
+    """
     visible: dict[tuple[str, date], list[tuple[float, int]]] = {}
     for visible_at, file in _added(settings, "gold"):
         table = pq.ParquetFile(file).read(columns=["station_code", "date_on", "known_from"])
@@ -206,8 +137,8 @@ def _gold_latencies(settings: Settings, first: int, last: int) -> list[float]:
             table["station_code"].to_pylist(), table["observed_at"].to_pylist(), produced, strict=True
         ):
             if first <= micros <= last:
-                shown = visible[station, (observed_at + UTC_OFFSET).date()]
-                found.append(min(at for at, known_from in shown if known_from >= micros) - micros / 1e6)
+                shown = visible.get((station, (observed_at + UTC_OFFSET).date()), ())
+                found += [at - micros / 1e6 for at, known_from in shown if known_from >= micros][:1]
     return found
 
 
@@ -221,57 +152,12 @@ def _added(settings: Settings, layer: str) -> Iterator[tuple[float, Path]]:
                 yield log.stat().st_mtime, table / action["add"]["path"]
 
 
-def _gold_shows(settings: Settings, micros: int) -> bool:
-    newest = 0
-    for _, file in _added(settings, "gold"):
-        if file.exists():
-            known = pq.ParquetFile(file).read(columns=["known_from"]).column("known_from")
-            newest = max(newest, pc.max(known.cast(pa.timestamp("us", "UTC")).cast(pa.int64())).as_py() or 0)
-    return newest >= micros
-
-
 def _wait(condition: Any, what: str) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {DRAIN_SECONDS} s for {what}")
         time.sleep(1)
-
-
-def _weather(choose: random.Random) -> dict[str, float]:
-    """The values of one hour, plausible enough to break no expectation."""
-    temperature, humidity, wind = (
-        choose.randrange(150, 350) / 10,
-        choose.randrange(30, 95),
-        choose.randrange(0, 100) / 10,
-    )
-    return {
-        "rain_mm": 0.0,
-        "pressure_hpa": 925.0,
-        "pressure_max_hpa": 925.4,
-        "pressure_min_hpa": 924.8,
-        "global_radiation_kj_m2": float(choose.randrange(0, 4000)),
-        "air_temperature_celsius": temperature,
-        "air_temperature_max_celsius": temperature + 0.5,
-        "air_temperature_min_celsius": temperature - 0.5,
-        "dew_point_celsius": temperature - 5,
-        "dew_point_max_celsius": temperature - 4.5,
-        "dew_point_min_celsius": temperature - 5.5,
-        "relative_humidity_percent": float(humidity),
-        "relative_humidity_max_percent": float(humidity + 2),
-        "relative_humidity_min_percent": float(humidity - 2),
-        "wind_direction_degrees": float(choose.randrange(1, 361)),
-        "wind_gust_m_s": wind + 2,
-        "wind_speed_m_s": wind,
-    }
-
-
-def _code(number: int) -> str:
-    return f"A{number:03d}"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000
 
 
 if __name__ == "__main__":
