@@ -8,7 +8,7 @@ import json
 from deltalake import DeltaTable, Schema
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DataType, StructType
 
 from foundation.errors import UnsafeState
 
@@ -44,7 +44,7 @@ def ensure(
             partition_by=list(partition_by),
             configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
         )
-    elif _columns(path).simpleString() != schema.simpleString():
+    elif _shape(_columns(path)) != _shape(schema):
         _add_columns(spark, path, schema)
 
 
@@ -99,6 +99,13 @@ def path_of(root: str, name: str) -> str:
 
 def _columns(path: str) -> StructType:
     return StructType.fromJson(json.loads(DeltaTable(path).schema().to_json()))
+
+
+def _shape(kind: DataType) -> object:
+    """A type without the order of its fields: added ones stand at the end of a table, not where they are declared."""
+    if isinstance(kind, StructType):
+        return {field.name: _shape(field.dataType) for field in kind}
+    return kind.simpleString()
 
 
 def _add_columns(spark: SparkSession, path: str, schema: StructType) -> None:

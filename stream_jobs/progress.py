@@ -19,13 +19,15 @@ class Progress:
     query: StreamingQuery
     rows: int = 0
     _last: int = field(default=-1, init=False)
+    _seen: str = field(default="", init=False)
 
     def report(self) -> None:
         """Log the batches that ended since the last call. Spark keeps the latest 20; call it more often than that."""
         jvm_query = self.query._jsq  # pyspark's own property builds some hundred objects per call
         latest = jvm_query.lastProgress()
-        if latest is None or latest.batchId() <= self._last:
+        if latest is None or (moment := latest.timestamp()) == self._seen:
             return
+        self._seen = moment
         for each in jvm_query.recentProgress():
             # The JSON, because offsets as attributes are printed Python objects.
             batch = json.loads(each.json())

@@ -100,13 +100,10 @@ class SilverJob:
 
     def _apply(self, batch: DataFrame, batch_id: int) -> None:
         applied = apply_changes(batch, self._target, Batch(self.name, self._generation, batch_id))
-        get_logger("silver").info(
-            "changes_applied",
-            query=self.name,
-            batch_id=batch_id,
-            **{fate: rows for fate, rows in applied.fates.items() if rows},
-            broken={name: rows for name, rows in applied.warnings.items() if rows},
-        )
+        fates = {fate: rows for fate, rows in applied.fates.items() if rows}
+        broken = {name: rows for name, rows in applied.warnings.items() if rows}
+        if fates:
+            get_logger("silver").info("changes_applied", query=self.name, batch_id=batch_id, **fates, broken=broken)
 
     def _ensure_tables(self) -> None:
         """All that the query reads and writes; bronze too, so that layers can start in any order."""

@@ -35,17 +35,26 @@ log = get_logger("supervisor")
 class Attempts:
     """How often one job failed lately, and so how long to wait before the next start."""
 
-    _times: deque[float] = field(default_factory=deque)
+    _failures: deque[float] = field(default_factory=deque)
+    _away: int = 0
 
     def pause(self, error: CorrentezaError, now: float) -> float:
         """Seconds to wait after a failure. Raises: the error, when there were too many."""
-        self._times.append(now)
-        while self._times[0] < now - WITHIN_SECONDS:
-            self._times.popleft()
-        # A dependency that is away comes back by itself, however long it takes.
-        if len(self._times) > MOST_FAILURES and not isinstance(error, TransientError):
+        if isinstance(error, TransientError):
+            # A dependency that is away comes back by itself, however long it takes: it counts for nothing else.
+            self._away += 1
+            return _doubled(self._away)
+        self._away = 0
+        self._failures.append(now)
+        while self._failures[0] < now - WITHIN_SECONDS:
+            self._failures.popleft()
+        if len(self._failures) > MOST_FAILURES:
             raise error
-        return float(min(FIRST_PAUSE_SECONDS * 2 ** (len(self._times) - 1), LONGEST_PAUSE_SECONDS))
+        return _doubled(len(self._failures))
+
+
+def _doubled(times: int) -> float:
+    return float(min(FIRST_PAUSE_SECONDS * 2 ** min(times - 1, 16), LONGEST_PAUSE_SECONDS))
 
 
 class Supervised:
@@ -88,7 +97,7 @@ class Supervised:
             return False
         if self.job.outdated:
             self.stop(time.monotonic() + STOP_SECONDS)
-            self.start()
+            self._query, self._not_before = None, 0.0
             return False
         ended = not self._query.isActive  # before the report, so that a query's last batch is never missed
         self._report()

@@ -195,3 +195,10 @@ def test_draining_that_is_told_to_stop_says_so():
     stop.set()
     with pytest.raises(CorrentezaError, match="stopped before"):
         drain([Job("gold.a", [Query(LONG, None)])], at_once=1, stop=stop)
+
+
+def test_failures_of_a_dependency_do_not_count_against_the_job():
+    attempts = Attempts()
+    for now in range(20):
+        attempts.pause(TransientError("away"), float(now))
+    assert attempts.pause(CorrentezaError("boom"), 21.0) == supervisor.FIRST_PAUSE_SECONDS
