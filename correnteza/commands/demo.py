@@ -38,7 +38,7 @@ def command() -> None:
             "home": settings.home / "demo",
             "kafka_bootstrap": None,
             "registry_url": None,
-            "spark_driver_memory": "1g",  # enough for these days, and all of the demo stays below 3 GB
+            "spark_driver_memory": "1g",  # enough for these days; all processes together stay below 3 GiB
         }
     )
     settings.logs.mkdir(parents=True, exist_ok=True)
