@@ -98,6 +98,8 @@ def directory(file: io.RawIOBase) -> list[Member]:
     infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
     if len(infos) > MAX_MEMBERS:
         raise InvalidContent(f"a zip of {len(infos)} members")
+    if not all(info.filename for info in infos):
+        raise InvalidContent("a zip with a member that has no name")
     ends = [info.header_offset for info in infos[1:]] + [archive.start_dir]
     return [
         Member(info.filename, info.CRC, info.file_size, info.compress_size, info.compress_type, info.header_offset, end)

@@ -103,6 +103,11 @@ def test_other_compression_methods_are_named():
         zips.check(directory(made({"a": TEXT}, zipfile.ZIP_BZIP2))[0])
 
 
+def test_a_member_without_a_name_is_refused():
+    with pytest.raises(InvalidContent, match="no name"):
+        directory(made({"a.csv": TEXT}).replace(b"a.csv", b"\0.csv"))
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_damaged_zip_is_refused_or_read_and_nothing_else(data):
