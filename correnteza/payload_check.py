@@ -6,6 +6,7 @@ It stands here because monitoring/ uses none of the pipeline's code, and parsing
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from foundation.errors import CorrentezaError
@@ -73,7 +74,8 @@ def _digest(payload: Payload) -> str:
 
 
 def _compare(published: _Published, payload: Payload, outcome: Outcome) -> None:
-    part = Part(payload.about["resource"], payload.about["part"], published.part)
+    retrieved_at = datetime.fromisoformat(payload.about["retrieved_at"])
+    part = Part(payload.about["resource"], payload.about["part"], published.part, retrieved_at)
     rows = rejects = 0
     try:
         for parsed in sources.load(published.source).parse(content(payload), part):

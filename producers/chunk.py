@@ -64,7 +64,7 @@ def build(
         schema_ids: contract name → registry id, for every dataset of the source and the bookkeeping topics.
     """
     name = chunk_id(source.name, part, state.payload_sha256, state.edition, parsed.first_row)
-    edition = Edition(state.first_edition_assumed, state.published_at, state.retrieved_at)
+    edition = Edition(state.first_edition_assumed, state.published_at, state.published_at_basis, state.retrieved_at)
     shared: dict[str, encode.Column] = {
         "retrieved_at": pa.scalar(state.retrieved_at, INSTANT),
         "chunk_id": pa.scalar(name),

@@ -2,8 +2,8 @@
 
 A part seen for the first time is history: its values were public long before we came. They get the end of the period
 they describe plus the declared lag, marked `assumed_lag`, unless a measured clock is earlier: the source's own
-Last-Modified, or the moment we held them in our hands (then `retrieved_at` says it, and there is no more to say). Later
-editions are new to the world when the source says so, or when we fetched them.
+(Last-Modified, or a field of its answer), or the moment we held them in our hands (then `retrieved_at` says it, and
+there is no more to say). Later editions are new to the world when the source says so, or when we fetched them.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from producers.model import Part, Publication
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
-ASSUMED, MEASURED, NONE = "assumed_lag", "http_last_modified", "none"
+ASSUMED, HTTP, API, NONE = "assumed_lag", "http_last_modified", "api_field", "none"
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class Edition:
 
     Attributes:
         is_first: whether the part's history was first seen with this edition.
-        last_modified: the payload's Last-Modified, UTC, if the source has one.
+        published_at: the payload's own clock, UTC, if the source has one.
+        basis: where that clock comes from.
     """
 
     is_first: bool
-    last_modified: datetime | None
+    published_at: datetime | None
+    basis: str | None
     retrieved_at: datetime
 
 
@@ -37,10 +39,10 @@ def published(
     records: pa.RecordBatch, part: Part, publication: Publication, edition: Edition
 ) -> tuple[pa.Array | pa.Scalar, pa.Array | pa.Scalar]:
     """`published_at` and `published_at_basis` of the records; one scalar where all rows share it."""
-    measured = pa.scalar(edition.last_modified, INSTANT)
-    measured_basis = pa.scalar(MEASURED if edition.last_modified else NONE)
+    measured = pa.scalar(edition.published_at, INSTANT)
+    measured_basis = pa.scalar(edition.basis or NONE)
     if not edition.is_first or not records.num_rows:
         return measured, measured_basis
     assumed = pc.add(publication.period_end(records), pa.scalar(publication.lag(part), pa.duration("us")))
-    is_assumed = pc.less(assumed, pa.scalar(edition.last_modified or edition.retrieved_at, INSTANT))
+    is_assumed = pc.less(assumed, pa.scalar(edition.published_at or edition.retrieved_at, INSTANT))
     return pc.if_else(is_assumed, assumed, measured), pc.if_else(is_assumed, pa.scalar(ASSUMED), measured_basis)

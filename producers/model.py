@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from producers.calendars import Calendar
+
 CHUNK_ROWS = 20_000
 """Source rows in one chunk, and so in one transaction. Wide rows count once per month column."""
 
@@ -66,6 +68,18 @@ class Resource:
 
 
 @dataclass(frozen=True)
+class Span:
+    """The days whose data are wanted, both ends included. The live schedule's has no last day."""
+
+    first: date
+    last: date = date.max
+
+    def owns(self, last_day: date) -> bool:
+        """Whether a period that ends on this day is wanted. Of two spans that only touch, one owns each period."""
+        return self.first <= last_day <= self.last
+
+
+@dataclass(frozen=True)
 class Part:
     """What a parser may know about the bytes it is given.
 
@@ -73,11 +87,13 @@ class Part:
         resource: name of the resource it came from.
         key: stable name of the part in its resource.
         name: the name at the source: a member's base name, or the key.
+        retrieved_at: when the bytes were fetched, UTC; a resumed part keeps the first moment.
     """
 
     resource: str
     key: str
     name: str
+    retrieved_at: datetime
 
 
 @dataclass(frozen=True)
@@ -116,22 +132,41 @@ class Progress:
     """What a body source may know when it plans its questions.
 
     Attributes:
-        complete: keys of the parts that were published to their end.
+        complete: keys of the parts that were published to their end, by the live schedule or by a backfill.
         newest_body: the part last published under a key, as archived; None if there is none.
+        state: the state of the part last published under a key.
+        look: (path, params) → the body of a question that is not itself data, such as "what changed?".
     """
 
     today: date
-    history_start: date
+    span: Span
     complete: frozenset[str]
     newest_body: Callable[[str], bytes | None]
+    state: Callable[[str], "PartState | None"]
+    look: Callable[[str, Mapping[str, str]], bytes]
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request of a body source: its answer is the part `key`."""
+    """One request of a body source: its answer is the part `key`.
+
+    Attributes:
+        path: where to ask; None is the resource's own path.
+        published_at: the publication instant that the source states in a field, UTC (basis `api_field`).
+    """
 
     key: str
     params: Mapping[str, str]
+    path: str | None = None
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """How a paying customer of the source asks: with the key as `param`, at another address."""
+
+    param: str
+    base_url: str
 
 
 Parse = Callable[..., Iterator[Parsed]]
@@ -145,33 +180,43 @@ class Source:
     Attributes:
         name: also the file's name and the suffix of the transactional id.
         datasets: what `parse` may yield, the main one first.
-        base_url: the real source; `base_urls` in the settings replaces it. No other host is ever asked.
-        interval: a slot is due at each whole multiple of it since 1970, UTC.
+        base_url: the real source; `base_urls` in the settings replaces it. Only its host is ever asked, and `hosts`.
+        calendar: when a poll is due.
+        terms: licence or terms of use, in a few words, as `correnteza sources` prints them.
         history_start: nothing about earlier days is asked for; `history_start` in the settings replaces it.
-        resources: (today, history_start) → the URLs to poll.
-        select: zip only: (resource, names of members, history_start) → part key → member name.
+        resources: (today, span) → the URLs to poll.
+        select: zip only: (resource, names of members, span) → part key → member name.
         plan: body only: (resource, progress) → what to ask, in order.
         is_no_news: (status, body) → whether this refusal or emptiness means "nothing new".
         repeats: body only: (body last published, body) → whether the new one holds nothing that the former did not.
+        throttled_for: the body of a 429 → how long the source wants to be left alone; None if it does not say.
         media: what bytes a good answer begins with.
-        pause: least time between two requests to the real source.
+        pause: least time between two requests to the real source's host.
+        hosts: other hosts that a redirect may lead to.
+        api_key: how to ask with a key from the setting `api_keys`; None where there are no keys.
+        keeps_history: whether earlier days can be asked for; false for snapshots and forecasts.
     """
 
     name: str
     datasets: tuple[str, ...]
     base_url: str
-    interval: timedelta
+    calendar: Calendar
+    terms: str
     history_start: date
     kind: Literal["zip", "body"]
-    resources: Callable[[date, date], Sequence[Resource]]
+    resources: Callable[[date, Span], Sequence[Resource]]
     parse: Parse
     publication: Mapping[str, Publication]
-    select: Callable[[Resource, Sequence[str], date], Mapping[str, str]] | None = None
+    select: Callable[[Resource, Sequence[str], Span], Mapping[str, str]] | None = None
     plan: Callable[[Resource, Progress], Iterable[Ask]] | None = None
     is_no_news: Callable[[int, bytes], bool] = lambda status, body: status == 404
     repeats: Callable[[bytes, bytes], bool] = lambda former, body: former == body
-    media: Literal["zip", "json"] = "zip"
+    throttled_for: Callable[[bytes], timedelta | None] = lambda body: None
+    media: Literal["zip", "json", "csv"] = "zip"
     pause: timedelta = timedelta(milliseconds=250)
+    hosts: tuple[str, ...] = ()
+    api_key: ApiKey | None = None
+    keeps_history: bool = True
 
 
 @dataclass
@@ -186,6 +231,7 @@ class PartState:
     first_edition_assumed: bool
     retrieved_at: datetime
     published_at: datetime | None = None
+    published_at_basis: str | None = None
     crc32: int | None = None
     size: int | None = None
 
@@ -205,7 +251,11 @@ class Cursor:
 
     def newest_clock(self) -> datetime | None:
         """The newest Last-Modified this resource was seen with, finished or not."""
-        clocks = [state.published_at for state in self.parts.values() if state.published_at]
+        clocks = [
+            state.published_at
+            for state in self.parts.values()
+            if state.published_at and state.published_at_basis == "http_last_modified"
+        ]
         return max([*clocks, *([self.last_modified] if self.last_modified else [])], default=None)
 
 

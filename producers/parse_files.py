@@ -3,7 +3,7 @@
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -13,10 +13,11 @@ from producers import encode, zips
 from producers.archive import read_blocks
 from producers.chunk import chunk_id
 from producers.clock import NONE
-from producers.model import Json, Part, Source
+from producers.model import Json, Part, Source, Span
 from schemas.contracts import load
 
 ROWS_AT_ONCE = 2_000
+EVERYTHING = Span(date(1900, 1, 1))
 
 
 @dataclass
@@ -36,7 +37,7 @@ def parse_file(source: Source, dataset: str, file: Path, series: str | None, cou
     """
     try:
         retrieved_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        for part, blocks in _parts(source, file, series):
+        for part, blocks in _parts(source, file, series, retrieved_at):
             yield from _parse_part(source, dataset, part, blocks, retrieved_at=retrieved_at, counts=counts)
     except InvalidContent as error:
         raise InvalidContent(f"{file}: {error}") from error
@@ -44,19 +45,21 @@ def parse_file(source: Source, dataset: str, file: Path, series: str | None, cou
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
-def _parts(source: Source, file: Path, series: str | None) -> Iterator[tuple[Part, Iterator[bytes]]]:
+def _parts(
+    source: Source, file: Path, series: str | None, retrieved_at: datetime
+) -> Iterator[tuple[Part, Iterator[bytes]]]:
     resource = series or file.stem
     if source.select is None or not zipfile.is_zipfile(file):
-        yield Part(resource, file.name, file.name), read_blocks(file)
+        yield Part(resource, file.name, file.name, retrieved_at), read_blocks(file)
         return
     with file.open("rb", buffering=0) as handle:
         members = {member.name: member for member in zips.directory(handle)}
-    declared = source.resources(datetime.now(UTC).date(), source.history_start)[0]
-    for key, name in source.select(declared, list(members), datetime.min.date()).items():
+    declared = source.resources(retrieved_at.date(), EVERYTHING)[0]
+    for key, name in source.select(declared, list(members), EVERYTHING).items():
         member = members[name]
         zips.check(member)
         span = read_blocks(file, member.start, member.end - member.start)
-        yield Part(resource, key, PurePosixPath(name).name), zips.inflate(span, member)
+        yield Part(resource, key, PurePosixPath(name).name, retrieved_at), zips.inflate(span, member)
 
 
 def _parse_part(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from foundation import log
@@ -12,7 +12,7 @@ from producers import cursor, poll_body, poll_zip, slots
 from producers.archive import Archive
 from producers.chunk import CURSORS, MANIFESTS, REJECTS
 from producers.http import Client
-from producers.model import CHUNK_ROWS, Cursor, Source
+from producers.model import CHUNK_ROWS, Cursor, Source, Span
 from producers.publish import Publisher
 from producers.session import Session, StoppedError, Tally
 from schemas.contracts import load
@@ -56,7 +56,7 @@ def poll(
     *,
     now: Callable[[], datetime],
     base_url: str | None = None,
-    history_start: date | None = None,
+    span: Span | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
     chunk_rows: int = CHUNK_ROWS,
@@ -66,7 +66,7 @@ def poll(
     Trouble with a resource is in the outcome. Raises: FencedError and UnsafeState, after which the process must end.
     """
     started, began = now(), time.monotonic()
-    slot_id = slots.slot_id(source.name, slots.latest(source.interval, started))
+    slot_id = slots.slot_id(source.name, source.calendar.latest(started))
     tally = Tally()
     error: CorrentezaError | None = None
     is_stopped = False
@@ -80,7 +80,7 @@ def poll(
                 source=source,
                 slot_id=slot_id,
                 today=started.date(),
-                history_start=history_start or source.history_start,
+                span=span or Span(source.history_start),
                 client=client,
                 archive=archive,
                 publisher=publisher,
@@ -124,7 +124,7 @@ def _poll_resources(session: Session) -> CorrentezaError | None:
     """Every resource in turn; one that answers nonsense does not keep the others back, a source that is away does."""
     poll_resource = poll_zip.poll if session.source.kind == "zip" else poll_body.poll
     first: CorrentezaError | None = None
-    for resource in session.source.resources(session.today, session.history_start):
+    for resource in session.source.resources(session.today, session.span):
         if session.is_stopping():
             raise StoppedError
         try:

@@ -9,6 +9,7 @@ from foundation.errors import InvalidContent
 from producers import zips
 from producers.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
 from producers.archive import read_blocks
+from producers.clock import HTTP
 from producers.model import Cursor, Part, Resource
 from producers.session import MEDIA_MEMBER, Session
 
@@ -35,7 +36,7 @@ def poll(session: Session, resource: Resource) -> None:
     members = _directory(session, resource, version, answer)
     by_name = {member.name: member for member in members}
     assert session.source.select is not None
-    chosen = session.source.select(resource, list(by_name), session.history_start)
+    chosen = session.source.select(resource, list(by_name), session.span)
     changed = _changed(cursor, chosen, by_name)
     session.tally.unchanged_parts += len(chosen) - len(changed)
     failed: list[str] = []
@@ -162,7 +163,7 @@ def _publish_member(
     session: Session, cursor: Cursor, key: str, member: zips.Member, *, fetched: _Fetched, is_all: bool
 ) -> None:
     zips.verify(fetched.span(member), member)
-    part = Part(cursor.resource, key, PurePosixPath(member.name).name)
+    part = Part(cursor.resource, key, PurePosixPath(member.name).name, fetched.retrieved_at)
     version = fetched.version
     about = {
         "source": session.source.name,
@@ -179,7 +180,7 @@ def _publish_member(
         cursor,
         part,
         payload,
-        published_at=version.last_modified,
+        published=(version.last_modified, HTTP),
         retrieved_at=fetched.retrieved_at,
         crc32=member.crc32,
         size=member.size,

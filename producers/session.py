@@ -14,7 +14,7 @@ from producers.ahead import ahead
 from producers.answers import InvalidAnswer, Version
 from producers.archive import Archive, Payload, read_blocks
 from producers.http import Client
-from producers.model import CHUNK_ROWS, Cursor, Parsed, Part, PartState, Resource, Source
+from producers.model import CHUNK_ROWS, Cursor, Parsed, Part, PartState, Resource, Source, Span
 from producers.publish import Publisher
 
 MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
@@ -48,7 +48,7 @@ class Session:
     source: Source
     slot_id: str
     today: date
-    history_start: date
+    span: Span
     client: Client
     archive: Archive
     publisher: Publisher
@@ -72,12 +72,16 @@ class Session:
         part: Part,
         payload: Payload,
         *,
-        published_at: datetime | None,
+        published: tuple[datetime | None, str],
         retrieved_at: datetime,
         crc32: int | None,
         size: int,
     ) -> PartState | None:
-        """Where publishing this payload as this part begins; None if it is published already."""
+        """Where publishing this payload as this part begins; None if it is published already.
+
+        Args:
+            published: the payload's publication clock, UTC, if it has one, and where such a clock comes from.
+        """
         old = cursor.parts.get(part.key)
         if old is not None and old.payload_sha256 == payload.sha256:
             return None if old.is_complete else old
@@ -90,7 +94,8 @@ class Session:
             # A part half published from another payload is no first edition any more: its clock is a measured one.
             first_edition_assumed=old is None,
             retrieved_at=retrieved_at,
-            published_at=published_at,
+            published_at=published[0],
+            published_at_basis=published[1] if published[0] else None,
             crc32=crc32,
             size=size,
         )
@@ -153,8 +158,9 @@ class Session:
                 payload = None if state.is_complete else self.archive.get(state.payload_sha256)
                 if payload is not None:
                     self._log.info("part_resumed", source=self.source.name, part=state.name, row=state.next_row)
+                    part = Part(cursor.resource, key, state.name, state.retrieved_at)
                     try:
-                        self.publish(cursor, Part(cursor.resource, key, state.name), state, payload, None)
+                        self.publish(cursor, part, state, payload, None)
                     except InvalidContent as error:
                         # A parser that became stricter must not stop the source from going on.
                         self.tally.problems.append(f"{state.name}, resumed at row {state.next_row}: {error}")

@@ -1,13 +1,6 @@
 """Slots: one due poll is `(source, scheduled_for)`, and everything about it is a pure function of both."""
 
-from datetime import UTC, datetime, timedelta
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def latest(interval: timedelta, now: datetime) -> datetime:
-    """The newest instant at or before `now` at which a poll was due."""
-    return now - (now - _EPOCH) % interval
+from datetime import UTC, datetime
 
 
 def slot_id(source: str, scheduled_for: datetime) -> str:

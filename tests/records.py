@@ -16,6 +16,9 @@ Message = tuple[bytes | None, bytes | None]
 
 PUBLISHED = datetime(2024, 3, 1, tzinfo=UTC)
 
+RETRIEVED_AT = datetime(2025, 11, 11, 12, 34, 56, tzinfo=UTC)
+"""When the parts that parser tests make up were fetched."""
+
 DEFAULTS: Mapping[str, Any] = {
     "published_at": None,
     "published_at_basis": "none",

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, UsageError
-from producers import slots, sources
-from producers.model import Source
+from producers import sources
+from producers.model import Source, Span
 from producers.poll import Outcome, Services, poll
 from producers.session import Tally
 from schemas.registry import enforce_compatibility
@@ -83,7 +83,7 @@ class _Poller:
                     continue
                 outcome = self._poll(source)
                 now = datetime.now(UTC)
-                next_slot = slots.latest(source.interval, now) + source.interval
+                next_slot = source.calendar.next(now)
                 due[source.name] = min(next_slot, now + RETRY_AFTER) if outcome.error else next_slot
             wait = min(due.values()) - datetime.now(UTC)
             self._stop.wait(max(0.0, wait.total_seconds()))
@@ -104,7 +104,7 @@ class _Poller:
                 services,
                 now=lambda: datetime.now(UTC),
                 base_url=settings.base_urls.get(source.name),
-                history_start=settings.history_start.get(source.name),
+                span=Span(settings.history_start.get(source.name, source.history_start)),
                 is_stopping=self._stop.is_set,
                 on_chunk=show if self._console.is_terminal else lambda tally: None,
                 chunk_rows=settings.chunk_rows,

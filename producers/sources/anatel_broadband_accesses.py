@@ -17,9 +17,21 @@ import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
 from producers import csv_rows, values
+from producers.calendars import Calendar
 from producers.columns import Typing, batch, empty_batch, map_distinct, reject, typed
 from producers.lines import LineReader
-from producers.model import CHUNK_ROWS, BadValueError, Parsed, Part, Publication, Reject, RejectReason, Resource, Source
+from producers.model import (
+    CHUNK_ROWS,
+    BadValueError,
+    Parsed,
+    Part,
+    Publication,
+    Reject,
+    RejectReason,
+    Resource,
+    Source,
+    Span,
+)
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
@@ -243,12 +255,12 @@ def _wide(layout: _Layout, rows: csv_rows.TextRows) -> Read:
     return {ACCESSES: batch(_NAMES, [columns[name] for name in _NAMES], _SCHEMA)}, rejects
 
 
-def _resources(today: date, history_start: date) -> Sequence[Resource]:
+def _resources(today: date, span: Span) -> Sequence[Resource]:
     return [Resource("acessos_banda_larga_fixa", "acessos/acessos_banda_larga_fixa.zip")]
 
 
-def _select(resource: Resource, names: Sequence[str], history_start: date) -> Mapping[str, str]:
-    """Period → its wide member, else its long one; the totals; nothing of periods before the history begins."""
+def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str, str]:
+    """Period → its wide member, else its long one, and the totals; nothing of periods that others own."""
     found: dict[str, str] = {}
     for name in sorted(names):
         base = PurePosixPath(name).name
@@ -256,7 +268,7 @@ def _select(resource: Resource, names: Sequence[str], history_start: date) -> Ma
             found[TOTAL_KEY] = name
         elif match := _MEMBER.fullmatch(base):
             period = match[1].replace("_", "-")
-            if int(period[-4:]) >= history_start.year and (match[2] or period not in found):
+            if span.owns(date(int(period[-4:]), 12, 31)) and (match[2] or period not in found):
                 found[period] = name
     return found
 
@@ -278,7 +290,8 @@ SOURCE = Source(
     name=ACCESSES,
     datasets=(ACCESSES, TOTALS),
     base_url="https://www.anatel.gov.br/dadosabertos/paineis_de_dados/",
-    interval=timedelta(hours=6),
+    calendar=Calendar(("23 */6 * * *",)),
+    terms="open government data, ANATEL",
     history_start=date(2019, 1, 1),
     kind="zip",
     resources=_resources,

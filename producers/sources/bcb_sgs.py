@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from foundation.errors import InvalidContent
 from producers import values
+from producers.calendars import Calendar
 from producers.columns import batch, map_distinct, reject
 from producers.model import (
     CHUNK_ROWS,
@@ -23,6 +24,7 @@ from producers.model import (
     RejectReason,
     Resource,
     Source,
+    Span,
 )
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
@@ -145,7 +147,7 @@ def _is_no_news(status: int, body: bytes) -> bool:
     return body.strip() == b"[]" or (len(body) < 4096 and b"Value(s) not found" in body)
 
 
-def _resources(today: date, history_start: date) -> Sequence[Resource]:
+def _resources(today: date, span: Span) -> Sequence[Resource]:
     return [Resource(str(series.code), f"bcdata.sgs.{series.code}/dados") for series in SERIES]
 
 
@@ -160,10 +162,10 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
         body = progress.newest_body(RECENT)
         newest = _newest(body) if body else None
         start = (newest or today) - _WINDOW[_BY_CODE[int(resource.name)].frequency]
-        start = max(start, _years_later(today, -_CUT_YEARS) + timedelta(days=1), progress.history_start)
+        start = max(start, _years_later(today, -_CUT_YEARS) + timedelta(days=1), progress.span.first)
         yield _ask(RECENT, start, today)
         return
-    start = progress.history_start
+    start = progress.span.first
     while (end := _years_later(start, _CUT_YEARS) - timedelta(days=1)) < today:
         if start.isoformat() not in progress.complete:
             yield _ask(start.isoformat(), start, end)
@@ -225,7 +227,8 @@ SOURCE = Source(
     name=SGS,
     datasets=(SGS,),
     base_url="https://api.bcb.gov.br/dados/serie/",
-    interval=timedelta(hours=6),
+    calendar=Calendar(("11 5,11,17,23 * * *",)),
+    terms="open data, Banco Central do Brasil (ODbL)",
     history_start=date(2000, 1, 1),
     kind="body",
     resources=_resources,

@@ -15,9 +15,21 @@ import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
 from producers import csv_rows, values
+from producers.calendars import Calendar
 from producers.columns import Typing, batch, empty_batch, map_distinct, reject
 from producers.lines import LineReader
-from producers.model import CHUNK_ROWS, BadValueError, Parsed, Part, Publication, Reject, RejectReason, Resource, Source
+from producers.model import (
+    CHUNK_ROWS,
+    BadValueError,
+    Parsed,
+    Part,
+    Publication,
+    Reject,
+    RejectReason,
+    Resource,
+    Source,
+    Span,
+)
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
@@ -174,12 +186,13 @@ def _with_station(station: pa.RecordBatch | Reject | None, parsed: Parsed) -> Pa
     return Parsed(parsed.first_row, parsed.next_row, {STATIONS: station, **parsed.records}, parsed.rejects)
 
 
-def _resources(today: date, history_start: date) -> Sequence[Resource]:
+def _resources(today: date, span: Span) -> Sequence[Resource]:
     # Closed years are asked again too: INMET republishes them with corrections, and the question costs one byte.
-    return [Resource(str(year), f"{year}.zip") for year in range(history_start.year, today.year + 1)]
+    years = range(span.first.year, today.year + 1)
+    return [Resource(str(year), f"{year}.zip") for year in years if span.owns(date(year, 12, 31))]
 
 
-def _select(resource: Resource, names: Sequence[str], history_start: date) -> Mapping[str, str]:
+def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str, str]:
     """Station code → member. The name's end date moves in a running year, so it is no part of the key."""
     found: dict[str, str] = {}
     for name in sorted(names):
@@ -202,7 +215,8 @@ SOURCE = Source(
     name=HOURLY,
     datasets=(HOURLY, STATIONS),
     base_url="https://portal.inmet.gov.br/uploads/dadoshistoricos/",
-    interval=timedelta(hours=12),
+    calendar=Calendar(("41 4,16 * * *",)),
+    terms="open government data, INMET",
     history_start=date(2019, 1, 1),
     kind="zip",
     resources=_resources,

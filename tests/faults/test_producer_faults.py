@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from producers import cursor, poll, poll_zip, publish, session, sources
-from producers.model import Parsed, Part, Reject, RejectReason
+from producers.model import Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
 from schemas import topics
 from schemas.contracts import load_all
@@ -83,7 +83,7 @@ def assert_every_row_once(target) -> None:
 
 def poll_here(target, **options) -> poll.Outcome:
     """The same poll inside this process, where a control can take a protection away."""
-    options = {"history_start": date(2025, 1, 1), "chunk_rows": CHUNK} | options
+    options = {"span": Span(date(2025, 1, 1)), "chunk_rows": CHUNK} | options
     return poll.poll(INMET, target, now=lambda: datetime(2025, 3, 1, tzinfo=UTC), **options)
 
 
@@ -232,7 +232,7 @@ def test_f11_control_without_the_sniff_the_page_is_archived_and_published(target
         target,
         now=lambda: datetime(2025, 3, 1, tzinfo=UTC),
         base_url=httpserver.url_for("/"),
-        history_start=date(2025, 1, 1),
+        span=Span(date(2025, 1, 1)),
     )
     assert len(payloads(target)) == 1
     assert ends(target) != before

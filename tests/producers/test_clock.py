@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from producers import clock
-from producers.clock import Edition
+from producers.clock import HTTP, Edition
 from producers.model import Part, Publication
 
-PART = Part("r", "p", "p")
 RETRIEVED = datetime(2024, 7, 1, tzinfo=UTC)
+PART = Part("r", "p", "p", RETRIEVED)
 MODIFIED = datetime(2024, 6, 15, tzinfo=UTC)
 LAG = timedelta(days=10)
 PUBLICATION = Publication(lambda records: records.column("ends_at"), lambda part: LAG)
@@ -28,37 +28,35 @@ def clocks(ends: list[date], edition: Edition) -> list[tuple[datetime | None, st
 
 
 def test_history_first_seen_is_dated_by_the_lag():
-    assert clocks([date(2020, 1, 1)], Edition(True, MODIFIED, RETRIEVED)) == [
+    assert clocks([date(2020, 1, 1)], Edition(True, MODIFIED, HTTP, RETRIEVED)) == [
         (datetime(2020, 1, 11, tzinfo=UTC), "assumed_lag")
     ]
 
 
 def test_an_earlier_last_modified_beats_the_lag():
-    assert clocks([date(2024, 6, 14)], Edition(True, MODIFIED, RETRIEVED)) == [(MODIFIED, "http_last_modified")]
+    assert clocks([date(2024, 6, 14)], Edition(True, MODIFIED, HTTP, RETRIEVED)) == [(MODIFIED, HTTP)]
 
 
 def test_one_chunk_can_hold_both():
     assert [
-        basis for _, basis in clocks([date(2024, 1, 1), date(2024, 6, 10)], Edition(True, MODIFIED, RETRIEVED))
+        basis for _, basis in clocks([date(2024, 1, 1), date(2024, 6, 10)], Edition(True, MODIFIED, HTTP, RETRIEVED))
     ] == [
         "assumed_lag",
-        "http_last_modified",
+        HTTP,
     ]
 
 
 def test_without_a_clock_at_the_source_no_version_is_dated_after_we_held_it():
     """The Selic target has future days: they were known when we fetched them, not ten days after they pass."""
-    assert clocks([date(2024, 6, 25), date(2024, 8, 1)], Edition(True, None, RETRIEVED)) == [(None, "none")] * 2
+    assert clocks([date(2024, 6, 25), date(2024, 8, 1)], Edition(True, None, None, RETRIEVED)) == [(None, "none")] * 2
 
 
 def test_without_a_clock_at_the_source_old_history_is_dated_by_the_lag():
-    assert clocks([date(2024, 1, 1)], Edition(True, None, RETRIEVED)) == [
+    assert clocks([date(2024, 1, 1)], Edition(True, None, None, RETRIEVED)) == [
         (datetime(2024, 1, 11, tzinfo=UTC), "assumed_lag")
     ]
 
 
-@pytest.mark.parametrize(
-    ("modified", "expected"), [(MODIFIED, (MODIFIED, "http_last_modified")), (None, (None, "none"))]
-)
+@pytest.mark.parametrize(("modified", "expected"), [(MODIFIED, (MODIFIED, HTTP)), (None, (None, "none"))])
 def test_a_later_edition_is_never_dated_by_the_lag(modified, expected):
-    assert clocks([date(2020, 1, 1)], Edition(False, modified, RETRIEVED)) == [expected]
+    assert clocks([date(2020, 1, 1)], Edition(False, modified, HTTP if modified else None, RETRIEVED)) == [expected]

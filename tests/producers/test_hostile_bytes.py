@@ -10,6 +10,7 @@ from foundation.errors import InvalidContent
 from producers import sources
 from producers.model import Part
 from replay.content import DATA
+from tests.records import RETRIEVED_AT
 
 HEADS = {
     "inmet_hourly": b"\n".join(next((DATA / "inmet").glob("*A401*")).read_bytes().split(b"\n")[:9]) + b"\n",
@@ -37,7 +38,7 @@ def rows_and_rejects(name: str, body: bytes, block: int = 1 << 20) -> tuple[int,
     """Records of the main dataset, and its rejects."""
     blocks = [body[start : start + block] for start in range(0, len(body), block)]
     dataset = sources.load(name).datasets[0]
-    found = list(sources.load(name).parse(blocks, Part("1", "p", "p")))
+    found = list(sources.load(name).parse(blocks, Part("1", "p", "p", RETRIEVED_AT)))
     return (
         sum(chunk.records[dataset].num_rows for chunk in found),
         sum(reject.dataset == dataset for chunk in found for reject in chunk.rejects),

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
 from producers import cursor, poll, sources
-from producers.model import Source
+from producers.model import Source, Span
 from replay.server import serve
 from schemas import topics
 from schemas.contracts import datasets, load, load_all
@@ -48,7 +48,7 @@ def run(target, httpserver) -> Callable[..., poll.Outcome]:
     """Poll a source at the scripted server."""
 
     def poll_once(source: Source = INMET, **options) -> poll.Outcome:
-        options = {"base_url": httpserver.url_for("/"), "history_start": date(2025, 1, 1)} | options
+        options = {"base_url": httpserver.url_for("/"), "span": Span(date(2025, 1, 1))} | options
         return poll.poll(source, target, now=lambda: NOW, **options)
 
     return poll_once
@@ -251,7 +251,7 @@ def test_a_part_without_rows_has_a_receipt_and_is_not_read_again(run, year, targ
 
 
 def test_a_source_that_is_away_ends_its_poll_at_once(run, httpserver):
-    outcome = run(base_url="http://127.0.0.1:9/", history_start=date(2015, 1, 1))
+    outcome = run(base_url="http://127.0.0.1:9/", span=Span(date(2015, 1, 1)))
     assert isinstance(outcome.error, DependencyUnavailable)
     assert len(outcome.tally.problems) == 1, "eleven years were not each tried in vain"
 

@@ -6,6 +6,7 @@ import pytest
 
 from foundation.errors import UsageError
 from producers import sources
+from producers.model import Span
 from schemas.contracts import PROVENANCE, datasets, load
 
 ALL = sources.load_all()
@@ -34,7 +35,7 @@ def test_a_source_says_when_each_dataset_normally_appears_and_how_it_is_fetched(
 
 @pytest.mark.parametrize("name", ALL)
 def test_resources_have_names_of_their_own_without_the_keys_separator(name):
-    found = ALL[name].resources(date(2026, 1, 5), ALL[name].history_start)
+    found = ALL[name].resources(date(2026, 1, 5), Span(ALL[name].history_start))
     names = [resource.name for resource in found]
     assert len(set(names)) == len(names) > 0
     assert not any("|" in each for each in names)

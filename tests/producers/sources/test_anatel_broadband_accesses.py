@@ -7,10 +7,11 @@ from decimal import Decimal
 import pytest
 
 from foundation.errors import InvalidContent
-from producers.model import Part, RejectReason
+from producers.model import Part, RejectReason, Span
 from producers.sources.anatel_broadband_accesses import ACCESSES, SOURCE, TOTALS, parse
 from replay import anatel
 from replay.content import DATA
+from tests.records import RETRIEVED_AT
 
 WIDE = DATA / "anatel" / "derived_broadband_2026_Colunas_BA_10rows.csv"
 TOTAL = DATA / "anatel" / "Acessos_Banda_Larga_Fixa_Total.csv"
@@ -31,7 +32,7 @@ FIELDS = {
 
 
 def parsed(body: bytes, dataset: str = ACCESSES, **options):
-    chunks = list(parse([body], Part("r", "p", "p"), **options))
+    chunks = list(parse([body], Part("r", "p", "p", RETRIEVED_AT), **options))
     rows = [row for chunk in chunks for row in chunk.records[dataset].to_pylist()]
     return rows, [reject for chunk in chunks for reject in chunk.rejects]
 
@@ -110,7 +111,7 @@ def test_the_short_spelling_of_the_providers_size_is_the_same_column():
 
 def test_an_undeclared_column_is_noted_and_does_no_harm():
     body = WIDE.read_bytes().replace(b"CNPJ,", b"Novidade,CNPJ,", 1).replace(b"\n", b"\nx,").removesuffix(b"x,")
-    chunk = next(parse([body], Part("r", "p", "p")))
+    chunk = next(parse([body], Part("r", "p", "p", RETRIEVED_AT)))
     assert chunk.notes == ("undeclared columns: novidade",)
     assert chunk.records[ACCESSES].num_rows == 72
 
@@ -159,7 +160,7 @@ def test_a_bad_cell_rejects_itself_and_not_its_row(text, reason):
 
 def test_a_header_alone_gives_no_rows_and_one_chunk():
     header = WIDE.read_bytes().split(b"\n")[0]
-    chunks = list(parse([header], Part("r", "p", "p")))
+    chunks = list(parse([header], Part("r", "p", "p", RETRIEVED_AT)))
     assert [(chunk.first_row, chunk.next_row, chunk.records[ACCESSES].num_rows) for chunk in chunks] == [(0, 0, 0)]
 
 
@@ -170,7 +171,7 @@ def test_parsing_from_a_row_on_gives_the_rest_whatever_the_chunks():
 
 
 def test_a_wide_chunk_holds_no_more_records_than_its_size():
-    chunks = list(parse([WIDE.read_bytes()], Part("r", "p", "p"), chunk_rows=16))
+    chunks = list(parse([WIDE.read_bytes()], Part("r", "p", "p", RETRIEVED_AT), chunk_rows=16))
     assert [chunk.first_row for chunk in chunks] == [0, 2, 4, 6, 8]
 
 
@@ -185,7 +186,7 @@ def test_of_a_period_only_one_layout_is_read_and_the_wide_one_where_there_is_one
         "Densidades.pdf",
     ]
     assert SOURCE.select is not None
-    assert SOURCE.select(SOURCE.resources(date.today(), date(2019, 1, 1))[0], names, date(2019, 1, 1)) == {
+    assert SOURCE.select(SOURCE.resources(date.today(), Span(date(2019, 1, 1)))[0], names, Span(date(2019, 1, 1))) == {
         "2019-2020": names[2],
         "2026": names[3],
         "Total": names[4],
@@ -193,6 +194,6 @@ def test_of_a_period_only_one_layout_is_read_and_the_wide_one_where_there_is_one
 
 
 def test_a_month_ends_at_the_midnight_after_its_last_day():
-    chunk = next(parse([long_csv()], Part("r", "p", "p")))
+    chunk = next(parse([long_csv()], Part("r", "p", "p", RETRIEVED_AT)))
     ends = SOURCE.publication[ACCESSES].period_end(chunk.records[ACCESSES])
     assert ends[0].as_py() == datetime(2026, 2, 1, tzinfo=UTC)

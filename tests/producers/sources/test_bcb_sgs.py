@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 
 from foundation.errors import InvalidContent
-from producers.model import Part, Progress, RejectReason
+from producers.model import Part, Progress, RejectReason, Span
 from producers.sources.bcb_sgs import RECENT, SOURCE, parse
 from replay.content import DATA
+from tests.records import RETRIEVED_AT
 
 DOLLAR = DATA / "sgs" / "sgs_1_usd_venda_2020-11-03_2025-10-31.json"
 SELIC = DATA / "sgs" / "sgs_432_meta_selic_2015-01-01_2025-11-11_wrapped.json"
@@ -17,7 +18,11 @@ NOT_FOUND = b'{"erro":{"statusCode":404,"detail":"br.gov.bcb.pec.sgs.SGSNegocioE
 
 
 def parsed(body: bytes | str, series: str = "1", **options):
-    chunks = list(parse([body if isinstance(body, bytes) else body.encode()], Part(series, RECENT, RECENT), **options))
+    chunks = list(
+        parse(
+            [body if isinstance(body, bytes) else body.encode()], Part(series, RECENT, RECENT, RETRIEVED_AT), **options
+        )
+    )
     rows = [row for chunk in chunks for row in chunk.records["bcb_sgs"].to_pylist()]
     return rows, [reject for chunk in chunks for reject in chunk.rejects]
 
@@ -98,8 +103,10 @@ def test_other_refusals_are_not_taken_for_no_news(status, body):
 
 
 def windows(complete=(), body=None, *, today=date(2026, 1, 10), series="1"):
-    resource = next(each for each in SOURCE.resources(today, SOURCE.history_start) if each.name == series)
-    progress = Progress(today, date(2000, 1, 1), frozenset(complete), lambda key: body)
+    resource = next(each for each in SOURCE.resources(today, Span(SOURCE.history_start)) if each.name == series)
+    progress = Progress(
+        today, Span(date(2000, 1, 1)), frozenset(complete), lambda key: body, lambda key: None, lambda path, params: b""
+    )
     return [(ask.key, ask.params["dataInicial"], ask.params["dataFinal"]) for ask in SOURCE.plan(resource, progress)]
 
 
@@ -155,6 +162,6 @@ def test_a_window_that_slid_without_a_new_or_changed_value_repeats_the_former(bo
     [("1", "29/02/2024", (2024, 3, 1)), ("433", "01/12/2024", (2025, 1, 1)), ("22099", "01/10/2024", (2025, 1, 1))],
 )
 def test_a_period_ends_at_the_midnight_after_it(series, day, end):
-    chunk = next(parse([f'[{{"data":"{day}","valor":"1"}}]'.encode()], Part(series, RECENT, RECENT)))
+    chunk = next(parse([f'[{{"data":"{day}","valor":"1"}}]'.encode()], Part(series, RECENT, RECENT, RETRIEVED_AT)))
     ends = SOURCE.publication["bcb_sgs"].period_end(chunk.records["bcb_sgs"])
     assert ends.to_pylist() == [datetime(*end, tzinfo=UTC)]

@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime
 import pytest
 
 from foundation.errors import InvalidContent
-from producers.model import Part, RejectReason
+from producers.model import Part, RejectReason, Span
 from producers.sources.inmet_hourly import SOURCE, parse
 from replay.content import DATA
 from schemas.contracts import load
+from tests.records import RETRIEVED_AT
 
 FILES = sorted((DATA / "inmet").glob("*.CSV"))
 SALVADOR = next(file for file in FILES if "_A401_" in file.name)
@@ -16,7 +17,7 @@ VALUES = load("inmet_hourly").value_fields
 
 
 def part(name: str) -> Part:
-    return Part("2024", name, name)
+    return Part("2024", name, name, RETRIEVED_AT)
 
 
 def parsed(body: bytes, name: str = SALVADOR.name, **options):
@@ -173,7 +174,7 @@ def test_members_are_found_by_station_whatever_folder_case_or_end_date():
         "leia-me.txt",
     ]
     assert SOURCE.select is not None
-    found = SOURCE.select(SOURCE.resources(date(2024, 1, 1), date(2024, 1, 1))[0], names, date(2024, 1, 1))
+    found = SOURCE.select(SOURCE.resources(date(2024, 1, 1), Span(date(2024, 1, 1)))[0], names, Span(date(2024, 1, 1)))
     assert found == {"A807": names[0], "A217": names[1], "A933": names[2]}
 
 
@@ -183,5 +184,5 @@ def test_two_files_of_one_station_in_a_year_are_two_parts():
         "INMET_N_AP_A249_MACAPA_01-05-2024_A_31-12-2024.CSV",
     ]
     assert SOURCE.select is not None
-    found = SOURCE.select(SOURCE.resources(date(2024, 1, 1), date(2024, 1, 1))[0], names, date(2024, 1, 1))
+    found = SOURCE.select(SOURCE.resources(date(2024, 1, 1), Span(date(2024, 1, 1)))[0], names, Span(date(2024, 1, 1)))
     assert sorted(found.values()) == names
