@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import csv
 
-from producers.lines import MAX_LINE, LineChunk
+from producers.formats.lines import MAX_LINE, LineChunk
 from producers.model import BadValueError, RejectReason
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
+from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent, TransientError
 
 SAMPLE_BYTES = 64 << 10
-_MARKUP = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|soap|[a-z]+:envelope)", re.IGNORECASE)
+_MARKUP = re.compile(rb"<[!?/a-z]", re.IGNORECASE)
+_LFS_POINTER = b"version https://git-lfs.github.com/spec"
 
 
 class InvalidAnswer(InvalidContent):
@@ -18,6 +19,20 @@ class InvalidAnswer(InvalidContent):
         super().__init__(message)
         self.sample = sample
         self.about = {"url": url, "status": status, "content_type": content_type, "verdict": message}
+
+
+class ThrottledError(TransientError):
+    """The source asks to be left alone for a while.
+
+    Attributes:
+        until: the moment from which it may be asked again, UTC.
+        wait: seconds from the answer to that moment.
+    """
+
+    def __init__(self, message: str, *, until: datetime, wait: float) -> None:
+        super().__init__(f"{message}; asks to be left alone until {until:%Y-%m-%dT%H:%M:%SZ}")
+        self.until = until
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -43,7 +58,12 @@ class Version:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, version and body of one answer."""
+    """Status, version and body of one answer.
+
+    Attributes:
+        url: where the answer came from, after redirects; without the API key.
+        body: without its Content-Encoding.
+    """
 
     url: str
     status: int
@@ -63,17 +83,23 @@ def refused(url: str, status: int) -> CorrentezaError:
 def sniff(answer: Answer, media: str) -> None:
     """Whether a body begins like what was asked for, whatever status and Content-Type claim.
 
-    Raises: InvalidAnswer for markup, emptiness, and anything else that cannot be `media` (json or zip).
+    Raises: InvalidAnswer for markup, emptiness, and anything else that cannot be `media` (json, zip or csv).
     """
     beginning = answer.body[:512].removeprefix(b"\xef\xbb\xbf").lstrip()
     if _MARKUP.match(beginning):
         verdict = "a page of markup where data were asked for"
     elif not beginning:
         verdict = "an empty answer"
+    elif beginning.startswith(_LFS_POINTER):
+        verdict = "a pointer to a file that was left out (Git LFS)"
     elif media == "json" and beginning[:1] not in (b"[", b"{"):
         verdict = "no JSON"
     elif media == "zip" and not b"PK\x03\x04".startswith(beginning[:4]):
         verdict = "no zip"
+    elif media == "csv" and (
+        beginning[:1] in (b"[", b"{") or b"\0" in beginning or beginning.startswith(b"PK\x03\x04")
+    ):
+        verdict = "no CSV"
     else:
         return
     raise InvalidAnswer(
@@ -91,6 +117,6 @@ def http_date(text: str | None) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers import csv_rows
-from producers.lines import MAX_LINE, LineChunk, LineReader
+from producers.formats import csv_rows, lines
+from producers.formats.lines import MAX_LINE, LineChunk, LineReader
 from producers.model import RejectReason
 
 
@@ -75,3 +75,14 @@ def test_a_bad_line_does_not_touch_its_neighbours(bad, reason, place):
 def test_quoted_fields_may_hold_the_delimiter_and_doubled_quotes():
     read = csv_rows.read(LineChunk(0, [b'"a;b";"c""d"', b"e;f"]), fields=2, delimiter=";", encoding="utf-8")
     assert [column.to_pylist() for column in read.columns] == [["a;b", "e"], ['c"d', "f"]]
+
+
+def test_a_chunk_of_long_lines_ends_at_its_bytes_and_a_resumed_one_is_cut_alike(monkeypatch):
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 100)
+    data = b"\n".join(b"x" * (10 + number % 3 * 40) for number in range(20))
+    whole = [(chunk.first_row, chunk.lines) for chunk in LineReader([data]).chunks(7)]
+    assert max(sum(map(len, found)) for _, found in whole) < 100 + 90
+    assert [line for _, found in whole for line in found] == data.split(b"\n")
+    for number, (first_row, _) in enumerate(whole):
+        rest = LineReader([data[:50], data[50:]]).chunks(7, first_row=first_row)
+        assert [(chunk.first_row, chunk.lines) for chunk in rest] == whole[number:]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import InvalidContent
-from producers import zips
+from producers.formats import zips
 from producers.poll_zip import runs
 
 TEXT = b"Ano;M\xc3\xaas;Acessos\r\n" * 5_000
@@ -98,9 +98,100 @@ def test_a_bomb_is_refused_before_a_byte_of_it_is_fetched():
         zips.check(directory(made({"a": bytes(100 << 20)}))[0])
 
 
-def test_other_compression_methods_are_named():
-    with pytest.raises(InvalidContent, match="method 12"):
-        zips.check(directory(made({"a": TEXT}, zipfile.ZIP_BZIP2))[0])
+@pytest.mark.parametrize(("method", "name"), [(9, "deflate64"), (12, "bzip2"), (14, "LZMA"), (93, "Zstandard")])
+def test_other_compression_methods_are_named(method, name):
+    """Python writes bzip2; the others are the same zip with the method's number changed in the directory."""
+    data = bytearray(made({"a": TEXT}, zipfile.ZIP_BZIP2))
+    entry = data.rindex(b"PK\x01\x02")
+    data[entry + 10 : entry + 12] = method.to_bytes(2, "little")
+    with pytest.raises(InvalidContent, match=rf"a: compression method {method} \({name}\)"):
+        zips.check(directory(bytes(data))[0])
+
+
+def test_a_member_that_overlaps_another_is_refused():
+    """How a small zip declares petabytes: every directory entry points at the same compressed bytes."""
+    data = bytearray(made({"a": NOISE, "b": NOISE}))
+    last = data.rindex(b"PK\x01\x02")
+    data[last + 42 : last + 46] = (50).to_bytes(4, "little")
+    first, second = directory(bytes(data))
+    with pytest.raises(InvalidContent, match="overlaps"):
+        zips.check(first)
+    with pytest.raises(InvalidContent, match="no local header"):
+        zips.verify(blocks(bytes(data)[second.start : second.end]), second)
+
+
+def test_too_many_members_are_refused():
+    with pytest.raises(InvalidContent, match="10001 members"):
+        directory(made({f"{number}": b"" for number in range(zips.MAX_MEMBERS)}))
+
+
+def test_a_directory_that_would_not_fit_into_memory_is_refused_before_it_is_read(monkeypatch):
+    log: list[tuple[int, int]] = []
+    data = made({f"{number}" * 50: b"" for number in range(2000)})
+    monkeypatch.setattr(zips, "MAX_DIRECTORY_BYTES", 256 << 10)
+    with pytest.raises(InvalidContent, match="a central directory above"):
+        directory(data, log)
+    assert sum(end - start for start, end in log) <= 256 << 10
+
+
+def test_a_zip_in_a_zip_is_bytes_like_any_other():
+    """Members are never looked into, so nesting multiplies nothing."""
+    inner = made({"bomb": bytes(30 << 20)})
+    (member,) = directory(made({"inner.zip": inner}))
+    assert member.size == len(inner)
+
+
+@pytest.fixture
+def huge(tmp_path):
+    """A zip of more than 4 GiB, of which all but a few kilobytes are holes: its offsets need ZIP64."""
+    path = tmp_path / "huge.zip"
+    with path.open("wb") as file:
+        file.truncate((4 << 30) + 10)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", TEXT)
+        with archive.open("b.csv", "w", force_zip64=True) as member:
+            member.write(NOISE)
+    return path
+
+
+def test_a_zip_above_four_gibibytes_is_read_by_range(huge):
+    with huge.open("rb") as file:
+
+        def fetch(start: int, end: int) -> bytes:
+            file.seek(start)
+            return file.read(end - start)
+
+        members = zips.directory(zips.RangeFile(huge.stat().st_size, fetch))
+        assert [member.name for member in members] == ["a.csv", "b.csv"]
+        assert all(member.start > 4 << 30 for member in members)
+        for member, content in zip(members, (TEXT, NOISE), strict=True):
+            zips.check(member)
+            assert b"".join(zips.inflate(blocks(fetch(member.start, member.end)), member)) == content
+
+
+class Unseekable(io.BytesIO):
+    """As a pipe: the writer cannot go back to fill in sizes."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
+def test_members_with_data_descriptors_are_read_too():
+    """A zip written as a stream states sizes and CRC behind each member, not before."""
+    pipe = Unseekable()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (("a.csv", TEXT), ("b.csv", NOISE)):
+            archive.writestr(name, content)
+    data = pipe.getvalue()
+    for member, content in zip(directory(data), (TEXT, NOISE), strict=True):
+        zips.check(member)
+        assert b"".join(zips.inflate(blocks(data[member.start : member.end]), member)) == content
 
 
 def test_a_member_without_a_name_is_refused():

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from producers.csv_rows import TextRows
+from producers.formats.csv_rows import TextRows
 from producers.model import RAW_CAP, BadValueError, Reject, RejectReason
 
 MIN_INT64, MAX_INT64 = -(1 << 63), (1 << 63) - 1

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 MAX_LINE = 256 << 10
 """Longest row that is parsed, bytes. A longer one is cut here and rejected by its length later."""
 
+CHUNK_BYTES = 32 << 20
+"""A chunk ends with the line that reaches this, however few rows it has: 20,000 rows of MAX_LINE would be 5 GB."""
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -41,23 +44,38 @@ class LineReader:
         return taken
 
     def chunks(self, size: int, *, first_row: int = 0) -> Iterator[LineChunk]:
-        """The remaining lines, `size` at a time, from row `first_row` on."""
+        """The remaining lines, `size` at a time or CHUNK_BYTES, from row `first_row` on."""
         skip, position = first_row, first_row
         pending, self._pending = self._pending, []
         while True:
             if skip:
                 dropped = min(skip, len(pending))
                 pending, skip = pending[dropped:], skip - dropped
-            while len(pending) >= size:
-                yield LineChunk(position, pending[:size])
-                position += size
-                pending = pending[size:]
+            while count := _whole_chunk(pending, size):
+                yield LineChunk(position, pending[:count])
+                position += count
+                pending = pending[count:]
             batch = next(self._batches, None)
             if batch is None:
                 break
             pending = pending + batch if pending else batch
         if pending:
             yield LineChunk(position, pending)
+
+
+def _whole_chunk(pending: list[bytes], size: int) -> int:
+    """How many of these lines make the next chunk; 0 if more must be read. A function of the lines alone, so that a
+    part resumed at a chunk's first row is cut as it was.
+    """
+    lines = pending[:size]
+    if sum(map(len, lines)) < CHUNK_BYTES:
+        return size if len(lines) == size else 0
+    held = 0
+    for count, line in enumerate(lines, 1):
+        held += len(line)
+        if held >= CHUNK_BYTES:
+            return count
+    raise AssertionError("unreachable")
 
 
 def _line_batches(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -1,0 +1,71 @@
+"""Read the body of an answer: bounded, and without a Content-Encoding that nobody asked for."""
+
+import zlib
+from collections.abc import Iterator
+
+import httpx2
+
+from foundation.errors import InvalidContent, TransientError
+
+_INFLATED_BYTES = 1 << 20
+_GZIP = zlib.MAX_WBITS | 16
+
+
+def whole(response: httpx2.Response, limit: int) -> bytes:
+    """A body of at most `limit` bytes, as sent and as decoded. Raises: InvalidContent, TransientError."""
+    found = encoding(response)
+    if found is None:
+        return b"".join(blocks(response, limit))
+    if found not in {"gzip", "x-gzip"}:
+        raise InvalidContent(f"{response.url}: sent in the encoding {found[:20]!r}, which was not asked for")
+    body = bytearray()
+    for block in _inflated(response, limit):
+        body += block
+        if len(body) > limit:
+            raise InvalidContent(f"{response.url}: more than {limit} bytes")
+    return bytes(body)
+
+
+def beginning(response: httpx2.Response, limit: int) -> bytes:
+    """The first `limit` bytes of a body as it was sent; the rest is not read, and the connection is given up."""
+    body = bytearray()
+    for block in response.iter_raw():
+        body += block
+        if len(body) >= limit:
+            break
+    return bytes(body[:limit])
+
+
+def blocks(response: httpx2.Response, limit: int) -> Iterator[bytes]:
+    """A body as it is sent, block by block. Raises: InvalidContent as soon as it exceeds `limit` bytes."""
+    # No block size: iter_raw would gather blocks of it, and lose what it has gathered when the connection drops.
+    sent = 0
+    for block in response.iter_raw():
+        sent += len(block)
+        if sent > limit:
+            raise InvalidContent(f"{response.url}: more than {limit} bytes")
+        yield block
+
+
+def encoding(response: httpx2.Response) -> str | None:
+    """The Content-Encoding, if there is one. All requests ask for none."""
+    text = str(response.headers.get("content-encoding", "")).strip().lower()
+    return None if text in {"", "identity"} else text
+
+
+def _inflated(response: httpx2.Response, limit: int) -> Iterator[bytes]:
+    # Not the library's iter_bytes: a bomb of empty blocks gives it no bytes, and us no chance to count.
+    inflater = zlib.decompressobj(_GZIP)
+    try:
+        for block in blocks(response, limit):
+            waiting = block
+            while waiting and not inflater.eof:
+                yield inflater.decompress(waiting, _INFLATED_BYTES)
+                waiting = inflater.unconsumed_tail
+            if inflater.unused_data:
+                raise InvalidContent(f"{response.url}: something follows after the end of its gzip body")
+        yield inflater.flush()
+    except zlib.error as error:
+        raise InvalidContent(f"{response.url}: called gzip, and is not: {error}") from error
+    if not inflater.eof:
+        raise TransientError(f"{response.url}: its gzip body ends early")

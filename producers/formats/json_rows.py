@@ -1,0 +1,165 @@
+"""What sources of JSON bodies share: a body with every number kept as text, and its items as chunks of rows.
+
+These bodies are small, so a body is held whole and read item by item. A bad item is a reject in its place.
+"""
+
+import json
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from foundation.errors import InvalidContent
+from producers.formats import values
+from producers.formats.columns import batch, reject
+from producers.model import BadValueError, Parsed, Reject, RejectReason
+from schemas.arrow import arrow_schema
+from schemas.contracts import load as load_contract
+
+MAX_TEXT = 4096
+"""Longest text of one field, characters. The sources' own are below 300; a Kafka message has to stay a small one."""
+
+_LONGEST_NUMBER = 60
+
+
+def load(body: bytes) -> Any:
+    """The JSON value of a body; numbers are text, as the source wrote them. Raises: InvalidContent."""
+    try:
+        # A float would lose digits before the decimal is made.
+        return json.loads(body.decode("utf-8-sig"), parse_float=_plain, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise InvalidContent(f"not JSON: {error}") from None
+
+
+def _plain(number: str) -> str:
+    """The same number without an exponent, which JSON allows and Java writes for small ones (`4.0E-4`)."""
+    _, e, exponent = number.lower().partition("e")
+    if not e or len(exponent) > 3 or abs(int(exponent)) > _LONGEST_NUMBER or len(number) > _LONGEST_NUMBER:
+        return number
+    return f"{Decimal(number):f}"
+
+
+def text(item: Mapping[str, Any], name: str) -> str:
+    """A field that is text or a number; null and an absent field are blank. Raises: BadValueError, naming the field."""
+    value = item.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadValueError(RejectReason.MALFORMED_ROW, f"{name} is neither text nor a number")
+    if len(value) > MAX_TEXT:
+        raise BadValueError(RejectReason.ROW_TOO_LONG, f"{name} is longer than {MAX_TEXT} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
+        raise BadValueError(RejectReason.BAD_ENCODING, f"{name} is not text") from None
+    return value
+
+
+def required_text(item: Mapping[str, Any], name: str) -> str:
+    """The same without outer blanks, for a field that may not be blank."""
+    if found := text(item, name).strip():
+        return found
+    raise BadValueError(RejectReason.MISSING_VALUE, f"{name} is blank")
+
+
+def require(item: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse an item without one of these fields: a field that was renamed must not become a column of nulls."""
+    if lacking := [name for name in names if name not in item]:
+        raise BadValueError(RejectReason.MALFORMED_ROW, f"lacks {', '.join(lacking)}")
+
+
+def unknown_fields(items: Iterable[Any], known: Container[str]) -> tuple[str, ...]:
+    """For `Parsed.notes`: the fields of the items that nobody declared, if there are any."""
+    found = {name for item in items if isinstance(item, dict) for name in item if name not in known}
+    return (f"fields nobody declared: {', '.join(sorted(found))[:200]}",) if found else ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How the items of a body become records of one dataset.
+
+    Attributes:
+        names: the contract's fields that `read` gives, in its order.
+    """
+
+    dataset: str
+    names: Sequence[str]
+
+    def chunks(
+        self,
+        items: Sequence[Any],
+        read: Callable[[Any], tuple[Any, ...]],
+        *,
+        first_row: int,
+        chunk_rows: int,
+        notes: tuple[str, ...] = (),
+    ) -> Iterator[Parsed]:
+        """Every item from `first_row` on, at least one chunk: a body without items is read to its end too.
+
+        Args:
+            read: item → the values of `names`; raises BadValueError for a bad one.
+        """
+        start = first_row
+        while start < len(items) or start == first_row:
+            yield self._chunk(items[start : start + chunk_rows], read, start, notes)
+            start += chunk_rows
+
+    def _chunk(
+        self, items: Sequence[Any], read: Callable[[Any], tuple[Any, ...]], start: int, notes: tuple[str, ...]
+    ) -> Parsed:
+        rows: list[tuple[Any, ...]] = []
+        rejects: list[Reject] = []
+        for number, item in enumerate(items, start):
+            try:
+                if not isinstance(item, dict):
+                    raise BadValueError(RejectReason.MALFORMED_ROW, "not an object")
+                rows.append((*read(item), number))
+            except BadValueError as problem:
+                rejects.append(reject(self.dataset, number, problem, _bytes(item)))
+        schema = arrow_schema(load_contract(self.dataset))
+        names = (*self.names, "row_number")
+        columns = [pa.array([row[index] for row in rows], schema.field(name).type) for index, name in enumerate(names)]
+        records = {self.dataset: batch(names, columns, schema)}
+        return Parsed(start, start + len(items), records, tuple(rejects), notes)
+
+
+def newest_day(items: Sequence[Any], name: str) -> date | None:
+    """The last day that a field of the items begins with; items without a day there do not count."""
+    found = []
+    for item in items:
+        try:
+            found.append(values.day(text(item, name)[:10]))
+        except (BadValueError, AttributeError):
+            continue
+    return max(found, default=None)
+
+
+def adds_nothing(items_of: Callable[[bytes], Sequence[Any]]) -> Callable[[bytes, bytes], bool]:
+    """For `Source.repeats`: whether every item of a body stands, with all its values, in the former body.
+
+    Windows slide, so bodies differ every day: what counts is whether an item is new or has another value.
+    """
+
+    def repeats(former: bytes, body: bytes) -> bool:
+        try:
+            known = {_bytes(item) for item in items_of(former)}
+            return all(_bytes(item) in known for item in items_of(body))
+        except InvalidContent:
+            return False  # the parser will say what is wrong
+
+    return repeats
+
+
+def same_items(former: Sequence[Any], items: Sequence[Any]) -> bool:
+    """Whether two bodies hold the same items, in any order."""
+    return sorted(map(_bytes, former)) == sorted(map(_bytes, items))
+
+
+def _bytes(item: Any) -> bytes:
+    try:
+        return json.dumps(item, ensure_ascii=False, sort_keys=True).encode(errors="backslashreplace")
+    except RecursionError:
+        return b"(nested too deeply to be shown)"
