@@ -1,14 +1,30 @@
-"""One published resource: its bytes, its media type and the clock that the source states for it."""
+"""What a path answers: a small reply made for the question, or a published resource with a version of its own."""
 
 import io
 import zipfile
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
+JSON = "application/json;charset=UTF-8"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer without a version: no ETag, no Last-Modified, no ranges, as the sources' JSON services give it.
+
+    Attributes:
+        headers: besides Content-Type and Content-Length.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -16,12 +32,28 @@ class Resource:
     """What one path answers on one publication day.
 
     Attributes:
+        body: the bytes, or the file that holds them: a file is served by span, never read into memory.
         modified_at: the source's Last-Modified, UTC, whole seconds.
     """
 
-    body: bytes
+    body: bytes | Path
     content_type: str
     modified_at: datetime
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.body.stat().st_size if isinstance(self.body, Path) else len(self.body)
+
+    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes [start, end), at most 1 MiB at a time."""
+        if isinstance(self.body, bytes):
+            yield from (self.body[at : min(at + _BLOCK, end)] for at in range(start, end, _BLOCK))
+            return
+        with self.body.open("rb") as file:
+            file.seek(start)
+            for at in range(start, end, _BLOCK):
+                yield file.read(min(_BLOCK, end - at))
 
     @property
     def last_modified(self) -> str:
@@ -31,7 +63,11 @@ class Resource:
     @property
     def etag(self) -> str:
         """As Apache makes it: modification time and size, in hexadecimal."""
-        return f'"{int(self.modified_at.timestamp() * 1_000_000):x}-{len(self.body):x}"'
+        return f'"{int(self.modified_at.timestamp() * 1_000_000):x}-{self.size:x}"'
+
+    def republished(self, times: int) -> "Resource":
+        """The same bytes put on the server again so many times: a second later, and a new ETag, each."""
+        return replace(self, modified_at=self.modified_at + timedelta(seconds=times))
 
 
 def instant(text: str) -> datetime:

@@ -1,5 +1,6 @@
 """INMET's yearly zips, built from the recorded members."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -46,9 +47,13 @@ def members(year: int, day: int) -> list[tuple[str, bytes]]:
     return found
 
 
-@cache
-def resource(path: str, day: int) -> Resource | None:
+def answer(path: str, _query: Mapping[str, str], day: int) -> Resource | None:
     """The zip at `{YYYY}.zip`, or None when the recording has no member of that year."""
+    return _resource(path, day)
+
+
+@cache
+def _resource(path: str, day: int) -> Resource | None:
     file = Path(path)
     if file.suffix != ".zip" or not file.stem.isdecimal() or file.name != path:
         return None

@@ -18,7 +18,7 @@ class Part:
 
 def select(resource: Resource, headers: Message) -> Part:
     """Decide between 200, 206, 304 and 416. A malformed or multiple range is ignored, as servers may."""
-    size = len(resource.body)
+    size = resource.size
     whole = Part(200, 0, size)
     if _is_unchanged(resource, headers):
         return Part(304, 0, 0)

@@ -2,22 +2,21 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-from replay.content import DATA
+from replay.content import DATA, Reply
 
 # The recording was answered in the morning of these days: the dollar's closing rate of the day itself is not out yet.
 _DAYS = {1: date(2025, 11, 10), 2: date(2025, 11, 11), 3: date(2025, 11, 12)}
 _DAILY = {1, 432}
 _LONGEST_DAILY_WINDOW = 10  # years
 
-Answer = tuple[int, bytes]
 
-
-def answer(path: str, query: dict[str, str], day: int) -> Answer | None:
-    """Status and body of `bcdata.sgs.{N}/dados`; None when the path is not of that form.
+def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
+    """The series at `bcdata.sgs.{N}/dados`; None when the path is not of that form.
 
     The window's end is cut at the publication day: a poller asks relative to its own clock, the recording stops.
     """
@@ -28,24 +27,22 @@ def answer(path: str, query: dict[str, str], day: int) -> Answer | None:
     try:
         first, last = (_day(query[name]) if name in query else None for name in ("dataInicial", "dataFinal"))
     except ValueError:
-        return 400, _error(400, "br.gov.bcb.pec.sgs.SGSNegocioException: Data inválida")
+        return _error(400, "br.gov.bcb.pec.sgs.SGSNegocioException: Data inválida")
     if code in _DAILY and _is_too_long(first, last, _DAYS[day]):
-        return 406, _json(
-            {
-                "error": "O sistema aceita uma janela de consulta de, no máximo, 10 anos"
-                " em séries de periodicidade diária",
-                "message": "Not Acceptable",
-                "syntax": "dados?formato=json&dataInicial=dd/mm/aaaa&dataFinal=dd/mm/aaaa",
-            }
-        )
+        refusal = {
+            "error": "O sistema aceita uma janela de consulta de, no máximo, 10 anos em séries de periodicidade diária",
+            "message": "Not Acceptable",
+            "syntax": "dados?formato=json&dataInicial=dd/mm/aaaa&dataFinal=dd/mm/aaaa",
+        }
+        return Reply(406, _json(refusal))
     found = [
         {"data": f"{on:%d/%m/%Y}", "valor": value}
         for on, value in values(code, day)
         if (first is None or on >= first) and (last is None or on <= last)
     ]
     if not found:
-        return 404, _error(404, "br.gov.bcb.pec.sgs.casosdeuso.comum.excecoes.SGSNegocioException: Value(s) not found")
-    return 200, _json(found)
+        return _error(404, "br.gov.bcb.pec.sgs.casosdeuso.comum.excecoes.SGSNegocioException: Value(s) not found")
+    return Reply(200, _json(found))
 
 
 @cache
@@ -109,5 +106,5 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _error(status: int, detail: str) -> bytes:
-    return _json({"erro": {"statusCode": status, "detail": detail}})
+def _error(status: int, detail: str) -> Reply:
+    return Reply(status, _json({"erro": {"statusCode": status, "detail": detail}}))

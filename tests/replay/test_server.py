@@ -2,14 +2,16 @@
 
 import io
 import json
+import time
 import zipfile
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from urllib.parse import quote, urlsplit
 
 import pytest
 
 from foundation.errors import UsageError
-from replay.content import DATA
+from replay.content import DATA, Resource, instant
+from replay.families import FAMILIES, SOURCES
 from replay.server import serve
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}
@@ -234,10 +236,78 @@ def test_sgs_refuses_more_than_ten_years_of_a_daily_series(replay):
     assert sgs(replay, 433)[0] == 200
 
 
-@pytest.mark.parametrize(("kind", "status"), [("500", 500), ("429", 429)])
+@pytest.mark.parametrize(("kind", "status"), [("500", 500), ("429", 429), ("503", 503)])
 def test_a_scripted_fault_hits_the_next_answer_only(replay, kind, status):
     replay.add_fault(BROADBAND, kind)
     assert [ask(replay, BROADBAND)[0] for _ in range(2)] == [status, 200]
+
+
+def test_a_fault_may_wait_for_some_answers_to_go_well(replay):
+    replay.add_fault(BROADBAND, "500", 2, after=2)
+    assert [ask(replay, BROADBAND)[0] for _ in range(5)] == [200, 200, 500, 500, 200]
+
+
+def test_a_fault_of_a_path_that_ends_with_a_slash_hits_everything_below_it(replay):
+    replay.add_fault("/sgs/", "503", 2)
+    paths = ["/sgs/bcdata.sgs.433/dados", BROADBAND, "/sgs/bcdata.sgs.432/dados", "/sgs/bcdata.sgs.433/dados"]
+    assert [ask(replay, path)[0] for path in paths] == [503, 200, 503, 200]
+
+
+def test_a_429_carries_the_retry_after_and_the_body_of_the_script(replay):
+    replay.add_fault(BROADBAND, "429", retry_after="7", body='{"reason": "tomorrow"}')
+    replay.add_fault(BROADBAND, "429")
+    status, headers, body = ask(replay, BROADBAND)
+    assert (status, headers["Retry-After"], json.loads(body)) == (429, "7", {"reason": "tomorrow"})
+    status, headers, body = ask(replay, BROADBAND)
+    assert (status, headers["Retry-After"], body) == (429, None, b"")
+
+
+def test_a_redirect_leads_where_the_script_says(replay):
+    replay.add_fault(BROADBAND, "redirect", location="http://169.254.169.254/latest")
+    status, headers, _ = ask(replay, BROADBAND)
+    assert (status, headers["Location"]) == (302, "http://169.254.169.254/latest")
+
+
+def test_a_redirect_without_a_location_and_a_location_without_a_redirect_are_refused(replay):
+    for kind, details in (("redirect", {}), ("500", {"location": "/x"})):
+        with pytest.raises(UsageError, match="redirect needs a location"):
+            replay.add_fault(BROADBAND, kind, **details)
+
+
+def test_a_reset_cuts_the_connection_without_an_answer(replay):
+    replay.add_fault(BROADBAND, "reset")
+    with pytest.raises(ConnectionResetError):
+        ask(replay, BROADBAND)
+    assert ask(replay, BROADBAND)[0] == 200
+
+
+def test_a_slow_answer_comes_byte_by_byte(replay):
+    whole = ask(replay, BROADBAND, Range="bytes=0-2")[2]
+    replay.add_fault(BROADBAND, "slow-drip")
+    connection = HTTPConnection(urlsplit(replay.url).netloc, timeout=10)
+    connection.request("GET", BROADBAND, headers={**BROWSER, "Range": "bytes=0-2"})
+    began = time.monotonic()
+    answer = connection.getresponse()
+    pieces = [answer.read1(100) for _ in whole]
+    connection.close()
+    assert pieces == [bytes([byte]) for byte in whole]
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_file_replaced_during_a_download_has_another_etag_from_then_on_and_is_not_resumed(replay):
+    first = ask(replay, YEAR_2024, Range="bytes=0-0")[1]
+    replay.add_fault(YEAR_2024, "replaced", after=1)
+    held = {"If-Range": first["ETag"]}
+    answers = [ask(replay, YEAR_2024, Range="bytes=5-9", **held) for _ in range(3)]
+    assert [status for status, _, _ in answers] == [206, 200, 200]
+    assert [headers["ETag"] == first["ETag"] for _, headers, _ in answers] == [True, False, False]
+    assert answers[1][1]["Last-Modified"] == "Mon, 10 Nov 2025 13:02:12 GMT"
+    assert ask(replay, "/inmet/2020.zip")[0] == 200
+
+
+def test_a_fault_that_is_not_there_is_refused(replay):
+    with pytest.raises(UsageError, match="no fault 'fire'"):
+        replay.add_fault(BROADBAND, "fire")
 
 
 def test_the_html_fault_is_a_web_page_with_status_200(replay):
@@ -248,8 +318,6 @@ def test_the_html_fault_is_a_web_page_with_status_200(replay):
 
 
 def test_the_truncated_fault_stops_before_the_promised_length(replay):
-    from http.client import IncompleteRead
-
     replay.add_fault(BROADBAND, "truncated")
     with pytest.raises(IncompleteRead):
         ask(replay, BROADBAND)
@@ -265,11 +333,38 @@ def test_another_process_switches_days_scripts_faults_and_reads_the_log_over_htt
     log = json.loads(ask(replay, "/_replay/log")[2])
     assert log["counts"] == {BROADBAND: 3}
     assert [request["status"] for request in log["requests"]] == [500, 500, 200]
+    times = [request["at"] for request in log["requests"]]
+    assert times == sorted(times)
+    assert time.time() - times[0] < 60
+    for nonsense in (b'{"kind": "500"}', b'{"path": "/x", "kind": "500", "colour": "red"}', b"[]", b"{"):
+        assert ask(replay, "/_replay/fault", "POST", nonsense)[0] == 400
 
 
 def test_a_day_that_is_not_recorded_is_refused(replay):
     with pytest.raises(UsageError, match="day 4 is not recorded"):
         replay.set_day(4)
+
+
+def test_every_replayed_source_has_the_base_url_of_its_family(replay):
+    assert set(SOURCES.values()) == set(FAMILIES)
+    assert replay.base_urls["inmet_hourly"] == f"{replay.url}/inmet"
+
+
+def test_a_path_can_be_given_a_file_instead_of_its_recording_on_every_day(tmp_path):
+    file = tmp_path / "large.zip"
+    file.write_bytes(bytes(range(256)) * 20_000)
+    resource = Resource(file, "application/x-zip-compressed", instant("2026-10-01T00:00:00"))
+    with serve(instead={BROADBAND: resource}) as server:
+        status, headers, body = ask(server, BROADBAND, Range="bytes=1048570-3200000")
+        assert (status, body) == (206, file.read_bytes()[1_048_570:3_200_001])
+        assert headers["Content-Range"] == "bytes 1048570-3200000/5120000"
+        server.set_day(2)
+        assert ask(server, BROADBAND)[2] == file.read_bytes()
+        assert ask(server, BROADBAND, **{"If-None-Match": headers["ETag"]})[0] == 304
+        server.add_fault(BROADBAND, "truncated")
+        with pytest.raises(IncompleteRead) as cut:
+            ask(server, BROADBAND)
+        assert cut.value.partial == file.read_bytes()[:2_560_000]
 
 
 def test_closing_frees_clients_that_keep_their_connection():

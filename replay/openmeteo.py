@@ -1,0 +1,51 @@
+"""What both of Open-Meteo's replayed services share: two recorded bodies of one point, cut to the days asked for.
+
+One point is recorded, Salvador. For any other the arrays are empty: its weather is not known here, and none is made up.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from replay.content import DATA, Reply
+
+JSON = "application/json; charset=utf-8"
+RECORDED = {1: "20251110", 2: "20251111", 3: "20251111"}
+"""Publication day → the recording it shows; the third day was not recorded, and shows the second's."""
+
+_SALVADOR = ("-12.9718", "-38.5011")
+
+
+def hours(query: Mapping[str, str], day: int, is_wanted: Callable[[str], bool]) -> Reply:
+    """The recorded hours whose time is wanted, of the point and the variables in the query."""
+    try:
+        latitude, longitude, names = query["latitude"], query["longitude"], query["hourly"].split(",")
+    except KeyError as missing:
+        return refused(f"Parameter {missing} is required.")
+    recorded = _load(f"openmeteo/last14days_salvador_ba_archive_{RECORDED[day]}.json")
+    if unknown := [name for name in names if name not in recorded["hourly"]]:
+        return refused(f"Cannot initialize variable from invalid String value {unknown[0]}.")
+    is_recorded = (latitude, longitude) == _SALVADOR
+    found = [number for number, moment in enumerate(recorded["hourly"]["time"]) if is_recorded and is_wanted(moment)]
+    body = {
+        **recorded,
+        # No two answers have the same one: whoever compares bodies byte by byte finds news in each.
+        "generationtime_ms": time.perf_counter_ns() % 10**9 / 10**6,
+        "hourly_units": {name: recorded["hourly_units"][name] for name in ("time", *names)},
+        "hourly": {name: [recorded["hourly"][name][number] for number in found] for name in ("time", *names)},
+    }
+    if not is_recorded:
+        body |= {"latitude": float(latitude), "longitude": float(longitude), "elevation": None}
+    return Reply(200, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), JSON)
+
+
+def refused(reason: str) -> Reply:
+    """The source's form of a refusal."""
+    return Reply(400, json.dumps({"error": True, "reason": reason}).encode(), JSON)
+
+
+@cache
+def _load(name: str) -> Any:
+    return json.loads((DATA / name).read_text(encoding="utf-8"))
