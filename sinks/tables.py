@@ -58,6 +58,11 @@ def identity(path: str) -> str:
     return str(DeltaTable(path).metadata().id)
 
 
+def version(path: str) -> int:
+    """The table's newest version."""
+    return int(DeltaTable(path).version())
+
+
 def has_rows(path: str) -> bool:
     """Whether the table's present version has any data file. False for a table that does not exist."""
     return exists(path) and bool(DeltaTable(path).file_uris())

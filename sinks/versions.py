@@ -19,19 +19,26 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import MapType, StructField
 
 FATES = ("new", "stored", "unchanged", "duplicate", "conflicting", "quarantined")
 STORED_COLUMNS = ("known_from", "kafka_partition", "kafka_offset", "version_hash")
 
 
-def version_hash(fields: Sequence[str]) -> Column:
+def version_hash(fields: Sequence[StructField]) -> Column:
     """The hash by which versions are compared: over names and values of the fields that hold one.
 
     Spark's hash skips nulls, so over values alone (null, 5) and (5, null) would be the same version. With the names it
     is sound, and a field that a contract gains later, null in old rows, still changes no hash.
     """
-    named = [column for field in fields for column in (F.when(F.col(field).isNotNull(), F.lit(field)), F.col(field))]
+    named = [each for field in fields for each in (F.when(F.col(field.name).isNotNull(), field.name), _hashable(field))]
     return F.xxhash64(*named)
+
+
+def _hashable(field: StructField) -> Column:
+    """A map as its entries in order: Spark neither hashes nor compares maps, because equal ones may differ in order."""
+    column = F.col(field.name)
+    return F.array_sort(F.map_entries(column)) if isinstance(field.dataType, MapType) else column
 
 
 def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[str]) -> DataFrame:

@@ -9,13 +9,16 @@ from pyspark.sql.streaming.query import StreamingQuery
 from foundation.errors import CorrentezaError, UnsafeState
 from foundation.log import get_logger
 from schemas.contracts import Contract, load_all
+from schemas.topics import MAX_RECORD_BYTES
 from sinks import tables
 from sinks.append import Trigger, append_stream
+from stream_jobs import news
 from stream_jobs.checkpoints import Guard
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
 from stream_jobs.decode import decoded, id_to_ask_for
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.jobs import Broker, Driver, own_pool
+from stream_jobs.news import TopicNow
 from stream_jobs.schema_book import SchemaBook
 
 __all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
@@ -28,8 +31,8 @@ KAFKA = {
     # The default shows records of transactions that were rolled back.
     "kafka.isolation.level": "read_committed",
     "kafka.max.poll.records": "10000",
-    "kafka.max.partition.fetch.bytes": str(16 << 20),
-    "kafka.fetch.max.bytes": str(64 << 20),
+    "kafka.max.partition.fetch.bytes": str(8 * MAX_RECORD_BYTES),
+    "kafka.fetch.max.bytes": str(32 * MAX_RECORD_BYTES),
 }
 
 
@@ -71,6 +74,10 @@ class BronzeJob:
         self._path = driver.places.table(self.name)
         self._denied: frozenset[int] = frozenset()
 
+    def has_news(self, topic: TopicNow) -> bool:
+        """Whether starting would find a record, or a batch to repeat. Raises: UnsafeState, as `start`."""
+        return news.in_topic(self._driver.places, self.name, topic)
+
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""
         spark = self._driver.spark
@@ -107,9 +114,9 @@ class BronzeJob:
         """Whether an id that the registry denied has been registered since: its records would be filed as unknown."""
         return bool(self._denied & self._book.ids)
 
-    def require_same_topic(self) -> None:
-        """While the query runs. Raises: UnsafeState when the topic was made anew under it."""
-        guard, now = self._checkpoint.guard, self._broker.topic_id(self.topic)
+    def require_same_topic(self, now: str) -> None:
+        """While the query runs. Raises: UnsafeState when the topic's id is another now: it was made anew under it."""
+        guard = self._checkpoint.guard
         if guard is not None and guard.topic_id != now:
             raise UnsafeState(
                 f"topic {self.topic} was made anew while {self.name} read it: its id was {guard.topic_id}, is {now}",

@@ -17,6 +17,9 @@ from pathlib import Path
 
 from foundation.errors import UnsafeState
 
+_OFFSET_HEADER_LINES = 2
+"""The version of the format, then the batch's watermark and settings."""
+
 
 @dataclass(frozen=True)
 class Guard:
@@ -93,7 +96,7 @@ class Checkpoint:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.folder} is lost")
             return self.begin(self._new(0, found))
         self._require_same_life(guard, found)
-        if not (self.path(guard.generation) / "metadata").exists():
+        if not self.has_begun(guard.generation):
             if found.has_rows:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.path(guard.generation)} is lost")
             return self.begin(self._new(guard.generation + 1, found))
@@ -124,10 +127,27 @@ class Checkpoint:
         _write(self.folder / "guard.json", json.dumps(asdict(guard), indent=1))
         return guard
 
+    def has_begun(self, generation: int) -> bool:
+        """Whether Spark's own files of a life are there."""
+        return (self.path(generation) / "metadata").exists()
+
     def last_batch(self, generation: int, log: str) -> int | None:
         """The highest batch id in `offsets` (planned) or `commits` (finished)."""
         ids = [int(path.name) for path in (self.path(generation) / log).glob("*") if path.name.isdigit()]
         return max(ids, default=None)
+
+    def settled(self, generation: int) -> list[str] | None:
+        """Spark's offsets, one text per source, of the last batch; none before the first, None while one has not ended.
+
+        A source that had given nothing yet stands as `-`.
+        """
+        planned, finished = (self.last_batch(generation, log) for log in ("offsets", "commits"))
+        if planned is None:
+            return []
+        if planned != finished:
+            return None
+        text = (self.path(generation) / "offsets" / str(planned)).read_text(encoding="utf-8")
+        return text.splitlines()[_OFFSET_HEADER_LINES:]
 
     def _new(self, generation: int, found: Found) -> Guard:
         return Guard(generation, str(uuid.uuid4()), dict(found.tables), found.topic, found.topic_id)

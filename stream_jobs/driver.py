@@ -13,6 +13,7 @@ from stream_jobs.bronze import BronzeJob, bronze_contracts
 from stream_jobs.gold import model as gold
 from stream_jobs.gold.query import GoldJob, write_static
 from stream_jobs.jobs import LAYERS, Broker, Driver, Job
+from stream_jobs.news import topics_now
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.schema_book import Registry, SchemaBook
 from stream_jobs.silver import SilverJob
@@ -30,7 +31,7 @@ class Stage:
     """One layer brought up to date.
 
     Attributes:
-        rows: query name → rows read.
+        rows: query name → rows read, queries that had nothing to read included.
     """
 
     layer: str
@@ -46,6 +47,7 @@ class StreamDriver:
     ) -> None:
         self._driver = Driver(spark, places, TableLocks(spark, places.locks))
         self._book = SchemaBook(spark, places.table(SCHEMAS), registry, broker.prefix)
+        self._broker = broker
         self._contracts = bronze_contracts()
         self._layers = [layer for layer in LAYERS if layer in layers]
         self._bronze = [BronzeJob(each, self._driver, broker, self._book) for each in self._contracts]
@@ -55,7 +57,7 @@ class StreamDriver:
         self._static = [each for each in declared if isinstance(each, gold.StaticTable)]
 
     def run_once(self, stop: threading.Event) -> list[Stage]:
-        """Layer after layer, read everything there is, and end.
+        """Layer after layer, read everything there is, and end. A query that would find nothing is not started.
 
         Raises:
             UnsafeState: a guard refused; what the layers before have written stays.
@@ -66,7 +68,8 @@ class StreamDriver:
             for layer in self._layers:
                 began = time.monotonic()
                 self._prepare(layer)
-                rows = drain(self._jobs(layer), at_once=AT_ONCE, stop=stop)
+                idle = {job.name: 0 for job in self._jobs(layer)}
+                rows = idle | drain(self._with_news(layer), at_once=AT_ONCE, stop=stop)
                 stages.append(Stage(layer, time.monotonic() - began, rows))
                 log.info("layer_drained", layer=layer, seconds=round(stages[-1].seconds, 2), rows=sum(rows.values()))
         finally:
@@ -109,9 +112,17 @@ class StreamDriver:
         jobs: dict[str, Sequence[Job]] = {"bronze": self._bronze, "silver": self._silver, "gold": self._gold}
         return jobs[layer]
 
+    def _with_news(self, layer: str) -> Sequence[Job]:
+        """Those of a layer's jobs that have something to read."""
+        if layer == "bronze":
+            now = topics_now(self._broker, [job.topic for job in self._bronze])
+            return [job for job in self._bronze if job.has_news(now[job.topic])]
+        return [job for job in (self._silver if layer == "silver" else self._gold) if job.has_news()]
+
     def _check(self) -> None:
         """Beside the running queries: the topics are still the same ones, the schemas still all there are."""
         if "bronze" in self._layers:
             self._book.refresh(self._contracts)
+            ids = self._broker.topic_ids(job.topic for job in self._bronze)
             for job in self._bronze:
-                job.require_same_topic()
+                job.require_same_topic(ids[job.topic])

@@ -1,6 +1,6 @@
 """What the driver starts, watches and restarts: one job per table, and the parts that all layers share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -67,11 +67,21 @@ class Broker:
     prefix: str
 
     def topic_id(self, topic: str) -> str:
-        """The id the topic got when it was created. Raises: DependencyUnavailable when there is no such topic."""
-        found = topic_ids(self.bootstrap, [topic])
-        if topic not in found:
-            raise DependencyUnavailable(f"topic {topic} does not exist", hint="correnteza topics apply")
-        return found[topic]
+        """The id the topic got when it was created. Raises: as `topic_ids`."""
+        return self.topic_ids([topic])[topic]
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """The ids of some topics, in one request.
+
+        Raises:
+            DependencyUnavailable: one of them does not exist.
+            TransientError: the broker does not answer.
+        """
+        names = list(topics)
+        found = topic_ids(self.bootstrap, names)
+        if missing := [name for name in names if name not in found]:
+            raise DependencyUnavailable(f"topic {missing[0]} does not exist", hint="correnteza topics apply")
+        return found
 
 
 @dataclass

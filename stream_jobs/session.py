@@ -9,12 +9,14 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from foundation.errors import UnsafeState
+from schemas.topics import MAX_RECORD_BYTES
 
 # A 13-byte record that claims a string of 500 MB kills the whole JVM without these, and again after every restart.
+# What the longest record can hold must pass, else bronze would file as corrupt what the producer lets out.
 AVRO_LIMITS = {
-    "org.apache.avro.limits.string.maxLength": str(1 << 20),
-    "org.apache.avro.limits.bytes.maxLength": str(1 << 20),
-    "org.apache.avro.limits.collectionItems.maxLength": "100000",
+    "org.apache.avro.limits.string.maxLength": str(MAX_RECORD_BYTES),
+    "org.apache.avro.limits.bytes.maxLength": str(MAX_RECORD_BYTES),
+    "org.apache.avro.limits.collectionItems.maxLength": str(MAX_RECORD_BYTES // 2),  # a map's entry: two bytes or more
 }
 
 JVM_OPTIONS = (
@@ -43,6 +45,9 @@ SESSION = {
     "spark.cleaner.periodicGC.interval": "10min",
     "spark.sql.streaming.numRecentProgressUpdates": "20",
     "spark.sql.parquet.compression.codec": "zstd",
+    # The writer looks at how much it holds only after so many rows: by default 100, and of the longest that is 200 MB.
+    "spark.hadoop.parquet.page.size.row.check.min": "10",
+    "spark.hadoop.parquet.block.size.row.check.min": "10",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Readers without a JVM refuse deletion vectors, and merges of this size gain nothing by them.
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",

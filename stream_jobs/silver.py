@@ -12,8 +12,9 @@ from sinks.append import Trigger
 from sinks.apply_changes import SilverTarget, apply_changes
 from sinks.transactions import Batch
 from sinks.versions import version_hash
+from stream_jobs import news
 from stream_jobs.bronze import ensure_table
-from stream_jobs.columns import silver_schema
+from stream_jobs.columns import record_type, silver_schema
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.jobs import Batches, Driver
 from stream_jobs.places import QUARANTINE
@@ -25,6 +26,7 @@ MOST_BYTES_PER_BATCH = "64m"
 
 def records(bronze: DataFrame, contract: Contract) -> DataFrame:
     """Bronze rows → what `apply_changes` takes. Rows that did not decode stay in bronze."""
+    types = record_type(contract)
     return (
         bronze.where(F.col("decode_status") == "ok")
         .select(
@@ -35,7 +37,7 @@ def records(bronze: DataFrame, contract: Contract) -> DataFrame:
             F.col("offset").alias("kafka_offset"),
         )
         .withColumn("known_from", F.coalesce("published_at", "retrieved_at"))
-        .withColumn("version_hash", version_hash(contract.value_fields))
+        .withColumn("version_hash", version_hash([types[name] for name in contract.value_fields]))
     )
 
 
@@ -75,6 +77,10 @@ class SilverJob:
     def failure(self) -> CorrentezaError | None:
         """What stopped the query from inside a batch."""
         return self._batches.failure
+
+    def has_news(self) -> bool:
+        """Whether starting would find rows of bronze, or a batch to repeat. Raises: UnsafeState, as `start`."""
+        return news.in_tables(self._driver.places, self.name, [f"bronze.{self._table.dataset}"])
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading bronze where the checkpoint ends."""

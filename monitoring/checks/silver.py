@@ -5,9 +5,12 @@ version equal to the one before it in time is left out. Records that the silver 
 both sides; they are lag.
 """
 
+import pyarrow as pa
+
 from monitoring import delta_log
 from monitoring.checks.compare import difference, report
 from monitoring.checks.model import Evidence, Outcome, quoted, same
+from schemas.arrow import arrow_schema
 from schemas.contracts import PROVENANCE, Contract
 
 PLACE = ("known_from", *PROVENANCE, "kafka_partition", "kafka_offset")
@@ -25,7 +28,7 @@ def check_keys(evidence: Evidence) -> Outcome:
             doubled = f"SELECT {columns} FROM {table} WHERE {window} GROUP BY ALL HAVING count(*) > 1"
             report(evidence.lake, outcome, table, doubled, "keys stand more than once")
 
-        columns = f"{keys}, {quoted(contract.value_fields)}, {quoted(PLACE)}"
+        columns = _columns(contract)
         # Keys with a version that current has not committed yet; revisions are written before it.
         moving = f"SELECT {keys} FROM {revisions} r WHERE NOT {_settled('r')}"
         newest = f"""
@@ -135,13 +138,13 @@ def _judge(evidence: Evidence, contract: Contract) -> None:
 
 def _compare_revisions(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
     revisions = f"silver.{contract.name}_revisions"
-    columns = f"{quoted(contract.key)}, {quoted(contract.value_fields)}, {quoted(PLACE)}"
-    expected = f"SELECT {columns} FROM judged WHERE is_version AND len(rules) = 0"
+    expected = "FROM judged WHERE is_version AND len(rules) = 0"
     restrict = "" if evidence.since is None else f"SEMI JOIN decoded t ON {same(contract.key, 'r', 't')}"
-    stored = f"SELECT {columns} FROM {revisions} r {restrict} WHERE {_settled('r')}"
+    stored = f"SELECT r.* FROM {revisions} r {restrict} WHERE {_settled('r')}"
     lake = evidence.lake
     for name, rows in (("expected", expected), ("stored", stored)):
-        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM ({rows}) QUALIFY {_is_change(contract)}")
+        changes = f"SELECT * FROM ({rows}) QUALIFY {_is_change(contract)}"
+        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {_columns(contract)} FROM ({changes})")
     keys = (*contract.key, "known_from")
     difference(lake, outcome, revisions, keys, expected="FROM expected", stored="FROM stored", of="batch over bronze")
 
@@ -153,8 +156,22 @@ def _is_change(contract: Contract) -> str:
     return f"({is_first} OR lag({_values(contract)}) OVER {in_time} IS DISTINCT FROM {_values(contract)})"
 
 
+def _columns(contract: Contract) -> str:
+    """A select list of what is compared: the key, the values and the place."""
+    values = (f'{_comparable(contract, name)} AS "{name}"' for name in contract.value_fields)
+    return ", ".join((quoted(contract.key), *values, quoted(PLACE)))
+
+
 def _values(contract: Contract) -> str:
-    return "struct_pack(" + ", ".join(f'"{name}" := "{name}"' for name in contract.value_fields) + ")"
+    return (
+        "struct_pack(" + ", ".join(f'"{each}" := {_comparable(contract, each)}' for each in contract.value_fields) + ")"
+    )
+
+
+def _comparable(contract: Contract, field: str) -> str:
+    """A map as its entries in order: in another order they are the same value, but DuckDB compares maps as lists."""
+    is_map = pa.types.is_map(arrow_schema(contract).field(field).type)
+    return f'list_sort(map_entries("{field}"))' if is_map else f'"{field}"'
 
 
 def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:

@@ -17,6 +17,7 @@ from sinks import tables
 from sinks.append import Trigger
 from sinks.recompute import GoldTarget, recompute, replace
 from sinks.transactions import Batch
+from stream_jobs import news
 from stream_jobs.asof import Known
 from stream_jobs.gold.model import GoldTable, Input, StaticTable
 from stream_jobs.guards import checkpoint_of, open_checkpoint
@@ -44,6 +45,11 @@ class GoldJob:
     def failure(self) -> CorrentezaError | None:
         """What stopped the query from inside a batch."""
         return self._batches.failure
+
+    def has_news(self) -> bool:
+        """Whether starting would find revisions, or a batch to repeat. Raises: UnsafeState, as `start`."""
+        inputs = [f"silver.{each.dataset}_revisions" for each in self._table.inputs]
+        return news.in_tables(self._driver.places, self.name, inputs)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading revisions where the checkpoint ends."""

@@ -118,7 +118,9 @@ def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_t
 
 @pytest.mark.integration
 def test_verify_finds_a_payload_that_is_gone_and_one_that_was_changed(bronze, cli, settings):
-    archived = sorted(path for path in settings.archive.glob("sha256/*/*") if path.suffix != ".json")
+    manifests = bronze.rows("bronze.ingest_manifests", "true").to_pylist()
+    published = sorted({manifest["record"]["payload_sha256"] for manifest in manifests})
+    archived = [settings.archive / "sha256" / sha256[:2] / sha256 for sha256 in published]
     archived[0].unlink()
     archived[1].write_bytes(archived[1].read_bytes()[:-1] + b"!")
     found = cli("verify", "--json")

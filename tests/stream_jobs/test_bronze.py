@@ -175,7 +175,7 @@ def test_a_topic_made_anew_is_refused_and_can_be_adopted(pipeline):
     pipeline.publish(DATASET, *stations(10, 15))
 
     with pytest.raises(UnsafeState, match="made anew"):
-        job.require_same_topic()
+        job.require_same_topic(pipeline.broker.topic_id(pipeline.topic(DATASET)))
     with pytest.raises(UnsafeState, match="made anew"):
         pipeline.run(job)
     assert len(pipeline.rows(TABLE)) == 2
