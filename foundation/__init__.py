@@ -1,1 +1,1 @@
-"""What every other package may import and what itself imports none of them: errors, log, failure points, hashes."""
+"""What every package may import and what imports none of them: errors, log, clock, failure points, hashes."""

@@ -37,3 +37,17 @@ def get_logger(component: str) -> FilteringBoundLogger:
     It asks for the configuration at each line, so a module may make its logger before `configure` has run.
     """
     return cast(FilteringBoundLogger, structlog.get_logger(component=component))
+
+
+class _Adopted(logging.Handler):
+    """Says what a library says, in our form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        get_logger(record.name.partition(".")[0]).log(
+            record.levelno, "library_said", logger=record.name, message=record.getMessage(), exc_info=record.exc_info
+        )
+
+
+def adopt_library_logs(level: int = logging.WARNING) -> None:
+    """Send what libraries log with the standard library, from this level on, where our own lines go."""
+    logging.basicConfig(level=level, handlers=[_Adopted()], force=True)

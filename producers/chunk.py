@@ -12,11 +12,15 @@ from foundation.rowhash import format_hash, row_hash
 from producers import encode
 from producers.clock import INSTANT, Edition, published
 from producers.encode import Message
-from producers.model import Parsed, Part, PartState, Reject, Source
+from producers.model import RAW_CAP, Parsed, Part, PartState, Reject, RejectReason, Source
 from schemas.contracts import load
+from schemas.topics import MAX_RECORD_BYTES
 
 REJECTS, MANIFESTS, CURSORS = "ingest.rejects", "ingest.manifests", "ingest.cursors"
 CODE_VERSION = version("correnteza")
+
+BATCH_HEADER_BYTES = 1024
+"""What Kafka adds to a record: its batch's header (61 bytes), lengths, offsets and a compressor's frame."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,12 @@ def build(
         )
         for dataset, records in parsed.records.items()
     }
+    rejects = list(parsed.rejects)
+    for dataset, rows in messages.items():
+        messages[dataset], too_long = _fitting(dataset, parsed.records[dataset], rows)
+        rejects += too_long
     total = sum(row_hash(key, value) for rows in messages.values() for key, value in rows)
-    rows = sum(map(len, messages.values()))
+    count = sum(map(len, messages.values()))
     manifest = {
         "chunk_id": name,
         "source": source.name,
@@ -89,8 +97,8 @@ def build(
         "payload_bytes": payload_bytes,
         "part": part.name,
         "first_row": parsed.first_row,
-        "rows_published": rows,
-        "rows_rejected": len(parsed.rejects),
+        "rows_published": count,
+        "rows_rejected": len(rejects),
         "row_hash": format_hash(total),
         "datasets": {dataset: len(rows) for dataset, rows in messages.items()},
         "schema_ids": {dataset: schema_ids[dataset] for dataset in messages},
@@ -99,9 +107,9 @@ def build(
         "retrieved_at": state.retrieved_at,
         "code_version": CODE_VERSION,
     }
-    messages[REJECTS] = [_reject(source.name, name, state, reject, schema_ids[REJECTS]) for reject in parsed.rejects]
+    messages[REJECTS] = [_reject(source.name, name, state, reject, schema_ids[REJECTS]) for reject in rejects]
     messages[MANIFESTS] = [encode.record(load(MANIFESTS), schema_ids[MANIFESTS], manifest)]
-    return Chunk(name, messages, rows, len(parsed.rejects), format_hash(total))
+    return Chunk(name, messages, count, len(rejects), format_hash(total))
 
 
 def _records(
@@ -114,6 +122,27 @@ def _records(
     columns: dict[str, encode.Column] = dict(zip(records.schema.names, records.columns, strict=True))
     columns |= {"published_at": clock[0], "published_at_basis": clock[1], **shared}
     return encode.messages(load(dataset), schema_id, columns, records.num_rows)
+
+
+def _fitting(dataset: str, records: pa.RecordBatch, rows: list[Message]) -> tuple[list[Message], list[Reject]]:
+    """The messages that the broker takes, and a reject for each other one.
+
+    The producer would refuse such a message at every poll, and its source would publish nothing more. The parsers' own
+    bound is on lines; an item of a JSON body has none.
+    """
+    limit = MAX_RECORD_BYTES - BATCH_HEADER_BYTES
+    if all(len(key) + len(value) <= limit for key, value in rows):
+        return rows, []
+    kept, rejects = [], []
+    for row_number, (key, value) in zip(records.column("row_number").to_pylist(), rows, strict=True):
+        size = len(key) + len(value)
+        if size <= limit:
+            kept.append((key, value))
+            continue
+        digest = hashlib.sha256(value).hexdigest()
+        detail = f"a record of {size} bytes where {limit} is the most; raw is its encoding's beginning, sha256 {digest}"
+        rejects.append(Reject(dataset, row_number, RejectReason.ROW_TOO_LONG, detail, value[:RAW_CAP]))
+    return kept, rejects
 
 
 def _reject(source: str, name: str, state: PartState, reject: Reject, schema_id: int) -> Message:

@@ -2,7 +2,7 @@
 
 Row by row, Python spends three times the time on the same rows (benchmarks/publish.py). A chunk's columns have few
 distinct values, so each distinct value is encoded once, and Arrow joins the pieces: an Avro record is nothing but its
-fields' bytes one after the other.
+fields' bytes one after the other. A map is its entries' bytes, so all entries of a column of maps are one column too.
 """
 
 import io
@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, TypeAlias
 
 import fastavro
@@ -30,10 +31,13 @@ def frame_header(schema_id: int) -> bytes:
 
 
 def messages(contract: Contract, schema_id: int, columns: Mapping[str, Column], count: int) -> list[Message]:
-    """The key and value of each of `count` records.
+    """The key and value of each of `count` records. The entries of a map stand in the order of their keys.
 
     Args:
         columns: every field of the contract, by name; a scalar stands for all rows.
+
+    Raises:
+        ValueError: a map names a key twice, or is null.
     """
     if not count:
         return []
@@ -41,10 +45,7 @@ def messages(contract: Contract, schema_id: int, columns: Mapping[str, Column], 
     values.constant(frame_header(schema_id))
     for field in contract.schema["fields"]:
         column = columns[field["name"]]
-        if _is_text(column):
-            values.text(column, is_nullable=isinstance(field["type"], list))
-        else:
-            values.add(_as_stored(column), _Encoder(field["type"]))
+        values.field(column, field["type"])
     keys = _Join(count)
     for number, name in enumerate(contract.key):
         if number:
@@ -58,10 +59,11 @@ def messages(contract: Contract, schema_id: int, columns: Mapping[str, Column], 
 
 
 def record(contract: Contract, schema_id: int, values: Mapping[str, Any]) -> Message:
-    """One record, row-wise: for manifests and cursors."""
+    """One record, row-wise: for manifests and cursors. The same bytes as `messages` makes."""
     buffer = io.BytesIO()
     buffer.write(frame_header(schema_id))
-    fastavro.schemaless_writer(buffer, parse_schema(contract.schema), values)
+    in_order = {name: dict(sorted(each.items())) if isinstance(each, dict) else each for name, each in values.items()}
+    fastavro.schemaless_writer(buffer, parse_schema(contract.schema), in_order)
     key = KEY_SEPARATOR.join(key_text(values[name]) for name in contract.key)
     return key.encode(), buffer.getvalue()
 
@@ -71,9 +73,7 @@ def key_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        moment = value.astimezone(UTC)
-        fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
-        return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+        return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
@@ -103,6 +103,40 @@ def _as_stored(column: Column) -> Column:
     return column
 
 
+def _map_entries(column: pa.MapArray) -> tuple[pa.ListArray, pa.Array, pa.Array]:
+    """A column of maps as the numbers of each row's entries, and the keys and items that stand at those numbers.
+
+    Entries are in the order of their keys within each row, so that equal maps have equal bytes: the order is that of
+    the keys' UTF-8 bytes, as Python's of the texts.
+
+    Raises:
+        ValueError: a key stands twice in a row, or a map is null.
+    """
+    if column.null_count:
+        raise ValueError("a map is null; the contracts have no nullable maps")
+    first, last = column.offsets[0].as_py(), column.offsets[-1].as_py()
+    keys, items = column.keys.slice(first, last - first), column.items.slice(first, last - first)
+    numbers = pa.array(range(last - first), pa.int64())
+    rows = pa.ListArray.from_arrays(pc.subtract(column.offsets, first), numbers)
+    if not len(keys):
+        return rows, keys, items
+    encoded = keys.dictionary_encode()
+    ranks = pc.rank(encoded.dictionary, sort_keys="ascending").cast(pa.int64())
+    # One number per entry that rises with (row, key): texts are compared once per distinct key, not per entry.
+    places = pc.add(pc.multiply(pc.list_parent_indices(rows), len(ranks) + 1), ranks.take(encoded.indices))
+    if not _is_rising(places):
+        order = pc.sort_indices(places)
+        keys, items, places = keys.take(order), items.take(order), places.take(order)
+        if not _is_rising(places):
+            raise ValueError("a map names a key twice")
+    return rows, keys, items
+
+
+def _is_rising(numbers: pa.Array) -> bool:
+    """Whether each is greater than the one before it."""
+    return len(numbers) < 2 or bool(pc.all(pc.greater(numbers[1:], numbers[:-1])).as_py())
+
+
 def _as_key(column: Column) -> Column:
     """Whole-second instants as text at once; other values are turned into text one by one."""
     if not isinstance(column, pa.Array) or not pa.types.is_timestamp(column.type):
@@ -112,6 +146,14 @@ def _as_key(column: Column) -> Column:
         return column
     text = seconds.cast(pa.timestamp("s")).cast(pa.string())
     return pc.binary_join_element_wise(pc.replace_substring(text, " ", "T"), "Z", "")
+
+
+_END_OF_MAP = b"\x00"
+
+
+def _block_begin(entries: int) -> bytes:
+    """What stands before a map's entries: their number; nothing before none, because that would end the map."""
+    return _Encoder("long")(entries) if entries else b""
 
 
 class _Encoder:
@@ -126,10 +168,47 @@ class _Encoder:
         fastavro.schemaless_writer(buffer, self._schema, value)
         return buffer.getvalue()
 
+    def all(self, column: pa.Array) -> pa.Array | None:
+        """The bytes of a whole column at once, if that can be done: of doubles, which Avro stores as Arrow does."""
+        if self._schema != ["null", "double"]:
+            return None
+        stored = column.view(pa.binary(8)).cast(pa.binary())
+        return pc.fill_null(pc.binary_join_element_wise(pa.scalar(b"\x02"), stored, pa.scalar(b"")), b"\x00")
+
 
 def _without_time(kind: Any) -> Any:
     is_time = isinstance(kind, dict) and kind.get("logicalType") in {"date", "timestamp-micros"}
     return kind["type"] if is_time else kind
+
+
+_GROUP_BITS = 14
+
+
+@cache
+def _groups() -> tuple[pa.Array, pa.Array]:
+    """Every group of 14 bits as two bytes that more follow, and as the last byte or two of a number."""
+    numbers = range(1 << _GROUP_BITS)
+    more = [bytes([number & 127 | 128, number >> 7 | 128]) for number in numbers]
+    last = [bytes([number & 127 | 128, number >> 7] if number > 127 else [number]) for number in numbers]
+    return pa.array(more, pa.binary()), pa.array(last, pa.binary())
+
+
+def _longs(column: pa.Array) -> list[pa.Array]:
+    """Avro longs (zigzag, then 7 bits a byte) of a column that may have as many values as rows, 14 bits at a time."""
+    more, last = _groups()
+    sign = pc.if_else(pc.less(column, 0), -1, 0)
+    left = pc.bit_wise_xor(pc.shift_left(column, 1), sign).view(pa.uint64())
+    pieces, is_open = [], None
+    while True:
+        group = pc.bit_wise_and(left, pa.scalar((1 << _GROUP_BITS) - 1, pa.uint64())).cast(pa.int32())
+        left = pc.shift_right(left, pa.scalar(_GROUP_BITS, pa.uint64()))
+        goes_on = pc.greater(left, pa.scalar(0, pa.uint64()))
+        is_end = not pc.any(goes_on).as_py()
+        piece = last.take(group) if is_end else pc.if_else(goes_on, more.take(group), last.take(group))
+        pieces.append(piece if is_open is None else pc.if_else(is_open, piece, pa.scalar(b"", pa.binary())))
+        if is_end:
+            return pieces
+        is_open = goes_on
 
 
 class _Join:
@@ -149,6 +228,33 @@ class _Join:
     def bytes_of(self, column: pa.Array) -> None:
         """A column of text as it is; null is nothing."""
         self._pieces.append(pc.fill_null(column, "").cast(pa.binary()))
+
+    def field(self, column: Column, kind: Any) -> None:
+        """A field of a record, or the values of a map's entries, of an Avro type."""
+        if _is_text(column):
+            self.text(column, is_nullable=isinstance(kind, list))
+        elif isinstance(column, pa.MapArray):
+            self.map(column, kind["values"])
+        else:
+            stored = _as_stored(column)
+            # A null would make the joined row null, which Kafka takes for a deletion: the encoder refuses it instead.
+            if _without_time(kind) == "long" and isinstance(stored, pa.Array) and not stored.null_count:
+                self._pieces += _longs(stored.cast(pa.int64()))
+            else:
+                self.add(stored, _Encoder(kind))
+
+    def map(self, column: pa.MapArray, kind: Any) -> None:
+        """A column of Avro maps: a block with its number of entries, the entries, and an empty block to end it.
+
+        All rows' entries are encoded as one column, however they are spread over the rows, and then joined per row.
+        """
+        rows, keys, items = _map_entries(column)
+        entries = _Join(len(keys))
+        entries.text(keys, is_nullable=False)
+        entries.field(items, kind)
+        self.add(pc.list_value_length(rows), _block_begin)
+        self._pieces.append(pc.binary_join(pa.ListArray.from_arrays(rows.offsets, entries.column()), b""))
+        self.constant(_END_OF_MAP)
 
     def text(self, column: pa.Array, *, is_nullable: bool) -> None:
         """A column of Avro strings: before each text stands its length, and before that the union's branch.
@@ -171,13 +277,19 @@ class _Join:
         if len(encoded.dictionary) == 1:
             self.constant(encode(encoded.dictionary[0].as_py()))
             return
-        pieces = pa.array([encode(value) for value in encoded.dictionary.to_pylist()], pa.binary())
+        pieces = encode.all(encoded.dictionary) if isinstance(encode, _Encoder) else None
+        if pieces is None:
+            pieces = pa.array([encode(value) for value in encoded.dictionary.to_pylist()], pa.binary())
         self._pieces.append(pieces.take(encoded.indices))
 
     def joined(self) -> list[bytes]:
         """One bytes object per row."""
         if len(self._pieces) == 1 and isinstance(self._pieces[0], bytes):
             return [self._pieces[0]] * self._count
-        scalars = [pa.scalar(piece, pa.binary()) if isinstance(piece, bytes) else piece for piece in self._pieces]
-        joined: list[bytes] = pc.binary_join_element_wise(*scalars, pa.scalar(b"", pa.binary())).to_pylist()
+        joined: list[bytes] = self.column().to_pylist()
         return joined
+
+    def column(self) -> pa.Array:
+        """The joined pieces as a column; some piece must be one."""
+        scalars = [pa.scalar(piece, pa.binary()) if isinstance(piece, bytes) else piece for piece in self._pieces]
+        return pc.binary_join_element_wise(*scalars, pa.scalar(b"", pa.binary()))

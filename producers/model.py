@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from producers.calendars import Calendar
+from producers.schedule.calendars import Calendar
 
 CHUNK_ROWS = 20_000
 """Source rows in one chunk, and so in one transaction. Wide rows count once per month column."""

@@ -1,7 +1,8 @@
 """Run a source's parser on local files: what `correnteza parse` prints, without Kafka and without a network."""
 
+import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
@@ -9,15 +10,23 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from foundation.errors import InvalidContent, UsageError
-from producers import encode, zips
+from producers import encode
 from producers.archive import read_blocks
 from producers.chunk import chunk_id
 from producers.clock import NONE
+from producers.formats import zips
 from producers.model import Json, Part, Source, Span
 from schemas.contracts import load
 
 ROWS_AT_ONCE = 2_000
 EVERYTHING = Span(date(1900, 1, 1))
+
+
+# Option → the contract's field that a body does not hold: the address it was asked at says it.
+_RESOURCE_FIELDS = {"series": "series_code", "table": "table_id", "currency": "currency_code", "point": "point_id"}
+_FIELDS = {**_RESOURCE_FIELDS, "model": "model"}
+
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass
@@ -28,7 +37,44 @@ class Counts:
     rejects: int = 0
 
 
-def parse_file(source: Source, dataset: str, file: Path, series: str | None, counts: Counts) -> Iterator[Json]:
+@dataclass(frozen=True)
+class Context:
+    """What the address of a body would have told its parser.
+
+    Attributes:
+        resource: the series, table, currency or point; None takes the file's name for it.
+        model: of a weather body; None is the source's own.
+    """
+
+    resource: str | None = None
+    model: str | None = None
+
+
+def context(dataset: str, options: Mapping[str, str | None]) -> Context:
+    """The context that the command line's options give.
+
+    Args:
+        options: `series`, `table`, `currency`, `point` and `model`; None where not given.
+
+    Raises: UsageError for an option that says nothing about this dataset, naming those that do.
+    """
+    fields = load(dataset).fields
+    given = {name: value for name, value in options.items() if value is not None}
+    known = [f"--{name}" for name, field in _FIELDS.items() if field in fields]
+    for name in given:
+        if _FIELDS[name] not in fields:
+            hint = f"{dataset} takes {' and '.join(known)}" if known else f"{dataset} takes no such option"
+            raise UsageError(f"--{name} says nothing about {dataset}", hint=hint)
+    resource = next((given[name] for name in _RESOURCE_FIELDS if name in given), None)
+    return Context(resource, given.get("model"))
+
+
+def lines(source: Source, dataset: str, file: Path, about: Context, counts: Counts) -> Iterator[str]:
+    """As `parse_file`, each object as one line of JSON without its line end."""
+    return map(_dump, parse_file(source, dataset, file, about, counts))
+
+
+def parse_file(source: Source, dataset: str, file: Path, about: Context, counts: Counts) -> Iterator[Json]:
     """Every row of a dataset, then the rejects, chunk by chunk, as JSON objects.
 
     A part that holds only other datasets of the source (ANATEL's totals) is given as those.
@@ -37,23 +83,27 @@ def parse_file(source: Source, dataset: str, file: Path, series: str | None, cou
     """
     try:
         retrieved_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        for part, blocks in _parts(source, file, series, retrieved_at):
-            yield from _parse_part(source, dataset, part, blocks, retrieved_at=retrieved_at, counts=counts)
+        for part, blocks in _parts(source, file, about.resource or file.stem, retrieved_at):
+            for row in _parse_part(source, dataset, part, blocks, retrieved_at=retrieved_at, counts=counts):
+                if about.model is not None and "model" in row:
+                    row["model"] = about.model
+                yield row
     except InvalidContent as error:
         raise InvalidContent(f"{file}: {error}") from error
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
-def _parts(
-    source: Source, file: Path, series: str | None, retrieved_at: datetime
-) -> Iterator[tuple[Part, Iterator[bytes]]]:
-    resource = series or file.stem
+def _parts(source: Source, file: Path, resource: str, retrieved_at: datetime) -> Iterator[tuple[Part, Iterator[bytes]]]:
     if source.select is None or not zipfile.is_zipfile(file):
         yield Part(resource, file.name, file.name, retrieved_at), read_blocks(file)
         return
-    with file.open("rb", buffering=0) as handle:
-        members = {member.name: member for member in zips.directory(handle)}
+
+    def fetch(start: int, end: int) -> bytes:
+        return b"".join(read_blocks(file, start, end - start))
+
+    # Through the same file object as a remote zip, and so within the same bounds.
+    members = {member.name: member for member in zips.directory(zips.RangeFile(file.stat().st_size, fetch))}
     declared = source.resources(retrieved_at.date(), EVERYTHING)[0]
     for key, name in source.select(declared, list(members), EVERYTHING).items():
         member = members[name]
@@ -65,11 +115,14 @@ def _parts(
 def _parse_part(
     source: Source, dataset: str, part: Part, blocks: Iterator[bytes], *, retrieved_at: datetime, counts: Counts
 ) -> Iterator[Json]:
+    wanted: set[str] = set()
     for parsed in source.parse(blocks, part, chunk_rows=ROWS_AT_ONCE):
+        # What the first chunk holds, the part holds: a station's own record stands only there.
+        held = parsed.records.keys() | {reject.dataset for reject in parsed.rejects}
+        wanted = wanted or ({dataset} if dataset in held else set(held))
         # Nothing was published from a local file: the id names the file's chunk, and no payload or edition.
         name = chunk_id(source.name, part, "", 0, parsed.first_row)
-        wanted = [dataset] if dataset in parsed.records else list(parsed.records)
-        for each in wanted:
+        for each in sorted(wanted & parsed.records.keys()):
             for row in _rows(each, parsed.records[each], name, retrieved_at):
                 counts.rows += 1
                 yield row
@@ -106,8 +159,10 @@ def _rows(dataset: str, records: pa.RecordBatch, name: str, retrieved_at: dateti
 
 
 def _plain(column: pa.Array) -> list[object]:
-    """Dates, instants and decimals as text; the rest as it is."""
+    """Dates, instants and decimals as text, maps as objects; the rest as it is."""
     kind = column.type
+    if pa.types.is_map(kind):
+        return [None if pairs is None else dict(pairs) for pairs in column.to_pylist()]
     if not (pa.types.is_temporal(kind) or pa.types.is_decimal(kind)):
         return list(column.to_pylist())
     encoded = column.dictionary_encode()

@@ -3,20 +3,26 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from foundation import log
 from foundation.errors import CorrentezaError, DependencyUnavailable, FencedError, UnsafeState
-from producers import cursor, poll_body, poll_zip, slots
+from producers import cursor, poll_body, poll_zip
 from producers.archive import Archive
 from producers.chunk import CURSORS, MANIFESTS, REJECTS
-from producers.http import Client
+from producers.fetch.http import Client
 from producers.model import CHUNK_ROWS, Cursor, Source, Span
 from producers.publish import Publisher
+from producers.schedule import slots
 from producers.session import Session, StoppedError, Tally
 from schemas.contracts import load
 from schemas.registry import Registry
+
+BACKFILL = ".backfill"
+"""Ends the name under which a backfill of a source publishes: its cursors' owner and its transactional id."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ def poll(
     *,
     now: Callable[[], datetime],
     base_url: str | None = None,
+    api_key: SecretStr | None = None,
     span: Span | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
@@ -63,29 +70,43 @@ def poll(
 ) -> Outcome:
     """Poll every resource of a source for the newest due slot, and log one line about it.
 
+    A span with a last day is a backfill: the same, under a name, a cursor and a transactional id of its own, so that it
+    may run beside the live schedule, whose days begin where the backfill's end.
+
+    Args:
+        base_url: a mirror to ask instead of the source.
+        api_key: of a paying customer of the source.
+
     Trouble with a resource is in the outcome. Raises: FencedError and UnsafeState, after which the process must end.
     """
     started, began = now(), time.monotonic()
-    slot_id = slots.slot_id(source.name, source.calendar.latest(started))
+    span = span or Span(source.history_start)
+    owner, other = source.name, source.name + BACKFILL
+    slot_id = slots.slot_id(owner, source.calendar.latest(started))
+    if span.last != date.max:
+        owner, other = other, owner
+        slot_id = slots.slot_id(owner, started)  # no calendar says when: someone asked
     tally = Tally()
     error: CorrentezaError | None = None
     is_stopped = False
     try:
-        with _client(source, base_url) as client:
-            publisher = Publisher(services.bootstrap, services.prefix, source.name, ledger=services.ledger)
-            schema_ids, cursors = _begin(source, services, publisher)
+        with Client.for_source(source, base_url, api_key.get_secret_value() if api_key else None) as client:
+            publisher = Publisher(services.bootstrap, services.prefix, owner, ledger=services.ledger)
+            schema_ids, cursors, others = _begin(source, services, publisher, owner=owner, other=other)
             archive = Archive(services.archive)
             archive.clear_spool()
             session = Session(
                 source=source,
+                owner=owner,
                 slot_id=slot_id,
                 today=started.date(),
-                span=span or Span(source.history_start),
+                span=span,
                 client=client,
                 archive=archive,
                 publisher=publisher,
                 schema_ids=schema_ids,
                 cursors=cursors,
+                others=others,
                 is_stopping=is_stopping,
                 on_chunk=on_chunk,
                 chunk_rows=chunk_rows,
@@ -105,28 +126,31 @@ def poll(
     return outcome
 
 
-def _client(source: Source, base_url: str | None) -> Client:
-    # The pause is courtesy to the real source; a mirror or a replay is the operator's own.
-    return Client(base_url) if base_url else Client(source.base_url, pause=source.pause)
+def _begin(
+    source: Source, services: Services, publisher: Publisher, *, owner: str, other: str
+) -> tuple[dict[str, int], dict[str, Cursor], dict[str, Cursor]]:
+    """Schema ids by contract, and cursors by resource, our own and the other owner's.
 
-
-def _begin(source: Source, services: Services, publisher: Publisher) -> tuple[dict[str, int], dict[str, Cursor]]:
-    """Schema ids by contract and cursors by resource; the order matters: register, fence, then read."""
+    The order matters: register, fence, then read.
+    """
     registry = Registry(services.registry_url)
     contracts = [load(name) for name in (*source.datasets, REJECTS, MANIFESTS, CURSORS)]
     schema_ids = registry.register(contracts, services.prefix)
     publisher.start()
     topic = services.prefix + load(CURSORS).topic
-    return schema_ids, cursor.read(services.bootstrap, topic, source.name, registry.schema_by_id)
+    own, others = (cursor.read(services.bootstrap, topic, each, registry.schema_by_id) for each in (owner, other))
+    return schema_ids, own, others
 
 
 def _poll_resources(session: Session) -> CorrentezaError | None:
     """Every resource in turn; one that answers nonsense does not keep the others back, a source that is away does."""
     poll_resource = poll_zip.poll if session.source.kind == "zip" else poll_body.poll
     first: CorrentezaError | None = None
-    for resource in session.source.resources(session.today, session.span):
+    resources = session.source.resources(session.today, session.span)
+    for number, resource in enumerate(resources):
         if session.is_stopping():
             raise StoppedError
+        session.begin(number, len(resources))
         try:
             poll_resource(session, resource)
         except (FencedError, UnsafeState):
@@ -135,7 +159,8 @@ def _poll_resources(session: Session) -> CorrentezaError | None:
             first = first or failure
             session.tally.problems.append(f"{resource.name}: {failure}")
             if isinstance(failure, DependencyUnavailable):
-                break
+                return first
+    session.begin(1, 1)
     return first
 
 

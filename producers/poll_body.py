@@ -1,13 +1,18 @@
 """Poll plain bodies: ask what the source plans, compare, publish the bodies that differ."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from producers.answers import Answer, refused
-from producers.archive import read_blocks
+from foundation.errors import CorrentezaError
+from producers import windows
+from producers.archive import Payload, read_blocks
 from producers.clock import API, HTTP
-from producers.model import Ask, Cursor, Part, Progress, Resource
-from producers.poll_zip import is_old, sniffed
+from producers.fetch.answers import Answer, Version, refused
+from producers.model import Ask, Cursor, Part, PartState, Progress, Resource
+from producers.poll_zip import sniffed
 from producers.session import MEDIA_BODY, Session
+
+SAID_BYTES = 300
+"""Of the body of a refusal that its error repeats: where a source says why at all, it says so at once."""
 
 
 def poll(session: Session, resource: Resource) -> None:
@@ -15,44 +20,88 @@ def poll(session: Session, resource: Resource) -> None:
     cursor = session.cursor(resource)
 
     def newest_body(key: str) -> bytes | None:
-        state = cursor.parts.get(key)
+        state = session.known(cursor, key)
         payload = session.archive.get(state.payload_sha256) if state else None
         return b"".join(read_blocks(payload.path)) if payload else None
 
     def look(path: str, params: Mapping[str, str]) -> bytes:
         answer = session.client.get(path, params)
         if answer.status != 200:
-            raise refused(answer.url, answer.status)
+            raise _refused(answer)
         sniffed(session, answer, session.source.media)
         return answer.body
 
-    complete = frozenset(key for key, state in cursor.parts.items() if state.is_complete)
-    progress = Progress(session.today, session.span, complete, newest_body, cursor.parts.get, look)
+    covered = session.covered(cursor)
+    progress = Progress(session.today, session.span, covered, newest_body, lambda key: session.known(cursor, key), look)
     assert session.source.plan is not None
-    for ask in session.source.plan(resource, progress):
+    asks: Iterable[Ask] = session.source.plan(resource, progress)
+    if not session.is_live:
+        asks = list(asks)  # a backfill is long, and its share of the work is shown
+    for number, ask in enumerate(asks, 1):
         answer = session.client.get(ask.path or resource.path, ask.params)
-        if session.source.is_no_news(answer.status, answer.body):
-            session.no_news(resource, f"status {answer.status}: nothing in the window")
-            session.tally.unchanged_parts += ask.key in cursor.parts
-            continue
-        if answer.status != 200:
-            raise refused(answer.url, answer.status)
-        sniffed(session, answer, session.source.media)
-        if ask.published_at is None and (why := is_old(cursor, answer.version)):
-            session.no_news(resource, why)
-            continue
-        former = newest_body(ask.key) if ask.key in complete else None
-        if former is not None and session.source.repeats(former, answer.body):
-            session.tally.unchanged_parts += 1
-            continue
-        _publish(session, resource, cursor, ask, answer)
+        former = newest_body(ask.key) if ask.key in covered else None
+        _take(session, cursor, ask, answer, former=former)
+        if isinstance(asks, list):
+            session.advance(number / len(asks))
 
 
-def _publish(session: Session, resource: Resource, cursor: Cursor, ask: Ask, answer: Answer) -> None:
-    part = Part(resource.name, ask.key, f"{resource.name} {ask.key}", answer.retrieved_at)
+def _take(session: Session, cursor: Cursor, ask: Ask, answer: Answer, *, former: bytes | None) -> None:
+    """One answer: published, found as before, or refused."""
+    if session.source.is_no_news(answer.status, answer.body):
+        session.no_news(cursor, f"status {answer.status}: nothing in the window")
+        session.tally.unchanged_parts += ask.key in cursor.parts
+        if windows.is_closed(ask.key):
+            _remember_empty(session, cursor, ask, answer)
+        return
+    if answer.status != 200:
+        raise _refused(answer)
+    sniffed(session, answer, session.source.media)
+    if ask.published_at is None and _is_stale(session.known(cursor, ask.key), answer.version):
+        session.no_news(cursor, f"stale: older than the answer {ask.key} that was seen")
+    elif former is not None and session.source.repeats(former, answer.body):
+        session.tally.unchanged_parts += 1
+    else:
+        _publish(session, cursor, ask, answer)
+
+
+def _is_stale(state: PartState | None, version: Version) -> bool:
+    """A cache on the way may give an older answer than one seen before: publishing it would undo a revision."""
+    if state is None or state.published_at is None or state.published_at_basis != HTTP:
+        return False
+    return version.last_modified is not None and version.last_modified < state.published_at
+
+
+def _refused(answer: Answer) -> CorrentezaError:
+    error = refused(answer.url, answer.status)
+    said = answer.body[:SAID_BYTES].decode(errors="replace")
+    kind = type(error)
+    return (
+        kind(f"{error}: {' '.join(said.split())}", hint=error.hint)
+        if said.strip() and said.lstrip()[:1] != "<"
+        else error
+    )
+
+
+def _remember_empty(session: Session, cursor: Cursor, ask: Ask, answer: Answer) -> None:
+    """A closed window without a value is answered too: the years before a series began are not asked for ever."""
+    payload = _archived(session, cursor, ask, answer)
+    state = PartState(
+        name=f"{cursor.resource} {ask.key}",
+        payload_sha256=payload.sha256,
+        edition=1,
+        next_row=0,
+        is_complete=True,
+        first_edition_assumed=True,
+        retrieved_at=answer.retrieved_at,
+        size=payload.size,
+    )
+    session.remember(cursor, parts={**cursor.parts, ask.key: state})
+
+
+def _archived(session: Session, cursor: Cursor, ask: Ask, answer: Answer) -> Payload:
     about = {
         "source": session.source.name,
-        "resource": resource.name,
+        "resource": cursor.resource,
         "part": ask.key,
         "media": MEDIA_BODY,
         "url": answer.url,
@@ -60,7 +109,12 @@ def _publish(session: Session, resource: Resource, cursor: Cursor, ask: Ask, ans
         "last_modified": answer.version.last_modified,
         "retrieved_at": answer.retrieved_at,
     }
-    payload = session.archive.put([answer.body], about)
+    return session.archive.put([answer.body], about)
+
+
+def _publish(session: Session, cursor: Cursor, ask: Ask, answer: Answer) -> None:
+    part = Part(cursor.resource, ask.key, f"{cursor.resource} {ask.key}", answer.retrieved_at)
+    payload = _archived(session, cursor, ask, answer)
     state = session.state_for(
         cursor,
         part,

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from foundation import clock
 from foundation.errors import InvalidContent
-from producers import zips
-from producers.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
 from producers.archive import read_blocks
 from producers.clock import HTTP
+from producers.fetch.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
+from producers.formats import zips
 from producers.model import Cursor, Part, Resource
 from producers.session import MEDIA_MEMBER, Session
 
@@ -25,25 +27,40 @@ def poll(session: Session, resource: Resource) -> None:
     cursor = session.cursor(resource)
     answer = session.client.ask(resource.path, etag=cursor.etag, last_modified=cursor.last_modified)
     if answer.status == 304 or session.source.is_no_news(answer.status, answer.body):
-        session.no_news(resource, f"status {answer.status}")
+        session.no_news(cursor, f"status {answer.status}")
         session.tally.unchanged_parts += len(cursor.parts)
         return
     version = _version(session, answer)
     if why := is_old(cursor, version):
-        session.no_news(resource, why)
+        session.no_news(cursor, why)
         session.tally.unchanged_parts += len(cursor.parts)
         return
     members = _directory(session, resource, version, answer)
     by_name = {member.name: member for member in members}
     assert session.source.select is not None
     chosen = session.source.select(resource, list(by_name), session.span)
-    changed = _changed(cursor, chosen, by_name)
-    session.tally.unchanged_parts += len(chosen) - len(changed)
     failed: list[str] = []
+    changed = _changed(session, cursor, chosen, by_name, failed)
+    session.tally.unchanged_parts += len(chosen) - len(changed) - len(failed)
+    total, done = sum(_size(wanted) for wanted in changed), 0
     for run in runs(changed):
         _publish_run(session, resource, cursor, version, run=run, is_end=run[-1] == changed[-1], failed=failed)
+        done += sum(map(_size, run))
+        session.advance(done / total)
     if failed:
         raise InvalidContent(f"{resource.name}: {'; '.join(failed)[:500]}")
+    if session.is_live:
+        # No member changed, or the last one that did had been published before: no chunk has carried the validators,
+        # and without them the directory would be read again at every poll.
+        session.remember(cursor, **_validators(version))
+
+
+def _validators(version: Version) -> dict[str, Any]:
+    return {"etag": version.etag, "last_modified": version.last_modified, "content_length": version.length}
+
+
+def _size(wanted: Wanted) -> int:
+    return wanted[1].end - wanted[1].start
 
 
 def is_old(cursor: Cursor, version: Version) -> str | None:
@@ -110,14 +127,25 @@ def _directory(session: Session, resource: Resource, version: Version, answer: A
         raise invalid from error
 
 
-def _changed(cursor: Cursor, chosen: Mapping[str, str], by_name: Mapping[str, zips.Member]) -> list[Wanted]:
-    """Members whose CRC or size moved, or that were not published to their end, in the order of their places."""
+def _changed(
+    session: Session, cursor: Cursor, chosen: Mapping[str, str], by_name: Mapping[str, zips.Member], failed: list[str]
+) -> list[Wanted]:
+    """Members whose CRC or size moved, or that were not published to their end, in the order of their places.
+
+    One that may not be read at all (a bomb, an unknown method) is named in `failed`; it does not keep the others back.
+    """
     found = []
     for key, name in chosen.items():
-        member, state = by_name[name], cursor.parts.get(key)
+        member, state = by_name[name], session.known(cursor, key)
+        if session.is_others_work(cursor, key):
+            continue
         if state is None or not state.is_complete or (state.crc32, state.size) != (member.crc32, member.size):
-            zips.check(member)
-            found.append((key, member))
+            try:
+                zips.check(member)
+            except InvalidContent as error:
+                failed.append(str(error))
+            else:
+                found.append((key, member))
     return sorted(found, key=lambda wanted: wanted[1].start)
 
 
@@ -149,9 +177,10 @@ def _publish_run(
     with session.archive.spool() as spool:
         session.client.download(resource.path, (start, run[-1][1].end), version, spool)
         spool.flush()
-        fetched = _Fetched(Path(spool.name), start, version, datetime.now(UTC))
+        fetched = _Fetched(Path(spool.name), start, version, clock.now())
         for key, member in run:
-            is_all = is_end and (key, member) == run[-1] and not failed
+            # A backfill reads other members of the same version: to have read its own is not to have read the zip.
+            is_all = session.is_live and is_end and (key, member) == run[-1] and not failed
             try:
                 _publish_member(session, cursor, key, member, fetched=fetched, is_all=is_all)
             except InvalidContent as error:

@@ -70,22 +70,29 @@ class Publisher:
             FencedError: another process took over; nothing of this chunk is visible.
             DependencyUnavailable: the broker is away or refuses; nothing of this chunk is visible.
         """
+        self._commit_whole(chunk.messages, cursor)
+        if self._ledger is not None:
+            self._acknowledge(chunk)
+        failpoint("after_commit_txn")
+
+    def remember(self, cursor: Message) -> None:
+        """Commit a cursor alone: something was learnt, and there is nothing to publish. Raises: as `publish`."""
+        self._commit_whole({}, cursor)
+
+    def _commit_whole(self, messages_by_name: Mapping[str, list[Message]], cursor: Message) -> None:
         for attempt in range(REDONE + 1):
             try:
-                self._transact(chunk, cursor)
-                break
+                self._transact(messages_by_name, cursor)
+                return
             except KafkaException as error:
                 cause: KafkaError = error.args[0]
                 if cause.fatal() or not cause.txn_requires_abort() or attempt == REDONE:
                     raise self._translated(cause) from error
                 self._until_done(self._producer.abort_transaction)
-        if self._ledger is not None:
-            self._acknowledge(chunk)
-        failpoint("after_commit_txn")
 
-    def _transact(self, chunk: Chunk, cursor: Message) -> None:
+    def _transact(self, messages_by_name: Mapping[str, list[Message]], cursor: Message) -> None:
         self._producer.begin_transaction()
-        for name, messages in chunk.messages.items():
+        for name, messages in messages_by_name.items():
             self._produce(self._prefix + load(name).topic, messages)
         self._produce(self._prefix + load(CURSORS).topic, [cursor])
         # The commit would flush too; doing it here lets the failure point below find all messages at the broker.

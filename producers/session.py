@@ -3,17 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import Any
 
 from foundation import log
 from foundation.errors import InvalidContent
 from foundation.failpoints import failpoint
 from producers import chunk as chunks
 from producers import cursor as cursors
-from producers import zips
 from producers.ahead import ahead
-from producers.answers import InvalidAnswer, Version
 from producers.archive import Archive, Payload, read_blocks
-from producers.http import Client
+from producers.fetch.answers import InvalidAnswer, Version
+from producers.fetch.http import Client
+from producers.formats import zips
 from producers.model import CHUNK_ROWS, Cursor, Parsed, Part, PartState, Resource, Source, Span
 from producers.publish import Publisher
 
@@ -30,6 +31,7 @@ class Tally:
 
     Attributes:
         parts: parts of which something was published; unchanged_parts: looked at and found as before.
+        share: how much of the work is done, 0 to 1; every resource counts as much as another.
         problems: what went wrong with single resources, in words.
     """
 
@@ -38,14 +40,26 @@ class Tally:
     chunks: int = 0
     parts: int = 0
     unchanged_parts: int = 0
+    share: float = 0.0
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Session:
-    """Everything a poll of one source works with; `cursors` always equals what is committed."""
+    """Everything a poll of one source works with; `cursors` always equals what is committed.
+
+    The live schedule and a backfill publish the same source side by side, each under a name of its own: `owner`. They
+    own different days, but a part that the other one published, or has begun, is left alone even so: the day at which
+    the one ends and the other begins is a setting, and may have been moved since.
+
+    Attributes:
+        owner: the source's own name for the live schedule; whose cursors and transactions these are.
+        others: the other owner's cursors by resource, as they were when this poll began.
+        on_chunk: called when something was committed, or a step is done.
+    """
 
     source: Source
+    owner: str
     slot_id: str
     today: date
     span: Span
@@ -54,6 +68,7 @@ class Session:
     publisher: Publisher
     schema_ids: dict[str, int]
     cursors: dict[str, Cursor]
+    others: dict[str, Cursor]
     is_stopping: Callable[[], bool]
     on_chunk: Callable[[Tally], None]
     chunk_rows: int = CHUNK_ROWS
@@ -61,10 +76,44 @@ class Session:
 
     def __post_init__(self) -> None:
         self._log = log.get_logger("producers")
+        self._place = (0, 1)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this is the live schedule's poll, and not a backfill."""
+        return self.owner == self.source.name
 
     def cursor(self, resource: Resource) -> Cursor:
         """The resource's committed cursor, empty at first."""
-        return self.cursors.setdefault(resource.name, Cursor(self.source.name, resource.name))
+        return self.cursors.setdefault(resource.name, Cursor(self.owner, resource.name))
+
+    def known(self, cursor: Cursor, key: str) -> PartState | None:
+        """The newest state of a part, whoever published it."""
+        other = self.others.get(cursor.resource)
+        states = (cursor.parts.get(key), other.parts.get(key) if other else None)
+        return max((state for state in states if state), key=lambda state: state.edition, default=None)
+
+    def covered(self, cursor: Cursor) -> frozenset[str]:
+        """Keys of the parts that need no first publication: published to their end, or begun by the other owner."""
+        other = self.others.get(cursor.resource)
+        own = {key for key, state in cursor.parts.items() if state.is_complete}
+        return frozenset(own | (other.parts.keys() if other else set()))
+
+    def is_others_work(self, cursor: Cursor, key: str) -> bool:
+        """Whether the other owner has begun a part and not finished it: it will, from where it stopped."""
+        state = self.known(cursor, key)
+        return state is not None and not state.is_complete and state is not cursor.parts.get(key)
+
+    def begin(self, number: int, count: int) -> None:
+        """The work on resource `number` (from 0) of `count` begins."""
+        self._place = (number, count)
+        self.advance(0.0)
+
+    def advance(self, share: float) -> None:
+        """So much of the resource's work, 0 to 1, is done."""
+        number, count = self._place
+        self.tally.share = (number + share) / count
+        self.on_chunk(self.tally)
 
     def state_for(
         self,
@@ -82,7 +131,7 @@ class Session:
         Args:
             published: the payload's publication clock, UTC, if it has one, and where such a clock comes from.
         """
-        old = cursor.parts.get(part.key)
+        old = self.known(cursor, part.key)
         if old is not None and old.payload_sha256 == payload.sha256:
             return None if old.is_complete else old
         return PartState(
@@ -151,8 +200,19 @@ class Session:
         self.tally.chunks += 1
         self.on_chunk(self.tally)
 
+    def remember(self, cursor: Cursor, **learnt: Any) -> None:
+        """Commit fields of the cursor without rows, unless they are known already."""
+        after = replace(cursor, **learnt)
+        if after != cursor:
+            self.publisher.remember(cursors.message(after, self.schema_ids[chunks.CURSORS]))
+            cursor.__dict__.update(after.__dict__)
+
     def finish_started(self) -> None:
-        """Publish the rest of every part that a former poll left half published, from the archive alone."""
+        """Publish the rest of every part that this owner left half published, from the archive alone."""
+        for cursor in self.others.values():
+            for state in cursor.parts.values():
+                if not state.is_complete:
+                    self._log.info("part_left_to_owner", owner=cursor.source, part=state.name, row=state.next_row)
         for cursor in list(self.cursors.values()):
             for key, state in list(cursor.parts.items()):
                 payload = None if state.is_complete else self.archive.get(state.payload_sha256)
@@ -170,23 +230,20 @@ class Session:
         sample = self.archive.put_invalid(error.sample, {**error.about, "source": self.source.name}, retrieved_at)
         self._log.warning("source_invalid", source=self.source.name, verdict=str(error), sample=sample.name)
 
-    def no_news(self, resource: Resource, why: str) -> None:
+    def no_news(self, cursor: Cursor, why: str) -> None:
         """One resource had nothing new."""
-        self._log.debug("resource_unchanged", source=self.source.name, resource=resource.name, why=why)
+        self._log.debug("resource_unchanged", source=self.source.name, resource=cursor.resource, why=why)
 
 
 def content(payload: Payload) -> Iterable[bytes]:
     """What a parser reads: a body as it is, a zip member's span inflated."""
-    blocks = read_blocks(payload.path)
-    if payload.about["media"] == MEDIA_BODY:
-        return blocks
-    return zips.inflate(blocks, zips.Member(**payload.about["member"]))
+    blocks, about = read_blocks(payload.path), payload.about
+    return blocks if about["media"] == MEDIA_BODY else zips.inflate(blocks, zips.Member(**about["member"]))
 
 
 def with_last(items: Iterator[Parsed]) -> Iterator[tuple[Parsed, bool]]:
     """Each item, and whether it is the last one."""
     current = next(items, None)
     while current is not None:
-        following = next(items, None)
-        yield current, following is None
-        current = following
+        item, current = current, next(items, None)
+        yield item, current is None

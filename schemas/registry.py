@@ -1,15 +1,22 @@
-"""The schema registry: register the contracts, look schemas up by id, and prove that compatibility is enforced."""
+"""The schema registry: register the contracts, look schemas up by id, and prove that compatibility is enforced.
 
+What a registry told this process once is remembered for as long as the process lives, and used when the registry is
+silent: a worker goes on with the schemas it has registered, and cannot publish under one that it has not.
+"""
+
+import json
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import cast
+from typing import Literal, cast
 
 import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
 
+from foundation import log
 from foundation.errors import TransientError, UnsafeState
 from schemas.contracts import Contract
 
@@ -19,6 +26,23 @@ LEVEL = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
 TIMEOUT_SECONDS = 10
 
 _PROBE = '{"type": "record", "name": "CompatibilityProbe", "fields": [{"name": "value", "type": "%s"}]}'
+
+_IDS: dict[tuple[str, str, str], int] = {}
+"""(registry, subject, schema text) → the id that the registry gave it."""
+_TEXTS: dict[tuple[str, int], str] = {}
+"""(registry, id) → schema text. An id never changes its meaning."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What `register` would do about one contract.
+
+    Attributes:
+        action: `create` a subject, `keep` it, `evolve` it by a version, or be `refused`.
+    """
+
+    subject: str
+    action: Literal["create", "keep", "evolve", "refused"]
 
 
 class Registry:
@@ -37,22 +61,74 @@ class Registry:
 
         Raises:
             UnsafeState: a contract is not compatible with an earlier version, or is no schema at all.
+            TransientError: the registry is silent, and has not told this process every id before.
         """
-        ids = {}
+        ids: dict[str, int] = {}
+        is_silent = False
         for contract in contracts:
             subject = prefix + contract.subject
-            with self._translated(f"register {subject}"):
-                ids[contract.name] = int(self._client.register_schema(subject, Schema(contract.schema_text, "AVRO")))
+            known = _IDS.get((self._url, subject, contract.schema_text))
+            if is_silent and known is not None:
+                ids[contract.name] = known  # it has been waited for once
+                continue
+            try:
+                ids[contract.name] = self._register(subject, contract)
+            except TransientError as error:
+                if known is None:
+                    raise
+                is_silent = True
+                ids[contract.name] = known
+                log.get_logger("schemas").warning(
+                    "registry_silent", using="ids known to this process", error=str(error)
+                )
         return ids
+
+    def _register(self, subject: str, contract: Contract) -> int:
+        with self._translated(f"register {subject}"):
+            found = int(self._client.register_schema(subject, Schema(contract.schema_text, "AVRO")))
+        _IDS[self._url, subject, contract.schema_text] = found
+        _TEXTS[self._url, found] = contract.schema_text
+        return found
+
+    def plan(self, contracts: Iterable[Contract], prefix: str) -> list[Change]:
+        """What `register` would do about each contract; changes nothing.
+
+        Raises:
+            UnsafeState: a subject would get a new version, and the registry does not check it as it must.
+        """
+        return [self._change(prefix + contract.subject, contract) for contract in contracts]
+
+    def _change(self, subject: str, contract: Contract) -> Change:
+        published = self.versions(subject)
+        if not published:
+            return Change(subject, "create")
+        if any(json.loads(text) == contract.schema for _, _, text in published):
+            return Change(subject, "keep")
+        with self._translated(f"compare {subject}"):
+            found = self._client.get_config()
+            if LEVEL not in (found.compatibility, found.compatibility_level):
+                raise UnsafeState(
+                    f"the registry at {self._url} does not check compatibility at the level {LEVEL.value}",
+                    hint="correnteza up, or poll: both set and prove it first",
+                )
+            is_compatible = self._client.test_compatibility_all_versions(subject, Schema(contract.schema_text, "AVRO"))
+        return Change(subject, "evolve" if is_compatible else "refused")
 
     def schema_by_id(self, schema_id: int) -> str | None:
         """The schema's text, or None when the registry answers that it has no such id."""
         try:
             with self._translated(f"look up schema id {schema_id}"):
                 # By id alone, never through a subject: a record may carry any id.
-                return self._client.get_schema(schema_id).schema_str
+                text = self._client.get_schema(schema_id).schema_str
         except _NotFoundError:
             return None
+        except TransientError:
+            if (self._url, schema_id) not in _TEXTS:
+                raise
+            return _TEXTS[self._url, schema_id]
+        if text is not None:
+            _TEXTS[self._url, schema_id] = text
+        return text
 
     def versions(self, subject: str) -> list[tuple[int, int, str]]:
         """(schema id, version, schema text) of a subject, oldest first; empty when there is no such subject."""
@@ -112,7 +188,7 @@ class Registry:
             if error.http_status_code == HTTPStatus.NOT_FOUND:
                 raise _NotFoundError(message) from error
             if error.http_status_code in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
-                raise _RefusedError(message, hint="correnteza schemas check; give new fields a default") from error
+                raise _RefusedError(message, hint="correnteza schemas plan; give new fields a default") from error
             raise TransientError(message) from error
         except httpx2.HTTPError as error:
             raise TransientError(

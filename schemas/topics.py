@@ -1,14 +1,15 @@
-"""Create the topics that the contracts declare, and refuse to go on with ones that are made otherwise."""
+"""Create the topics that the contracts and the schedule declare, and refuse to go on with ones made otherwise."""
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foundation.errors import TransientError, UnsafeState
+from schemas import queues
 from schemas.contracts import Contract
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
@@ -26,33 +27,48 @@ class Change:
 
     Attributes:
         action: `create` or `keep`.
+        declared_in: the file of `schemas/` that says so.
+        compaction_lag_ms: how long every record of a compacted topic stays, superseded or not.
     """
 
     topic: str
     action: str
     partitions: int
     cleanup: str
+    declared_in: str
+    compaction_lag_ms: int = 0
 
 
 def plan(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[Change]:
-    """What is missing, in the contracts' order.
+    """What is missing, in the contracts' order, and then the schedule's queues.
 
     Raises:
         UnsafeState: a topic exists with fewer partitions, or with another cleanup policy, than declared.
         TransientError: the broker does not answer.
     """
     admin = _admin(bootstrap)
-    wanted = {prefix + contract.topic: contract for contract in contracts}
     existing = _partitions(admin)
-    policies = _cleanup_policies(admin, [topic for topic in wanted if topic in existing])
+    declared = [*_data(contracts, prefix), *_queues(prefix)]
+    policies = _cleanup_policies(admin, [change.topic for change in declared if change.topic in existing])
     changes = []
-    for topic, contract in wanted.items():
-        cleanup = "compact" if contract.compacted else "delete"
-        if topic in existing:
-            _refuse_if_other(topic, contract, existing[topic], policies[topic], cleanup)
-        action = "keep" if topic in existing else "create"
-        changes.append(Change(topic, action, contract.partitions, cleanup))
+    for change in declared:
+        if change.topic in existing:
+            _refuse_if_other(change, existing[change.topic], policies[change.topic])
+        changes.append(replace(change, action="keep") if change.topic in existing else change)
     return changes
+
+
+def _data(contracts: Iterable[Contract], prefix: str) -> Iterator[Change]:
+    for contract in contracts:
+        cleanup = "compact" if contract.compacted else "delete"
+        yield Change(prefix + contract.topic, "create", contract.partitions, cleanup, f"{contract.name}.avsc")
+
+
+def _queues(prefix: str) -> Iterator[Change]:
+    for name, partitions in queues.PARTITIONS.items():
+        # The last outcome of each source is kept for ever, and each slot's as long as its request.
+        cleanup, lag = ("compact", RETENTION_MS) if name == queues.OUTCOMES else ("delete", 0)
+        yield Change(prefix + name, "create", partitions, cleanup, "queues.py", lag)
 
 
 def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[str]:
@@ -119,21 +135,23 @@ def _config(change: Change) -> dict[str, str]:
         "cleanup.policy": change.cleanup,
         "retention.ms": "-1" if change.cleanup == "compact" else str(RETENTION_MS),
         "message.timestamp.type": "CreateTime",
+        "min.compaction.lag.ms": str(change.compaction_lag_ms),
         "max.message.bytes": str(MAX_RECORD_BYTES),
     }
 
 
-def _refuse_if_other(topic: str, contract: Contract, partitions: int, policy: str, cleanup: str) -> None:
-    if partitions < contract.partitions:
+def _refuse_if_other(change: Change, partitions: int, policy: str) -> None:
+    topic = change.topic
+    if partitions < change.partitions:
         raise UnsafeState(
-            f"topic {topic} has {partitions} partitions, {contract.partitions} are declared; adding some would move "
+            f"topic {topic} has {partitions} partitions, {change.partitions} are declared; adding some would move "
             "keys to other partitions",
-            hint=f"set `partitions` of {contract.name}.avsc to {partitions}, or move to a new topic",
+            hint=f"set its partitions in schemas/{change.declared_in} to {partitions}, or move to a new topic",
         )
-    if policy != cleanup:
+    if policy != change.cleanup:
         raise UnsafeState(
-            f"topic {topic} has cleanup.policy={policy}, {cleanup} is declared",
-            hint=f"kafka-configs --alter --topic {topic} --add-config cleanup.policy={cleanup}",
+            f"topic {topic} has cleanup.policy={policy}, {change.cleanup} is declared",
+            hint=f"kafka-configs --alter --topic {topic} --add-config cleanup.policy={change.cleanup}",
         )
 
 

@@ -1,37 +1,31 @@
 """Banco Central do Brasil, time series (SGS): one JSON array per series and window of days."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from foundation.errors import InvalidContent
-from producers import values
-from producers.calendars import Calendar
-from producers.columns import batch, map_distinct, reject
+from producers import windows
+from producers.formats import json_rows, values
+from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
     Ask,
-    BadValueError,
     Parsed,
     Part,
     Progress,
     Publication,
-    Reject,
-    RejectReason,
     Resource,
     Source,
     Span,
 )
-from schemas.arrow import arrow_schema
-from schemas.contracts import load
+from producers.schedule.calendars import Calendar
 
 SGS = "bcb_sgs"
-RECENT = "recent"
-"""Key of the part that holds the newest window; older windows, fetched once, are keyed by their first day."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +65,12 @@ SERIES = (
     Series(3698, "US dollar, selling, monthly mean", "M", 2),
 )
 _BY_CODE = {series.code: series for series in SERIES}
-_WINDOW = {"D": timedelta(days=90), "M": timedelta(days=730), "Q": timedelta(days=1460)}
+_OVERLAP = {"D": timedelta(days=90), "M": timedelta(days=730), "Q": timedelta(days=1460)}
 _MONTHS = {"M": 1, "Q": 3}
-_CUT_YEARS = 10  # longest window that a daily series answers
+_LONGEST = timedelta(days=3650)  # a daily series refuses windows of more than ten years
 
-_SCHEMA = arrow_schema(load(SGS))
-_NAMES = ("series_code", "reference_on", "reference_end_on", "value", "row_number")
+_FIELDS = ("data", "valor", "datafim", "dataFim")
+_ROWS = json_rows.Rows(SGS, ("series_code", "reference_on", "reference_end_on", "value"))
 _VALUE = values.decimal(28, 13)
 
 
@@ -87,40 +81,21 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     """
     series = _series_code(part.resource)
     items = _items(b"".join(blocks))
-    start = first_row
-    while start < len(items) or start == first_row:
-        yield _chunk(series, items[start : start + chunk_rows], start)
-        start += chunk_rows
+    notes = json_rows.unknown_fields(items, _FIELDS)
+    yield from _ROWS.chunks(
+        items, lambda item: (series, *_row(item)), first_row=first_row, chunk_rows=chunk_rows, notes=notes
+    )
 
 
-def _chunk(series: int, items: Sequence[Any], start: int) -> Parsed:
-    rows: list[tuple[Any, ...]] = []
-    rejects: list[Reject] = []
-    for number, item in enumerate(items, start):
-        try:
-            rows.append((series, *_row(item), number))
-        except BadValueError as problem:
-            rejects.append(reject(SGS, number, problem, json.dumps(item, ensure_ascii=False).encode(errors="replace")))
-    columns = [pa.array([row[index] for row in rows], _SCHEMA.field(name).type) for index, name in enumerate(_NAMES)]
-    return Parsed(start, start + len(items), {SGS: batch(_NAMES, columns, _SCHEMA)}, tuple(rejects))
-
-
-def _row(item: Any) -> tuple[Any, Any, Any]:
-    if not isinstance(item, dict) or "data" not in item or "valor" not in item:
-        raise BadValueError(RejectReason.MALFORMED_ROW, "not an object with data and valor")
-    texts = {name: "" if value is None else value for name, value in item.items()}
-    if not all(isinstance(texts[name], str) for name in texts.keys() & {"data", "valor", "datafim", "dataFim"}):
-        raise BadValueError(RejectReason.MALFORMED_ROW, "data and valor are not text")
-    end = texts.get("datafim") or texts.get("dataFim") or ""
-    return values.day(texts["data"]), values.day(end) if end.strip() else None, _VALUE(texts["valor"])
+def _row(item: Mapping[str, Any]) -> tuple[date, date | None, Decimal | None]:
+    json_rows.require(item, ("data", "valor"))
+    day, value, *ends = (json_rows.text(item, name) for name in _FIELDS)
+    end = next((text for text in ends if text.strip()), None)
+    return values.day(day), values.day(end) if end else None, _VALUE(value)
 
 
 def _items(body: bytes) -> list[Any]:
-    try:
-        # Numbers stay as the source wrote them: a float would lose digits before the decimal is made.
-        loaded = json.loads(body.decode("utf-8-sig"), parse_float=str, parse_int=str, parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        raise InvalidContent(f"not JSON: {error}") from None
+    loaded = json_rows.load(body)
     if isinstance(loaded, dict) and isinstance(loaded.get("data"), list):
         loaded = loaded["data"]  # how one public mirror wraps the array
     if not isinstance(loaded, list):
@@ -152,55 +127,14 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
-    """History once, in cuts of ten years, oldest first; then the newest window again at every poll.
-
-    The newest window begins some time before the newest value last published, not before today: a series that stood
-    still longer than a window, or a poller that did, leaves no hole.
-    """
-    today = progress.today
-    if RECENT in progress.complete:
-        body = progress.newest_body(RECENT)
-        newest = _newest(body) if body else None
-        start = (newest or today) - _WINDOW[_BY_CODE[int(resource.name)].frequency]
-        start = max(start, _years_later(today, -_CUT_YEARS) + timedelta(days=1), progress.span.first)
-        yield _ask(RECENT, start, today)
-        return
-    start = progress.span.first
-    while (end := _years_later(start, _CUT_YEARS) - timedelta(days=1)) < today:
-        if start.isoformat() not in progress.complete:
-            yield _ask(start.isoformat(), start, end)
-        start = end + timedelta(days=1)
-    yield _ask(RECENT, start, today)
-
-
-def _ask(key: str, first: date, last: date) -> Ask:
-    return Ask(key, {"formato": "json", "dataInicial": f"{first:%d/%m/%Y}", "dataFinal": f"{last:%d/%m/%Y}"})
-
-
-def _repeats(former: bytes, body: bytes) -> bool:
-    """Windows slide, so bodies differ every day: what counts is whether an item is new or has another value."""
-    try:
-        known = {json.dumps(item, sort_keys=True) for item in _items(former)}
-        return all(json.dumps(item, sort_keys=True) in known for item in _items(body))
-    except InvalidContent:
-        return False  # the parser will say what is wrong
+    overlap = _OVERLAP[_BY_CODE[int(resource.name)].frequency]
+    for window in windows.plan(progress, longest=_LONGEST, overlap=overlap, newest=_newest):
+        days = {"dataInicial": f"{window.first:%d/%m/%Y}", "dataFinal": f"{window.last:%d/%m/%Y}"}
+        yield Ask(window.key, {"formato": "json", **days})
 
 
 def _newest(body: bytes) -> date | None:
-    found = []
-    for item in _items(body):
-        try:
-            found.append(_row(item)[0])
-        except BadValueError:
-            continue
-    return max(found, default=None)
-
-
-def _years_later(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year + years)
-    except ValueError:  # 29 February
-        return day.replace(year=day.year + years, day=28)
+    return json_rows.newest_day(_items(body), "data")
 
 
 def _period_end(records: pa.RecordBatch) -> pa.Array:
@@ -236,6 +170,6 @@ SOURCE = Source(
     publication={SGS: Publication(_period_end, _lag)},
     plan=_plan,
     is_no_news=_is_no_news,
-    repeats=_repeats,
+    repeats=json_rows.adds_nothing(_items),
     media="json",
 )

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
-from producers import csv_rows, values
-from producers.calendars import Calendar
-from producers.columns import Typing, batch, empty_batch, map_distinct, reject
-from producers.lines import LineReader
+from producers.formats import csv_rows, values
+from producers.formats.columns import Typing, batch, empty_batch, map_distinct, reject
+from producers.formats.lines import LineReader
 from producers.model import (
     CHUNK_ROWS,
     BadValueError,
@@ -30,6 +29,7 @@ from producers.model import (
     Source,
     Span,
 )
+from producers.schedule.calendars import Calendar
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 

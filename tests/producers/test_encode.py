@@ -31,9 +31,11 @@ SIMPLE = {
 
 
 def values_of(kind: pa.DataType) -> st.SearchStrategy:
+    if pa.types.is_map(kind):
+        return st.dictionaries(values_of(kind.key_type), values_of(kind.item_type), max_size=4)
     if pa.types.is_decimal(kind):
         most = 10**kind.precision - 1
-        return st.integers(-most, most).map(lambda number: Decimal(number).scaleb(-kind.scale))
+        return st.integers(-most, most).map(lambda number: Decimal(f"{number}e-{kind.scale}"))
     return SIMPLE[kind]
 
 
@@ -97,6 +99,37 @@ def test_a_scalar_stands_for_every_row():
     assert {(row["published_at"], row["retrieved_at"], row["chunk_id"]) for row in decoded} == {(None, EPOCH, "c")}
 
 
+def stations(maps: list) -> dict[str, pa.Array]:
+    """Columns of base stations that differ in nothing but their attributes."""
+    schema = arrow_schema(load("anatel_base_stations"))
+    values = {"license_row_id": "1", "station_number": "2", "published_at_basis": "none", "chunk_id": "c"}
+    others = {"retrieved_at": EPOCH, "row_number": 0, **values}
+    columns = {field.name: pa.array([others.get(field.name)] * len(maps), field.type) for field in schema}
+    return columns | {"attributes": pa.array(maps, schema.field("attributes").type)}
+
+
+def test_maps_with_the_same_entries_have_the_same_bytes_in_whatever_order_they_came():
+    maps = [[("b", "1"), ("a", "2"), ("á", "")], [("á", ""), ("a", "2"), ("b", "1")], []]
+
+    first, second, empty = (value for _, value in encode.messages(load("anatel_base_stations"), 1, stations(maps), 3))
+
+    assert first == second != empty
+
+
+def test_a_slice_of_maps_encodes_what_it_shows():
+    maps = stations([[("k", str(n))] * (n % 2) for n in range(6)])
+    part = {name: column.slice(2, 3) for name, column in maps.items()}
+    contract = load("anatel_base_stations")
+
+    assert encode.messages(contract, 1, part, 3) == encode.messages(contract, 1, maps, 6)[2:5]
+
+
+@pytest.mark.parametrize(("maps", "why"), [([[("k", "1"), ("k", "2")]], "a key twice"), ([None], "is null")])
+def test_what_is_no_map_is_refused(maps, why):
+    with pytest.raises(ValueError, match=why):
+        encode.messages(load("anatel_base_stations"), 1, stations(maps), 1)
+
+
 def test_no_rows_are_no_messages():
     assert encode.messages(load("bcb_sgs"), 1, {}, 0) == []
 
@@ -110,6 +143,7 @@ def test_no_rows_are_no_messages():
         (date(2024, 3, 1), "2024-03-01"),
         (datetime(2024, 3, 1, 5, tzinfo=UTC), "2024-03-01T05:00:00Z"),
         (datetime(2024, 3, 1, 5, 0, 0, 120_000, tzinfo=UTC), "2024-03-01T05:00:00.120000Z"),
+        (datetime(999, 1, 1, tzinfo=UTC), "0999-01-01T00:00:00Z"),
         (Decimal("500.000000"), "500"),
         (Decimal("0.512000"), "0.512"),
         (Decimal("0E-6"), "0"),

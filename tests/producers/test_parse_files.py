@@ -59,6 +59,11 @@ def test_the_metadata_lines_are_a_dataset_of_their_own():
     assert (station["valid_from_on"], station["founded_on"]) == ("2024-01-01", "2008-11-28")
 
 
+def test_a_dataset_that_stands_in_the_first_chunk_only_brings_no_rows_of_another():
+    """The year has more rows than are read at once."""
+    assert [row["dataset"] for row in rows("inmet_stations", SALVADOR)] == ["inmet_stations"]
+
+
 def test_the_series_number_comes_from_the_option_and_decimals_are_plain_text():
     found = rows("bcb_sgs", "--series", "432", SGS / "sgs_432_meta_selic_2015-01-01_2025-11-11_wrapped.json")
     assert len(found) == 3968
@@ -69,6 +74,57 @@ def test_a_series_without_its_number_is_refused_with_the_option_to_use():
     done = parse("bcb_sgs", SGS / "sgs_1_usd_venda_2020-11-03_2025-10-31.json")
     assert done.returncode == 1
     assert "--series" in done.stderr
+
+
+PTAX = DATA / "ptax" / "subset_ptax_usd_20251111.json"
+WEATHER = DATA / "openmeteo" / "last14days_salvador_ba_archive_20251110.json"
+IPCA = DATA / "sidra" / "ipca_20251111.json"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "file", "said"),
+    [
+        ("bcb_ptax", ["--currency", "USD"], PTAX, {"currency_code": "USD"}),
+        ("ibge_sidra", ["--table", "1737"], IPCA, {"table_id": 1737}),
+        (
+            "openmeteo_archive",
+            ["--point", "2927408", "--model", "best_match"],
+            WEATHER,
+            {"point_id": "2927408", "model": "best_match"},
+        ),
+        ("openmeteo_archive", ["--point", "2927408", "--model", "era5"], WEATHER, {"model": "era5"}),
+    ],
+)
+def test_options_say_what_the_address_would_have_said(dataset, options, file, said):
+    found = rows(dataset, *options, file)
+    assert found
+    assert all(said.items() <= row.items() for row in found)
+
+
+def test_without_an_option_the_files_name_says_it(tmp_path):
+    file = tmp_path / "432.json"
+    file.write_bytes((SGS / "sgs_432_meta_selic_2015-01-01_2025-11-11_wrapped.json").read_bytes())
+    assert {row["series_code"] for row in rows("bcb_sgs", file)} == {432}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "option", "hint"),
+    [
+        ("bcb_sgs", "--table", "bcb_sgs takes --series"),
+        ("ibge_sidra", "--series", "ibge_sidra takes --table"),
+        ("openmeteo_forecast", "--currency", "openmeteo_forecast takes --point and --model"),
+        ("inmet_hourly", "--point", "inmet_hourly takes no such option"),
+    ],
+)
+def test_an_option_of_another_source_is_a_usage_error_that_names_the_right_one(dataset, option, hint):
+    done = parse(dataset, option, "1", SALVADOR)
+    assert done.returncode == 2
+    assert hint in done.stderr
+
+
+def test_a_map_is_an_object():
+    (first, *_) = rows("anatel_base_stations", ANATEL / "csv_natal_licenciamento_nr.csv")
+    assert (first["attributes"]["NumServico"], first["attributes"]["CodEquipamentoAntena"]) == ("010", "064101600762")
 
 
 def test_the_wide_sample_and_the_total_member():

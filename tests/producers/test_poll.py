@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from confluent_kafka import Producer
+from werkzeug import Request, Response
 
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
 from producers import cursor, poll, sources
@@ -90,7 +91,7 @@ def test_every_row_of_a_zip_is_published_once_with_its_receipt(run, year, target
     manifests = seen("ingest.manifests")
     assert [m["first_row"] for m in manifests if "A401" in m["part"]] == list(range(0, SOME_ROWS, 1000))
     assert [m["is_last_of_part"] for m in manifests].count(True) == 2
-    assert {m["slot_id"] for m in manifests} == {"inmet_hourly@2025-03-01T00:00:00Z"}
+    assert {m["slot_id"] for m in manifests} == {"inmet_hourly@2025-03-01T04:41:00Z"}
     assert {m["published_at"] for m in manifests} == {FIRST}
 
 
@@ -102,7 +103,7 @@ def test_a_poll_without_news_makes_no_transaction_at_all(run, year, target):
     assert ends(target) == before
 
 
-def test_a_republication_without_change_makes_no_transaction_either(run, year, target):
+def test_a_republication_without_change_is_remembered_and_its_directory_read_once(run, year, target, seen):
     """ANATEL republished a day later without a change: another date, the same members."""
     year.put(one(A401=SOME))
     run()
@@ -110,7 +111,16 @@ def test_a_republication_without_change_makes_no_transaction_either(run, year, t
     year.put(one(A401=SOME), days=1)
     outcome = run()
     assert (outcome.tally.rows, outcome.tally.unchanged_parts) == (0, 1)
-    assert ends(target) == before
+    assert year.spans != []
+    after = ends(target)
+    cursors = target.prefix + load("ingest.cursors").topic
+    assert {topic for topic in after if after[topic] != before[topic]} == {cursors}
+    assert seen("ingest.cursors")[-1]["last_modified"] == year.modified_at
+
+    year.spans = []
+    assert run().tally.rows == 0
+    assert year.spans == []
+    assert ends(target) == after
 
 
 def test_only_the_member_that_changed_is_fetched_and_published(run, year, target, seen):
@@ -268,6 +278,8 @@ def test_a_refusal_nobody_declared_is_an_error(run, httpserver):
     assert isinstance(outcome.error, CorrentezaError)
 
 
+NOT_FOUND = '{"erro":{"statusCode":404,"detail":"Value(s) not found"}}'
+WEATHER = sources.load("openmeteo_archive")
 BODY = '[{"data":"02/01/2025","valor":"6.1"},{"data":"03/01/2025","valor":"%s"}]'
 
 
@@ -329,9 +341,11 @@ def test_the_replayed_days_publish_what_is_new_and_a_replayed_day_nothing(target
     with serve(day=1) as replay:
 
         def rows() -> dict[str, int]:
+            # At three in the afternoon of the day that is replayed.
+            now = datetime(2025, 11, 9 + replay.day, 15, tzinfo=UTC)
             outcomes = [
-                poll.poll(source, target, now=lambda: datetime.now(UTC), base_url=replay.base_urls[name])
-                for name, source in sources.load_all().items()
+                poll.poll(sources.load(name), target, now=lambda: now, base_url=base_url)
+                for name, base_url in replay.base_urls.items()
             ]
             assert [outcome.error for outcome in outcomes] == [None] * len(outcomes)
             return {outcome.source: outcome.tally.rows for outcome in outcomes}
@@ -344,6 +358,7 @@ def test_the_replayed_days_publish_what_is_new_and_a_replayed_day_nothing(target
         replay.set_day(2)
         second = rows()
         assert 0 < second["bcb_sgs"] < first["bcb_sgs"]
+        assert second["openmeteo_archive"] == 12 * 24, "the day of the newest value, ten before it, and the new one"
         replay.set_day(3)
         assert rows()["inmet_hourly"] == 8785, "the corrected member alone"
     assert_whole(target, datasets())
@@ -352,40 +367,55 @@ def test_the_replayed_days_publish_what_is_new_and_a_replayed_day_nothing(target
 def test_poll_all_goes_on_after_a_source_that_is_away_and_says_so(cli, target, httpserver):
     httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_data(BODY % "6.2")
     httpserver.expect_request(re.compile("/bcdata.*")).respond_with_data("[]")
-    away = "http://127.0.0.1:9/"
+    httpserver.expect_request(re.compile("/closed/.*")).respond_with_data("no", 401)
+    urls = {name: httpserver.url_for("/closed/") for name in sources.load_all()}
+    urls |= {"anatel_broadband_accesses": "http://127.0.0.1:9/", "bcb_sgs": httpserver.url_for("/")}
     done = cli(
         "poll",
         "--all",
-        "--once",
         "--json",
-        CORRENTEZA_BASE_URLS=json.dumps(
-            {"inmet_hourly": away, "anatel_broadband_accesses": away, "bcb_sgs": httpserver.url_for("/")}
-        ),
+        CORRENTEZA_BASE_URLS=json.dumps(urls),
         CORRENTEZA_HISTORY_START=json.dumps({"bcb_sgs": "2024-01-01"}),
     )
     assert done.returncode == 4, done.stderr
     summaries = {line["source"]: line for line in map(json.loads, done.stdout.splitlines())}
     assert {source: summary["rows"] for source, summary in summaries.items()} == {
-        "anatel_broadband_accesses": 0,
-        "bcb_sgs": 2,
-        "inmet_hourly": 0,
+        name: 2 if name == "bcb_sgs" else 0 for name in urls
     }
-    assert "2 sources failed" in done.stderr
+    assert f"{len(urls) - 1} sources failed" in done.stderr
 
 
-def test_a_poller_waits_for_the_next_slot_and_ends_at_sigterm(cli_process, target, httpserver, year, seen):
-    year.put(one(A401=SOME))
-    for later in range(2026, date.today().year + 1):
-        httpserver.expect_request(f"/{later}.zip").respond_with_data("not here", 404)
-    poller = cli_process(
-        "poll",
-        "inmet_hourly",
-        "--json",
-        CORRENTEZA_BASE_URLS=json.dumps({"inmet_hourly": httpserver.url_for("/")}),
-        CORRENTEZA_HISTORY_START=json.dumps({"inmet_hourly": "2025-01-01"}),
+def test_the_reason_that_a_refusal_gives_is_in_the_error(run, httpserver):
+    weather = replace(
+        sources.load("openmeteo_archive"), resources=lambda today, span: WEATHER.resources(today, span)[4:5]
     )
-    wait_for(lambda: '"rows": ' in poller.said, "the first poll to end")
-    assert poller.poll() is None
-    poller.terminate()
-    assert poller.wait(30) == 143
-    assert len(seen("inmet_hourly")) == SOME_ROWS
+    httpserver.expect_request("/v1/archive").respond_with_json(
+        {"error": True, "reason": "Parameter 'end_date' is out of allowed range"}, 400
+    )
+    assert "out of allowed range" in str(run(weather).error)
+
+
+def test_a_closed_window_without_a_value_is_remembered_and_not_asked_again(run, httpserver, target, seen):
+    """SGS begins its series in different years: the empty years before must not be asked for at every poll."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request.args["dataInicial"])
+        body = BODY % "6.2" if request.args["dataFinal"] == "01/03/2025" else NOT_FOUND
+        return Response(body, 200 if "data" in body else 404)
+
+    httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_handler(answer)
+    one_series = replace(
+        SGS, resources=lambda today, span: [each for each in SGS.resources(today, span) if each.name == "1"]
+    )
+    for expected in (["01/01/2000", "29/12/2009", "27/12/2019"], ["05/10/2024"]):
+        asked.clear()
+        assert run(one_series, span=Span(date(2000, 1, 1))).error is None
+        assert asked == expected
+    parts = seen("ingest.cursors")[-1]["parts"]
+    assert {key: state["is_complete"] for key, state in parts.items()} == {
+        "2000-01-01..2009-12-28": True,
+        "2009-12-29..2019-12-26": True,
+        "2019-12-27..": True,
+    }
+    assert len(seen("ingest.manifests")) == 1, "nothing was published of the empty windows"

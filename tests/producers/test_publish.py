@@ -122,3 +122,10 @@ def test_a_broker_that_is_away_at_the_start_is_a_transient_error(publisher):
     with pytest.raises(TransientError):
         made.start()
     assert calls == ["init_transactions"] * 2
+
+
+def test_a_cursor_alone_is_a_transaction_too_and_is_sent_again_like_a_chunk(publisher):
+    made, calls = publisher(commit_transaction=[ABORTABLE])
+    made.remember(CURSOR)
+    alone = ["begin_transaction", "produce p.ingest.cursors", "flush", "commit_transaction"]
+    assert calls == [*alone, "abort_transaction", *alone]

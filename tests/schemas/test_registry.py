@@ -9,6 +9,7 @@ from confluent_kafka.schema_registry.common.schema_registry_client import Config
 from foundation.errors import TransientError, UnsafeState
 from schemas.contracts import load, load_all
 from schemas.registry import Registry
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 
@@ -81,3 +82,55 @@ def test_an_unknown_subject_has_no_versions(registry, prefix):
 def test_a_registry_that_is_away_is_no_answer():
     with pytest.raises(TransientError, match="does not answer"):
         Registry("http://127.0.0.1:9/apis/ccompat/v7").schema_by_id(1)
+
+
+@pytest.fixture
+def elsewhere(services):
+    """The same registry behind a port of its own, which a test can close: (url, close)."""
+    host, port = services.registry_url.split("/")[2].split(":")
+    with Proxy((host, int(port))) as proxy:
+        yield services.registry_url.replace(f"{host}:{port}", proxy.address), proxy
+
+
+def test_ids_told_once_serve_while_the_registry_is_silent_and_no_others(elsewhere, prefix):
+    url, proxy = elsewhere
+    known = Registry(url).register([load("bcb_sgs"), load("bcb_ptax")], prefix)
+    proxy.mode = "reset"
+    later = Registry(url)
+    assert later.register([load("bcb_sgs"), load("bcb_ptax")], prefix) == known
+    assert json.loads(later.schema_by_id(known["bcb_sgs"])) == load("bcb_sgs").schema
+    with pytest.raises(TransientError):
+        later.register([load("bcb_sgs"), load("bcb_focus")], prefix)
+    with pytest.raises(TransientError):
+        later.register([with_field(load("bcb_sgs"), name="note", type=["null", "string"], default=None)], prefix)
+    with pytest.raises(TransientError):
+        later.schema_by_id(999_999_999)
+    proxy.mode = "pass"
+    assert "bcb_focus" in later.register([load("bcb_focus")], prefix)
+
+
+def test_a_plan_says_what_would_be_registered_and_registers_nothing(registry, prefix):
+    contract = load("bcb_sgs")
+    subject = prefix + contract.subject
+
+    def plan(proposed) -> str:
+        (change,) = registry.plan([proposed], prefix)
+        assert change.subject == subject
+        return change.action
+
+    assert plan(contract) == "create"
+    registry.register([contract], prefix)
+    assert plan(contract) == "keep"
+    assert plan(with_field(contract, name="note", type=["null", "string"], default=None)) == "evolve"
+    assert plan(with_field(contract, name="note", type="string")) == "refused"
+    assert len(registry.versions(subject)) == 1
+
+
+def test_a_plan_trusts_no_registry_that_checks_nothing(registry, prefix):
+    registry.register([load("bcb_sgs")], prefix)
+    registry._client.set_config(config=ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
+    try:
+        with pytest.raises(UnsafeState, match="does not check compatibility"):
+            registry.plan([with_field(load("bcb_sgs"), name="note", type="string")], prefix)
+    finally:
+        registry.enforce_compatibility()

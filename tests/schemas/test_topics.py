@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from foundation.errors import UnsafeState
-from schemas import topics
+from schemas import queues, topics
 from schemas.contracts import load, load_all
 from tests.helpers import wait_for
 
@@ -21,6 +21,7 @@ def settings_of(bootstrap, topic):
 
 def test_apply_twice_creates_once(services, prefix):
     declared = [prefix + contract.topic for contract in load_all().values()]
+    declared += [prefix + name for name in queues.PARTITIONS]
     assert [change.action for change in topics.plan(services.bootstrap, load_all().values(), prefix)] == [
         "create" for _ in declared
     ]
@@ -35,6 +36,18 @@ def test_topics_are_made_as_declared(services, prefix):
     assert (rows["cleanup.policy"], rows["retention.ms"]) == ("delete", str(topics.RETENTION_MS))
     assert (cursors["cleanup.policy"], cursors["retention.ms"]) == ("compact", "-1")
     assert rows["message.timestamp.type"] == cursors["message.timestamp.type"] == "CreateTime"
+
+
+def test_every_slots_outcome_stays_as_long_as_its_request(services, prefix):
+    topics.apply(services.bootstrap, [], prefix)
+    requests = settings_of(services.bootstrap, prefix + queues.REQUESTS)
+    outcomes = settings_of(services.bootstrap, prefix + queues.OUTCOMES)
+    assert (requests["cleanup.policy"], requests["retention.ms"]) == ("delete", str(topics.RETENTION_MS))
+    assert (outcomes["cleanup.policy"], outcomes["min.compaction.lag.ms"]) == ("compact", str(topics.RETENTION_MS))
+
+
+def test_the_queues_are_no_contracts_so_no_table_takes_them():
+    assert not {contract.topic for contract in load_all().values()} & queues.PARTITIONS.keys()
 
 
 def test_a_topic_with_fewer_partitions_is_refused(services, prefix):

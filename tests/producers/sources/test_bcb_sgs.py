@@ -8,20 +8,19 @@ import pytest
 
 from foundation.errors import InvalidContent
 from producers.model import Part, Progress, RejectReason, Span
-from producers.sources.bcb_sgs import RECENT, SOURCE, parse
+from producers.sources.bcb_sgs import SOURCE, parse
 from replay.content import DATA
 from tests.records import RETRIEVED_AT
 
 DOLLAR = DATA / "sgs" / "sgs_1_usd_venda_2020-11-03_2025-10-31.json"
+OPEN = "2019-12-27.."
 SELIC = DATA / "sgs" / "sgs_432_meta_selic_2015-01-01_2025-11-11_wrapped.json"
 NOT_FOUND = b'{"erro":{"statusCode":404,"detail":"br.gov.bcb.pec.sgs.SGSNegocioException: Value(s) not found"}}'
 
 
 def parsed(body: bytes | str, series: str = "1", **options):
     chunks = list(
-        parse(
-            [body if isinstance(body, bytes) else body.encode()], Part(series, RECENT, RECENT, RETRIEVED_AT), **options
-        )
+        parse([body if isinstance(body, bytes) else body.encode()], Part(series, OPEN, OPEN, RETRIEVED_AT), **options)
     )
     rows = [row for chunk in chunks for row in chunk.records["bcb_sgs"].to_pylist()]
     return rows, [reject for chunk in chunks for reject in chunk.rejects]
@@ -110,33 +109,27 @@ def windows(complete=(), body=None, *, today=date(2026, 1, 10), series="1"):
     return [(ask.key, ask.params["dataInicial"], ask.params["dataFinal"]) for ask in SOURCE.plan(resource, progress)]
 
 
-def test_history_is_asked_in_cuts_of_ten_years_oldest_first():
+def test_history_is_asked_in_cuts_of_less_than_ten_years_oldest_first():
     assert windows() == [
-        ("2000-01-01", "01/01/2000", "31/12/2009"),
-        ("2010-01-01", "01/01/2010", "31/12/2019"),
-        (RECENT, "01/01/2020", "10/01/2026"),
+        ("2000-01-01..2009-12-28", "01/01/2000", "28/12/2009"),
+        ("2009-12-29..2019-12-26", "29/12/2009", "26/12/2019"),
+        (OPEN, "27/12/2019", "10/01/2026"),
     ]
 
 
-def test_history_goes_on_where_a_crash_left_it():
-    assert [window[0] for window in windows(complete=["2000-01-01"])] == ["2010-01-01", RECENT]
+HISTORY = ("2000-01-01..2009-12-28", "2009-12-29..2019-12-26", OPEN)
 
 
 def test_later_polls_ask_from_before_the_newest_value_not_from_before_today():
     """A series (or a poller) that stood still for a year leaves no hole."""
     body = b'[{"data":"02/01/2025","valor":"1"},{"data":"03/01/2025","valor":"2"}]'
-    assert windows(["2000-01-01", RECENT], body) == [(RECENT, "05/10/2024", "10/01/2026")]
-
-
-def test_a_later_window_never_exceeds_ten_years():
-    body = b'[{"data":"02/01/2005","valor":"1"}]'
-    assert windows([RECENT], body) == [(RECENT, "11/01/2016", "10/01/2026")]
+    assert windows(HISTORY, body) == [(OPEN, "05/10/2024", "10/01/2026")]
 
 
 def test_monthly_series_ask_two_years_back():
     body = b'[{"data":"01/12/2025","valor":"1"}]'
     first = (date(2025, 12, 1) - timedelta(days=730)).strftime("%d/%m/%Y")
-    assert windows([RECENT], body, series="433") == [(RECENT, first, "10/01/2026")]
+    assert windows(HISTORY, body, series="433") == [(OPEN, first, "10/01/2026")]
 
 
 ITEMS = ['{"data":"01/03/2024","valor":"1"}', '{"data":"02/03/2024","valor":"2"}', '{"data":"03/03/2024","valor":"3"}']
@@ -162,6 +155,6 @@ def test_a_window_that_slid_without_a_new_or_changed_value_repeats_the_former(bo
     [("1", "29/02/2024", (2024, 3, 1)), ("433", "01/12/2024", (2025, 1, 1)), ("22099", "01/10/2024", (2025, 1, 1))],
 )
 def test_a_period_ends_at_the_midnight_after_it(series, day, end):
-    chunk = next(parse([f'[{{"data":"{day}","valor":"1"}}]'.encode()], Part(series, RECENT, RECENT, RETRIEVED_AT)))
+    chunk = next(parse([f'[{{"data":"{day}","valor":"1"}}]'.encode()], Part(series, OPEN, OPEN, RETRIEVED_AT)))
     ends = SOURCE.publication["bcb_sgs"].period_end(chunk.records["bcb_sgs"])
     assert ends.to_pylist() == [datetime(*end, tzinfo=UTC)]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from producers import slots
+from producers.schedule import slots
 
 
 def test_a_slot_has_one_name_in_every_time_zone():

@@ -1,0 +1,56 @@
+"""What time is it? UTC, and in a replay a clock of its own, so that a day of polls can pass in minutes.
+
+`CORRENTEZA_CLOCK` sets the replay clock; the command line refuses it under the production profile. Forms:
+
+    2025-11-10T00:00:00Z@480              starts there with this process; 480 seconds pass in one
+    2025-11-10T00:00:00Z@480@1763000000   as above, but was there at this real moment (seconds since 1970), so that
+                                          several processes, started at different moments, agree
+
+Only what asks when a poll is due or when something was fetched asks this clock. How long something took, and how long
+to wait for an answer, is `time.monotonic`.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from foundation.errors import UsageError
+
+VARIABLE = "CORRENTEZA_CLOCK"
+
+_STARTED = time.time()
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """A clock that read `start` at the real moment `origin` (seconds since 1970) and goes `factor` times as fast."""
+
+    start: datetime
+    factor: float
+    origin: float
+
+    def at(self, real: float) -> datetime:
+        return self.start + timedelta(seconds=(real - self.origin) * self.factor)
+
+
+def now() -> datetime:
+    """The moment, UTC. Raises: UsageError when CORRENTEZA_CLOCK cannot be read."""
+    setting = os.environ.get(VARIABLE)
+    return _parsed(setting).at(time.time()) if setting else datetime.now(UTC)
+
+
+@cache
+def _parsed(setting: str) -> _Replay:
+    try:
+        start, factor, *origin = setting.split("@")
+        parsed = _Replay(datetime.fromisoformat(start), float(factor), float(*origin) if origin else _STARTED)
+        if parsed.start.tzinfo is None or not 0 < parsed.factor <= 1_000_000:
+            raise ValueError("no time zone, or a factor that is not above 0 and at most a million")
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{VARIABLE}={setting!r} cannot be read: {error}",
+            hint=f"{VARIABLE}=2025-11-10T00:00:00Z@480 (start, seconds per second)",
+        ) from None
+    return parsed

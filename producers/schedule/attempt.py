@@ -1,0 +1,162 @@
+"""One request worked off: skip it, leave the source alone, or poll; then say what is next, and what became of it.
+
+Whatever happens, the order of writing is: request put back, then outcome. Who dies in between leaves a request that is
+worked off again, never one that is lost.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from foundation import clock, log
+from foundation.errors import CorrentezaError, FencedError, TransientError, UnsafeState
+from producers.model import Source
+from producers.poll import Outcome, Services
+from producers.schedule import circuit, outcomes, plain
+from producers.schedule.outcomes import FAILURES, Outcomes, Record, Result
+from producers.schedule.requests import AHEAD, MOST_FAILURES, PollRequest, wait_after
+from schemas.queues import DEAD, REQUESTS, RETRY
+
+Now = Callable[[], datetime]
+
+WORKER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+class Desk:
+    """Where requests are put back and outcomes are kept. Threads may share it."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._prefix = prefix
+        self._sender = plain.Sender(bootstrap)
+        self.outcomes = Outcomes(bootstrap, prefix, self._sender)
+
+    def put_back(self, request: PollRequest) -> None:
+        """Ask for it again later. Raises: TransientError."""
+        self._sender.send(self._prefix + RETRY, [(request.source, request.to_json())])
+
+    def give_up(self, request: PollRequest) -> None:
+        """Keep it where an operator finds it. Raises: TransientError."""
+        self.refuse(request.source, request.to_json())
+
+    def refuse(self, key: str, value: bytes) -> None:
+        """As `give_up`, for what is no request at all."""
+        self._sender.send(self._prefix + DEAD, [(key, value)])
+
+    def emit(self, request: PollRequest, partition: int) -> None:
+        """Let a worker poll. Raises: TransientError."""
+        self._sender.send(self._prefix + REQUESTS, [(request.source, request.to_json())], partition=partition)
+
+
+def attempt(
+    source: Source, request: PollRequest, desk: Desk, poll: Callable[[Now], Outcome], *, now: Now = clock.now
+) -> Record | None:
+    """Work off one request. Returns the new outcome; None if the request was done before, or a newer one of its source,
+    or if it is none to work off, because a clock that was wrong emitted it.
+
+    Args:
+        poll: polls the source at the moment that the given clock says.
+
+    Raises:
+        FencedError, UnsafeState: the process must end; nothing is recorded, the request comes again.
+        TransientError: the broker does not take what must be written; the request has to be worked off again.
+    """
+    if request.scheduled_for > now() + AHEAD:
+        log.get_logger("schedule").error("request_from_the_future", slot_id=request.slot_id)
+        desk.give_up(request)
+        return None
+    former = _former(source, desk, now())
+    if former is not None and request.place <= former.place:
+        log.get_logger("schedule").debug("request_skipped", slot_id=request.slot_id, attempt=request.attempt)
+        return None
+    # A clock that lags behind the leader's must not poll for a slot before the one that was asked for.
+    started = max(now(), request.scheduled_for)
+    if former is not None and circuit.state(former.circuit_open_until, started) is circuit.State.OPEN:
+        outcome, result, error = None, Result.CIRCUIT_OPEN, None
+    else:
+        outcome, result, error = _poll(request, poll, lambda: max(now(), request.scheduled_for))
+    newest = replace(request, scheduled_for=max(request.scheduled_for, source.calendar.latest(started)))
+    record = outcomes.after(
+        former,
+        newest,
+        result,
+        worker=WORKER,
+        started_at=started,
+        ended_at=max(now(), started),
+        outcome=outcome,
+        error=error,
+    )
+    _write(desk, newest, record, outcomes.covered(record, former, request, source.calendar))
+    return record
+
+
+def recorded(source: Source, services: Services, poll: Callable[[], Outcome], *, now: Now = clock.now) -> Outcome:
+    """Poll because a person said so, whatever the circuit says, and record it where the workers look.
+
+    A record that cannot be written is a warning: what was published stands. Raises: as `poll` does.
+    """
+    started = now()
+    outcome = poll()
+    try:
+        desk = Desk(services.bootstrap, services.prefix)
+        former = _former(source, desk, started)
+        request = PollRequest(source.name, source.calendar.latest(started))
+        if former is not None and request.place <= former.place:
+            request = replace(request, scheduled_for=former.scheduled_for, attempt=former.attempt + 1)
+        record = outcomes.after(
+            former,
+            request,
+            outcomes.judged(outcome),
+            worker=WORKER,
+            started_at=started,
+            ended_at=max(now(), started),
+            outcome=outcome,
+            error=outcome.error,
+        )
+        _write(desk, request, record, outcomes.covered(record, former, request, source.calendar))
+    except TransientError as error:
+        log.get_logger("schedule").warning("outcome_not_recorded", source=source.name, error=str(error))
+    return outcome
+
+
+def _former(source: Source, desk: Desk, now: datetime) -> Record | None:
+    former = desk.outcomes.newest().get(source.name)
+    return former if former is None or former.scheduled_for <= now + AHEAD else None
+
+
+def _poll(
+    request: PollRequest, poll: Callable[[Now], Outcome], now: Now
+) -> tuple[Outcome | None, Result, CorrentezaError | None]:
+    try:
+        outcome = poll(now)
+    except (FencedError, UnsafeState):
+        raise
+    except Exception as error:  # a bug in one source must not stop the others
+        log.get_logger("schedule").exception("poll_crashed", slot_id=request.slot_id)
+        return None, Result.FAILED, CorrentezaError(f"{type(error).__name__}: {error}")
+    return outcome, outcomes.judged(outcome), outcome.error
+
+
+def _write(desk: Desk, request: PollRequest, record: Record, covered: list[Record]) -> None:
+    """What is next, and only then what became of it."""
+    again = _again(request, record)
+    if again is not None and again.failures < MOST_FAILURES:
+        desk.put_back(again)
+    elif again is not None:
+        desk.give_up(again)
+        log.get_logger("schedule").error("request_given_up", slot_id=request.slot_id, failures=again.failures)
+    desk.outcomes.write([*covered, record])
+
+
+def _again(request: PollRequest, record: Record) -> PollRequest | None:
+    """The request to put back after this outcome; None when nothing is left to do. Pure."""
+    if record.outcome in outcomes.GOOD:
+        return None
+    failures, due = request.failures, record.ended_at
+    if record.outcome in FAILURES:
+        failures += 1
+        due += wait_after(failures)
+    if record.outcome is not Result.STOPPED and record.circuit_open_until is not None:
+        due = max(due, record.circuit_open_until)
+    return replace(request, attempt=request.attempt + 1, failures=failures, not_before=due)

@@ -1,0 +1,203 @@
+"""What became of each poll: one record in `poll.outcomes`, keyed by source, so that the newest one is kept for ever.
+
+The newest record of a source is also its state: how far its slots have come, whether its circuit is open, when it last
+had news. A slot that a newer slot's poll answered has a record too (`covered`); it stands before that poll's own.
+"""
+
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from foundation.errors import CorrentezaError, InvalidContent
+from producers.fetch.answers import ThrottledError
+from producers.poll import Outcome
+from producers.schedule import circuit, plain
+from producers.schedule.calendars import Calendar
+from producers.schedule.requests import CATCH_UP, Place, PollRequest
+from producers.schedule.slots import slot_id
+from producers.session import Tally
+from schemas.queues import OUTCOMES
+
+ERROR_CHARACTERS = 500
+
+
+class Result(StrEnum):
+    """How a poll ended. Closed: `error` holds what varies."""
+
+    PUBLISHED = "published"
+    NO_NEWS = "no_news"
+    FAILED = "failed"
+    THROTTLED = "throttled"
+    INVALID = "invalid"
+    CIRCUIT_OPEN = "circuit_open"
+    STOPPED = "stopped"
+    COVERED = "covered"
+
+
+GOOD = frozenset({Result.PUBLISHED, Result.NO_NEWS})
+FAILURES = frozenset({Result.FAILED, Result.THROTTLED, Result.INVALID})
+
+
+@dataclass(frozen=True)
+class Record:
+    """One poll's outcome, and the state of its source after it. Instants are UTC.
+
+    Attributes:
+        scheduled_for: the newest slot due when the source was asked.
+        rows: published by this poll; rejects, parts and unchanged_parts likewise.
+        error: what went wrong first, at most ERROR_CHARACTERS.
+        consecutive_failures: polls that failed since the last one that did not.
+        last_success_at: when a poll last ended well, with news or without.
+        last_news_at, last_news_rows: when rows were last published, and how many.
+        worker: who polled: host and process id.
+    """
+
+    source: str
+    slot_id: str
+    scheduled_for: datetime
+    outcome: Result
+    attempt: int
+    started_at: datetime
+    ended_at: datetime
+    worker: str
+    rows: int = 0
+    rejects: int = 0
+    parts: int = 0
+    unchanged_parts: int = 0
+    error: str | None = None
+    consecutive_failures: int = 0
+    circuit_open_until: datetime | None = None
+    last_success_at: datetime | None = None
+    last_news_at: datetime | None = None
+    last_news_rows: int | None = None
+
+    @property
+    def place(self) -> Place:
+        """How far the source's requests have come."""
+        return self.scheduled_for, self.attempt
+
+    def to_json(self) -> bytes:
+        """As it stands in `poll.outcomes`."""
+        return json.dumps(asdict(self), default=datetime.isoformat).encode()
+
+    @classmethod
+    def from_json(cls, value: bytes | None) -> Self:
+        """Fields that a newer release added are left out. Raises: ValueError for anything else than a record."""
+        try:
+            found = json.loads(value or b"")
+            known = {each.name: found[each.name] for each in fields(cls) if each.name in found}
+            for name in known.keys() & _INSTANTS:
+                known[name] = known[name] and datetime.fromisoformat(known[name]).astimezone(UTC)
+            return cls(**known | {"outcome": Result(known["outcome"])})
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"no outcome: {type(error).__name__}: {str(error)[:200]}") from None
+
+
+_INSTANTS = {each.name for each in fields(Record) if each.type in (datetime, datetime | None)}
+
+
+def judged(outcome: Outcome) -> Result:
+    """What a poll's end is called. News that were published before something failed do not make it a success."""
+    if outcome.error is not None:
+        if isinstance(outcome.error, ThrottledError):
+            return Result.THROTTLED
+        return Result.INVALID if isinstance(outcome.error, InvalidContent) else Result.FAILED
+    if outcome.is_stopped:
+        return Result.STOPPED
+    return Result.PUBLISHED if outcome.tally.rows or outcome.tally.rejects else Result.NO_NEWS
+
+
+def after(
+    former: Record | None,
+    request: PollRequest,
+    result: Result,
+    *,
+    worker: str,
+    started_at: datetime,
+    ended_at: datetime,
+    outcome: Outcome | None = None,
+    error: CorrentezaError | None = None,
+) -> Record:
+    """The record after a poll of `request`, or after leaving it out. Pure.
+
+    Args:
+        former: the source's newest record.
+        outcome: what the poll did; None if nothing was asked.
+    """
+    failures = (former.consecutive_failures if former else 0) + (result in FAILURES)
+    if result in GOOD:
+        failures = 0
+    until = former.circuit_open_until if former else None
+    if result in FAILURES:
+        asked_for = error.until if isinstance(error, ThrottledError) else None
+        until = circuit.open_until(failures, ended_at, asked_for)
+    elif failures == 0:
+        until = None
+    tally = outcome.tally if outcome else Tally()
+    record = Record(
+        source=request.source,
+        slot_id=request.slot_id,
+        scheduled_for=request.scheduled_for,
+        outcome=result,
+        attempt=request.attempt,
+        started_at=started_at,
+        ended_at=ended_at,
+        worker=worker,
+        rows=tally.rows,
+        rejects=tally.rejects,
+        parts=tally.parts,
+        unchanged_parts=tally.unchanged_parts,
+        error=str(error)[:ERROR_CHARACTERS] if error else None,
+        consecutive_failures=failures,
+        circuit_open_until=until,
+        last_success_at=former.last_success_at if former else None,
+        last_news_at=former.last_news_at if former else None,
+        last_news_rows=former.last_news_rows if former else None,
+    )
+    if result in GOOD:
+        record = replace(record, last_success_at=ended_at)
+    if tally.rows:
+        record = replace(record, last_news_at=ended_at, last_news_rows=tally.rows)
+    return record
+
+
+def covered(record: Record, former: Record | None, asked: PollRequest, calendar: Calendar) -> list[Record]:
+    """The records of the older slots for which this poll stands: those since the source's former record, or since the
+    slot asked for. Oldest first, no further back than requests are emitted. Pure.
+    """
+    since = former.scheduled_for if former else asked.scheduled_for - timedelta(seconds=1)
+    slots = calendar.between(max(since, record.scheduled_for - CATCH_UP), record.scheduled_for - timedelta(seconds=1))
+    nothing = replace(
+        record, outcome=Result.COVERED, attempt=1, error=None, rows=0, rejects=0, parts=0, unchanged_parts=0
+    )
+    return [replace(nothing, slot_id=slot_id(record.source, slot), scheduled_for=slot) for slot in slots]
+
+
+class Outcomes:
+    """The newest record of each source, and where new ones are written."""
+
+    def __init__(self, bootstrap: str, prefix: str, sender: plain.Sender | None = None) -> None:
+        self._topic = prefix + OUTCOMES
+        self._tail = plain.Tail(bootstrap, [self._topic])
+        self._sender = sender or plain.Sender(bootstrap)
+        self._newest: dict[str, Record] = {}
+        self._lock = threading.Lock()
+
+    def newest(self) -> dict[str, Record]:
+        """By source, as it is now. Raises: TransientError."""
+        with self._lock:
+            for entry in self._tail.read():
+                try:
+                    record = Record.from_json(entry.value)
+                except ValueError:
+                    continue  # nobody of ours wrote it, and no slot depends on it
+                self._newest[record.source] = record
+            return dict(self._newest)
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Append records, in order. Raises: TransientError."""
+        self._sender.send(self._topic, [(record.source, record.to_json()) for record in records])

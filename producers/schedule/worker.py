@@ -1,0 +1,164 @@
+"""`correnteza schedule` as a Faust application: it elects a leader, ticks, and shares the requests among workers.
+
+Faust does nothing else. Its limits and what is done about them (each was met in a test):
+
+* an event whose agent raised counts as done: Scheduler.work lets no exception leave
+* more than one event at a time of a partition can lose one: isolated partitions, in order
+* a fenced producer created again in the same process can publish twice: the process ends, with exit code 75
+* a worker can be alive and consume nothing: the watchdog ends it, with exit code 75
+* blocking work would stop the heartbeats: polls and ticks run in threads
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NoReturn
+
+import faust
+from faust.web import Request, Response, View
+
+from foundation import log
+from foundation.errors import CorrentezaError, FencedError
+from producers.schedule import watchdog
+from producers.schedule.scheduler import Scheduler
+from schemas.queues import APP, REQUEST_PARTITIONS, REQUESTS
+
+TICK_SECONDS = 1.0
+
+SESSION_SECONDS, HEARTBEAT_SECONDS = 6.0, 2.0
+"""A worker that is killed is missed after the session time; its partitions and leadership then move."""
+
+STOP_SECONDS = 40.0
+"""How long SIGTERM waits for polls to reach the end of a chunk, and then Faust to leave the group."""
+
+STALLED = FencedError.exit_code
+"""EX_TEMPFAIL: a supervisor may start us again."""
+
+
+def run(scheduler: Scheduler, *, port: int, stall_seconds: float, folder: Path) -> int:
+    """Run until SIGTERM or Ctrl-C; returns the exit code.
+
+    Args:
+        port: of `/healthz` on the loopback interface.
+        stall_seconds: after so long without progress the process ends with exit code 75.
+        folder: Faust insists on one and puts nothing into it.
+    """
+    log.adopt_library_logs()
+    return asyncio.run(_Worker(scheduler, port, folder).run(stall_seconds))
+
+
+class _Worker:
+    def __init__(self, scheduler: Scheduler, port: int, folder: Path) -> None:
+        self._scheduler = scheduler
+        self._log = log.get_logger("schedule")
+        self._topic = scheduler.prefix + REQUESTS
+        # One thread a partition, so that no request waits for a thread, and one for ticks.
+        self._threads = ThreadPoolExecutor(REQUEST_PARTITIONS + 1, thread_name_prefix="poll")
+        self._app = _app(scheduler, port, folder)
+        self._signal: asyncio.Future[object] | None = None
+        self._has_started = False
+        self._declare()
+
+    def _declare(self) -> None:
+        app, scheduler = self._app, self._scheduler
+        topic = app.topic(self._topic, partitions=REQUEST_PARTITIONS, key_serializer="raw", value_serializer="raw")
+
+        @app.timer(TICK_SECONDS)  # type: ignore[untyped-decorator]
+        async def tick() -> None:
+            await self._in_thread(scheduler.tick, app.is_leader)
+
+        @app.agent(topic, isolated_partitions=True)
+        async def work(requests: Any) -> None:
+            async for value in requests:
+                if not await self._in_thread(scheduler.work, value):
+                    await asyncio.Event().wait()  # stopping: to go on would acknowledge what was not done
+
+        @app.page("/healthz")
+        async def healthz(view: View, request: Request) -> Response:
+            health = scheduler.health(is_leader=app.is_leader(), assigned=self._assigned())
+            return view.json(health, status=200 if health["is_progressing"] else 503)
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    def _assigned(self) -> list[int]:
+        # Not before Faust has made its consumer: asked for from another thread, it would make a second one.
+        assigned = tuple(self._app.consumer.assignment()) if self._has_started else ()
+        return [place.partition for place in assigned if place.topic == self._topic]
+
+    async def run(self, stall_seconds: float) -> int:
+        loop = asyncio.get_running_loop()
+        self._signal = loop.create_future()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self._on_signal, each)
+        watchdog.watch(lambda: self._scheduler.why_no_progress(self._assigned()), stall_seconds, _end_stalled)
+        await self._app.start()
+        self._has_started = True
+        self._log.info("worker_started", health=f"http://127.0.0.1:{self._app.conf.web_port}/healthz", pid=os.getpid())
+        ended: asyncio.Future[object] = asyncio.ensure_future(self._app.wait_until_stopped())
+        await asyncio.wait([self._signal, ended], return_when=asyncio.FIRST_COMPLETED)
+        if not self._signal.done():
+            self._log.error("worker_crashed", error=str(self._app.crash_reason))
+            return STALLED
+        await self._stop()
+        return 0
+
+    def _on_signal(self, number: int) -> None:
+        """The first one lets polls reach the end of a chunk; the second means now. Either is safe."""
+        if self._scheduler.stopping.is_set():
+            os._exit(128 + number)
+        self._scheduler.stopping.set()
+        asyncio.get_running_loop().call_later(STOP_SECONDS, os._exit, 128 + number)
+        assert self._signal is not None
+        self._signal.set_result(number)
+
+    async def _stop(self) -> None:
+        while not self._scheduler.is_idle:
+            await asyncio.sleep(0.05)
+        await self._app.stop()
+        self._threads.shutdown(wait=False)
+        self._log.info("worker_stopped")
+
+
+def end(error: CorrentezaError) -> NoReturn:
+    """End the process at once, from whatever thread: what a fenced producer has not committed, another one has."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    os._exit(error.exit_code)
+
+
+def _end_stalled(trouble: str, seconds: float) -> None:
+    log.get_logger("schedule").error("worker_stalled", trouble=trouble, seconds=round(seconds, 1))
+    sys.stderr.flush()
+    os._exit(STALLED)
+
+
+def _app(scheduler: Scheduler, port: int, folder: Path) -> faust.App:
+    """At least once, no tables, no topic of its own making, nothing served but `/healthz`."""
+    return faust.App(
+        id=scheduler.prefix + APP,
+        broker=";".join(f"kafka://{host.strip()}" for host in scheduler.bootstrap.split(",")),
+        store="memory://",
+        datadir=folder,
+        topic_allow_declare=False,
+        topic_partitions=REQUEST_PARTITIONS,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=HEARTBEAT_SECONDS,
+        broker_commit_interval=1.0,
+        consumer_auto_offset_reset="earliest",
+        producer_acks=-1,
+        # A poll may take hours and must not hold up a rebalance; a request that comes twice is seen to be old.
+        stream_wait_empty=False,
+        web_bind="127.0.0.1",
+        web_host="127.0.0.1",
+        web_port=port,
+        web_in_thread=True,  # it answers, and says so, when the event loop hangs
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        web_stats_enabled=False,
+        web_graph_enabled=False,
+        web_metrics_enabled=False,
+    )

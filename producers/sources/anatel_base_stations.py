@@ -1,0 +1,266 @@
+"""ANATEL's licensed base stations: one row per licensed carrier (station × frequency × sector), not per tower.
+
+Two layouts give the same records: the mobile file (Estacoes_SMP.csv: UTF-8 with BOM, `;`, 41 columns), which is polled,
+and the licensing system's export (latin-1, comma, 39 or 40 columns), which has no stable address: it is read from local
+files, or from a mirror that serves it in the polled zip's place.
+
+The mobile file has no identifier, and no set of its columns is unique: a row's bytes are its identity. So a carrier
+that changes appears under a new id, equal rows share one, and silver keeps a row that left the snapshot; how long it
+was there is seen in bronze, by the editions that hold it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from foundation.errors import InvalidContent
+from producers.families.anatel_csv import CNPJ, MUNICIPALITY, header_line
+from producers.formats import csv_rows, values
+from producers.formats.columns import Typing, batch, empty_batch
+from producers.formats.lines import LineChunk, LineReader
+from producers.model import CHUNK_ROWS, Parsed, Part, Publication, Resource, Source, Span
+from producers.schedule.calendars import Calendar
+from schemas.arrow import arrow_schema
+from schemas.contracts import load
+
+STATIONS = "anatel_base_stations"
+ID, ATTRIBUTES = "license_row_id", "attributes"
+
+_SCHEMA = arrow_schema(load(STATIONS))
+_NAMES = (*load(STATIONS).key, *load(STATIONS).value_fields, "row_number")
+
+# How the mobile file spells "nothing"; attributes keep the spelling.
+_NOTHING = {"NÃO IDENTIFICADA", "#N/A", ","}
+
+
+def _or_nothing(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if (stripped := text.strip()) in _NOTHING or not stripped else read(stripped)
+
+
+# CNPJ is padded although the column is called NumCnpjCpf: a mobile operator is a company, never a person.
+_READERS = {
+    "station_number": values.required(_or_nothing(values.text), "station_number"),
+    "cnpj": _or_nothing(CNPJ),
+    "municipality_code": _or_nothing(MUNICIPALITY),
+    **dict.fromkeys(("licensed_on", "first_licensed_on", "valid_until_on"), _or_nothing(values.day)),
+}
+_TEXT, _REAL = _or_nothing(values.text), _or_nothing(values.real)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Name of a column, folded → field; and the one that is `sometimes` absent. Every other column is an attribute."""
+
+    columns: Mapping[str, str]
+    sometimes: frozenset[str]
+    encoding: str
+
+
+_MOBILE = _Layout(
+    {
+        "numero estacao": "station_number",
+        "entidade": "company",
+        "numcnpjcpf": "cnpj",
+        "uf": "uf",
+        "codigo ibge": "municipality_code",
+        "tecnologia": "technology",
+        "geracao": "generation",
+        "tipo de tecnologia 5g": "nr_mode",
+        "freqtxmhz": "transmit_frequency_mhz",
+        "freqrxmhz": "receive_frequency_mhz",
+        # Latitude and Longitude without "decimal" are degrees, minutes and seconds.
+        "latitude decimal": "latitude_degrees",
+        "longitude decimal": "longitude_degrees",
+        "data licenciamento": "licensed_on",
+        "data primeiro licenciamento": "first_licensed_on",
+        "data validade": "valid_until_on",
+    },
+    sometimes=frozenset({"nr_mode"}),
+    encoding="utf-8",
+)
+_LICENSING = _Layout(
+    {
+        "_id": ID,
+        "numestacao": "station_number",
+        "nomeentidade": "company",
+        "siglauf": "uf",
+        "codmunicipio": "municipality_code",
+        "tecnologia": "technology",
+        "tipotecnologia": "nr_mode",
+        "freqtxmhz": "transmit_frequency_mhz",
+        "freqrxmhz": "receive_frequency_mhz",
+        "azimute": "azimuth_degrees",
+        "alturaantena": "antenna_height_m",
+        "potenciatransmissorwatts": "transmit_power_w",
+        "latitude": "latitude_degrees",
+        "longitude": "longitude_degrees",
+        "datalicenciamento": "licensed_on",
+        "dataprimeirolicenciamento": "first_licensed_on",
+        "datavalidade": "valid_until_on",
+    },
+    sometimes=frozenset({ID, "nr_mode"}),
+    encoding="latin-1",
+)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """One file's first line: contract field → number of its column, and the numbers and names of all others."""
+
+    delimiter: str
+    encoding: str
+    width: int
+    fields: Mapping[str, int]
+    attributes: tuple[tuple[int, str], ...]
+
+
+def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
+    """Either layout, told apart by its header. Raises: InvalidContent for a header that is of neither."""
+    lines = LineReader(blocks)
+    header = _header(lines.header(1))
+    empty = True
+    for chunk in lines.chunks(chunk_rows, first_row=first_row):
+        records, typing = _read(chunk, header)
+        yield Parsed(
+            chunk.first_row, chunk.first_row + len(chunk.lines), {STATIONS: records}, tuple(typing.rejects(STATIONS))
+        )
+        empty = False
+    if empty:
+        yield Parsed(first_row, first_row, {STATIONS: empty_batch(_NAMES, _SCHEMA)})
+
+
+def _header(lines: list[bytes]) -> _Header:
+    line = header_line(lines)
+    layout = _layout(set(line.folded))
+    fields = {layout.columns[name]: number for number, name in enumerate(line.folded) if name in layout.columns}
+    missing = sorted(set(layout.columns.values()) - layout.sometimes - fields.keys())
+    if missing:
+        raise InvalidContent(f"the header lacks the columns of: {', '.join(missing)}")
+    taken = set(fields.values())
+    attributes = tuple((number, name) for number, name in enumerate(line.names) if number not in taken)
+    return _Header(line.delimiter, layout.encoding, len(line.names), fields, attributes)
+
+
+def _layout(names: set[str]) -> _Layout:
+    if "numero estacao" in names:
+        return _MOBILE
+    if "numestacao" in names:
+        return _LICENSING
+    if "numero_estacao" in names:
+        # About 15 columns in windows-1252, of which only the first few names are known: half a record would be a guess.
+        raise InvalidContent("the old layout of station files (prestadora, cnpj, numero_estacao, ...) is not read")
+    raise InvalidContent("no header of a station file: neither Número Estação nor NumEstacao")
+
+
+def _read(chunk: LineChunk, header: _Header) -> tuple[pa.RecordBatch, Typing]:
+    rows = csv_rows.read(
+        chunk, fields=header.width, delimiter=header.delimiter, encoding=_encoding(chunk.lines, header.encoding)
+    )
+    typing = Typing(rows)
+    columns = {}
+    for name in _NAMES[1:-2]:  # between the id, and attributes and row number
+        kind = _SCHEMA.field(name).type
+        number = header.fields.get(name)
+        if number is None:
+            columns[name] = pa.nulls(len(typing), kind)
+        else:
+            read = _READERS.get(name, _REAL if pa.types.is_floating(kind) else _TEXT)
+            columns[name] = typing.column(number, read, kind)
+    columns |= {
+        ID: _ids(rows, header.fields.get(ID)),
+        ATTRIBUTES: _attributes(rows, header.attributes),
+        "row_number": typing.row_numbers,
+    }
+    records = batch(_NAMES, [columns[name] for name in _NAMES], _SCHEMA)
+    return records.take(typing.good()) if typing.problems else records, typing
+
+
+def _encoding(lines: Sequence[bytes], declared: str) -> str:
+    """The encoding of a chunk of the licensing export: latin-1, unless somebody has saved it again as UTF-8.
+
+    The header is plain ASCII and cannot tell, and reading UTF-8 as latin-1 never fails. In Portuguese no accented
+    letter of latin-1 is UTF-8 by chance, so the lines tell; a damaged one does not outvote the others.
+    """
+    if declared == "utf-8":
+        return declared
+    votes = 0
+    for line in lines:
+        if not line.isascii():
+            votes += 1 if _is_utf8(line) else -1
+    return "utf-8" if votes > 0 else declared
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _ids(rows: csv_rows.TextRows, number: int | None) -> pa.Array:
+    """The source's `_id`, else the SHA-256 of the row's bytes without its line end, in hexadecimal."""
+    given = (
+        pa.nulls(len(rows.positions), pa.string()) if number is None else pc.utf8_trim_whitespace(rows.columns[number])
+    )
+    is_given = pc.fill_null(pc.not_equal(given, ""), False)
+    if pc.all(is_given).as_py():
+        return given
+    lines = rows.chunk.lines
+    hashes = [hashlib.sha256(lines[position]).hexdigest() for position in rows.positions.to_pylist()]
+    return pc.if_else(is_given, given, pa.array(hashes, pa.string()))
+
+
+def _attributes(rows: csv_rows.TextRows, columns: Sequence[tuple[int, str]]) -> pa.Array:
+    """One map per row, in the file's order of columns: name → text as it stands, also where that is empty.
+
+    Columns end to end, then read across, as a wide file's months are: a dict per row would cost the most of parsing.
+    """
+    count, width = len(rows.positions), len(columns)
+    order = pa.arange(0, count * width, 1)
+    row = pc.divide(order, max(1, width))
+    column = pc.subtract(order, pc.multiply(row, width))
+    names = pa.array([name for _, name in columns], pa.string()).take(column)
+    texts = pa.concat_arrays([pa.array([], pa.string()), *(rows.columns[number] for number, _ in columns)])
+    texts = texts.take(pc.add(pc.multiply(column, count), row))
+    offsets = pc.multiply(pa.arange(0, count + 1, 1), width).cast(pa.int32())
+    return pa.MapArray.from_arrays(offsets, names, texts)
+
+
+def _resources(today: date, span: Span) -> Sequence[Resource]:
+    return [Resource("estacoes_smp", "outorga_e_licenciamento/estacoes_smp.zip")]
+
+
+def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str, str]:
+    """Every CSV: the real zip holds one, a mirror's may hold an export per state. A snapshot belongs to every span."""
+    return {name[: -len(".csv")]: name for name in sorted(names) if name.lower().endswith(".csv")}
+
+
+def _never(records: pa.RecordBatch) -> pa.Array:
+    """No assumed clock: a snapshot describes the moment at which it was made.
+
+    That a carrier was licensed in 1999 does not tell when this row, with these values, was first to be seen. So the
+    assumed clock lies after any measured one, which is the file's Last-Modified, or the moment we fetched it.
+    """
+    return pa.repeat(pa.scalar(datetime(9999, 1, 1, tzinfo=UTC), pa.timestamp("us", tz="UTC")), records.num_rows)
+
+
+SOURCE = Source(
+    name=STATIONS,
+    datasets=(STATIONS,),
+    base_url="https://www.anatel.gov.br/dadosabertos/paineis_de_dados/",
+    calendar=Calendar(("43 */6 * * *",)),
+    terms="open government data, ANATEL",
+    history_start=date(2019, 1, 1),  # without effect: the snapshot is always asked for whole
+    kind="zip",
+    resources=_resources,
+    parse=parse,
+    publication={STATIONS: Publication(_never, lambda part: timedelta(0))},
+    select=_select,
+    keeps_history=False,
+)

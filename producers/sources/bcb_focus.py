@@ -1,0 +1,185 @@
+"""Banco Central do Brasil, Focus: what the market expects of inflation, rates and growth, day by day of the survey.
+
+Left out is `ExpectativasMercadoInstituicoes`, which has every anonymous institution's own answer: millions of rows, of
+which the resources below are the statistics.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from foundation.errors import InvalidContent
+from producers import windows
+from producers.formats import json_rows, odata, values
+from producers.formats.columns import map_distinct
+from producers.model import (
+    CHUNK_ROWS,
+    Ask,
+    Parsed,
+    Part,
+    Progress,
+    Publication,
+    Resource,
+    Source,
+    Span,
+)
+from producers.schedule.calendars import Calendar
+
+FOCUS = "bcb_focus"
+RESOURCES = {
+    "ExpectativaMercadoMensais": timedelta(days=90),  # "Expectativa" without s, and only here
+    "ExpectativasMercadoAnuais": timedelta(days=90),
+    "ExpectativasMercadoTrimestrais": timedelta(days=365),
+    "ExpectativasMercadoInflacao12Meses": timedelta(days=365),
+    "ExpectativasMercadoTop5Mensais": timedelta(days=90),
+    "ExpectativasMercadoTop5Anuais": timedelta(days=365),
+}
+"""Resource → days that one question may span, so that its answer stays below half of MOST_ROWS [estimate]."""
+
+MOST_ROWS = 100_000
+"""Rows asked for at most, `$top`: some 30 MB. Pages (`$skip`) would need a total order, and `Data` is none."""
+
+_OVERLAP = timedelta(days=30)
+_TO_MONDAY = timedelta(days=2, hours=12)  # from Friday's end, UTC, to Monday 09:00 in Brasília
+_HOLIDAY = timedelta(days=1)
+
+_FIELDS = (
+    ("indicator", "indicador"),
+    ("indicator_detail", "indicadordetalhe"),
+    ("surveyed_on", "data"),
+    ("reference_period", "datareferencia"),
+    ("base_calculation", "basecalculo"),
+    ("smoothed", "suavizada"),
+    ("calculation_type", "tipocalculo"),
+    ("mean", "media"),
+    ("median", "mediana"),
+    ("standard_deviation", "desviopadrao"),
+    ("minimum", "minimo"),
+    ("maximum", "maximo"),
+    ("respondents", "numerorespondentes"),
+)
+_SPELLED = dict(_FIELDS)
+_KNOWN = {*_SPELLED.values(), "coeficientevariacao"}  # not kept: the standard deviation divided by the mean
+_REQUIRED = ("indicador", "data", "media", "mediana", "minimo", "maximo")  # what all resources have
+_ROWS = json_rows.Rows(FOCUS, ("resource", *_SPELLED))
+_STATISTIC = values.decimal(28, 13)
+
+
+def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
+    """A body `{"value": [{"Indicador": "IPCA", "Data": "2025-11-07", "Mediana": 4.55, "baseCalculo": 0, …}]}`.
+
+    Fields are found whatever their case: the service mixes it, within a row and between its resources.
+
+    Raises: InvalidContent when the body is no such object, when neither the part's resource nor the body's context
+        names one of RESOURCES, and when it is as long as an answer may be: what did not fit is unknown.
+    """
+    found, context = odata.body(b"".join(blocks))
+    resource = next((name for name in (part.resource, context) if name in RESOURCES), None)
+    if resource is None:
+        raise InvalidContent(
+            f"{part.resource!r} is no resource of Focus, and the body names none; there are {', '.join(RESOURCES)}"
+        )
+    if len(found) >= MOST_ROWS:
+        raise InvalidContent(f"{len(found)} rows, as many as were asked for: there may be more; ask for fewer days")
+    items = [_folded(item) for item in found]
+    del found  # a whole body's worth
+    yield from _ROWS.chunks(
+        items,
+        lambda item: (resource, *_expectation(item)),
+        first_row=first_row,
+        chunk_rows=chunk_rows,
+        notes=json_rows.unknown_fields(items, _KNOWN),
+    )
+
+
+def _folded(item: Any) -> Any:
+    return {name.lower(): value for name, value in item.items()} if isinstance(item, dict) else item
+
+
+def _expectation(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    def read(name: str) -> str:
+        return json_rows.text(item, _SPELLED[name])
+
+    json_rows.require(item, _REQUIRED)
+    return (
+        json_rows.required_text(item, "indicador"),
+        values.text(read("indicator_detail")),
+        values.day(json_rows.required_text(item, "data")),
+        values.text(read("reference_period")),
+        values.count(read("base_calculation")),
+        values.text(read("smoothed")),
+        values.text(read("calculation_type")),
+        *(_STATISTIC(read(name)) for name in ("mean", "median", "standard_deviation", "minimum", "maximum")),
+        values.count(read("respondents")),
+    )
+
+
+def _resources(today: date, span: Span) -> Sequence[Resource]:
+    return [Resource(name, name) for name in RESOURCES]
+
+
+def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+    """History in windows of some months; the newest window only when the service has a newer day than was published.
+
+    Compound filters are fragile here. The newest window needs none; a closed one has a second bound, and so, at first,
+    the newest comes before them: history that cannot be had must not keep the present back.
+    """
+    found = list(windows.plan(progress, longest=RESOURCES[resource.name], overlap=_OVERLAP, newest=_newest))
+    if all(windows.is_closed(key) for key in progress.complete):
+        found.sort(key=lambda window: windows.is_closed(window.key))
+    for window in found:
+        former = None if windows.is_closed(window.key) else progress.newest_body(window.key)
+        if former is not None and not _is_newer(resource, progress, _newest(former)):
+            continue
+        days = f"Data ge '{window.first}'"
+        if windows.is_closed(window.key):
+            days += f" and Data le '{window.last}'"
+        yield Ask(window.key, {}, _address(resource, days, MOST_ROWS))
+
+
+def _is_newer(resource: Resource, progress: Progress, known: date | None) -> bool:
+    """Whether the service's newest day is after the newest one published."""
+    newest = _newest(progress.look(_address(resource, None, 1), {}))
+    return known is None or newest is None or newest > known
+
+
+def _address(resource: Resource, days: str | None, rows: int) -> str:
+    options = {"$filter": days} if days else {}
+    return odata.address(resource.path, {**options, "$orderby": "Data desc", "$top": str(rows), "$format": "json"})
+
+
+def _newest(body: bytes) -> date | None:
+    return json_rows.newest_day([_folded(item) for item in odata.items(body)], "data")
+
+
+def _end_of_week(records: pa.RecordBatch) -> pa.Array:
+    """The midnight, UTC, after the Friday of the survey's week: a week's days are published together."""
+
+    def end(day: date) -> datetime:
+        friday = day + timedelta(days=(4 - day.weekday()) % 7)
+        return datetime(friday.year, friday.month, friday.day, tzinfo=UTC) + timedelta(days=1)
+
+    return map_distinct(records.column("surveyed_on"), end, pa.timestamp("us", tz="UTC"))
+
+
+SOURCE = Source(
+    name=FOCUS,
+    datasets=(FOCUS,),
+    base_url="https://olinda.bcb.gov.br/olinda/servico/Expectativas/versao/v1/odata/",
+    # The report comes out on the first working day of the week, at half past eight.
+    calendar=Calendar(("50 8 * * *", "20 12 * * 1-5"), "America/Sao_Paulo"),
+    terms="open data, Banco Central do Brasil (ODbL)",
+    # A hundred questions, some 2 GB: what is older waits for a backfill.
+    history_start=date(2020, 1, 1),
+    kind="body",
+    resources=_resources,
+    parse=parse,
+    # Rather late than early: a Monday that is a holiday puts publication off by a day.
+    publication={FOCUS: Publication(_end_of_week, lambda part: _TO_MONDAY + _HOLIDAY)},
+    plan=_plan,
+    is_no_news=odata.is_no_news,
+    repeats=json_rows.adds_nothing(odata.items),
+    media="json",
+)

@@ -1,0 +1,201 @@
+"""IBGE, SIDRA: cells of statistical tables. Another service of IBGE says which periods of a table changed, and when.
+
+So a poll asks that first, and then only for changed periods. The day of a change is the publication clock.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from foundation import clock
+from foundation.errors import InvalidContent
+from producers.families import sidra_cells, sidra_periods
+from producers.formats import json_rows
+from producers.formats.columns import map_distinct
+from producers.model import (
+    CHUNK_ROWS,
+    Ask,
+    BadValueError,
+    Parsed,
+    Part,
+    Progress,
+    Publication,
+    RejectReason,
+    Resource,
+    Source,
+    Span,
+)
+from producers.schedule.calendars import Calendar
+
+SIDRA = "ibge_sidra"
+VALUES, UNDATED = "values", "undated"
+"""Keys of the parts: of periods with a day of change, and of periods that never got one."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is polled of one table, for Brazil as a whole.
+
+    Attributes:
+        classification: the path elements that choose categories; a table that has some answers nonsense without them.
+        lag_days: days from a period's end to its first value, on the late side: a back-test must not know a value
+            before a forecaster could.
+    """
+
+    number: int
+    name: str
+    variables: str
+    periodicity: Literal["month", "quarter", "year"]
+    lag_days: int
+    classification: str = ""
+
+
+TABLES = (
+    Table(1737, "IPCA, since December 1979", "63,69,2263,2264,2265,2266", "month", 15),
+    Table(
+        7060,
+        "IPCA by group, since 2020",
+        "63",
+        "month",
+        15,
+        "/c315/7169,7170,7445,7486,7558,7625,7660,7712,7766,7786",
+    ),
+    Table(7062, "IPCA-15", "355", "month", 2, "/c315/7169"),
+    Table(1736, "INPC", "44", "month", 15),
+    # Without its classification this table answers 200 and `..` in every cell.
+    Table(5932, "quarterly GDP, growth", "6561", "quarter", 70, "/c11255/90707"),
+    Table(5938, "yearly GDP", "37", "year", 720),
+    # A moving quarter is coded by its last month, so its end is that of a month.
+    Table(6381, "unemployment, moving quarter", "4099", "month", 32),
+)
+_BY_NUMBER = {table.number: table for table in TABLES}
+
+_PERIODS = "https://servicodados.ibge.gov.br/api/v3/agregados/{}/periodos"
+_RELEASE = time(9, tzinfo=ZoneInfo("America/Sao_Paulo"))
+_FAR = datetime(9999, 1, 1, tzinfo=UTC)
+
+_ROWS = json_rows.Rows(SIDRA, ("table_id", *sidra_cells.FIELDS))
+
+
+def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
+    """A body `[header, {"NC": "1", "V": "0.09", "D2C": "63", …}, …]`; the part's resource is the table's number.
+
+    Raises: InvalidContent when the body is no such array, or its header says not what each dimension is.
+    """
+    number = _table_number(part.resource)
+    header, cells = sidra_cells.items(b"".join(blocks))
+    layout = sidra_cells.layout(header, cells)
+    table = _BY_NUMBER.get(number)
+
+    def read(cell: Mapping[str, Any]) -> tuple[Any, ...]:
+        found = layout.read(cell)
+        if table and sidra_periods.last_day(found[layout.PERIOD], table.periodicity) is None:
+            raise BadValueError(RejectReason.BAD_DATE, f"no {table.periodicity}: {found[layout.PERIOD]!r}")
+        return number, *found
+
+    yield from _ROWS.chunks(cells, read, first_row=first_row, chunk_rows=chunk_rows, notes=layout.notes)
+
+
+def _table_number(resource: str) -> int:
+    if not (resource.isascii() and resource.isdecimal() and len(resource) < 10):
+        raise InvalidContent(f"{resource!r} is not a table's number; name one with --table")
+    return int(resource)
+
+
+def _is_no_news(status: int, body: bytes) -> bool:
+    """A header and no cell: nothing stands in the periods asked for."""
+    if status != 200 or len(body) > 4096:
+        return False
+    try:
+        return not sidra_cells.items(body)[1]
+    except InvalidContent:
+        return False
+
+
+def _resources(today: date, span: Span) -> Sequence[Resource]:
+    """One per table; in its path `{}` stands where a question names its periods."""
+    return [
+        Resource(str(table.number), f"values/t/{table.number}/n1/all/v/{table.variables}/p/{{}}{table.classification}")
+        for table in TABLES
+    ]
+
+
+def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+    """Ask what changed; then for the periods changed since, the oldest day of change first.
+
+    The first time, all history comes in one answer under its newest day: each value is dated by its period and lag,
+    where that is earlier. The day last seen is asked for again, for more may have followed on it.
+    """
+    table = _BY_NUMBER[int(resource.name)]
+    listed = sidra_periods.listed(progress.look(_PERIODS.format(table.number), {}))
+    wanted = [period for period in listed if _is_owned(period, table, progress.span)]
+    dated = [period for period in wanted if period.changed_on]
+    # A backfill has days of its own, and so parts of its own.
+    suffix = "" if progress.span.last == date.max else f" {progress.span.first}..{progress.span.last}"
+    state = progress.state(VALUES + suffix) if VALUES + suffix in progress.complete else None
+    since = state.published_at.astimezone(_RELEASE.tzinfo).date() if state and state.published_at else None
+    for changed_on, periods in sidra_periods.groups(listed, dated, since):
+        yield _ask(resource, VALUES + suffix, periods, _published(changed_on))
+    if undated := [period.code for period in wanted if period.changed_on is None]:
+        yield _ask(resource, UNDATED + suffix, sidra_periods.bounded(sidra_periods.text_of(listed, undated)), None)
+
+
+def _ask(resource: Resource, key: str, periods: str, published_at: datetime | None) -> Ask:
+    return Ask(key, {"formato": "json"}, resource.path.format(periods), published_at)
+
+
+def _published(changed_on: date) -> datetime:
+    """IBGE releases at nine in the morning; never a moment that is still to come."""
+    return min(datetime.combine(changed_on, _RELEASE).astimezone(UTC), clock.now())
+
+
+def _is_owned(period: sidra_periods.Period, table: Table, span: Span) -> bool:
+    last_day = sidra_periods.last_day(period.code, table.periodicity)
+    return last_day is not None and span.owns(last_day)
+
+
+def _period_end(records: pa.RecordBatch) -> pa.Array:
+    """The midnight, UTC, after the period. Brasília's is three hours later; lags cover it."""
+    tables = records.column("table_id")
+    table = _BY_NUMBER.get(tables[0].as_py()) if len(tables) else None
+
+    def end(code: str) -> datetime:
+        last_day = sidra_periods.last_day(code, table.periodicity) if table else None
+        if last_day is None:
+            return _FAR  # a table nobody declared is never polled; nothing is assumed about it
+        return datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) + timedelta(days=1)
+
+    return map_distinct(records.column("period_code"), end, pa.timestamp("us", tz="UTC"))
+
+
+def _lag(part: Part) -> timedelta:
+    table = _BY_NUMBER.get(_table_number(part.resource))
+    return timedelta(days=table.lag_days if table else 0)
+
+
+SOURCE = Source(
+    name=SIDRA,
+    datasets=(SIDRA,),
+    base_url="https://apisidra.ibge.gov.br/",
+    # Once a day whatever happens. Releases are at nine, on these days of a month as a rule: GDP 1 to 5, IPCA and INPC
+    # 8 to 12, IPCA-15 and unemployment 23 to 31. Then every ten minutes: what is asked is seven short lists of dates.
+    calendar=Calendar(
+        ("10 15 * * *", "*/10 9 1-5,8-12,23-31 * *", "0 10 1-5,8-12,23-31 * *"),
+        "America/Sao_Paulo",
+    ),
+    terms="open data, IBGE (free use, source to be named)",
+    history_start=date(1979, 12, 1),
+    kind="body",
+    resources=_resources,
+    parse=parse,
+    publication={SIDRA: Publication(_period_end, _lag)},
+    plan=_plan,
+    is_no_news=_is_no_news,
+    repeats=json_rows.adds_nothing(lambda body: sidra_cells.items(body)[1]),
+    media="json",
+    hosts=("servicodados.ibge.gov.br",),
+)

@@ -1,0 +1,62 @@
+"""Open-Meteo, past weather at the 27 capitals, hour by hour.
+
+"Past" is not final: the newest hours are still forecasts, and the last days are computed again for a week. So the last
+ten days are asked for at every poll.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from producers import windows
+from producers.families import openmeteo
+from producers.model import CHUNK_ROWS, ApiKey, Ask, Parsed, Part, Progress, Publication, Resource, Source
+from producers.schedule.calendars import Calendar
+
+ARCHIVE = "openmeteo_archive"
+
+_LONGEST = timedelta(days=365)
+_OVERLAP = timedelta(days=10)  # five to seven days are rewritten, and an incident was mended later than that
+_FINAL_AFTER = timedelta(days=7)
+
+
+def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
+    """A body of one point; the part's resource is its municipality code. Raises: InvalidContent."""
+    yield from openmeteo.parsed(ARCHIVE, blocks, part, None, first_row=first_row, chunk_rows=chunk_rows)
+
+
+def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+    for window in windows.plan(progress, longest=_LONGEST, overlap=_OVERLAP, newest=openmeteo.newest_day):
+        days = {"start_date": window.first.isoformat(), "end_date": window.last.isoformat()}
+        yield Ask(window.key, {**openmeteo.params(resource), **days})
+
+
+def _period_end(records: pa.RecordBatch) -> pa.Array:
+    """The hour itself: values are of that moment, or of the hour before it."""
+    return pc.cast(records.column("valid_at"), pa.timestamp("us", tz="UTC"))
+
+
+SOURCE = Source(
+    name=ARCHIVE,
+    datasets=(ARCHIVE,),
+    base_url="https://archive-api.open-meteo.com/",
+    calendar=Calendar(("37 1,7,13,19 * * *",)),
+    terms=openmeteo.TERMS,
+    # Days before it are for a backfill: a year of a point counts as some 26 of the 10,000 free calls of a day.
+    history_start=date(2025, 1, 1),
+    kind="body",
+    resources=lambda today, span: openmeteo.resources("v1/archive"),
+    parse=parse,
+    # What history holds when first seen is the final computation, not the forecast that stood there on the day.
+    publication={ARCHIVE: Publication(_period_end, lambda part: _FINAL_AFTER)},
+    plan=_plan,
+    is_no_news=openmeteo.is_no_news,
+    repeats=openmeteo.repeats,
+    throttled_for=openmeteo.throttled_for,
+    media="json",
+    # 600 calls a minute are free, and a year of a point counts as some 26 (days / 14, as far as is known).
+    pause=timedelta(seconds=3),
+    api_key=ApiKey("apikey", "https://customer-archive-api.open-meteo.com/"),
+)

@@ -1,0 +1,105 @@
+"""History in windows of days, and one newest window that slides. Pure: planned anew from what is published already.
+
+    2015-01-01..2024-12-28   a closed window, asked once and then never again
+    2024-12-29..             the open window: every day from that one on; asked again at each poll, from a little
+                             before the newest value it brought
+
+A window's key says which days it covers, so that keys alone tell what is missing: whatever history was wanted before,
+however it was cut then, and whoever published it, the live schedule or a backfill.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from producers.model import Progress
+
+_KEY = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)?", re.ASCII)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one request asks for.
+
+    Attributes:
+        key: of the part that the answer is.
+        first, last: days to ask for, both included. An open window's key keeps the day on which it first began.
+    """
+
+    key: str
+    first: date
+    last: date
+
+
+def plan(
+    progress: Progress, *, longest: timedelta, overlap: timedelta, newest: Callable[[bytes], date | None]
+) -> Iterator[Window]:
+    """What to ask: first the missing days, oldest first, then the newest window.
+
+    The newest window begins some time before the newest value last published, not before today: a source that stood
+    still, or a poller that did, leaves no hole. At first no day is in two windows.
+
+    Args:
+        longest: whole days that one request may span.
+        overlap: how far back the source may still change its values.
+        newest: a body → the day of the newest value in it, None if it has none.
+    """
+    today, span = progress.today, progress.span
+    known = [(key, *days) for key in progress.complete if (days := _days(key))]
+    is_live = span.last == date.max
+    opened = min(((first, key) for key, first, last in known if last == date.max), default=None)
+    covered = sorted((first, last) for _, first, last in known)
+    for first, last in _missing(span.first, min(span.last, today), covered):
+        for begin, end in _cut(first, last, longest):
+            is_open = is_live and opened is None and end == today
+            yield Window(f"{begin}.." if is_open else f"{begin}..{end}", begin, end)
+    if is_live and opened is not None:
+        since, key = opened
+        body = progress.newest_body(key)
+        value_on = newest(body) if body else None
+        # Without a value to begin before (all null, or lost from the archive), all that one request may span.
+        first = min(value_on, today) - overlap if value_on else max(since, today - longest + _DAY)
+        for begin, end in _cut(max(first, span.first), today, longest):
+            # Only after a standstill of longer than a request may span is there more than one.
+            if end == today:
+                yield Window(key, begin, end)
+            elif f"{begin}..{end}" not in progress.complete:
+                yield Window(f"{begin}..{end}", begin, end)
+
+
+def is_closed(key: str) -> bool:
+    """Whether a part's key is that of a closed window: once answered, even with nothing, it is not asked again."""
+    days = _days(key)
+    return days is not None and days[1] != date.max
+
+
+def _days(key: str) -> tuple[date, date] | None:
+    """First and last day that a window of this key covers; None for the key of something else."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    return date.fromisoformat(match[1]), date.fromisoformat(match[2]) if match[2] else date.max
+
+
+def _missing(first: date, last: date, covered: Iterable[tuple[date, date]]) -> Iterator[tuple[date, date]]:
+    """The stretches of [first, last] that no covered one (in order) reaches."""
+    for begin, end in covered:
+        if begin > last:
+            break
+        if begin > first:
+            yield first, begin - _DAY
+        if end >= last:
+            return
+        first = max(first, end + _DAY)
+    if first <= last:
+        yield first, last
+
+
+def _cut(first: date, last: date, longest: timedelta) -> Iterator[tuple[date, date]]:
+    """The stretch in pieces of at most `longest`, oldest first."""
+    while first <= last:
+        end = min(last, first + longest - _DAY)
+        yield first, end
+        first = end + _DAY

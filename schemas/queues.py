@@ -1,0 +1,20 @@
+"""The topics of the schedule: requests to poll, those to try again or given up, and what became of each.
+
+Their records are JSON and no contracts: nothing in them is data, no table takes them, this program alone reads them.
+"""
+
+REQUESTS = "poll.requests"
+RETRY = "poll.retry"
+DEAD = "poll.dead"
+OUTCOMES = "poll.outcomes"
+
+REQUEST_PARTITIONS = 24
+"""More than there are sources: each has a partition of its own, so a slow one holds up no other."""
+
+APP = "correnteza-schedule"
+"""The workers' consumer group."""
+
+LEADER = f"{APP}-__assignor-__leader"
+"""Who holds the one partition of this topic is the leader. Faust names it; nothing is ever written to it."""
+
+PARTITIONS = {REQUESTS: REQUEST_PARTITIONS, RETRY: 1, DEAD: 1, OUTCOMES: 1, LEADER: 1}

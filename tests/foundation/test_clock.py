@@ -1,0 +1,50 @@
+"""The clock is the real one, unless a replay says where it starts and how fast it goes."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from foundation import clock
+from foundation.errors import UsageError
+
+
+def test_without_the_variable_it_is_the_real_time(monkeypatch):
+    monkeypatch.delenv(clock.VARIABLE, raising=False)
+    before = datetime.now(UTC)
+    assert before <= clock.now() <= datetime.now(UTC)
+
+
+def test_a_replay_clock_starts_where_it_is_told_and_goes_as_fast_as_it_is_told(monkeypatch):
+    origin = time.time() - 10
+    monkeypatch.setenv(clock.VARIABLE, f"2025-11-10T00:00:00Z@480@{origin}")
+    passed = clock.now() - datetime(2025, 11, 10, tzinfo=UTC)
+    assert timedelta(seconds=4800) <= passed < timedelta(seconds=4800 + 480 * 5)
+
+
+def test_two_processes_with_one_origin_agree(monkeypatch):
+    """What a process reads depends on the variable and the real time alone, not on when it started."""
+    setting = f"2025-11-10T00:00:00Z@480@{time.time()}"
+    monkeypatch.setenv(clock.VARIABLE, setting)
+    first = clock.now()
+    monkeypatch.setattr(clock, "_STARTED", 0.0)
+    clock._parsed.cache_clear()
+    assert clock.now() - first < timedelta(seconds=480 * 5)
+
+
+def test_a_start_in_another_zone_is_the_same_instant(monkeypatch):
+    origin = time.time()
+    monkeypatch.setenv(clock.VARIABLE, f"2025-11-09T21:00:00-03:00@1@{origin}")
+    assert abs(clock.now() - datetime(2025, 11, 10, tzinfo=UTC)) < timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["yesterday", "2025-11-10T00:00:00Z", "2025-11-10T00:00:00@480", "2025-11-10T00:00:00Z@0", "2025-11-10T00:00:00Z@x",
+     "2025-11-10T00:00:00Z@-1", "2025-11-10T00:00:00Z@480@then", "2025-11-10T00:00:00Z@480@1@2",
+     "2025-11-10T00:00:00Z@nan"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused(monkeypatch, setting):
+    monkeypatch.setenv(clock.VARIABLE, setting)
+    with pytest.raises(UsageError, match="CORRENTEZA_CLOCK"):
+        clock.now()

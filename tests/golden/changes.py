@@ -1,0 +1,144 @@
+"""The changes that sources make to their files, made to a golden file: columns added, renamed, moved and left out."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Table = list[list[str]]
+
+
+class CsvFile:
+    """A CSV taken apart: the lines above the header, the names, the rows."""
+
+    def __init__(self, content: bytes, about: Mapping[str, Any]) -> None:
+        self._encoding, self._delimiter = about["encoding"], about["delimiter"]
+        text = content.decode(self._encoding).removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+        above = about["header_line"] - 1
+        self._above = text[:above]
+        table = list(csv.reader(text[above:], delimiter=self._delimiter))
+        self.names, self.rows = table[0], [row for row in table[1:] if row]
+
+    @property
+    def head(self) -> bytes:
+        """Everything above the rows."""
+        return self._bytes([])
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The rows as lines, without line ends."""
+        return self._written(self.rows).removesuffix("\n").encode(self._encoding).split(b"\n")
+
+    def whole(self) -> bytes:
+        """The same file, written again by Python's csv module."""
+        return self._bytes(self.rows)
+
+    def added(self) -> bytes:
+        """With a last but one column that nobody knows: some files end each line with a delimiter."""
+        return self._changed(lambda row, is_header: [*row[:-1], "Coluna Nova" if is_header else "x", row[-1]])
+
+    def renamed(self, name: str) -> bytes:
+        """With another name for one column."""
+        place = self.names.index(name)
+        return self._changed(
+            lambda row, is_header: [*row[:place], "Outro Nome", *row[place + 1 :]] if is_header else row
+        )
+
+    def missing(self, name: str) -> bytes:
+        """Without one column."""
+        place = self.names.index(name)
+        return self._changed(lambda row, _: row[:place] + row[place + 1 :])
+
+    def reordered(self) -> bytes:
+        """With the first two columns in the place of each other."""
+        return self._changed(lambda row, _: [row[1], row[0], *row[2:]])
+
+    def _changed(self, change: Callable[[list[str], bool], list[str]]) -> bytes:
+        table = [change(self.names, True), *(change(row, False) for row in self.rows)]
+        return self._encoded(table)
+
+    def _bytes(self, rows: Table) -> bytes:
+        return self._encoded([self.names, *rows])
+
+    def _encoded(self, table: Table) -> bytes:
+        return ("".join(line + "\n" for line in self._above) + self._written(table)).encode(self._encoding)
+
+    def _written(self, table: Table) -> str:
+        buffer = io.StringIO()
+        csv.writer(buffer, delimiter=self._delimiter, lineterminator="\n").writerows(table)
+        return buffer.getvalue()
+
+
+class JsonFile:
+    """A JSON body; a column is a key, wherever in it that stands, or the text that a first item gives a key."""
+
+    def __init__(self, content: bytes, about: Mapping[str, Any]) -> None:
+        self._body = json.loads(content)
+        self._items, self._required = about["items"], about["required"]
+
+    def whole(self) -> bytes:
+        """The same body, written again."""
+        return self._encoded(self._body)
+
+    def added(self) -> bytes:
+        """With a key that nobody knows in every object that has a known one; a list where its neighbour is one."""
+
+        def add(found: dict[str, Any]) -> dict[str, Any]:
+            known = next((name for name in self._required if name in found), None)
+            return found if known is None else {**found, "campo_novo": found[known]}
+
+        return self._encoded(self._mapped(add))
+
+    def renamed(self, name: str) -> bytes:
+        """With another name for one key, or another text in the header item."""
+
+        def rename(found: dict[str, Any]) -> dict[str, Any]:
+            return {"outro" if key == name else key: value for key, value in found.items()}
+
+        body = self._mapped(rename)
+        if self._items == "" and name in (header := body[0]).values():
+            body[0] = {key: "Outro Nome" if value == name else value for key, value in header.items()}
+        return self._encoded(body)
+
+    def missing(self, name: str) -> bytes:
+        """Without one key, or without the key that the header item gives this text."""
+        names = {name}
+        if self._items == "" and isinstance(self._body[0], dict):
+            names |= {key for key, value in self._body[0].items() if value == name}
+        return self._encoded(
+            self._mapped(lambda found: {key: value for key, value in found.items() if key not in names})
+        )
+
+    def reordered(self) -> bytes:
+        """With the keys of every object in reverse."""
+        return self._encoded(self._mapped(lambda found: dict(reversed(found.items()))))
+
+    def giant(self, name: str, size: int) -> bytes:
+        """With the last item once more, and in it a text of so many characters under one key."""
+        items = self._body if self._items == "" else self._body[self._items]
+        return self.with_items([{**items[-1], name: "9" * size}])
+
+    def with_items(self, more: list[Any]) -> bytes:
+        """With more items at the end."""
+        if self._items == "":
+            return self._encoded(self._body + more)
+        body = self._body.copy()
+        body[self._items] = body[self._items] + more
+        return self._encoded(body)
+
+    def _mapped(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+        def walk(value: Any) -> Any:
+            if isinstance(value, dict):
+                return change({key: walk(inner) for key, inner in value.items()})
+            return [walk(inner) for inner in value] if isinstance(value, list) else value
+
+        return walk(self._body)
+
+    def _encoded(self, body: Any) -> bytes:
+        return json.dumps(body, ensure_ascii=False).encode()
+
+
+def opened(content: bytes, about: Mapping[str, Any]) -> CsvFile | JsonFile:
+    """A golden file, ready to be changed."""
+    return CsvFile(content, about) if about["kind"] == "csv" else JsonFile(content, about)

@@ -1,0 +1,23 @@
+"""The watchdog counts only time without progress that it saw pass itself."""
+
+from producers.schedule.watchdog import LOOK_SECONDS, StallClock
+
+
+def test_time_without_progress_adds_up():
+    clock = StallClock()
+    seen = [clock.look(number * LOOK_SECONDS, is_stalled=True) for number in range(5)]
+    assert seen == [number * LOOK_SECONDS for number in range(5)]
+
+
+def test_progress_starts_the_count_anew():
+    clock = StallClock()
+    clock.look(0, is_stalled=True)
+    clock.look(0.5, is_stalled=True)
+    assert clock.look(1.0, is_stalled=False) == 0
+    assert clock.look(1.5, is_stalled=True) == 0.5
+
+
+def test_a_process_that_was_stopped_for_an_hour_was_not_idle_for_an_hour():
+    clock = StallClock()
+    clock.look(0, is_stalled=True)
+    assert clock.look(3600, is_stalled=True) == 2 * LOOK_SECONDS

@@ -1,0 +1,77 @@
+"""ANATEL's mobile accesses and base stations, polled from the replay over three days into the real broker."""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+
+import pytest
+
+from producers import poll, sources
+from producers.model import Source, Span
+from replay.server import serve
+from schemas import topics
+from schemas.contracts import load_all
+from tests import oracles
+
+pytestmark = pytest.mark.integration
+
+MOBILE, STATIONS = sources.load("anatel_mobile_accesses"), sources.load("anatel_base_stations")
+NOW = datetime(2025, 11, 13, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def target(settings) -> poll.Services:
+    """This test's own topics, on the shared broker."""
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+
+
+def polled(source: Source, target: poll.Services, span: Span) -> list[int]:
+    """Rows published on each day."""
+    rows = []
+    with serve(day=1) as replay:
+        for day in (1, 2, 3):
+            replay.set_day(day)
+            outcome = poll.poll(source, target, now=lambda: NOW, base_url=f"{replay.url}/anatel", span=span)
+            assert outcome.error is None
+            rows.append(outcome.tally.rows)
+    return rows
+
+
+def fields(target: poll.Services, dataset: str) -> list[dict]:
+    return [record.fields for record in oracles.read(target.bootstrap, target.prefix, dataset)]
+
+
+def test_of_mobile_accesses_only_the_corrected_member_is_published_again(target):
+    assert polled(MOBILE, target, Span(MOBILE.history_start)) == [131, 29, 0]
+    rows = fields(target, MOBILE.name)
+    parts = Counter(manifest["part"] for manifest in fields(target, "ingest.manifests"))
+    assert parts == {
+        "Acessos_Telefonia_Movel_201901-201906_Colunas.csv": 1,
+        "Acessos_Telefonia_Movel_201907-201912_Colunas.csv": 1,
+        "Acessos_Telefonia_Movel_202101-202106_Colunas.csv": 1,
+        "Acessos_Telefonia_Movel_202201-202206_Colunas.csv": 1,
+        "Acessos_Telefonia_Movel_202207-202212.csv": 2,
+    }
+    december = [row for row in rows if row["reference_month_on"] == date(2022, 12, 1) and row["product_type"] == "M2M"]
+    assert [(row["accesses"], row["published_at_basis"]) for row in december] == [
+        (4498, "assumed_lag"),
+        (4512, "http_last_modified"),
+    ]
+    assert oracles.problems(target.bootstrap, target.prefix, MOBILE.datasets) == []
+
+
+def test_a_backfill_of_the_days_before_2021_publishes_what_the_live_schedule_leaves(target):
+    assert polled(MOBILE, target, Span(date(2019, 1, 1), date(2020, 12, 31))) == [48, 0, 0]
+    assert polled(MOBILE, target, Span(date(2021, 1, 1))) == [83, 29, 0]
+
+
+def test_a_snapshot_of_stations_is_dated_by_its_file_and_every_attribute_arrives(target):
+    assert polled(STATIONS, target, Span(STATIONS.history_start)) == [700, 766, 0]
+    rows = fields(target, STATIONS.name)
+    assert Counter((row["published_at"], row["published_at_basis"]) for row in rows) == {
+        (datetime(2025, 10, 21, 10, 56, 40, tzinfo=UTC), "http_last_modified"): 700,
+        (datetime(2025, 11, 11, 10, 41, 2, tzinfo=UTC), "http_last_modified"): 766,
+    }
+    assert len({row["license_row_id"] for row in rows}) == 766
+    assert {len(row["attributes"]) for row in rows} == {23}
+    assert oracles.problems(target.bootstrap, target.prefix, STATIONS.datasets) == []

@@ -1,0 +1,131 @@
+"""Windows of days: what is asked first, what is asked again, and that neither a hole nor a double day comes of it."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers import windows
+from producers.model import Progress, Span
+from producers.windows import Window
+
+DAY = timedelta(days=1)
+JANUARY = Span(date(2026, 1, 1))
+TODAY = date(2026, 1, 25)
+
+
+def planned(complete=(), *, span: Span = JANUARY, today: date = TODAY, newest: date | None = None) -> list[Window]:
+    """At most ten days a request, three of them again."""
+    body = json.dumps(newest and newest.isoformat()).encode()
+    progress = Progress(
+        today, span, frozenset(complete), lambda key: body, lambda key: None, lambda path, params: b"never asked"
+    )
+
+    def read(body: bytes) -> date | None:
+        text = json.loads(body)
+        return date.fromisoformat(text) if text else None
+
+    return list(windows.plan(progress, longest=10 * DAY, overlap=3 * DAY, newest=read))
+
+
+def keys(*arguments, **options) -> list[str]:
+    return [window.key for window in planned(*arguments, **options)]
+
+
+def days(found: list[Window]) -> list[date]:
+    return [window.first + n * DAY for window in found for n in range((window.last - window.first).days + 1)]
+
+
+HISTORY = ["2026-01-01..2026-01-10", "2026-01-11..2026-01-20"]
+
+
+def test_history_is_asked_in_the_longest_cuts_oldest_first_and_the_rest_is_the_open_window():
+    assert keys() == [*HISTORY, "2026-01-21.."]
+
+
+def test_history_goes_on_where_a_crash_left_it():
+    assert keys(HISTORY[:1]) == [*HISTORY[1:], "2026-01-21.."]
+
+
+def test_an_open_window_that_was_never_answered_ends_where_a_cut_is_full():
+    assert keys(HISTORY, today=date(2026, 1, 31)) == ["2026-01-21..2026-01-30", "2026-01-31.."]
+
+
+def test_later_polls_ask_from_before_the_newest_value_not_from_before_today():
+    (window,) = planned([*HISTORY, "2026-01-21.."], newest=date(2026, 1, 23), today=date(2026, 1, 28))
+    assert window == Window("2026-01-21..", date(2026, 1, 20), date(2026, 1, 28))
+
+
+def test_a_value_of_a_day_to_come_does_not_move_the_window_past_today():
+    (window,) = planned([*HISTORY, "2026-01-21.."], newest=date(2026, 2, 20))
+    assert (window.first, window.last) == (date(2026, 1, 22), TODAY)
+
+
+def test_after_a_standstill_longer_than_a_request_the_days_between_are_closed_windows():
+    complete = [*HISTORY, "2026-01-21.."]
+    found = keys(complete, newest=date(2026, 1, 23), today=date(2026, 2, 12))
+    assert found == ["2026-01-20..2026-01-29", "2026-01-30..2026-02-08", "2026-01-21.."]
+    # The source has ended: its closed windows are not asked again at each poll.
+    assert keys([*complete, *found], newest=date(2026, 1, 23), today=date(2026, 2, 13)) == ["2026-01-21.."]
+
+
+def test_the_newest_window_never_begins_before_the_span():
+    (window,) = planned(["2026-01-02.."], span=Span(date(2026, 1, 24)), newest=TODAY)
+    assert window.first == date(2026, 1, 24)
+
+
+@pytest.mark.parametrize("today", [TODAY, date(2026, 3, 1)])
+def test_without_a_newest_value_the_newest_window_is_as_long_as_a_request_may_be(today):
+    (window,) = planned(["2026-01-21.."], span=Span(date(2026, 1, 21)), today=today)
+    assert window.first == max(date(2026, 1, 21), today - 9 * DAY)
+
+
+def test_a_backfill_has_closed_windows_only():
+    assert keys(span=Span(date(2026, 1, 1), date(2026, 1, 12))) == ["2026-01-01..2026-01-10", "2026-01-11..2026-01-12"]
+
+
+def test_an_earlier_start_of_the_history_asks_for_the_days_before_alone():
+    earlier = Span(date(2025, 12, 20))
+    assert keys([*HISTORY, "2026-01-21.."], span=earlier, newest=TODAY) == [
+        "2025-12-20..2025-12-29",
+        "2025-12-30..2025-12-31",
+        "2026-01-21..",
+    ]
+
+
+def test_the_day_on_which_the_open_window_began_is_known_even_where_no_history_came_before_it():
+    found = planned(["2026-01-21.."], span=JANUARY, newest=TODAY)
+    assert [window.key for window in found] == [*HISTORY, "2026-01-21.."]
+
+
+def test_nothing_is_asked_of_a_span_that_has_not_begun():
+    assert planned(span=Span(date(2027, 1, 1))) == []
+
+
+def test_only_a_closed_window_is_answered_for_good():
+    assert [windows.is_closed(key) for key in ("2026-01-01..2026-01-02", "2026-01-01..", "recent", "A401")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-40, 24), st.integers(-40, 24), st.booleans()), max_size=4),
+    st.integers(0, 4),
+)
+def test_whatever_was_wanted_before_every_day_is_asked_once_and_none_twice(wishes, answered):
+    """Live schedules and backfills in any order, each stopped after some windows; the last one runs to its end."""
+    complete: list[str] = []
+    asked: list[date] = []
+    for first, last, is_live in [*wishes, (-40, 0, True)]:
+        begin, end = sorted((JANUARY.first + first * DAY, JANUARY.first + last * DAY))
+        span = Span(begin) if is_live else Span(begin, end)
+        found = [window for window in planned(complete, span=span, newest=None) if window.key not in complete]
+        for window in found if (first, last) == (-40, 0) else found[:answered]:
+            complete.append(window.key)
+            asked += days([window])
+    assert sorted(asked) == [JANUARY.first + n * DAY for n in range(-40, 25)]
