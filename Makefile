@@ -28,9 +28,12 @@ check: setup  ## format, lint and types; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check  ## everything: fast tests first, then the real embedded services
-	$(BIN)/pytest -m "not integration"
-	$(BIN)/pytest -m integration
+test: check  ## everything but the slow faults: fast tests first, then the real embedded services
+	$(BIN)/pytest -m "not integration and not slow"
+	$(BIN)/pytest -m "integration and not slow"
+
+test-faults: setup  ## every fault, the slow ones too: a day under ten kills, hung brokers
+	$(BIN)/pytest -m "fault or slow"
 
 bench-ingest: setup  ## Kafka to bronze: rows/s and CPU against a raw consumer and a hand-written one
 	@$(BIN)/python -m benchmarks.ingest
@@ -49,4 +52,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars var/demo build *.egg-info
 
-.PHONY: help setup demo up check test bench-ingest bench-latency bench-publish lock clean
+.PHONY: help setup demo up check test test-faults bench-ingest bench-latency bench-publish lock clean

@@ -10,7 +10,6 @@ import sys
 import time
 import zipfile
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import fastavro
@@ -19,12 +18,12 @@ from confluent_kafka import Producer
 from schemas.contracts import load
 from schemas.registry import Registry
 
-DATASET = "anatel_broadband_accesses"
+DATASET = "anatel_mobile_accesses"
 ROWS_PER_TRANSACTION = 20_000
 
 
-def run(file: Path, bootstrap: str, registry_url: str, prefix: str) -> int:
-    """Publish the zip's one member; returns the rows."""
+def run(file: Path, name: str, bootstrap: str, registry_url: str, prefix: str) -> int:
+    """Publish one member of the zip; returns the rows."""
     contract = load(DATASET)
     schema_id = Registry(registry_url).register([contract], prefix)[DATASET]
     schema = fastavro.parse_schema(contract.schema)
@@ -40,26 +39,24 @@ def run(file: Path, bootstrap: str, registry_url: str, prefix: str) -> int:
     producer.init_transactions()
     now = datetime.now(UTC)
     number = 0
-    with zipfile.ZipFile(file) as archive:
-        (name,) = archive.namelist()
-        with archive.open(name) as member:
-            producer.begin_transaction()
-            for number, row in enumerate(csv.DictReader(io.TextIOWrapper(member, "utf-8-sig"), delimiter=";"), 1):
-                record = _record(row, number - 1, now)
-                value = io.BytesIO()
-                value.write(header)
-                fastavro.schemaless_writer(value, schema, record)
-                key = "|".join("" if record[field] is None else str(record[field]) for field in contract.key)
-                while True:
-                    try:
-                        producer.produce(contract_topic(prefix), value.getvalue(), key)
-                        break
-                    except BufferError:
-                        producer.poll(0.1)
-                if number % ROWS_PER_TRANSACTION == 0:
-                    producer.commit_transaction()
-                    producer.begin_transaction()
-            producer.commit_transaction()
+    with zipfile.ZipFile(file) as archive, archive.open(name) as member:
+        producer.begin_transaction()
+        for number, row in enumerate(csv.DictReader(io.TextIOWrapper(member, "utf-8-sig"), delimiter=";"), 1):
+            record = _record(row, number - 1, now)
+            value = io.BytesIO()
+            value.write(header)
+            fastavro.schemaless_writer(value, schema, record)
+            key = "|".join("" if record[field] is None else str(record[field]) for field in contract.key)
+            while True:
+                try:
+                    producer.produce(contract_topic(prefix), value.getvalue(), key)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            if number % ROWS_PER_TRANSACTION == 0:
+                producer.commit_transaction()
+                producer.begin_transaction()
+        producer.commit_transaction()
     return number
 
 
@@ -77,10 +74,11 @@ def _record(row: dict[str, str], number: int, now: datetime) -> dict[str, object
         "provider_size": row["Porte da Prestadora"] or None,
         "uf": row["UF"] or None,
         "municipality_code": row["Código IBGE Município"] or None,
-        "speed_mbps": Decimal(row["Velocidade"].replace(",", ".")),
-        "speed_band": row["Faixa de Velocidade"] or None,
+        "area_code": row["Código Nacional"] or None,
+        "chip_area_code": row["Código Nacional (Chip)"] or None,
+        "payment_mode": row["Modalidade de Cobrança"] or None,
         "technology": row["Tecnologia"] or None,
-        "access_medium": row["Meio de Acesso"] or None,
+        "generation": row["Tecnologia Geração"] or None,
         "person_type": row["Tipo de Pessoa"] or None,
         "product_type": row["Tipo de Produto"] or None,
         "accesses": int(row["Acessos"]),

@@ -12,16 +12,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from foundation import failpoints, log
+from foundation import clock, failpoints, log
 from foundation.errors import CorrentezaError, UnsafeState
 
 # Verb → its module under correnteza/commands, which defines a function `command`, or a Typer `app` of sub-commands.
 VERBS = {
     "demo": "poll a replay of the real sources, stream it to gold, verify it",
-    "up": "run broker, registry, stream driver and pollers, and keep them running",
+    "up": "run broker, registry, stream driver and schedule, and keep them running",
     "down": "stop what `up` started",
-    "topics": "create the topics that the contracts declare",
+    "topics": "create the topics that contracts and schedule declare",
+    "schemas": "compare the contracts with what the registry holds",
     "poll": "poll sources and publish what is new",
+    "schedule": "poll every source at each slot of its calendar, for ever",
+    "sources": "each source: calendar, next slot, last outcome, freshness, terms",
     "parse": "run a source's parser on local files",
     "run": "run the streaming layers in one Spark driver",
     "status": "records and seconds behind, per topic and layer",
@@ -68,11 +71,10 @@ def _options(
     """Polled public sources to Kafka, exactly once, and on to bitemporal Delta tables."""
     log.configure(debug=debug)
     ctx.obj = {"debug": debug}
-    if os.environ.get(failpoints.VARIABLE) and os.environ.get("CORRENTEZA_PROFILE") == "prod":
-        raise UnsafeState(
-            f"{failpoints.VARIABLE} is set under the production profile",
-            hint=f"unset {failpoints.VARIABLE}",
-        )
+    for variable in (failpoints.VARIABLE, clock.VARIABLE):
+        if os.environ.get(variable) and os.environ.get("CORRENTEZA_PROFILE") == "prod":
+            raise UnsafeState(f"{variable} is set under the production profile", hint=f"unset {variable}")
+    clock.now()  # a clock that cannot be read is refused here, not in the middle of a poll
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import SparkSession
 
@@ -20,6 +20,7 @@ from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from producers import sources
+from producers.model import Source
 from producers.poll import Services, poll
 from replay.server import DAYS, Replay, serve
 from schemas import topics
@@ -29,6 +30,12 @@ from stream_jobs.bronze import Broker
 from stream_jobs.driver import StreamDriver
 
 Announce = Callable[[str], None]
+
+POLLS_AT_ONCE = 4
+"""A poll spends most of its second waiting for the broker to begin a transaction."""
+
+FIRST_RECORDED_AT = datetime(2025, 11, 10, 15, tzinfo=UTC)
+"""The first publication day of the replay."""
 
 
 @dataclass
@@ -94,6 +101,11 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
     return report
 
 
+def recorded_at(day: int) -> datetime:
+    """When a publication day is polled: in the afternoon, UTC, after that day's publications of the morning."""
+    return FIRST_RECORDED_AT + timedelta(days=day - DAYS[0])
+
+
 def _driver(settings: Settings, spark: SparkSession) -> StreamDriver:
     broker = Broker(settings.bootstrap, settings.topic_prefix)
     return StreamDriver(spark, places(settings), broker=broker, registry=Registry(settings.registry))
@@ -102,13 +114,17 @@ def _driver(settings: Settings, spark: SparkSession) -> StreamDriver:
 def _poll_all(settings: Settings, replay: Replay) -> dict[str, int]:
     """Records published per source. Raises: CorrentezaError when a poll failed."""
     services = Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
-    published = {}
-    for source in sources.load_all().values():
-        outcome = poll(source, services, now=lambda: datetime.now(UTC), base_url=replay.base_urls[source.name])
+
+    def published(source: Source) -> int:
+        # At the hour when that day was recorded: sources are asked about the days before it, and answer as they did.
+        outcome = poll(source, services, now=lambda: recorded_at(replay.day), base_url=replay.base_urls[source.name])
         if outcome.error:
             raise outcome.error
-        published[source.name] = outcome.tally.rows
-    return published
+        return outcome.tally.rows
+
+    replayed = [source for source in sources.load_all().values() if source.name in replay.base_urls]
+    with ThreadPoolExecutor(POLLS_AT_ONCE) as pool:
+        return dict(zip((source.name for source in replayed), pool.map(published, replayed), strict=True))
 
 
 def _stream(driver: StreamDriver, report: Report, announce: Announce) -> None:

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Source name → base URL, for a mirror or a replay. Unset: the real source, as its file declares it."""
     history_start: dict[str, date] = {}
     """Source name → first day of the history to fetch. Unset: as the source's file declares it."""
+    api_keys: dict[str, SecretStr] = {}
+    """Source name → key of a paying customer. Unset: asked without one. Only for sources that know keys."""
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
     ledger: Path | None = None

@@ -12,12 +12,16 @@ from pyspark.sql import SparkSession
 
 from correnteza.commands.run import places
 from correnteza.settings import Settings
+from monitoring.checks.model import Rule
+from monitoring.kafka import Cluster
+from monitoring.verify import Subject, verify
 from schemas import topics
 from schemas.contracts import load
 from schemas.registry import Registry
 from sinks.locks import TableLocks
 from stream_jobs import guards
 from stream_jobs.bronze import Broker, BronzeJob
+from stream_jobs.gold import reference
 from stream_jobs.jobs import Driver, Job
 from stream_jobs.places import SCHEMAS
 from stream_jobs.schema_book import SchemaBook
@@ -107,6 +111,29 @@ class Pipeline:
     def committed(self, dataset: str) -> list[tuple[int, int]]:
         """What an independent read_committed consumer sees: the truth that bronze is held against."""
         return committed(self.broker.bootstrap, self.topic(dataset))
+
+    def contradictions(
+        self, *names: str, without: tuple[str, ...] = (), has_rules: bool = True
+    ) -> dict[str, list[str]]:
+        """Check of `verify` → what it found wrong in the tables of these contracts; empty when all hold.
+
+        Args:
+            without: checks to leave out.
+            has_rules: whether silver was filled under the declared rules, or under none.
+        """
+        rules = {
+            name: tuple(Rule(each.name, each.sql) for each in table.expectations if each.action == "quarantine")
+            for name, table in silver.discover().items()
+            if has_rules
+        }
+        home = self.settings
+        subject = Subject(home.lake, home.checkpoints, reference.FOLDER, home.topic_prefix, rules)
+        report = verify(subject, Cluster(home.bootstrap), {name: load(name) for name in names}, since=None)
+        return {
+            each.check: [f"{found.where}: {found.what}" for found in each.outcome.findings]
+            for each in report.verdicts
+            if not each.holds and each.check not in without
+        }
 
     def checkpoint(self, query: str) -> Path:
         """Spark's own folder of the query's present life."""

@@ -10,6 +10,7 @@ import fastavro
 from confluent_kafka import Producer
 
 from schemas.contracts import Contract
+from schemas.topics import MAX_RECORD_BYTES
 
 Message = tuple[bytes | None, bytes | None]
 """Key and value."""
@@ -47,7 +48,10 @@ def publish(
     """Produce in order, and wait until every message is acknowledged. Args: at: record timestamp; -1 lets Kafka choose
     a partition by the key.
     """
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0})
+    limit = {"message.max.bytes": MAX_RECORD_BYTES}
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0, **limit}
+    )
     stamp = int(at.timestamp() * 1000) if at else 0
     failures: list[Any] = []
 

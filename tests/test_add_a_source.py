@@ -14,7 +14,7 @@ from tests.helpers import environment
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "add-a-source.md"
-PACKAGES = ("correnteza", "foundation", "monitoring", "producers", "schemas", "sinks", "stream_jobs")
+PACKAGES = ("correnteza", "foundation", "monitoring", "producers", "replay", "schemas", "sinks", "stream_jobs", "tests")
 BODY = ROOT / "tests" / "golden" / "worldbank_gdp" / "gdp_current_usd_20251111.json"
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -38,7 +38,8 @@ def checkout(tmp_path: Path) -> Path:
     copy = tmp_path / "checkout"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "jars.lock", copy)
+    for file in ("jars.lock", "pyproject.toml"):
+        shutil.copy(ROOT / file, copy)
     for name, content in files_of_the_page().items():
         assert not (copy / name).exists(), f"{name} is there already: the page must need no edit"
         (copy / name).write_text(content, encoding="utf-8")
@@ -46,11 +47,12 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
-def test_the_page_shows_one_contract_one_source_and_one_table():
+def test_the_page_shows_one_contract_one_source_one_table_and_golden_files():
     assert [Path(name).parent.as_posix() for name in files_of_the_page()] == [
         "schemas",
         "producers/sources",
         "stream_jobs/tables",
+        "tests/golden/worldbank_gdp",
     ]
 
 
@@ -68,7 +70,8 @@ def test_following_the_page_brings_a_new_source_to_silver_and_verify_holds(check
     )
     answers = {}
     for command in commands_of_the_page():
-        line = command.replace("correnteza ", f"{sys.executable} -m correnteza ", 1)
+        line = re.sub(r"^(correnteza|pytest) ", rf"{sys.executable} -m \1 ", command)
+        line = re.sub(r"^python ", f"{sys.executable} ", line)
         done = subprocess.run(
             line, shell=True, cwd=checkout, env=variables, capture_output=True, text=True, timeout=300, check=False
         )

@@ -74,7 +74,7 @@ def test_the_delta_check_sees_a_write():
 
 
 def test_nothing_below_the_command_line_reads_settings_or_the_environment():
-    allowed = {ROOT / "foundation" / "failpoints.py", ROOT / "foundation" / "log.py"}
+    allowed = {ROOT / "foundation" / name for name in ("clock.py", "failpoints.py", "log.py")}
     offending = {
         str(file.relative_to(ROOT))
         for package in ALLOWED.keys() - {"correnteza"}

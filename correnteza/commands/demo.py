@@ -46,7 +46,7 @@ def command() -> None:
     shown: list[subprocess.CompletedProcess[str]] = []
 
     def prove(settings: Settings) -> None:
-        shown.append(_correnteza(settings, "verify"))
+        shown.append(_correnteza(settings, "verify", "--full"))
         shown.append(_correnteza(settings, "query", QUESTION))
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -68,7 +68,7 @@ def command() -> None:
     _print_rows(settings)
     print("\n" + "   ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))
     print(f"total {time.monotonic() - began:.1f} s")
-    print("\n$ correnteza verify\n" + verdict.stdout)
+    print("\n$ correnteza verify --full\n" + verdict.stdout)
     print("$ correnteza query …\n" + answer.stdout)
     _print_next(settings.home)
     if verdict.returncode:

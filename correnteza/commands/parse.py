@@ -9,23 +9,33 @@ from typing import Annotated
 import typer
 
 from producers import sources
-from producers.parse_files import Counts, parse_file
+from producers.parse_files import Counts, context, lines
 
 
 def command(
-    source: Annotated[str, typer.Argument(help="A dataset, such as inmet_hourly or inmet_stations.")],
+    dataset: Annotated[str, typer.Argument(help="A dataset, such as inmet_hourly or inmet_stations.")],
     files: Annotated[list[Path], typer.Argument(help="CSV, JSON body or zip, as the source publishes it.")],
-    series: Annotated[str | None, typer.Option(help="SGS: the series number, which the body does not hold.")] = None,
+    *,
+    series: Annotated[str | None, typer.Option(help="SGS: the series number, such as 433.")] = None,
+    table: Annotated[str | None, typer.Option(help="SIDRA: the table, such as 1737.")] = None,
+    currency: Annotated[str | None, typer.Option(help="PTAX: the currency's code, such as EUR.")] = None,
+    point: Annotated[str | None, typer.Option(help="Open-Meteo: the municipality's code, such as 2304400.")] = None,
+    model: Annotated[str | None, typer.Option(help="Open-Meteo: the model asked for, such as best_match.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row (also the default).")] = False,
 ) -> None:
-    """Print every row as a JSON object with the contract's fields, rejects with "rejected": true; count on stderr."""
+    """Print every row as a JSON object with the contract's fields, rejects with "rejected": true; count on stderr.
+
+    The options say what the address would have said of a body that does not say it itself; without one, the file's name
+    is taken for the series, table, currency or point.
+    """
     started = time.monotonic()
     counts = Counts()
-    declared = sources.of_dataset(source)
-    dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    source = sources.of_dataset(dataset)
+    options = {"series": series, "table": table, "currency": currency, "point": point, "model": model}
+    about = context(dataset, options)
     for file in files:
-        for row in parse_file(declared, source, file, series, counts):
-            sys.stdout.write(dump(row) + "\n")
+        for line in lines(source, dataset, file, about, counts):
+            sys.stdout.write(line + "\n")
     summary = {"rows": counts.rows, "rejects": counts.rejects, "seconds": round(time.monotonic() - started, 3)}
     sys.stdout.flush()
     print(json.dumps(summary), file=sys.stderr)

@@ -1,10 +1,11 @@
-"""`correnteza poll`: poll sources and publish what is new."""
+"""`correnteza poll`: poll sources once and publish what is new, or the days before."""
 
 import json
 import signal
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from types import FrameType
 from typing import Annotated, Any
 
@@ -12,51 +13,80 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from correnteza import backfill, polling
 from correnteza.settings import Settings
+from foundation import clock
 from foundation.errors import CorrentezaError, UsageError
 from producers import sources
 from producers.model import Source, Span
-from producers.poll import Outcome, Services, poll
+from producers.poll import Outcome
+from producers.schedule import attempt
 from producers.session import Tally
 from schemas.registry import enforce_compatibility
 
 FORMAT = 1
 """Version of the `--json` output."""
 
-RETRY_AFTER = timedelta(minutes=5)
-"""A poll that failed is tried again so soon, not at its next slot."""
+_DAY = ["%Y-%m-%d"]
 
 
 def command(
     source: Annotated[str | None, typer.Argument(help="The source to poll; see --all.")] = None,
+    *,
     every: Annotated[bool, typer.Option("--all", help="Poll every source.")] = False,
-    once: Annotated[bool, typer.Option("--once", help="Poll for the newest due slot and end.")] = False,
+    since: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="Fetch the days from this one on that the schedule does not.")
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=_DAY, help="With --since: the last day. Unset: the day before the schedule's first."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Poll once and end, as always.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per poll on stdout.")] = False,
 ) -> None:
     """Publish what is new at the sources, one transaction per chunk; nothing is published twice.
 
-    Without --once: poll now, then at every due slot, until SIGTERM or Ctrl-C; both stop between two chunks.
+    With --since it fetches history instead: the days before those that the live schedule owns. It may run beside the
+    schedule, be stopped (SIGTERM, Ctrl-C) or killed, and goes on where it was when it is run again.
     """
     if every == (source is not None):
-        raise UsageError("name one source or say --all", hint="correnteza poll --all --once")
+        raise UsageError("name one source or say --all", hint="correnteza poll --all")
+    if until is not None and since is None:
+        raise UsageError("--until needs --since", hint="correnteza poll SOURCE --since 2015-01-01 --until 2019-12-31")
+    if since is not None and source is None:
+        raise UsageError("--since needs one source", hint="correnteza poll SOURCE --since 2015-01-01")
     chosen = list(sources.load_all().values()) if source is None else [sources.load(source)]
     poller = _Poller(Settings(), as_json=as_json)
-    poller.run(chosen, once=once)
+    if since is None:
+        poller.run(chosen, poller.live)
+    else:
+        span = backfill.days(
+            chosen[0], polling.live_span(poller.settings, chosen[0]), since.date(), until.date() if until else None
+        )
+        poller.run(chosen, lambda source: poller.backfill(source, span))
 
 
 class _Poller:
     def __init__(self, settings: Settings, *, as_json: bool) -> None:
-        self._settings = settings
+        self.settings = settings
         self._as_json = as_json
         self._stop = threading.Event()
         self._signal: int | None = None
         self._console = Console(stderr=True)
 
-    def run(self, chosen: list[Source], *, once: bool) -> None:
+    def run(self, chosen: list[Source], do: Callable[[Source], Outcome]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        enforce_compatibility(self._settings.registry)  # before a schema is registered, not after
-        outcomes = self._once(chosen) if once else self._always(chosen)
+        enforce_compatibility(self.settings.registry)  # before a schema is registered, not after
+        outcomes = []
+        for source in chosen:
+            if self._stop.is_set():
+                break
+            outcomes.append(do(source))
+            if self._as_json:
+                print(json.dumps(_summary(outcomes[-1])), flush=True)
+        if not self._as_json:
+            _print_table(outcomes)
         if self._signal is not None:
             raise typer.Exit(128 + self._signal)
         errors = [outcome.error for outcome in outcomes if outcome.error]
@@ -65,53 +95,27 @@ class _Poller:
             # Each failure is in the log and the summary; the exit code is 1 if any is no mere absence (4).
             raise worst if len(errors) == 1 else _combined(errors, worst)
 
-    def _once(self, chosen: list[Source]) -> list[Outcome]:
-        outcomes = []
-        for source in chosen:
-            if self._stop.is_set():
-                break
-            outcomes.append(self._poll(source))
-        if not self._as_json:
-            _print_table(outcomes)
-        return outcomes
-
-    def _always(self, chosen: list[Source]) -> list[Outcome]:
-        due = {source.name: datetime.now(UTC) for source in chosen}
-        while not self._stop.is_set():
-            for source in chosen:
-                if self._stop.is_set() or datetime.now(UTC) < due[source.name]:
-                    continue
-                outcome = self._poll(source)
-                now = datetime.now(UTC)
-                next_slot = source.calendar.next(now)
-                due[source.name] = min(next_slot, now + RETRY_AFTER) if outcome.error else next_slot
-            wait = min(due.values()) - datetime.now(UTC)
-            self._stop.wait(max(0.0, wait.total_seconds()))
-        return []
-
-    def _poll(self, source: Source) -> Outcome:
-        settings = self._settings
-        services = Services(
-            settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive, settings.ledger
-        )
+    def live(self, source: Source) -> Outcome:
+        """One poll as the schedule would make it, whatever the source's circuit says: an operator asked."""
         with self._console.status(f"{source.name}: asking") as status:
 
             def show(tally: Tally) -> None:
                 status.update(f"{source.name}: {tally.rows:,} rows in {tally.chunks} chunks, {tally.rejects} rejects")
 
-            outcome = poll(
-                source,
-                services,
-                now=lambda: datetime.now(UTC),
-                base_url=settings.base_urls.get(source.name),
-                span=Span(settings.history_start.get(source.name, source.history_start)),
-                is_stopping=self._stop.is_set,
-                on_chunk=show if self._console.is_terminal else lambda tally: None,
-                chunk_rows=settings.chunk_rows,
+            on_chunk = show if self._console.is_terminal else lambda tally: None
+            return attempt.recorded(
+                source, polling.services(self.settings), lambda: self._poll(source, on_chunk=on_chunk)
             )
-        if self._as_json:
-            print(json.dumps(_summary(outcome)), flush=True)
-        return outcome
+
+    def backfill(self, source: Source, span: Span) -> Outcome:
+        """History. It has no slot, so it is no outcome of the schedule's."""
+        with backfill.shown(source, self._console) as show:
+            return self._poll(source, on_chunk=show, span=span)
+
+    def _poll(self, source: Source, *, on_chunk: Callable[[Tally], None], span: Span | None = None) -> Outcome:
+        return polling.poll_source(
+            self.settings, source, now=clock.now, is_stopping=self._stop.is_set, on_chunk=on_chunk, span=span
+        )
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._stop.is_set():

@@ -3,20 +3,30 @@
 import json
 import signal
 import threading
+from typing import Annotated
 
 import typer
 
+from correnteza.settings import Settings
 from replay.server import serve
+from replay.volume import catalogue
+from stream_jobs.gold.reference import municipalities
 
 
 def command(
-    port: int = typer.Option(0, help="Port on the loopback interface; 0 takes a free one."),
-    day: int = typer.Option(1, help="Publication day to begin with; POST /_replay/day switches it."),
+    port: Annotated[int, typer.Option(help="Port on the loopback interface; 0 takes a free one.")] = 0,
+    day: Annotated[int, typer.Option(help="Publication day to begin with; POST /_replay/day switches it.")] = 1,
+    volume: Annotated[
+        list[str] | None,
+        typer.Option(help="Serve a generated publication of this size: mobile=5000000 (rows) or stations=600. Repeat."),
+    ] = None,
 ) -> None:
     """Print the base URLs as one JSON line, then serve recorded publications of the real sources."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with serve(day=day, port=port) as replay:
+    wanted = catalogue.sizes(volume or [])
+    instead = catalogue.resources(wanted, Settings().home / "replay-volume", municipalities())
+    with serve(day=day, port=port, instead=instead) as replay:
         print(json.dumps({"base_urls": replay.base_urls}), flush=True)
         stop.wait()

@@ -46,8 +46,8 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     broker = Broker(settings.bootstrap, settings.topic_prefix)
     registry = Registry(settings.registry)
     if "bronze" in layers:
-        for contract in bronze_contracts():
-            broker.topic_id(broker.prefix + contract.topic)  # before the JVM starts: this error needs none
+        # Before the JVM starts: what this finds missing needs none.
+        broker.topic_ids(broker.prefix + contract.topic for contract in bronze_contracts())
     spark = sessions.start(settings, short_lived=once)
     try:
         driver = StreamDriver(spark, places(settings), broker=broker, registry=registry, layers=layers)

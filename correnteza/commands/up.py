@@ -16,16 +16,17 @@ from schemas.registry import enforce_compatibility
 from schemas.topics import apply
 
 # Verb that each component runs, and how long it may take to end: a stream ends at a batch boundary.
-CHILDREN = {"stream": (("run", "all"), 90.0), "pollers": (("poll", "--all"), 45.0)}
+CHILDREN = {"stream": (("run", "all"), 90.0), "schedule": (("schedule",), 45.0)}
 COMPONENTS = ("broker", "registry", *CHILDREN)
 
 
 def command(
     components: Annotated[list[str] | None, typer.Argument(help=f"Any of: {', '.join(COMPONENTS)}.")] = None,
 ) -> None:
-    """Run broker, registry, stream driver and pollers in the foreground; restart what dies; stop all on Ctrl-C.
+    """Run broker, registry, stream driver and schedule in the foreground; restart what dies; stop all on Ctrl-C.
 
-    Without arguments: all four. A broker or registry whose address is set is yours, and is not started.
+    Without arguments: all four. `schedule` is one worker; another one, on another machine, makes it highly available
+    (`correnteza schedule --help`). A broker or registry whose address is set is yours, and is not started.
     """
     names = tuple(components or COMPONENTS)
     if unknown := set(names) - set(COMPONENTS):

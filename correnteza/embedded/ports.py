@@ -28,6 +28,11 @@ def remembered(file: Path, names: tuple[str, ...]) -> dict[str, int]:
     return ports
 
 
+def free() -> int:
+    """One port that is free now and that no outgoing connection takes."""
+    return _free_ports(1)[0]
+
+
 def _free_ports(count: int) -> list[int]:
     candidates = random.sample(range(LOWEST, HIGHEST), 500)
     return [port for port in candidates if _is_free(port)][:count]

@@ -1,0 +1,81 @@
+"""A backfill: the days before those that the live schedule owns, asked for once, beside it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from foundation import log
+from foundation.errors import UsageError
+from producers.model import Source, Span
+from producers.session import Tally
+
+LOG_SECONDS = 10.0
+"""Between two lines about progress, where no terminal shows a bar."""
+
+
+def days(source: Source, live: Span, since: date, until: date | None) -> Span:
+    """The days to fetch. Raises: UsageError, saying what can be asked for."""
+    if not source.keeps_history:
+        raise UsageError(
+            f"{source.name} keeps no history: only what stands there now can be asked for",
+            hint=f"correnteza poll {source.name}",
+        )
+    last = until or live.first - timedelta(days=1)
+    for option, day in (("--since", since), ("--until", last)):
+        if day >= live.first:
+            raise UsageError(
+                f"{option} {day}: the live schedule owns the days of {source.name} from {live.first} on, and asks for"
+                " them at every poll",
+                hint="name earlier days; the setting history_start moves that day",
+            )
+    if since > last:
+        raise UsageError(f"--since {since} is after --until {last}")
+    return Span(since, last)
+
+
+@contextmanager
+def shown(source: Source, console: Console) -> Iterator[Callable[[Tally], None]]:
+    """Something to call with the tally: a bar with the time it still takes on a terminal, now and then a line else."""
+    if not console.is_terminal:
+        yield _Lines(source.name)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows, left:"),
+        # Windows take minutes each at some sources: a shorter memory would forget the speed between two of them.
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, speed_estimate_period=3600, transient=True) as bar:
+        task = bar.add_task(source.name, total=1.0, rows=0)
+        yield lambda tally: bar.update(task, completed=tally.share, rows=tally.rows)
+
+
+class _Lines:
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._began = self._said_at = time.monotonic()
+
+    def __call__(self, tally: Tally) -> None:
+        now = time.monotonic()
+        if now - self._said_at < LOG_SECONDS:
+            return
+        self._said_at = now
+        log.get_logger("producers").info(
+            "backfill_progressed",
+            source=self._source,
+            percent=round(100 * tally.share, 1),
+            rows=tally.rows,
+            remaining_seconds=remaining_seconds(now - self._began, tally.share),
+        )
+
+
+def remaining_seconds(elapsed: float, share: float) -> int | None:
+    """What the rest takes at the speed so far: elapsed × (1 − share) / share; None before anything is done."""
+    return round(elapsed * (1 - share) / share) if share else None

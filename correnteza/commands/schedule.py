@@ -1,0 +1,52 @@
+"""`correnteza schedule`: poll every source at each of its slots, for ever."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from correnteza.embedded import ports
+from correnteza.polling import poll_source
+from correnteza.settings import Settings
+from producers import sources
+from producers.model import Source
+from producers.poll import Outcome
+from producers.schedule.attempt import Now
+from producers.schedule.scheduler import Scheduler
+from producers.schedule.worker import end, run
+from schemas.registry import enforce_compatibility
+
+
+def command(
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--source", help="A source to schedule; say it again for more. Without: every source."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of /healthz on 127.0.0.1; 0 takes a free one and logs it.")] = 0,
+    stall_seconds: Annotated[
+        float, typer.Option(help="Exit with code 75 after so long without progress, to be started again.", min=1)
+    ] = 120.0,
+) -> None:
+    """Run one worker of the schedule until SIGTERM or Ctrl-C; both let polls reach the end of a chunk.
+
+    The leader writes a request to poll.requests for every slot of a source's calendar that is due, also for those that
+    passed while nothing ran. Workers share the requests; what became of each is in poll.outcomes: `correnteza sources`.
+    A poll that failed is tried again after 2, 4, 8 ... 60 minutes (poll.retry), six times (then poll.dead). A source
+    that failed three times in a row is left alone for 15 minutes, then for twice as long, up to 6 hours.
+
+    One worker is enough. A second one, best on another machine, takes over within about 10 seconds when the first
+    dies; no slot is lost and nothing is published twice. Give all workers of one topic prefix the same --source.
+
+    Exit codes: 0 stopped as asked · 3 going on is unsafe · 75 another process took over, or no progress: start again.
+    """
+    settings = Settings()
+    chosen = {name: sources.load(name) for name in only} if only else sources.load_all()
+    enforce_compatibility(settings.registry)  # before a schema is registered, not after
+
+    def poll(source: Source, now: Now, is_stopping: Callable[[], bool]) -> Outcome:
+        return poll_source(settings, source, now=now, is_stopping=is_stopping, on_chunk=lambda tally: None)
+
+    scheduler = Scheduler(settings.bootstrap, settings.topic_prefix, chosen, poll, end)
+    folder = settings.run.resolve() / "faust"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    raise typer.Exit(run(scheduler, port=port or ports.free(), stall_seconds=stall_seconds, folder=folder))

@@ -1,0 +1,163 @@
+"""`correnteza sources`: what is polled, when, and how it went."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from correnteza.settings import Settings
+from foundation import clock
+from foundation.errors import DependencyUnavailable
+from producers import sources
+from producers.model import Source
+from producers.schedule import circuit
+from producers.schedule.outcomes import Outcomes, Record
+
+FORMAT = 1
+"""Version of the `--json` output."""
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+) -> None:
+    """Print each source: calendar, next slot, last outcome, rows, freshness, circuit, terms of use.
+
+    Works without a broker: then only what is declared is known, and the rest is `unknown`. Times are UTC. The circuit
+    is open while a source that failed three times in a row is left alone. Freshness is the time since a poll last
+    ended well, and since one last brought rows.
+    """
+    settings = Settings()
+    now = clock.now()
+    newest, missing = _newest(settings)
+    lines = [
+        _line(source, newest, now, has_key=name in settings.api_keys)
+        for name, source in sorted(sources.load_all().items())
+    ]
+    if as_json:
+        print(
+            json.dumps({"format": FORMAT, "at": now.isoformat(), "sources": [_plain(line) for line in lines]}, indent=1)
+        )
+    else:
+        print(f"{_state_table(lines, now)}\n\n{_declared_table(lines)}")
+    if missing is not None:
+        print(f"state unknown: {missing}", file=sys.stderr)
+        if missing.hint:
+            print(f"  try: {missing.hint}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One source. `state`: `never` polled, `unknown`, or `known` from its record."""
+
+    source: Source
+    next_slot: datetime
+    state: str
+    record: Record | None
+    circuit: circuit.State | None
+    terms: str
+
+
+def _newest(settings: Settings) -> tuple[dict[str, Record] | None, DependencyUnavailable | None]:
+    try:
+        return Outcomes(settings.bootstrap, settings.topic_prefix).newest(), None
+    except DependencyUnavailable as error:
+        return None, error
+
+
+def _line(source: Source, newest: dict[str, Record] | None, now: datetime, *, has_key: bool) -> _Line:
+    record = (newest or {}).get(source.name)
+    if newest is None:
+        state, breaker = "unknown", None
+    else:
+        state = "known" if record else "never"
+        breaker = circuit.state(record.circuit_open_until if record else None, now)
+    terms = f"{source.terms}; asked with your key" if has_key else source.terms
+    return _Line(source, source.calendar.next(now), state, record, breaker, terms)
+
+
+def _state_table(lines: list[_Line], now: datetime) -> str:
+    rows = []
+    for line in lines:
+        record = line.record
+        rows.append(
+            (
+                line.source.name,
+                record.outcome.value.replace("_", " ") if record else line.state,
+                _instant(record.ended_at) if record else "-",
+                _age(record.last_success_at, now) if record else "-",
+                _age(record.last_news_at, now) if record else "-",
+                "-" if record is None or record.last_news_rows is None else f"{record.last_news_rows:,}",
+                _circuit(line),
+                _instant(line.next_slot),
+            )
+        )
+    header = (
+        "source",
+        "last outcome",
+        "at (UTC)",
+        "success ago",
+        "news ago",
+        "rows of it",
+        "circuit",
+        "next slot (UTC)",
+    )
+    return _aligned([header, *rows], right=(3, 4, 5))
+
+
+def _declared_table(lines: list[_Line]) -> str:
+    rows = []
+    for line in lines:
+        first, *others = line.source.calendar.crons
+        rows.append((line.source.name, first, line.source.calendar.zone, line.terms))
+        rows += [("", cron, "", "") for cron in others]
+    header = ("source", "due (minute hour day month weekday)", "zone", "terms of use")
+    return _aligned([header, *rows], right=())
+
+
+def _circuit(line: _Line) -> str:
+    if line.circuit is circuit.State.OPEN and line.record and line.record.circuit_open_until:
+        return f"open until {_instant(line.record.circuit_open_until)}"
+    return line.circuit.value if line.circuit else "unknown"
+
+
+def _instant(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _age(moment: datetime | None, now: datetime) -> str:
+    """In the largest unit of which at least two have passed."""
+    if moment is None:
+        return "never"
+    seconds = max((now - moment).total_seconds(), 0.0)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _aligned(rows: list[tuple[str, ...]], *, right: tuple[int, ...]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _plain(line: _Line) -> dict[str, Any]:
+    """What `--json` says of one source; `last` is the newest record of poll.outcomes."""
+    return {
+        "source": line.source.name,
+        "datasets": list(line.source.datasets),
+        "calendar": {"crons": list(line.source.calendar.crons), "zone": line.source.calendar.zone},
+        "next_slot": line.next_slot.isoformat(),
+        "state": line.state,
+        "circuit": line.circuit and line.circuit.value,
+        "terms": line.terms,
+        "last": json.loads(line.record.to_json()) if line.record else None,
+    }

@@ -1,0 +1,46 @@
+"""How the settings turn into a poll: the one place that the command line and the scheduled worker both go through."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from correnteza.settings import Settings
+from producers.model import Source, Span
+from producers.poll import Outcome, Services, poll
+from producers.session import Tally
+
+
+def services(settings: Settings) -> Services:
+    """Where polls publish and keep payloads."""
+    return Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive, settings.ledger)
+
+
+def live_span(settings: Settings, source: Source) -> Span:
+    """The days that the live schedule owns; those before it are for backfills."""
+    return Span(settings.history_start.get(source.name, source.history_start))
+
+
+def poll_source(
+    settings: Settings,
+    source: Source,
+    *,
+    now: Callable[[], datetime],
+    is_stopping: Callable[[], bool],
+    on_chunk: Callable[[Tally], None],
+    span: Span | None = None,
+) -> Outcome:
+    """Poll a source once, as the settings say. Raises: what `producers.poll.poll` raises; UsageError.
+
+    Args:
+        span: of a backfill; None is the live schedule's.
+    """
+    return poll(
+        source,
+        services(settings),
+        now=now,
+        base_url=settings.base_urls.get(source.name),
+        api_key=settings.api_keys.get(source.name),
+        span=span or live_span(settings, source),
+        is_stopping=is_stopping,
+        on_chunk=on_chunk,
+        chunk_rows=settings.chunk_rows,
+    )

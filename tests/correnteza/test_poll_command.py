@@ -1,0 +1,78 @@
+"""`correnteza poll`: what it asks for, what it refuses, and how a backfill is run with it."""
+
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+from werkzeug import Request, Response
+
+from correnteza import polling
+from correnteza.settings import Settings
+from foundation.errors import CorrentezaError
+from producers import sources
+from producers.fetch import http
+from producers.schedule import attempt
+from schemas import topics
+from schemas.contracts import load_all
+from tests import oracles
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "name one source or say --all"),
+        (("bcb_sgs", "--all"), "name one source or say --all"),
+        (("bcb_sgs", "--until", "2019-12-31"), "--until needs --since"),
+        (("--all", "--since", "2015-01-01"), "--since needs one source"),
+        (("openmeteo_forecast", "--since", "2015-01-01"), "openmeteo_forecast keeps no history"),
+        (("bcb_sgs", "--since", "2020-01-01"), "the live schedule owns the days of bcb_sgs from 2015-01-01 on"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_asked(cli, arguments, says):
+    done = cli("poll", *arguments, CORRENTEZA_HISTORY_START=json.dumps({"bcb_sgs": "2015-01-01"}))
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+
+
+def test_a_backfill_ends_with_a_summary_and_leaves_the_schedules_outcomes_alone(cli, settings, httpserver):
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+
+    def answer(request: Request) -> Response:
+        first = datetime.strptime(request.args["dataInicial"], "%d/%m/%Y")
+        found = [{"data": f"{first:%d/%m/%Y}", "valor": "1"}] if "sgs.1/" in request.path else []
+        return Response(json.dumps(found))
+
+    httpserver.expect_request(re.compile("/bcdata.*")).respond_with_handler(answer)
+    variables = {"CORRENTEZA_BASE_URLS": json.dumps({"bcb_sgs": httpserver.url_for("/")})}
+    done = cli("poll", "bcb_sgs", "--since", "1995-01-01", "--until", "1995-12-31", **variables)
+    assert done.returncode == 0, done.stderr
+    assert "unchanged parts" in done.stdout
+    assert done.stdout.splitlines()[1].split()[:2] == ["bcb_sgs", "1"]
+    (row,) = oracles.read(settings.bootstrap, settings.topic_prefix, "bcb_sgs")
+    assert str(row.fields["reference_on"]) == "1995-01-01"
+    desk = attempt.Desk(settings.bootstrap, settings.topic_prefix)
+    assert desk.outcomes.newest() == {}, "the schedule's state is about the schedule's polls"
+
+
+def test_a_key_in_the_settings_reaches_the_client_and_shows_nowhere(settings, httpserver, monkeypatch, capsys):
+    """The client is stopped before it asks: what a key does to a request is tested with the client."""
+    seen = []
+
+    def for_source(source, base_url, api_key):
+        seen.append((source.name, base_url, api_key))
+        raise CorrentezaError("far enough")
+
+    monkeypatch.setattr(http.Client, "for_source", for_source)
+    keyed = Settings(**settings.model_dump() | {"api_keys": {"openmeteo_archive": "s3cret"}})
+    outcome = polling.poll_source(
+        keyed,
+        sources.load("openmeteo_archive"),
+        now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        is_stopping=lambda: False,
+        on_chunk=lambda tally: None,
+    )
+    assert str(outcome.error) == "far enough"
+    assert seen == [("openmeteo_archive", None, "s3cret")]
+    said = capsys.readouterr()
+    assert "s3cret" not in said.out + said.err + repr(keyed)

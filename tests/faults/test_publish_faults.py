@@ -1,0 +1,385 @@
+"""What may happen between a publisher, its broker and its registry. Each fault has a control: without the protection
+the oracle objects.
+
+The broker is one of this file's own: the address it tells its clients is that of a proxy.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
+
+from correnteza.embedded import broker, jars, ports
+from correnteza.embedded.stack import Stack
+from correnteza.settings import Settings
+from foundation.errors import TransientError
+from producers import cursor, poll, poll_zip, publish, sources
+from producers.fetch.http import Client
+from producers.model import Source, Span
+from producers.publish import Publisher
+from schemas import registry as registries
+from schemas import topics
+from schemas.contracts import load, load_all
+from schemas.registry import Registry
+from tests import oracles
+from tests.helpers import environment, wait_for
+from tests.producers.served import MACAPA, SALVADOR, ServedZip, member_name
+from tests.proxy import Proxy
+from tests.records import message
+from tests.records import publish as publish_plainly
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+ROOT = Path(__file__).parent.parent.parent
+POLL = ("poll", "inmet_hourly", "--once", "--json")
+INMET = sources.load("inmet_hourly")
+SOME = SALVADOR.read_bytes()[:200_000].rpartition(b"\n")[0] + b"\n"
+SOME_ROWS = SOME.count(b"\n") - 9
+CHUNK = 500
+CHUNKS = -(-SOME_ROWS // CHUNK)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A broker, and the way to it that clients are told."""
+
+    direct: str
+    proxy: Proxy
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A broker with a second listener, advertised at the proxy's port; it ends timed-out transactions within 500 ms."""
+    behind = ports.remembered(tmp_path_factory.mktemp("ports") / "ports.json", ("proxied",))["proxied"]
+    with pytest.MonkeyPatch.context() as patch, Proxy((ports.HOST, behind)) as proxy:
+        properties = (
+            broker._PROPERTIES.replace(
+                "listeners=PLAINTEXT://{host}:{client},",
+                f"listeners=PLAINTEXT://{{host}}:{{client}},PROXIED://127.0.0.1:{behind},",
+                1,
+            )
+            .replace(
+                "advertised.listeners=PLAINTEXT://{host}:{client}",
+                f"advertised.listeners=PLAINTEXT://{{host}}:{{client}},PROXIED://{proxy.address}",
+            )
+            .replace("protocol.map=PLAINTEXT:PLAINTEXT,", "protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,")
+        )
+        assert properties.count("PROXIED") == 3
+        properties += "transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n"
+        patch.setattr(broker, "_PROPERTIES", properties)
+        with Stack(Settings(home=tmp_path_factory.mktemp("proxied")), ("broker",)) as stack:
+            yield Cluster(stack.endpoints["kafka_bootstrap"], proxy)
+
+
+@pytest.fixture
+def target(cluster, services, home) -> Iterator[poll.Services]:
+    """Topics of this test's own on that broker; publishers go through the proxy."""
+    prefix = f"t{home.parent.name}."
+    topics.apply(cluster.direct, load_all().values(), prefix)
+    yield poll.Services(cluster.proxy.address, services.registry_url, prefix, home / "archive", home / "ledger.jsonl")
+    cluster.proxy.mode = "pass"
+    cluster.proxy.swallow = lambda number: False
+
+
+@pytest.fixture
+def year(httpserver) -> ServedZip:
+    served = ServedZip(httpserver, "/2025.zip")
+    served.put({member_name(SALVADOR): SOME})
+    return served
+
+
+@pytest.fixture
+def run(target, httpserver, year) -> Callable[..., poll.Outcome]:
+    """Poll one year of INMET, one member, in several chunks."""
+
+    def poll_once(source: Source = INMET, **options) -> poll.Outcome:
+        options = {"base_url": httpserver.url_for("/"), "span": Span(date(2025, 1, 1)), "chunk_rows": CHUNK} | options
+        return poll.poll(
+            source, options.pop("services", target), now=lambda: datetime(2025, 3, 1, tzinfo=UTC), **options
+        )
+
+    return poll_once
+
+
+def problems(cluster, target) -> list[str]:
+    return oracles.problems(cluster.direct, target.prefix, INMET.datasets)
+
+
+def acknowledged(target) -> list[str]:
+    return [json.loads(line)["chunk_id"] for line in target.ledger.read_text().splitlines()]
+
+
+def ends(bootstrap: str, prefix: str) -> dict[str, int]:
+    return oracles.end_offsets(bootstrap, [prefix + contract.topic for contract in load_all().values()])
+
+
+def assert_every_row_once(cluster, target) -> None:
+    """O2, O3, O5."""
+    assert problems(cluster, target) == []
+    manifests = [
+        record.fields["chunk_id"] for record in oracles.read(cluster.direct, target.prefix, "ingest.manifests")
+    ]
+    assert sorted(manifests) == sorted(acknowledged(target))
+    rows = oracles.read(cluster.direct, target.prefix, "inmet_hourly")
+    assert sorted(row.fields["row_number"] for row in rows) == list(range(SOME_ROWS))
+
+
+# F4
+
+
+def test_f4_a_commit_whose_answer_is_lost_is_asked_again_and_every_chunk_stands_once(cluster, target, run):
+    before = cluster.proxy.swallowed
+    passed = cluster.proxy.end_txns
+    cluster.proxy.swallow = lambda number: (number - passed) % 3 == 2
+    outcome = run()
+    assert outcome.error is None
+    assert outcome.tally.chunks == CHUNKS
+    assert cluster.proxy.swallowed - before >= 2, "the fault was not met"
+    assert_every_row_once(cluster, target)
+
+
+def test_f4_control_a_publisher_that_takes_a_lost_answer_for_a_failure_publishes_twice(
+    cluster, target, run, monkeypatch
+):
+    """Commit with a time limit, and on its expiry another try under a fresh producer that reads no cursor."""
+    monkeypatch.setattr(cursor, "read", lambda *_: {})
+    monkeypatch.setattr(Publisher, "_commit", lambda self: self._producer.commit_transaction(1.0))
+    passed = cluster.proxy.end_txns
+    # The commit reaches the broker each time; its answer never comes back.
+    cluster.proxy.swallow = lambda number: number - passed >= 2
+    assert isinstance(run().error, TransientError)
+    cluster.proxy.swallow = lambda number: False
+    run()
+    assert any("2 manifests" in problem for problem in problems(cluster, target))
+
+
+# F5
+
+
+class Stalling:
+    """A source that stops in the middle of its second member until it is let go."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        self.before: Callable[[], None] = lambda: None
+        downloads = iter(range(1, 100))
+        real = Client.download
+
+        def download(client, *arguments):
+            if next(downloads) == 2:
+                self.before()
+                self.reached.set()
+                assert self.go_on.wait(120)
+            return real(client, *arguments)
+
+        monkeypatch.setattr(Client, "download", download)
+        monkeypatch.setattr(poll_zip, "RUN_BYTES", 1)
+
+
+@pytest.fixture
+def stalling(monkeypatch, year) -> Stalling:
+    year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()})
+    monkeypatch.setattr(publish, "TRANSACTION_TIMEOUT", 2.0)
+    return Stalling(monkeypatch)
+
+
+def what_a_reader_misses_of_another_publisher(cluster, target) -> int:
+    """Publish 200 records to each partition, without a transaction, and count those that a committed reader misses."""
+    contract = load("inmet_hourly")
+    record = dict.fromkeys(contract.fields) | {
+        "station_code": "Z999",
+        "observed_at": datetime(2025, 1, 1, tzinfo=UTC),
+        "published_at_basis": "none",
+        "retrieved_at": datetime(2025, 1, 1, tzinfo=UTC),
+        "chunk_id": "another",
+        "row_number": 0,
+    }
+    messages = [message(contract, 1, record)] * 200
+    for partition in range(contract.partitions):
+        publish_plainly(cluster.direct, target.prefix + contract.topic, messages, partition=partition)
+    seen = oracles.read(cluster.direct, target.prefix, "inmet_hourly", settled=False)
+    return len(messages) * contract.partitions - sum(record.fields["chunk_id"] == "another" for record in seen)
+
+
+def poll_beside(run) -> tuple[threading.Thread, list[poll.Outcome]]:
+    outcomes: list[poll.Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(run()))
+    thread.start()
+    return thread, outcomes
+
+
+def test_f5_while_a_source_stalls_no_transaction_is_open_and_readers_go_on(cluster, target, run, stalling):
+    thread, outcomes = poll_beside(run)
+    assert stalling.reached.wait(60)
+    assert what_a_reader_misses_of_another_publisher(cluster, target) == 0
+    stalled_since = datetime.now(UTC)
+    wait_for(
+        lambda: (datetime.now(UTC) - stalled_since).total_seconds() > 2 * publish.TRANSACTION_TIMEOUT,
+        "the stall to last longer than a transaction may",
+    )
+    stalling.go_on.set()
+    thread.join(60)
+    assert outcomes[0].error is None
+    assert {row.fields["station_code"] for row in oracles.read(cluster.direct, target.prefix, "inmet_hourly")} == {
+        "A401",
+        "A249",
+        "Z999",
+    }
+
+
+def test_f5_control_with_a_transaction_open_during_the_fetch_readers_stand_still_and_the_poll_fails(
+    cluster, target, run, stalling, monkeypatch
+):
+    publishers: list[Publisher] = []
+    start = Publisher.start
+    monkeypatch.setattr(Publisher, "start", lambda self: (publishers.append(self), start(self)))
+
+    def open_too_early() -> None:
+        producer = publishers[0]._producer
+        producer.begin_transaction()
+        for partition in range(load("inmet_hourly").partitions):
+            producer.produce(target.prefix + load("inmet_hourly").topic, b"?", b"early", partition)
+        producer.flush(30)
+
+    stalling.before = open_too_early
+    thread, outcomes = poll_beside(run)
+    assert stalling.reached.wait(60)
+    assert what_a_reader_misses_of_another_publisher(cluster, target) > 0, "the open transaction hides what follows it"
+    stalling.go_on.set()
+    thread.join(60)
+    assert outcomes[0].error is not None
+
+
+# F6
+
+
+@pytest.fixture
+def registry(services, target) -> Iterator[tuple[poll.Services, Proxy]]:
+    """The shared registry behind a port of its own that a test can close, and the services with it."""
+    host, port = services.registry_url.split("/")[2].split(":")
+    with Proxy((host, int(port))) as proxy:
+        behind = services.registry_url.replace(f"{host}:{port}", proxy.address)
+        yield replace(target, registry_url=behind), proxy
+
+
+def test_f6_a_poll_that_meets_a_silent_registry_at_its_start_fails_transiently_and_the_next_makes_up_for_it(
+    cluster, target, run, registry
+):
+    behind, proxy = registry
+    before = ends(cluster.direct, target.prefix)
+    proxy.mode = "reset"
+    failed = run(services=behind)
+    assert isinstance(failed.error, TransientError)
+    assert ends(cluster.direct, target.prefix) == before, "not one unregistered byte"
+    proxy.mode = "pass"
+    assert run(services=behind).error is None
+    assert_every_row_once(cluster, target)
+
+
+def test_f6_a_registry_that_falls_silent_between_two_polls_or_during_one_stops_neither(
+    cluster, target, run, registry, year
+):
+    behind, proxy = registry
+    chunks = iter(range(1, 100))
+
+    def fall_silent(_tally) -> None:
+        if next(chunks) == 2:
+            proxy.mode = "reset"
+
+    assert run(services=behind, on_chunk=fall_silent).error is None
+    assert_every_row_once(cluster, target)
+    year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()}, days=1)
+    later = run(services=behind)
+    assert (later.error, later.tally.rows) == (None, 501)
+    assert problems(cluster, target) == []
+
+
+def test_f6_control_a_process_that_remembers_nothing_waits_for_its_registry(run, registry, year, monkeypatch):
+    behind, proxy = registry
+    assert run(services=behind).error is None
+    year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()}, days=1)
+    proxy.mode = "reset"
+    monkeypatch.setattr(registries, "_IDS", {})
+    monkeypatch.setattr(registries, "_TEXTS", {})
+    assert isinstance(run(services=behind).error, TransientError)
+
+
+# F7
+
+
+@pytest.fixture
+def proposal(tmp_path, settings) -> tuple[Path, dict[str, str]]:
+    """A copy of the tree in which a rain gauge reports text, and the environment of its commands."""
+    copy = tmp_path / "proposal"
+    for package in ("correnteza", "foundation", "monitoring", "producers", "schemas", "sinks", "stream_jobs"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    contract = copy / "schemas" / "inmet_hourly.avsc"
+    text = contract.read_text()
+    changed = text.replace(
+        '"name": "rain_mm", "type": ["null", "double"]', '"name": "rain_mm", "type": ["null", "string"]'
+    )
+    assert changed != text
+    contract.write_text(changed)
+    return copy, {"PYTHONPATH": str(copy), "CORRENTEZA_JARS": str(jars.folder(settings))}
+
+
+def run_proposed(proposal, settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    folder, own = proposal
+    return subprocess.run(
+        [sys.executable, "-m", "correnteza", *arguments],
+        cwd=folder,
+        env=environment(settings, own | variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def published(settings) -> str:
+    """The topics and subjects of today's contracts, under this test's prefix."""
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    registry = Registry(settings.registry)
+    registry.enforce_compatibility()
+    registry.register(load_all().values(), settings.topic_prefix)
+    return f"{settings.topic_prefix}inmet_hourly.v1-value"
+
+
+def test_f7_an_incompatible_contract_is_refused_before_anything_is_published(
+    proposal, settings, published, httpserver, year
+):
+    before = ends(settings.bootstrap, settings.topic_prefix)
+    planned = run_proposed(proposal, settings, "schemas", "plan")
+    assert planned.returncode == 3, planned.stderr
+    assert f"refused {published}" in planned.stdout
+    assert "keep    " in planned.stdout
+    polled = run_proposed(proposal, settings, *POLL, **here(httpserver))
+    assert polled.returncode == 3, polled.stderr
+    assert ends(settings.bootstrap, settings.topic_prefix) == before
+    assert len(Registry(settings.registry).versions(published)) == 1
+
+
+def test_f7_control_a_subject_that_checks_nothing_takes_it(proposal, settings, published):
+    registry = Registry(settings.registry)
+    registry._client.set_config(published, ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
+    proposed = json.loads((proposal[0] / "schemas" / "inmet_hourly.avsc").read_text())
+    schema = {name: proposed[name] for name in load("inmet_hourly").schema}
+    registry.register([replace(load("inmet_hourly"), schema=schema)], settings.topic_prefix)
+    assert len(registry.versions(published)) == 2
+
+
+def here(httpserver) -> dict[str, str]:
+    """The environment of a poll of one year."""
+    return {
+        "CORRENTEZA_BASE_URLS": json.dumps({"inmet_hourly": httpserver.url_for("/")}),
+        "CORRENTEZA_HISTORY_START": json.dumps({"inmet_hourly": "2025-01-01"}),
+    }

@@ -1,0 +1,104 @@
+"""F8: clocks that jump, slots at midnight, hours that a day skips or repeats. Slots are the calendar's, each once."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from producers import sources
+from producers.schedule.calendars import Calendar
+from producers.schedule.requests import Emitted
+from producers.schedule.slots import slot_id
+
+pytestmark = pytest.mark.fault
+
+BEGIN = datetime(2025, 11, 10, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+QUARTERLY = {"source": Calendar(("*/15 * * * *",), "America/Sao_Paulo")}
+
+
+def emitted(calendars, readings):
+    """The slots that a leader emits whose clock reads so at its ticks; each tick plans from what was emitted before."""
+    facts, found = Emitted(), []
+    for now in readings:
+        for request in facts.plan(calendars, now):
+            facts.add_request(request)
+            found.append(request.slot_id)
+    return found
+
+
+def ticking(begin, until, step=timedelta(minutes=1)):
+    while begin <= until:
+        yield begin
+        begin += step
+
+
+def calendar_slots(calendars, after, until):
+    return [slot_id(name, slot) for name, calendar in calendars.items() for slot in calendar.between(after, until)]
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, DAY, -DAY], ids=["+1h", "-1h", "+1d", "-1d"])
+def test_f8_a_clock_that_jumps_and_comes_back_emits_every_slot_once(jump):
+    noon, evening = BEGIN + 12 * HOUR, BEGIN + 18 * HOUR
+    readings = [
+        *ticking(BEGIN, noon),
+        *ticking(noon + jump, noon + jump + HOUR),
+        *ticking(noon + HOUR, evening + 2 * DAY, timedelta(minutes=5)),
+    ]
+    found = emitted(QUARTERLY, readings)
+    assert found == [slot_id("source", BEGIN), *calendar_slots(QUARTERLY, BEGIN, evening + 2 * DAY)]
+
+
+def test_f8_control_slots_named_after_the_clock_come_twice_or_never():
+    """What a scheduler does that fires whenever its clock reads a full quarter: the oracle above would object."""
+    noon = BEGIN + 12 * HOUR
+    back = [*ticking(BEGIN, noon), *ticking(noon - HOUR, noon + HOUR)]
+    found = [slot_id("source", now) for now in back if now.minute % 15 == 0]
+    assert len(found) > len(set(found))
+    forth = [*ticking(BEGIN, noon), *ticking(noon + HOUR, noon + 2 * HOUR)]
+    found = [slot_id("source", now) for now in forth if now.minute % 15 == 0]
+    assert set(found) < {slot_id("source", BEGIN), *calendar_slots(QUARTERLY, BEGIN, noon + 2 * HOUR)}
+
+
+def test_f8_control_a_leader_that_remembers_instead_of_reading_back_leaves_slots_out():
+    successor = Emitted().plan(QUARTERLY, BEGIN + HOUR)
+    assert [request.scheduled_for for request in successor] == [BEGIN + HOUR]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Asia/Tokyo"])
+def test_f8_a_slot_at_midnight_belongs_to_the_instant_not_to_the_day_of_whoever_asks(zone):
+    calendars = {"source": Calendar(("0 0 * * *",), zone)}
+    found = emitted(calendars, ticking(BEGIN, BEGIN + 3 * DAY))
+    assert found[1:] == calendar_slots(calendars, BEGIN, BEGIN + 3 * DAY)
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    ("begin", "until"),
+    [
+        (datetime(2018, 11, 3, 12, tzinfo=UTC), datetime(2018, 11, 5, 12, tzinfo=UTC)),  # 00:00 to 01:00 did not exist
+        (datetime(2019, 2, 16, 12, tzinfo=UTC), datetime(2019, 2, 18, 12, tzinfo=UTC)),  # 23:00 to 24:00 came twice
+    ],
+    ids=["skipped", "repeated"],
+)
+def test_f8_a_skipped_or_repeated_local_hour_has_each_of_its_slots_once(begin, until):
+    """A cron of fixed times fires once a day even so; one of intervals goes on by the elapsed time."""
+    calendars = {
+        "daily": Calendar(("30 0 * * *",), "America/Sao_Paulo"),
+        "late": Calendar(("30 23 * * *",), "America/Sao_Paulo"),
+        "quarterly": QUARTERLY["source"],
+    }
+    found = emitted(calendars, ticking(begin, until))
+    assert len(found) == len(set(found))
+    assert set(found) >= set(calendar_slots(calendars, begin, until))
+    for name in ("daily", "late"):
+        assert len(calendar_slots({name: calendars[name]}, begin, until)) == 2
+
+
+def test_f8_the_declared_sources_name_the_same_slots_whenever_they_are_asked():
+    """A year, asked day by day and asked at once."""
+    for name, source in sources.load_all().items():
+        at_once = list(source.calendar.between(BEGIN, BEGIN + 60 * DAY))
+        by_day = [
+            slot for day in range(60) for slot in source.calendar.between(BEGIN + day * DAY, BEGIN + (day + 1) * DAY)
+        ]
+        assert at_once == by_day, name

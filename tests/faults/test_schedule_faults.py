@@ -1,0 +1,290 @@
+"""What may happen to the schedule's workers: every slot is polled, and nothing is published twice."""
+
+import json
+import os
+import random
+import signal
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from producers import cursor, poll, sources
+from producers.model import Span
+from producers.schedule import attempt, outcomes
+from producers.schedule.requests import PollRequest
+from replay.server import serve
+from schemas import topics
+from schemas.contracts import load_all
+from tests import oracles, schedule_kit
+from tests.helpers import wait_for
+from tests.schedule_kit import Fleet, begun, health, replay_clock, results_by_slot, slots_between
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+MIDNIGHT = datetime(2025, 11, 10, tzinfo=UTC)
+DAY = timedelta(days=1)
+FAST = 480
+"""Seconds of the replay in one: a day in three minutes."""
+
+
+@pytest.fixture
+def target(settings) -> poll.Services:
+    """This test's own topics, on the shared broker."""
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    ledger = settings.home / "ledger.jsonl"
+    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive, ledger)
+
+
+@pytest.fixture
+def replay():
+    with serve(day=1) as running:
+        yield running
+
+
+@pytest.fixture
+def start(cli_process, replay, target):
+    """Start a worker whose clock reads as told; every source unless some are named."""
+
+    def started(at: str, *names: str, **variables: str):
+        named = [part for name in names for part in ("--source", name)]
+        return cli_process(
+            "schedule",
+            "--stall-seconds",
+            "60",
+            *named,
+            CORRENTEZA_CLOCK=at,
+            CORRENTEZA_BASE_URLS=json.dumps(replay.base_urls),
+            CORRENTEZA_LEDGER=str(target.ledger),
+            CORRENTEZA_CHUNK_ROWS="500",
+            **variables,
+        )
+
+    return started
+
+
+def problems(target, names) -> list[str]:
+    datasets = {dataset for name in names for dataset in sources.load(name).datasets}
+    return oracles.problems(target.bootstrap, target.prefix, sorted(datasets))
+
+
+def acknowledged(target) -> list[str]:
+    return [json.loads(line)["chunk_id"] for line in target.ledger.read_text().splitlines()]
+
+
+def complete(target, wanted: set[str]) -> set[str]:
+    """Those of the wanted slots whose poll ended well, or for which a newer slot's poll stands."""
+    good = {"published", "no_news", "covered"}
+    found = results_by_slot(target.bootstrap, target.prefix)
+    return {slot for slot in wanted if good & set(found.get(slot, ()))}
+
+
+# The show
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_day_polled_by_two_workers_whose_leader_is_killed_ten_times_has_every_slot_and_every_chunk_once(
+    start, replay, target, record_property
+):
+    """Half-way through the day every source publishes anew, so that kills meet polls with news."""
+    names = [name for name in sources.load_all() if name in replay.base_urls]
+    wanted = slots_between(names, MIDNIGHT, MIDNIGHT + DAY - timedelta(seconds=1))
+    at = replay_clock(MIDNIGHT - timedelta(hours=4), FAST)  # so that the workers are up when the day begins
+    fleet = Fleet(lambda: start(at, *names), count=2)
+    chance = random.Random(20251110)
+    failovers = []
+    for kill in range(10):
+        if kill % 2:
+            leader = wait_for(lambda: busy_leader(fleet), "a leader in the middle of a poll", seconds=120)
+        else:
+            until = time.monotonic() + chance.uniform(0, 8)
+            wait_for(lambda until=until: time.monotonic() > until, "the moment to kill")
+            leader = fleet.wait_for_leader()
+        leader.kill_tree()
+        killed = time.monotonic()
+        fleet.wait_for_leader()
+        failovers.append(round(time.monotonic() - killed, 1))
+        if kill == 4:
+            replay.set_day(2)
+
+    def all_done() -> bool:
+        fleet.tend()
+        return complete(target, wanted) == wanted
+
+    wait_for(all_done, f"slots {sorted(wanted - complete(target, wanted))}", seconds=300)
+    record_property("failover_seconds", failovers)
+    polled = results_by_slot(target.bootstrap, target.prefix)
+    asked = {request["slot_id"] for request in schedule_kit.requests(target.bootstrap, target.prefix)}
+    assert {slot for slot in polled.keys() | asked if "@2025-11-10" in slot} == wanted
+    assert problems(target, names) == []
+    manifests = [record.fields for record in oracles.read(target.bootstrap, target.prefix, "ingest.manifests")]
+    assert set(acknowledged(target)) <= {manifest["chunk_id"] for manifest in manifests}
+    print(f"slots {len(wanted)}, chunks {len(manifests)}, fail-over {failovers} s")
+
+
+def clock_of(setting: str) -> datetime:
+    start, factor, origin = setting.split("@")
+    return datetime.fromisoformat(start) + timedelta(seconds=(time.time() - float(origin)) * float(factor))
+
+
+def busy_leader(fleet: Fleet):
+    leader = fleet.leader()
+    return leader if leader and (health(leader) or {}).get("in_flight") else None
+
+
+def in_this_process(target, replay, name: str, request: PollRequest):
+    """Work off one request here, where a control can take a protection away."""
+    source = sources.load(name)
+
+    def ask(now):
+        return poll.poll(source, target, now=now, base_url=replay.base_urls[name], span=Span(source.history_start))
+
+    desk = attempt.Desk(target.bootstrap, target.prefix)
+    return attempt.attempt(source, request, desk, ask, now=lambda: MIDNIGHT)
+
+
+REQUEST = PollRequest("anatel_broadband_accesses", MIDNIGHT - timedelta(minutes=30))
+
+
+def test_a_request_that_comes_twice_is_worked_off_once(target, replay):
+    first = in_this_process(target, replay, REQUEST.source, REQUEST)
+    assert (first.outcome, first.rows > 0) == ("published", True)
+    before = len(replay.requests)
+    assert in_this_process(target, replay, REQUEST.source, REQUEST) is None
+    assert len(replay.requests) == before
+
+
+def test_control_without_the_outcomes_the_source_is_asked_again_and_without_the_cursor_rows_stand_twice(
+    target, replay, monkeypatch
+):
+    """The two protections behind one another: the slot's outcome, and the cursor in the rows' own transaction."""
+    in_this_process(target, replay, REQUEST.source, REQUEST)
+    monkeypatch.setattr(outcomes.Outcomes, "newest", lambda self: {})
+    again = in_this_process(target, replay, REQUEST.source, REQUEST)
+    assert again.outcome == "no_news"
+    assert problems(target, [REQUEST.source]) == []
+    monkeypatch.setattr(cursor, "read", lambda *_: {})
+    in_this_process(target, replay, REQUEST.source, REQUEST)
+    assert any("2 manifests" in problem for problem in problems(target, [REQUEST.source]))
+
+
+# F9
+
+FORECAST = "openmeteo_forecast"
+"""A slot every three hours."""
+HASTE = 2880
+"""A slot of the forecast in 3.75 seconds."""
+
+
+def test_f9_a_leader_killed_as_it_fires_leaves_its_slots_to_the_next_leader(start, cli_process, target):
+    at = replay_clock(MIDNIGHT, 60)
+    doomed = start(at, FORECAST, CORRENTEZA_FAILPOINT="before_emit:kill")
+    assert doomed.wait(60) == -signal.SIGKILL
+    assert schedule_kit.requests(target.bootstrap, target.prefix) == []
+    start(at, FORECAST)
+    latest = slots_between([FORECAST], MIDNIGHT - timedelta(hours=3), MIDNIGHT)
+    wait_for(lambda: complete(target, latest) == latest, "the slot that the dead leader was about to emit")
+    assert problems(target, [FORECAST]) == []
+
+
+@pytest.mark.slow
+def test_f9_slots_that_pass_while_all_workers_are_paused_are_polled_afterwards(start, target, replay):
+    at = replay_clock(MIDNIGHT, HASTE)
+    fleet = Fleet(lambda: start(at, FORECAST), count=2)
+    wait_for(lambda: results_by_slot(target.bootstrap, target.prefix), "a first poll")
+    for worker in fleet.workers:
+        os.kill(worker.pid, signal.SIGSTOP)
+    paused = clock_of(at)
+    wait_for(lambda: clock_of(at) > paused + timedelta(hours=10), "three slots to pass")
+    missed = slots_between([FORECAST], paused, paused + timedelta(hours=10))
+    for worker in fleet.workers:
+        os.kill(worker.pid, signal.SIGCONT)
+
+    def all_done() -> bool:
+        fleet.tend()
+        return complete(target, missed) == missed
+
+    wait_for(all_done, "the missed slots")
+    assert len(missed) >= 3
+    assert problems(target, [FORECAST]) == []
+
+
+@pytest.mark.slow
+def test_f9_two_leaders_for_a_moment_emit_a_slot_twice_at_most_and_publish_it_once(start, target, replay):
+    at = replay_clock(MIDNIGHT, HASTE)
+    fleet = Fleet(lambda: start(at, FORECAST), count=2)
+    wait_for(lambda: results_by_slot(target.bootstrap, target.prefix), "a first poll")
+    paused = fleet.wait_for_leader()
+    os.kill(paused.pid, signal.SIGSTOP)
+    other = next(worker for worker in fleet.workers if worker is not paused)
+    wait_for(lambda: (health(other) or {}).get("is_leader"), "the other one to lead")
+    replay.set_day(2)
+    os.kill(paused.pid, signal.SIGCONT)
+    since = clock_of(at)
+    first = begun(target.bootstrap, target.prefix)
+    wanted = slots_between([FORECAST], first, since + timedelta(hours=9))
+
+    def all_done() -> bool:
+        fleet.tend()
+        return complete(target, wanted) == wanted
+
+    wait_for(all_done, "the slots of before, meanwhile and after")
+    assert problems(target, [FORECAST]) == []
+
+
+# F10
+
+
+def shares(worker) -> int | None:
+    said = health(worker) or {}
+    return said["partitions"] if said.get("is_progressing") else None
+
+
+@pytest.mark.slow
+def test_f10_a_worker_whose_broker_hangs_ends_with_75_and_its_successor_goes_on(alone, home, replay):
+    """Control: a worker with a watchdog that waits too long stays, alive and idle, and says so on /healthz."""
+    stack = alone("up", "broker", "registry")
+    wait_for(lambda: "ready: " in stack.said, "the broker of this test's own", seconds=120)
+    broker = json.loads((home / "run" / "children.json").read_text())["broker"][0]
+    endpoints = json.loads((home / "run" / "endpoints.json").read_text())
+    at = replay_clock(MIDNIGHT, FAST)
+
+    def worker(stall: int):
+        variables = {"CORRENTEZA_CLOCK": at, "CORRENTEZA_BASE_URLS": json.dumps(replay.base_urls)}
+        return alone("schedule", "--source", FORECAST, "--stall-seconds", str(stall), **variables)
+
+    bootstrap = endpoints["kafka_bootstrap"]
+    unwatched = worker(600)
+    wait_for(lambda: results_by_slot(bootstrap, ""), "a first poll")
+    watched = worker(8)  # only now: a poll under way while workers join would be fenced by its partition's new owner
+    wait_for(lambda: shares(watched) == shares(unwatched) == 12, "both workers to have their partitions")
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        assert watched.wait(60) == 75
+        assert "worker_stalled" in watched.said
+        assert unwatched.poll() is None
+        said = wait_for(lambda: health(unwatched), "the other worker to answer")
+        assert (said["is_progressing"], said["trouble"]) == (False, "the queue cannot be read")
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    unwatched.kill_tree()
+    successor = worker(60)
+    wanted = slots_between([FORECAST], begun(bootstrap, ""), clock_of(at))
+    good = {"published", "no_news", "covered"}
+
+    def all_done() -> bool:
+        found = results_by_slot(bootstrap, "")
+        return all(good & set(found.get(slot, ())) for slot in wanted)
+
+    wait_for(all_done, "the slots that passed meanwhile", seconds=120)
+    assert successor.poll() is None
+    assert oracles.problems(bootstrap, "", sources.load(FORECAST).datasets) == []
+
+
+def test_sigterm_lets_a_poll_reach_the_end_of_a_chunk_and_ends_with_0(start, target):
+    worker = start(replay_clock(MIDNIGHT, FAST), FORECAST, "bcb_sgs")
+    wait_for(lambda: (health(worker) or {}).get("in_flight"), "a poll under way")
+    worker.terminate()
+    assert worker.wait(60) == 0
+    assert problems(target, [FORECAST, "bcb_sgs"]) == []
