@@ -17,24 +17,21 @@ LOG_SECONDS = 10.0
 """Between two lines about progress, where no terminal shows a bar."""
 
 
-def days(source: Source, live: Span, since: date, until: date | None) -> Span:
-    """The days to fetch. Raises: UsageError, saying what can be asked for."""
+def days(source: Source, live: Span, since: date, until: date | None) -> Span | None:
+    """The days that a backfill fetches; None if the live schedule owns all of them, and an ordinary poll brings them.
+
+    Raises: UsageError, saying what can be asked for.
+    """
     if not source.keeps_history:
         raise UsageError(
             f"{source.name} keeps no history: only what stands there now can be asked for",
             hint=f"correnteza poll {source.name}",
         )
-    last = until or live.first - timedelta(days=1)
-    for option, day in (("--since", since), ("--until", last)):
-        if day >= live.first:
-            raise UsageError(
-                f"{option} {day}: the live schedule owns the days of {source.name} from {live.first} on, and asks for"
-                " them at every poll",
-                hint="name earlier days; the setting history_start moves that day",
-            )
-    if since > last:
-        raise UsageError(f"--since {since} is after --until {last}")
-    return Span(since, last)
+    if until is not None and since > until:
+        raise UsageError(f"--since {since} is after --until {until}")
+    if since >= live.first:
+        return None
+    return Span(since, min(until or date.max, live.first - timedelta(days=1)))
 
 
 @contextmanager

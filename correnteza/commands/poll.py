@@ -34,9 +34,7 @@ def command(
     source: Annotated[str | None, typer.Argument(help="The source to poll; see --all.")] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Poll every source.")] = False,
-    since: Annotated[
-        datetime | None, typer.Option(formats=_DAY, help="Fetch the days from this one on that the schedule does not.")
-    ] = None,
+    since: Annotated[datetime | None, typer.Option(formats=_DAY, help="Fetch history, from this day on.")] = None,
     until: Annotated[
         datetime | None,
         typer.Option(formats=_DAY, help="With --since: the last day. Unset: the day before the schedule's first."),
@@ -46,8 +44,9 @@ def command(
 ) -> None:
     """Publish what is new at the sources, one transaction per chunk; nothing is published twice.
 
-    With --since it fetches history instead: the days before those that the live schedule owns. It may run beside the
-    schedule, be stopped (SIGTERM, Ctrl-C) or killed, and goes on where it was when it is run again.
+    With --since it fetches history: the days before those that the live schedule owns, beside it and without doubling a
+    row. Stopped (SIGTERM, Ctrl-C) or killed, it goes on where it was when it is run again. Days that the schedule owns
+    (from the setting history_start on) come with every poll: if --since names only such days, this is one.
     """
     if every == (source is not None):
         raise UsageError("name one source or say --all", hint="correnteza poll --all")
@@ -60,10 +59,11 @@ def command(
     if since is None:
         poller.run(chosen, poller.live)
     else:
-        span = backfill.days(
-            chosen[0], polling.live_span(poller.settings, chosen[0]), since.date(), until.date() if until else None
-        )
-        poller.run(chosen, lambda source: poller.backfill(source, span))
+        live = polling.live_span(poller.settings, chosen[0])
+        span = backfill.days(chosen[0], live, since.date(), until.date() if until else None)
+        if until is None or until.date() >= live.first:
+            print(f"the days from {live.first} on are the live schedule's; every poll asks for them", file=sys.stderr)
+        poller.run(chosen, poller.live if span is None else lambda source: poller.backfill(source, span))
 
 
 class _Poller:

@@ -26,11 +26,11 @@ from tests import oracles
         (("bcb_sgs", "--until", "2019-12-31"), "--until needs --since"),
         (("--all", "--since", "2015-01-01"), "--since needs one source"),
         (("openmeteo_forecast", "--since", "2015-01-01"), "openmeteo_forecast keeps no history"),
-        (("bcb_sgs", "--since", "2020-01-01"), "the live schedule owns the days of bcb_sgs from 2015-01-01 on"),
+        (("bcb_sgs", "--since", "2020-01-01", "--until", "2019-01-01"), "is after --until"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_asked(cli, arguments, says):
-    done = cli("poll", *arguments, CORRENTEZA_HISTORY_START=json.dumps({"bcb_sgs": "2015-01-01"}))
+    done = cli("poll", *arguments)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
 
@@ -53,6 +53,22 @@ def test_a_backfill_ends_with_a_summary_and_leaves_the_schedules_outcomes_alone(
     assert str(row.fields["reference_on"]) == "1995-01-01"
     desk = attempt.Desk(settings.bootstrap, settings.topic_prefix)
     assert desk.outcomes.newest() == {}, "the schedule's state is about the schedule's polls"
+
+
+def test_days_that_the_schedule_owns_come_with_an_ordinary_poll_and_once(cli, settings, httpserver):
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_data('[{"data":"02/01/2024","valor":"1"}]')
+    httpserver.expect_request(re.compile("/bcdata.*")).respond_with_data("[]")
+    variables = {
+        "CORRENTEZA_BASE_URLS": json.dumps({"bcb_sgs": httpserver.url_for("/")}),
+        "CORRENTEZA_HISTORY_START": json.dumps({"bcb_sgs": "2026-10-01"}),
+        "CORRENTEZA_CLOCK": "2026-11-23T12:00:00Z@1",
+    }
+    for _ in range(2):
+        done = cli("poll", "bcb_sgs", "--since", "2026-10-15", **variables)
+        assert done.returncode == 0, done.stderr
+        assert "the days from 2026-10-01 on are the live schedule's" in done.stderr
+    assert len(oracles.read(settings.bootstrap, settings.topic_prefix, "bcb_sgs")) == 1
 
 
 def test_a_key_in_the_settings_reaches_the_client_and_shows_nowhere(settings, httpserver, monkeypatch, capsys):

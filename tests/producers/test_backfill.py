@@ -198,8 +198,6 @@ def test_the_share_of_the_work_that_is_done_grows_to_one(run, series):
 @pytest.mark.parametrize(
     ("source", "since", "until", "says"),
     [
-        ("bcb_sgs", date(2020, 1, 1), None, "the live schedule owns the days of bcb_sgs from 2020-01-01 on"),
-        ("bcb_sgs", date(2019, 1, 1), date(2020, 1, 1), "--until 2020-01-01: the live schedule owns"),
         ("bcb_sgs", date(2019, 1, 1), date(2018, 1, 1), "is after --until"),
         ("openmeteo_forecast", date(2019, 1, 1), None, "openmeteo_forecast keeps no history"),
     ],
@@ -211,7 +209,12 @@ def test_days_that_are_not_a_backfills_are_refused_with_the_reason(source, since
 
 def test_a_backfill_ends_where_the_live_schedule_begins():
     assert backfill.days(SGS, LIVE, date(2015, 1, 1), None) == Span(date(2015, 1, 1), date(2019, 12, 31))
-    assert backfill.days(SGS, LIVE, date(2015, 1, 1), date(2016, 1, 1)).last == date(2016, 1, 1)
+    assert backfill.days(SGS, LIVE, date(2015, 1, 1), date(2025, 1, 1)) == Span(date(2015, 1, 1), date(2019, 12, 31))
+    assert backfill.days(SGS, LIVE, date(2015, 1, 1), date(2016, 1, 1)) == Span(date(2015, 1, 1), date(2016, 1, 1))
+
+
+def test_days_that_the_live_schedule_owns_are_no_backfills():
+    assert backfill.days(SGS, LIVE, date(2020, 1, 1), None) is None
 
 
 # What is shown
