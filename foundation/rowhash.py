@@ -5,8 +5,6 @@ rows' hashes modulo 2**64, so it does not depend on order and can be added up fr
 not the bytes. Spark seeds XXH64 with 42 and hashes a following column with the former one's result as the seed.
 """
 
-from collections.abc import Iterable
-
 import xxhash
 
 SPARK_SEED = 42
@@ -22,11 +20,6 @@ def row_hash(key: bytes, value: bytes) -> int:
     """Spark's `xxhash64(key, xxhash64(value))`, as an unsigned 64-bit number."""
     hashed = xxhash.xxh64_intdigest(value, SPARK_SEED).to_bytes(8, "little")
     return xxhash.xxh64_intdigest(hashed, xxhash.xxh64_intdigest(key, SPARK_SEED))
-
-
-def chunk_hash(rows: Iterable[tuple[bytes, bytes]]) -> str:
-    """The order-free hash of (key, value) pairs: 16 lower-case hexadecimal digits."""
-    return format_hash(sum(row_hash(key, value) for key, value in rows))
 
 
 def format_hash(total: int) -> str:

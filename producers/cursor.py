@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -33,8 +33,10 @@ def message(cursor: Cursor, schema_id: int) -> Message:
     return encode.record(load(CURSORS), schema_id, asdict(cursor))
 
 
-def read(bootstrap: str, topic: str, source: str, schema_text: Callable[[int], str | None]) -> dict[str, Cursor]:
-    """The newest committed cursor of each resource of a source.
+def read(
+    bootstrap: str, topic: str, owners: Collection[str], schema_text: Callable[[int], str | None]
+) -> dict[str, dict[str, Cursor]]:
+    """The newest committed cursors, by owner (a source, or its backfill) and resource; the topic is read once for all.
 
     Call it after `init_transactions`: a predecessor's open transaction is then aborted. Another source's may still be
     open in this topic and hide our own newer records from a read_committed reader; so the end to reach is the
@@ -56,7 +58,7 @@ def read(bootstrap: str, topic: str, source: str, schema_text: Callable[[int], s
         }
     )
     try:
-        return _read(consumer, bootstrap, topic, source, schema_text)
+        return _read(consumer, bootstrap, topic, owners, schema_text)
     except KafkaException as error:
         raise TransientError(f"cannot read {topic}: {error}", hint="correnteza topics apply") from error
     finally:
@@ -64,10 +66,10 @@ def read(bootstrap: str, topic: str, source: str, schema_text: Callable[[int], s
 
 
 def _read(
-    consumer: Consumer, bootstrap: str, topic: str, source: str, schema_text: Callable[[int], str | None]
-) -> dict[str, Cursor]:
+    consumer: Consumer, bootstrap: str, topic: str, owners: Collection[str], schema_text: Callable[[int], str | None]
+) -> dict[str, dict[str, Cursor]]:
     schema = cache(lambda schema_id: _writer(schema_id, schema_text))
-    found: dict[str, Cursor] = {}
+    found: dict[str, dict[str, Cursor]] = {owner: {} for owner in owners}
     deadline = time.monotonic() + READ_DEADLINE
     for partition, end in _ends(bootstrap, topic).items():
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
@@ -89,13 +91,13 @@ def _read(
                 raise KafkaException(error)
             position = offset + 1
             owner, _, resource = (record.key() or b"").decode().partition(KEY_SEPARATOR)
-            if owner != source:
+            if owner not in found:
                 continue
             value = record.value()
             if value is None:
-                found.pop(resource, None)
+                found[owner].pop(resource, None)
             else:
-                found[resource] = _decode(value, schema, topic, offset)
+                found[owner][resource] = _decode(value, schema, topic, offset)
     return found
 
 

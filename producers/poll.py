@@ -138,8 +138,8 @@ def _begin(
     schema_ids = registry.register(contracts, services.prefix)
     publisher.start()
     topic = services.prefix + load(CURSORS).topic
-    own, others = (cursor.read(services.bootstrap, topic, each, registry.schema_by_id) for each in (owner, other))
-    return schema_ids, own, others
+    found = cursor.read(services.bootstrap, topic, (owner, other), registry.schema_by_id)
+    return schema_ids, found.get(owner, {}), found.get(other, {})
 
 
 def _poll_resources(session: Session) -> CorrentezaError | None:

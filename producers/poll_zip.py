@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from foundation import clock
 from foundation.errors import InvalidContent
@@ -52,11 +51,7 @@ def poll(session: Session, resource: Resource) -> None:
     if session.is_live:
         # No member changed, or the last one that did had been published before: no chunk has carried the validators,
         # and without them the directory would be read again at every poll.
-        session.remember(cursor, **_validators(version))
-
-
-def _validators(version: Version) -> dict[str, Any]:
-    return {"etag": version.etag, "last_modified": version.last_modified, "content_length": version.length}
+        session.remember(cursor, **version.validators)
 
 
 def _size(wanted: Wanted) -> int:

@@ -191,7 +191,7 @@ class Session:
             cursor, parts={**cursor.parts, key: state}, last_chunk_id=built.chunk_id, last_slot_id=self.slot_id
         )
         if read is not None:
-            after.etag, after.last_modified, after.content_length = read.etag, read.last_modified, read.length
+            after = replace(after, **read.validators)
         self.publisher.publish(built, cursors.message(after, self.schema_ids[chunks.CURSORS]))
         # Only now: what memory holds must never be ahead of what is committed.
         cursor.__dict__.update(after.__dict__)

@@ -38,7 +38,6 @@ VARIABLES = {
 
 _GRID = {"latitude": "grid_latitude_degrees", "longitude": "grid_longitude_degrees", "elevation": "elevation_m"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
-_INSTANT = pa.timestamp("us", tz="UTC")
 _MIDNIGHT_AND_A_BIT = timedelta(minutes=5)
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent, TransientError
 
@@ -47,6 +48,11 @@ class Version:
     def last_modified(self) -> datetime | None:
         """UTC, or None when absent or unreadable."""
         return http_date(self.last_modified_text)
+
+    @property
+    def validators(self) -> dict[str, Any]:
+        """As fields of the cursor."""
+        return {"etag": self.etag, "last_modified": self.last_modified, "content_length": self.length}
 
     @property
     def if_range(self) -> str | None:

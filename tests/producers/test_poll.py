@@ -326,7 +326,7 @@ def test_another_sources_open_transaction_does_not_hide_our_cursor(run, year, ta
     found: list[dict] = []
     reader = threading.Thread(
         target=lambda: found.append(
-            cursor.read(target.bootstrap, topic, "inmet_hourly", Registry(target.registry_url).schema_by_id)
+            cursor.read(target.bootstrap, topic, ["inmet_hourly"], Registry(target.registry_url).schema_by_id)
         )
     )
     reader.start()
@@ -334,7 +334,7 @@ def test_another_sources_open_transaction_does_not_hide_our_cursor(run, year, ta
     assert reader.is_alive(), "it must not take the hidden end for the end"
     other.abort_transaction(60)
     wait_for(lambda: not reader.is_alive(), "the reader to finish", 60)
-    assert found[0]["2025"].parts["A401"].is_complete
+    assert found[0]["inmet_hourly"]["2025"].parts["A401"].is_complete
 
 
 def test_the_replayed_days_publish_what_is_new_and_a_replayed_day_nothing(target):
