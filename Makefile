@@ -29,11 +29,23 @@ check: setup  ## format, lint and types; changes nothing
 	$(BIN)/mypy
 
 test: check  ## everything but the slow faults: fast tests first, then the real embedded services
-	$(BIN)/pytest -m "not integration and not slow"
-	$(BIN)/pytest -m "integration and not slow"
+	$(BIN)/pytest -m "not integration and not slow and not long"
+	$(BIN)/pytest -m "integration and not slow and not long"
 
 test-faults: setup  ## every fault, the slow ones too: a day under ten kills, hung brokers
-	$(BIN)/pytest -m "fault or slow"
+	$(BIN)/pytest -m "(fault or slow) and not long"
+
+test-faults-long: setup  ## the long forms: minutes without a broker, ten million records, 200 random steps
+	$(BIN)/pytest -m long --timeout 7200
+
+crash-test: setup  ## KILLS=100 random kill -9 of producer, broker and driver under load; SEED=... repeats a run
+	@$(BIN)/python -m tests.harness.crash_test --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED))
+
+soak: setup  ## MINUTES=60 of steady load: slopes of memory, threads, files and checkpoints
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
+
+bench-verify: setup  ## what verify costs beside the ingest of the same rows
+	@$(BIN)/python -m benchmarks.verify
 
 bench-ingest: setup  ## Kafka to bronze: rows/s and CPU against a raw consumer and a hand-written one
 	@$(BIN)/python -m benchmarks.ingest
@@ -52,4 +64,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults bench-ingest bench-latency bench-publish lock clean
+.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-publish lock clean

@@ -16,7 +16,10 @@ from confluent_kafka.admin import AdminClient
 
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
+from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
 from tests.helpers import Command, environment, start_commands
+
+__all__ = ["pytest_runtest_makereport", "pytest_terminal_summary"]
 
 CLI_SECONDS = 240
 """Longest that a test waits for a command."""

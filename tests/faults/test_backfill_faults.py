@@ -19,6 +19,8 @@ from tests import oracles
 from tests.helpers import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
+FAULT = 2
+"""Of the tests whose names tell none."""
 
 SGS = sources.load("bcb_sgs")
 LIVE = ("poll", "bcb_sgs", "--json")

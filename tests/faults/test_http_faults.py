@@ -24,6 +24,8 @@ from tests.helpers import wait_for
 from tests.producers.wire import Names, answer, certificate, drip, reset, wire
 
 pytestmark = pytest.mark.fault
+FAULT = 13
+"""Of the tests whose names tell none."""
 
 BODY = bytes(range(256)) * 40
 ZIP = "/data/file.zip"

@@ -21,6 +21,8 @@ from tests.helpers import wait_for
 from tests.schedule_kit import Fleet, begun, health, replay_clock, results_by_slot, slots_between
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
+FAULT = 9
+"""Of the tests whose names tell none."""
 
 MIDNIGHT = datetime(2025, 11, 10, tzinfo=UTC)
 DAY = timedelta(days=1)

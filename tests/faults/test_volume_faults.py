@@ -18,6 +18,8 @@ from schemas.contracts import load_all
 from stream_jobs.gold.reference import municipalities
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
+FAULT = 1
+"""Of the tests whose names tell none."""
 
 SOURCE = "anatel_mobile_accesses"
 MEMBER = "/anatel/acessos/acessos_telefonia_movel.zip"
