@@ -8,9 +8,11 @@ Later an object store; today a folder:
     spool/                  downloads under way; emptied at start
 """
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +23,14 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from foundation.errors import InvalidContent
+from foundation.errors import InvalidContent, TransientError
 
 BLOCK = 1 << 20
 MAX_PAYLOAD_BYTES = 4 << 30
+FREE_FLOOR_BYTES = 256 << 20
+"""Left free on the archive's file system: no download begins that would leave less. Lake, checkpoints and broker often
+live on it too, and a source asks again tomorrow, while a lake that cannot commit stands still."""
+
 INVALID_SAMPLES = 50
 INVALID_SAMPLE_BYTES = 64 << 10
 
@@ -48,10 +54,10 @@ class Archive:
     def put(self, blocks: Iterable[bytes], about: Mapping[str, Any]) -> Payload:
         """Keep the bytes, durable when this returns. The same bytes twice are one file; the newer `about` stands.
 
-        Raises: InvalidContent above MAX_PAYLOAD_BYTES.
+        Raises: InvalidContent above MAX_PAYLOAD_BYTES; TransientError when there is no room.
         """
         digest, size = hashlib.sha256(), 0
-        with self.spool() as file:
+        with self._room(), self.spool() as file:
             for block in blocks:
                 size += len(block)
                 if size > MAX_PAYLOAD_BYTES:
@@ -62,9 +68,9 @@ class Archive:
             path = self._path(digest.hexdigest())
             path.parent.mkdir(parents=True, exist_ok=True)
             Path(file.name).rename(path)
-        described = {**about, "sha256": digest.hexdigest(), "size": size}
-        _write_durably(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json).encode())
-        _sync_folder(path.parent)
+            described = {**about, "sha256": digest.hexdigest(), "size": size}
+            _write_durably(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json).encode())
+            _sync_folder(path.parent)
         return Payload(digest.hexdigest(), size, path, described)
 
     def get(self, sha256: str) -> Payload | None:
@@ -79,13 +85,14 @@ class Archive:
         return Payload(sha256, about["size"], path, about)
 
     def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Path:
-        """Keep the beginning of an answer that is not data; the oldest samples go."""
+        """Keep the beginning of an answer that is not data; the oldest samples go. Raises: TransientError: no room."""
         folder = self._root / "invalid"
-        folder.mkdir(parents=True, exist_ok=True)
         sample = sample[:INVALID_SAMPLE_BYTES]
         name = f"{retrieved_at:%Y%m%dT%H%M%S%f}Z-{hashlib.sha256(sample).hexdigest()[:12]}"
-        (folder / f"{name}.json").write_text(json.dumps(about, indent=1, default=_json))
-        (folder / name).write_bytes(sample)
+        with self._room():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.json").write_text(json.dumps(about, indent=1, default=_json))
+            (folder / name).write_bytes(sample)
         kept = sorted(folder.glob("*.json"))
         for old in kept[: max(0, len(kept) - INVALID_SAMPLES)]:
             old.with_suffix("").unlink(missing_ok=True)
@@ -93,11 +100,24 @@ class Archive:
         return folder / name
 
     @contextmanager
-    def spool(self) -> Iterator[BinaryIO]:
-        """A temporary file on the archive's own file system; gone afterwards, unless it was moved away."""
+    def spool(self, wanted: int = 0) -> Iterator[BinaryIO]:
+        """A temporary file on the archive's own file system; gone afterwards, unless it was moved away.
+
+        Args:
+            wanted: bytes that are to come, where that is known.
+
+        Raises: TransientError when they would leave less than FREE_FLOOR_BYTES free, or when the disk fills meanwhile.
+        """
         folder = self._root / "spool"
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{os.getpid()}-", delete=False) as file:
+        free = shutil.disk_usage(folder).free
+        if free - wanted < FREE_FLOOR_BYTES:
+            raise TransientError(
+                f"no download of {wanted >> 20} MiB begins: {free >> 20} MiB are free in {folder}, "
+                f"and {FREE_FLOOR_BYTES >> 20} MiB stay free",
+                hint="free space there; the next poll goes on by itself",
+            )
+        with self._room(), tempfile.NamedTemporaryFile(dir=folder, prefix=f"{os.getpid()}-", delete=False) as file:
             try:
                 yield file  # type: ignore[misc]
             finally:
@@ -109,6 +129,19 @@ class Archive:
             owner = file.name.partition("-")[0]
             if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
                 file.unlink(missing_ok=True)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Raises: TransientError in place of the system's error, when the disk filled in spite of the floor."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise TransientError(
+                f"the file system of {self._root} is full: {error}",
+                hint="free space there; the next poll goes on by itself",
+            ) from error
 
     def _path(self, sha256: str) -> Path:
         return self._root / "sha256" / sha256[:2] / sha256
@@ -126,10 +159,13 @@ def read_blocks(path: Path, start: int = 0, length: int | None = None) -> Iterat
 
 def _write_durably(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        _sync(file)
-    temporary.rename(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            _sync(file)
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync(file: BinaryIO) -> None:

@@ -168,9 +168,9 @@ def _publish_run(
     is_end: bool,
     failed: list[str],
 ) -> None:
-    start = run[0][1].start
-    with session.archive.spool() as spool:
-        session.client.download(resource.path, (start, run[-1][1].end), version, spool)
+    start, end = run[0][1].start, run[-1][1].end
+    with session.archive.spool(end - start) as spool:
+        session.client.download(resource.path, (start, end), version, spool)
         spool.flush()
         fetched = _Fetched(Path(spool.name), start, version, clock.now())
         for key, member in run:

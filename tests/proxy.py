@@ -23,12 +23,14 @@ class Proxy:
     """Forwards a local port to `target` in a thread of its own. A context manager.
 
     Attributes:
-        mode: `pass`; `blackhole` (take everything, answer nothing); `reset` (hang up on every connection, old and new);
+        mode: `pass`; `blackhole` (take everything, answer nothing; a connection that lost bytes by it is hung up when
+            it ends: what follows a gap is no answer to anything); `reset` (hang up on every connection, old and new);
             `delay` (hold each block `delay_seconds`); `throttle` (`bytes_per_second` a direction); `cut` (hang up when
             `cut_after` bytes of an answer have been passed); `half-close` (tell the client that no more answers
             come, and go on taking what it sends). Heeded from the next block on.
         swallow: (number of the EndTxn request, from 1) → whether to keep its reply back and hang up. The broker has
             acted on the request by then.
+        holds: keep silent after such a reply instead of hanging up, as a network that loses one direction does.
         swallowed: how many replies were kept back; end_txns: how many EndTxn requests were passed on.
     """
 
@@ -39,6 +41,7 @@ class Proxy:
         self.bytes_per_second = 10_000
         self.cut_after = 1_000
         self.swallow: Callable[[int], bool] = lambda number: False
+        self.holds = False
         self.swallowed = 0
         self.end_txns = 0
         self._port = port
@@ -110,6 +113,7 @@ class _Link:
         self._to_client = to_client
         self._passed = 0
         self._half_closed = False
+        self._lost = self._silent = False
         self._requests, self._answers = _Frames(), _Frames()
         self._to_swallow: set[int] = set()
 
@@ -126,7 +130,8 @@ class _Link:
 
     async def _carry(self, block: bytes, writer: asyncio.StreamWriter) -> None:
         proxy, is_answer = self._proxy, writer is self._to_client
-        if proxy.mode == "blackhole" or (is_answer and self._half_closed):
+        if proxy.mode == "blackhole" or (is_answer and (self._half_closed or self._silent)):
+            self._lost |= proxy.mode == "blackhole"
             return
         if proxy.mode == "delay":
             await asyncio.sleep(proxy.delay_seconds)
@@ -152,8 +157,8 @@ class _Link:
         self._passed += len(block) if is_answer else 0
 
     async def watch(self) -> None:
-        """Return as soon as every connection is to be hung up."""
-        while self._proxy.mode != "reset":
+        """Return as soon as this connection is to be hung up."""
+        while self._proxy.mode != "reset" and (not self._lost or self._proxy.mode == "blackhole"):
             await asyncio.sleep(_SLICE_SECONDS)
 
     def request(self, block: bytes) -> None:
@@ -166,11 +171,13 @@ class _Link:
                     self._to_swallow.add(correlation_id)
 
     def answer(self, block: bytes) -> None:
-        """Hang up in place of a reply that is to be kept back. (A reply is small: it comes in one block.)"""
+        """Hang up, or fall silent, in place of a reply that is to be kept back. (A reply is small: one block.)"""
         for head in self._answers.heads(block):
             if struct.unpack_from(">i", head)[0] in self._to_swallow:
                 self._proxy.swallowed += 1
-                raise _HangUp
+                if not self._proxy.holds:
+                    raise _HangUp
+                self._silent = True
 
 
 class _Frames:

@@ -84,6 +84,24 @@ def test_a_black_hole_takes_everything_and_answers_nothing(client, proxy, echo):
     assert echo.received == b""
 
 
+def test_a_connection_that_lost_bytes_in_a_black_hole_is_hung_up_after_it_and_others_pass(client, proxy, echo):
+    host, port = proxy.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as idle:
+        idle.sendall(b"a")
+        assert received(idle, 1) == b"a"
+        proxy.mode = "blackhole"
+        client.sendall(b"lost")
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        proxy.mode = "pass"
+        client.settimeout(10)
+        assert received(client, 1) == b""
+        idle.sendall(b"b")
+        assert received(idle, 1) == b"b"
+    assert echo.received == b"ab"
+
+
 def test_reset_ends_open_connections_and_new_ones(client, proxy):
     client.sendall(b"a")
     assert received(client, 1) == b"a"
@@ -139,3 +157,17 @@ def test_the_reply_to_an_end_of_transaction_is_kept_back_and_no_other(client, pr
     client.sendall(frame(END_TXN, as_id))
     assert received(client, 1) == b""
     assert (proxy.end_txns, proxy.swallowed) == (2, 1)
+
+
+def test_a_reply_that_is_held_leaves_its_connection_open_and_silent(client, proxy, echo):
+    proxy.swallow, proxy.holds = lambda number: True, True
+    as_id = struct.unpack(">i", struct.pack(">hh", END_TXN, 5))[0]
+    request = frame(END_TXN, as_id)
+    client.sendall(request)
+    client.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    client.sendall(frame(3, 1))
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    assert (len(echo.received), proxy.swallowed) == (2 * len(request), 1)

@@ -101,7 +101,11 @@ def test_f1_a_poller_killed_in_mid_transaction_leaves_nothing_and_its_successor_
     assert successor.returncode == 0, successor.stderr
     assert [manifest["first_row"] for manifest in manifests(target)] == list(range(0, ROWS, CHUNK))
     assert_every_row_once(target)
-    # Control: the half chunk is in the topic. Only the transaction hides it.
+
+
+def test_f1_control_without_the_transaction_a_reader_sees_the_half_chunk_too(cli, target, variables):
+    assert cli(*POLL, CORRENTEZA_FAILPOINT="after_produce@3:kill", **variables).returncode == -signal.SIGKILL
+    assert cli(*POLL, **variables).returncode == 0
     assert any("stands 2 times" in problem for problem in problems(target, "read_uncommitted"))
 
 

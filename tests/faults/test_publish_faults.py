@@ -10,16 +10,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
 
-from correnteza.embedded import broker, jars, ports
-from correnteza.embedded.stack import Stack
-from correnteza.settings import Settings
+from correnteza.embedded import jars
 from foundation.errors import TransientError
 from producers import cursor, poll, poll_zip, publish, sources
 from producers.fetch.http import Client
@@ -30,6 +29,7 @@ from schemas import topics
 from schemas.contracts import load, load_all
 from schemas.registry import Registry
 from tests import oracles
+from tests.brokers import OwnBroker, own_broker
 from tests.helpers import environment, wait_for
 from tests.producers.served import MACAPA, SALVADOR, ServedZip, member_name
 from tests.proxy import Proxy
@@ -47,36 +47,10 @@ CHUNK = 500
 CHUNKS = -(-SOME_ROWS // CHUNK)
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A broker, and the way to it that clients are told."""
-
-    direct: str
-    proxy: Proxy
-
-
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A broker with a second listener, advertised at the proxy's port; it ends timed-out transactions within 500 ms."""
-    behind = ports.remembered(tmp_path_factory.mktemp("ports") / "ports.json", ("proxied",))["proxied"]
-    with pytest.MonkeyPatch.context() as patch, Proxy((ports.HOST, behind)) as proxy:
-        properties = (
-            broker._PROPERTIES.replace(
-                "listeners=PLAINTEXT://{host}:{client},",
-                f"listeners=PLAINTEXT://{{host}}:{{client}},PROXIED://127.0.0.1:{behind},",
-                1,
-            )
-            .replace(
-                "advertised.listeners=PLAINTEXT://{host}:{client}",
-                f"advertised.listeners=PLAINTEXT://{{host}}:{{client}},PROXIED://{proxy.address}",
-            )
-            .replace("protocol.map=PLAINTEXT:PLAINTEXT,", "protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,")
-        )
-        assert properties.count("PROXIED") == 3
-        properties += "transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n"
-        patch.setattr(broker, "_PROPERTIES", properties)
-        with Stack(Settings(home=tmp_path_factory.mktemp("proxied")), ("broker",)) as stack:
-            yield Cluster(stack.endpoints["kafka_bootstrap"], proxy)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    with own_broker(tmp_path_factory.mktemp("proxied")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -87,6 +61,7 @@ def target(cluster, services, home) -> Iterator[poll.Services]:
     yield poll.Services(cluster.proxy.address, services.registry_url, prefix, home / "archive", home / "ledger.jsonl")
     cluster.proxy.mode = "pass"
     cluster.proxy.swallow = lambda number: False
+    cluster.proxy.holds = False
 
 
 @pytest.fixture
@@ -157,6 +132,42 @@ def test_f4_control_a_publisher_that_takes_a_lost_answer_for_a_failure_publishes
     cluster.proxy.swallow = lambda number: number - passed >= 2
     assert isinstance(run().error, TransientError)
     cluster.proxy.swallow = lambda number: False
+    run()
+    assert any("2 manifests" in problem for problem in problems(cluster, target))
+
+
+@pytest.fixture
+def holding(cluster, monkeypatch) -> Proxy:
+    """The way to the broker, on which answers can be held; a client gives one up after 3 s, not after a minute."""
+    monkeypatch.setattr(publish, "Producer", lambda asked: Producer(asked | {"socket.timeout.ms": 3_000}))
+    cluster.proxy.holds = True
+    return cluster.proxy
+
+
+@pytest.mark.slow
+def test_f4_a_commit_whose_answer_is_held_back_for_ever_is_asked_again_on_another_connection(
+    cluster, target, run, holding
+):
+    """No hang-up tells the publisher that its connection is of no use any more."""
+    before, passed = holding.swallowed, holding.end_txns
+    holding.swallow = lambda number: number - passed == 2
+    outcome = run()
+    assert (outcome.error, outcome.tally.chunks) == (None, CHUNKS)
+    assert holding.swallowed - before == 1, "the fault was not met"
+    assert holding.end_txns - passed > CHUNKS, "the commit was not asked for again"
+    assert_every_row_once(cluster, target)
+
+
+@pytest.mark.slow
+def test_f4_control_a_publisher_that_forgets_its_cursor_when_an_answer_is_held_publishes_twice(
+    cluster, target, run, holding, monkeypatch
+):
+    monkeypatch.setattr(cursor, "read", lambda *_: {})
+    monkeypatch.setattr(Publisher, "_commit", lambda self: self._producer.commit_transaction(1.0))
+    passed = holding.end_txns
+    holding.swallow = lambda number: number - passed >= 2
+    assert isinstance(run().error, TransientError)
+    holding.swallow = lambda number: False
     run()
     assert any("2 manifests" in problem for problem in problems(cluster, target))
 

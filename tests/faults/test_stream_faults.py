@@ -113,8 +113,8 @@ def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_w
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
 
 
-def test_f22_without_the_guard_a_lost_checkpoint_doubles_every_row(pipeline, monkeypatch):
-    """Negative control: the query takes its table for an empty one, and reads from the start."""
+def test_f22_control_without_the_guard_a_lost_checkpoint_doubles_every_row(pipeline, monkeypatch):
+    """The query takes its table for an empty one, and reads from the start."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     shutil.rmtree(pipeline.places.checkpoint(TABLE))
     monkeypatch.setattr(guards.tables, "has_rows", lambda _: False)
@@ -137,8 +137,8 @@ def test_f25_a_second_driver_ends_with_code_3_before_it_touches_anything(pipelin
     assert (everything_below(pipeline.places.checkpoint(TABLE)), pipeline.version(TABLE)) == before
 
 
-def test_f25_without_the_lock_the_second_driver_writes(pipeline, monkeypatch):
-    """Negative control: locks that never refuse. The oracle above, an untouched checkpoint, then fails."""
+def test_f25_control_without_the_lock_the_second_driver_writes(pipeline, monkeypatch):
+    """Locks that never refuse. The oracle above, an untouched checkpoint, then fails."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.publish(DATASET, *stations(5, 7))
     before = everything_below(pipeline.places.checkpoint(TABLE))
@@ -170,8 +170,8 @@ print(decoded(rows, contract, schemas, topic_id="t").collect()[0].decode_status)
 """
 
 
-def test_f30_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, monkeypatch):
-    """Negative control: 13 bytes that claim a string of half a gigabyte."""
+def test_f30_control_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, monkeypatch):
+    """13 bytes that claim a string of half a gigabyte."""
     monkeypatch.setenv("JAVA_HOME", str(spark_java_home(settings)))
     spark_jars = class_path(folder(settings), "spark")[0].parent
     dying = subprocess.run(

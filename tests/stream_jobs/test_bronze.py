@@ -31,7 +31,7 @@ def statuses(pipeline) -> list[str]:
     return [row["decode_status"] for row in sorted(pipeline.rows(TABLE), key=lambda row: row["offset"])]
 
 
-def test_poison_becomes_rows_and_the_rest_goes_on(pipeline):
+def test_f30_poison_becomes_rows_and_the_rest_goes_on(pipeline):
     """F30. Every kind in one batch, between good records; an unknown id is asked for, denied, and filed."""
     pipeline.publish(DATASET, station(1))
     whole = message(CONTRACT, pipeline.ids[DATASET], station(2))[1]
@@ -66,7 +66,7 @@ def test_a_schema_registered_while_the_query_runs_is_not_filed_as_unknown(pipeli
     assert schema_id in {row["schema_id"] for row in pipeline.rows(SCHEMAS)}
 
 
-def test_while_the_registry_is_away_nothing_is_decided(pipeline):
+def test_f30_while_the_registry_is_away_nothing_is_decided(pipeline):
     """Neither filed as unknown nor given up: the record waits."""
 
     class Away:
@@ -140,7 +140,7 @@ def test_only_committed_records_arrive(pipeline):
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
 
 
-def test_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_lives(pipeline):
+def test_f17_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_lives(pipeline):
     """F17, and SPARK-55271: with the Kafka connector 4.1.1 or 4.1.2 the query dies after the repeated batch."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     newest_commit(pipeline).unlink()
@@ -152,7 +152,7 @@ def test_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_lives(
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
 
 
-def test_without_the_query_id_the_repeated_batch_doubles(pipeline):
+def test_f17_control_without_the_query_id_the_repeated_batch_doubles(pipeline):
     """Negative control: the id under which Delta remembers the batch is another one."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     newest_commit(pipeline).unlink()
@@ -166,7 +166,7 @@ def test_without_the_query_id_the_repeated_batch_doubles(pipeline):
     assert len(pipeline.offsets(TABLE)) == 2 * len(pipeline.committed(DATASET))
 
 
-def test_a_topic_made_anew_is_refused_and_can_be_adopted(pipeline):
+def test_f21_a_topic_made_anew_is_refused_and_can_be_adopted(pipeline):
     """F21 b: the new topic is longer, so Kafka's own checks say nothing."""
     job = pipeline.bronze_after(DATASET, stations(0, 2))
     admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap, "log_level": 0})

@@ -92,7 +92,7 @@ def fail_between_the_writes(pipeline, monkeypatch) -> None:
     assert pipeline.rows("silver.bcb_sgs") == []
 
 
-def test_a_failure_between_revisions_and_current_loses_nothing(pipeline, monkeypatch):
+def test_f18_a_failure_between_revisions_and_current_loses_nothing(pipeline, monkeypatch):
     pipeline.publish(DATASET, value("0.5"))
     pipeline.run(pipeline.bronze(DATASET))
     fail_between_the_writes(pipeline, monkeypatch)
@@ -103,7 +103,7 @@ def test_a_failure_between_revisions_and_current_loses_nothing(pipeline, monkeyp
     assert amounts(pipeline, "silver.bcb_sgs") == [Decimal("0.5")]
 
 
-def test_current_computed_from_what_revisions_absorbed_would_lose_the_batch(pipeline, monkeypatch):
+def test_f18_control_current_computed_from_what_revisions_absorbed_would_lose_the_batch(pipeline, monkeypatch):
     """Negative control of F18: only what is new to revisions goes on to current."""
     pipeline.publish(DATASET, value("0.5"))
     pipeline.run(pipeline.bronze(DATASET))

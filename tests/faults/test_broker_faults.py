@@ -1,0 +1,294 @@
+"""F19, F20, F32: the broker is restarted, killed, out of reach or slow while it is written and read; a backlog.
+
+The broker is one of this file's own, and both the poller and the queries know only the way through its proxy. The
+queries run in the tests' own JVM, under the driver's supervisor.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import pytest
+from confluent_kafka import Producer
+
+from correnteza.settings import Settings
+from foundation.errors import CorrentezaError
+from producers import poll, publish, sources
+from producers.model import Span
+from schemas import topics
+from schemas.contracts import load_all
+from stream_jobs import bronze
+from tests import oracles
+from tests.brokers import OwnBroker, own_broker
+from tests.helpers import wait_for
+from tests.pipeline import Pipeline, committed
+from tests.producers.served import SALVADOR, ServedZip, member_name
+from tests.spark_fixtures import spark
+from tests.supervised import EVERY_SECOND, kept_running
+
+__all__ = ["spark"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
+
+INMET = sources.load("inmet_hourly")
+DATASET = "inmet_hourly"
+TABLE = f"bronze.{DATASET}"
+SOME = SALVADOR.read_bytes()[:200_000].rpartition(b"\n")[0] + b"\n"
+SOME_ROWS = SOME.count(b"\n") - 9
+CHUNK = 100
+MET_AT = 4
+"""The transaction, counted from 1, at which the fault begins: all its records are sent, its commit is not."""
+CAUGHT_UP_SECONDS = 120.0
+"""O10: after the fault, the lag is zero within this time, a query's longest pause and two busy cores included."""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    with own_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(own, services, home) -> Settings:
+    """As everywhere, on the broker behind the proxy."""
+    return Settings(
+        home=home,
+        kafka_bootstrap=own.proxy.address,
+        registry_url=services.registry_url,
+        topic_prefix=f"t{home.parent.name}.",
+    )
+
+
+@pytest.fixture
+def pipeline(spark, settings, own) -> Iterator[Pipeline]:
+    topics.apply(own.direct, load_all().values(), settings.topic_prefix)
+    made = Pipeline(spark, settings)
+    yield made
+    own.proxy.mode = "pass"
+    made.driver.locks.release()
+
+
+@dataclass
+class Polling:
+    """Polls of one year of INMET, one after the other until one ends well, as the schedule asks for them."""
+
+    target: poll.Services
+    base_url: str
+    at_transaction: Callable[[int], None]
+    outcomes: list[str] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        deadline = time.monotonic() + 600
+        while time.monotonic() < deadline:
+            try:
+                error: CorrentezaError | None = poll.poll(
+                    INMET,
+                    self.target,
+                    now=lambda: datetime(2025, 3, 1, tzinfo=UTC),
+                    base_url=self.base_url,
+                    span=Span(date(2025, 1, 1)),
+                    chunk_rows=CHUNK,
+                ).error
+            except CorrentezaError as fatal:  # fenced: the process ends, and is started again
+                error = fatal
+            self.outcomes.append(f"{type(error).__name__}: {error}" if error else "")
+            if error is None:
+                self.done.set()
+                return
+
+
+@pytest.fixture
+def polling(settings, httpserver, monkeypatch) -> Polling:
+    """Its transactions are counted: the fault begins within one, not between two."""
+    served = ServedZip(httpserver, "/2025.zip")
+    served.put({member_name(SALVADOR): SOME})
+    home = settings.home
+    target = poll.Services(
+        settings.bootstrap, settings.registry, settings.topic_prefix, home / "archive", home / "ledger.jsonl"
+    )
+    made = Polling(target, httpserver.url_for("/"), lambda number: None)
+    numbers = iter(range(1, 10_000))
+    monkeypatch.setattr(
+        publish, "failpoint", lambda name: made.at_transaction(next(numbers)) if name == "before_commit_txn" else None
+    )
+    return made
+
+
+@dataclass
+class Fault:
+    """Begins inside transaction number `at`; what begins it may run in any thread."""
+
+    begin: Callable[[], object]
+    at: int = MET_AT
+    met: threading.Event = field(default_factory=threading.Event)
+
+    def at_transaction(self, number: int) -> None:
+        if number == self.at:
+            self.begin()
+            self.met.set()
+
+
+def assert_all_is_well(own: OwnBroker, pipeline: Pipeline, polling: Polling) -> None:
+    """O1, O2, O3, O5: held against a consumer that goes past the proxy."""
+    prefix = pipeline.settings.topic_prefix
+    assert oracles.problems(own.direct, prefix, INMET.datasets) == []
+    rows = oracles.read(own.direct, prefix, DATASET)
+    assert sorted(row.fields["row_number"] for row in rows) == list(range(SOME_ROWS))
+    assert polling.target.ledger is not None
+    acknowledged = [json.loads(line)["chunk_id"] for line in polling.target.ledger.read_text().splitlines()]
+    there = [record.fields["chunk_id"] for record in oracles.read(own.direct, prefix, "ingest.manifests")]
+    assert set(acknowledged) <= set(there)
+    assert len(acknowledged) == len(set(acknowledged))
+    assert pipeline.offsets(TABLE) == committed(own.direct, pipeline.topic(DATASET))
+
+
+def survives(own: OwnBroker, pipeline: Pipeline, polling: Polling, fault: Fault, heal: Callable[[], None]) -> None:
+    """Poll and read, let the fault happen, heal it, and see everything arrive without a hand."""
+    polling.at_transaction = fault.at_transaction
+    with kept_running(pipeline.bronze(DATASET)) as _:
+        thread = threading.Thread(target=polling.run, daemon=True)
+        thread.start()
+        assert fault.met.wait(60), "the fault was not met"
+        assert not polling.done.is_set()
+        heal()
+        assert polling.done.wait(CAUGHT_UP_SECONDS), polling.outcomes
+        wait_for(
+            lambda: pipeline.offsets(TABLE) == committed(own.direct, pipeline.topic(DATASET)),
+            "the lag to be zero",
+            CAUGHT_UP_SECONDS,
+        )
+        assert_all_is_well(own, pipeline, polling)
+
+
+def last(seconds: float) -> None:
+    """Let a fault last."""
+    until = time.monotonic() + seconds
+    wait_for(lambda: time.monotonic() >= until, "the fault to last", seconds + 5)
+
+
+# F19
+
+
+@pytest.mark.parametrize("cleanly", [True, False], ids=["clean", "killed"])
+def test_f19_a_broker_restarted_within_a_transaction_loses_and_doubles_nothing(own, pipeline, polling, cleanly):
+    fault = Fault(lambda: own.stop(cleanly=cleanly))
+    survives(own, pipeline, polling, fault, own.start)
+
+
+@pytest.mark.long
+def test_f19_ten_restarts_clean_and_killed_lose_and_double_nothing(own, pipeline, polling):
+    """Each within a transaction of its own, the next one after the broker answers again."""
+    down = threading.Event()
+    restarts = 0
+
+    def at_transaction(number: int) -> None:
+        nonlocal restarts
+        if number > 1 and restarts < 10 and not down.is_set():
+            restarts += 1
+            own.stop(cleanly=restarts % 2 == 0)
+            down.set()
+
+    def heal() -> None:
+        while not polling.done.is_set():
+            if down.wait(1):
+                own.start()
+                down.clear()
+
+    fault = Fault(lambda: None, at=1)
+    begun = fault.at_transaction
+    fault.at_transaction = lambda number: (begun(number), at_transaction(number))  # type: ignore[method-assign]
+    survives(own, pipeline, polling, fault, heal)
+    assert restarts == 10
+
+
+def test_f19_control_what_is_sent_without_acknowledgements_dies_with_the_broker(own, pipeline):
+    """A frozen broker's socket takes it all, the producer counts it as delivered, and nobody ever reads it."""
+    topic = pipeline.topic(DATASET)
+    assert oracles.end_offsets(own.direct, [topic]) == {topic: 0}
+    producer = Producer({"bootstrap.servers": own.direct, "acks": 0, "log_level": 0})
+    producer.produce(topic, b"first", partition=0)
+    assert producer.flush(30) == 0
+    wait_for(lambda: oracles.end_offsets(own.direct, [topic]) == {topic: 1}, "the first one")
+    delivered: list[bool] = []
+    own.freeze()
+    for _ in range(50):
+        producer.produce(topic, b"lost", partition=0, on_delivery=lambda error, _: delivered.append(error is None))
+    assert producer.flush(30) == 0
+    own.stop(cleanly=False)
+    own.start()
+    assert delivered == [True] * 50
+    assert oracles.end_offsets(own.direct, [topic]) == {topic: 1}
+
+
+# F20
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """The queries' Kafka clients give up after 4 s, not after a minute: a short fault must end them too."""
+    hasty = {"kafka.default.api.timeout.ms": "4000", "kafka.request.timeout.ms": "3000"}
+    monkeypatch.setattr(bronze, "KAFKA", bronze.KAFKA | hasty)
+
+
+def out_of_reach(own: OwnBroker) -> Fault:
+    return Fault(lambda: setattr(own.proxy, "mode", "blackhole"))
+
+
+def passing_again(own: OwnBroker, polling: Polling, seconds: float) -> Callable[[], None]:
+    def heal() -> None:
+        assert polling.target.ledger is not None
+        before = polling.target.ledger.read_text()
+        last(seconds)
+        # Back-pressure: the poller waits, and neither fetches nor remembers more than the chunk it has built ahead.
+        assert polling.target.ledger.read_text() == before
+        own.proxy.mode = "pass"
+
+    return heal
+
+
+def test_f20_a_broker_out_of_reach_for_12_s_stops_the_poller_and_both_come_back_by_themselves(
+    own, pipeline, polling, impatient
+):
+    """Whether the query waits or fails depends on what it was at; F28 shows that one that fails is started again."""
+    survives(own, pipeline, polling, out_of_reach(own), passing_again(own, polling, 12))
+
+
+@pytest.mark.long
+def test_f20_a_broker_out_of_reach_for_70_s_loses_and_doubles_nothing(own, pipeline, polling):
+    """Longer than a transaction may last: the broker gives the one it holds up, and the chunk is sent again."""
+    survives(own, pipeline, polling, out_of_reach(own), passing_again(own, polling, 70))
+
+
+def slow(own: OwnBroker) -> Fault:
+    def begin() -> None:
+        own.proxy.bytes_per_second = 5_000
+        own.proxy.mode = "throttle"
+
+    return Fault(begin)
+
+
+@pytest.mark.parametrize("seconds", [12, pytest.param(70, marks=pytest.mark.long)])
+def test_f20_a_very_slow_broker_loses_and_doubles_nothing(own, pipeline, polling, seconds):
+    def heal() -> None:
+        last(seconds)
+        own.proxy.mode = "pass"
+
+    survives(own, pipeline, polling, slow(own), heal)
+
+
+def test_f20_control_without_a_supervisor_a_query_that_lost_its_broker_stays_ended(own, pipeline, impatient):
+    pipeline.ids |= pipeline.registry.register([load_all()["inmet_stations"]], pipeline.settings.topic_prefix)
+    station = {"station_code": "A001", "valid_from_on": date(2024, 1, 1)}
+    pipeline.publish("inmet_stations", station)
+    query = pipeline.bronze("inmet_stations").start(EVERY_SECOND)
+    wait_for(lambda: pipeline.offsets("bronze.inmet_stations") == pipeline.committed("inmet_stations"), "the first")
+    own.proxy.mode = "blackhole"
+    wait_for(lambda: not query.isActive, "the query to fail")
+    own.proxy.mode = "pass"
+    pipeline.publish("inmet_stations", station | {"station_code": "A002"})
+    assert query.exception() is not None
+    assert pipeline.offsets("bronze.inmet_stations") != pipeline.committed("inmet_stations")

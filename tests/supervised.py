@@ -1,0 +1,59 @@
+"""Queries of the tests' own JVM that are kept running as the driver keeps them: restarted alone, with back-off."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from stream_jobs.supervisor import Supervised, keep_running
+
+EVERY_SECOND = {"processingTime": "1 second"}
+
+
+class Counted:
+    """A job, and every query that was started for it."""
+
+    def __init__(self, job: Any) -> None:
+        self._job = job
+        self.queries: list[StreamingQuery] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._job, name)
+
+    def start(self, trigger: Any) -> StreamingQuery:
+        self.queries.append(self._job.start(trigger))
+        return self.queries[-1]
+
+    @property
+    def failures(self) -> list[str]:
+        """What ended those that failed."""
+        found = [query.exception() for query in self.queries if not query.isActive]
+        return [str(error) for error in found if error is not None]
+
+
+@contextmanager
+def kept_running(*jobs: Any) -> Iterator[list[Counted]]:
+    """Run jobs beside the test; what ends the driver is raised at the end."""
+    counted = [Counted(job) for job in jobs]
+    supervised = [Supervised(each, EVERY_SECOND) for each in counted]
+    stop, ended = threading.Event(), list[BaseException]()
+
+    def run() -> None:
+        try:
+            keep_running(supervised, stop, lambda: None)
+        except BaseException as error:
+            ended.append(error)
+
+    for each in supervised:
+        each.start()
+    thread = threading.Thread(target=run, name="driver", daemon=True)
+    thread.start()
+    try:
+        yield counted
+    finally:
+        stop.set()
+        thread.join(120)
+    if ended:
+        raise ended[0]
