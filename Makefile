@@ -23,10 +23,11 @@ demo: setup  ## poll recorded publications, stream them to gold, verify, show wh
 up: setup  ## run the whole pipeline against the real sources until Ctrl-C
 	@$(BIN)/correnteza up
 
-check: setup  ## format, lint and types; changes nothing
+check: setup  ## format, lint, types and contracts; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/correnteza schemas check
 
 test: check  ## everything but the slow faults: fast tests first, then the real embedded services
 	$(BIN)/pytest -m "not integration and not slow and not long"

@@ -21,7 +21,7 @@ VERBS = {
     "up": "run broker, registry, stream driver and schedule, and keep them running",
     "down": "stop what `up` started",
     "topics": "create the topics that contracts and schedule declare",
-    "schemas": "compare the contracts with what the registry holds",
+    "schemas": "check the contracts, and compare them with what the registry holds",
     "poll": "poll sources and publish what is new",
     "schedule": "poll every source at each slot of its calendar, for ever",
     "sources": "each source: calendar, next slot, last outcome, freshness, terms",

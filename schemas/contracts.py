@@ -62,15 +62,9 @@ class Contract:
         return json.dumps(self.schema, ensure_ascii=False)
 
 
-@cache
-def load(name: str) -> Contract:
-    """The contract of one dataset or bookkeeping topic.
-
-    Raises:
-        FileNotFoundError: there is no such contract.
-        KeyError: the file lacks `topic`, `key` or `partitions`.
-    """
-    schema = json.loads((FOLDER / f"{name}.avsc").read_text(encoding="utf-8"))
+def parse(name: str, text: str) -> Contract:
+    """A contract from its file's text. Raises: KeyError: it lacks `topic`, `key` or `partitions`."""
+    schema = json.loads(text)
     return Contract(
         name=name,
         topic=schema.pop("topic"),
@@ -79,6 +73,17 @@ def load(name: str) -> Contract:
         compacted=schema.pop("cleanup", "delete") == "compact",
         schema=schema,
     )
+
+
+@cache
+def load(name: str) -> Contract:
+    """The contract of one dataset or bookkeeping topic.
+
+    Raises:
+        FileNotFoundError: there is no such contract.
+        KeyError: the file lacks `topic`, `key` or `partitions`.
+    """
+    return parse(name, (FOLDER / f"{name}.avsc").read_text(encoding="utf-8"))
 
 
 @cache

@@ -1,9 +1,13 @@
-"""`correnteza schemas plan`: what registering the contracts would do."""
+"""`correnteza schemas`: what registering the contracts would do, and whether they may be published at all."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from correnteza.settings import Settings
-from foundation.errors import UnsafeState
+from foundation.errors import UnsafeState, UsageError
+from schemas.compatibility import check_all
 from schemas.contracts import load_all
 from schemas.registry import Registry
 
@@ -27,4 +31,24 @@ def plan() -> None:
         raise UnsafeState(
             f"readers of earlier records could not read these contracts: {', '.join(refused)}",
             hint="give a new field a default; for another meaning, declare another topic",
+        )
+
+
+@app.command()
+def check(
+    published: Annotated[Path, typer.Option(help="folder of the published versions")] = Path("tests/golden/contracts"),
+) -> None:
+    """Exit 3 unless each contract reads every version ever published. Needs no service; changes nothing."""
+    if not published.is_dir():
+        raise UsageError(f"there is no folder {published}", hint="run it in the repository, or name --published FOLDER")
+    found = check_all(load_all(), published)
+    for name, reasons in found.items():
+        print(f"{'refused' if reasons else 'ok':7} {name}")
+        for reason in reasons:
+            print(f"        {reason}")
+    refused = [name for name, reasons in found.items() if reasons]
+    if refused:
+        raise UnsafeState(
+            f"these contracts may not be published: {', '.join(refused)}",
+            hint="give a new field a default; for another meaning, add a field or declare another topic",
         )
