@@ -84,7 +84,7 @@ class BronzeJob:
         self._driver.locks.acquire(self.name)
         ensure_table(spark, self._path, self._contract)
         topic_id = self._broker.topic_id(self.topic)
-        guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id)
+        guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
         self._denied = self._unknown()
         schemas = self._book.plan(self._contract, self._denied)
         rows = decoded(self._records(spark, guard), self._contract, schemas, topic_id=topic_id)

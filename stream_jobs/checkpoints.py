@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from foundation.errors import UnsafeState
+from stream_jobs import fingerprint
 
 _OFFSET_HEADER_LINES = 2
 """The version of the format, then the batch's watermark and settings."""
@@ -31,6 +32,7 @@ class Guard:
         tables: table name → id of the Delta table it writes.
         topic, topic_id: of a bronze query; a topic made anew has another id, and other records at the same offsets.
         starting_offsets: where an adopted bronze checkpoint begins, as Spark's Kafka source takes it.
+        fingerprint: what the query was, as `stream_jobs.fingerprint`; None in a guard of a release that noted none.
     """
 
     generation: int
@@ -39,6 +41,7 @@ class Guard:
     topic: str | None = None
     topic_id: str | None = None
     starting_offsets: str | None = None
+    fingerprint: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Found:
         has_rows: whether any of the tables holds a row.
         topic_id: the topic's id now.
         last_written: the highest batch id that the tables have seen of this life; None when they have seen none.
+        fingerprint: what this release would start the query as; None leaves it unchecked.
     """
 
     tables: Mapping[str, str]
@@ -57,6 +61,7 @@ class Found:
     topic: str | None = None
     topic_id: str | None = None
     last_written: int | None = None
+    fingerprint: Mapping[str, str] | None = None
 
 
 class Checkpoint:
@@ -101,7 +106,16 @@ class Checkpoint:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.path(guard.generation)} is lost")
             return self.begin(self._new(guard.generation + 1, found))
         self._require_sound_files(guard, found)
+        self._require_same_fingerprint(guard, found)
         return guard
+
+    def stamp(self, guard: Guard, found: Found) -> Guard:
+        """Note the fingerprint in an accepted guard that has none. Only the holder of the table's lock may."""
+        if guard.fingerprint is not None or found.fingerprint is None:
+            return guard
+        stamped = replace(guard, fingerprint=dict(found.fingerprint))
+        self._write_guard(stamped)
+        return stamped
 
     def adopt(self, found: Found, starting_offsets: str | None) -> Guard:
         """Begin a new life for tables that stay: a new checkpoint, a new generation, whatever was there before."""
@@ -124,7 +138,7 @@ class Checkpoint:
         path = self.path(guard.generation)
         path.mkdir(parents=True, exist_ok=True)
         _write(path / "metadata", json.dumps({"id": guard.query_id}))
-        _write(self.folder / "guard.json", json.dumps(asdict(guard), indent=1))
+        self._write_guard(guard)
         return guard
 
     def has_begun(self, generation: int) -> bool:
@@ -150,7 +164,20 @@ class Checkpoint:
         return text.splitlines()[_OFFSET_HEADER_LINES:]
 
     def _new(self, generation: int, found: Found) -> Guard:
-        return Guard(generation, str(uuid.uuid4()), dict(found.tables), found.topic, found.topic_id)
+        noted = None if found.fingerprint is None else dict(found.fingerprint)
+        return Guard(generation, str(uuid.uuid4()), dict(found.tables), found.topic, found.topic_id, fingerprint=noted)
+
+    def _write_guard(self, guard: Guard) -> None:
+        _write(self.folder / "guard.json", json.dumps(asdict(guard), indent=1))
+
+    def _require_same_fingerprint(self, guard: Guard, found: Found) -> None:
+        if guard.fingerprint is None or found.fingerprint is None:
+            return
+        if changed := fingerprint.difference(guard.fingerprint, found.fingerprint):
+            raise UnsafeState(
+                f"the checkpoint of {self.query} was written by another kind of query: {'; '.join(changed)}",
+                hint=f"go back to the release that wrote it; or correnteza checkpoint adopt {self.query}",
+            )
 
     def _require_same_life(self, guard: Guard, found: Found) -> None:
         if guard.topic_id != found.topic_id or guard.topic != found.topic:
@@ -192,8 +219,15 @@ class Checkpoint:
 
 def _is_sound(file: Path) -> bool:
     """Whether a file of Spark's offset or commit log begins as it must and holds something."""
-    lines = file.read_text(encoding="utf-8").split("\n")
-    return lines[0] == "v1" and len(lines) > 1 and all(_is_json(line) for line in lines[1:] if line != "-")
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        return False
+    return (
+        lines[0] == fingerprint.OFFSET_VERSION
+        and len(lines) > 1
+        and all(_is_json(line) for line in lines[1:] if line != "-")
+    )
 
 
 def _is_json(line: str) -> bool:

@@ -11,6 +11,7 @@ from foundation.errors import UsageError
 from schemas.topics import TIMEOUT_SECONDS, topic_ids
 from sinks import tables
 from sinks.transactions import Batch
+from stream_jobs import fingerprint
 from stream_jobs.checkpoints import Checkpoint, Found, Guard
 from stream_jobs.jobs import LAYERS, Broker
 from stream_jobs.places import Places
@@ -27,18 +28,22 @@ def checkpoint_of(places: Places, query: str) -> Checkpoint:
     return Checkpoint(query, places.checkpoint(query))
 
 
-def open_checkpoint(places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None) -> Guard:
+def open_checkpoint(
+    places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None, stamp: bool = False
+) -> Guard:
     """The guard under which a query may start.
 
     Args:
         topic, topic_id: of a bronze query, as they are now.
+        stamp: whether to give an older release's guard its fingerprint; only for the holder of the table's lock.
 
     Raises:
         UnsafeState: starting could double or lose rows.
     """
     checkpoint = checkpoint_of(places, query)
-    found = look(places, query, checkpoint.guard)
-    return checkpoint.open(replace(found, topic=topic, topic_id=topic_id))
+    found = replace(look(places, query, checkpoint.guard), topic=topic, topic_id=topic_id)
+    guard = checkpoint.open(found)
+    return checkpoint.stamp(guard, found) if stamp else guard
 
 
 def look(places: Places, query: str, guard: Guard | None) -> Found:
@@ -54,6 +59,7 @@ def look(places: Places, query: str, guard: Guard | None) -> Found:
         tables={name: tables.identity(path) for name, path in paths.items() if tables.exists(path)},
         has_rows=any(tables.has_rows(path) for path in paths.values()),
         last_written=max((batch for batch in written if batch is not None), default=None),
+        fingerprint=fingerprint.of(query),
     )
 
 

@@ -88,7 +88,7 @@ class SilverJob:
         for name in (self.name, QUARANTINE):
             self._driver.locks.acquire(name)
         self._ensure_tables()
-        guard = open_checkpoint(self._driver.places, self.name)
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         bronze = spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES_PER_BATCH).load(self._bronze)
         return self._batches.start(

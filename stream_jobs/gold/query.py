@@ -61,7 +61,7 @@ class GoldJob:
         schema = spark.createDataFrame([], table.schema).schema
         self._target = _target(table, self._path, schema)
         tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
-        guard = open_checkpoint(self._driver.places, self.name)
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         groups = reduce(DataFrame.unionByName, (self._groups(each) for each in table.inputs))
         return self._batches.start(groups, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from foundation.errors import UnsafeState
+from stream_jobs import fingerprint
 from stream_jobs.checkpoints import Checkpoint, Found
 
 EMPTY = Found(tables={"bronze.things": "table-1"}, has_rows=False, topic="things.v1", topic_id="topic-1")
@@ -84,6 +85,46 @@ def test_damaged_metadata_is_refused_and_named(started, content):
 def test_a_damaged_log_file_is_refused_and_named(started, log, content):
     (started.path(0) / log / "1").write_text(content)
     refused(started, FULL, f"{log}/1 is damaged")
+
+
+def test_a_log_file_of_foreign_bytes_is_refused_and_named(started):
+    (started.path(0) / "offsets" / "1").write_bytes(b"v1\n\xff\xfe")
+    refused(started, FULL, "offsets/1 is damaged")
+
+
+def test_f31_a_forbidden_change_is_refused_and_both_values_are_named(checkpoint):
+    was = fingerprint.of("bronze.things")
+    checkpoint.open(replace(EMPTY, fingerprint=was))
+    before = (checkpoint.folder / "guard.json").read_bytes()
+
+    for name in was:
+        now = replace(FULL, has_rows=False, fingerprint=was | {name: "other"})
+        refused(checkpoint, now, f"{name} was {was[name]}, is other")
+    assert (checkpoint.folder / "guard.json").read_bytes() == before
+
+
+def test_f31_adopting_takes_up_what_this_release_is(checkpoint):
+    checkpoint.open(replace(EMPTY, fingerprint={"spark": "3.5"}))
+    now = replace(FULL, fingerprint=fingerprint.of("bronze.things"))
+
+    assert checkpoint.adopt(now, None).generation == 1
+    assert checkpoint.guard.fingerprint == now.fingerprint
+
+
+def test_f31_control_without_the_fingerprint_another_kind_of_query_starts(checkpoint):
+    guard = checkpoint.open(replace(EMPTY, fingerprint={"spark": "3.5"}))
+    assert checkpoint.open(EMPTY) == guard
+
+
+def test_f31_a_guard_of_an_older_release_is_accepted_and_given_a_fingerprint(started):
+    assert started.guard.fingerprint is None
+    now = replace(FULL, fingerprint=fingerprint.of("bronze.things"))
+
+    guard = started.stamp(started.open(now), now)
+
+    assert started.guard == guard
+    assert guard.fingerprint == now.fingerprint
+    refused(started, replace(now, fingerprint=now.fingerprint | {"spark": "3.5"}), "spark was")
 
 
 def test_a_damaged_guard_is_refused(started):
