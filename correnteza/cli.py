@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from foundation import clock, failpoints, log
 from foundation.errors import CorrentezaError, UnsafeState
+from foundation.redact import redacted
 
 # Verb → its module under correnteza/commands, which defines a function `command`, or a Typer `app` of sub-commands.
 VERBS = {
@@ -71,9 +72,11 @@ def _options(
     """Polled public sources to Kafka, exactly once, and on to bitemporal Delta tables."""
     log.configure(debug=debug)
     ctx.obj = {"debug": debug}
-    for variable in (failpoints.VARIABLE, clock.VARIABLE):
-        if os.environ.get(variable) and os.environ.get("CORRENTEZA_PROFILE") == "prod":
-            raise UnsafeState(f"{variable} is set under the production profile", hint=f"unset {variable}")
+    if armed := [name for name in (failpoints.VARIABLE, clock.VARIABLE) if os.environ.get(name)]:
+        from correnteza.settings import Settings  # pays for pydantic; only tests come here
+
+        if Settings().profile == "prod":
+            raise UnsafeState(f"{armed[0]} is set under the production profile", hint=f"unset {armed[0]}")
     clock.now()  # a clock that cannot be read is refused here, not in the middle of a poll
 
 
@@ -84,7 +87,7 @@ def main() -> None:
     except CorrentezaError as error:
         if "--debug" in sys.argv:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redacted(str(error))}", file=sys.stderr)
         if error.hint:
             print(f"  try: {error.hint}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -8,6 +8,8 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from foundation.redact import redact
+
 
 def configure(*, debug: bool = False, to: TextIO = sys.stderr) -> None:
     """Send structured lines to stderr or another stream: for people on a terminal, as JSON elsewhere."""
@@ -23,6 +25,7 @@ def configure(*, debug: bool = False, to: TextIO = sys.stderr) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            redact,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
