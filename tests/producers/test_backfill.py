@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from rich.console import Console
+from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
 from correnteza import backfill
@@ -225,17 +226,17 @@ def test_the_rest_takes_as_long_as_the_speed_so_far_says():
     assert backfill.remaining_seconds(30, 0) is None
 
 
-def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch, capsys):
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch):
     moments = iter([0.0, 5.0, 11.0, 12.0])
     monkeypatch.setattr(backfill.time, "monotonic", lambda: next(moments))
-    with backfill.shown(SGS, Console(file=None, force_terminal=False)) as show:
+    with (
+        capture_logs() as lines,
+        backfill.shown(SGS, Console(file=None, force_terminal=False)) as show,
+    ):
         for share in (0.1, 0.25, 0.3):
             show(Tally(rows=10, share=share))
-    said = capsys.readouterr()
-    lines = [line for line in (said.out + said.err).splitlines() if "backfill_progressed" in line]
-    assert len(lines) == 1
-    assert "percent=25.0" in lines[0]
-    assert "remaining_seconds=33" in lines[0]
+    progress = [line for line in lines if line["event"] == "backfill_progressed"]
+    assert [(line["percent"], line["remaining_seconds"]) for line in progress] == [(25.0, 33)]
 
 
 def test_on_a_terminal_a_bar_shows_share_and_rows(tmp_path):
