@@ -17,6 +17,9 @@ from schemas.contracts import Contract, parse
 WIDEST_DECIMAL = 38
 """Digits that Spark and Delta hold."""
 
+_WIDER = "another type; its column keeps the one it has, a wider one too (int to long): add a field"
+"""Avro reads an int as a long. Delta can widen a column, but then readers without a JVM refuse the table."""
+
 _VALUES: dict[str, Any] = {
     "null": None,
     "boolean": True,
@@ -63,6 +66,8 @@ def _unfit(schema: Any, place: str, names: tuple[str, ...]) -> Iterator[str]:
             yield f"{place}: a recursive schema; Spark has no type for it"
         return
     if isinstance(schema, list):
+        if len([branch for branch in schema if branch != "null"]) != 1:
+            yield f"{place}: a union of more than one type beside null; a column has one type"
         parts = [(branch, place) for branch in schema]
     elif schema["type"] == "record":
         names = (*names, schema["name"])
@@ -101,8 +106,8 @@ def _unreadable(written: dict[str, Any], reader: dict[str, Any]) -> Iterator[str
     """Why a reader would not understand what was written: Avro's own resolution, and then the columns of the tables."""
     old = {field["name"]: field["type"] for field in written["fields"]}
     for field in reader["fields"]:
-        if field["name"] in old and _decimals(old[field["name"]]) != _decimals(field["type"]):
-            yield f"{field['name']}: another decimal; a column keeps its precision and scale: add a field"
+        if field["name"] in old and _column(old[field["name"]]) != _column(field["type"]):
+            yield f"{field['name']}: {_WIDER}"
     try:
         bare_writer, bare_reader = (fastavro.parse_schema(_physical(schema)) for schema in (written, reader))
         for choice in range(_most_branches(written)):
@@ -114,13 +119,20 @@ def _unreadable(written: dict[str, Any], reader: dict[str, Any]) -> Iterator[str
         yield f"cannot be read: {error}"
 
 
-def _decimals(schema: Any) -> list[tuple[int, int]]:
-    """Precision and scale of each decimal in a field's type."""
-    if isinstance(schema, list):
-        return [each for branch in schema for each in _decimals(branch)]
-    if isinstance(schema, dict) and schema.get("logicalType") == "decimal":
-        return [(schema["precision"], schema.get("scale", 0))]
-    return []
+def _column(kind: Any) -> Any:
+    """What of a type its column is made of: no documentation, no default, and every column may be null."""
+    if isinstance(kind, list):
+        branches = [_column(branch) for branch in kind if branch != "null"]
+        return branches[0] if len(branches) == 1 else branches
+    if not isinstance(kind, dict):
+        return kind
+    if kind.get("logicalType") == "decimal":
+        return ("decimal", kind["precision"], kind.get("scale", 0))
+    if kind["type"] == "record":
+        return {field["name"]: _column(field["type"]) for field in kind["fields"]}
+    if kind["type"] in ("array", "map"):
+        return (kind["type"], _column(kind["items" if kind["type"] == "array" else "values"]))
+    return kind.get("logicalType") or _column(kind["type"])
 
 
 def _physical(schema: Any) -> Any:

@@ -27,6 +27,9 @@ TIMEOUT_SECONDS = 10
 
 _PROBE = '{"type": "record", "name": "CompatibilityProbe", "fields": [{"name": "value", "type": "%s"}]}'
 
+_NO_SUCH_THING = (40401, 40402, 40403)
+"""The registry's own codes: no such subject, version, schema."""
+
 _IDS: dict[tuple[str, str, str], int] = {}
 """(registry, subject, schema text) → the id that the registry gave it."""
 _TEXTS: dict[tuple[str, int], str] = {}
@@ -115,19 +118,23 @@ class Registry:
         return Change(subject, "evolve" if is_compatible else "refused")
 
     def schema_by_id(self, schema_id: int) -> str | None:
-        """The schema's text, or None when the registry answers that it has no such id."""
+        """The schema's text, or None when the registry answers that it has no such id: nothing else counts as that."""
+        action = f"look up schema id {schema_id}"
         try:
-            with self._translated(f"look up schema id {schema_id}"):
+            with self._translated(action):
                 # By id alone, never through a subject: a record may carry any id.
                 text = self._client.get_schema(schema_id).schema_str
+            if text is None:
+                raise TransientError(f"cannot {action} at {self._url}: the answer holds no schema")
         except _NotFoundError:
             return None
+        except _RefusedError as error:
+            raise TransientError(str(error)) from error  # no answer to a question
         except TransientError:
             if (self._url, schema_id) not in _TEXTS:
                 raise
             return _TEXTS[self._url, schema_id]
-        if text is not None:
-            _TEXTS[self._url, schema_id] = text
+        _TEXTS[self._url, schema_id] = text
         return text
 
     def versions(self, subject: str) -> list[tuple[int, int, str]]:
@@ -185,11 +192,14 @@ class Registry:
             yield
         except SchemaRegistryError as error:
             message = f"cannot {action} at {self._url}: {error}"
-            if error.http_status_code == HTTPStatus.NOT_FOUND:
+            # Anything between here and there can say 404: only the registry adds which thing it has not.
+            if error.http_status_code == HTTPStatus.NOT_FOUND and error.error_code in _NO_SUCH_THING:
                 raise _NotFoundError(message) from error
             if error.http_status_code in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
                 raise _RefusedError(message, hint="correnteza schemas plan; give new fields a default") from error
             raise TransientError(message) from error
+        except ValueError as error:
+            raise TransientError(f"cannot {action} at {self._url}: the answer is no JSON: {error}") from error
         except httpx2.HTTPError as error:
             raise TransientError(
                 f"cannot {action}: the registry at {self._url} does not answer: {error}",

@@ -187,7 +187,7 @@ def _merge_current(newest: DataFrame, target: SilverTarget, batch: Batch, *, wit
         (
             DeltaTable.forPath(spark, target.current)
             .alias("t")
-            .merge(newest.alias("s"), pruned & same_key)
+            .merge(tables.padded(newest, target.current).alias("s"), pruned & same_key)
             .whenMatchedUpdateAll(condition=is_newer)
             .whenNotMatchedInsertAll()
             .execute()

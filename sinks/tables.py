@@ -8,6 +8,7 @@ import json
 from deltalake import DeltaTable, Schema
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import DataType, StructType
 
 from foundation.errors import UnsafeState
@@ -29,6 +30,8 @@ def ensure(
 ) -> None:
     """Create the table if it is absent; add columns and nested fields that the declaration has gained.
 
+    A column that the declaration has lost stays, and is null in every row written from then on (see `padded`).
+
     Args:
         schema: all columns; in a table that exists already they may be nullable additions, nothing else.
         statistics_on: columns that queries prune by; statistics on others cost time at every write.
@@ -44,7 +47,7 @@ def ensure(
             partition_by=list(partition_by),
             configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
         )
-    elif _shape(_columns(path)) != _shape(schema):
+    elif not _holds(_columns(path), schema):
         _add_columns(spark, path, schema)
 
 
@@ -96,6 +99,12 @@ def read(spark: SparkSession, path: str) -> DataFrame:
     return spark.read.format("delta").load(path)
 
 
+def padded(frame: DataFrame, path: str) -> DataFrame:
+    """The frame with null in every column of the table that it lacks: what a MERGE of whole rows must name."""
+    lacking = [field for field in read(frame.sparkSession, path).schema if field.name not in frame.columns]
+    return frame.withColumns({field.name: F.lit(None).cast(field.dataType) for field in lacking}) if lacking else frame
+
+
 def path_of(root: str, name: str) -> str:
     """Where a table named `<layer>.<table>` stands below the lake's root."""
     layer, _, table = name.partition(".")
@@ -106,11 +115,12 @@ def _columns(path: str) -> StructType:
     return StructType.fromJson(json.loads(DeltaTable(path).schema().to_json()))
 
 
-def _shape(kind: DataType) -> object:
-    """A type without the order of its fields: added ones stand at the end of a table, not where they are declared."""
-    if isinstance(kind, StructType):
-        return {field.name: _shape(field.dataType) for field in kind}
-    return kind.simpleString()
+def _holds(there: DataType, declared: DataType) -> bool:
+    """Whether a table's type has room for the declared one, in whatever order: added fields stand at its end."""
+    if isinstance(there, StructType) and isinstance(declared, StructType):
+        fields = {field.name: field.dataType for field in there}
+        return all(field.name in fields and _holds(fields[field.name], field.dataType) for field in declared)
+    return there.simpleString() == declared.simpleString()
 
 
 def _add_columns(spark: SparkSession, path: str, schema: StructType) -> None:

@@ -35,7 +35,8 @@ class Writer:
     """A schema some record may be written under.
 
     Attributes:
-        reads_whole: whether the reader's schema holds every field of this one: it is the reader's own or an older one.
+        reads_whole: whether the reader's schema takes up every field of this one. It does not if the writer is newer
+            and has gained a field, nor if it is older and has one that the reader has lost.
     """
 
     schema_id: int

@@ -1,9 +1,10 @@
 """Which writer schemas a topic's records may have: the registry's answers, kept in `ops.schemas` before any use."""
 
 import json
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
@@ -17,6 +18,11 @@ from stream_jobs.decode import Schemas, Writer
 
 MOST_UNKNOWN = 100
 """After so many different unknown ids a query stops asking: each question is a restart."""
+
+GRACE_SECONDS = 3.0
+"""How long an id that the registry denies is asked for again: a replica may not have heard yet what another took."""
+MOST_GRACE = 10
+"""After so many denied ids they are no accident: each wait holds up the whole topic."""
 
 
 class Registry(Protocol):
@@ -44,6 +50,7 @@ class SchemaBook:
     registry: Registry
     prefix: str
     ids: frozenset[int] = frozenset()
+    _denied_at: dict[int, float] = field(default_factory=dict)
 
     def refresh(self, contracts: Iterable[Contract]) -> None:
         """Take over what the registry has of these subjects.
@@ -71,25 +78,37 @@ class SchemaBook:
 
     def plan(self, contract: Contract, unknown: frozenset[int]) -> Schemas:
         """What the book knows for one topic, and the ids that the registry has denied."""
-        subject = self.prefix + contract.subject
-        rows = [row for row in schemas_table.stored(self.path) if row.subject in (subject, None)]
-        own = [row.version for row in rows if row.subject == subject and json.loads(row.schema) == contract.schema]
-        newest_read = max((version for version in own if version is not None), default=0)
-        whole = {row.schema_id for row in rows if row.version is not None and row.version <= newest_read}
-        texts = {row.schema_id: row.schema for row in rows}
-        writers = tuple(Writer(schema_id, texts[schema_id], schema_id in whole) for schema_id in sorted(texts))
+        subjects = (self.prefix + contract.subject, None)
+        texts = {row.schema_id: row.schema for row in schemas_table.stored(self.path) if row.subject in subjects}
+        writers = tuple(
+            Writer(schema_id, text, _reads_whole(contract, json.loads(text)))
+            for schema_id, text in sorted(texts.items())
+        )
         return Schemas(writers, unknown - texts.keys(), ask=len(unknown) < MOST_UNKNOWN)
 
     def ask(self, schema_id: int) -> bool:
         """Ask the registry for a schema that a record names; keep it, and say whether there is one.
 
-        A schema that is no Avro decodes nothing: it counts as none. Raises: TransientError, with nothing decided.
+        A schema that is no Avro decodes nothing: it counts as none.
+
+        Raises:
+            TransientError: nothing is decided: the registry is away, or denies the id and has not done so for long.
         """
         text = self.registry.schema_by_id(schema_id)
-        if text is None or not self._is_avro(text):
+        if text is None:
+            self._require_past_grace(schema_id)
+            return False
+        if not self._is_avro(text):
             return False
         schemas_table.store(self.path, [StoredSchema(schema_id, None, None, text)])
         return True
+
+    def _require_past_grace(self, schema_id: int) -> None:
+        since = time.monotonic() - self._denied_at.setdefault(schema_id, time.monotonic())
+        if since < GRACE_SECONDS and len(self._denied_at) <= MOST_GRACE:
+            raise TransientError(
+                f"the registry does not know schema id {schema_id} yet; it is asked again for {GRACE_SECONDS:.0f} s"
+            )
 
     def _is_avro(self, text: str) -> bool:
         parser = self.spark._jvm.org.apache.avro.Schema.Parser()  # type: ignore[union-attr]
@@ -98,3 +117,18 @@ class SchemaBook:
         except Py4JJavaError:
             return False
         return True
+
+
+def _reads_whole(reader: Contract, written: Any) -> bool:
+    """Whether the contract takes up every field of a schema as it was written. Fewer may be needed, or wider ones."""
+    if not isinstance(written, dict) or written.get("type") != "record":
+        return False
+    types = {field["name"]: _branches(field["type"]) for field in reader.schema["fields"]}
+    return all(
+        field["name"] in types and all(branch in types[field["name"]] for branch in _branches(field["type"]))
+        for field in written["fields"]
+    )
+
+
+def _branches(kind: Any) -> list[Any]:
+    return kind if isinstance(kind, list) else [kind]

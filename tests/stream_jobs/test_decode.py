@@ -14,6 +14,7 @@ from schemas.contracts import load
 from stream_jobs import session
 from stream_jobs.columns import bronze_schema
 from stream_jobs.decode import Schemas, Writer, decoded, id_to_ask_for
+from stream_jobs.schema_book import _reads_whole
 from tests.records import framed
 
 CONTRACT = load("inmet_stations")
@@ -79,6 +80,31 @@ def test_status_and_kept_bytes(rows, case):
     assert row.decode_status == status
     assert (None if row.value is None else bytes(row.value)) == (value if kept else None)
     assert (row.record is not None) == (status == "ok")
+
+
+def retyped(name: str, kind: Any) -> dict[str, Any]:
+    schema = copy.deepcopy(CONTRACT.schema)
+    next(each for each in schema["fields"] if each["name"] == name)["type"] = kind
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("written", "is_whole"),
+    [
+        (CONTRACT.schema, True),
+        (without("altitude_m"), True),
+        (retyped("name", "string"), True),
+        (with_field("owner"), False),
+        (retyped("altitude_m", ["null", "float"]), False),
+        (retyped("altitude_m", ["null", "double", "string"]), False),
+        ("string", False),
+        ([CONTRACT.schema], False),
+    ],
+    ids=["own", "a field less", "never null", "a field more", "another type", "a type more", "no record", "a union"],
+)
+def test_evolution_bytes_are_dropped_only_where_the_contract_takes_up_every_field(written, is_whole):
+    """Not by age: a field that the contract has lost stands in an older version."""
+    assert _reads_whole(CONTRACT, written) == is_whole
 
 
 def test_every_version_is_read_under_the_contract_with_defaults_filled(rows):
