@@ -46,10 +46,26 @@ def unread(path: Path, position: DeltaPosition | None) -> Unread:
     return Unread(records, tuple(files), oldest)
 
 
+def has_only_grown(path: Path, before: int, now: int) -> bool:
+    """Whether every version after `before`, up to `now`, took no rows away; False where a commit file is gone."""
+    for version in range(before + 1, now + 1):
+        try:
+            removals = [each for each in _actions(path, version) if "remove" in each]
+        except FileNotFoundError:
+            return False
+        if any(each["remove"].get("dataChange", True) for each in removals):
+            return False
+    return True
+
+
+def _actions(path: Path, version: int) -> list[dict[str, Any]]:
+    file = path / "_delta_log" / f"{version:020}.json"
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+
+
 def _commit(path: Path, version: int) -> tuple[list[dict[str, Any]], float | None]:
     """A version's new data files in the log's order, and its time."""
-    file = path / "_delta_log" / f"{version:020}.json"
-    actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+    actions = _actions(path, version)
     adds = [action["add"] for action in actions if "add" in action and action["add"].get("dataChange", True)]
     times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
     return adds, times[0] / 1000 if times and times[0] is not None else None

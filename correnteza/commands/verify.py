@@ -1,7 +1,6 @@
 """`correnteza verify`: prove that nothing is lost or doubled between payload and gold."""
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from correnteza.settings import Settings
 from foundation.errors import UnsafeState
 from monitoring.checks.model import Rule
 from monitoring.kafka import Cluster
-from monitoring.verify import WINDOW, Report, Subject, as_json, verify
+from monitoring.verify import Report, Subject, as_json, verify_since_last
 from schemas import contracts
 from stream_jobs.gold import reference
 from stream_jobs.tables import model
@@ -19,7 +18,7 @@ from stream_jobs.tables import model
 
 def command(
     full: Annotated[
-        bool, typer.Option("--full", help="Everything, not only what arrived in the last seven days.")
+        bool, typer.Option("--full", help="Everything, not only what came since verify last held.")
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
 ) -> None:
@@ -32,11 +31,12 @@ def command(
         topic_prefix=settings.topic_prefix,
         rules=_rules(),
     )
-    report = verify(
+    report = verify_since_last(
         subject,
         Cluster(settings.bootstrap),
         contracts.load_all(),
-        since=None if full else datetime.now(UTC) - WINDOW,
+        left=settings.home / "verify" / "verified.json",
+        full=full,
         more={"payload = published + rejected": payload_check(settings.archive)},
     )
     print(json.dumps(as_json(report), indent=1) if json_ else _table(report))

@@ -20,6 +20,8 @@ def check_keys(evidence: Evidence) -> Outcome:
     """Keys are unique in current, (key, known_from) in revisions, and current is the newest of revisions."""
     outcome = Outcome()
     for dataset, contract in _started(evidence, outcome).items():
+        if _is_idle(evidence, dataset):
+            continue
         lake, revisions, current = evidence.lake, f"silver.{dataset}_revisions", f"silver.{dataset}"
         _settled_bounds(evidence, dataset)
         keys, window = quoted(contract.key), _retrieved_in_window(evidence)
@@ -32,7 +34,7 @@ def check_keys(evidence: Evidence) -> Outcome:
         # Keys with a version that current has not committed yet; revisions are written before it.
         moving = f"SELECT {keys} FROM {revisions} r WHERE NOT {_settled('r')}"
         newest = f"""
-            SELECT {columns} FROM {revisions}
+            SELECT {columns} FROM {revisions} {_of_touched_keys(evidence, contract)}
             QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
         here = f"SELECT a.* FROM (%s) a ANTI JOIN ({moving}) m ON {same(contract.key, 'a', 'm')} WHERE {window}"
         stored, expected = here % f"SELECT {columns} FROM {current}", here % newest
@@ -44,6 +46,8 @@ def check_batch(evidence: Evidence) -> Outcome:
     """Revisions and quarantine are what one batch over bronze gives."""
     outcome = Outcome()
     for dataset, contract in _started(evidence, outcome).items():
+        if _is_idle(evidence, dataset):
+            continue
         _settled_bounds(evidence, dataset)
         _decode(evidence, contract)
         _judge(evidence, contract)
@@ -93,6 +97,27 @@ def _settled(alias: str) -> str:
 def _retrieved_in_window(evidence: Evidence) -> str:
     """Silver has no Kafka timestamp: what was retrieved in the window is what bronze got in it."""
     return "true" if evidence.since is None else f"retrieved_at >= TIMESTAMPTZ '{evidence.since.isoformat()}'"
+
+
+def _is_idle(evidence: Evidence, dataset: str) -> bool:
+    """Whether the window has no row of a dataset, neither in bronze nor in silver: then nothing is judged."""
+    if evidence.since is None:
+        return False
+    window = _retrieved_in_window(evidence)
+    tables = {f"bronze.{dataset}": evidence.in_window()}
+    tables |= {f"silver.{dataset}": window, f"silver.{dataset}_revisions": window}
+    return not any(evidence.lake.value(f"SELECT count(*) FROM {table} WHERE {rows}") for table, rows in tables.items())
+
+
+def _of_touched_keys(evidence: Evidence, contract: Contract) -> str:
+    """A join that leaves the revisions of keys that have a row in the window, in either table."""
+    if evidence.since is None:
+        return ""
+    keys, window = quoted(contract.key), _retrieved_in_window(evidence)
+    touched = " UNION ".join(
+        f"SELECT {keys} FROM silver.{table} WHERE {window}" for table in (contract.name, f"{contract.name}_revisions")
+    )
+    return f"SEMI JOIN ({touched}) USING ({keys})"
 
 
 def _decode(evidence: Evidence, contract: Contract) -> None:

@@ -1,0 +1,102 @@
+"""Gold's static dimensions, written a second time: the calendar, the municipalities, the meaning of the series."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitoring.checks.compare import difference, report
+from monitoring.checks.model import Evidence, Outcome, quoted
+
+_DATES = """
+    SELECT day::DATE AS date_on, year(day)::INTEGER AS year, quarter(day)::INTEGER AS quarter,
+           month(day)::INTEGER AS month, day(day)::INTEGER AS day, weekofyear(day)::INTEGER AS iso_week,
+           isodow(day)::INTEGER AS day_of_week, isodow(day) >= 6 AS is_weekend,
+           date_trunc('month', day)::DATE AS month_start_on, last_day(day) = day::DATE AS is_month_end
+    FROM range(TIMESTAMP '2000-01-01', TIMESTAMP '2036-01-01', INTERVAL 1 DAY) days (day)"""
+
+_MUNICIPALITIES = """
+    SELECT m.codigo_ibge AS municipality_code, m.nome AS name, e.uf, e.regiao AS region,
+           m.latitude::DOUBLE AS latitude_degrees, m.longitude::DOUBLE AS longitude_degrees,
+           m.capital = '1' AS is_capital, m.ddd AS area_code, m.fuso_horario AS time_zone
+    FROM read_csv('{folder}/municipios.csv', header = true, all_varchar = true) m
+    JOIN read_csv('{folder}/estados.csv', header = true, all_varchar = true) e USING (codigo_uf)"""
+
+_SERIES = """
+    SELECT series_code::BIGINT AS series_code, name, unit, frequency, is_revised FROM (VALUES
+        (1, 'US dollar, selling, PTAX closing', 'BRL/USD', 'D', false),
+        (11, 'Selic effective rate, daily', '% per day', 'D', false),
+        (12, 'CDI, daily', '% per day', 'D', false),
+        (188, 'INPC', '% per month', 'M', false),
+        (189, 'IGP-M', '% per month', 'M', false),
+        (190, 'IGP-DI', '% per month', 'M', false),
+        (226, 'TR', '% per period', 'D', false),
+        (256, 'TJLP', '% per year', 'M', false),
+        (432, 'Selic target', '% per year', 'D', false),
+        (433, 'IPCA', '% per month', 'M', false),
+        (3697, 'US dollar, buying, monthly mean', 'BRL/USD', 'M', false),
+        (3698, 'US dollar, selling, monthly mean', 'BRL/USD', 'M', false),
+        (4380, 'GDP, monthly, current prices', 'BRL million', 'M', true),
+        (4392, 'CDI accumulated in the month, annualised', '% per year', 'M', false),
+        (7478, 'IPCA-15', '% per month', 'M', false),
+        (10813, 'US dollar, buying, PTAX closing', 'BRL/USD', 'D', false),
+        (13522, 'IPCA, 12 months', '%', 'M', false),
+        (21619, 'Euro, selling', 'BRL/EUR', 'D', false),
+        (22099, 'GDP, quarterly, observed', 'index', 'Q', true),
+        (24363, 'IBC-Br, observed', 'index', 'M', true),
+        (24364, 'IBC-Br, seasonally adjusted', 'index', 'M', true),
+        (24369, 'Unemployment, PNAD Contínua', '%', 'M', true),
+        (25389, 'Regional activity index, Northeast', 'index', 'M', true)
+    ) series (series_code, name, unit, frequency, is_revised)"""
+
+
+@dataclass(frozen=True)
+class Static:
+    """A dimension that follows from nothing but the reference files: its query may name their `{folder}`."""
+
+    table: str
+    keys: tuple[str, ...]
+    query: str
+
+
+STATICS = (
+    Static("dim_date", ("date_on",), _DATES),
+    Static("dim_municipality", ("municipality_code",), _MUNICIPALITIES),
+    Static("dim_economic_series", ("series_code",), _SERIES),
+)
+
+
+def checks() -> dict[str, Callable[[Evidence], Outcome]]:
+    """Check name → function, one per table."""
+    return {f"gold.{each.table} = reference": _check_of(each) for each in STATICS}
+
+
+def _check_of(static: Static) -> Callable[[Evidence], Outcome]:
+    return lambda evidence: check(evidence, static)
+
+
+def check(evidence: Evidence, static: Static) -> Outcome:
+    """Compare one table whole: it is small, and changes with a release only."""
+    outcome = Outcome()
+    lake, table = evidence.lake, f"gold.{static.table}"
+    if not lake.has(table):
+        started = [name for name, query in evidence.progress.items() if query and query.committed_batch is not None]
+        if any(name.startswith("gold.") for name in started):
+            outcome.add(table, "gold's queries have run, but the table is gone")
+        else:
+            outcome.notes.append("the table does not exist yet")
+        return outcome
+    lake.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE declared AS {static.query.format(folder=evidence.reference)}"
+    )
+    described = {
+        side: {str(row["column_name"]) for row in lake.rows(f"DESCRIBE {side}")} for side in (table, "declared")
+    }
+    if only := sorted(described[table] ^ described["declared"]):
+        outcome.add(table, "columns are not those of the definition", only)
+        return outcome
+    columns = quoted(sorted(described["declared"]))
+    outcome.rows = int(str(lake.value(f"SELECT count(*) FROM {table}")))
+    doubled = f"SELECT {quoted(static.keys)} FROM {table} GROUP BY ALL HAVING count(*) > 1"
+    report(lake, outcome, table, doubled, "keys stand more than once")
+    expected, stored = (f"SELECT {columns} FROM {side}" for side in ("declared", table))
+    difference(lake, outcome, table, static.keys, expected=expected, stored=stored, of="reference")
+    return outcome
