@@ -1,0 +1,79 @@
+"""F35: unmodified processes under steady load, met by a seeded sequence of what may happen to them; and a short form of
+`make crash-test`. `SEED=` in the environment gives another sequence; the seed and the timeline's path are printed.
+"""
+
+import pytest
+
+from tests.harness import walk
+from tests.harness.crash_test import Result, crash_test, judge, plan, upper_layers
+from tests.harness.load import acknowledged
+from tests.harness.rig import CHUNK_ROWS, ROWS, TARGETS, Rig
+from tests.harness.timeline import Timeline, seed_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+FORGETFUL = """
+from producers import cursor
+cursor.read = lambda *_: {}
+from correnteza.cli import main
+main()
+"""
+"""The command line of a producer that never reads how far its predecessor came."""
+
+
+@pytest.fixture
+def timeline(tmp_path):
+    found = Timeline(tmp_path / "timeline.jsonl")
+    print(f"SEED={seed_of()}, timeline {found.path}")
+    yield found
+    found.close()
+
+
+def walked(tmp_path, timeline, count: int) -> Result:
+    steps = walk.plan(count, seed_of())
+    print(walk.summary(steps))
+    result = Result(seed_of())
+    with Rig(tmp_path / "rig", timeline) as rig:
+        walk.walk(rig, steps, result)
+    return result
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_f35_twenty_random_steps_lose_and_double_nothing(tmp_path, timeline):
+    result = walked(tmp_path, timeline, 20)
+    assert result.problems == []
+    assert result.chunks > ROWS // CHUNK_ROWS
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_f35_two_hundred_random_steps_lose_and_double_nothing(tmp_path, timeline):
+    assert walked(tmp_path, timeline, 200).problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_f35_one_kill_of_each_loses_and_doubles_nothing(tmp_path, timeline):
+    result = Result(seed_of())
+    with Rig(tmp_path / "rig", timeline) as rig:
+        crash_test(rig, plan(len(TARGETS), result.seed), result)
+        upper_layers(rig, result)
+    assert result.problems == []
+    assert sorted(result.recovery) == sorted(TARGETS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_oracles(tmp_path, timeline):
+    """The same rig, the same kill; only the memory is missing. Both the lake's oracle and Kafka's must object."""
+    result = Result(seed_of())
+    with Rig(tmp_path / "rig", timeline, producer=("-c", FORGETFUL)) as rig:
+        rig.warm_up()
+        edition = ROWS // CHUNK_ROWS
+        rig.until(lambda: 5 < acknowledged(rig.ledger) % edition < edition - 5, "the middle of an edition")
+        rig.kill("producer")
+        rig.drain()
+        judge(rig, result)
+    assert any("row of a payload" in each for each in result.doubled)
+    assert any("2 manifests" in each for each in result.other)

@@ -1,0 +1,291 @@
+"""Broker, registry, driver, producer and source under one roof: what a seeded program kills and holds to account."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+from confluent_kafka import TopicPartition
+
+from correnteza.embedded.service import wait_ready
+from correnteza.embedded.stack import Stack
+from correnteza.settings import Settings
+from schemas import topics
+from schemas.contracts import load, load_all
+from tests import oracles
+from tests.harness.kept import Keeper, Kept
+from tests.harness.load import SOURCE, YEAR, Editions, acknowledged
+from tests.harness.timeline import Timeline
+
+DATASETS = ("inmet_hourly", "inmet_stations")
+BRONZE = (*DATASETS, "ingest.manifests", "ingest.rejects")
+"""What the load reaches."""
+
+RECOVERY_SECONDS = 240.0
+"""Longest that a recovery is waited for."""
+
+ROWS, CHUNK_ROWS = 2000, 50
+"""Of an edition, and of a chunk: forty transactions one after the other, so that a kill hits one often."""
+
+PAUSE_SECONDS = 0.5
+"""Between the end of a poll and the next edition."""
+
+HOPELESS = (2, 3)
+"""Exit codes that a restart does not heal: one of them ends the promise that all recover by themselves."""
+
+TARGETS = ("producer", "broker", "driver")
+UNMODIFIED = ("-m", "correnteza")
+
+Environment = dict[str, str]
+
+
+class Rig:
+    """Everything runs inside the block. `kill` and `restart_broker` belong into the main thread.
+
+    Attributes:
+        settings: of all processes, with the addresses of broker and registry.
+        ledger: one line per acknowledged chunk, outside of everything that is killed.
+        complaints: what should never have happened, in words.
+    """
+
+    def __init__(
+        self, home: Path, timeline: Timeline, *, producer: tuple[str, ...] = UNMODIFIED, rows: int = ROWS
+    ) -> None:
+        """Args: producer: the program in place of `python -m correnteza`, for negative controls."""
+        self.home, self.timeline = home, timeline
+        self.ledger = home / "ledger.jsonl"
+        self.complaints: list[str] = []
+        self._program, self._rows = producer, rows
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> "Rig":
+        try:
+            return self._start()
+        except BaseException:
+            self._cleanup.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    def _start(self) -> "Rig":
+        settings = Settings(home=self.home.resolve())
+        self.stack = self._cleanup.enter_context(Stack(settings))
+        self.settings = settings.model_copy(update=self.stack.endpoints)
+        topics.apply(self.settings.bootstrap, load_all().values(), "")
+        self.editions = Editions(self._rows)
+        self._cleanup.callback(self.editions.close)
+        self._keeper = self._cleanup.enter_context(Keeper())
+        poll = (*self._program, "poll", SOURCE, "--once", "--json")
+        self.producer = Kept("producer", poll, self.home, self.environment, self.timeline, on_end=self._after_poll)
+        run = (*UNMODIFIED, "run", "bronze")
+        self.driver = Kept("driver", run, self.home, self.environment, self.timeline, on_end=self._after_driver)
+        for kept in (self.driver, self.producer):
+            self._keeper.add(kept)
+        return self
+
+    @property
+    def environment(self) -> Environment:
+        """What every process of ours is told."""
+        return {
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "CORRENTEZA_HOME": str(self.settings.home),
+            "CORRENTEZA_KAFKA_BOOTSTRAP": self.settings.bootstrap,
+            "CORRENTEZA_REGISTRY_URL": self.settings.registry,
+            "CORRENTEZA_BASE_URLS": json.dumps({SOURCE: self.editions.base_url}),
+            "CORRENTEZA_HISTORY_START": json.dumps({SOURCE: f"{YEAR}-01-01"}),
+            "CORRENTEZA_CHUNK_ROWS": str(CHUNK_ROWS),
+            "CORRENTEZA_LEDGER": str(self.ledger.resolve()),
+            "CORRENTEZA_SPARK_DRIVER_MEMORY": "768m",
+            "CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1",
+        }
+
+    # Faults
+
+    def kill(self, target: str) -> float:
+        """SIGKILL one of `TARGETS`; what is killed is started again at once. Returns and raises as `strike`."""
+
+        def killed() -> None:
+            if target == "broker":
+                self.kill_broker()
+                self.start_broker()
+                self.timeline.note("answers", target)
+            else:
+                self.kept(target).kill()
+
+        return self.strike("kill", target, killed)
+
+    def freeze(self, target: str, seconds: float) -> float:
+        """SIGSTOP one of `TARGETS`, and SIGCONT after so many seconds. Returns and raises as `strike`."""
+
+        def frozen() -> None:
+            self._signal(target, signal.SIGSTOP)
+            time.sleep(seconds)
+            self._signal(target, signal.SIGCONT)
+
+        return self.strike("freeze", target, frozen)
+
+    def restart(self, target: str) -> float:
+        """SIGTERM producer or driver, wait, start it again. Returns and raises as `strike`."""
+
+        def restarted() -> None:
+            code = self.kept(target).stop()
+            if target == "driver" and code != 0:
+                self.complaints.append(f"the driver, asked to stop, ended with {code}")
+            self.kept(target).start()
+
+        return self.strike("restart", target, restarted)
+
+    def strike(self, event: str, target: str, action: Callable[[], None]) -> float:
+        """Do something to a target and wait until all is well; returns the seconds from its beginning until then.
+
+        Well is: for the producer, the next chunk is acknowledged; for the broker, it answers and the next chunk is
+        acknowledged; for the driver, bronze has all that was committed when the action was over.
+
+        Raises:
+            TimeoutError: all was not well within `RECOVERY_SECONDS`.
+        """
+        began = time.monotonic()
+        self.timeline.note(event, target, chunks=acknowledged(self.ledger))
+        action()
+        self.until_well(target, f"{target} to be well after {event}")
+        seconds = time.monotonic() - began
+        self.timeline.note("recovered", target, after=round(seconds, 2))
+        return seconds
+
+    def until_well(self, target: str, what: str) -> None:
+        """Wait until a target works again. Raises: TimeoutError."""
+        if target == "driver":
+            self.until(self._caught_up_with(self.ends()), what)
+        else:
+            before = acknowledged(self.ledger)
+            self.until(lambda: acknowledged(self.ledger) > before, what)
+
+    def kept(self, target: str) -> Kept:
+        """Producer or driver."""
+        return {"producer": self.producer, "driver": self.driver}[target]
+
+    def _signal(self, target: str, number: signal.Signals) -> None:
+        if target == "broker":
+            self.stack.processes["broker"].send_signal(number)
+        else:
+            self.kept(target).freeze(number)
+
+    def kill_broker(self) -> None:
+        """SIGKILL, and wait until it has ended."""
+        self.stack.processes["broker"].send_signal(signal.SIGKILL)
+        self.stack.processes["broker"].wait(30)
+
+    def start_broker(self) -> None:
+        """Start it again, as the supervisor of `correnteza up` does, and wait until it answers."""
+        service = self.stack.services["broker"]
+        self.stack.run(service)
+        wait_ready(service, self.stack.processes["broker"].poll)
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """An unmodified command to its end, noted in the timeline. It never raises by its code."""
+        done = subprocess.run(
+            [sys.executable, *UNMODIFIED, *arguments],
+            env={**os.environ, **self.environment},
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.timeline.note("ran", " ".join(arguments), code=done.returncode, said=done.stderr[-2000:])
+        return done
+
+    # Progress
+
+    def ends(self) -> dict[str, dict[str, int]]:
+        """Topic → partition → end of what a `read_committed` reader may read."""
+        reader = oracles._consumer(self.settings.bootstrap, "read_committed")
+        try:
+            return {
+                contract.topic: {
+                    str(each): reader.get_watermark_offsets(TopicPartition(contract.topic, each), timeout=30)[1]
+                    for each in range(contract.partitions)
+                }
+                for contract in map(load, BRONZE)
+            }
+        finally:
+            reader.close()
+
+    def noted(self) -> dict[str, dict[str, int]]:
+        """Topic → partition → offset up to which the newest batch that the checkpoint holds as done has read."""
+        found: dict[str, dict[str, int]] = {}
+        for checkpoint in self.settings.checkpoints.glob("bronze.*/g*"):
+            done = [int(file.name) for file in checkpoint.glob("commits/*") if file.name.isdigit()]
+            if done:
+                text = (checkpoint / "offsets" / str(max(done))).read_text()
+                found |= json.loads(text.splitlines()[-1])
+        return found
+
+    def _caught_up_with(self, wanted: dict[str, dict[str, int]]) -> Callable[[], bool]:
+        def caught_up() -> bool:
+            try:
+                noted = self.noted()
+            except (OSError, ValueError):
+                return False  # a file that is being written or removed
+            return all(
+                noted.get(topic, {}).get(partition, 0) >= end
+                for topic, each in wanted.items()
+                for partition, end in each.items()
+            )
+
+        return caught_up
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = RECOVERY_SECONDS) -> None:
+        """Wait for a condition. Raises: TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                self.timeline.note("in vain", what)
+                raise TimeoutError(f"waited {seconds:.0f} s in vain for {what}")
+            time.sleep(0.05)
+
+    def warm_up(self) -> None:
+        """Wait until the first chunks are in bronze."""
+        self.until(lambda: acknowledged(self.ledger) > 3, "the first chunks")
+        self.until(self._caught_up_with(self.ends()), "bronze to hold the first chunks")
+
+    def drain(self) -> None:
+        """Let the poll that runs end, and bronze read everything."""
+        self.producer.finish()
+        for contract in map(load, BRONZE):
+            oracles.end_offsets(self.settings.bootstrap, [contract.topic])
+        self.until(self._caught_up_with(self.ends()), "bronze to have everything")
+        self.timeline.note("drained", chunks=acknowledged(self.ledger))
+
+    def go_on(self) -> None:
+        """Poll again, after `drain`."""
+        self.editions.publish()
+        self.producer.start()
+
+    # What ends by itself
+
+    def _after_poll(self, code: int) -> None:
+        self._never(code, "a poll")
+        if code == 0:
+            time.sleep(PAUSE_SECONDS)
+            self.editions.publish()
+
+    def _after_driver(self, code: int) -> None:
+        self._never(code, "the driver")
+
+    def _never(self, code: int, who: str) -> None:
+        if code in HOPELESS:
+            self.complaints.append(f"{who} ended with code {code}, which no restart heals")
+
+
+def load_average() -> str:
+    """The machine's load, as a report gives it."""
+    one, five, _ = psutil.getloadavg()
+    return f"{psutil.cpu_count()} cores, load {one:.1f} (1 min), {five:.1f} (5 min)"

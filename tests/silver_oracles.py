@@ -1,0 +1,186 @@
+"""Silver held against bronze: O4, O6 and O9 of the lake, recomputed in plain Python over all rows at once.
+
+Nothing here is shared with the pipeline or with `verify`. Each oracle returns what contradicts, in words; an empty list
+is consent.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import xxhash
+
+from tests import oracles
+from tests.lake_oracles import table
+
+Row = dict[str, Any]
+PROVENANCE = ("published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
+
+
+def silver_keys(lake: Path, dataset: str) -> list[str]:
+    """O4: a key stands once in silver, and its row is the newest of its revisions by (clock, offset)."""
+    key = _contract(dataset)["key"]
+    rows, revisions = _silver(lake, dataset), _silver(lake, f"{dataset}_revisions")
+    found = [f"silver.{dataset}: key {each} stands {n} times" for each, n in _counted(rows, key).items() if n > 1]
+    of_version = [*key, "known_from"]
+    found += [
+        f"silver.{dataset}_revisions: version {each} stands {n} times"
+        for each, n in _counted(revisions, of_version).items()
+        if n > 1
+    ]
+    newest: dict[Any, Row] = {}
+    for row in revisions:
+        newest[_of(row, key)] = max(newest.get(_of(row, key), row), row, key=_sequence)
+    stored = {_of(row, key): row for row in rows}
+    found += [
+        f"silver.{dataset}: key {each} is not the newest of its revisions"
+        for each in newest.keys() | stored.keys()
+        if newest.get(each) != stored.get(each)
+    ]
+    return sorted(found)
+
+
+def silver_follows(lake: Path, dataset: str) -> list[str]:
+    """O6: revisions are what one pass over all of bronze gives, by an order-free hash; the keys that differ are named.
+
+    Both sides are collapsed: a version equal to the one before it is left out, for a late version may make it
+    redundant. Records in quarantine take no part.
+    """
+    contract = _contract(dataset)
+    key, values = contract["key"], _values(contract)
+    expected = _histories(_eligible(lake, dataset), key, values)
+    stored = _histories(_silver(lake, f"{dataset}_revisions"), key, values)
+    if _hash(expected) == _hash(stored):
+        return []
+    different = sorted(str(each) for each in expected.keys() | stored.keys() if expected.get(each) != stored.get(each))
+    return [f"silver.{dataset}_revisions: key {each} is not what bronze gives" for each in different]
+
+
+def conserved(lake: Path, dataset: str) -> list[str]:
+    """O9: every record of bronze became a version, repeats one, or stands in quarantine; none is in two of these.
+
+    One that did not decode keeps its bytes and says why. Quarantine holds each of its records once, and only bronze's.
+    """
+    contract = _contract(dataset)
+    key, values = contract["key"], _values(contract)
+    found = []
+    rows = table(lake, f"bronze.{dataset}", ["partition", "offset", "decode_status", "value"])
+    if rows is not None:
+        bare = "decode_status IS NULL OR (decode_status NOT IN ('ok', 'tombstone') AND value IS NULL)"
+        for partition, offset in duckdb.sql(f'SELECT "partition", "offset" FROM rows WHERE {bare}').fetchall():
+            found.append(f"bronze.{dataset}: {partition}/{offset} did not decode and has lost its bytes or its reason")
+    decoded = {_place(row) for row in _decoded(lake, dataset)}
+    aside = _quarantined(lake, dataset)
+    found += [f"quarantine: {dataset} {place} stands {n} times" for place, n in Counter(aside).items() if n > 1]
+    found += [f"quarantine: {dataset} {place} is no decoded record of bronze" for place in set(aside) - decoded]
+    versions = {_place(row) for row in _silver(lake, f"{dataset}_revisions")}
+    found += [f"{dataset} {place} is a version and in quarantine too" for place in versions & set(aside)]
+    said = {
+        each: {_of(row, values) for row in history}
+        for each, history in _grouped(_silver(lake, f"{dataset}_revisions"), key).items()
+    }
+    found += [
+        f"{dataset} {_place(row)} is neither a version, nor repeats one, nor in quarantine"
+        for row in _eligible(lake, dataset)
+        if _of(row, values) not in said.get(_of(row, key), set())
+    ]
+    return sorted(found)
+
+
+def _contract(dataset: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((oracles.SCHEMAS / f"{dataset}.avsc").read_text())
+    return found
+
+
+def _values(contract: dict[str, Any]) -> list[str]:
+    names = [field["name"] for field in contract["fields"]]
+    return [name for name in names if name not in contract["key"] and name not in PROVENANCE]
+
+
+def _decoded(lake: Path, dataset: str) -> list[Row]:
+    """The records of bronze that decoded, with their place and their clock."""
+    rows = table(lake, f"bronze.{dataset}", ["partition", "offset", "decode_status", "record"])
+    if rows is None:
+        return []
+    found: list[Row] = (
+        duckdb.sql(
+            """SELECT record.*, "partition" AS kafka_partition, "offset" AS kafka_offset,
+               coalesce(record.published_at, record.retrieved_at) AS known_from FROM rows WHERE decode_status = 'ok'"""
+        )
+        .to_arrow_table()
+        .to_pylist()
+    )
+    return found
+
+
+def _eligible(lake: Path, dataset: str) -> list[Row]:
+    aside = set(_quarantined(lake, dataset))
+    return [row for row in _decoded(lake, dataset) if _place(row) not in aside]
+
+
+def _silver(lake: Path, name: str) -> list[Row]:
+    rows = table(lake, f"silver.{name}")
+    return [] if rows is None else rows.to_pylist()
+
+
+def _quarantined(lake: Path, dataset: str) -> list[tuple[int, int]]:
+    rows = table(lake, "silver.quarantine", ["dataset", "kafka_partition", "kafka_offset"])
+    return [] if rows is None else [_place(row) for row in rows.to_pylist() if row["dataset"] == dataset]
+
+
+def _histories(rows: Iterable[Row], key: list[str], values: list[str]) -> dict[Any, list[Any]]:
+    """Key → its versions in time, (clock, values): of one clock the lowest offset stands, repetitions are left out."""
+    found = {}
+    for each, group in _grouped(rows, key).items():
+        standing: dict[Any, Row] = {}
+        for row in sorted(group, key=lambda row: row["kafka_offset"]):
+            standing.setdefault(_utc(row["known_from"]), row)
+        history: list[Any] = []
+        for clock in sorted(standing):
+            said = _of(standing[clock], values)
+            if not history or history[-1][1] != said:
+                history.append((clock, said))
+        found[each] = history
+    return found
+
+
+def _hash(histories: dict[Any, list[Any]]) -> tuple[int, int]:
+    """Versions and the sum of their hashes, modulo 2**64: whatever the order."""
+    hashes = [
+        xxhash.xxh64_intdigest(repr((each, *version)).encode())
+        for each, history in histories.items()
+        for version in history
+    ]
+    return len(hashes), sum(hashes) % 2**64
+
+
+def _grouped(rows: Iterable[Row], key: list[str]) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[_of(row, key)].append(row)
+    return found
+
+
+def _counted(rows: Iterable[Row], columns: list[str]) -> dict[Any, int]:
+    return Counter(_of(row, columns) for row in rows)
+
+
+def _of(row: Row, columns: list[str]) -> tuple[Any, ...]:
+    return tuple(_utc(row[name]) for name in columns)
+
+
+def _utc(value: Any) -> Any:
+    """An instant in UTC, whatever zone a reader has put on it: equal instants must look equal."""
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return (row["kafka_partition"], row["kafka_offset"])
+
+
+def _sequence(row: Row) -> tuple[Any, int]:
+    return (row["known_from"], row["kafka_offset"])
