@@ -100,7 +100,7 @@ class Lake:
         """Whether all of these tables (`<layer>.<table>`) exist."""
         return all(name in self.snapshots for name in names)
 
-    def sql(self, query: str, parameters: list[object] | None = None) -> pa.Table:
+    def sql(self, query: str, parameters: list[object] | dict[str, object] | None = None) -> pa.Table:
         """Run a query to its end.
 
         Raises:
@@ -112,11 +112,11 @@ class Lake:
         except duckdb.Error as error:
             raise UsageError(f"the query fails: {error}", hint=self._hint()) from error
 
-    def rows(self, query: str, parameters: list[object] | None = None) -> list[dict[str, object]]:
+    def rows(self, query: str, parameters: list[object] | dict[str, object] | None = None) -> list[dict[str, object]]:
         """The rows of a query, as Python values."""
         return list(self.sql(query, parameters).to_pylist())
 
-    def value(self, query: str, parameters: list[object] | None = None) -> object:
+    def value(self, query: str, parameters: list[object] | dict[str, object] | None = None) -> object:
         """The first column of the only row."""
         (row,) = self.rows(query, parameters)
         return next(iter(row.values()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monitoring import spark_checkpoints, verified
-from monitoring.checks import doubles, files, gold, gold_static, manifests, offsets, silver
+from monitoring.checks import conservation, doubles, files, gold, gold_static, manifests, offsets, silver
 from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.checks.model import Check, Evidence, Outcome, Rule, TopicState
 from monitoring.kafka import Cluster, Topic
@@ -124,6 +124,7 @@ def _judge(evidence: Evidence, cluster: Cluster, more: Mapping[str, Check]) -> R
         "manifests = rows": manifests.check,
         "bronze = topic": lambda seen: offsets.check(seen, cluster),
         "nothing twice in bronze": doubles.check,
+        "all accounted for": conservation.check,
         **more,
         "silver current = newest": silver.check_keys,
         "silver = batch(bronze)": silver.check_batch,

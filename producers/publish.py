@@ -6,9 +6,10 @@ second process with it fences the first, whose next step fails for good.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -25,6 +26,9 @@ TRANSACTION_TIMEOUT = 60.0
 START_TIMEOUT = 30.0
 REDONE = 3
 """Times a chunk is sent again after the broker asked to abort its transaction."""
+
+Place: TypeAlias = tuple[int, int]
+"""(partition, offset)"""
 
 _FENCED_CODES = {
     KafkaError._FENCED,
@@ -70,19 +74,33 @@ class Publisher:
             FencedError: another process took over; nothing of this chunk is visible.
             DependencyUnavailable: the broker is away or refuses; nothing of this chunk is visible.
         """
-        self._commit_whole(chunk.messages, cursor)
+        self.transact(lambda: self._send_all({**chunk.messages, CURSORS: [cursor]}))
         if self._ledger is not None:
             self._acknowledge(chunk)
         failpoint("after_commit_txn")
 
     def remember(self, cursor: Message) -> None:
         """Commit a cursor alone: something was learnt, and there is nothing to publish. Raises: as `publish`."""
-        self._commit_whole({}, cursor)
+        self.transact(lambda: self._send_all({CURSORS: [cursor]}))
 
-    def _commit_whole(self, messages_by_name: Mapping[str, list[Message]], cursor: Message) -> None:
+    def transact(self, fill: Callable[[], None]) -> None:
+        """Commit all that `fill` sends as one transaction; returns once the broker has acknowledged the commit.
+
+        Args:
+            fill: sends with this publisher; called again when the broker asked to abort. Raises: KafkaException.
+
+        Raises:
+            FencedError, DependencyUnavailable: as `publish`.
+        """
         for attempt in range(REDONE + 1):
             try:
-                self._transact(messages_by_name, cursor)
+                self._producer.begin_transaction()
+                fill()
+                # The commit would flush too; doing it here lets the failure point find all messages at the broker.
+                self._producer.flush(TRANSACTION_TIMEOUT)
+                failpoint("after_produce")
+                failpoint("before_commit_txn")
+                self._commit()
                 return
             except KafkaException as error:
                 cause: KafkaError = error.args[0]
@@ -90,16 +108,32 @@ class Publisher:
                     raise self._translated(cause) from error
                 self._until_done(self._producer.abort_transaction)
 
-    def _transact(self, messages_by_name: Mapping[str, list[Message]], cursor: Message) -> None:
-        self._producer.begin_transaction()
+    def place(self, name: str, messages: Sequence[tuple[bytes | None, bytes]]) -> list[Place]:
+        """Within `transact`: send to a contract's topic, wait for the broker, and say where each message stands.
+
+        Raises:
+            KafkaException: one was not delivered.
+        """
+        places: dict[int, Place] = {}
+        failed: list[KafkaError] = []
+
+        def delivered(number: int, error: KafkaError | None, message: Any) -> None:
+            if error is not None:
+                failed.append(error)
+            else:
+                places[number] = (message.partition(), message.offset())
+
+        for number, (key, value) in enumerate(messages):
+            topic = self._prefix + load(name).topic
+            self._producer.produce(topic, key=key, value=value, on_delivery=partial(delivered, number))
+        self._producer.flush(TRANSACTION_TIMEOUT)
+        if failed or len(places) < len(messages):
+            raise KafkaException(failed[0] if failed else KafkaError(KafkaError._TIMED_OUT))
+        return [places[number] for number in range(len(messages))]
+
+    def _send_all(self, messages_by_name: Mapping[str, list[Message]]) -> None:
         for name, messages in messages_by_name.items():
             self._produce(self._prefix + load(name).topic, messages)
-        self._produce(self._prefix + load(CURSORS).topic, [cursor])
-        # The commit would flush too; doing it here lets the failure point below find all messages at the broker.
-        self._producer.flush(TRANSACTION_TIMEOUT)
-        failpoint("after_produce")
-        failpoint("before_commit_txn")
-        self._commit()
 
     def _produce(self, topic: str, messages: list[Message]) -> None:
         batch: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in messages]

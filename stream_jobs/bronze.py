@@ -12,7 +12,7 @@ from schemas.contracts import Contract, load_all
 from schemas.topics import MAX_RECORD_BYTES
 from sinks import tables
 from sinks.append import Trigger, append_stream
-from stream_jobs import news
+from stream_jobs import news, retention
 from stream_jobs.checkpoints import Guard
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
 from stream_jobs.decode import decoded, id_to_ask_for
@@ -85,8 +85,11 @@ class BronzeJob:
         ensure_table(spark, self._path, self._contract)
         topic_id = self._broker.topic_id(self.topic)
         guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
-        self._denied = self._unknown()
-        schemas = self._book.plan(self._contract, self._denied)
+        position = self._checkpoint.position(guard)
+        first = retention.first_offsets(self._broker, self.topic)
+        retention.require_nothing_missing(self.name, self.topic, position, first)
+        schemas = self._book.plan(self._contract, self._unknown())
+        self._denied = schemas.unknown
         rows = decoded(self._records(spark, guard), self._contract, schemas, topic_id=topic_id)
         own_pool(spark, self.name)
         return append_stream(

@@ -163,6 +163,19 @@ class Checkpoint:
         text = (self.path(generation) / "offsets" / str(planned)).read_text(encoding="utf-8")
         return text.splitlines()[_OFFSET_HEADER_LINES:]
 
+    def position(self, guard: Guard) -> dict[int, int]:
+        """Partition → the offset that a bronze query reads next; one that it never read is absent."""
+        assert guard.topic is not None
+        finished = self.last_batch(guard.generation, "commits")
+        if finished is None:
+            text = guard.starting_offsets or "{}"
+        else:
+            lines = (self.path(guard.generation) / "offsets" / str(finished)).read_text(encoding="utf-8").splitlines()
+            text = lines[_OFFSET_HEADER_LINES]
+        offsets: dict[str, int] = json.loads(text).get(guard.topic, {})
+        # Spark writes "from the first one" as a negative number.
+        return {int(partition): offset for partition, offset in offsets.items() if offset >= 0}
+
     def _new(self, generation: int, found: Found) -> Guard:
         noted = None if found.fingerprint is None else dict(found.fingerprint)
         return Guard(generation, str(uuid.uuid4()), dict(found.tables), found.topic, found.topic_id, fingerprint=noted)

@@ -7,6 +7,7 @@ import typer
 from correnteza import printing
 from correnteza.settings import Settings
 from foundation.errors import UsageError
+from monitoring import dead_letters
 from monitoring.lake import Lake
 
 
@@ -18,5 +19,7 @@ def command(
     """Run a query and print its rows."""
     if json_ and csv_:
         raise UsageError("--json and --csv exclude each other")
-    found = Lake(Settings().lake).sql(sql)
+    lake = Lake(Settings().lake)
+    dead_letters.register(lake)
+    found = lake.sql(sql)
     print(printing.as_json(found) if json_ else printing.as_csv(found) if csv_ else printing.as_table(found))

@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 
 from correnteza.payload_check import payload_check
+from correnteza.rules import quarantining
 from correnteza.settings import Settings
 from foundation.errors import UnsafeState
-from monitoring.checks.model import Rule
 from monitoring.kafka import Cluster
 from monitoring.verify import Report, Subject, as_json, verify_since_last
 from schemas import contracts
 from stream_jobs.gold import reference
-from stream_jobs.tables import model
 
 
 def command(
@@ -29,7 +28,7 @@ def command(
         checkpoints=settings.checkpoints,
         reference=reference.FOLDER,
         topic_prefix=settings.topic_prefix,
-        rules=_rules(),
+        rules=quarantining(),
     )
     report = verify_since_last(
         subject,
@@ -43,14 +42,6 @@ def command(
     if not report.holds:
         failed = [verdict.check for verdict in report.verdicts if not verdict.holds]
         raise UnsafeState(f"verify: {len(failed)} check(s) do not hold: {'; '.join(failed)}", hint="correnteza status")
-
-
-def _rules() -> dict[str, tuple[Rule, ...]]:
-    """The expectations that quarantine, as the silver tables declare them."""
-    return {
-        name: tuple(Rule(each.name, each.sql) for each in table.expectations if each.action == "quarantine")
-        for name, table in model.discover().items()
-    }
 
 
 def _table(report: Report) -> str:

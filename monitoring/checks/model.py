@@ -111,6 +111,12 @@ class Outcome:
 Check = Callable[[Evidence], Outcome]
 
 
+def broken_rules(rules: Iterable[Rule]) -> str:
+    """SQL for the list of the names of the rules that a row breaks. As in a CHECK constraint null breaks none."""
+    cases = ", ".join(f"CASE WHEN NOT ({rule.sql}) THEN '{rule.name}' END" for rule in rules)
+    return f"list_filter([{cases or 'NULL'}]::VARCHAR[], lambda rule: rule IS NOT NULL)"
+
+
 def ranges(offsets: Sequence[int], numbers: Sequence[int]) -> list[str]:
     """Ascending offsets as ranges, joined where their numbers are adjacent: [3, 5, 9], [0, 1, 4] → ["3-5", "9"]."""
     found: list[list[int]] = []

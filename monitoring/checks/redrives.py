@@ -21,6 +21,7 @@ UNDECODABLE = ("not_framed", "unknown_schema", "corrupt")
 # What one transaction produces lies within its time limit, which is far below this.
 TRANSACTION_SPAN = timedelta(minutes=15)
 
+REDRIVES = "ingest.redrives"
 _TABLE = "bronze.ingest_redrives"
 _REASONS = ", ".join(f"'{status}'" for status in UNDECODABLE)
 # Which records a chunk lacks is told by its hash; more selections than this are not tried.
@@ -53,6 +54,25 @@ def uncounted_copies(evidence: Evidence, dataset: str, alias: str) -> str:
         AND r.record.action = 'redriven' AND r.record.reason NOT IN ({_REASONS})
         AND r.record.new_partition = {alias}.partition AND r.record.new_offset = {alias}."offset"
         AND abs(epoch(r.kafka_timestamp) - epoch({alias}.kafka_timestamp)) <= {seconds})"""
+
+
+def closed_originals(evidence: Evidence, dataset: str) -> None:
+    """Table `closed_originals`: place and chunk of decoded rows that a closing record names, copied or discarded."""
+    rows = "SELECT NULL::VARCHAR AS topic_id, NULL::INTEGER AS p, NULL::BIGINT AS o, NULL::VARCHAR AS chunk_id LIMIT 0"
+    if evidence.lake.has(_TABLE):
+        rows = f"""
+            SELECT b.topic_id AS topic_id, b.partition AS p, b."offset" AS o, b.record.chunk_id AS chunk_id
+            FROM bronze.{dataset} b SEMI JOIN {_TABLE} r
+              ON r.record.topic_id = b.topic_id AND r.record.partition = b.partition AND r.record."offset" = b."offset"
+              AND r.decode_status = 'ok' AND r.record.dataset = '{dataset}'
+            WHERE b.decode_status = 'ok'"""
+    evidence.lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE closed_originals AS {rows}")
+
+
+def is_read(evidence: Evidence, contract: str) -> bool:
+    """Whether bronze has read all that stands in a contract's topic."""
+    state = evidence.topics.get(contract)
+    return state is None or state.oldest_unread_at is None
 
 
 def closed_without_copy(evidence: Evidence) -> list[Closed]:

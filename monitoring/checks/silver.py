@@ -2,14 +2,15 @@
 
 Incremental silver may hold a version that a late one has made redundant, so both sides are compared *collapsed*: a
 version equal to the one before it in time is left out. Records that the silver query has not committed are left out of
-both sides; they are lag.
+both sides; they are lag. So are originals of dead letters that are closed: their copies stand for them.
 """
 
 import pyarrow as pa
 
-from monitoring import delta_log
 from monitoring.checks.compare import difference, report
-from monitoring.checks.model import Evidence, Outcome, quoted, same
+from monitoring.checks.model import Evidence, Outcome, broken_rules, quoted, same
+from monitoring.checks.redrives import REDRIVES, closed_originals, is_read
+from monitoring.checks.settled import find_bounds, settled
 from schemas.arrow import arrow_schema
 from schemas.contracts import PROVENANCE, Contract
 
@@ -23,7 +24,7 @@ def check_keys(evidence: Evidence) -> Outcome:
         if _is_idle(evidence, dataset):
             continue
         lake, revisions, current = evidence.lake, f"silver.{dataset}_revisions", f"silver.{dataset}"
-        _settled_bounds(evidence, dataset)
+        find_bounds(evidence, dataset)
         keys, window = quoted(contract.key), _retrieved_in_window(evidence)
         outcome.rows += int(str(lake.value(f"SELECT count(*) FROM {revisions} WHERE {window}")))
         for table, columns in ((current, keys), (revisions, f"{keys}, known_from")):
@@ -32,7 +33,7 @@ def check_keys(evidence: Evidence) -> Outcome:
 
         columns = _columns(contract)
         # Keys with a version that current has not committed yet; revisions are written before it.
-        moving = f"SELECT {keys} FROM {revisions} r WHERE NOT {_settled('r')}"
+        moving = f"SELECT {keys} FROM {revisions} r WHERE NOT {settled('r')}"
         newest = f"""
             SELECT {columns} FROM {revisions} {_of_touched_keys(evidence, contract)}
             QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
@@ -45,10 +46,14 @@ def check_keys(evidence: Evidence) -> Outcome:
 def check_batch(evidence: Evidence) -> Outcome:
     """Revisions and quarantine are what one batch over bronze gives."""
     outcome = Outcome()
+    if not is_read(evidence, REDRIVES):
+        outcome.notes.append("dead letters are being closed: silver is compared once bronze has read of it")
+        return outcome
     for dataset, contract in _started(evidence, outcome).items():
         if _is_idle(evidence, dataset):
             continue
-        _settled_bounds(evidence, dataset)
+        find_bounds(evidence, dataset)
+        closed_originals(evidence, dataset)
         _decode(evidence, contract)
         _judge(evidence, contract)
         outcome.rows += int(str(evidence.lake.value("SELECT count(*) FROM judged")))
@@ -70,28 +75,6 @@ def _started(evidence: Evidence, outcome: Outcome) -> dict[str, Contract]:
         else:
             outcome.notes.append(f"{tables[0]} does not exist yet")
     return found
-
-
-def _settled_bounds(evidence: Evidence, dataset: str) -> None:
-    """Table `unsettled`: per Kafka partition, the first offset that the silver query has not committed."""
-    lake = evidence.lake
-    snapshot = lake.snapshots[f"bronze.{dataset}"]
-    progress = evidence.progress.get(f"silver.{dataset}")
-    position = progress.delta.get(snapshot.table_id) if progress else None
-    lake.connection.execute("CREATE OR REPLACE TEMP TABLE unsettled (p INTEGER, o BIGINT)")
-    if progress is None:
-        return  # no checkpoint at hand (a copy of the lake): everything there is must agree
-    files = [str(snapshot.path / name) for name in delta_log.unread(snapshot.path, position).files]
-    there = [file for file in files if file.removeprefix(f"{snapshot.path}/") not in snapshot.damaged_files]
-    if there:
-        lake.connection.execute(
-            'INSERT INTO unsettled SELECT partition, min("offset") FROM read_parquet(?) GROUP BY 1', [there]
-        )
-
-
-def _settled(alias: str) -> str:
-    """Whether a row with `kafka_partition` and `kafka_offset` stands before the bounds."""
-    return f"NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.p = {alias}.kafka_partition AND u.o <= {alias}.kafka_offset)"
 
 
 def _retrieved_in_window(evidence: Evidence) -> str:
@@ -134,22 +117,22 @@ def _decode(evidence: Evidence, contract: Contract) -> None:
         SELECT d.* FROM (
             SELECT {fields}, coalesce(record.published_at, record.retrieved_at) AS known_from,
                    topic, partition AS kafka_partition, "offset" AS kafka_offset
-            FROM bronze.{contract.name} WHERE decode_status = 'ok'
-        ) d {restrict} WHERE {_settled("d")}"""
+            FROM bronze.{contract.name} b WHERE decode_status = 'ok' AND NOT EXISTS (
+                SELECT 1 FROM closed_originals c
+                WHERE c.topic_id = b.topic_id AND c.p = b.partition AND c.o = b."offset")
+        ) d {restrict} WHERE {settled("d")}"""
     )
 
 
 def _judge(evidence: Evidence, contract: Contract) -> None:
     """Table `judged`: `decoded` with the rules that each row breaks, conflicting versions included."""
     keys, values = quoted(contract.key), _values(contract)
-    broken = ", ".join(
-        f"CASE WHEN NOT ({rule.sql}) THEN '{rule.name}' END" for rule in evidence.rules.get(contract.name, ())
-    )
+    broken = broken_rules(evidence.rules.get(contract.name, ()))
     evidence.lake.connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE judged AS
         WITH ruled AS (
-            SELECT *, list_filter([{broken or "NULL"}]::VARCHAR[], lambda rule: rule IS NOT NULL) AS rules FROM decoded
+            SELECT *, {broken} AS rules FROM decoded
         ), standing AS (
             SELECT *, first_value({values}) OVER same_instant AS stands, row_number() OVER same_instant AS place
             FROM ruled WINDOW same_instant AS (PARTITION BY {keys}, known_from, len(rules) = 0 ORDER BY kafka_offset)
@@ -165,7 +148,7 @@ def _compare_revisions(evidence: Evidence, contract: Contract, outcome: Outcome)
     revisions = f"silver.{contract.name}_revisions"
     expected = "FROM judged WHERE is_version AND len(rules) = 0"
     restrict = "" if evidence.since is None else f"SEMI JOIN decoded t ON {same(contract.key, 'r', 't')}"
-    stored = f"SELECT r.* FROM {revisions} r {restrict} WHERE {_settled('r')}"
+    stored = f"SELECT r.* FROM {revisions} r {restrict} WHERE {settled('r')}"
     lake = evidence.lake
     for name, rows in (("expected", expected), ("stored", stored)):
         changes = f"SELECT * FROM ({rows}) QUALIFY {_is_change(contract)}"
@@ -210,7 +193,8 @@ def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome
         restrict = "" if evidence.since is None else "SEMI JOIN decoded t USING (kafka_partition, kafka_offset)"
         lake.connection.execute(
             f"INSERT INTO stored {places}, list_sort(rules) FROM silver.quarantine q {restrict}"
-            f" WHERE q.dataset = ? AND {_settled('q')}",
+            f" WHERE q.dataset = ? AND {settled('q')} AND NOT EXISTS (SELECT 1 FROM closed_originals c"
+            " WHERE c.p = q.kafka_partition AND c.o = q.kafka_offset AND c.chunk_id = q.chunk_id)",
             [contract.name],
         )
     where = f"silver.quarantine ({contract.name})"

@@ -1,0 +1,177 @@
+"""`correnteza dead-letters list|show|redrive|discard`: what could not be read or was set aside, and its way home."""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from correnteza import printing
+from correnteza.rules import quarantining
+from correnteza.settings import Settings
+from foundation.errors import UsageError
+from monitoring import dead_letters
+from monitoring.lake import Lake
+from producers.redrive import REDRIVES, Action, Closer, Letter, still_undecodable
+from schemas import topics
+from schemas.contracts import load
+from schemas.registry import Registry
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+Entries = Annotated[list[str] | None, typer.Argument(metavar="[ENTRY]...", help="<topic>/<partition>/<offset>.")]
+Dataset = Annotated[str | None, typer.Option("--dataset", help="Only of this dataset.")]
+
+
+@app.command("list")
+def list_(
+    dataset: Dataset = None,
+    all_: Annotated[bool, typer.Option("--all", help="Closed ones too, with where their copies stand.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False,
+) -> None:
+    """The letters that are open, oldest first. As SQL: `correnteza query "FROM ops.dead_letters"`."""
+    wanted = ["true"] if all_ else ["state = 'open'"]
+    if dataset:
+        wanted.append("dataset = ?")
+    columns = "entry, state, reason, arrived_at" + (", closed_at, copy, note" if all_ else "")
+    found = _lake().sql(
+        f"SELECT {columns} FROM {dead_letters.VIEW} WHERE {' AND '.join(wanted)} ORDER BY arrived_at, entry",
+        [dataset] if dataset else [],
+    )
+    print(printing.as_json(found) if json_ else printing.as_table(found))
+
+
+@app.command()
+def show(entry: Annotated[str, typer.Argument(help="<topic>/<partition>/<offset>.")]) -> None:
+    """All that is known of one letter, as JSON; its bytes in hexadecimal."""
+    for row in _select(_lake(), [entry], None, None, state="%"):
+        row["row"] = row["row"] and json.loads(str(row["row"]))
+        print(json.dumps({name: _plain(value) for name, value in row.items()}, indent=1, ensure_ascii=False))
+
+
+@app.command()
+def redrive(
+    entries: Entries = None,
+    dataset: Dataset = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Only with this decode status, or this broken rule.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every open letter.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; publish nothing.")] = False,
+) -> None:
+    """Publish letters again that can be read now, or that today's expectations let pass; each once, however often.
+
+    The others stay open, and why is said.
+    """
+    if not (entries or dataset or reason or all_):
+        raise UsageError("which letters?", hint="name entries, --dataset, --reason or --all; `dead-letters list`")
+    lake = _lake()
+    ready: dict[str, list[Letter]] = defaultdict(list)
+    for name, rows in _by_dataset(_select(lake, entries, dataset, reason)).items():
+        for row, letter, problem in _judged(lake, name, rows):
+            if problem is None:
+                ready[name].append(letter)
+            print(f"{row['entry']}  {problem or ('would be redriven' if dry_run else 'can be redriven')}")
+    if dry_run or not ready:
+        print(f"{sum(map(len, ready.values()))} can be redriven")
+        return
+    _close(ready, "redriven", None)
+
+
+@app.command()
+def discard(
+    entries: Annotated[list[str], typer.Argument(metavar="ENTRY...", help="<topic>/<partition>/<offset>.")],
+    note: Annotated[str, typer.Option("--note", help="Why; it is kept for ever.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Close letters that nobody will ever need. Bronze keeps them, and `verify` counts them as discarded."""
+    found = _by_dataset(_select(_lake(), entries, None, None))
+    if not yes:
+        _ask(sum(map(len, found.values())))
+    _close({name: [_letter(row) for row in rows] for name, rows in found.items()}, "discarded", note)
+
+
+def _lake() -> Lake:
+    lake = Lake(Settings().lake)
+    dead_letters.register(lake)
+    return lake
+
+
+def _select(
+    lake: Lake, entries: list[str] | None, dataset: str | None, reason: str | None, *, state: str = "open"
+) -> list[dict[str, Any]]:
+    """The letters meant. Raises: UsageError when an entry that was named is no letter in this state."""
+    found: list[dict[str, Any]] = lake.rows(
+        f"""
+        SELECT * FROM {dead_letters.VIEW} WHERE state LIKE $state
+          AND ($dataset::VARCHAR IS NULL OR dataset = $dataset)
+          AND ($reason::VARCHAR IS NULL OR reason = $reason OR list_contains(rules, $reason))
+          AND ($entries::VARCHAR[] IS NULL OR list_contains($entries::VARCHAR[], entry))
+        ORDER BY arrived_at, entry""",
+        {"state": state, "dataset": dataset, "reason": reason, "entries": entries or None},
+    )
+    there = {str(row["entry"]) for row in found}
+    if missing := [entry for entry in entries or () if entry not in there]:
+        what = "no open dead letter" if state == "open" else "no dead letter"
+        raise UsageError(f"{what} {missing[0]}", hint="correnteza dead-letters list --all")
+    return found
+
+
+def _by_dataset(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["dataset"]].append(row)
+    return found
+
+
+def _judged(
+    lake: Lake, dataset: str, rows: list[dict[str, Any]]
+) -> Iterable[tuple[dict[str, Any], Letter, str | None]]:
+    """Each letter with what keeps it from being redriven; None when nothing does."""
+    contract, aside = load(dataset), [row for row in rows if row["rules"]]
+    places = [(row["topic_id"], row["partition"], row["offset"]) for row in aside]
+    records = dead_letters.records(lake, dataset, places) if aside else []
+    broken = dead_letters.still_broken(lake, dataset, places, quarantining()[dataset]) if aside else []
+    for row, record, rules in zip(aside, records, broken, strict=True):
+        problem = f"still breaks {', '.join(rules)}" if rules else None
+        if dead_letters.CONFLICT in row["rules"]:
+            problem = "contradicts the version that stands: discard it, or wait for the source's correction"
+        yield row, _letter(row, record), problem
+    for row in rows:
+        if not row["rules"]:
+            writer = None if row["schema_id"] is None else dead_letters.schema_text(lake, row["schema_id"])
+            yield row, _letter(row), still_undecodable(contract, row["value"], writer)
+
+
+def _letter(row: dict[str, Any], record: dict[str, Any] | None = None) -> Letter:
+    return Letter(row["topic_id"], row["partition"], row["offset"], row["reason"], row["key"], row["value"], record)
+
+
+def _close(letters: dict[str, list[Letter]], action: Action, note: str | None) -> None:
+    settings = Settings()
+    topics.apply(settings.bootstrap, [load(REDRIVES)], settings.topic_prefix)
+    registry = Registry(settings.registry)
+    closed = before = 0
+    for dataset, each in letters.items():
+        topic = settings.topic_prefix + load(dataset).topic
+        for done in Closer(settings.bootstrap, settings.topic_prefix, registry, dataset).close(each, action, note):
+            closed, before = closed + done.is_news, before + (not done.is_news)
+            if done.copy:
+                place = f"{topic}/{done.letter.partition}/{done.letter.offset}"
+                print(f"{place}  stands again at {topic}/{done.copy[0]}/{done.copy[1]}")
+    print(f"{closed} {action}" + (f", {before} closed before" if before else ""))
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("discard asks first, and there is no terminal to ask on", hint="add --yes")
+    if not typer.confirm(f"Close {count} dead letter(s) for good?"):
+        raise typer.Exit(1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if value is None or isinstance(value, (int, list, dict)) else str(value)

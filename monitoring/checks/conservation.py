@@ -1,0 +1,94 @@
+"""Nothing vanishes on the way: every record read is decoded or set aside, every decoded row is in silver or set aside.
+
+And every closing record of a dead letter (docs/adr/0014) names an original that was one, and a copy that is there.
+"""
+
+from monitoring.checks.compare import report
+from monitoring.checks.model import Evidence, Outcome, quoted, same
+from monitoring.checks.redrives import UNDECODABLE, closed_originals, is_read
+from monitoring.checks.settled import find_bounds, settled
+from monitoring.status import bronze_table
+
+_CLOSINGS = "bronze.ingest_redrives"
+_UNDECODABLE = ", ".join(f"'{status}'" for status in UNDECODABLE)
+
+
+def check(evidence: Evidence) -> Outcome:
+    """Account for the rows of every bronze table, and for every closing record."""
+    outcome = Outcome()
+    for contract in evidence.contracts.values():
+        table = f"bronze.{bronze_table(contract)}"
+        if evidence.lake.has(table):
+            outcome.rows += _require_kinds(evidence, outcome, table)
+    for dataset in evidence.datasets():
+        _require_in_silver(evidence, outcome, dataset)
+        _require_closed_once(evidence, outcome, dataset)
+    return outcome
+
+
+def _require_kinds(evidence: Evidence, outcome: Outcome, table: str) -> int:
+    """Rows read = decoded + undecodable, with their bytes + tombstones."""
+    rows = f'SELECT partition, "offset" FROM {table} WHERE {evidence.in_window()} AND '
+    for failing, what in (
+        (f"decode_status NOT IN ('ok', 'tombstone', {_UNDECODABLE})", "rows have a decode status that nobody knows"),
+        ("decode_status = 'ok' AND record IS NULL", "rows count as decoded and hold no record"),
+        (f"decode_status IN ({_UNDECODABLE}) AND value IS NULL", "rows did not decode and have lost their bytes"),
+    ):
+        report(evidence.lake, outcome, table, rows + failing, what)
+    return int(str(evidence.lake.value(f"SELECT count(*) FROM {table} WHERE {evidence.in_window()}")))
+
+
+def _require_in_silver(evidence: Evidence, outcome: Outcome, dataset: str) -> None:
+    """Rows decoded = versions + repetitions of a version + set aside: no key is lost whole, no row disappears."""
+    lake, revisions = evidence.lake, f"silver.{dataset}_revisions"
+    if not lake.has(revisions):
+        return
+    find_bounds(evidence, dataset)
+    keys = evidence.contracts[dataset].key
+    fields = ", ".join(f'record."{name}" AS "{name}"' for name in keys)
+    decoded = f"""
+        SELECT {fields}, partition AS kafka_partition, "offset" AS kafka_offset FROM bronze.{dataset}
+        WHERE decode_status = 'ok' AND {evidence.in_window()}"""
+    aside = ""
+    if lake.has("silver.quarantine"):
+        aside = f"""
+            AND NOT EXISTS (SELECT 1 FROM silver.quarantine q WHERE q.dataset = '{dataset}'
+            AND q.kafka_partition = d.kafka_partition AND q.kafka_offset = d.kafka_offset)"""
+    lost = f"""
+        SELECT {quoted(keys, "d")}, d.kafka_partition, d.kafka_offset FROM ({decoded}) d
+        ANTI JOIN (SELECT DISTINCT {quoted(keys)} FROM {revisions}) r ON {same(keys, "d", "r")}
+        WHERE {settled("d")} {aside}"""
+    report(lake, outcome, f"silver.{dataset}", lost, "decoded rows are neither in revisions nor in quarantine")
+
+
+def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> None:
+    if not evidence.lake.has(_CLOSINGS):
+        return
+    lake = evidence.lake
+    place = 'record.topic_id AS topic_id, record.partition AS partition, record."offset" AS "offset"'
+    closings = f"""
+        SELECT {place}, record.reason AS reason, record.action AS action, record.new_partition AS new_partition,
+               record.new_offset AS new_offset
+        FROM {_CLOSINGS} WHERE decode_status = 'ok' AND record.dataset = '{dataset}'"""
+    here = 'topic_id, partition, "offset"'
+    twice = f"SELECT {here} FROM ({closings}) GROUP BY ALL HAVING count(*) > 1"
+    report(lake, outcome, _CLOSINGS, twice, f"dead letters of {dataset} are closed more than once")
+
+    closed_originals(evidence, dataset)
+    letters = f"SELECT {here} FROM bronze.{dataset} WHERE decode_status IN ({_UNDECODABLE})"
+    if lake.has("silver.quarantine"):
+        letters += f"""
+            UNION SELECT o.topic_id, o.p, o.o FROM closed_originals o JOIN silver.quarantine q
+            ON q.dataset = '{dataset}' AND q.kafka_partition = o.p AND q.kafka_offset = o.o"""
+    unfounded = f"SELECT {here} FROM ({closings}) ANTI JOIN ({letters}) USING ({here})"
+    report(lake, outcome, _CLOSINGS, unfounded, f"closing records name no dead letter of {dataset}")
+
+    copies = f'SELECT partition AS new_partition, "offset" AS new_offset FROM bronze.{dataset}'
+    gone = f"""
+        SELECT {here}, new_partition, new_offset FROM ({closings} AND record.action = 'redriven')
+        ANTI JOIN ({copies}) USING (new_partition, new_offset)"""
+    # A copy that bronze has not read yet is lag; both topics were written in one transaction, but are read apart.
+    if is_read(evidence, dataset):
+        report(lake, outcome, _CLOSINGS, gone, f"redriven letters of {dataset} have no copy in bronze")
+    elif lake.value(f"SELECT count(*) FROM ({gone})"):
+        outcome.notes.append(f"copies of {dataset} that bronze has not read yet")

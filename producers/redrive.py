@@ -1,0 +1,172 @@
+"""Close dead letters: publish what has become readable again, and note in the same transaction that it was.
+
+It goes through Kafka like any other record, so bronze and silver take it as they take all (docs/adr/0014). Two redrives
+of a dataset cannot both succeed: the second fences the first. What a killed one had committed is in the topic of the
+closing records, and what it had not was never visible.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import fastavro
+from fastavro.schema import parse_schema
+
+from foundation.failpoints import failpoint
+from producers import committed, encode
+from producers.encode import Message
+from producers.publish import Publisher
+from schemas.contracts import Contract, load
+from schemas.registry import Registry
+
+REDRIVES = "ingest.redrives"
+BATCH = 500
+"""Letters per transaction: few enough that one is never open for long."""
+
+_HEADER_BYTES = 5
+
+Action = Literal["redriven", "discarded"]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A record that bronze could not decode, or a row that silver set aside.
+
+    Attributes:
+        topic_id, partition, offset: where the original stands.
+        reason: decode status, or the rules it broke.
+        key: of the message.
+        value: the original's bytes; None when bronze decoded it and kept only `record`.
+        record: the fields, by name, of a row that decoded.
+    """
+
+    topic_id: str
+    partition: int
+    offset: int
+    reason: str
+    key: bytes | None
+    value: bytes | None = None
+    record: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A letter that is closed.
+
+    Attributes:
+        copy: (partition, offset) of what was published for it; None when it was discarded, or closed before.
+        is_news: whether this call closed it.
+    """
+
+    letter: Letter
+    copy: tuple[int, int] | None
+    is_news: bool
+
+
+def still_undecodable(contract: Contract, value: bytes, writer: str | None) -> str | None:
+    """Why a record's bytes cannot be read today; None when they can.
+
+    Args:
+        writer: text of the schema that the record names, as the driver knows it; None when it does not.
+    """
+    if len(value) < _HEADER_BYTES or value[0] != 0:
+        return "no Confluent frame: it was not written by a producer of Avro"
+    if writer is None:
+        schema_id = int.from_bytes(value[1:_HEADER_BYTES], "big")
+        return f"the driver knows no schema id {schema_id}: register it, and give the driver half a minute"
+    body = io.BytesIO(value[_HEADER_BYTES:])
+    try:
+        fastavro.schemaless_reader(body, parse_schema(json.loads(writer)), parse_schema(contract.schema))
+    except Exception as error:  # whatever bytes and a foreign schema bring about
+        return f"still not readable: {type(error).__name__}: {error}"[:200]
+    return None
+
+
+class Closer:
+    """Closes letters of one dataset."""
+
+    def __init__(self, bootstrap: str, prefix: str, registry: Registry, dataset: str) -> None:
+        """Raises: UnsafeState: the registry refuses a contract. TransientError: it does not answer."""
+        self._contract, self._bookkeeping = load(dataset), load(REDRIVES)
+        self._bootstrap, self._prefix, self._registry = bootstrap, prefix, registry
+        self._ids = registry.register([self._contract, self._bookkeeping], prefix)
+        self._publisher = Publisher(bootstrap, prefix, f"redrive.{dataset}")
+
+    def close(self, letters: Sequence[Letter], action: Action, note: str | None = None) -> Iterator[Closed]:
+        """Close those that are still open, in transactions of `BATCH`.
+
+        Raises:
+            FencedError: another redrive of the dataset took over; of the batch under way nothing is visible.
+            DependencyUnavailable: broker or registry is away.
+        """
+        self._publisher.start()
+        done = self._closed_before()
+        pending = []
+        for letter in letters:
+            if (letter.topic_id, letter.partition, letter.offset) in done:
+                yield Closed(letter, None, is_news=False)
+            else:
+                pending.append(letter)
+        for first in range(0, len(pending), BATCH):
+            yield from self._close(pending[first : first + BATCH], action, note)
+
+    def _close(self, letters: Sequence[Letter], action: Action, note: str | None) -> list[Closed]:
+        copies: list[tuple[int, int] | None] = []
+
+        def fill() -> None:
+            copies[:] = [None] * len(letters)
+            if action == "redriven":
+                messages = [(letter.key, self._value(letter)) for letter in letters]
+                copies[:] = self._publisher.place(self._contract.name, messages)
+            closing = [self._closing(letter, copy, action, note) for letter, copy in zip(letters, copies, strict=True)]
+            self._publisher.place(REDRIVES, closing)
+            failpoint("redrive_before_commit")
+
+        self._publisher.transact(fill)
+        failpoint("redrive_after_commit")
+        return [Closed(letter, copy, is_news=True) for letter, copy in zip(letters, copies, strict=True)]
+
+    def _value(self, letter: Letter) -> bytes:
+        if letter.value is not None:
+            return letter.value
+        assert letter.record is not None
+        # A field that came after the row was read is null in it.
+        fields = {
+            field["name"]: field.get("default") if (value := letter.record.get(field["name"])) is None else value
+            for field in self._contract.schema["fields"]
+        }
+        return encode.record(self._contract, self._ids[self._contract.name], fields)[1]
+
+    def _closing(self, letter: Letter, copy: tuple[int, int] | None, action: Action, note: str | None) -> Message:
+        partition, offset = copy or (None, None)
+        fields = {
+            "dataset": self._contract.name,
+            "topic_id": letter.topic_id,
+            "partition": letter.partition,
+            "offset": letter.offset,
+            "action": action,
+            "reason": letter.reason,
+            "new_partition": partition,
+            "new_offset": offset,
+            "closed_at": datetime.now(UTC),
+            "note": note,
+        }
+        return encode.record(self._bookkeeping, self._ids[REDRIVES], fields)
+
+    def _closed_before(self) -> set[tuple[str, int, int]]:
+        """(topic id, partition, offset) of the dataset's originals that a committed closing record names."""
+        own = f"{self._contract.name}|".encode()
+        reader = parse_schema(self._bookkeeping.schema)
+        found = set()
+        for record in committed.records(self._bootstrap, self._prefix + self._bookkeeping.topic):
+            if record.value is None or not (record.key or b"").startswith(own):
+                continue
+            schema_id = int.from_bytes(record.value[1:_HEADER_BYTES], "big")
+            text = self._registry.schema_by_id(schema_id)
+            writer = parse_schema(json.loads(text)) if text else reader
+            closing: Any = fastavro.schemaless_reader(io.BytesIO(record.value[_HEADER_BYTES:]), writer, reader)
+            found.add((closing["topic_id"], closing["partition"], closing["offset"]))
+        return found
