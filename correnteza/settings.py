@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """Trigger of the bronze queries."""
     silver_interval_seconds: PositiveInt = 10
     gold_interval_seconds: PositiveInt = 15
+    stop_timeout_seconds: PositiveInt = 60
+    """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
 
     @classmethod
     def settings_customise_sources(

@@ -17,7 +17,7 @@ from stream_jobs.news import topics_now
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.schema_book import Registry, SchemaBook
 from stream_jobs.silver import SilverJob
-from stream_jobs.supervisor import Supervised, drain, keep_running
+from stream_jobs.supervisor import STOP_SECONDS, Supervised, drain, keep_running
 from stream_jobs.tables import model as silver
 
 AT_ONCE = 4
@@ -76,17 +76,18 @@ class StreamDriver:
             self._driver.locks.release()
         return stages
 
-    def run(self, stop: threading.Event, intervals: Mapping[str, float]) -> None:
+    def run(self, stop: threading.Event, intervals: Mapping[str, float], stop_seconds: float = STOP_SECONDS) -> None:
         """Keep every query running until told to stop.
 
         Args:
             intervals: layer → seconds between its batches.
+            stop_seconds: how long batches may take to end once told to stop.
 
         Raises:
             UnsafeState, CorrentezaError: as `run_once`. All queries are stopped, at batch boundaries where they can be.
         """
+        supervised: list[Supervised] = []
         try:
-            supervised = []
             for layer in self._layers:
                 self._prepare(layer)
                 trigger: dict[str, str | bool] = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
@@ -94,9 +95,11 @@ class StreamDriver:
             for each in supervised:
                 each.start()
             log.info("driver_ready", layers=self._layers, queries=len(supervised))
-            keep_running(supervised, stop, self._check)
+            keep_running(supervised, stop, self._check, stop_seconds=stop_seconds)
         finally:
-            self._driver.locks.release()
+            # A batch that was abandoned may still write: then the locks last as long as the JVM.
+            if not any(each.abandoned for each in supervised):
+                self._driver.locks.release()
 
     def _prepare(self, layer: str) -> None:
         """What must stand before a layer's queries start."""

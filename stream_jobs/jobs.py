@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, DependencyUnavailable
+from foundation.failpoints import failpoint
 from foundation.log import get_logger
 from schemas.topics import topic_ids
 from sinks.append import Trigger
@@ -106,6 +107,7 @@ class Batches:
 
     def _run(self, batch: DataFrame, batch_id: int) -> None:
         try:
+            failpoint(f"batch.{self.name}")
             self.work(batch, batch_id)
         except CorrentezaError as error:
             self.failure = error

@@ -44,6 +44,10 @@ SESSION = {
     "spark.scheduler.mode": "FAIR",
     "spark.cleaner.periodicGC.interval": "10min",
     "spark.sql.streaming.numRecentProgressUpdates": "20",
+    # Of a checkpoint only the newest batch is ever read again; by default 400 files stay of every query.
+    "spark.sql.streaming.minBatchesToRetain": "10",
+    # By default a query that is told to stop may wait for its thread for ever.
+    "spark.sql.streaming.stopTimeout": "60s",
     "spark.sql.parquet.compression.codec": "zstd",
     # The writer looks at how much it holds only after so many rows: by default 100, and of the longest that is 200 MB.
     "spark.hadoop.parquet.page.size.row.check.min": "10",

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -22,6 +22,10 @@ WATCH_SECONDS = 0.5
 CHECK_SECONDS = 30.0
 STOP_SECONDS = 60.0
 """How long a batch may take to end after a stop was asked for; then it is abandoned, and repeated at the next start."""
+ERROR_STOP_SECONDS = 3.0
+"""The same after an error: what runs a driver must hear of it soon, and a repeated batch costs little."""
+END_SECONDS = 2.0
+"""How long Spark may take to end a query that was told to; one in the midst of a batch may take for ever."""
 
 MOST_FAILURES = 5
 WITHIN_SECONDS = 600.0
@@ -68,7 +72,9 @@ class Supervised:
         self._progress: Progress | None = None
         self._not_before = 0.0
         self._error = ""
+        self._outdated_since = 0.0
         self.rows = 0
+        self.abandoned = False
 
     def start(self) -> None:
         """Start the query; a failure that may pass is put off to `watch`. Raises: UnsafeState."""
@@ -96,8 +102,12 @@ class Supervised:
                 self.start()
             return False
         if self.job.outdated:
-            self.stop(time.monotonic() + STOP_SECONDS)
-            self._query, self._not_before = None, 0.0
+            # Between two batches, and not waited for here: the other queries are watched meanwhile.
+            self._outdated_since = self._outdated_since or time.monotonic()
+            if self.idle or time.monotonic() > self._outdated_since + STOP_SECONDS:
+                self.end()
+                self._outdated_since = 0.0
+                self._query, self._not_before = None, 0.0
             return False
         ended = not self._query.isActive  # before the report, so that a query's last batch is never missed
         self._report()
@@ -120,12 +130,15 @@ class Supervised:
             self._put_off(away)
         return False
 
-    def stop(self, deadline: float) -> None:
-        """Stop at the end of the present batch, or at the deadline in the midst of it."""
+    @property
+    def idle(self) -> bool:
+        """Whether no batch is under way."""
+        return self._query is None or not self._query.isActive or not self._query.status["isTriggerActive"]
+
+    def end(self) -> None:
+        """End the query now, in the midst of a batch if need be. Raises: Py4JError when the JVM is gone."""
         if self._query is None:
             return
-        while self._query.isActive and self._query.status["isTriggerActive"] and time.monotonic() < deadline:
-            time.sleep(0.05)
         self._report()
         self._query.stop()
 
@@ -136,21 +149,35 @@ class Supervised:
         self.rows += self._progress.rows - before
 
     def _put_off(self, error: CorrentezaError) -> None:
-        pause = self._attempts.pause(error, time.monotonic())
+        try:
+            pause = self._attempts.pause(error, time.monotonic())
+        except CorrentezaError:
+            reason = next(iter(str(error).splitlines()), "no message")
+            raise type(error)(
+                f"{error} (given up after {MOST_FAILURES + 1} failures)",
+                hint=f"correnteza checkpoint inspect {self.job.name}, then run again; it was given up for: {reason}",
+            ) from error
         self._not_before = time.monotonic() + pause
         log.warning("query_failed", query=self.job.name, error=str(error), restart_in_seconds=pause)
 
 
-def keep_running(supervised: Sequence[Supervised], stop: threading.Event, check: Callable[[], None]) -> None:
+def keep_running(
+    supervised: Sequence[Supervised],
+    stop: threading.Event,
+    check: Callable[[], None],
+    *,
+    stop_seconds: float = STOP_SECONDS,
+) -> None:
     """Watch until told to stop; then stop every query at a batch boundary.
 
     Args:
         check: called every half minute beside the queries; it raises when it is not safe to go on.
+        stop_seconds: how long batches may take to end once told to stop.
 
     Raises:
         CorrentezaError: a query cannot go on. All are stopped.
     """
-    with _stopped_after(supervised), ThreadPoolExecutor(1) as pool:
+    with _stopped_after(supervised, stop_seconds):
         checking: Future[None] | None = None
         next_check = time.monotonic() + CHECK_SECONDS
         while not stop.wait(WATCH_SECONDS):
@@ -160,7 +187,7 @@ def keep_running(supervised: Sequence[Supervised], stop: threading.Event, check:
                 _settle(checking)
                 checking = None
             if checking is None and time.monotonic() >= next_check:
-                checking = pool.submit(check)
+                checking = _beside(check)
                 next_check = time.monotonic() + CHECK_SECONDS
 
 
@@ -176,7 +203,7 @@ def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[s
     waiting = deque(Supervised(job, {"availableNow": True}) for job in jobs)
     running: list[Supervised] = []
     done: dict[str, int] = {}
-    with _stopped_after(running):
+    with _stopped_after(running, STOP_SECONDS):
         while waiting or running:
             if stop.is_set():
                 raise CorrentezaError("stopped before everything was read", hint="run it again: it goes on from here")
@@ -192,19 +219,57 @@ def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[s
 
 
 @contextmanager
-def _stopped_after(supervised: Sequence[Supervised]) -> Iterator[None]:
-    """Stop all queries at the end, in order or by an error."""
+def _stopped_after(supervised: Sequence[Supervised], seconds: float) -> Iterator[None]:
+    """Stop all queries at the end; after an error, batches get little time to end."""
+    patience = ERROR_STOP_SECONDS
     try:
         yield
+        patience = seconds
     except Py4JError as error:
         raise CorrentezaError(f"the JVM is gone: {error}", hint="see the log; then start the driver again") from error
     finally:
-        deadline = time.monotonic() + STOP_SECONDS
-        for each in supervised:
+        _stop(supervised, time.monotonic() + patience)
+
+
+def _stop(supervised: Sequence[Supervised], deadline: float) -> None:
+    """Each query as soon as its batch has ended; at the deadline, the rest in the midst of theirs."""
+    left, ending = list(supervised), list[tuple[Supervised, Future[None]]]()
+    while left:
+        late = time.monotonic() >= deadline
+        for each in list(left):
             try:
-                each.stop(deadline)
+                if not (late or each.idle):
+                    continue
             except Py4JError as error:
                 log.warning("query_not_stopped", query=each.job.name, error=str(error))
+            else:
+                ending.append((each, _beside(each.end)))
+            left.remove(each)
+        time.sleep(0.05 if left else 0.0)
+    last = time.monotonic() + END_SECONDS
+    for each, end in ending:
+        try:
+            end.result(max(0.0, last - time.monotonic()))
+        except TimeoutError:
+            each.abandoned = True
+            log.warning("batch_abandoned", query=each.job.name)
+        except (Py4JError, StreamingQueryException) as error:
+            log.warning("query_not_stopped", query=each.job.name, error=str(error))
+
+
+def _beside(work: Callable[[], None]) -> "Future[None]":
+    """Do it in a thread that no end of the process waits for, as it would for a pool's."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+            future.set_result(None)
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _settle(checking: "Future[None]") -> None:

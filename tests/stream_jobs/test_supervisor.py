@@ -1,6 +1,7 @@
 """Queries are restarted alone, with back-off, within bounds; nothing half alive goes on. No Spark here."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ class Query:
     def __init__(self, lives: int, error: str | None) -> None:
         self.lives, self.error = lives, error
         self.stopped = False
+        self.busy = False
         self._jsq = self
 
     @property
@@ -26,7 +28,7 @@ class Query:
 
     @property
     def status(self) -> dict[str, Any]:
-        return {"isTriggerActive": False}
+        return {"isTriggerActive": self.busy}
 
     def exception(self) -> str | None:
         return self.error
@@ -202,3 +204,73 @@ def test_failures_of_a_dependency_do_not_count_against_the_job():
     for now in range(20):
         attempts.pause(TransientError("away"), float(now))
     assert attempts.pause(CorrentezaError("boom"), 21.0) == supervisor.FIRST_PAUSE_SECONDS
+
+
+class Stuck(Query):
+    """A query whose batch never ends, nor does the call that stops it."""
+
+    def __init__(self) -> None:
+        super().__init__(LONG, None)
+        self.busy = True
+        self.let_go = threading.Event()
+
+    def stop(self) -> None:
+        self.let_go.wait(30)
+
+
+def stopped_beside_a_stuck_one(stop_seconds: float, job: Job) -> tuple[float, Supervised]:
+    """Seconds that stopping took, and the stuck one, after an order to stop."""
+    stuck = Job("bronze.stuck", [Stuck()])
+    supervised = [Supervised(each, {}) for each in (stuck, job)]
+    for each in supervised:
+        each.start()
+    ordered = threading.Event()
+    ordered.set()
+    began = time.monotonic()
+    keep_running(supervised, ordered, lambda: None, stop_seconds=stop_seconds)
+    stuck.running.let_go.set()
+    return time.monotonic() - began, supervised[0]
+
+
+def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_and_the_others_are_stopped(monkeypatch):
+    monkeypatch.setattr(supervisor, "END_SECONDS", 0.1)
+    other = Job("bronze.other", [Query(LONG, None)])
+    seconds, stuck = stopped_beside_a_stuck_one(0.2, other)
+
+    assert 0.2 <= seconds < 5
+    assert stuck.abandoned
+    assert other.running.stopped
+
+
+def test_f33_control_without_a_bound_on_spark_s_own_stop_the_end_waits_for_the_batch(monkeypatch):
+    monkeypatch.setattr(supervisor, "END_SECONDS", 10**6)
+    query = Stuck()
+    threading.Timer(2.0, query.let_go.set).start()
+    supervised = Supervised(Job("bronze.stuck", [query]), {})
+    supervised.start()
+    ordered = threading.Event()
+    ordered.set()
+    began = time.monotonic()
+    keep_running([supervised], ordered, lambda: None, stop_seconds=0.0)
+    assert time.monotonic() - began > 1.5
+
+
+def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_end(monkeypatch):
+    monkeypatch.setattr(supervisor, "ERROR_STOP_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "END_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
+    hanging, stuck = threading.Event(), Stuck()
+    began = time.monotonic()
+    with pytest.raises(CorrentezaError) as given_up:
+        run(
+            Job("silver.a", [Query(0, "boom")]),
+            Job("silver.b", [stuck]),
+            until=lambda: False,
+            check=lambda: hanging.wait(30) and None,
+        )
+    hanging.set()
+    stuck.let_go.set()
+
+    assert time.monotonic() - began < 10
+    assert "correnteza checkpoint inspect silver.a" in given_up.value.hint
+    assert "boom" in given_up.value.hint
