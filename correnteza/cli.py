@@ -33,6 +33,7 @@ VERBS = {
     "query": "run SQL over the lake",
     "as-of": "a dataset as it was known at an instant",
     "checkpoint": "inspect or adopt a streaming checkpoint",
+    "doctor": "find what keeps the pipeline from starting, and the command that mends it",
     "dead-letters": "list what could not be read or was set aside, and bring it home",
     "replay-source": "serve recorded publications of the real sources over HTTP",
     "setup": "fetch the pinned jars",

@@ -107,15 +107,20 @@ class Registry:
             return Change(subject, "create")
         if any(json.loads(text) == contract.schema for _, _, text in published):
             return Change(subject, "keep")
+        self.require_level()
         with self._translated(f"compare {subject}"):
-            found = self._client.get_config()
-            if LEVEL not in (found.compatibility, found.compatibility_level):
-                raise UnsafeState(
-                    f"the registry at {self._url} does not check compatibility at the level {LEVEL.value}",
-                    hint="correnteza up, or poll: both set and prove it first",
-                )
             is_compatible = self._client.test_compatibility_all_versions(subject, Schema(contract.schema_text, "AVRO"))
         return Change(subject, "evolve" if is_compatible else "refused")
+
+    def require_level(self) -> None:
+        """Raises: UnsafeState: the registry's global level is not the one that the contracts count on."""
+        with self._translated("read the compatibility level"):
+            found = self._client.get_config()
+        if LEVEL not in (found.compatibility, found.compatibility_level):
+            raise UnsafeState(
+                f"the registry at {self._url} does not check compatibility at the level {LEVEL.value}",
+                hint="correnteza up, or poll: both set and prove it first",
+            )
 
     def schema_by_id(self, schema_id: int) -> str | None:
         """The schema's text, or None when the registry answers that it has no such id: nothing else counts as that."""

@@ -1,17 +1,18 @@
 """What must hold before a query starts, and the one way on when it does not: adopting its tables as a new life."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable, QueryBuilder
 
 from foundation.errors import UsageError
-from schemas.topics import TIMEOUT_SECONDS, topic_ids
-from sinks import tables
+from schemas.topics import topic_ids
+from sinks import gaps, tables
 from sinks.transactions import Batch
-from stream_jobs import fingerprint
+from stream_jobs import fingerprint, retention
 from stream_jobs.checkpoints import Checkpoint, Found, Guard
 from stream_jobs.jobs import LAYERS, Broker
 from stream_jobs.places import Places
@@ -63,7 +64,9 @@ def look(places: Places, query: str, guard: Guard | None) -> Found:
     )
 
 
-def adopt(places: Places, query: str, broker: Broker, topic: str | None) -> Guard:
+def adopt(
+    places: Places, query: str, broker: Broker, topic: str | None, *, loss_accepted_by: str | None = None
+) -> Guard:
     """Begin a new life of a query on the tables that it has.
 
     A bronze query goes on after the greatest offset that its table holds of each partition of the present topic, and
@@ -71,8 +74,10 @@ def adopt(places: Places, query: str, broker: Broker, topic: str | None) -> Guar
 
     Args:
         topic: of a bronze query.
+        loss_accepted_by: who lets `ops.gaps` say that records which retention removed unread are lost.
 
     Raises:
+        UnsafeState: retention removed records unread, and nobody has accepted that.
         DependencyUnavailable: the topic does not exist.
     """
     checkpoint = checkpoint_of(places, query)
@@ -80,9 +85,15 @@ def adopt(places: Places, query: str, broker: Broker, topic: str | None) -> Guar
     if topic is None:
         return checkpoint.adopt(found, None)
     topic_id = broker.topic_id(topic)
-    offsets = {str(partition): EARLIEST for partition in _partitions(broker, topic)}
-    if found.has_rows:
-        offsets |= _next_offsets(places.table(query), topic_id)
+    position = _next_offsets(places.table(query), topic_id) if found.has_rows else {}
+    first = retention.first_offsets(broker, topic)
+    if loss_accepted_by is None:
+        retention.require_nothing_missing(query, topic, position, first)
+    else:
+        lost = retention.missing(position, first)
+        gaps.declare(places.table(gaps.NAME), _declared(topic, topic_id, lost, loss_accepted_by))
+        position |= {each.partition: each.until for each in lost}
+    offsets = {str(partition): position.get(partition, EARLIEST) for partition in first}
     starting = json.dumps({topic: offsets}, sort_keys=True)
     return checkpoint.adopt(replace(found, topic=topic, topic_id=topic_id), starting)
 
@@ -117,18 +128,18 @@ def _tables(query: str) -> tuple[str, ...]:
     return (query, f"{query}_revisions") if query.startswith("silver.") else (query,)
 
 
-def _partitions(broker: Broker, topic: str) -> list[int]:
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
-    return sorted(admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions)
+def _declared(topic: str, topic_id: str, lost: Iterable[retention.Missing], by: str) -> list[gaps.Gap]:
+    now = datetime.now(UTC)
+    return [gaps.Gap(topic, topic_id, each.partition, each.first, each.until, "retention", now, by) for each in lost]
 
 
-def _next_offsets(bronze: str, topic_id: str) -> dict[str, int]:
+def _next_offsets(bronze: str, topic_id: str) -> dict[int, int]:
     """Partition → the offset after the last one that bronze holds of this very topic."""
     query = (
         f"select partition, max(\"offset\") + 1 as next from bronze where topic_id = '{topic_id}' group by partition"
     )
     found = QueryBuilder().register("bronze", DeltaTable(bronze)).execute(query).read_all()
     return {
-        str(partition): int(following)
+        int(partition): int(following)
         for partition, following in zip(found["partition"].to_pylist(), found["next"].to_pylist(), strict=True)
     }

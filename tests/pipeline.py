@@ -76,9 +76,10 @@ class Pipeline:
         self.run(job)
         return job
 
-    def adopt(self, query: str, dataset: str | None = None) -> None:
+    def adopt(self, query: str, dataset: str | None = None, *, loss_accepted_by: str | None = None) -> None:
         """As `correnteza checkpoint adopt` does."""
-        guards.adopt(self.places, query, self.broker, self.topic(dataset) if dataset else None)
+        topic = self.topic(dataset) if dataset else None
+        guards.adopt(self.places, query, self.broker, topic, loss_accepted_by=loss_accepted_by)
 
     def declare_until_there(self, dataset: str) -> None:
         """Create a topic anew: its deletion takes effect a moment after it was acknowledged."""

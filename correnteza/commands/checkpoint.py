@@ -1,5 +1,6 @@
 """`correnteza checkpoint inspect|adopt TABLE`: what a query's place in its input rests on, and how to mend it."""
 
+import getpass
 import json
 import sys
 from typing import Annotated
@@ -29,7 +30,14 @@ def inspect(query: Query) -> None:
 
 
 @app.command()
-def adopt(query: Query, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def adopt(
+    query: Query,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="Go on after records that retention removed unread; ops.gaps says which."),
+    ] = False,
+) -> None:
     """Begin a new life on the tables as they are: for a checkpoint that is lost, damaged, or of a topic made anew.
 
     Bronze goes on after the last offset that its table holds; silver and gold read everything again, which changes
@@ -42,7 +50,8 @@ def adopt(query: Query, yes: Annotated[bool, typer.Option("--yes", help="Do not 
     with exclusive(places(settings).locks, query):
         # Silver and gold need no broker.
         broker = Broker(settings.bootstrap if topic else "", settings.topic_prefix)
-        guard = guards.adopt(places(settings), query, broker, topic)
+        accepted_by = getpass.getuser() if accept_loss else None
+        guard = guards.adopt(places(settings), query, broker, topic, loss_accepted_by=accepted_by)
     print(f"{query}: generation {guard.generation}, from {guard.starting_offsets or 'the beginning of its input'}")
 
 

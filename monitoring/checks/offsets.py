@@ -1,7 +1,8 @@
 """Bronze holds exactly the offsets, with the very bytes, that an independent read_committed reader sees.
 
 Transaction markers and aborted records leave legal gaps, so the sets are compared and not the counts. Records that
-bronze has not committed yet are lag and no loss; records below the first retained offset cannot be asked for any more.
+bronze has not committed yet are lag and no loss. Records below the first retained offset cannot be asked for any more:
+if bronze had not read them they are lost, and that must have been declared (`ops.gaps`).
 """
 
 from array import array
@@ -40,6 +41,7 @@ def _compare(
 ) -> None:
     lake, topic = evidence.lake, state.topic
     bounds = topic.partitions[partition]
+    _judge_removed(evidence, state, outcome, table=table, partition=partition)
     start = max(bounds.first, state.reads_since.get(partition, bounds.first))
     lake.connection.execute(
         'CREATE OR REPLACE TEMP TABLE held AS SELECT "offset" AS o, any_value(value_hash) AS hash,'
@@ -62,6 +64,29 @@ def _compare(
             examples = [f"offsets {each}" for each in ranges(found["o"].to_pylist(), found["n"].to_pylist())[:EXAMPLES]]
             outcome.add(f"{table} ({topic.name}/{partition})", f"{found.num_rows} {what}", examples)
     lake.connection.unregister("seen")
+
+
+def _judge_removed(evidence: Evidence, state: TopicState, outcome: Outcome, *, table: str, partition: int) -> None:
+    """Retention went past the next offset that bronze would read: a loss, and one that `ops.gaps` may have declared."""
+    topic, lake = state.topic, evidence.lake
+    declared = []
+    if lake.has("ops.gaps"):
+        declared = lake.rows(
+            "SELECT from_offset, until_offset, declared_at FROM ops.gaps"
+            " WHERE topic_id = ? AND partition = ? ORDER BY from_offset",
+            [topic.topic_id, partition],
+        )
+    for gap in declared:
+        lost = f"offsets {gap['from_offset']}-{int(str(gap['until_offset'])) - 1}"
+        outcome.notes.append(f"{topic.name}/{partition}: {lost} were declared lost at {gap['declared_at']}")
+    position = state.committed.get(partition, 0)
+    for gap in declared:
+        if int(str(gap["from_offset"])) <= position:
+            position = max(position, int(str(gap["until_offset"])))
+    first = topic.partitions[partition].first
+    if position < first:
+        where = f"{table} ({topic.name}/{partition})"
+        outcome.add(where, "retention removed offsets before bronze read them", [f"offsets {position}-{first - 1}"])
 
 
 def _seen(cluster: Cluster, topic: str, partition: int, start: int, end: int) -> pa.Table:

@@ -1,14 +1,22 @@
-"""Topics made anew and checkpoints damaged under a bronze query: F21, F23."""
+"""What a bronze query's place rests on, taken away or exchanged under it: F21, F22, F23, F24, F31."""
 
+import json
+import shutil
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from foundation.errors import UnsafeState
+from foundation.errors import CorrentezaError, UnsafeState
+from schemas.contracts import load
+from stream_jobs import bronze, checkpoints, retention
 from stream_jobs.checkpoints import Checkpoint
+from tests.helpers import wait_for
 from tests.pipeline import Pipeline, pipeline
+from tests.samples import sample
 from tests.spark_fixtures import spark
 
 __all__ = ["pipeline", "spark"]
@@ -77,5 +85,170 @@ def test_f23_a_damaged_checkpoint_file_stops_the_query_and_adopting_goes_on(pipe
     assert pipeline.version(TABLE) == version
 
     pipeline.adopt(TABLE, DATASET)
+    pipeline.run(pipeline.bronze(DATASET))
+    assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
+
+
+def test_f23_control_without_the_check_a_damaged_file_is_an_error_like_any_other_and_names_no_way_on(
+    pipeline, monkeypatch
+):
+    job = pipeline.bronze_after(DATASET, stations(0, 5))
+    (pipeline.checkpoint(TABLE) / "commits/0").write_text("")
+    monkeypatch.setattr(checkpoints, "_is_sound", lambda _: True)
+    with pytest.raises(CorrentezaError) as failed:
+        pipeline.run(job)
+    assert not isinstance(failed.value, UnsafeState)
+
+
+def of_another_query(pipeline: Pipeline, whole: bool) -> None:
+    """Put the checkpoint of another topic's query in the place of ours: its guard too, or Spark's files alone."""
+    pipeline.publish("bcb_sgs", sample(load("bcb_sgs"), 0))
+    pipeline.run(pipeline.bronze("bcb_sgs"))
+    other = pipeline.places.checkpoint("bronze.bcb_sgs")
+    ours = pipeline.places.checkpoint(TABLE)
+    source, target = (other, ours) if whole else (other / "g0", ours / "g0")
+    shutil.rmtree(target)
+    shutil.copytree(source, target)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with its guard", "Spark's files"])
+def test_f22_a_checkpoint_copied_from_another_query_is_refused_and_adopting_goes_on(pipeline, whole):
+    job = pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 7))
+    of_another_query(pipeline, whole)
+    with pytest.raises(UnsafeState, match=r"another query|reads topic"):
+        pipeline.run(job)
+    assert len(pipeline.rows(TABLE)) == 5
+
+    pipeline.adopt(TABLE, DATASET)
+    pipeline.publish(DATASET, *stations(7, 8))
+    pipeline.run(pipeline.bronze(DATASET))
+    assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
+
+
+def put_back_an_older_copy(pipeline: Pipeline, kept: Path) -> Any:
+    """The query has read two batches; its checkpoint is again as it was after the first."""
+    job = pipeline.bronze_after(DATASET, stations(0, 5))
+    folder = pipeline.checkpoint(TABLE)
+    shutil.copytree(folder, kept)
+    pipeline.publish(DATASET, *stations(5, 7))
+    pipeline.run(job)
+    shutil.rmtree(folder)
+    shutil.copytree(kept, folder)
+    pipeline.publish(DATASET, *stations(7, 9))
+    return job
+
+
+def test_f22_an_older_copy_of_the_checkpoint_is_refused_and_adopting_goes_on(pipeline, tmp_path):
+    job = put_back_an_older_copy(pipeline, tmp_path / "kept")
+    with pytest.raises(UnsafeState, match="an older copy of the checkpoint was put back"):
+        pipeline.run(job)
+    pipeline.adopt(TABLE, DATASET)
+    pipeline.run(pipeline.bronze(DATASET))
+    assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
+
+
+def test_f22_control_without_the_guard_the_batches_after_an_older_copy_are_lost(pipeline, tmp_path, monkeypatch):
+    job = put_back_an_older_copy(pipeline, tmp_path / "kept")
+    monkeypatch.setattr(Checkpoint, "_require_sound_files", lambda *_: None)
+    pipeline.run(job)
+    lost = set(pipeline.committed(DATASET)) - set(pipeline.offsets(TABLE))
+    assert lost == {(0, 7), (0, 8)}
+
+
+def remove_unread(pipeline: Pipeline) -> list[tuple[int, int]]:
+    """Bronze has read five records of twelve; the next four are removed. Returns the places of all twelve."""
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 12))
+    acknowledged = pipeline.committed(DATASET)
+    place = TopicPartition(pipeline.topic(DATASET), 0, 9)
+    admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})
+    admin.delete_records([place])[place].result()
+    return acknowledged
+
+
+def accounted_for(pipeline: Pipeline) -> list[tuple[int, int]]:
+    """Places that bronze holds, and those that `ops.gaps` declares lost."""
+    declared = pipeline.rows("ops.gaps") if (Path(pipeline.places.table("ops.gaps")) / "_delta_log").exists() else []
+    lost = [(gap["partition"], n) for gap in declared for n in range(gap["from_offset"], gap["until_offset"])]
+    return sorted(pipeline.offsets(TABLE) + lost)
+
+
+def wrong(pipeline: Pipeline) -> dict[str, list[str]]:
+    """What verify says; these records are the test's own, and have no manifests."""
+    return pipeline.contradictions(DATASET, without=("manifests = rows", "payload = published + rejected"))
+
+
+def test_f24_what_retention_removed_unread_is_named_and_only_a_declared_loss_is_passed_over(pipeline, cli):
+    acknowledged = remove_unread(pipeline)
+    with pytest.raises(UnsafeState, match=r"partition 0 offsets 5-8$") as refused:
+        pipeline.run(pipeline.bronze(DATASET))
+    assert f"correnteza checkpoint adopt {TABLE} --accept-loss" in refused.value.hint
+    assert wrong(pipeline).keys() == {"bronze = topic"}
+    with pytest.raises(UnsafeState, match="partition 0 offsets 5-8"):
+        pipeline.adopt(TABLE, DATASET)
+
+    pipeline.driver.locks.release()
+    adopted = cli("checkpoint", "adopt", TABLE, "--accept-loss", "--yes")
+    assert adopted.returncode == 0, adopted.stderr
+    [gap] = pipeline.rows("ops.gaps")
+    assert (gap["partition"], gap["from_offset"], gap["until_offset"], gap["reason"]) == (0, 5, 9, "retention")
+    pipeline.run(pipeline.bronze(DATASET))
+    assert accounted_for(pipeline) == acknowledged
+    assert wrong(pipeline) == {}
+
+
+def test_f24_control_without_the_check_the_range_is_passed_over_in_silence(pipeline, monkeypatch):
+    acknowledged = remove_unread(pipeline)
+    monkeypatch.setattr(retention, "require_nothing_missing", lambda *_: None)
+    monkeypatch.setitem(bronze.KAFKA, "failOnDataLoss", "false")
+    pipeline.run(pipeline.bronze(DATASET))
+    assert set(acknowledged) - set(accounted_for(pipeline)) == {(0, n) for n in range(5, 9)}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_f24_retention_itself_passes_a_stopped_query_by(pipeline):
+    """As above, by the topic's own retention; the broker looks every five minutes."""
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 12))
+    acknowledged, topic = pipeline.committed(DATASET), pipeline.topic(DATASET)
+    short = [
+        ConfigEntry(name, "1000", incremental_operation=AlterConfigOpType.SET)
+        for name in ("retention.ms", "segment.ms")
+    ]
+    admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=short)
+    admin.incremental_alter_configs([resource])[resource].result()
+    wait_for(lambda: retention.first_offsets(pipeline.broker, topic)[0] > 5, "retention", 900)
+    with pytest.raises(UnsafeState, match="offsets 5-"):
+        pipeline.run(pipeline.bronze(DATASET))
+    pipeline.adopt(TABLE, DATASET, loss_accepted_by="the operator")
+    pipeline.run(pipeline.bronze(DATASET))
+    assert accounted_for(pipeline) == acknowledged
+
+
+def test_f31_a_checkpoint_of_another_kind_of_query_ends_run_with_3_and_adopting_goes_on(pipeline, cli):
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 7))
+    pipeline.driver.locks.release()
+    file = pipeline.places.checkpoint(TABLE) / "guard.json"
+    guard = json.loads(file.read_text())
+    file.write_text(json.dumps(guard | {"fingerprint": guard["fingerprint"] | {"spark": "3.5"}}))
+    version = pipeline.version(TABLE)
+
+    with pytest.raises(UnsafeState, match=r"spark was 3\.5, is"):
+        pipeline.run(pipeline.bronze(DATASET))
+    assert pipeline.version(TABLE) == version
+    pipeline.driver.locks.release()
+    assert cli("checkpoint", "adopt", TABLE, "--yes").returncode == 0
+    pipeline.run(pipeline.bronze(DATASET))
+    assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
+
+
+def test_f31_another_cap_is_no_other_query(pipeline, monkeypatch):
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 12))
+    monkeypatch.setattr(bronze, "MOST_OFFSETS_PER_BATCH", 2)
     pipeline.run(pipeline.bronze(DATASET))
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)

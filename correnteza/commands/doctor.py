@@ -1,0 +1,139 @@
+"""`correnteza doctor`: everything that would keep the pipeline from starting, and the command that mends it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+import typer
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from correnteza.commands.run import places
+from correnteza.embedded import jars
+from correnteza.settings import Settings
+from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
+from schemas import topics
+from schemas.registry import Registry
+from stream_jobs import diagnosis
+from stream_jobs.bronze import bronze_contracts, table_name
+from stream_jobs.gold.model import GoldTable
+from stream_jobs.gold.model import discover as gold_tables
+from stream_jobs.jobs import Broker
+from stream_jobs.tables.model import discover as silver_tables
+
+LEAST_FREE_BYTES = 1 << 30
+"""Below this the spool's floor (256 MiB) and a batch in flight come close to each other."""
+
+_ANSWER_WITHIN_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line.
+
+    Attributes:
+        kind: `unsafe` stops a query, `away` is a dependency that does not answer, `advice` stops nothing.
+    """
+
+    kind: Literal["unsafe", "away", "advice"]
+    what: str
+    mend: str
+
+
+def command(
+    json_: Annotated[bool, typer.Option("--json", help="A JSON array of findings.")] = False,
+) -> None:
+    """Look at set-up, services and every query's place in its input, without starting anything or changing anything.
+
+    Exit 3 if a query would refuse to start, 4 if a dependency is away.
+    """
+    settings = Settings()
+    found = [*_set_up(settings), *_disk(settings)]
+    broker, topic_ids, of_broker = _broker(settings)
+    found += [*of_broker, *_registry(settings), *_queries(settings, broker, topic_ids)]
+    if json_:
+        print(json.dumps([asdict(each) for each in found], indent=1))
+    else:
+        print("\n".join(f"{each.kind:6}  {each.what}\n        try: {each.mend}" for each in found) or "all is well")
+    kinds = {each.kind for each in found}
+    if "unsafe" in kinds:
+        raise UnsafeState("a query would refuse to start", hint="the commands above, from the top")
+    if "away" in kinds:
+        raise DependencyUnavailable("something is not there or does not answer", hint="the commands above")
+
+
+def _set_up(settings: Settings) -> list[Finding]:
+    return _asked(lambda: jars.require(jars.folder(settings)))
+
+
+def _disk(settings: Settings) -> list[Finding]:
+    folder = settings.home.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free >= LEAST_FREE_BYTES:
+        return []
+    return [Finding("advice", f"{free >> 20} MiB are free under {settings.home}", "free some space, or move `home`")]
+
+
+def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Finding]]:
+    """The broker if it answers, the ids of the topics it has, and what is wrong with either."""
+    names = [settings.topic_prefix + contract.topic for contract in bronze_contracts()]
+    try:
+        bootstrap = settings.bootstrap
+        topic_ids = topics.topic_ids(bootstrap, names)
+        copies = _copies(bootstrap, set(topic_ids))
+    except CorrentezaError as error:
+        return None, {}, [_away(error)]
+    found = []
+    if missing := [name for name in names if name not in topic_ids]:
+        what = f"{len(missing)} of {len(names)} topics do not exist, {missing[0]} among them"
+        found.append(Finding("away", what, "correnteza topics apply"))
+    if single := [name for name, count in copies.items() if count == 1]:
+        what = f"{len(single)} topics have one replica: what the broker acknowledged dies with its disk"
+        found.append(Finding("advice", what, "in a cluster: default.replication.factor=3, min.insync.replicas=2"))
+    return Broker(bootstrap, settings.topic_prefix), topic_ids, found
+
+
+def _copies(bootstrap: str, names: set[str]) -> dict[str, int]:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    try:
+        described = admin.list_topics(timeout=_ANSWER_WITHIN_SECONDS).topics
+    except KafkaException as error:
+        raise DependencyUnavailable(f"the broker does not answer: {error}", hint="correnteza up broker") from error
+    return {
+        name: min((len(each.replicas) for each in topic.partitions.values()), default=0)
+        for name, topic in described.items()
+        if name in names
+    }
+
+
+def _registry(settings: Settings) -> list[Finding]:
+    return _asked(lambda: Registry(settings.registry).require_level())
+
+
+def _queries(settings: Settings, broker: Broker | None, topic_ids: dict[str, str]) -> list[Finding]:
+    of_bronze = {table_name(contract): settings.topic_prefix + contract.topic for contract in bronze_contracts()}
+    of_silver = [f"silver.{name}" for name in silver_tables()]
+    of_gold = [f"gold.{name}" for name, table in gold_tables().items() if isinstance(table, GoldTable)]
+    damages = diagnosis.of_queries(
+        places(settings), [*of_bronze, *of_silver, *of_gold], broker, topic_ids, topics=of_bronze
+    )
+    return [Finding("unsafe", each.what, each.mend) for each in damages]
+
+
+def _asked(question: Callable[[], object]) -> list[Finding]:
+    """What a check that raises has to say."""
+    try:
+        question()
+    except UnsafeState as error:
+        return [Finding("unsafe", str(error), error.hint or "correnteza up")]
+    except CorrentezaError as error:
+        return [_away(error)]
+    return []
+
+
+def _away(error: CorrentezaError) -> Finding:
+    return Finding("away", str(error), error.hint or "correnteza up")

@@ -1,0 +1,60 @@
+"""Would each query start? Asked of the very guards that a start asks, without a JVM, and changing nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from foundation.errors import UnsafeState
+from stream_jobs import retention
+from stream_jobs.guards import checkpoint_of, look, open_checkpoint
+from stream_jobs.jobs import Broker
+from stream_jobs.places import Places
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Why a query would not start, and the command that mends it."""
+
+    query: str
+    what: str
+    mend: str
+
+
+def of_queries(
+    places: Places,
+    queries: Iterable[str],
+    broker: Broker | None,
+    topic_ids: Mapping[str, str],
+    topics: Mapping[str, str],
+) -> list[Damage]:
+    """The damaged ones among these queries (`<layer>.<table>`).
+
+    Args:
+        broker: None while it does not answer; then bronze queries are left out.
+        topic_ids: topic → its id now; of bronze queries whose topic is not among them nothing is said.
+        topics: bronze query → topic.
+    """
+    found = []
+    for query in queries:
+        topic = topics.get(query)
+        if topic is not None and (broker is None or topic not in topic_ids):
+            continue
+        try:
+            _require_startable(places, query, broker, topic, topic_ids.get(topic or ""))
+        except UnsafeState as error:
+            found.append(Damage(query, str(error), error.hint or "correnteza checkpoint inspect " + query))
+    return found
+
+
+def _require_startable(
+    places: Places, query: str, broker: Broker | None, topic: str | None, topic_id: str | None
+) -> None:
+    checkpoint = checkpoint_of(places, query)
+    guard = checkpoint.guard
+    begun = guard is not None and checkpoint.has_begun(guard.generation)
+    orphaned = any(checkpoint.folder.glob("g*/offsets/*"))
+    if not begun and not orphaned and not look(places, query, guard).has_rows:
+        return  # it has never run: `open_checkpoint` would begin it
+    guard = open_checkpoint(places, query, topic=topic, topic_id=topic_id)
+    if broker is not None and topic is not None:
+        first = retention.first_offsets(broker, topic)
+        retention.require_nothing_missing(query, topic, checkpoint.position(guard), first)

@@ -1,0 +1,104 @@
+"""`doctor` recognises each damage at which a start refuses (F21 to F24, F31), and names the command that mends it."""
+
+import json
+import shutil
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas import topics
+from schemas.contracts import load_all
+from tests.faults.test_checkpoint_faults import DATASET, TABLE, make_anew, of_another_query, stations
+from tests.pipeline import Pipeline, pipeline
+from tests.spark_fixtures import spark
+
+__all__ = ["pipeline", "spark"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+ADOPT = f"correnteza checkpoint adopt {TABLE}"
+
+
+def lose(pipeline: Pipeline) -> None:
+    shutil.rmtree(pipeline.places.checkpoint(TABLE))
+
+
+def lose_guard(pipeline: Pipeline) -> None:
+    (pipeline.places.checkpoint(TABLE) / "guard.json").unlink()
+
+
+def cut(file: str) -> Callable[[Pipeline], None]:
+    return lambda pipeline: (pipeline.checkpoint(TABLE) / file).write_text("v2\n{}")
+
+
+def copy(pipeline: Pipeline) -> None:
+    of_another_query(pipeline, whole=False)
+
+
+def exchange_topic(pipeline: Pipeline) -> None:
+    make_anew(pipeline, 2)
+
+
+def change_kind(pipeline: Pipeline) -> None:
+    file = pipeline.places.checkpoint(TABLE) / "guard.json"
+    guard = json.loads(file.read_text())
+    file.write_text(json.dumps(guard | {"fingerprint": guard["fingerprint"] | {"sink": "console"}}))
+
+
+def remove_records(pipeline: Pipeline) -> None:
+    pipeline.publish(DATASET, *stations(5, 9))
+    place = TopicPartition(pipeline.topic(DATASET), 0, 7)
+    admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})
+    admin.delete_records([place])[place].result()
+
+
+DAMAGES = {
+    "F21 topic made anew": (exchange_topic, "made anew", ADOPT),
+    "F22 checkpoint lost": (lose, "is lost", ADOPT),
+    "F22 guard lost": (lose_guard, "no guard.json", ADOPT),
+    "F22 checkpoint copied": (copy, "of another query", ADOPT),
+    "F23 offsets damaged": (cut("offsets/0"), "offsets/0 is damaged", ADOPT),
+    "F23 commits damaged": (cut("commits/0"), "commits/0 is damaged", ADOPT),
+    "F23 metadata damaged": (cut("metadata"), "metadata is damaged", ADOPT),
+    "F24 records removed unread": (remove_records, "partition 0 offsets 5-6", f"{ADOPT} --accept-loss"),
+    "F31 another kind of query": (change_kind, "sink was console", ADOPT),
+}
+
+
+@pytest.fixture
+def whole(pipeline) -> Pipeline:
+    """All topics there, and one query that has run."""
+    topics.apply(pipeline.broker.bootstrap, load_all().values(), pipeline.broker.prefix)
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    return pipeline
+
+
+def test_doctor_finds_nothing_unsafe_in_what_runs_and_tells_of_single_replicas(whole, cli):
+    done = cli("doctor", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {each["kind"] for each in json.loads(done.stdout)} <= {"advice"}
+    assert "one replica" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES, ids=str)
+def test_doctor_names_each_damage_and_its_mending_and_changes_nothing(whole, cli, damage):
+    act, what, mend = DAMAGES[damage]
+    act(whole)
+    before = sorted(str(path) for path in whole.places.checkpoints.rglob("*"))
+    done = cli("doctor", "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    [finding] = [each for each in json.loads(done.stdout) if each["kind"] == "unsafe"]
+    assert what in finding["what"]
+    assert mend in finding["mend"]
+    assert sorted(str(path) for path in whole.places.checkpoints.rglob("*")) == before
+
+
+def test_doctor_says_what_is_away_and_ends_with_4(settings, cli):
+    away = {"CORRENTEZA_KAFKA_BOOTSTRAP": "127.0.0.1:9", "CORRENTEZA_REGISTRY_URL": "http://127.0.0.1:9"}
+    done = cli("doctor", **away)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert done.stdout.count("away") >= 2
+    assert "try: correnteza up" in done.stdout
