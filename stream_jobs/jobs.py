@@ -19,6 +19,9 @@ log = get_logger("stream")
 
 LAYERS = ("bronze", "silver", "gold")
 
+MOST_SAID = 500
+"""Characters of an engine's message that go into an error of ours; the log has the rest."""
+
 
 class Job(Protocol):
     """One streaming query."""
@@ -114,7 +117,7 @@ class Batches:
             raise RuntimeError(str(error)) from None
         except Exception as error:
             log.error("batch_failed", query=self.name, batch_id=batch_id, exc_info=True)
-            first_line = next(iter(str(error).splitlines()), "")
+            first_line = next(iter(str(error).splitlines()), "")[:MOST_SAID]
             self.failure = CorrentezaError(
                 f"{self.name} failed in batch {batch_id}: {type(error).__name__}: {first_line}",
                 hint="see the log for the whole trace; then run again",

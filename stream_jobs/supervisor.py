@@ -32,6 +32,9 @@ WITHIN_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
+_NO_SPACE = "No space left on device"
+"""What the operating system says (ENOSPC); Java and Spark pass it on within their own messages."""
+
 log = get_logger("supervisor")
 
 
@@ -44,8 +47,9 @@ class Attempts:
 
     def pause(self, error: CorrentezaError, now: float) -> float:
         """Seconds to wait after a failure. Raises: the error, when there were too many."""
-        if isinstance(error, TransientError):
-            # A dependency that is away comes back by itself, however long it takes: it counts for nothing else.
+        if isinstance(error, TransientError) or _NO_SPACE in str(error):
+            # A dependency that is away comes back by itself, however long it takes: it counts for nothing else. So does
+            # space: somebody frees it, and what a driver that had ended would do then is begin where this one waits.
             self._away += 1
             return _doubled(self._away)
         self._away = 0

@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import time
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,17 +19,22 @@ from tests.spark_fixtures import spark
 
 __all__ = ["pipeline", "spark"]
 
-pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
-DATASET = "inmet_stations"
+DATASET, OTHER = "inmet_stations", "bcb_sgs"
 REVISIONS = f"silver.{DATASET}_revisions"
 EVERY_SECOND = {"CORRENTEZA_SILVER_INTERVAL_SECONDS": "1"}
+
+
+def observation(day: int) -> dict[str, Any]:
+    return {"series_code": 1, "reference_on": date(2024, 1, day), "value": Decimal("5.25")}
 
 
 def stations(first: int, last: int) -> list[dict[str, Any]]:
     return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
 
 
+@pytest.mark.slow
 def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_with_code_0_and_repeated(
     pipeline, cli_process, tmp_path
 ):
@@ -56,6 +62,7 @@ def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_with_code_0_and
     assert len(pipeline.rows(REVISIONS)) == len(pipeline.rows(f"silver.{DATASET}")) == 5
 
 
+@pytest.mark.slow
 def test_f33_a_second_sigterm_ends_the_driver_at_once_with_code_143(pipeline, cli_process, tmp_path):
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.driver.locks.release()
@@ -75,15 +82,36 @@ def test_f33_a_second_sigterm_ends_the_driver_at_once_with_code_143(pipeline, cl
 
 
 def test_f34_a_poisoned_query_is_restarted_alone_and_then_ends_the_driver_with_its_name(pipeline, cli_process):
-    pipeline.bronze_after("inmet_stations", stations(0, 5))
+    """The other query of the driver writes meanwhile. Once it is given up the process has ten seconds to end."""
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.bronze_after(OTHER, [observation(1)])
     pipeline.driver.locks.release()
     driver = cli_process("run", "silver", CORRENTEZA_FAILPOINT=f"batch.silver.{DATASET}:raise", **EVERY_SECOND)
 
-    assert driver.wait(timeout=300) == 1, driver.said
+    assert driver.wait(timeout=240) == 1, driver.said
+    ended = datetime.now(UTC)
     lines = [json.loads(line) for line in driver.said.splitlines() if line.startswith("{")]
     pauses = [(line["query"], line["restart_in_seconds"]) for line in lines if line["event"] == "query_failed"]
     assert pauses == [(f"silver.{DATASET}", float(2**n)) for n in range(5)]
+    given_up = max(line["timestamp"] for line in lines if line["event"] == "batch_failed")
+    assert (ended - datetime.fromisoformat(given_up)).total_seconds() < 10
     last = driver.said.splitlines()[-1]
     assert f"correnteza checkpoint inspect silver.{DATASET}" in last
     assert f"failure point batch.silver.{DATASET}" in last
     assert pipeline.rows(REVISIONS) == []
+    assert len(pipeline.rows(f"silver.{OTHER}_revisions")) == 1
+
+
+def test_f34_control_without_a_supervisor_a_driver_lives_on_with_half_of_its_queries(pipeline, monkeypatch):
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.bronze_after(OTHER, [observation(1)])
+    monkeypatch.setenv("CORRENTEZA_FAILPOINT", f"batch.silver.{DATASET}:raise")
+    poisoned, other = (pipeline.silver(each).start({"processingTime": "1 second"}) for each in (DATASET, OTHER))
+    wait_for(lambda: not poisoned.isActive, "one query has ended", 120)
+    wait_for(lambda: len(pipeline.rows(f"silver.{OTHER}_revisions")) == 1, "the other goes on", 120)
+    pipeline.publish(OTHER, observation(2))
+    pipeline.run(pipeline.bronze(OTHER))
+    wait_for(lambda: len(pipeline.rows(f"silver.{OTHER}_revisions")) == 2, "and on", 120)
+    assert other.isActive
+    assert pipeline.rows(REVISIONS) == [], "and nobody is told that nothing arrives here"
+    other.stop()

@@ -206,6 +206,20 @@ def test_failures_of_a_dependency_do_not_count_against_the_job():
     assert attempts.pause(CorrentezaError("boom"), 21.0) == supervisor.FIRST_PAUSE_SECONDS
 
 
+def test_f28_a_full_disk_is_waited_for_however_long_it_stays_full():
+    attempts = Attempts()
+    full = CorrentezaError("bronze.a failed: java.io.IOException: No space left on device")
+    assert {attempts.pause(full, float(now)) for now in range(100)} <= {0.001, 0.002, 0.004, 0.008, 0.01}
+
+
+def test_f28_control_another_failure_is_given_up_after_some_tries():
+    attempts, broken = Attempts(), CorrentezaError("the disk is read-only")
+    for now in range(supervisor.MOST_FAILURES):
+        attempts.pause(broken, float(now))
+    with pytest.raises(CorrentezaError, match="read-only"):
+        attempts.pause(broken, float(supervisor.MOST_FAILURES))
+
+
 class Stuck(Query):
     """A query whose batch never ends, nor does the call that stops it."""
 

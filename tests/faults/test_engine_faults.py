@@ -1,0 +1,99 @@
+"""Faults of the engine itself that the pipeline is built around: each is shown, so that an upgrade which changes one is
+noticed (ENGINE.md, sections 6 and 7).
+
+Elsewhere: hostile lengths (6.1) in test_stream_faults.py; a batch that is repeated after a crash (6.2) in
+tests/stream_jobs/test_bronze.py; a topic made anew (6.4) in test_checkpoint_faults.py; the lock that outlives a killed
+Python (6.6) in test_stream_faults.py; two statements under one transaction id (7) in tests/sinks/test_transactions.py.
+"""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from sinks.transactions import Batch
+from stream_jobs.checkpoints import Checkpoint
+from tests.helpers import wait_for
+from tests.pipeline import pipeline
+from tests.spark_fixtures import spark
+
+__all__ = ["pipeline", "spark"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
+
+DATASET = "inmet_stations"
+REVISIONS = f"silver.{DATASET}_revisions"
+
+
+def stations(first: int, last: int) -> list[dict[str, Any]]:
+    return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
+
+
+def test_spark_commits_no_group_offsets_so_lag_comes_from_the_checkpoint(pipeline):
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})
+    groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
+    assert not [group for group in groups if group.startswith("spark-kafka-source")]
+    checkpoint = pipeline.bronze(DATASET)._checkpoint
+    assert checkpoint.position(checkpoint.guard) == {0: 5}
+
+
+def test_a_query_can_be_stopped_in_the_midst_of_a_batch_that_fails_with_a_long_trace(pipeline, monkeypatch, capfd):
+    """Spark matches a regular expression against the whole trace, which overflows its stack if that is long."""
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    job = pipeline.silver(DATASET)
+
+    def fail(batch: Any, batch_id: int, depth: int = 300) -> None:
+        if depth:
+            fail(batch, batch_id, depth - 1)
+        raise RuntimeError("word " * 10_000)
+
+    monkeypatch.setattr(job._batches, "work", fail)
+    query = job.start({"processingTime": "1 second"})
+    wait_for(lambda: job.failure is not None, "the batch fails", 120)
+    query.stop()
+    assert len(str(job.failure)) < 1000
+    assert not query.isActive
+    assert "StackOverflowError" not in capfd.readouterr().err
+    monkeypatch.undo()
+    pipeline.run(pipeline.silver(DATASET))
+    assert len(pipeline.rows(REVISIONS)) == 5
+
+
+def restored(pipeline: Any) -> None:
+    """Silver has read all, and its table is put back to the version before."""
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.run(pipeline.silver(DATASET))
+    before = pipeline.version(REVISIONS)
+    pipeline.publish(DATASET, *stations(5, 7))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET))
+    assert len(pipeline.rows(REVISIONS)) == 7
+    pipeline.spark.sql(f"RESTORE TABLE delta.`{pipeline.places.table(REVISIONS)}` TO VERSION AS OF {before}")
+    assert len(pipeline.rows(REVISIONS)) == 5
+
+
+def test_after_a_restore_a_new_generation_writes_again_what_the_old_one_had_written(pipeline):
+    restored(pipeline)
+    pipeline.adopt(f"silver.{DATASET}")
+    pipeline.run(pipeline.silver(DATASET))
+    assert len(pipeline.rows(REVISIONS)) == 7
+
+
+def test_control_under_the_old_generation_a_restored_table_skips_the_batches_as_written(pipeline, monkeypatch):
+    """Transaction ids survive RESTORE: the table says that it has them, and does not have their rows."""
+    restored(pipeline)
+    monkeypatch.setattr(Batch, "app_id", _of_the_first_life(Batch.app_id))
+    # The guard would see it: the table has batches of this life that the checkpoint has not.
+    monkeypatch.setattr(Checkpoint, "_require_sound_files", lambda *_: None)
+    pipeline.adopt(f"silver.{DATASET}")
+    pipeline.run(pipeline.silver(DATASET))
+    assert len(pipeline.rows(REVISIONS)) == 5
+
+
+def _of_the_first_life(app_id: Any) -> Any:
+    def same(batch: Batch, table: str) -> str:
+        return str(app_id(replace(batch, generation=0), table))
+
+    return same
