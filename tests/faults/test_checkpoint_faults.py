@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,13 @@ from tests.helpers import wait_for
 from tests.pipeline import Pipeline, pipeline
 from tests.samples import sample
 from tests.spark_fixtures import spark
+from tests.stations import DATASET, stations
 
 __all__ = ["pipeline", "spark"]
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
 
-DATASET = "inmet_stations"
 TABLE = f"bronze.{DATASET}"
-
-
-def stations(first: int, last: int) -> list[dict[str, Any]]:
-    return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
 
 
 def make_anew(pipeline: Pipeline, records: int) -> None:

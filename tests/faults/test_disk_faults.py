@@ -29,6 +29,7 @@ from tests.helpers import wait_for
 from tests.pipeline import Pipeline, pipeline
 from tests.producers.served import SALVADOR, ServedZip, member_name
 from tests.spark_fixtures import spark
+from tests.stations import DATASET, stations
 from tests.supervised import EVERY_SECOND, kept_running
 
 __all__ = ["pipeline", "spark"]
@@ -38,7 +39,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
 INMET = sources.load("inmet_hourly")
 SOME = SALVADOR.read_bytes()[:200_000].rpartition(b"\n")[0] + b"\n"
 SOME_ROWS = SOME.count(b"\n") - 9
-DATASET = "inmet_stations"
 TABLE = f"bronze.{DATASET}"
 NO_FLOOR = -(1 << 40)
 AT_ONCE = 2
@@ -190,10 +190,6 @@ def test_f28_control_without_a_floor_a_download_takes_what_its_neighbours_need(r
 
 
 # The lake and the checkpoints
-
-
-def stations(first: int, last: int) -> list[dict[str, Any]]:
-    return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
 
 
 def is_complete(pipeline: Pipeline) -> bool:

@@ -10,9 +10,11 @@ from confluent_kafka.admin import AdminClient
 
 from schemas import topics
 from schemas.contracts import load_all
-from tests.faults.test_checkpoint_faults import DATASET, TABLE, make_anew, of_another_query, stations
+from schemas.registry import enforce_compatibility
+from tests.faults.test_checkpoint_faults import TABLE, make_anew, of_another_query
 from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark
+from tests.stations import DATASET, stations
 
 __all__ = ["pipeline", "spark"]
 
@@ -69,7 +71,8 @@ DAMAGES = {
 
 @pytest.fixture
 def whole(pipeline) -> Pipeline:
-    """All topics there, and one query that has run."""
+    """All topics there, a registry that checks, and one query that has run."""
+    enforce_compatibility(pipeline.settings.registry)
     topics.apply(pipeline.broker.bootstrap, load_all().values(), pipeline.broker.prefix)
     pipeline.bronze_after(DATASET, stations(0, 5))
     return pipeline

@@ -16,22 +16,19 @@ import pytest
 from tests.helpers import wait_for
 from tests.pipeline import pipeline
 from tests.spark_fixtures import spark
+from tests.stations import DATASET, stations
 
 __all__ = ["pipeline", "spark"]
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
-DATASET, OTHER = "inmet_stations", "bcb_sgs"
+OTHER = "bcb_sgs"
 REVISIONS = f"silver.{DATASET}_revisions"
 EVERY_SECOND = {"CORRENTEZA_SILVER_INTERVAL_SECONDS": "1"}
 
 
 def observation(day: int) -> dict[str, Any]:
     return {"series_code": 1, "reference_on": date(2024, 1, day), "value": Decimal("5.25")}
-
-
-def stations(first: int, last: int) -> list[dict[str, Any]]:
-    return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
 
 
 @pytest.mark.slow

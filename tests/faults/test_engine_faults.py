@@ -7,7 +7,6 @@ Python (6.6) in test_stream_faults.py; two statements under one transaction id (
 """
 
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pytest
@@ -18,17 +17,13 @@ from stream_jobs.checkpoints import Checkpoint
 from tests.helpers import wait_for
 from tests.pipeline import pipeline
 from tests.spark_fixtures import spark
+from tests.stations import DATASET, stations
 
 __all__ = ["pipeline", "spark"]
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
 
-DATASET = "inmet_stations"
 REVISIONS = f"silver.{DATASET}_revisions"
-
-
-def stations(first: int, last: int) -> list[dict[str, Any]]:
-    return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
 
 
 def test_spark_commits_no_group_offsets_so_lag_comes_from_the_checkpoint(pipeline):

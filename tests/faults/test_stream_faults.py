@@ -5,9 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,17 +19,13 @@ from stream_jobs.jobs import Driver
 from tests.helpers import wait_for
 from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark
+from tests.stations import DATASET, stations
 
 __all__ = ["pipeline", "spark"]
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
-DATASET = "inmet_stations"
 TABLE = f"bronze.{DATASET}"
-
-
-def stations(first: int, last: int) -> list[dict[str, Any]]:
-    return [{"station_code": f"A{n:03}", "valid_from_on": date(2024, 1, 1)} for n in range(first, last)]
 
 
 def declare_all(pipeline: Pipeline) -> None:

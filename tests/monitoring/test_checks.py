@@ -5,17 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from monitoring.checks import doubles, files, gold, manifests, offsets, silver
-from tests.monitoring.kit import BEGIN, hour, small_lake, value
-
-
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory):
-    return small_lake(tmp_path_factory.mktemp("intact"))
-
-
-@pytest.fixture
-def kit(intact, tmp_path):
-    return intact.copy_to(tmp_path)
+from tests.monitoring.kit import BEGIN, hour, value
 
 
 def checks_of(kit, layer):

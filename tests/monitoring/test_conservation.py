@@ -1,21 +1,8 @@
 """O9: every record read is decoded or set aside, every decoded row is in silver or set aside; the others are named."""
 
-import pytest
-
 from monitoring.checks import conservation
-from tests.monitoring.kit import small_lake
 
 DATASET = "bcb_sgs"
-
-
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory):
-    return small_lake(tmp_path_factory.mktemp("intact"))
-
-
-@pytest.fixture
-def kit(intact, tmp_path):
-    return intact.copy_to(tmp_path)
 
 
 def findings(kit):

@@ -12,20 +12,10 @@ from deltalake import write_deltalake
 from foundation.rowhash import SPARK_SEED
 from monitoring.checks import manifests
 from monitoring.checks.row_hashes import row_hashes
-from tests.monitoring.kit import BEGIN, TOPIC_ID, small_lake
+from tests.monitoring.kit import BEGIN, TOPIC_ID
 
 DATASET = "bcb_sgs"
 LATER = BEGIN + timedelta(days=20)
-
-
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory):
-    return small_lake(tmp_path_factory.mktemp("intact"))
-
-
-@pytest.fixture
-def kit(intact, tmp_path):
-    return intact.copy_to(tmp_path)
 
 
 def close(kit, original, *, action="redriven", reason="value_below_100", copy=None, at=LATER):

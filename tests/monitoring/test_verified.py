@@ -11,7 +11,7 @@ from monitoring import verified
 from monitoring.kafka import Bounds, Topic
 from monitoring.verify import Subject, verify_since_last
 from schemas.contracts import load_all
-from tests.monitoring.kit import BEGIN, REFERENCE, RULES, TOPIC_ID, FakeCluster, hour, small_lake
+from tests.monitoring.kit import BEGIN, REFERENCE, RULES, TOPIC_ID, FakeCluster, hour
 
 RUNS_AT = BEGIN + timedelta(days=30)
 LATER = RUNS_AT + timedelta(hours=1)
@@ -42,16 +42,6 @@ class WholeCluster(FakeCluster):
     def read(self, topic, partition, start, end):
         self.read_from[topic] = start
         return super().read(topic, partition, start, end)
-
-
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory):
-    return small_lake(tmp_path_factory.mktemp("intact"))
-
-
-@pytest.fixture
-def kit(intact, tmp_path):
-    return intact.copy_to(tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,15 @@
+"""A small, right lake, made once, and a copy for each test to break."""
+
+import pytest
+
+from tests.monitoring.kit import small_lake
+
+
+@pytest.fixture(scope="session")
+def intact(tmp_path_factory):
+    return small_lake(tmp_path_factory.mktemp("intact"))
+
+
+@pytest.fixture
+def kit(intact, tmp_path):
+    return intact.copy_to(tmp_path)
