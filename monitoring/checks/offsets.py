@@ -79,7 +79,8 @@ def _judge_removed(evidence: Evidence, state: TopicState, outcome: Outcome, *, t
     for gap in declared:
         lost = f"offsets {gap['from_offset']}-{int(str(gap['until_offset'])) - 1}"
         outcome.notes.append(f"{topic.name}/{partition}: {lost} were declared lost at {gap['declared_at']}")
-    position = state.committed.get(partition, 0)
+    # Spark writes "from the first one" as a negative number.
+    position = max(0, state.committed.get(partition, 0))
     for gap in declared:
         if int(str(gap["from_offset"])) <= position:
             position = max(position, int(str(gap["until_offset"])))
