@@ -5,6 +5,7 @@ the last publication day again, and shows that a replayed day publishes nothing;
 Spark is not started.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from correnteza import spark as sessions
 from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
+from foundation import clock
 from producers import sources
 from producers.model import Source
 from producers.poll import Services, poll
@@ -123,8 +125,22 @@ def _poll_all(settings: Settings, replay: Replay) -> dict[str, int]:
         return outcome.tally.rows
 
     replayed = [source for source in sources.load_all().values() if source.name in replay.base_urls]
-    with ThreadPoolExecutor(POLLS_AT_ONCE) as pool:
+    with _clock_of(replay.day), ThreadPoolExecutor(POLLS_AT_ONCE) as pool:
         return dict(zip((source.name for source in replayed), pool.map(published, replayed), strict=True))
+
+
+@contextmanager
+def _clock_of(day: int) -> Iterator[None]:
+    """Fetch as on that day: what a source without a publication clock sends is known from the moment it was fetched."""
+    before = os.environ.get(clock.VARIABLE)
+    os.environ[clock.VARIABLE] = f"{recorded_at(day).isoformat()}@1@{time.time()}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[clock.VARIABLE]
+        else:
+            os.environ[clock.VARIABLE] = before
 
 
 def _stream(driver: StreamDriver, report: Report, announce: Announce) -> None:

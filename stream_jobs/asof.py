@@ -1,17 +1,42 @@
 """Silver as any instant knew it, from revisions. Never by Delta time travel, which ends where VACUUM begins."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.storagelevel import StorageLevel
 
 from schemas.contracts import load
 from sinks import tables
+from stream_jobs.columns import silver_schema
 from stream_jobs.places import Places
 
 ASSUMED = "assumed_lag"
 """The basis of a publication clock that the producer inferred and did not measure."""
+
+
+VINTAGE = "origin_at"
+"""The column that tells apart what several instants knew."""
+
+
+class Derived:
+    """Small frames made from whole datasets, kept while the tables they were made from do not change."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[tuple[int, ...], DataFrame]] = {}
+
+    def get(self, name: str, versions: tuple[int, ...], build: Callable[[], DataFrame]) -> DataFrame:
+        """The frame of these versions of its tables, or of newer ones."""
+        kept = self._kept.get(name)
+        if kept is not None and kept[0] == versions:
+            return kept[1]
+        if kept is not None:
+            kept[1].unpersist()
+        frame = build().persist(StorageLevel.MEMORY_AND_DISK)
+        self._kept[name] = (versions, frame)
+        return frame
 
 
 @dataclass(frozen=True)
@@ -21,25 +46,95 @@ class Known:
     Attributes:
         at: versions known from later on do not exist; None stands for now.
         measured_only: leave out versions whose publication clock is assumed.
+        kept: derived frames of a job's earlier batches.
     """
 
     spark: SparkSession
     places: Places
     at: datetime | None = None
     measured_only: bool = False
+    kept: Derived = field(default_factory=Derived)
 
-    def newest(self, dataset: str, *, within: Column | None = None) -> DataFrame:
-        """Per key the version with the greatest (known_from, kafka_offset), with the columns of revisions."""
-        revisions = tables.read(self.spark, self.places.table(f"silver.{dataset}_revisions"))
-        if within is not None:
-            revisions = revisions.where(within)
+    vintage = ()
+    """There is one instant only."""
+
+    def newest(self, dataset: str, *, within: Column | None = None, columns: Sequence[str] | None = None) -> DataFrame:
+        """Per key the version with the greatest (known_from, kafka_offset), and when the key was first known."""
+        known = _revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
         if self.at is not None:
-            revisions = revisions.where(F.col("known_from") <= F.lit(self.at))
-        if self.measured_only:
-            revisions = revisions.where(F.col("published_at_basis") != ASSUMED)
-        columns = revisions.columns
-        newest = F.max_by(F.struct(*columns), F.struct("known_from", "kafka_offset")).alias("newest")
-        return revisions.groupBy(*load(dataset).key).agg(newest).select("newest.*")
+            known = known.where(F.col("known_from") <= F.lit(self.at))
+        return _newest(known, load(dataset).key)
+
+    def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
+        """As `Revisions.versions`."""
+        return _revisions(self.spark, self.places, dataset, None, columns, measured_only=self.measured_only)
+
+    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+        """As `Revisions.derived`."""
+        # Read before the frame is: it may then know more than these versions, never less.
+        versions = tuple(tables.version(self.places.table(f"silver.{each}_revisions")) for each in datasets)
+        return self.kept.get(name, versions, build)
+
+
+@dataclass(frozen=True)
+class KnownAtEach:
+    """What was known at each of several instants, in one pass over the revisions: every frame has `origin_at`.
+
+    Attributes:
+        origins: with time zones.
+    """
+
+    spark: SparkSession
+    places: Places
+    origins: tuple[datetime, ...]
+    measured_only: bool = False
+
+    vintage = (VINTAGE,)
+
+    def newest(self, dataset: str, *, within: Column | None = None, columns: Sequence[str] | None = None) -> DataFrame:
+        """Per origin and key the newest version that was known at the origin."""
+        known = _revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
+        known = known.where(F.col("known_from") <= F.lit(max(self.origins)))
+        origins = F.array(*(F.lit(origin) for origin in sorted(set(self.origins))))
+        seen_by = known.withColumn(VINTAGE, F.explode(F.filter(origins, lambda origin: origin >= F.col("known_from"))))
+        return _newest(seen_by, (VINTAGE, *load(dataset).key))
+
+    def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
+        """As `Revisions.versions`."""
+        return _revisions(self.spark, self.places, dataset, None, columns, measured_only=self.measured_only)
+
+    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+        """As `Revisions.derived`: there is no next batch to keep anything for."""
+        return build()
+
+
+def _revisions(
+    spark: SparkSession,
+    places: Places,
+    dataset: str,
+    within: Column | None,
+    columns: Sequence[str] | None,
+    *,
+    measured_only: bool,
+) -> DataFrame:
+    path = places.table(f"silver.{dataset}_revisions")
+    # A dataset that was never polled has no table yet, and no rows.
+    none_yet = not tables.exists(path)
+    revisions = spark.createDataFrame([], silver_schema(load(dataset))) if none_yet else tables.read(spark, path)
+    if within is not None:
+        revisions = revisions.where(within)
+    if measured_only:
+        revisions = revisions.where(F.col("published_at_basis") != ASSUMED)
+    if columns is not None:
+        revisions = revisions.select(*load(dataset).key, *columns, "known_from", "published_at_basis", "kafka_offset")
+    return revisions
+
+
+def _newest(revisions: DataFrame, keys: Sequence[str]) -> DataFrame:
+    values = [name for name in revisions.columns if name not in keys]
+    newest = F.max_by(F.struct(*values), F.struct("known_from", "kafka_offset")).alias("newest")
+    first = F.min("known_from").alias("first_known_from")
+    return revisions.groupBy(*keys).agg(newest, first).select(*keys, "newest.*", "first_known_from")
 
 
 def as_of(

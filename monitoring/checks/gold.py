@@ -9,7 +9,8 @@ from datetime import datetime
 
 from monitoring import delta_log
 from monitoring.checks.compare import report
-from monitoring.checks.gold_sql import DEFINITIONS, Definition, reference_tables
+from monitoring.checks.gold_definition import Definition, reference_tables
+from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.checks.model import Evidence, Outcome, quoted, same
 
 TOLERANCE = 1e-6

@@ -2,12 +2,7 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
-from stream_jobs.gold.model import StaticTable
-
-SCHEMA = """
-    series_code BIGINT NOT NULL, name STRING NOT NULL, unit STRING NOT NULL, frequency STRING NOT NULL,
-    is_revised BOOLEAN NOT NULL
-"""
+from stream_jobs.gold.model import Column, StaticTable, schema_of
 
 # frequency: D daily, M monthly, Q quarterly. is_revised: whether published values are changed later.
 SERIES = (
@@ -37,9 +32,24 @@ SERIES = (
 )
 
 
+COLUMNS = (
+    Column("series_code", "BIGINT NOT NULL", "code in the Banco Central's SGS"),
+    Column("name", "STRING NOT NULL", "what it measures"),
+    Column("unit", "STRING NOT NULL", "unit of its values"),
+    Column("frequency", "STRING NOT NULL", "D daily, M monthly, Q quarterly"),
+    Column("is_revised", "BOOLEAN NOT NULL", "whether published values are changed later"),
+)
+
+
 def build(spark: SparkSession) -> DataFrame:
     """One row per series."""
-    return spark.createDataFrame(list(SERIES), SCHEMA)
+    return spark.createDataFrame(list(SERIES), schema_of(COLUMNS))
 
 
-TABLE = StaticTable(name="dim_economic_series", keys=("series_code",), build=build)
+TABLE = StaticTable(
+    name="dim_economic_series",
+    keys=("series_code",),
+    about="One series of the Banco Central's SGS.",
+    columns=COLUMNS,
+    build=build,
+)

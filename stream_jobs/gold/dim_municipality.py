@@ -4,19 +4,31 @@ from dataclasses import astuple
 
 from pyspark.sql import DataFrame, SparkSession
 
-from stream_jobs.gold.model import StaticTable
+from stream_jobs.gold.model import Column, StaticTable, schema_of
 from stream_jobs.gold.reference import municipalities
 
-SCHEMA = """
-    municipality_code STRING NOT NULL, name STRING NOT NULL, uf STRING NOT NULL, region STRING NOT NULL,
-    latitude_degrees DOUBLE NOT NULL, longitude_degrees DOUBLE NOT NULL, is_capital BOOLEAN NOT NULL,
-    area_code STRING NOT NULL, time_zone STRING NOT NULL
-"""
+COLUMNS = (
+    Column("municipality_code", "STRING NOT NULL", "IBGE code, 7 digits"),
+    Column("name", "STRING NOT NULL", "name"),
+    Column("uf", "STRING NOT NULL", "state, two letters"),
+    Column("region", "STRING NOT NULL", "region of Brazil"),
+    Column("latitude_degrees", "DOUBLE NOT NULL", "latitude of the seat", "degrees north"),
+    Column("longitude_degrees", "DOUBLE NOT NULL", "longitude of the seat", "degrees east"),
+    Column("is_capital", "BOOLEAN NOT NULL", "whether it is a state's capital, or Brasília"),
+    Column("area_code", "STRING NOT NULL", "telephone area (DDD), 2 digits"),
+    Column("time_zone", "STRING NOT NULL", "IANA name, as coarse as the reference list has it"),
+)
 
 
 def build(spark: SparkSession) -> DataFrame:
     """One row per municipality."""
-    return spark.createDataFrame([astuple(place) for place in municipalities()], SCHEMA)
+    return spark.createDataFrame([astuple(place) for place in municipalities()], schema_of(COLUMNS))
 
 
-TABLE = StaticTable(name="dim_municipality", keys=("municipality_code",), build=build)
+TABLE = StaticTable(
+    name="dim_municipality",
+    keys=("municipality_code",),
+    about="One municipality of the reference list. Population is not in it: no source that is polled publishes it.",
+    columns=COLUMNS,
+    build=build,
+)

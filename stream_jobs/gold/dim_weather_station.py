@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold.model import GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 
 def touched(stations: DataFrame) -> DataFrame:
@@ -36,10 +36,19 @@ TABLE = GoldTable(
     keys=("station_code", "valid_from_on"),
     group=("station_code",),
     inputs=(Input("inmet_stations", touched),),
-    schema="""
-        station_code STRING NOT NULL, valid_from_on DATE NOT NULL, valid_to_on DATE, region STRING, uf STRING,
-        name STRING, latitude_degrees DOUBLE, longitude_degrees DOUBLE, altitude_m DOUBLE, founded_on DATE,
-        known_from TIMESTAMP NOT NULL
-    """,
+    about="One station as its yearly file describes it, while the description holds.",
+    columns=(
+        Column("station_code", "STRING NOT NULL", "code of the weather station", source="inmet_stations"),
+        Column("valid_from_on", "DATE NOT NULL", "first day the row holds for", source="inmet_stations"),
+        Column("valid_to_on", "DATE", "last day; null = still holds", formula="day before the next row's first day"),
+        Column("region", "STRING", "region of Brazil, two letters at most", source="inmet_stations"),
+        Column("uf", "STRING", "state, two letters", source="inmet_stations"),
+        Column("name", "STRING", "name of the station", source="inmet_stations"),
+        Column("latitude_degrees", "DOUBLE", "latitude", "degrees north", "inmet_stations"),
+        Column("longitude_degrees", "DOUBLE", "longitude", "degrees east", "inmet_stations"),
+        Column("altitude_m", "DOUBLE", "altitude", "m", "inmet_stations"),
+        Column("founded_on", "DATE", "first day of the station", source="inmet_stations"),
+        KNOWN_FROM,
+    ),
     recompute=recompute,
 )

@@ -1,4 +1,4 @@
-"""Small column expressions and schema text that the tables share."""
+"""Small column expressions that the tables share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +7,14 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
 
-def ddl(columns: Mapping[str, str]) -> str:
-    """Columns and their types as schema text."""
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
-
-
 def literal_map(pairs: Mapping[str, Any]) -> Column:
     """A constant map; indexed with a column it looks up without a join, null where there is no such key."""
     return F.create_map(*(F.lit(part) for pair in sorted(pairs.items()) for part in pair))
+
+
+def is_assumed() -> Column:
+    """Whether a version's publication clock was inferred by its producer and not measured."""
+    return F.col("published_at_basis") == "assumed_lag"
 
 
 # Floating-point sums depend on the order of their terms, which differs between an incremental and a full run; sums of

@@ -3,8 +3,9 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold.model import GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
+DATASET = "anatel_broadband_accesses"
 KEY = ("reference_month_on", "municipality_code", "technology")
 
 
@@ -17,7 +18,9 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """Sums of the groups."""
     ((first_on, last_on),) = bounds(groups, "reference_month_on")
     rows = silver.newest(
-        "anatel_broadband_accesses", within=F.col("reference_month_on").between(F.lit(first_on), F.lit(last_on))
+        DATASET,
+        within=F.col("reference_month_on").between(F.lit(first_on), F.lit(last_on)),
+        columns=["accesses"],
     )
     return (
         _named(rows)
@@ -40,10 +43,15 @@ TABLE = GoldTable(
     name="fact_broadband_accesses_monthly",
     keys=KEY,
     group=KEY,
-    inputs=(Input("anatel_broadband_accesses", touched),),
-    schema="""
-        reference_month_on DATE NOT NULL, municipality_code STRING NOT NULL, technology STRING NOT NULL,
-        accesses BIGINT NOT NULL, providers BIGINT NOT NULL, known_from TIMESTAMP NOT NULL
-    """,
+    inputs=(Input(DATASET, touched),),
+    about="Fixed-broadband accesses of one month, municipality and technology.",
+    columns=(
+        Column("reference_month_on", "DATE NOT NULL", "first day of the month", source=DATASET),
+        Column("municipality_code", "STRING NOT NULL", "IBGE code; empty where the source names none", source=DATASET),
+        Column("technology", "STRING NOT NULL", "access technology; empty where the source names none", source=DATASET),
+        Column("accesses", "BIGINT NOT NULL", "accesses in service", "accesses", DATASET, "sum"),
+        Column("providers", "BIGINT NOT NULL", "providers with an access", "providers", DATASET, "distinct CNPJ"),
+        KNOWN_FROM,
+    ),
     recompute=recompute,
 )

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold.model import GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 KEY = ("series_code", "reference_on")
 
@@ -31,9 +31,14 @@ TABLE = GoldTable(
     keys=KEY,
     group=KEY,
     inputs=(Input("bcb_sgs", touched),),
-    schema="""
-        series_code BIGINT NOT NULL, reference_on DATE NOT NULL, reference_end_on DATE, value DECIMAL(28,13),
-        known_from TIMESTAMP NOT NULL, published_at_basis STRING NOT NULL
-    """,
+    about="One value of one economic series, as last published.",
+    columns=(
+        Column("series_code", "BIGINT NOT NULL", "code in the Banco Central's SGS", source="bcb_sgs"),
+        Column("reference_on", "DATE NOT NULL", "first day of the period that is described", source="bcb_sgs"),
+        Column("reference_end_on", "DATE", "last day of the period, where the source says so", source="bcb_sgs"),
+        Column("value", "DECIMAL(28,13)", "the value", "of the series: dim_economic_series", "bcb_sgs"),
+        KNOWN_FROM,
+        Column("published_at_basis", "STRING NOT NULL", "which clock known_from was read from", source="bcb_sgs"),
+    ),
     recompute=recompute,
 )

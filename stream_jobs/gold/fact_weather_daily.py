@@ -7,8 +7,7 @@ the station to another time zone, or give it one at last, so it touches every da
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold.expressions import ddl
-from stream_jobs.gold.model import GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.weather import DAY_COLUMNS, days_of_groups, days_of_stations, possible_days
 
 GROUP = ("station_code", "date_on")
@@ -37,7 +36,8 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """The station-days of the groups."""
     (first_on, last_on), (first_station, last_station) = bounds(groups, "date_on", "station_code")
     stations = F.col("station_code").between(first_station, last_station)
-    return days_of_groups(silver, groups, first_on, last_on, stations)
+    days = days_of_groups(silver, groups, first_on, last_on, stations)
+    return days.select(*(column.name for column in TABLE.columns))
 
 
 TABLE = GoldTable(
@@ -45,7 +45,13 @@ TABLE = GoldTable(
     keys=GROUP,
     group=GROUP,
     inputs=(Input("inmet_hourly", touched_by_hours), Input("inmet_stations", touched_by_stations)),
-    schema=f"station_code STRING NOT NULL, date_on DATE NOT NULL, {ddl(DAY_COLUMNS)}, known_from TIMESTAMP NOT NULL",
+    about="One station and civil day; a day whose hours hold no value is a row with hours_observed 0.",
+    columns=(
+        Column("station_code", "STRING NOT NULL", "code of the weather station"),
+        Column("date_on", "DATE NOT NULL", "civil day on the wall clock of the capital of the station's state"),
+        *DAY_COLUMNS,
+        KNOWN_FROM,
+    ),
     recompute=recompute,
     widen=widen,
 )

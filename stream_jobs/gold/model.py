@@ -6,28 +6,80 @@ silver. The same `recompute` runs on as-of revisions, so it must read no clock a
 static reference data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column as Expression
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer uses
 
 
 class Revisions(Protocol):
-    """Silver as one instant knows it: now, or any past one."""
+    """Silver as one instant knows it: now, or any past one; or as each of several instants knows it, side by side."""
 
-    def newest(self, dataset: str, *, within: Column | None = None) -> DataFrame:
-        """The newest version of every key, one row per key, with the columns of `silver.<dataset>_revisions`.
+    @property
+    def vintage(self) -> tuple[str, ...]:
+        """The column that tells several instants apart in every frame, `("origin_at",)`; empty where there is one.
+
+        Whoever groups, joins or opens a window does it within a vintage.
+        """
+        ...
+
+    def newest(
+        self, dataset: str, *, within: Expression | None = None, columns: Sequence[str] | None = None
+    ) -> DataFrame:
+        """The newest version of every key, one row per key (and vintage).
 
         Args:
             dataset: such as `inmet_hourly`. A dataset without rows gives an empty frame, never an error.
             within: a predicate on *key* columns with literal bounds (see `bounds`), pushed down to the files. On
                 other columns it would choose among versions, which is not its business.
+            columns: the value columns that are needed; None for all.
+
+        Returns: the columns of `silver.<dataset>_revisions` (key, values, place), and `first_known_from`: from when
+            any version of the key was known.
         """
         ...
+
+    def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
+        """Every version of every key: for widening, where a key that moved leaves a group behind."""
+        ...
+
+    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+        """A small frame made from nothing but some datasets: built anew only after one of them changed.
+
+        Args:
+            name: tells it from others that are made from the same datasets.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a gold table, for the table's schema and for its documentation.
+
+    Attributes:
+        type: Spark's DDL, such as `DOUBLE` or `DATE NOT NULL`.
+        meaning: what a person should read.
+        unit: of the values; empty for names, counts and flags.
+        source: datasets that it is made from; empty for what follows from the other columns.
+        formula: how; empty for a value that is passed on.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    unit: str = ""
+    source: str = ""
+    formula: str = ""
+
+
+def schema_of(columns: Sequence[Column]) -> str:
+    """DDL of columns, in order."""
+    return ", ".join(f"{column.name} {column.type}" for column in columns)
 
 
 @dataclass(frozen=True)
@@ -53,7 +105,8 @@ class GoldTable:
         keys: columns that identify a row; they contain every group column.
         group: columns of the unit of recomputation.
         inputs: where changes come from.
-        schema: DDL of the table's columns, in order, such as `date_on DATE NOT NULL, rain_mm DOUBLE`.
+        about: one sentence: what a row is.
+        columns: all columns, in order.
         recompute: (silver, affected groups) → all rows of those groups and of no other, with exactly the schema's
             columns. A group it returns no row for is emptied. The groups frame is distinct and cached.
         widen: where a change touches groups that only silver can name ("every day of this station"), the inputs'
@@ -65,9 +118,15 @@ class GoldTable:
     keys: tuple[str, ...]
     group: tuple[str, ...]
     inputs: tuple[Input, ...]
-    schema: str
+    about: str
+    columns: tuple[Column, ...]
     recompute: Callable[[Revisions, DataFrame], DataFrame]
     widen: Callable[[Revisions, DataFrame], DataFrame] | None = None
+
+    @property
+    def schema(self) -> str:
+        """DDL of the columns."""
+        return schema_of(self.columns)
 
 
 @dataclass(frozen=True)
@@ -76,7 +135,18 @@ class StaticTable:
 
     name: str
     keys: tuple[str, ...]
+    about: str
+    columns: tuple[Column, ...]
     build: Callable[[SparkSession], DataFrame]
+
+
+KNOWN_FROM = Column(
+    "known_from",
+    "TIMESTAMP NOT NULL",
+    "instant from which the whole row could be known",
+    "UTC",
+    formula="newest known_from of the values that the row is made from",
+)
 
 
 def bounds(groups: DataFrame, *columns: str) -> tuple[tuple[Any, Any], ...]:

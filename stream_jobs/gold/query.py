@@ -18,7 +18,7 @@ from sinks.append import Trigger
 from sinks.recompute import GoldTarget, recompute, replace
 from sinks.transactions import Batch
 from stream_jobs import news
-from stream_jobs.asof import Known
+from stream_jobs.asof import Derived, Known
 from stream_jobs.gold.model import GoldTable, Input, StaticTable
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.jobs import Batches, Driver
@@ -40,6 +40,7 @@ class GoldJob:
         self._batches = Batches(self.name, self._recompute)
         self._generation = 0
         self._path = driver.places.table(self.name)
+        self._kept = Derived()
 
     @property
     def failure(self) -> CorrentezaError | None:
@@ -81,7 +82,7 @@ class GoldJob:
 
     def _recompute(self, changed: DataFrame, batch_id: int) -> None:
         spark = changed.sparkSession
-        silver = Known(spark, self._driver.places)
+        silver = Known(spark, self._driver.places, kept=self._kept)
         changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
         groups = changed
         try:

@@ -1,6 +1,7 @@
 """The thresholds of the feature flags, as the legacy demand model used them (`unified_dataset_with_factors`).
 
-A flag is true strictly beyond its threshold, and null where the quantity is.
+A flag is true strictly beyond its threshold, and null where the quantity is. docs/legacy-factors.md says where the
+legacy computed them otherwise, and why that was wrong.
 """
 
 EXTREME_HEAT_ABOVE_CELSIUS = 35.0
@@ -32,3 +33,9 @@ VOLATILITY_DAYS = 30
 """Calendar days of the window that ends on the date, the date included."""
 CHANGE_DAYS = 30
 """The exchange rate is compared with the one so many days before."""
+
+MILESTONE_ABOVE_POINTS = 5.0
+"""Rise of a municipality's 5G coverage against the month before, percentage points."""
+CARRIED_MONTHS = 6
+"""A month of ANATEL's accesses is carried until it began so many months ago: longer than any delay seen (two months),
+short enough that an outage of the source shows, and that a changed hour reads few months."""

@@ -2,87 +2,120 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column as Expression
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold.expressions import exact_mean, exact_sum, literal_map
-from stream_jobs.gold.model import Revisions
+from stream_jobs.gold.expressions import exact_mean, exact_sum, is_assumed, literal_map
+from stream_jobs.gold.model import Column, Revisions
 from stream_jobs.gold.reference import capitals, time_zones
 from stream_jobs.gold.thresholds import COMPLETE_DAY_FROM_HOURS
 
 # Every zone of Brazil is behind UTC, by five hours at most: civil day D lies within [D 00:00, D+1 05:00) UTC.
 FURTHEST_BEHIND_UTC = timedelta(hours=5)
 
-DAY_COLUMNS = {
-    "hours_observed": "BIGINT NOT NULL",
-    "rain_hours_observed": "BIGINT NOT NULL",
-    "temperature_mean_celsius": "DOUBLE",
-    "temperature_max_celsius": "DOUBLE",
-    "temperature_min_celsius": "DOUBLE",
-    "relative_humidity_mean_percent": "DOUBLE",
-    "rain_mm": "DOUBLE",
-    "wind_speed_mean_m_s": "DOUBLE",
-    "wind_gust_max_m_s": "DOUBLE",
-    "pressure_mean_hpa": "DOUBLE",
-    "global_radiation_kj_m2": "DOUBLE",
-    "is_complete": "BOOLEAN NOT NULL",
-}
+HOURS = "inmet_hourly"
+
+Vintage = tuple[str, ...]
+"""Columns that tell instants apart: see `Revisions.vintage`."""
+
+DAY_COLUMNS = (
+    Column("hours_observed", "BIGINT NOT NULL", "hours with a temperature", "h", HOURS, "count"),
+    Column("rain_hours_observed", "BIGINT NOT NULL", "hours with a value of rain", "h", HOURS, "count"),
+    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", HOURS, "mean of the hours there are"),
+    Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", HOURS, "greatest hourly maximum"),
+    Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", HOURS, "least hourly minimum"),
+    Column(
+        "relative_humidity_mean_percent", "DOUBLE", "mean relative humidity", "%", HOURS, "mean of the hours there are"
+    ),
+    Column("rain_mm", "DOUBLE", "rain", "mm", HOURS, "sum; null when no hour has a value"),
+    Column("wind_speed_mean_m_s", "DOUBLE", "mean wind speed", "m/s", HOURS, "mean of the hours there are"),
+    Column("wind_gust_max_m_s", "DOUBLE", "strongest gust", "m/s", HOURS, "greatest hourly gust"),
+    Column("pressure_mean_hpa", "DOUBLE", "mean pressure at the station", "hPa", HOURS, "mean of the hours there are"),
+    Column(
+        "global_radiation_kj_m2", "DOUBLE", "global radiation", "kJ/m²", HOURS, "sum; null when no hour has a value"
+    ),
+    Column(
+        "is_complete",
+        "BOOLEAN NOT NULL",
+        "whether the day was observed well enough to be taken for whole",
+        formula=f"hours_observed ≥ {COMPLETE_DAY_FROM_HOURS}",
+    ),
+)
+
+HOURLY = (
+    "air_temperature_celsius",
+    "air_temperature_max_celsius",
+    "air_temperature_min_celsius",
+    "relative_humidity_percent",
+    "rain_mm",
+    "wind_speed_m_s",
+    "wind_gust_m_s",
+    "pressure_hpa",
+    "global_radiation_kj_m2",
+)
+"""What a day is made of."""
 
 
-def civil_day(observed_at: Column, time_zone: Column | str) -> Column:
+def civil_day(observed_at: Expression, time_zone: Expression | str) -> Expression:
     """The date on the wall clock of a zone; summer time as it was in force then."""
     return F.to_date(F.from_utc_timestamp(observed_at, time_zone))
 
 
-def possible_days(observed_at: Column) -> Column:
+def possible_days(observed_at: Expression) -> Expression:
     """The one or two civil days an hour can belong to, in whichever of the capitals' zones its station stands."""
     return F.array_distinct(F.array(*(civil_day(observed_at, zone) for zone in time_zones())))
 
 
-def from_day(observed_at: Column, first_on: date) -> Column:
+def from_day(observed_at: Expression, first_on: date) -> Expression:
     """Whether an instant can belong to a civil day or a later one; a literal, so that files prune."""
     return observed_at >= F.lit(datetime.combine(first_on, time(), UTC))
 
 
-def to_day(observed_at: Column, last_on: date) -> Column:
+def to_day(observed_at: Expression, last_on: date) -> Expression:
     """Whether an instant can belong to a civil day or an earlier one."""
     return observed_at < F.lit(datetime.combine(last_on + timedelta(days=1), time(), UTC) + FURTHEST_BEHIND_UTC)
 
 
-def station_zones(stations: DataFrame) -> DataFrame:
+def zone_of_state() -> Expression:
+    """A constant map: state (two letters) → time zone of its capital."""
+    return literal_map({capital.uf: capital.time_zone for capital in capitals()})
+
+
+def station_zones(stations: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """Station → time zone of its state's capital, by the state in the newest metadata that names one we know.
 
     Args: stations: newest versions of `inmet_stations`. Returns: station_code, time_zone.
     """
-    zone_of_state = literal_map({capital.uf: capital.time_zone for capital in capitals()})
-    known = stations.select("station_code", "valid_from_on", zone_of_state[F.col("uf")].alias("time_zone"))
+    time_zone = zone_of_state()[F.col("uf")].alias("time_zone")
+    known = stations.select(*vintage, "station_code", "valid_from_on", time_zone)
     return (
         known.where(F.col("time_zone").isNotNull())
-        .groupBy("station_code")
+        .groupBy(*vintage, "station_code")
         .agg(F.max_by("time_zone", "valid_from_on").alias("time_zone"))
     )
 
 
-def with_civil_day(hours: DataFrame, zones: DataFrame) -> DataFrame:
+def with_civil_day(hours: DataFrame, zones: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """Hours with `date_on`. A capital's station has a zone without metadata; any other waits for its metadata."""
     zone_of_station = literal_map({capital.station_code: capital.time_zone for capital in capitals()})
     zone = F.coalesce(F.col("time_zone"), zone_of_station[F.col("station_code")])
     return (
-        hours.join(F.broadcast(zones), "station_code", "left")
+        hours.join(F.broadcast(zones), [*vintage, "station_code"], "left")
         .withColumn("date_on", civil_day(F.col("observed_at"), zone))
         .where(F.col("date_on").isNotNull())
         .drop("time_zone")
     )
 
 
-def daily(hours: DataFrame) -> DataFrame:
-    """One row per station and civil day that has a row of hours, with the columns of `fact_weather_daily`.
+def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
+    """One row per station and civil day that has a row of hours: key, `DAY_COLUMNS`, known_from, is_assumed.
 
     Maximum and minimum are those of the hourly extremes, which describe the hour before the instant. A sum over no
     value is null, never 0. Hours with no value count for nothing, but their day exists.
     """
     temperature = F.count("air_temperature_celsius")
-    return hours.groupBy("station_code", "date_on").agg(
+    return hours.groupBy(*vintage, "station_code", "date_on").agg(
         temperature.alias("hours_observed"),
         F.count("rain_mm").alias("rain_hours_observed"),
         exact_mean("air_temperature_celsius").alias("temperature_mean_celsius"),
@@ -96,25 +129,29 @@ def daily(hours: DataFrame) -> DataFrame:
         exact_sum("global_radiation_kj_m2").alias("global_radiation_kj_m2"),
         (temperature >= COMPLETE_DAY_FROM_HOURS).alias("is_complete"),
         F.max("known_from").alias("known_from"),
+        F.max(is_assumed()).alias("is_assumed"),
     )
 
 
-def days_of_groups(silver: Revisions, groups: DataFrame, first_on: date, last_on: date, stations: Column) -> DataFrame:
-    """The rows of `fact_weather_daily` in the groups (station_code, date_on).
+def days_of_groups(
+    silver: Revisions, groups: DataFrame, first_on: date, last_on: date, stations: Expression
+) -> DataFrame:
+    """The station-days in the groups (station_code, date_on), as `daily` gives them.
 
     Args: first_on, last_on, stations: literal predicates that hold for every group, so that no other hour is read.
     """
     observed_at = F.col("observed_at")
     in_time = from_day(observed_at, first_on) & to_day(observed_at, last_on)
-    hours = silver.newest("inmet_hourly", within=in_time & stations)
-    zones = station_zones(silver.newest("inmet_stations", within=stations))
-    return daily(with_civil_day(hours, zones).join(groups, ["station_code", "date_on"], "left_semi"))
+    hours = silver.newest("inmet_hourly", within=in_time & stations, columns=HOURLY)
+    zones = station_zones(silver.newest("inmet_stations", within=stations, columns=["uf"]), silver.vintage)
+    days = with_civil_day(hours, zones, silver.vintage)
+    return daily(days.join(groups, [*silver.vintage, "station_code", "date_on"], "left_semi"), silver.vintage)
 
 
-def days_of_stations(silver: Revisions, within: Column) -> DataFrame:
+def days_of_stations(silver: Revisions, within: Expression) -> DataFrame:
     """(station_code, date_on) of every civil day that hours may belong to, duplicates included.
 
     New metadata can move a station to another zone, and so its hours to other days: those it leaves are among these.
     """
-    hours = silver.newest("inmet_hourly", within=within)
+    hours = silver.newest("inmet_hourly", within=within, columns=[])
     return hours.select("station_code", F.explode(possible_days(F.col("observed_at"))).alias("date_on"))

@@ -15,7 +15,8 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 from foundation.rowhash import format_hash, row_hash, value_hash
-from monitoring.checks.gold_sql import DEFINITIONS, reference_tables
+from monitoring.checks.gold_definition import reference_tables
+from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.checks.model import Evidence, Rule, TopicState
 from monitoring.kafka import Bounds, Topic
 from monitoring.lake import Lake
@@ -314,6 +315,22 @@ def small_lake(root):
         accesses(date(2026, 1, 1), 5, "2" * 14),
         accesses(date(2026, 2, 1), 12),
     )
+    point = {"point_id": "2927408", "model": "best_match"}
+    kit.publish("openmeteo_archive", *(
+        point | {"valid_at": begin + timedelta(hours=n), "air_temperature_celsius": 26.0} for n in range(24)
+    ))  # fmt: skip
+    kit.publish("bcb_ptax", {
+        "currency_code": "USD", "quoted_at": at("2024-03-04T16:05:00"), "quoted_at_local": "2024-03-04 13:05:00",
+        "bulletin_type": "Fechamento", "buying_rate": Decimal("4.94"), "selling_rate": Decimal("4.95"),
+    })  # fmt: skip
+    kit.publish("anatel_mobile_accesses", *(
+        accesses(month, number) | {"generation": generation, "technology": None}
+        for month in (date(2026, 1, 1), date(2026, 2, 1)) for generation, number in (("4G", 70), ("5G", 30))
+    ))  # fmt: skip
+    kit.publish("anatel_base_stations", {
+        "license_row_id": "a1", "station_number": "7", "municipality_code": "2927408", "technology": "NR",
+        "first_licensed_on": date(2023, 5, 9), "attributes": [],
+    })  # fmt: skip
     return kit.write()
 
 

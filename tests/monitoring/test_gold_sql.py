@@ -6,16 +6,26 @@ from decimal import Decimal
 
 import pytest
 
-from monitoring.checks.gold_sql import DEFINITIONS, reference_tables
+from monitoring.checks.gold_definition import reference_tables
+from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.lake import Lake
 from tests.monitoring.kit import REFERENCE, Kit, accesses, at, hour, small_lake, value
 
 
 def rows(kit, table, where="true"):
+    (definition,) = (each for each in DEFINITIONS if each.table == table)
+    held = Lake(kit.lake)
+    for dataset in definition.datasets:
+        if not held.has(f"silver.{dataset}_revisions"):
+            kit.write_silver(dataset)
     lake = Lake(kit.lake)
     lake.connection.execute(reference_tables(str(REFERENCE)))
-    (definition,) = (each for each in DEFINITIONS if each.table == table)
     return lake.rows(f"FROM ({definition.query}) WHERE {where} ORDER BY ALL")
+
+
+def factors(kit, where="weather_source IS NOT NULL"):
+    """Capital-days with weather; a quoted day alone has a row in every capital."""
+    return rows(kit, "external_factors_daily", where)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +79,7 @@ def test_accesses_are_summed_and_providers_counted_once(kit):
 
 
 def test_weather_flags_follow_their_thresholds(kit):
-    first, second = rows(kit, "external_factors_daily")
+    first, second = factors(kit)
     assert (first["is_extreme_heat"], second["is_extreme_heat"]) == (True, True)  # 36.5, and 36 on the second day
     assert (first["is_heavy_rain"], first["is_intense_rain"], first["is_cold"]) == (True, False, False)
     assert first["is_high_humidity"] is True
@@ -79,7 +89,7 @@ def test_weather_flags_follow_their_thresholds(kit):
 
 def test_the_dollar_is_the_newest_its_change_is_against_thirty_days_before(kit):
     """Day n of the series from 25 January is 5.00 + n/100; 4 March is day 39, 3 February day 9."""
-    first = rows(kit, "external_factors_daily")[0]
+    first = factors(kit)[0]
     assert first["usd_brl"] == Decimal("5.39")
     assert first["fx_change_30d_percent"] == pytest.approx((5.39 / 5.09 - 1) * 100)
     assert first["is_devaluation"] is True
@@ -92,12 +102,12 @@ def test_a_quotation_is_carried_ten_days_and_no_further(tmp_path):
     kit.publish("inmet_hourly", *(hour(at("2024-03-01T12:00:00") + timedelta(days=n)) for n in (10, 11)))
     kit.publish("bcb_sgs", value(1, date(2024, 3, 1), "5"))
     kit.write()
-    assert [row["usd_brl"] for row in rows(kit, "external_factors_daily")] == [Decimal("5"), None]
+    assert [row["usd_brl"] for row in factors(kit)] == [Decimal("5"), None]
 
 
 def test_inflation_is_the_newest_month_known_on_the_date_over_twelve_months(kit):
     """January 2024 becomes known on 15 February; twelve months of 0.5 % compound."""
-    first = rows(kit, "external_factors_daily")[0]
+    first = factors(kit)[0]
     assert first["ipca_monthly_percent"] == Decimal("0.5")
     assert first["ipca_12m_percent"] == pytest.approx((1.005**12 - 1) * 100)
     assert first["is_high_inflation"] is True
@@ -113,7 +123,7 @@ def test_inflation_over_fewer_than_twelve_months_is_null_and_a_later_month_is_no
         value(433, date(2024, 2, 1), "0.83", at("2024-03-12T12:00:00")),
     )
     kit.write()
-    found = [(row["ipca_monthly_percent"], row["ipca_12m_percent"]) for row in rows(kit, "external_factors_daily")]
+    found = [(row["ipca_monthly_percent"], row["ipca_12m_percent"]) for row in factors(kit)]
     assert found == [(Decimal("0.42"), None), (Decimal("0.83"), None)]
 
 
@@ -125,4 +135,4 @@ def test_known_from_is_the_newest_of_the_inputs(tmp_path):
     kit.publish("bcb_sgs", value(432, date(2024, 3, 11), "10.75", newest))
     kit.publish("anatel_broadband_accesses", accesses(date(2026, 1, 1), 1))
     kit.write()
-    assert [row["known_from"] for row in rows(kit, "external_factors_daily")] == [newest]
+    assert [row["known_from"] for row in factors(kit)] == [newest]

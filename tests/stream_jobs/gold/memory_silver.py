@@ -1,7 +1,7 @@
 """Silver in memory: revisions as dictionaries, read as gold reads them."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import Any
@@ -52,11 +52,24 @@ class MemorySilver:
             past.rows[dataset] = [row for row in rows if row["known_from"] <= origin]
         return past
 
-    def newest(self, dataset: str, *, within: Column | None = None) -> DataFrame:
+    vintage = ()
+
+    def newest(self, dataset: str, *, within: Column | None = None, columns: Sequence[str] | None = None) -> DataFrame:
         key = Window.partitionBy(*load(dataset).key)
         rows = self.revisions(dataset) if within is None else self.revisions(dataset).where(within)
         order = key.orderBy(F.desc("known_from"), F.desc("kafka_offset"))
-        return rows.withColumn("rank", F.row_number().over(order)).where("rank = 1").drop("rank")
+        first = rows.withColumn("first_known_from", F.min("known_from").over(key))
+        newest = first.withColumn("rank", F.row_number().over(order)).where("rank = 1").drop("rank")
+        if columns is None:
+            return newest
+        place = ("known_from", "first_known_from", "published_at_basis", "kafka_offset")
+        return newest.select(*load(dataset).key, *columns, *place)
+
+    def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
+        return self.revisions(dataset).select(*load(dataset).key, *columns, "known_from")
+
+    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+        return build()
 
     def _frame(self, dataset: str, rows: list[Row]) -> DataFrame:
         schema = silver_schema(load(dataset))

@@ -135,7 +135,10 @@ def test_an_older_month_that_is_known_later_does_not_take_over(silver):
 
 def test_nothing_known_is_null_throughout(silver):
     row = factors(silver)
-    assert {name: value for name, value in row.asDict().items() if value is not None} == {"date_on": DAY}
+    assert {name: value for name, value in row.asDict().items() if value is not None} == {
+        "date_on": DAY,
+        "is_quoted": False,
+    }
 
 
 SELIC = economy.SELIC_TARGET

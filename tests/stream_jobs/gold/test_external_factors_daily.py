@@ -30,13 +30,98 @@ def test_the_columns_are_the_schemas_in_order(silver, frame):
     assert (row.date_on, row.municipality_code, row.uf, row.station_code) == (DAY, SALVADOR, "BA", "A401")
 
 
-def test_only_capital_days_with_a_station_day_have_a_row(silver, frame):
+def test_a_capital_has_a_row_for_its_weather_and_for_every_quoted_day(silver, frame):
     silver.add("inmet_hourly", *hours_of("A401", DAY), *hours_of("A999", DAY), *hours_of("A401", DAY + timedelta(2)))
     silver.add("inmet_stations", {"station_code": "A999", "valid_from_on": date(2024, 1, 1), "uf": "BA"})
     silver.add("bcb_sgs", {"series_code": 1, "reference_on": DAY, "value": Decimal("5.5")})
     days = [DAY + timedelta(days=n) for n in range(4)]
-    rows = rows_of(silver, frame, *days, municipalities=[capital.municipality_code for capital in capitals()])
-    assert {(row.date_on, row.station_code) for row in rows} == {(days[0], "A401"), (days[2], "A401")}
+    codes = [capital.municipality_code for capital in capitals()]
+    rows = rows_of(silver, frame, *days, municipalities=codes)
+    with_weather = {(row.date_on, row.station_code) for row in rows if row.weather_source}
+    assert with_weather == {(days[0], "A401"), (days[2], "A401")}
+    assert {(row.date_on, row.municipality_code) for row in rows} == {(days[0], code) for code in codes} | {
+        (days[2], SALVADOR)
+    }
+    assert all((row.hours_observed, row.is_complete) == (0, False) for row in rows if not row.weather_source)
+
+
+def reanalysed(day, hours):
+    """Hours of Salvador's point from local midnight on."""
+    begin = instant(f"{day}T03")
+    return [
+        {
+            "point_id": SALVADOR,
+            "model": "best_match",
+            "valid_at": begin + timedelta(hours=n),
+            "air_temperature_celsius": 30.0,
+            "wind_speed_km_h": 36.0,
+        }
+        for n in range(hours)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hours", "source"),
+    [
+        ((24, 24), "inmet_hourly"),
+        ((20, 24), "inmet_hourly"),
+        ((19, 24), "openmeteo_archive"),
+        ((12, 19), "openmeteo_archive"),
+        ((12, 12), "inmet_hourly"),
+        ((12, 0), "inmet_hourly"),
+        ((0, 5), "openmeteo_archive"),
+    ],
+)
+def test_observed_comes_first_and_reanalysis_where_it_is_missing(silver, frame, hours, source):
+    observed, reanalysed_hours = hours
+    silver.add("openmeteo_archive", *reanalysed(DAY, reanalysed_hours))
+    row = salvador(silver, frame, air_temperature_celsius=[20.0] * observed, wind_speed_m_s=[1.0])
+    assert (row.weather_source, row.hours_observed) == (source, hours[source != "inmet_hourly"])
+    assert (row.temperature_mean_celsius, row.wind_speed_mean_m_s) == (
+        (20.0, 1.0) if source == "inmet_hourly" else (30.0, 10.0)
+    )
+
+
+def test_a_row_says_whether_any_of_its_clocks_was_assumed(silver, frame):
+    measured = salvador(silver, frame, rain_mm=[1.0])
+    assert measured.known_from_basis == "measured"
+    rate = {"series_code": 1, "reference_on": DAY, "value": Decimal("5"), "published_at_basis": "assumed_lag"}
+    silver.add("bcb_sgs", rate)
+    (row,) = rows_of(silver, frame, DAY)
+    assert row.known_from_basis == "assumed"
+
+
+def mobile(month, accesses, generation, known):
+    return {
+        "reference_month_on": month,
+        "cnpj": "1" * 14,
+        "municipality_code": SALVADOR,
+        "generation": generation,
+        "accesses": accesses,
+        "known_from": instant(known),
+    }
+
+
+def test_telecom_is_carried_from_the_day_it_was_known_and_for_six_months(silver, frame):
+    april, may = date(2024, 4, 1), date(2024, 5, 1)
+    silver.add(
+        "anatel_mobile_accesses",
+        mobile(april, 90, "4G", "2024-05-20"),
+        mobile(april, 10, "5G", "2024-05-20"),
+        mobile(may, 80, "4G", "2024-06-29"),
+        mobile(may, 20, "5G", "2024-06-29"),
+    )
+    days = [date(2024, 5, 19), date(2024, 5, 20), date(2024, 6, 28), date(2024, 6, 29), date(2024, 11, 1),
+            date(2024, 11, 2)]  # fmt: skip
+    for day in days:
+        silver.add("inmet_hourly", *hours_of("A401", day))
+    rows = {row.date_on: row for row in rows_of(silver, frame, *days)}
+    assert [rows[day].mobile_reference_on for day in days] == [None, april, april, may, may, None]
+    known = rows[date(2024, 6, 29)]
+    assert (known.mobile_accesses, known.mobile_accesses_5g, known.share_5g_percent) == (100, 20, 20.0)
+    assert (known.share_5g_change_points, known.expansion_rate_5g_percent) == (10.0, 100.0)
+    assert (known.is_5g_active, known.is_5g_milestone) == (True, True)
+    assert rows[april + timedelta(days=49)].share_5g_change_points is None, "March is unknown, not zero"
 
 
 FLAGS = [
@@ -46,6 +131,9 @@ FLAGS = [
     ({"air_temperature_min_celsius": [20.0]}, "is_cold", False),
     ({"air_temperature_min_celsius": [19.9]}, "is_cold", True),
     ({}, "is_cold", None),
+    ({"rain_mm": [0.0, 0.0]}, "is_no_rain", True),
+    ({"rain_mm": [0.0, 0.2]}, "is_no_rain", False),
+    ({}, "is_no_rain", None),
     ({"rain_mm": [25.0, 25.0]}, "is_heavy_rain", False),
     ({"rain_mm": [25.0, 25.2]}, "is_heavy_rain", True),
     ({}, "is_heavy_rain", None),
@@ -102,14 +190,15 @@ def test_a_series_without_a_feature_touches_nothing(silver):
     assert groups_touched(silver, "bcb_sgs", {"series_code": 12, "reference_on": DAY, "value": Decimal("1")}) == set()
 
 
-def test_a_month_of_ipca_touches_the_days_there_are_from_its_first_day_on(silver):
+def test_a_month_of_ipca_touches_every_day_there_can_be_from_its_first_day_on(silver):
     silver.add("inmet_hourly", *(hour for n in range(-40, 3) for hour in hours_of("A401", DAY + timedelta(days=n))))
     month = {"series_code": 433, "reference_on": date(2024, 6, 1), "value": Decimal("1")}
     touched = groups_touched(silver, "bcb_sgs", month)
-    expected = {(date(2024, 6, 1) + timedelta(days=n), SALVADOR) for n in range(30)}
+    codes = {capital.municipality_code for capital in capitals()}
+    expected = {(date(2024, 6, 1) + timedelta(days=n), code) for n in range(30) for code in codes}
     assert expected <= touched
-    # One more day is possible at either end: in another zone the first or last hours would belong to it.
-    assert touched - expected <= {(date(2024, 7, 1), SALVADOR)}
+    assert max(day for day, _ in touched) <= date(2024, 7, 3)
+    assert min(day for day, _ in touched) == date(2024, 6, 1)
 
 
 def test_metadata_of_a_capitals_station_touches_its_days_and_no_other_capitals(silver):

@@ -5,9 +5,12 @@ from stream_jobs.gold import (
     dim_date,
     dim_economic_series,
     dim_municipality,
+    dim_operator,
     dim_weather_station,
+    fact_5g_municipality,
     fact_broadband_accesses_monthly,
     fact_economic_observation,
+    fact_fx_daily,
 )
 from stream_jobs.gold.model import GoldTable, StaticTable, discover
 from tests.stream_jobs.gold.memory_silver import affected, instant, utc
@@ -24,10 +27,16 @@ def test_the_gold_tables_are_found():
         "dim_date": StaticTable,
         "dim_economic_series": StaticTable,
         "dim_municipality": StaticTable,
+        "dim_operator": GoldTable,
         "dim_weather_station": GoldTable,
         "external_factors_daily": GoldTable,
+        "fact_5g_municipality": GoldTable,
+        "fact_base_stations": GoldTable,
         "fact_broadband_accesses_monthly": GoldTable,
         "fact_economic_observation": GoldTable,
+        "fact_fx_daily": GoldTable,
+        "fact_mobile_accesses_monthly": GoldTable,
+        "fact_reanalysis_daily": GoldTable,
         "fact_weather_daily": GoldTable,
     }
 
@@ -145,3 +154,58 @@ def test_broadband_accesses_are_summed_and_providers_counted_once(silver):
     found = {(row.municipality_code, row.technology): (row.accesses, row.providers) for row in rows}
     assert found == {("2927408", "FTTH"): (16, 2), ("", ""): (7, 1), ("2927408", "HFC"): (0, 1)}
     assert utc(next(row for row in rows if row.accesses == 16).known_from) == instant("2024-07-02")
+
+
+def test_an_operator_has_a_row_per_name_while_it_holds(silver):
+    def month(number, company, accesses=1, cnpj="1" * 14):
+        return {"reference_month_on": date(2024, number, 1), "cnpj": cnpj, "company": company, "accesses": accesses}
+
+    rows = recomputed(
+        dim_operator.TABLE,
+        silver,
+        "anatel_mobile_accesses",
+        *(month(number, "TELEFÔNICA") for number in (1, 2, 4)),
+        month(5, "TELEFONICA", 9),
+        month(5, "A MISPRINT", 2),
+        month(7, "TELEFONICA"),
+        month(1, "TIM", cnpj="2" * 14),
+    )
+    found = sorted((row.cnpj, row.valid_from_on, row.valid_to_on, row.company) for row in rows)
+    assert found == [
+        ("1" * 14, date(2024, 1, 1), date(2024, 4, 30), "TELEFÔNICA"),
+        ("1" * 14, date(2024, 5, 1), None, "TELEFONICA"),
+        ("2" * 14, date(2024, 1, 1), None, "TIM"),
+    ]
+
+
+def test_the_closing_bulletin_is_the_last_of_its_kind_on_brasilias_day(silver):
+    def bulletin(at, kind, rate):
+        quoted = {"currency_code": "USD", "quoted_at": instant(at), "bulletin_type": kind}
+        return quoted | {"buying_rate": Decimal(rate), "selling_rate": Decimal(rate) + Decimal("0.0006")}
+
+    rows = recomputed(
+        fact_fx_daily.TABLE,
+        silver,
+        "bcb_ptax",
+        bulletin("2025-11-10T13:10", "Abertura", "5.31"),
+        bulletin("2025-11-10T16:10", "Fechamento", "5.33"),
+        bulletin("2025-11-11T02:30", "Intermediário", "5.29"),
+    )
+    (row,) = rows
+    assert (row.date_on, row.closing_buying, row.closing_selling) == (
+        date(2025, 11, 10), Decimal("5.33"), Decimal("5.3306"))  # fmt: skip
+    assert (row.lowest_selling, row.highest_selling, row.bulletins) == (Decimal("5.2906"), Decimal("5.3306"), 3)
+
+
+def test_a_licence_corrected_to_another_place_leaves_no_station_behind(silver):
+    table = fact_5g_municipality.TABLE
+    licence = {"license_row_id": "a", "station_number": "7", "technology": "NR", "first_licensed_on": date(2024, 3, 9)}
+    before = recomputed(table, silver, "anatel_base_stations", licence | {"municipality_code": "2927408"})
+    assert [(row.municipality_code, row.reference_month_on, row.stations_5g) for row in before] == [
+        ("2927408", date(2024, 3, 1), 1)
+    ]
+    moved = licence | {"municipality_code": "2408102", "known_from": instant("2025-02-01")}
+    groups = affected(table, silver, {"anatel_base_stations": silver.add("anatel_base_stations", moved)})
+    assert ("2927408", date(2024, 3, 1)) in {tuple(row) for row in groups.collect()}
+    after = table.recompute(silver, groups).collect()
+    assert [(row.municipality_code, row.stations_5g) for row in after] == [("2408102", 1)]

@@ -103,6 +103,7 @@ def test_a_day_is_computed_over_the_hours_that_have_a_value(silver):
         "global_radiation_kj_m2": 30.75,
         "is_complete": False,
         "known_from": instant("2025-01-10"),
+        "is_assumed": False,
     }
 
 
@@ -110,7 +111,8 @@ def test_a_day_without_any_value_is_a_row_of_nulls(silver):
     day = day_of(silver, hours_of("A401", date(2024, 1, 1)))
     present = {name: value for name, value in day.items() if value is not None}
     assert present.keys() == {
-        "station_code", "date_on", "hours_observed", "rain_hours_observed", "is_complete", "known_from"
+        "station_code", "date_on", "hours_observed", "rain_hours_observed", "is_complete", "known_from",
+        "is_assumed",
     }  # fmt: skip
     assert (day["hours_observed"], day["rain_hours_observed"], day["is_complete"]) == (0, 0, False)
 

@@ -1,0 +1,54 @@
+"""What gold's definitions in SQL are made of: the newest versions, the reference files, the days of an hour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.contracts import load
+
+# The newest version of every key, as gold sees silver.
+_NEWEST = """
+    SELECT *, min(known_from) OVER (PARTITION BY {keys}) AS first_known_from FROM silver.{dataset}_revisions
+    QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
+
+# Every civil day that an hour may belong to: Brazil is behind UTC, by less than a day.
+DAYS_OF_HOURS = "SELECT station_code, unnest([observed_at::DATE - 1, observed_at::DATE]) AS date_on FROM {rows}"
+DAYS_OF_POINTS = "SELECT point_id, unnest([valid_at::DATE - 1, valid_at::DATE]) AS date_on FROM {rows}"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A gold table as a query.
+
+    Attributes:
+        datasets: silver datasets it is made from.
+        touched: dataset → predicate over the table's rows (`g`): may a row of `{rows}`, some of that dataset's
+            revisions, have changed it? It may say yes too often, never no too often.
+    """
+
+    table: str
+    keys: tuple[str, ...]
+    query: str
+    touched: Mapping[str, str]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """What the table is made from."""
+        return tuple(self.touched)
+
+
+def newest(dataset: str) -> str:
+    """The query of a dataset's newest versions."""
+    return _NEWEST.format(dataset=dataset, keys=", ".join(load(dataset).key))
+
+
+def reference_tables(folder: str) -> str:
+    """The statement that reads the reference files: `capitals` (uf, municipality_code, station_code, time_zone)."""
+    read = "read_csv('{folder}/{name}.csv', header = true, all_varchar = true)"
+    states, places, stations = (
+        read.format(folder=folder, name=name) for name in ("estados", "municipios", "capital_stations")
+    )
+    return f"""
+        CREATE TEMP TABLE IF NOT EXISTS capitals AS
+        SELECT e.uf, m.codigo_ibge AS municipality_code, s.station_code, m.fuso_horario AS time_zone
+        FROM {places} m JOIN {states} e USING (codigo_uf) JOIN {stations} s ON s.municipality_code = m.codigo_ibge
+        WHERE m.capital = '1'"""

@@ -1,0 +1,74 @@
+"""Operators through time, from ANATEL's accesses: a row holds from the month it was first so described.
+
+A changed row of accesses touches its operator: the month it describes may begin, end or join a description. So the
+whole history of the operators in a batch is read, of few columns; it changes once a month.
+"""
+
+from functools import reduce
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+
+DATASETS = ("anatel_mobile_accesses", "anatel_broadband_accesses")
+DESCRIPTION = ("company", "economic_group", "provider_size")
+_SOURCE = ", ".join(DATASETS)
+
+
+def touched(accesses: DataFrame) -> DataFrame:
+    """The operator."""
+    return accesses.select("cnpj")
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """All rows of the operators."""
+    ((first, last),) = bounds(groups, "cnpj")
+    within = F.col("cnpj").between(first, last)
+    each = (silver.newest(dataset, within=within, columns=["accesses"]) for dataset in DATASETS)
+    needed = ("cnpj", "reference_month_on", *DESCRIPTION, "accesses", "known_from")
+    rows = reduce(DataFrame.unionByName, (frame.select(*needed) for frame in each))
+    months = _described(rows.join(groups, "cnpj", "left_semi"))
+
+    by_month = Window.partitionBy("cnpj").orderBy("reference_month_on")
+    is_new = ~F.col("description").eqNullSafe(F.lag("description").over(by_month))
+    changes = months.withColumn("is_new", is_new).where("is_new")
+    after = Window.partitionBy("cnpj").orderBy("reference_month_on")
+    return changes.select(
+        "cnpj",
+        F.col("reference_month_on").alias("valid_from_on"),
+        F.date_sub(F.lead("reference_month_on").over(after), 1).alias("valid_to_on"),
+        "description.*",
+        F.greatest("known_from", F.lead("known_from").over(after)).alias("known_from"),
+    )
+
+
+def _described(rows: DataFrame) -> DataFrame:
+    """cnpj, reference_month_on, description, known_from; of a month's descriptions the one of most accesses."""
+    description = F.struct(*DESCRIPTION)
+    each = rows.groupBy("cnpj", "reference_month_on", description.alias("description")).agg(
+        F.sum("accesses").alias("accesses"), F.max("known_from").alias("known_from")
+    )
+    return each.groupBy("cnpj", "reference_month_on").agg(
+        F.max_by("description", F.struct("accesses", "description")).alias("description"),
+        F.max("known_from").alias("known_from"),
+    )
+
+
+TABLE = GoldTable(
+    name="dim_operator",
+    keys=("cnpj", "valid_from_on"),
+    group=("cnpj",),
+    inputs=tuple(Input(dataset, touched) for dataset in DATASETS),
+    about="One operator (CNPJ) as ANATEL's accesses describe it, while the description holds.",
+    columns=(
+        Column("cnpj", "STRING NOT NULL", "tax number of the company, 14 digits", source=_SOURCE),
+        Column("valid_from_on", "DATE NOT NULL", "first month that was so described", source=_SOURCE),
+        Column("valid_to_on", "DATE", "last day; null = still holds", formula="day before the next row's first"),
+        Column("company", "STRING", "name of the company", source=_SOURCE, formula="of most accesses in the month"),
+        Column("economic_group", "STRING", "group the company belongs to", source=_SOURCE),
+        Column("provider_size", "STRING", "ANATEL's class of size", source=_SOURCE),
+        KNOWN_FROM,
+    ),
+    recompute=recompute,
+)

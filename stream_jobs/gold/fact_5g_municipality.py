@@ -1,0 +1,122 @@
+"""How far 5G has come, per municipality and month: its share of the mobile accesses, and its licensed stations.
+
+A municipality has a row for each month with mobile accesses, and for each in which an NR station was first licensed.
+
+Widening: changed accesses touch their month and the one after, which is compared with it. A changed licence touches
+every month of each municipality that any version of it names.
+"""
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.telecom import COLUMNS as FEATURES
+from stream_jobs.gold.telecom import (
+    IS_NR,
+    MOBILE,
+    STATION_COLUMNS,
+    STATIONS,
+    licensed_since,
+    mobile_months,
+    with_5g_coverage,
+)
+
+KEY = ("municipality_code", "reference_month_on")
+COVERAGE = ("share_5g_percent", "share_5g_change_points", "expansion_rate_5g_percent", "is_5g_milestone")
+
+
+def touched_by_accesses(accesses: DataFrame) -> DataFrame:
+    """The month, and the one after."""
+    months = F.array("reference_month_on", F.add_months("reference_month_on", 1))
+    rows = accesses.where(F.col("municipality_code").isNotNull())
+    return rows.select(
+        "municipality_code",
+        F.explode(months).alias("reference_month_on"),
+        F.lit(None).cast("string").alias("license_row_id"),
+    )
+
+
+def touched_by_licences(licences: DataFrame) -> DataFrame:
+    """What the licence did and does."""
+    nowhere = F.lit(None).cast("string").alias("municipality_code")
+    return licences.select(nowhere, F.lit(None).cast("date").alias("reference_month_on"), "license_row_id")
+
+
+def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
+    """Licences replaced by all months of their municipalities."""
+    months = touched.where(F.col("license_row_id").isNull()).select(*KEY)
+    licences = touched.where(F.col("license_row_id").isNotNull()).select("license_row_id")
+    if licences.isEmpty():
+        return months
+    versions = silver.versions(STATIONS, columns=STATION_COLUMNS)
+    versions = versions.withColumn("first_known_from", F.col("known_from"))
+    changed = versions.join(licences, "license_row_id", "left_semi")
+    places = changed.where(F.col("municipality_code").isNotNull()).select("municipality_code").distinct()
+    # Every month that any version was ever counted from: where a corrected one stood, a row must go.
+    since = versions.where(F.expr(IS_NR)).select("municipality_code", F.trunc(licensed_since(), "month").alias(KEY[1]))
+    known = silver.newest(MOBILE, columns=[]).select(*KEY).distinct()
+    return months.unionByName(known.unionByName(since).join(places, "municipality_code", "left_semi"))
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """The months of the groups."""
+    (first, last), (first_on, last_on) = bounds(groups, *KEY)
+    here = F.col("municipality_code").between(first, last)
+    month = F.col("reference_month_on")
+    in_time = month.between(F.add_months(F.lit(first_on), -1), F.lit(last_on))
+    accesses = mobile_months(silver.newest(MOBILE, within=here & in_time, columns=["accesses"]))
+    coverage = with_5g_coverage(accesses).withColumnRenamed("known_from", "accesses_known_from")
+
+    places = groups.select("municipality_code").distinct()
+    carriers = silver.newest(STATIONS, columns=STATION_COLUMNS).where(F.expr(IS_NR) & here)
+    stations = (
+        carriers.join(places, "municipality_code", "left_semi")
+        .groupBy("municipality_code", "station_number")
+        .agg(F.trunc(F.min(licensed_since()), "month").alias(KEY[1]), F.max("known_from").alias("stations_known_from"))
+        .groupBy(*KEY)
+        .agg(F.count(F.lit(1)).alias("stations"), F.max("stations_known_from").alias("stations_known_from"))
+    )
+    so_far = (
+        Window.partitionBy("municipality_code").orderBy(month).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    )
+    return (
+        coverage.join(stations, list(KEY), "full_outer")
+        .withColumn("stations_5g", F.coalesce(F.sum("stations").over(so_far), F.lit(0)))
+        .withColumn("stations_known_from", F.max("stations_known_from").over(so_far))
+        .join(groups, list(KEY), "left_semi")
+        .select(
+            *KEY,
+            F.col("accesses").alias("mobile_accesses"),
+            F.col("accesses_5g").alias("mobile_accesses_5g"),
+            *COVERAGE,
+            "stations_5g",
+            F.greatest("accesses_known_from", "stations_known_from").alias("known_from"),
+        )
+    )
+
+
+_FEATURES = {column.name: column for column in FEATURES}
+
+TABLE = GoldTable(
+    name="fact_5g_municipality",
+    keys=KEY,
+    group=KEY,
+    inputs=(Input(MOBILE, touched_by_accesses), Input(STATIONS, touched_by_licences)),
+    about="5G in one municipality and month.",
+    columns=(
+        Column("municipality_code", "STRING NOT NULL", "IBGE code"),
+        Column("reference_month_on", "DATE NOT NULL", "first day of the month"),
+        *(_FEATURES[name] for name in ("mobile_accesses", "mobile_accesses_5g", *COVERAGE)),
+        Column(
+            "stations_5g",
+            "BIGINT NOT NULL",
+            "licensed 5G stations at the month's end",
+            "stations",
+            STATIONS,
+            "distinct station_number with an NR carrier first licensed by then",
+        ),
+        KNOWN_FROM,
+    ),
+    recompute=recompute,
+    widen=widen,
+)

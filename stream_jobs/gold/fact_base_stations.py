@@ -1,0 +1,53 @@
+"""Licensed carriers of base stations, as last published."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.telecom import STATIONS
+
+KEY = ("license_row_id",)
+VALUES = (
+    Column("station_number", "STRING NOT NULL", "the station: several carriers stand on one", source=STATIONS),
+    Column("cnpj", "STRING", "operator's tax number, where the source names it", source=STATIONS),
+    Column("company", "STRING", "operator's name", source=STATIONS),
+    Column("uf", "STRING", "state", source=STATIONS),
+    Column("municipality_code", "STRING", "IBGE code", source=STATIONS),
+    Column("technology", "STRING", "such as LTE or NR", source=STATIONS),
+    Column("generation", "STRING", "2G to 5G, where the source names it", source=STATIONS),
+    Column("latitude_degrees", "DOUBLE", "latitude", "degrees north", STATIONS),
+    Column("longitude_degrees", "DOUBLE", "longitude", "degrees east", STATIONS),
+    Column("transmit_frequency_mhz", "DOUBLE", "transmitting frequency", "MHz", STATIONS),
+    Column("licensed_on", "DATE", "day of the licence in force", source=STATIONS),
+    Column("first_licensed_on", "DATE", "day of the first licence", source=STATIONS),
+    Column("valid_until_on", "DATE", "last day of the licence", source=STATIONS),
+)
+
+
+def touched(licences: DataFrame) -> DataFrame:
+    """A group is one licensed carrier."""
+    return licences.select(*KEY)
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """The licences of the groups."""
+    ((first, last),) = bounds(groups, *KEY)
+    names = [column.name for column in VALUES]
+    rows = silver.newest(STATIONS, within=F.col("license_row_id").between(first, last), columns=names)
+    return rows.join(groups, list(KEY), "left_semi").select(*KEY, *names, "known_from")
+
+
+TABLE = GoldTable(
+    name="fact_base_stations",
+    keys=KEY,
+    group=KEY,
+    inputs=(Input(STATIONS, touched),),
+    about="One licensed carrier of a base station; towers are distinct station numbers. A row that left the source "
+    "stays, since a snapshot says nothing of what is not in it.",
+    columns=(
+        Column("license_row_id", "STRING NOT NULL", "the source's id of the licence, else a hash", source=STATIONS),
+        *VALUES,
+        KNOWN_FROM,
+    ),
+    recompute=recompute,
+)

@@ -1,0 +1,65 @@
+"""Mobile accesses per month, municipality and generation."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.telecom import IS_MACHINE, MOBILE
+
+KEY = ("reference_month_on", "municipality_code", "generation")
+
+
+def touched(accesses: DataFrame) -> DataFrame:
+    """A group is one month of one generation in one municipality."""
+    return _named(accesses).select(*KEY)
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """Sums of the groups."""
+    ((first_on, last_on),) = bounds(groups, "reference_month_on")
+    rows = silver.newest(
+        MOBILE, within=F.col("reference_month_on").between(F.lit(first_on), F.lit(last_on)), columns=["accesses"]
+    )
+    machines = F.when(F.expr(IS_MACHINE), F.col("accesses")).otherwise(F.lit(0))
+    return (
+        _named(rows)
+        .join(groups, list(KEY), "left_semi")
+        .groupBy(*KEY)
+        .agg(
+            F.sum("accesses").alias("accesses"),
+            F.sum(machines).alias("machine_accesses"),
+            F.count_distinct("cnpj").alias("operators"),
+            F.max("known_from").alias("known_from"),
+        )
+    )
+
+
+def _named(rows: DataFrame) -> DataFrame:
+    """A key is never null: before 2019 there is no municipality, and a generation may be left empty."""
+    return rows.fillna("", ["municipality_code", "generation"])
+
+
+TABLE = GoldTable(
+    name="fact_mobile_accesses_monthly",
+    keys=KEY,
+    group=KEY,
+    inputs=(Input(MOBILE, touched),),
+    about="Mobile accesses of one month, municipality and generation.",
+    columns=(
+        Column("reference_month_on", "DATE NOT NULL", "first day of the month", source=MOBILE),
+        Column("municipality_code", "STRING NOT NULL", "IBGE code; empty before 2019", source=MOBILE),
+        Column("generation", "STRING NOT NULL", "2G to 5G; empty where the source names none", source=MOBILE),
+        Column("accesses", "BIGINT NOT NULL", "accesses in service, machines included", "accesses", MOBILE, "sum"),
+        Column(
+            "machine_accesses",
+            "BIGINT NOT NULL",
+            "of them machines and points of service, which ANATEL's own totals leave out",
+            "accesses",
+            MOBILE,
+            "sum over product types M2M* and PONTO_DE_SERVICO",
+        ),
+        Column("operators", "BIGINT NOT NULL", "operators with an access", "operators", MOBILE, "distinct CNPJ"),
+        KNOWN_FROM,
+    ),
+    recompute=recompute,
+)

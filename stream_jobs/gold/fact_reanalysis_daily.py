@@ -1,0 +1,42 @@
+"""Reanalysed weather per point and civil day: what stands in where no station observed.
+
+Widening: a changed hour touches the civil day it belongs to at its point, which never moves.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.reanalysis import DATASET, DAY_COLUMNS, days_of_groups, point_day
+
+GROUP = ("municipality_code", "date_on")
+
+
+def touched(hours: DataFrame) -> DataFrame:
+    """Point and civil day."""
+    date_on = point_day(F.col("valid_at"), F.col("point_id")).alias("date_on")
+    return hours.select(F.col("point_id").alias("municipality_code"), date_on).where(F.col("date_on").isNotNull())
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """The point-days of the groups, of every model."""
+    (first_on, last_on), (first_point, last_point) = bounds(groups, "date_on", "municipality_code")
+    days = days_of_groups(silver, groups, first_on, last_on, F.col("point_id").between(first_point, last_point))
+    return days.select(*(column.name for column in TABLE.columns))
+
+
+TABLE = GoldTable(
+    name="fact_reanalysis_daily",
+    keys=("municipality_code", "date_on", "model"),
+    group=GROUP,
+    inputs=(Input(DATASET, touched),),
+    about="One point (a municipality), civil day and model of Open-Meteo's archive.",
+    columns=(
+        Column("municipality_code", "STRING NOT NULL", "IBGE code of the municipality that the point stands for"),
+        Column("date_on", "DATE NOT NULL", "civil day on the wall clock of the state's capital"),
+        Column("model", "STRING NOT NULL", "weather model, such as best_match", source=DATASET),
+        *DAY_COLUMNS,
+        KNOWN_FROM,
+    ),
+    recompute=recompute,
+)

@@ -1,0 +1,68 @@
+"""The columns of `external_factors_daily`, in order, with their documentation."""
+
+from stream_jobs.gold import economy, telecom, thresholds, weather
+from stream_jobs.gold.model import KNOWN_FROM, Column
+
+_EITHER = "inmet_hourly, else openmeteo_archive"
+
+
+def _of_either(column: Column) -> Column:
+    """A column of the station's day, which the reanalysis can stand in for."""
+    return Column(column.name, column.type, column.meaning, column.unit, _EITHER, column.formula)
+
+
+COLUMNS = (
+    Column("date_on", "DATE NOT NULL", "civil day in the capital"),
+    Column("municipality_code", "STRING NOT NULL", "IBGE code of the capital"),
+    Column("uf", "STRING NOT NULL", "state"),
+    Column("station_code", "STRING NOT NULL", "the capital's weather station"),
+    Column(
+        "weather_source",
+        "STRING",
+        "where the day's weather is from: inmet_hourly or openmeteo_archive; null = no weather",
+        formula="the station's day if it is complete or the reanalysis has no more hours of it, else the reanalysis's",
+    ),
+    *(_of_either(column) for column in weather.DAY_COLUMNS),
+    Column(
+        "is_extreme_heat",
+        "BOOLEAN",
+        "extreme heat",
+        formula=f"temperature_max_celsius > {thresholds.EXTREME_HEAT_ABOVE_CELSIUS:g}",
+    ),
+    Column("is_cold", "BOOLEAN", "cold", formula=f"temperature_min_celsius < {thresholds.COLD_BELOW_CELSIUS:g}"),
+    Column("is_no_rain", "BOOLEAN", "a dry day", formula="rain_mm = 0; null when no hour has a value"),
+    Column(
+        "is_heavy_rain",
+        "BOOLEAN",
+        "rain that stops field work",
+        formula=f"rain_mm > {thresholds.HEAVY_RAIN_ABOVE_MM:g}",
+    ),
+    Column("is_intense_rain", "BOOLEAN", "intense rain", formula=f"rain_mm > {thresholds.INTENSE_RAIN_ABOVE_MM:g}"),
+    Column(
+        "is_high_humidity",
+        "BOOLEAN",
+        "humid air",
+        formula=f"relative_humidity_mean_percent > {thresholds.HIGH_HUMIDITY_ABOVE_PERCENT:g}",
+    ),
+    Column(
+        "corrosion_risk",
+        "DOUBLE",
+        "risk of corrosion, dimensionless",
+        formula="relative_humidity_mean_percent / 100 × rain_mm / 100",
+    ),
+    Column(
+        "field_work_disruption",
+        "DOUBLE",
+        "disruption of field work: 0, 0.3, 0.5 or 0.8",
+        formula=f"{thresholds.RAIN_DISRUPTION_WEIGHT}·[is_heavy_rain] + {thresholds.HEAT_DISRUPTION_WEIGHT}"
+        "·[is_extreme_heat]",
+    ),
+    *economy.COLUMNS,
+    *telecom.COLUMNS,
+    KNOWN_FROM,
+    Column(
+        "known_from_basis",
+        "STRING NOT NULL",
+        "measured, or assumed if any value that was used has an assumed publication clock (period's end + lag)",
+    ),
+)

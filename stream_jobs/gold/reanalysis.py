@@ -1,0 +1,86 @@
+"""From the hours of a reanalysis to days of a point, in the units of the observed ones."""
+
+from datetime import date
+
+from pyspark.sql import Column as Expression
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold.expressions import exact_mean, exact_sum, is_assumed, literal_map
+from stream_jobs.gold.model import Column, Revisions
+from stream_jobs.gold.reference import capitals
+from stream_jobs.gold.thresholds import COMPLETE_DAY_FROM_HOURS
+from stream_jobs.gold.weather import Vintage, civil_day, from_day, to_day, zone_of_state
+
+DATASET = "openmeteo_archive"
+KM_H_PER_M_S = 3.6
+
+DAY_COLUMNS = (
+    Column("hours_available", "BIGINT NOT NULL", "hours with a temperature", "h", DATASET, "count"),
+    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", DATASET, "mean of the hours there are"),
+    Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", DATASET, "greatest hourly value"),
+    Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", DATASET, "least hourly value"),
+    Column(
+        "relative_humidity_mean_percent",
+        "DOUBLE",
+        "mean relative humidity",
+        "%",
+        DATASET,
+        "mean of the hours there are",
+    ),
+    Column("rain_hours_available", "BIGINT NOT NULL", "hours with a value of precipitation", "h", DATASET, "count"),
+    Column("rain_mm", "DOUBLE", "precipitation", "mm", DATASET, "sum; null when no hour has a value"),
+    Column("wind_speed_mean_m_s", "DOUBLE", "mean wind speed", "m/s", DATASET, "mean of wind_speed_km_h / 3.6"),
+    Column(
+        "is_complete",
+        "BOOLEAN NOT NULL",
+        "whether the day has enough hours to be taken for whole",
+        formula=f"hours_available ≥ {COMPLETE_DAY_FROM_HOURS}",
+    ),
+)
+
+HOURLY = ("air_temperature_celsius", "relative_humidity_percent", "precipitation_mm", "wind_speed_km_h")
+
+# The first two digits of a municipality's code are its state's.
+_UF_OF_CODE = {capital.municipality_code[:2]: capital.uf for capital in capitals()}
+
+
+def point_day(valid_at: Expression, point_id: Expression) -> Expression:
+    """The civil day of an hour at a point, which is named by its municipality; null for a point outside Brazil."""
+    return civil_day(valid_at, zone_of_state()[literal_map(_UF_OF_CODE)[F.substring(point_id, 1, 2)]])
+
+
+def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
+    """One row per point, model and civil day: key, `DAY_COLUMNS`, known_from, is_assumed.
+
+    Args: hours: newest versions of `openmeteo_archive` with `date_on`.
+    """
+    temperature = F.count("air_temperature_celsius")
+    return hours.groupBy(*vintage, F.col("point_id").alias("municipality_code"), "model", "date_on").agg(
+        temperature.alias("hours_available"),
+        exact_mean("air_temperature_celsius").alias("temperature_mean_celsius"),
+        F.max("air_temperature_celsius").alias("temperature_max_celsius"),
+        F.min("air_temperature_celsius").alias("temperature_min_celsius"),
+        exact_mean("relative_humidity_percent").alias("relative_humidity_mean_percent"),
+        F.count("precipitation_mm").alias("rain_hours_available"),
+        exact_sum("precipitation_mm").alias("rain_mm"),
+        (exact_mean("wind_speed_km_h") / KM_H_PER_M_S).alias("wind_speed_mean_m_s"),
+        (temperature >= COMPLETE_DAY_FROM_HOURS).alias("is_complete"),
+        F.max("known_from").alias("known_from"),
+        F.max(is_assumed()).alias("is_assumed"),
+    )
+
+
+def days_of_groups(
+    silver: Revisions, groups: DataFrame, first_on: date, last_on: date, points: Expression
+) -> DataFrame:
+    """The point-days in the groups (municipality_code, date_on), for every model, as `daily` gives them.
+
+    Args: first_on, last_on, points: literal predicates that hold for every group, so that no other hour is read.
+    """
+    valid_at = F.col("valid_at")
+    in_time = from_day(valid_at, first_on) & to_day(valid_at, last_on)
+    hours = silver.newest(DATASET, within=in_time & points, columns=HOURLY)
+    days = hours.withColumn("date_on", point_day(valid_at, F.col("point_id"))).where(F.col("date_on").isNotNull())
+    wanted = groups.select(*silver.vintage, F.col("municipality_code").alias("point_id"), "date_on")
+    return daily(days.join(wanted, [*silver.vintage, "point_id", "date_on"], "left_semi"), silver.vintage)

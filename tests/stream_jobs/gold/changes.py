@@ -1,0 +1,143 @@
+"""Random changes of the datasets that gold is made from: revisions, late versions, replays."""
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from pyspark.sql import DataFrame
+
+from tests.stream_jobs.gold.memory_silver import MemorySilver, Row, instant
+
+FIRST_ON, DAYS = date(2024, 2, 1), 50
+STATIONS = ("A401", "A104", "A999")  # Salvador, Rio Branco, and one that only its metadata places
+SALVADOR, RIO_BRANCO, NATAL, FEIRA = "2927408", "1200401", "2408102", "2910800"
+MONTHS = tuple(date(2023 + n // 12, n % 12 + 1, 1) for n in range(15))
+OPERATORS = ("1" * 14, "2" * 14)
+
+
+def _moment(rng: random.Random) -> datetime:
+    at = datetime.combine(FIRST_ON, datetime.min.time()) + timedelta(hours=rng.randrange(24 * DAYS))
+    return instant(at.isoformat())
+
+
+def hours(rng: random.Random) -> Iterator[Row]:
+    for _ in range(60):
+        yield {
+            "station_code": rng.choice(STATIONS),
+            "observed_at": _moment(rng),
+            "air_temperature_celsius": rng.choice([None, round(rng.uniform(18, 36), 1)]),
+            "air_temperature_max_celsius": round(rng.uniform(18, 40), 1),
+            "relative_humidity_percent": float(rng.randrange(101)),
+            "rain_mm": rng.choice([None, 0.0, round(rng.uniform(0, 90), 1)]),
+        }
+
+
+def a_whole_day(rng: random.Random) -> Iterator[Row]:
+    """A day that the reanalysis knows whole, which is what it must be to be preferred."""
+    midnight = _moment(rng).replace(hour=3)
+    for hour in range(rng.choice([21, 24])):
+        yield {
+            "point_id": rng.choice([SALVADOR] * 9 + [FEIRA]),
+            "model": rng.choice(["best_match"] * 9 + ["era5"]),
+            "valid_at": midnight + timedelta(hours=hour),
+            "air_temperature_celsius": round(rng.uniform(18, 36), 1),
+            "relative_humidity_percent": float(rng.randrange(101)),
+            "precipitation_mm": rng.choice([None, 0.0, round(rng.uniform(0, 9), 1)]),
+            "wind_speed_km_h": float(rng.randrange(40)),
+        }
+
+
+def stations(rng: random.Random) -> Iterator[Row]:
+    for code in rng.sample(STATIONS, rng.randrange(1, 3)):
+        valid_from_on = date(rng.choice([2023, 2024]), 1, 1)
+        yield {"station_code": code, "valid_from_on": valid_from_on, "uf": rng.choice(["BA", "AC", "AM", None])}
+
+
+def first_metadata(_: random.Random) -> Iterator[Row]:
+    yield {"station_code": "A999", "valid_from_on": date(2022, 1, 1), "uf": "BA"}
+
+
+def quotations(rng: random.Random) -> Iterator[Row]:
+    for series, least, most in ((1, 4, 6), (432, 9, 12)):
+        for _ in range(6):
+            on = FIRST_ON + timedelta(days=rng.randrange(-45, DAYS))
+            yield {"series_code": series, "reference_on": on, "value": Decimal(str(round(rng.uniform(least, most), 4)))}
+
+
+def periods(rng: random.Random) -> Iterator[Row]:
+    for series in (433, 189, 24364):
+        for month in rng.sample(MONTHS, rng.randrange(4, 14)):
+            value = rng.choice([None, "0.1", "0.83", "-0.08", "0.5"])
+            yield {"series_code": series, "reference_on": month, "value": value and Decimal(value)}
+
+
+def accesses(rng: random.Random) -> Iterator[Row]:
+    for _ in range(30):
+        yield {
+            "reference_month_on": rng.choice(MONTHS),
+            "cnpj": rng.choice(OPERATORS),
+            "company": rng.choice(["TELEFÔNICA", "TELEFONICA", None]),
+            "economic_group": rng.choice(["VIVO", "OUTROS"]),
+            "provider_size": "Grande Porte",
+            "municipality_code": rng.choice([SALVADOR, SALVADOR, RIO_BRANCO, FEIRA, None]),
+            "technology": rng.choice(["NR", "LTE", None]),
+            "generation": rng.choice(["4G", "5G", "5G Non Stand Alone", None]),
+            "product_type": rng.choice(["VOZ+DADOS", "M2M", "PONTO_DE_SERVICO", None]),
+            "accesses": rng.randrange(100),
+        }
+
+
+def broadband(rng: random.Random) -> Iterator[Row]:
+    return ({name: value for name, value in row.items() if name != "generation"} for row in accesses(rng))
+
+
+def licences(rng: random.Random) -> Iterator[Row]:
+    for _ in range(12):
+        first = rng.choice([None, FIRST_ON + timedelta(days=rng.randrange(-60, DAYS))])
+        yield {
+            "license_row_id": str(rng.randrange(9)),
+            "station_number": str(rng.randrange(5)),
+            "municipality_code": rng.choice([SALVADOR, RIO_BRANCO, FEIRA, None]),
+            "technology": rng.choice(["NR", "NR", "LTE"]),
+            "first_licensed_on": first,
+            "licensed_on": rng.choice([None, first]),
+        }
+
+
+def bulletins(rng: random.Random) -> Iterator[Row]:
+    for _ in range(20):
+        rate = Decimal(str(round(rng.uniform(4, 6), 4)))
+        yield {
+            "currency_code": rng.choice(["USD", "EUR"]),
+            "quoted_at": instant(f"2024-02-{rng.randrange(1, 5):02}T{rng.randrange(24):02}"),
+            "bulletin_type": rng.choice(["Abertura", "Fechamento", "Fechamento PTAX"]),
+            "buying_rate": rate,
+            "selling_rate": rate + Decimal("0.001"),
+        }
+
+
+DRAW: dict[str, tuple[str, Callable[[random.Random], Iterator[Row]]]] = {
+    "hours": ("inmet_hourly", hours),
+    "reanalysis": ("openmeteo_archive", a_whole_day),
+    "first metadata": ("inmet_stations", first_metadata),
+    "stations": ("inmet_stations", stations),
+    "quotations": ("bcb_sgs", quotations),
+    "periods": ("bcb_sgs", periods),
+    "mobile": ("anatel_mobile_accesses", accesses),
+    "broadband": ("anatel_broadband_accesses", broadband),
+    "licences": ("anatel_base_stations", licences),
+    "bulletins": ("bcb_ptax", bulletins),
+}
+
+
+def change(silver: MemorySilver, rng: random.Random, kind: str) -> dict[str, DataFrame]:
+    """Some new revisions, known at any time: newer and older than those there are. Sometimes some come again."""
+    dataset, draw = DRAW[kind]
+    rows = list(draw(rng))
+    for row in rows:
+        row["known_from"] = instant("2024-01-05") + timedelta(days=rng.randrange(60), minutes=rng.randrange(999))
+        row["published_at_basis"] = rng.choice(["http_last_modified", "assumed_lag"])
+    if rng.random() < 0.3:
+        rows += [dict(row) for row in silver.rows[dataset][:20]]
+    return {dataset: silver.add(dataset, *rows)}
