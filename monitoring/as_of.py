@@ -1,5 +1,6 @@
-"""A dataset as it was known at an instant: per key the newest version that a forecaster could have had."""
+"""A dataset as it was known at an instant, and every version that a key ever had."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -49,3 +50,39 @@ def as_of(
         SELECT * FROM {table} WHERE known_from <= ? {measured}
         QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
     return lake.sql(f"SELECT * FROM ({newest}) WHERE {where or 'true'} ORDER BY {keys}", [at])
+
+
+def revisions(lake: Lake, contract: Contract, key: Mapping[str, str]) -> pa.Table:
+    """Every version of one key, in the order in which they became known.
+
+    Args: key: each key column and its value as text; an empty text stands for null.
+    Returns: known_from, published_at, published_at_basis, retrieved_at, the value columns, `changed` (names of those
+        that differ from the version before; null in the first), kafka_partition, kafka_offset, chunk_id.
+
+    Raises:
+        UsageError: silver holds no such dataset, or the key is not the dataset's.
+    """
+    table = f"silver.{contract.name}_revisions"
+    if not lake.has(table):
+        raise UsageError(f"{table} does not exist yet", hint="correnteza status")
+    if unknown := sorted(key.keys() ^ set(contract.key)):
+        raise UsageError(
+            f"{', '.join(unknown)}: missing, or not in the key of {contract.name}",
+            hint=" ".join(f"{column}=…" for column in contract.key),
+        )
+    predicate = " AND ".join(f"\"{column}\"::VARCHAR IS NOT DISTINCT FROM nullif(?, '')" for column in contract.key)
+    values = contract.value_fields
+    order = "known_from, kafka_offset"
+    # Maps are compared by their text: the engine has no order of them.
+    changed = ", ".join(
+        f'CASE WHEN "{name}"::VARCHAR IS DISTINCT FROM lag("{name}"::VARCHAR) OVER later THEN \'{name}\' END'
+        for name in values
+    )
+    return lake.sql(
+        f"""
+        SELECT known_from, published_at, published_at_basis, retrieved_at, {quoted(values)},
+               CASE WHEN row_number() OVER later > 1 THEN list_filter([{changed}], lambda name: name IS NOT NULL) END
+                   AS changed, kafka_partition, kafka_offset, chunk_id
+        FROM {table} WHERE {predicate} WINDOW later AS (ORDER BY {order}) ORDER BY {order}""",
+        [key[column] for column in contract.key],
+    )

@@ -125,7 +125,9 @@ def needed(first_on: date, last_on: date) -> Expression:
     """The observations, by key, that the features of a range of days depend on; literals, so that files prune."""
     series, on = F.col("series_code"), F.col("reference_on")
     begin = first_on - timedelta(days=LOOK_BACK_DAYS)
-    return series.isin(*SERIES) & (on <= F.lit(last_on)) & ((on >= F.lit(begin)) | ~series.isin(*DAILY))
+    in_time = on.between(F.lit(begin), F.lit(last_on))
+    # A period counts from when it was known, whatever it describes: the range says nothing of it.
+    return series.isin(*SERIES) & (in_time | ~series.isin(*DAILY))
 
 
 def by_day(observations: DataFrame, first_on: date, last_on: date, vintage: Vintage = ()) -> DataFrame:

@@ -1,0 +1,30 @@
+"""`correnteza revisions`: every version that a key ever had."""
+
+from typing import Annotated
+
+import typer
+
+from correnteza import printing
+from correnteza.settings import Settings
+from foundation.errors import UsageError
+from monitoring.as_of import revisions
+from monitoring.lake import Lake
+from schemas import contracts
+
+
+def command(
+    dataset: Annotated[str, typer.Argument(help="Such as bcb_sgs.")],
+    key: Annotated[list[str], typer.Argument(metavar="COLUMN=VALUE...", help="Every key column; empty for null.")],
+    json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False,
+) -> None:
+    """Print the published versions of one key, oldest first, and what each changed.
+
+    Example: correnteza revisions bcb_sgs series_code=433 reference_on=2025-10-01
+    """
+    known = contracts.datasets()
+    if dataset not in known:
+        raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")
+    if wrong := [text for text in key if "=" not in text]:
+        raise UsageError(f"{wrong[0]!r} is not COLUMN=VALUE", hint="such as series_code=433")
+    found = revisions(Lake(Settings().lake), known[dataset], dict(text.split("=", 1) for text in key))
+    print(printing.as_json(found) if json_ else printing.as_table(found))
