@@ -57,6 +57,15 @@ bench-latency: setup  ## produce to bronze, silver and gold at 1,000 rows/s: p50
 bench-publish: setup  ## zip bytes to committed transactions: rows/s and memory against row by row
 	@$(BIN)/python -m benchmarks.publish
 
+bench-gold: setup  ## what one changed hour costs gold, as the lake grows ten-fold to 10 years of 600 stations
+	@$(BIN)/python -m benchmarks.gold
+
+bench-query: setup  ## 20 analyst questions on the demo lake (make demo first): P95
+	@$(BIN)/python -m benchmarks.query
+
+dictionary: setup  ## write docs/data-dictionary.md anew from the declarations
+	@$(BIN)/python -m stream_jobs.gold.dictionary > docs/data-dictionary.md
+
 lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jars.lock (needs mvn)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
@@ -65,4 +74,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-publish lock clean
+.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-publish bench-gold bench-query dictionary lock clean

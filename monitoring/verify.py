@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monitoring import spark_checkpoints, verified
-from monitoring.checks import conservation, doubles, files, gold, gold_static, manifests, offsets, silver
+from monitoring.checks import conservation, doubles, files, gold, gold_static, manifests, offsets, references, silver
 from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.checks.model import Check, Evidence, Outcome, Rule, TopicState
 from monitoring.kafka import Cluster, Topic
@@ -130,6 +130,7 @@ def _judge(evidence: Evidence, cluster: Cluster, more: Mapping[str, Check]) -> R
         "silver = batch(bronze)": silver.check_batch,
         **gold.checks(),
         **gold_static.checks(),
+        **references.checks(),
     }
     verdicts = []
     for name, check in checks.items():

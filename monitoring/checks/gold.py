@@ -44,7 +44,7 @@ def check(evidence: Evidence, definition: Definition) -> Outcome:
     keys = definition.keys
     doubled = f"SELECT {quoted(keys)} FROM {table} GROUP BY ALL HAVING count(*) > 1"
     report(lake, outcome, table, doubled, "keys stand more than once")
-    if not _has_news(evidence, definition):
+    if not has_news(evidence, definition):
         return outcome
     lake.connection.execute(reference_tables(str(evidence.reference)))
     lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {definition.query}")
@@ -89,7 +89,7 @@ def _differs(column: str, kind: str) -> str:
     return f"(({left} IS NULL) <> ({right} IS NULL) OR {distance} > {allowed})"
 
 
-def _has_news(evidence: Evidence, definition: Definition) -> bool:
+def has_news(evidence: Evidence, definition: Definition) -> bool:
     """Whether the window retrieved anything that the table is made from."""
     return evidence.since is None or any(
         bool(evidence.lake.value(f"SELECT count(*) FROM {_in_window(evidence.since, dataset)}"))
@@ -111,23 +111,23 @@ def _judged(evidence: Evidence, definition: Definition, outcome: Outcome) -> str
     moving = [
         predicate.format(rows=rows)
         for dataset, predicate in definition.touched.items()
-        if (rows := _unread(evidence, definition, dataset, outcome)) is not None
+        if (rows := unread(evidence, definition, dataset, outcome)) is not None
     ]
     inside = " OR ".join(f"coalesce({each}, false)" for each in touched) or "true"
     outside = " OR ".join(f"coalesce({each}, false)" for each in moving) or "false"
     return f"({inside}) AND NOT ({outside})"
 
 
-def _unread(evidence: Evidence, definition: Definition, dataset: str, outcome: Outcome) -> str | None:
+def unread(evidence: Evidence, definition: Definition, dataset: str, outcome: Outcome) -> str | None:
     """A relation of the revisions that the table's query has not committed; None when there are none."""
     progress = evidence.progress.get(f"gold.{definition.table}")
     if progress is None:
         return None  # no checkpoint at hand (a copy of the lake): everything there is must agree
     snapshot = evidence.lake.snapshots[f"silver.{dataset}_revisions"]
-    unread = delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id))
-    files = [name for name in unread.files if name not in snapshot.damaged_files]
+    behind = delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id))
+    files = [name for name in behind.files if name not in snapshot.damaged_files]
     if not files:
         return None
-    outcome.notes.append(f"{unread.records} revisions of {dataset} not yet read; the rows they may change are left out")
+    outcome.notes.append(f"{behind.records} revisions of {dataset} not yet read; the rows they may change are left out")
     names = ", ".join(f"'{snapshot.path / name}'" for name in files)
     return f"(FROM read_parquet([{names}]))"

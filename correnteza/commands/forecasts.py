@@ -1,0 +1,53 @@
+"""`correnteza forecasts`: load forecasts made elsewhere, and list them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from correnteza import printing
+from correnteza.settings import Settings
+from foundation import clock
+from foundation.errors import CorrentezaError
+from monitoring.lake import Lake
+from sinks import forecasts
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
+
+TABLE = "gold.forecasts"
+
+
+@app.command("load")
+def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet files, one run each.")]) -> None:
+    """Load drops into gold.forecasts; a bad one is refused whole, and the others are loaded.
+
+    A drop is a Parquet file of one run of one model, with the columns dataset_id, model_version, source, generated_at
+    (with time zone), series_id, date_on, value, and if you like lower and upper. Loading it again changes nothing.
+    """
+    path = Settings().lake / "gold" / "forecasts"
+    refused = 0
+    for file in files:
+        try:
+            forecast_id, rows = forecasts.load(file, str(path), now=clock.now())
+        except CorrentezaError as error:
+            refused += 1
+            print(f"refused {file}: {error}" + (f"\n  try: {error.hint}" if error.hint else ""), file=sys.stderr)
+            continue
+        print(f"{file}: {f'{rows} rows' if rows else 'already loaded'}, forecast {forecast_id}")
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False) -> None:
+    """Print the drops that were loaded."""
+    lake = Lake(Settings().lake)
+    if not lake.has(TABLE):
+        print("[]" if json_ else "no forecasts yet: correnteza forecasts load FILE")
+        return
+    found = lake.sql(
+        f"SELECT dataset_id, model_version, source, generated_at, count(*) AS rows, min(date_on) AS first_on,"
+        f" max(date_on) AS last_on, loaded_at, forecast_id FROM {TABLE} GROUP BY ALL ORDER BY loaded_at"
+    )
+    print(printing.as_json(found) if json_ else printing.as_table(found))
