@@ -61,10 +61,22 @@ class SilverTarget:
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of a batch: rows per fate, and rows that broke each `warn` expectation."""
+    """What became of a batch.
+
+    Attributes:
+        fates: rows per fate.
+        broken: expectation → rows that broke it.
+        flawed: rows that broke any.
+    """
 
     fates: Mapping[str, int]
-    warnings: Mapping[str, int]
+    broken: Mapping[str, int]
+    flawed: int
+
+    @property
+    def rows(self) -> int:
+        """Of the batch."""
+        return sum(self.fates.values())
 
 
 def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch) -> Applied:
@@ -99,7 +111,8 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch) -> App
                 # Current never holds a key before revisions do, so none of these can be there: half the price.
                 newest = _packed(newest, fates["new"])
                 append(newest, target.current, batch=batch, table=target.dataset)
-        return Applied(fates, {name: int(found[f"warn:{name}"] or 0) for name in _names(target, "warn")})
+        counts = {each.name: int(found[f"broken:{each.name}"] or 0) for each in target.expectations}
+        return Applied(fates, counts, int(found["flawed"] or 0))
     finally:
         classified.unpersist()
         records.unpersist()
@@ -130,12 +143,16 @@ def _stored(batch: DataFrame, target: SilverTarget) -> DataFrame | None:
 def _summary(classified: DataFrame, target: SilverTarget) -> Row:
     """Everything that has to be known before writing, in the one job that also fills the cache."""
     counts = [F.count_if(F.col("fate") == fate).alias(fate) for fate in FATES]
-    warnings = [F.count_if(F.array_contains("warn", name)).alias(f"warn:{name}") for name in _names(target, "warn")]
+    every = F.concat("warn", "quarantine", "fail")
+    broken_by = [
+        F.count_if(F.array_contains(every, each.name)).alias(f"broken:{each.name}") for each in target.expectations
+    ]
     failures = F.first(F.when(F.size("fail") > 0, F.struct("fail", "topic", "kafka_partition", "kafka_offset")), True)
     pruned = F.when(F.col("is_newest"), F.col(target.prune_by))
     row = classified.agg(
         *counts,
-        *warnings,
+        *broken_by,
+        F.count_if(F.size(every) > 0).alias("flawed"),
         failures.alias("failure"),
         F.bool_or(F.col("is_newest") & ~F.col("is_first_of_key")).alias("is_known_key"),
         F.min(pruned).alias("from"),
@@ -202,7 +219,3 @@ def _bounds(frame: DataFrame, column: str) -> tuple[Any, Any]:
 
 def _same_key(left: DataFrame, right: DataFrame, keys: Sequence[str]) -> Column:
     return reduce(Column.__and__, (left[key].eqNullSafe(right[key]) for key in keys))
-
-
-def _names(target: SilverTarget, action: str) -> list[str]:
-    return [each.name for each in target.expectations if each.action == action]

@@ -1,7 +1,8 @@
 """`gold.forecasts`: forecasts made elsewhere, loaded drop by drop; a bad drop is refused whole.
 
 A drop is one Parquet file of one run of one model. It is known by the hash of its bytes, which is also the Delta
-transaction: loading it again changes nothing. Two loaders at once conflict in Delta; the later one is told to load again.
+transaction: loading it again changes nothing. Of two loaders at once Delta lets one commit first, and refuses or orders
+the other.
 """
 
 import hashlib

@@ -6,6 +6,7 @@ from pathlib import Path
 from sinks.tables import path_of
 
 QUARANTINE = "silver.quarantine"
+EXPECTATIONS = "ops.expectations"
 SCHEMAS = "ops.schemas"
 
 

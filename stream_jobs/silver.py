@@ -4,10 +4,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.query import StreamingQuery
 
+from foundation import clock
 from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from schemas.contracts import Contract, load
-from sinks import quarantine, tables
+from sinks import quality, quarantine, tables
 from sinks.append import Trigger
 from sinks.apply_changes import SilverTarget, apply_changes
 from sinks.transactions import Batch
@@ -17,7 +18,7 @@ from stream_jobs.bronze import ensure_table
 from stream_jobs.columns import record_type, silver_schema
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.jobs import Batches, Driver
-from stream_jobs.places import QUARANTINE
+from stream_jobs.places import EXPECTATIONS, QUARANTINE
 from stream_jobs.tables.model import SilverTable
 
 MOST_BYTES_PER_BATCH = "64m"
@@ -107,7 +108,16 @@ class SilverJob:
     def _apply(self, batch: DataFrame, batch_id: int) -> None:
         applied = apply_changes(batch, self._target, Batch(self.name, self._generation, batch_id))
         fates = {fate: rows for fate, rows in applied.fates.items() if rows}
-        broken = {name: rows for name, rows in applied.warnings.items() if rows}
+        broken = {name: rows for name, rows in applied.broken.items() if rows}
+        quality.write(
+            self._driver.places.table(EXPECTATIONS),
+            self._table.dataset,
+            self._table.expectations,
+            batch=Batch(self.name, self._generation, batch_id),
+            rows=applied.rows,
+            broken={**applied.broken, quality.ANY: applied.flawed},
+            at=clock.now(),
+        )
         if fates:
             get_logger("silver").info("changes_applied", query=self.name, batch_id=batch_id, **fates, broken=broken)
 
@@ -117,3 +127,4 @@ class SilverJob:
         ensure_table(spark, self._bronze, self._contract)
         ensure_tables(self._driver, self._table)
         quarantine.ensure(spark, self._target.quarantine)
+        quality.ensure(spark, self._driver.places.table(EXPECTATIONS))

@@ -9,6 +9,7 @@ from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring import dead_letters
 from monitoring.lake import Lake
+from monitoring.quality import views
 
 
 def command(
@@ -21,5 +22,6 @@ def command(
         raise UsageError("--json and --csv exclude each other")
     lake = Lake(Settings().lake)
     dead_letters.register(lake)
+    views.register(lake)
     found = lake.sql(sql)
     print(printing.as_json(found) if json_ else printing.as_csv(found) if csv_ else printing.as_table(found))

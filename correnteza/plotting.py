@@ -1,0 +1,75 @@
+"""Draw lines of one quantity: vintages one over the other, older ones wider and lighter underneath."""
+
+from datetime import datetime
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from monitoring.series import Line, Picture
+
+SIZE_INCHES = (12.0, 6.75)
+DOTS_PER_INCH = 100
+
+# Distinct in lightness, so that they are told apart in print and by every eye; the newest is the darkest.
+NEWEST = "#0b3c5d"
+OLDER = ("#e08e1b", "#7fb7be", "#b9a4c9", "#c9c9c9")
+FEW_POINTS = 120
+"""Up to here every point gets a dot."""
+
+
+def draw(picture: Picture) -> Figure:
+    """The figure; nothing is written."""
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    newest = len(picture.lines) - 1
+    for number, line in enumerate(picture.lines):
+        _draw_line(axes, line, age=newest - number)
+    axes.set_title(picture.title, loc="left", fontsize=15, fontweight="bold")
+    axes.set_ylabel(picture.unit, fontsize=12)
+    axes.tick_params(labelsize=11)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.01)
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    if len(picture.lines) > 1:
+        figure.legend(loc="outside upper right", ncols=len(picture.lines), fontsize=11, frameon=False)
+    known = max((line.known_from for line in picture.lines if line.known_from), default=None)
+    newest_known = f", newest value known from {_moment(known)}" if known else ""
+    figure.supxlabel(
+        f"source: {picture.source}{newest_known}; times in UTC", fontsize=10, color="#555555", x=0.99, ha="right"
+    )
+    return figure
+
+
+def write(figure: Figure, file: Path) -> None:
+    """Write a PNG or SVG, by the file's suffix; the same figure gives the same bytes."""
+    with mpl.rc_context({"svg.hashsalt": "correnteza", "svg.fonttype": "none"}):
+        figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else {"Software": None})
+
+
+def _draw_line(axes: Axes, line: Line, *, age: int) -> None:
+    values = [float("nan") if value is None else value for value in line.values]
+    color = NEWEST if age == 0 else OLDER[min(age, len(OLDER)) - 1]
+    label = f"as known on {_moment(line.vintage)}" if line.vintage else "as known now"
+    few = len(values) <= FEW_POINTS
+    axes.plot(
+        line.at,
+        values,
+        color=color,
+        linewidth=1.6 + 2.8 * min(age, 3),
+        marker="o" if few else None,
+        markersize=3.5 + 3.5 * min(age, 3),
+        label=label,
+        solid_capstyle="round",
+    )
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""

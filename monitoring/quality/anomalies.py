@@ -1,0 +1,62 @@
+"""`ops.anomalies`: publications and values that are unlike those before them. A finding, not a verdict."""
+
+from monitoring.lake import Lake
+
+VIEW = "ops.anomalies"
+
+HALF = 0.5
+"""A part published anew with fewer rows than this share of its usual size was probably cut short."""
+EARLIER_EDITIONS = 1
+"""Editions that must have come before: with fewer nothing is usual."""
+PTAX_JUMP_PERCENT = 5.0
+"""From one closing to the next. The real moves of recent crises stayed about here; a shifted comma goes far beyond."""
+PRESSURE_SHIFT_HPA = 10.0
+"""Daily mean at a station against its median of 30 days. Weather of the tropics moves it by half of that, a barometer
+that was replaced, or an altitude set wrongly, by more."""
+PRESSURE_DAYS = 30
+HOURS_OF_A_DAY = 18
+"""Pressure readings that make a day's mean comparable."""
+
+_COLUMNS = "kind, dataset, subject, seen_at, value, usual"
+
+# Only whole editions of one part of a payload are alike: what a poll of new days brings is as long as the wait was.
+_VOLUME = f"""
+    SELECT 'volume' AS kind, source AS dataset, part AS subject, seen_at, rows::DOUBLE AS value, usual::DOUBLE AS usual
+    FROM (
+        SELECT source, part, seen_at, rows,
+               median(rows) OVER earlier AS usual, count(*) OVER earlier AS editions
+        FROM (SELECT record.source AS source, record.part AS part, record.payload_sha256 AS payload,
+                     min(record.retrieved_at) AS seen_at, sum(record.rows_published + record.rows_rejected) AS rows
+              FROM bronze.ingest_manifests WHERE record.part LIKE '%.%' GROUP BY ALL)
+        WINDOW earlier AS (PARTITION BY source, part ORDER BY seen_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+    WHERE editions >= {EARLIER_EDITIONS} AND rows < {HALF} * usual"""
+
+_PTAX = f"""
+    SELECT 'ptax_jump', 'bcb_ptax', currency_code, quoted_at, selling_rate::DOUBLE, before::DOUBLE FROM (
+        SELECT currency_code, quoted_at, selling_rate,
+               lag(selling_rate) OVER (PARTITION BY currency_code ORDER BY quoted_at) AS before
+        FROM silver.bcb_ptax WHERE bulletin_type LIKE 'Fechamento%' AND selling_rate IS NOT NULL)
+    WHERE abs(selling_rate / before - 1) * 100 > {PTAX_JUMP_PERCENT}"""
+
+_PRESSURE = f"""
+    SELECT 'pressure_shift', 'inmet_hourly', station_code, day, mean, usual FROM (
+        SELECT station_code, day, mean, median(mean) OVER month AS usual, count(*) OVER month AS days
+        FROM (SELECT station_code, date_trunc('day', observed_at) AS day, avg(pressure_hpa) AS mean
+              FROM silver.inmet_hourly GROUP BY ALL HAVING count(pressure_hpa) >= {HOURS_OF_A_DAY})
+        WINDOW month AS (PARTITION BY station_code ORDER BY day
+                         RANGE BETWEEN INTERVAL {PRESSURE_DAYS} DAY PRECEDING AND INTERVAL 1 DAY PRECEDING))
+    WHERE days >= {PRESSURE_DAYS // 2} AND abs(mean - usual) > {PRESSURE_SHIFT_HPA}"""
+
+_KINDS = {"bronze.ingest_manifests": _VOLUME, "silver.bcb_ptax": _PTAX, "silver.inmet_hourly": _PRESSURE}
+
+_EMPTY = (
+    "SELECT NULL::VARCHAR AS kind, NULL::VARCHAR AS dataset, NULL::VARCHAR AS subject, NULL::TIMESTAMPTZ AS seen_at,"
+    " NULL::DOUBLE AS value, NULL::DOUBLE AS usual WHERE false"
+)
+
+
+def register(lake: Lake) -> None:
+    """Make the view: kind (volume, ptax_jump, pressure_shift), dataset, subject, at, value, usual."""
+    found = [query for table, query in _KINDS.items() if lake.has(table)]
+    union = " UNION ALL ".join([_EMPTY, *found])
+    lake.connection.execute(f"CREATE OR REPLACE VIEW {VIEW} AS SELECT {_COLUMNS} FROM ({union})")

@@ -1,0 +1,80 @@
+"""`ops.expectations`: how many rows of each silver batch broke which expectation."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from sinks import tables
+from sinks.expectations import Expectation
+from sinks.transactions import Batch
+
+NAME = "expectations"
+ANY = "*"
+"""Stands for all expectations of a dataset: rows that broke at least one."""
+
+SCHEMA = (
+    StructType()
+    .add("dataset", "string")
+    .add("query", "string")
+    .add("generation", "integer")
+    .add("batch_id", "long")
+    .add("expectation", "string")
+    .add("action", "string")
+    .add("rows", "long")
+    .add("broken", "long")
+    .add("evaluated_at", "timestamp")
+)
+
+
+def ensure(spark: SparkSession, path: str) -> None:
+    """Create the table: one partition per dataset, so that the datasets' queries never conflict."""
+    tables.ensure(spark, path, SCHEMA, partition_by=("dataset",), statistics_on=("batch_id", "evaluated_at"))
+
+
+def write(
+    path: str,
+    dataset: str,
+    expectations: tuple[Expectation, ...],
+    *,
+    batch: Batch,
+    rows: int,
+    broken: Mapping[str, int],
+    at: datetime,
+) -> None:
+    """Append a batch's counts, once: the same batch again writes nothing. A dozen rows, so without a Spark job.
+
+    Args:
+        rows: of the batch, repeated and unchanged ones too: each was judged.
+        broken: expectation, or `ANY`, → rows that broke it; absent means none.
+    """
+    table = DeltaTable(path)
+    app_id = batch.app_id(NAME)
+    # delta-rs commits what it is given; only who writes under an app id can know that it has been.
+    seen = table.transaction_version(app_id)
+    if not rows or (seen is not None and seen >= batch.batch_id):
+        return
+    named = [(each.name, each.action) for each in expectations] + [(ANY, None)]
+    counts = [
+        {
+            "dataset": dataset,
+            "query": batch.job,
+            "generation": batch.generation,
+            "batch_id": batch.batch_id,
+            "expectation": name,
+            "action": action,
+            "rows": rows,
+            "broken": broken.get(name, 0),
+            "evaluated_at": at,
+        }
+        for name, action in named
+    ]
+    write_deltalake(
+        table,
+        pa.Table.from_pylist(counts, schema=table.to_pyarrow_dataset().schema),
+        mode="append",
+        commit_properties=CommitProperties(app_transactions=[Transaction(app_id, batch.batch_id)]),
+    )
