@@ -146,8 +146,9 @@ def _changed(
 
 @dataclass(frozen=True)
 class _Fetched:
-    """A downloaded run: the file's bytes from `start` on, of one version."""
+    """A downloaded run: the bytes from `start` on of the file at `path`, of one version."""
 
+    path: str
     spool: Path
     start: int
     version: Version
@@ -172,7 +173,7 @@ def _publish_run(
     with session.archive.spool(end - start) as spool:
         session.client.download(resource.path, (start, end), version, spool)
         spool.flush()
-        fetched = _Fetched(Path(spool.name), start, version, clock.now())
+        fetched = _Fetched(resource.path, Path(spool.name), start, version, clock.now())
         for key, member in run:
             # A backfill reads other members of the same version: to have read its own is not to have read the zip.
             is_all = session.is_live and is_end and (key, member) == run[-1] and not failed
@@ -195,6 +196,7 @@ def _publish_member(
         "part": key,
         "media": MEDIA_MEMBER,
         "member": asdict(member),
+        "url": session.client.address(fetched.path),
         "etag": version.etag,
         "last_modified": version.last_modified,
         "retrieved_at": fetched.retrieved_at,

@@ -21,13 +21,17 @@ VINTAGE = "origin_at"
 """The column that tells apart what several instants knew."""
 
 
+Versions = tuple[int | None, ...]
+"""Of some Delta tables; None for one that is not there."""
+
+
 class Derived:
     """Small frames made from whole datasets, kept while the tables they were made from do not change."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[tuple[int, ...], DataFrame]] = {}
+        self._kept: dict[str, tuple[Versions, DataFrame]] = {}
 
-    def get(self, name: str, versions: tuple[int, ...], build: Callable[[], DataFrame]) -> DataFrame:
+    def get(self, name: str, versions: Versions, build: Callable[[], DataFrame]) -> DataFrame:
         """The frame of these versions of its tables, or of newer ones."""
         kept = self._kept.get(name)
         if kept is not None and kept[0] == versions:
@@ -72,7 +76,8 @@ class Known:
     def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
         """As `Revisions.derived`."""
         # Read before the frame is: it may then know more than these versions, never less.
-        versions = tuple(tables.version(self.places.table(f"silver.{each}_revisions")) for each in datasets)
+        paths = (self.places.table(f"silver.{each}_revisions") for each in datasets)
+        versions = tuple(tables.version(path) if tables.exists(path) else None for path in paths)
         return self.kept.get(name, versions, build)
 
 

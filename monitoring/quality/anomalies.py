@@ -10,6 +10,8 @@ EARLIER_EDITIONS = 1
 """Editions that must have come before: with fewer nothing is usual."""
 PTAX_JUMP_PERCENT = 5.0
 """From one closing to the next. The real moves of recent crises stayed about here; a shifted comma goes far beyond."""
+NEXT_CLOSING_DAYS = 7
+"""Closings further apart than any run of holidays are not neighbours: days between them are missing."""
 PRESSURE_SHIFT_HPA = 10.0
 """Daily mean at a station against its median of 30 days. Weather of the tropics moves it by half of that, a barometer
 that was replaced, or an altitude set wrongly, by more."""
@@ -19,7 +21,7 @@ HOURS_OF_A_DAY = 18
 
 _COLUMNS = "kind, dataset, subject, seen_at, value, usual"
 
-# Only whole editions of one part of a payload are alike: what a poll of new days brings is as long as the wait was.
+# Only whole editions of one file are alike: what a poll of new days brings is as long as the wait was.
 _VOLUME = f"""
     SELECT 'volume' AS kind, source AS dataset, part AS subject, seen_at, rows::DOUBLE AS value, usual::DOUBLE AS usual
     FROM (
@@ -27,16 +29,18 @@ _VOLUME = f"""
                median(rows) OVER earlier AS usual, count(*) OVER earlier AS editions
         FROM (SELECT record.source AS source, record.part AS part, record.payload_sha256 AS payload,
                      min(record.retrieved_at) AS seen_at, sum(record.rows_published + record.rows_rejected) AS rows
-              FROM bronze.ingest_manifests WHERE record.part LIKE '%.%' GROUP BY ALL)
+              FROM bronze.ingest_manifests WHERE regexp_matches(record.part, '\\.[A-Za-z]+$') GROUP BY ALL)
         WINDOW earlier AS (PARTITION BY source, part ORDER BY seen_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
     WHERE editions >= {EARLIER_EDITIONS} AND rows < {HALF} * usual"""
 
 _PTAX = f"""
     SELECT 'ptax_jump', 'bcb_ptax', currency_code, quoted_at, selling_rate::DOUBLE, before::DOUBLE FROM (
-        SELECT currency_code, quoted_at, selling_rate,
-               lag(selling_rate) OVER (PARTITION BY currency_code ORDER BY quoted_at) AS before
-        FROM silver.bcb_ptax WHERE bulletin_type LIKE 'Fechamento%' AND selling_rate IS NOT NULL)
-    WHERE abs(selling_rate / before - 1) * 100 > {PTAX_JUMP_PERCENT}"""
+        SELECT currency_code, quoted_at, selling_rate, lag(selling_rate) OVER days AS before,
+               lag(quoted_at) OVER days AS before_at
+        FROM silver.bcb_ptax WHERE bulletin_type LIKE 'Fechamento%' AND selling_rate IS NOT NULL
+        WINDOW days AS (PARTITION BY currency_code ORDER BY quoted_at))
+    WHERE quoted_at - before_at < INTERVAL {NEXT_CLOSING_DAYS} DAY
+      AND abs(selling_rate / before - 1) * 100 > {PTAX_JUMP_PERCENT}"""
 
 _PRESSURE = f"""
     SELECT 'pressure_shift', 'inmet_hourly', station_code, day, mean, usual FROM (

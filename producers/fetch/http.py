@@ -113,6 +113,10 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
+    def address(self, path: str) -> str:
+        """The URL of a path, before any redirection and without a key."""
+        return str(self._reach.url(path))
+
     def ask(self, path: str, *, etag: str | None, last_modified: datetime | None) -> Answer:
         """The file's version by a one-byte range (INMET refuses HEAD); status 304 when the validators still hold.
 

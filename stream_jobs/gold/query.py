@@ -19,7 +19,7 @@ from sinks.recompute import GoldTarget, recompute, replace
 from sinks.transactions import Batch
 from stream_jobs import news
 from stream_jobs.asof import Derived, Known
-from stream_jobs.gold.model import GoldTable, Input, StaticTable
+from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.jobs import Batches, Driver
 from stream_jobs.silver import ensure_tables
@@ -60,7 +60,7 @@ class GoldJob:
         for each in table.inputs:
             ensure_tables(self._driver, declared[each.dataset])
         schema = spark.createDataFrame([], table.schema).schema
-        self._target = _target(table, self._path, schema)
+        self._target = target_of(table, self._path, schema)
         tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
@@ -81,23 +81,31 @@ class GoldJob:
         return touched if self._table.widen else touched.select(*self._table.group)
 
     def _recompute(self, changed: DataFrame, batch_id: int) -> None:
-        spark = changed.sparkSession
-        silver = Known(spark, self._driver.places, kept=self._kept)
-        changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
-        groups = changed
-        try:
-            if self._table.widen is not None:
-                widened = self._table.widen(silver, changed).select(*self._table.group)
-                groups = widened.distinct().persist(StorageLevel.MEMORY_AND_DISK)
-            touched = groups.count()
-            if not touched:
-                return
-            rows = self._table.recompute(silver, groups)
-            recompute(rows, groups, self._target, Batch(self.name, self._generation, batch_id))
-        finally:
-            groups.unpersist()
-            changed.unpersist()
-        get_logger("gold").info("groups_recomputed", query=self.name, batch_id=batch_id, groups=touched)
+        silver = Known(changed.sparkSession, self._driver.places, kept=self._kept)
+        groups = update(self._table, silver, changed, self._target, Batch(self.name, self._generation, batch_id))
+        if groups:
+            get_logger("gold").info("groups_recomputed", query=self.name, batch_id=batch_id, groups=groups)
+
+
+def update(table: GoldTable, silver: Revisions, changed: DataFrame, target: GoldTarget, batch: Batch) -> int:
+    """Recompute and write what a batch of changes touches.
+
+    Args: changed: what the inputs' `groups` made of the new revisions.
+    Returns: how many groups were recomputed.
+    """
+    changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
+    groups = changed
+    try:
+        if table.widen is not None:
+            widened = table.widen(silver, changed).select(*table.group)
+            groups = widened.distinct().persist(StorageLevel.MEMORY_AND_DISK)
+        touched = groups.count()
+        if touched:
+            recompute(table.recompute(silver, groups), groups, target, batch)
+        return touched
+    finally:
+        groups.unpersist()
+        changed.unpersist()
 
 
 def write_static(table: StaticTable, driver: Driver) -> bool:
@@ -107,5 +115,6 @@ def write_static(table: StaticTable, driver: Driver) -> bool:
     return replace(table.build(driver.spark), driver.places.table(name))
 
 
-def _target(table: GoldTable, path: str, schema: StructType) -> GoldTarget:
+def target_of(table: GoldTable, path: str, schema: StructType) -> GoldTarget:
+    """Where a table's groups go."""
     return GoldTarget(table.name, path, table.keys, table.group, tuple(schema.names))

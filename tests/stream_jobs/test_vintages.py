@@ -134,3 +134,26 @@ def test_nonsense_is_refused(spark, published):
         training_set(spark, places, ORIGINS, days=0)
     with pytest.raises(ValueError, match="needs an origin"):
         training_set(spark, places, [])
+
+
+def test_what_was_counted_is_kept_until_its_table_changes(spark, published, monkeypatch):
+    """A changed hour must not count all accesses anew; changed accesses must."""
+    _, places = published
+    known, counted = asof.Known(spark, places), []
+
+    def build():
+        counted.append(1)
+        return known.newest("anatel_mobile_accesses").select("accesses")
+
+    def rows():
+        return known.derived("mobile", ["anatel_mobile_accesses"], build).count()
+
+    before = rows()
+    assert (rows(), len(counted)) == (before, 1)
+    (newest,) = known.newest("anatel_mobile_accesses").limit(1).collect()
+    silver = MemorySilver(spark)
+    silver.add("anatel_mobile_accesses", newest.asDict() | {"cnpj": "9" * 14})
+    path = places.table("silver.anatel_mobile_accesses_revisions")
+    write_deltalake(path, silver.revisions("anatel_mobile_accesses").toArrow(), mode="append")
+    assert (rows(), len(counted)) == (before + 1, 2)
+    assert known.derived("none", ["bcb_focus"], build).count() == before + 1, "a dataset without a table has no version"

@@ -94,7 +94,9 @@ def test_a_shift_of_a_stations_pressure_is_named(kit, shift, found):
     kit.publish("inmet_hourly", *hours)
     kit.write()
     anomalies = judged(kit, "anomalies")
-    assert [(row["kind"], row["seen_at"].date()) for row in anomalies] == [("pressure_shift", date(2024, 1, 21))] * found
+    assert [(row["kind"], row["seen_at"].date()) for row in anomalies] == [
+        ("pressure_shift", date(2024, 1, 21))
+    ] * found
 
 
 def test_the_same_quantity_from_two_sources_is_compared_where_both_have_it(kit):

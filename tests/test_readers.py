@@ -1,0 +1,32 @@
+"""The tables open with every reader that the README promises, by the README's own lines."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.monitoring.kit import small_lake
+from tests.spark_fixtures import spark
+
+__all__ = ["spark"]
+
+README = Path(__file__).parent.parent / "README.md"
+SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+READERS = {"polars": "pl.read_delta", "duckdb": "duckdb.sql", "spark": "spark.read"}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_readmes_lines_print_the_rows(reader, request, tmp_path, monkeypatch, capfd):
+    (snippet,) = (each for each in SNIPPETS if READERS[reader] in each)
+    small_lake(tmp_path / "var" / "demo")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    if reader == "spark":
+        session = request.getfixturevalue("spark")
+        names["spark"] = session
+        # The JVM's folder is not the test's.
+        snippet = snippet.replace("var/demo", str(tmp_path / "var" / "demo"))
+    exec(snippet, names)
+    printed = capfd.readouterr().out
+    assert "2024-03-04" in printed
+    assert "60.0" in printed
