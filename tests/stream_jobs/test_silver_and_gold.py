@@ -137,6 +137,28 @@ def test_a_lost_silver_checkpoint_is_refused_and_adopting_it_doubles_nothing(pip
         assert amounts(pipeline, table) == [Decimal("0.5"), Decimal("0.6"), Decimal("0.7")]
 
 
+def test_each_batch_leaves_how_many_rows_broke_what_once(pipeline):
+    pipeline.declare(DATASET)
+    bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
+    pipeline.publish(
+        DATASET, value("0.5"), value("0.1", on=date(2024, 1, 1)) | {"value": None}, value("1", series_code=-1)
+    )
+    pipeline.run(bronze, silver)
+    pipeline.run(bronze, silver)  # nothing new: nothing is judged
+
+    def counts() -> dict[str, tuple[str | None, int, int]]:
+        rows = pipeline.rows("ops.expectations")
+        assert len(rows) == len({row["expectation"] for row in rows})
+        return {row["expectation"]: (row["action"], row["rows"], row["broken"]) for row in rows}
+
+    assert counts() == {
+        "series_code_is_positive": ("quarantine", 3, 1),
+        "period_ends_after_it_begins": ("quarantine", 3, 0),
+        "value_is_present": ("warn", 3, 1),
+        "*": (None, 3, 2),
+    }
+
+
 def test_gold_follows_only_the_groups_that_changed(pipeline):
     job = GoldJob(OBSERVATIONS, pipeline.driver)
     pipeline.publish(DATASET, value("0.5"), value("0.6", on=date(2024, 1, 1)))
