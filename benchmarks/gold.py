@@ -123,7 +123,7 @@ class _Job:
         changed = hours.groups(revision)
         changed = changed if self._table.widen else changed.select(*self._table.group)
         silver = Known(self._spark, self._places, kept=self._kept)
-        groups = update(self._table, silver, changed, self._target, Batch(f"gold.{self._table.name}", 1, number))
+        groups, _ = update(self._table, silver, changed, self._target, Batch(f"gold.{self._table.name}", 1, number))
         if not groups:
             raise SystemExit("nothing was recomputed")
         return time.monotonic() - began

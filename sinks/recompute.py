@@ -1,6 +1,6 @@
 """Replace the rows of some groups of a gold table by what was recomputed for them, and touch nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -10,8 +10,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.storagelevel import StorageLevel
 
+from foundation.errors import UnsafeState
 from sinks import tables
 from sinks.append import append
+from sinks.expectations import Expectation
 from sinks.transactions import Batch, transaction
 
 ACTION = "_action"
@@ -27,6 +29,8 @@ class GoldTarget:
         keys: columns that identify a row; never null.
         group: columns of the unit of recomputation, among the keys, never null; their bounds limit what is read.
         columns: all columns, in order.
+        expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold sets no row aside: it
+            follows from silver, where that was done.
     """
 
     table: str
@@ -34,30 +38,69 @@ class GoldTarget:
     keys: tuple[str, ...]
     group: tuple[str, ...]
     columns: tuple[str, ...]
+    expectations: tuple[Expectation, ...] = ()
 
 
-def recompute(rows: DataFrame, groups: DataFrame, target: GoldTarget, batch: Batch) -> None:
+@dataclass(frozen=True)
+class Recomputed:
+    """What a recomputation found: rows that it wrote anew or otherwise, and of them those that broke expectations.
+
+    Attributes:
+        broken: expectation → rows. flawed: rows that broke any.
+    """
+
+    rows: int
+    broken: Mapping[str, int]
+    flawed: int
+
+
+def recompute(rows: DataFrame, groups: DataFrame, target: GoldTarget, batch: Batch) -> Recomputed:
     """Make the table hold, of the given groups, exactly the given rows. The same rows again commit nothing.
 
     Args:
         rows: all rows of the groups, the target's columns. Evaluated once.
         groups: the target's group columns, distinct; a group without a row in `rows` is emptied.
+
+    Raises:
+        UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
     rows = rows.select(*target.columns)
-    if not tables.may_hold_rows(target.path):
-        append(rows, target.path, batch=batch, table=target.table)
-        return
-    bounds = _bounds(groups, target.group)
+    is_first = not tables.may_hold_rows(target.path)
+    bounds = {} if is_first else _bounds(groups, target.group)
     # A merge rewrites every file that holds a matched row, changed or not; so it gets only what differs.
-    changes = _changes(rows, groups, target, bounds).persist(StorageLevel.MEMORY_AND_DISK)
+    changes = rows.withColumn(ACTION, F.lit("insert")) if is_first else _changes(rows, groups, target, bounds)
+    changes = changes.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        kinds = {row[ACTION] for row in changes.select(ACTION).distinct().collect()}
+        kinds, found = _judged(changes, target)
         if kinds == {"insert"}:
             append(changes.select(*target.columns), target.path, batch=batch, table=target.table)
         elif kinds:
             _merge(changes, target, batch, bounds)
+        return found
     finally:
         changes.unpersist()
+
+
+def _judged(changes: DataFrame, target: GoldTarget) -> tuple[set[str], Recomputed]:
+    """The actions there are, and the expectations broken by what is to be written, in the job that fills the cache."""
+    written = F.col(ACTION) != "delete"
+    breaks = {each.name: written & ~F.coalesce(F.expr(f"({each.sql})"), F.lit(True)) for each in target.expectations}
+    row = changes.agg(
+        F.collect_set(ACTION).alias("kinds"),
+        F.count_if(written).alias("rows"),
+        F.count_if(reduce(Column.__or__, breaks.values(), F.lit(False))).alias("flawed"),
+        *(F.count_if(predicate).alias(f"broken:{name}") for name, predicate in breaks.items()),
+    ).first()
+    if row is None:
+        raise ValueError("an aggregate without grouping always has a row")
+    broken = {name: int(row[f"broken:{name}"]) for name in breaks}
+    for each in target.expectations:
+        if each.action == "fail" and broken[each.name]:
+            raise UnsafeState(
+                f"gold.{target.table}: {broken[each.name]} rows break {each.name} ({each.sql})",
+                hint="nothing was written; mend silver or the computation, then run again",
+            )
+    return set(row["kinds"]), Recomputed(int(row["rows"]), broken, int(row["flawed"]))
 
 
 def replace(rows: DataFrame, path: str) -> bool:

@@ -9,6 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 DATASETS = ("anatel_mobile_accesses", "anatel_broadband_accesses")
@@ -69,6 +70,10 @@ TABLE = GoldTable(
         Column("economic_group", "STRING", "group the company belongs to", source=_SOURCE),
         Column("provider_size", "STRING", "ANATEL's class of size", source=_SOURCE),
         KNOWN_FROM,
+    ),
+    expectations=(
+        Expectation("valid_for_a_day_at_least", "valid_to_on >= valid_from_on", "fail"),
+        Expectation("company_is_named", "company IS NOT NULL", "warn"),
     ),
     recompute=recompute,
 )

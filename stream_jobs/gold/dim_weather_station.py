@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 
@@ -49,6 +50,10 @@ TABLE = GoldTable(
         Column("altitude_m", "DOUBLE", "altitude", "m", "inmet_stations"),
         Column("founded_on", "DATE", "first day of the station", source="inmet_stations"),
         KNOWN_FROM,
+    ),
+    expectations=(
+        Expectation("valid_for_a_day_at_least", "valid_to_on >= valid_from_on", "fail"),
+        Expectation("state_is_named", "uf IS NOT NULL", "warn"),
     ),
     recompute=recompute,
 )

@@ -24,6 +24,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold import economy, reanalysis, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.factor_columns import COLUMNS
@@ -305,6 +306,13 @@ TABLE = GoldTable(
     ),
     about="One state capital and day: weather, economy and telecom as they are known now.",
     columns=COLUMNS,
+    expectations=(
+        Expectation("coverage_is_a_share", "share_5g_percent BETWEEN 0 AND 100", "fail"),
+        Expectation("humidity_is_a_share", "relative_humidity_mean_percent BETWEEN 0 AND 100", "warn"),
+        # The year that ends in the newest month known cannot be newer than the day.
+        Expectation("inflation_not_from_the_future", "ipca_reference_on <= date_on", "warn"),
+        Expectation("dollar_is_positive", "usd_brl > 0", "warn"),
+    ),
     recompute=recompute,
     widen=widen,
 )

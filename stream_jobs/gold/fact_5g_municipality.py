@@ -9,6 +9,7 @@ every month of each municipality that any version of it names.
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.telecom import COLUMNS as FEATURES
 from stream_jobs.gold.telecom import (
@@ -116,6 +117,10 @@ TABLE = GoldTable(
             "distinct station_number with an NR carrier first licensed by then",
         ),
         KNOWN_FROM,
+    ),
+    expectations=(
+        Expectation("coverage_is_a_share", "share_5g_percent BETWEEN 0 AND 100", "fail"),
+        Expectation("stations_not_negative", "stations_5g >= 0", "fail"),
     ),
     recompute=recompute,
     widen=widen,

@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.telecom import STATIONS
 
@@ -49,5 +50,6 @@ TABLE = GoldTable(
         *VALUES,
         KNOWN_FROM,
     ),
+    expectations=(Expectation("place_is_named", "municipality_code IS NOT NULL", "warn"),),
     recompute=recompute,
 )

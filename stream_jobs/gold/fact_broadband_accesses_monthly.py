@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 DATASET = "anatel_broadband_accesses"
@@ -52,6 +53,10 @@ TABLE = GoldTable(
         Column("accesses", "BIGINT NOT NULL", "accesses in service", "accesses", DATASET, "sum"),
         Column("providers", "BIGINT NOT NULL", "providers with an access", "providers", DATASET, "distinct CNPJ"),
         KNOWN_FROM,
+    ),
+    expectations=(
+        Expectation("accesses_not_negative", "accesses >= 0", "warn"),
+        Expectation("some_provider", "providers >= 1", "fail"),
     ),
     recompute=recompute,
 )

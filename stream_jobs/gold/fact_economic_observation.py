@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 KEY = ("series_code", "reference_on")
@@ -40,5 +41,6 @@ TABLE = GoldTable(
         KNOWN_FROM,
         Column("published_at_basis", "STRING NOT NULL", "which clock known_from was read from", source="bcb_sgs"),
     ),
+    expectations=(Expectation("value_is_present", "value IS NOT NULL", "warn"),),
     recompute=recompute,
 )

@@ -4,6 +4,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.weather import civil_day, from_day, to_day
 
@@ -72,6 +73,10 @@ TABLE = GoldTable(
         _rate("highest_selling", "highest selling rate of the day's bulletins", "maximum"),
         Column("bulletins", "BIGINT NOT NULL", "bulletins of the day: five on a working day", "bulletins", DATASET),
         KNOWN_FROM,
+    ),
+    expectations=(
+        Expectation("buying_at_most_selling", "closing_buying <= closing_selling", "warn"),
+        Expectation("selling_within_the_day", "closing_selling BETWEEN lowest_selling AND highest_selling", "fail"),
     ),
     recompute=recompute,
 )

@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.telecom import IS_MACHINE, MOBILE
 
@@ -61,5 +62,6 @@ TABLE = GoldTable(
         Column("operators", "BIGINT NOT NULL", "operators with an access", "operators", MOBILE, "distinct CNPJ"),
         KNOWN_FROM,
     ),
+    expectations=(Expectation("machines_are_among_the_accesses", "machine_accesses BETWEEN 0 AND accesses", "fail"),),
     recompute=recompute,
 )

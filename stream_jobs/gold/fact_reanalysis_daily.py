@@ -6,6 +6,7 @@ Widening: a changed hour touches the civil day it belongs to at its point, which
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.reanalysis import DATASET, DAY_COLUMNS, days_of_groups, point_day
 
@@ -37,6 +38,10 @@ TABLE = GoldTable(
         Column("model", "STRING NOT NULL", "weather model, such as best_match", source=DATASET),
         *DAY_COLUMNS,
         KNOWN_FROM,
+    ),
+    expectations=(
+        Expectation("at_most_25_hours", "hours_available <= 25 AND rain_hours_available <= 25", "fail"),
+        Expectation("rain_not_negative", "rain_mm >= 0", "warn"),
     ),
     recompute=recompute,
 )

@@ -7,6 +7,7 @@ the station to another time zone, or give it one at last, so it touches every da
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.weather import DAY_COLUMNS, days_of_groups, days_of_stations, possible_days
 
@@ -51,6 +52,12 @@ TABLE = GoldTable(
         Column("date_on", "DATE NOT NULL", "civil day on the wall clock of the capital of the station's state"),
         *DAY_COLUMNS,
         KNOWN_FROM,
+    ),
+    expectations=(
+        # Summer time made days of 23 and of 25 hours.
+        Expectation("at_most_25_hours", "hours_observed <= 25 AND rain_hours_observed <= 25", "fail"),
+        Expectation("minimum_at_most_maximum", "temperature_min_celsius <= temperature_max_celsius", "warn"),
+        Expectation("rain_not_negative", "rain_mm >= 0", "warn"),
     ),
     recompute=recompute,
     widen=widen,

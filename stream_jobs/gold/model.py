@@ -16,6 +16,8 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer uses
 
+from sinks.expectations import Expectation
+
 
 class Revisions(Protocol):
     """Silver as one instant knows it: now, or any past one; or as each of several instants knows it, side by side."""
@@ -109,6 +111,7 @@ class GoldTable:
         columns: all columns, in order.
         recompute: (silver, affected groups) → all rows of those groups and of no other, with exactly the schema's
             columns. A group it returns no row for is emptied. The groups frame is distinct and cached.
+        expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold sets no row aside.
         widen: where a change touches groups that only silver can name ("every day of this station"), the inputs'
             `groups` may give other columns than `group`, equal for all inputs; (silver, those rows, distinct and
             cached) → affected groups, duplicates allowed. It runs on each batch, before `recompute`.
@@ -122,6 +125,7 @@ class GoldTable:
     columns: tuple[Column, ...]
     recompute: Callable[[Revisions, DataFrame], DataFrame]
     widen: Callable[[Revisions, DataFrame], DataFrame] | None = None
+    expectations: tuple[Expectation, ...] = ()
 
     @property
     def schema(self) -> str:

@@ -11,17 +11,19 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import StructType
 from pyspark.storagelevel import StorageLevel
 
+from foundation import clock
 from foundation.errors import CorrentezaError
 from foundation.log import get_logger
-from sinks import tables
+from sinks import quality, tables
 from sinks.append import Trigger
-from sinks.recompute import GoldTarget, recompute, replace
+from sinks.recompute import GoldTarget, Recomputed, recompute, replace
 from sinks.transactions import Batch
 from stream_jobs import news
 from stream_jobs.asof import Derived, Known
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.jobs import Batches, Driver
+from stream_jobs.places import EXPECTATIONS
 from stream_jobs.silver import ensure_tables
 from stream_jobs.tables import model as silver_tables
 
@@ -62,6 +64,7 @@ class GoldJob:
         schema = spark.createDataFrame([], table.schema).schema
         self._target = target_of(table, self._path, schema)
         tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
+        quality.ensure(spark, self._driver.places.table(EXPECTATIONS))
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         groups = reduce(DataFrame.unionByName, (self._groups(each) for each in table.inputs))
@@ -82,16 +85,32 @@ class GoldJob:
 
     def _recompute(self, changed: DataFrame, batch_id: int) -> None:
         silver = Known(changed.sparkSession, self._driver.places, kept=self._kept)
-        groups = update(self._table, silver, changed, self._target, Batch(self.name, self._generation, batch_id))
-        if groups:
-            get_logger("gold").info("groups_recomputed", query=self.name, batch_id=batch_id, groups=groups)
+        batch = Batch(self.name, self._generation, batch_id)
+        groups, found = update(self._table, silver, changed, self._target, batch)
+        if not groups:
+            return
+        quality.write(
+            self._driver.places.table(EXPECTATIONS),
+            self.name,
+            self._table.expectations,
+            batch=batch,
+            rows=found.rows,
+            broken={**found.broken, quality.ANY: found.flawed},
+            at=clock.now(),
+        )
+        broken = {name: rows for name, rows in found.broken.items() if rows}
+        get_logger("gold").info(
+            "groups_recomputed", query=self.name, batch_id=batch_id, groups=groups, rows=found.rows, broken=broken
+        )
 
 
-def update(table: GoldTable, silver: Revisions, changed: DataFrame, target: GoldTarget, batch: Batch) -> int:
+def update(
+    table: GoldTable, silver: Revisions, changed: DataFrame, target: GoldTarget, batch: Batch
+) -> tuple[int, Recomputed]:
     """Recompute and write what a batch of changes touches.
 
     Args: changed: what the inputs' `groups` made of the new revisions.
-    Returns: how many groups were recomputed.
+    Returns: how many groups were recomputed, and what was found in them.
     """
     changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
     groups = changed
@@ -100,9 +119,9 @@ def update(table: GoldTable, silver: Revisions, changed: DataFrame, target: Gold
             widened = table.widen(silver, changed).select(*table.group)
             groups = widened.distinct().persist(StorageLevel.MEMORY_AND_DISK)
         touched = groups.count()
-        if touched:
-            recompute(table.recompute(silver, groups), groups, target, batch)
-        return touched
+        if not touched:
+            return 0, Recomputed(0, {}, 0)
+        return touched, recompute(table.recompute(silver, groups), groups, target, batch)
     finally:
         groups.unpersist()
         changed.unpersist()
@@ -117,4 +136,4 @@ def write_static(table: StaticTable, driver: Driver) -> bool:
 
 def target_of(table: GoldTable, path: str, schema: StructType) -> GoldTarget:
     """Where a table's groups go."""
-    return GoldTarget(table.name, path, table.keys, table.group, tuple(schema.names))
+    return GoldTarget(table.name, path, table.keys, table.group, tuple(schema.names), table.expectations)

@@ -1,5 +1,6 @@
 """Recomputed groups replace what the table held of them, and nothing else."""
 
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from foundation.errors import UnsafeState
 from sinks import recompute as module
 from sinks import tables
+from sinks.expectations import Expectation
 from sinks.recompute import GoldTarget, recompute, replace
 from sinks.transactions import Batch
 
@@ -90,3 +93,26 @@ def test_a_static_table_is_written_only_when_its_content_changed(spark, tmp_path
 
     assert [replace(rows, path), replace(rows, path), replace(rows.limit(4), path)] == [True, False, True]
     assert DeltaTable(path).to_pyarrow_table().num_rows == 4
+
+
+def test_rows_that_are_written_are_held_against_expectations_and_fail_stops_before_the_write(spark, tmp_path):
+    gold = Gold(spark, tmp_path / "totals")
+    rules = (Expectation("small", "total < 10", "warn"), Expectation("positive", "total > 0", "fail"))
+    gold.target = replace_fields(gold.target, expectations=rules)
+
+    def judged(rows, batch_id):
+        groups = spark.createDataFrame([(1,)], "month int")
+        batch = Batch("gold.totals", 0, batch_id)
+        found = recompute(spark.createDataFrame(rows, COLUMNS), groups, gold.target, batch)
+        return found.rows, dict(found.broken), found.flawed
+
+    assert judged([(1, "a", 5), (1, "b", 20)], 0) == (2, {"small": 1, "positive": 0}, 1)
+    assert judged([(1, "a", 5), (1, "b", 20)], 1) == (0, {"small": 0, "positive": 0}, 0), "nothing is written"
+    assert judged([(1, "a", 30)], 2) == (1, {"small": 1, "positive": 0}, 1), "a row that goes is not judged"
+    before = gold.rows
+    with pytest.raises(UnsafeState, match=r"1 rows break positive \(total > 0\)"):
+        judged([(1, "a", -1)], 3)
+    assert gold.rows == before
+    gold.target = replace_fields(gold.target, expectations=rules[:1])
+    judged([(1, "a", -1)], 3)
+    assert gold.rows == [(1, "a", -1)], "the control: without the rule it is written"
