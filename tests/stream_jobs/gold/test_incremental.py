@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold import external_factors_daily, fact_5g_municipality, fact_weather_daily
+from stream_jobs.gold import external_factors_daily, fact_5g_municipality, fact_weather_daily, factor_changes
 from stream_jobs.gold.model import GoldTable, Input, discover
 from tests.stream_jobs.gold.batch_oracle import Rows, content_hash, from_scratch, keyed
 from tests.stream_jobs.gold.changes import DRAW, change
@@ -81,7 +81,7 @@ def test_external_factors_follow_every_input_one_after_the_other(silver):
 
 def its_own_day(observations: DataFrame) -> DataFrame:
     """A widening as somebody might write it at first: a value touches its own day."""
-    touched = external_factors_daily.touched_by_observations(observations)
+    touched = factor_changes.touched_by_observations(observations)
     return touched.where(F.col("date_on").isin([row["reference_on"] for row in observations.collect()]))
 
 

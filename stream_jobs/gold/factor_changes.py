@@ -1,0 +1,174 @@
+"""What a change touches in `external_factors_daily`.
+
+Widening, in (municipality, day):
+
+* a changed hour of a capital's station, or of the reanalysis at its point, touches the civil days it can belong to;
+* a changed quotation touches, in every capital, the days whose windows hold it: 40 days on for the exchange rate (the
+  30-day change looks back 30 days, and there at most ten more), ten for the Selic target;
+* a changed month or quarter of a carried series touches, in every capital, every day from its own first day on: it
+  cannot have been known earlier, and is carried until a newer period is known, and is in twelve products after that;
+* changed accesses of a capital touch its every day from their month on;
+* a changed licence touches every day since it was given, in each capital that any version of it names;
+* changed metadata of a capital's station touches every day of that capital.
+"""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from pyspark.sql import Column as Expression
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from stream_jobs.gold import economy, reanalysis, telecom, thresholds, weather
+from stream_jobs.gold.expressions import literal_map
+from stream_jobs.gold.model import Revisions
+from stream_jobs.gold.reference import capitals
+
+GROUP = ("date_on", "municipality_code")
+BEGINNING = date(1900, 1, 1)
+"""Before any observation; stands for "from the first day there is"."""
+MODEL = "best_match"
+"""Of the reanalysis: Open-Meteo's own choice of model per place and time."""
+
+MUNICIPALITY = {capital.station_code: capital.municipality_code for capital in capitals()}
+STATION = {capital.municipality_code: capital.station_code for capital in capitals()}
+
+
+def touched_by_hours(hours: DataFrame) -> DataFrame:
+    """Possible civil days of the capital."""
+    days = weather.possible_days(F.col("observed_at"))
+    return _touches(_of_capitals(hours), municipality(), days, F.lit(None))
+
+
+def touched_by_reanalysis(hours: DataFrame) -> DataFrame:
+    """The civil day of the capital."""
+    day = F.array(reanalysis.point_day(F.col("valid_at"), F.col("point_id")))
+    here = hours.where(F.col("point_id").isin(*STATION) & (F.col("model") == MODEL))
+    return _touches(here, F.col("point_id"), day, F.lit(None))
+
+
+def touched_by_stations(stations: DataFrame) -> DataFrame:
+    """Every day of the capital."""
+    return _touches(_of_capitals(stations), municipality(), _no_day(), F.lit(BEGINNING))
+
+
+def touched_by_observations(observations: DataFrame) -> DataFrame:
+    """Days whose windows hold the value, in every capital."""
+    series, on = F.col("series_code"), F.col("reference_on")
+    days = (
+        F.when(series == economy.USD_BRL, F.sequence(on, F.date_add(on, economy.LOOK_BACK_DAYS)))
+        .when(series == economy.SELIC_TARGET, F.sequence(on, F.date_add(on, thresholds.FRESH_WITHIN_DAYS)))
+        .otherwise(_no_day())
+    )
+    # A version that was wrongly dated before its own period is covered as well.
+    from_on = F.when(~series.isin(*economy.DAILY), F.least(on, F.to_date("known_from")))
+    return _touches(observations.where(series.isin(*economy.SERIES)), F.lit(None).cast("string"), days, from_on)
+
+
+def touched_by_accesses(accesses: DataFrame) -> DataFrame:
+    """Every day of the capital from the month on."""
+    from_on = F.least("reference_month_on", F.to_date("known_from"))
+    return _from_on(accesses, from_on)
+
+
+def touched_by_licences(licences: DataFrame) -> DataFrame:
+    """Every day of the capitals that any version of the licence names, since it could first count."""
+    return _touches(licences, F.lit(None).cast("string"), _no_day(), F.lit(None), F.col("license_row_id"))
+
+
+def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
+    """Name the capitals where all are touched, and the days where all from one on are."""
+    every = F.array(*(F.lit(code) for code in STATION))
+    one = F.array("municipality_code")
+    days = touched.where(F.col("date_on").isNotNull()).select(
+        "date_on",
+        F.explode(F.when(F.col("municipality_code").isNull(), every).otherwise(one)).alias("municipality_code"),
+    )
+    open_ended = (
+        touched.where(F.col("date_on").isNull() & F.col("license_row_id").isNull())
+        .select("municipality_code", "from_on")
+        .unionByName(_since_licences(silver, touched.where(F.col("license_row_id").isNotNull())))
+        .groupBy("municipality_code")
+        .agg(F.min("from_on"))
+    )
+    first = {row[0]: row[1] for row in open_ended.collect()}
+    span = _span(silver) if first else None
+    if span is None:
+        return days
+    first_on, last_on = span
+    starts = {code: [first[scope] for scope in (code, None) if scope in first] for code in STATION}
+    from_on = {code: max(first_on, min(dates)) for code, dates in starts.items() if dates}
+    sequences = [
+        touched.sparkSession.range(0, (last_on - begin).days + 1).select(
+            F.date_add(F.lit(begin), F.col("id").cast("int")).alias("date_on"), F.lit(code).alias("municipality_code")
+        )
+        for code, begin in from_on.items()
+        if begin <= last_on
+    ]
+    for sequence in sequences:
+        days = days.unionByName(sequence)
+    return days
+
+
+def _since_licences(silver: Revisions, touched: DataFrame) -> DataFrame:
+    """(municipality_code, from_on) of every version of the licences: a corrected one leaves where it stood before."""
+    licences = silver.versions(telecom.STATIONS, columns=telecom.STATION_COLUMNS)
+    since = F.least("first_licensed_on", "licensed_on", F.to_date("known_from"))
+    return (
+        licences.join(touched.select("license_row_id"), "license_row_id", "left_semi")
+        .where(F.col("municipality_code").isin(*STATION))
+        .select("municipality_code", since.alias("from_on"))
+    )
+
+
+def _span(silver: Revisions) -> tuple[date, date] | None:
+    """The first and the last day that any capital can have a row for; None when there is none."""
+    hours = silver.newest("inmet_hourly", within=station_in(STATION), columns=[])
+    points = silver.newest(reanalysis.DATASET, within=F.col("point_id").isin(*STATION), columns=[])
+    quotations = silver.newest("bcb_sgs", within=F.col("series_code").isin(*economy.DAILY), columns=[])
+    # One day more at either end: in another time zone the first or last hours belong to it.
+    days = (
+        hours.select(F.to_date("observed_at").alias("day"))
+        .unionByName(points.select(F.to_date("valid_at").alias("day")))
+        .unionByName(quotations.select(F.col("reference_on").alias("day")))
+    )
+    row = days.agg(F.min("day"), F.max("day")).first()
+    if row is None or row[0] is None:
+        return None
+    return row[0] - timedelta(days=1), row[1] + timedelta(days=1)
+
+
+def _touches(
+    rows: DataFrame, municipality: Expression, days: Expression, from_on: Expression, licence: Expression | None = None
+) -> DataFrame:
+    """What a change touches: one day (`date_on`) or every day from `from_on`, in one capital or in all (null); or what
+    a licence did and does."""
+    return rows.select(
+        municipality.alias("municipality_code"),
+        F.explode(days).alias("date_on"),
+        from_on.cast("date").alias("from_on"),
+        (F.lit(None).cast("string") if licence is None else licence).alias("license_row_id"),
+    )
+
+
+def _from_on(rows: DataFrame, from_on: Expression) -> DataFrame:
+    here = rows.where(F.col("municipality_code").isin(*STATION))
+    return _touches(here, F.col("municipality_code"), _no_day(), from_on)
+
+
+def _of_capitals(rows: DataFrame) -> DataFrame:
+    return rows.where(municipality().isNotNull())
+
+
+def _no_day() -> Expression:
+    return F.array(F.lit(None).cast("date"))
+
+
+def municipality() -> Expression:
+    """The capital of the row's station; null for any other station."""
+    return literal_map(MUNICIPALITY)[F.col("station_code")]
+
+
+def station_in(municipality_codes: Iterable[str]) -> Expression:
+    """Whether the row's station is one of these capitals'."""
+    return F.col("station_code").isin([STATION[code] for code in municipality_codes])
