@@ -15,7 +15,9 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8")
 READERS = {"polars": "pl.read_delta", "duckdb": "duckdb.sql", "spark": "spark.read"}
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "reader", [pytest.param(reader, marks=pytest.mark.integration if reader == "spark" else ()) for reader in READERS]
+)
 def test_the_readmes_lines_print_the_rows(reader, request, tmp_path, monkeypatch, capfd):
     (snippet,) = (each for each in SNIPPETS if READERS[reader] in each)
     small_lake(tmp_path / "var" / "demo")
