@@ -42,7 +42,7 @@ BOUNDS = {
     "jvm_rss_mb": Bound(150, 100, "the heap is capped and so is the rest; the lake's file lists grow a little", False),
     "python_rss_mb": Bound(5, 5, "the interpreter holds no rows", False),
     "jvm_threads": Bound(5, 40, "pools and compiler threads come and go; a leak is one a batch"),
-    "python_threads": Bound(1, 4, "one per query that calls back, and none per batch"),
+    "python_threads": Bound(1, 16, "one per query that calls back, a dozen of Arrow's pools; none per batch"),
     "jvm_open_files": Bound(10, 40, "files are open for the length of a read or a write"),
     "python_open_files": Bound(1, 6, "one connection to the JVM per thread that uses it"),
     "checkpoint_files": Bound(
