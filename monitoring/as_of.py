@@ -1,6 +1,6 @@
 """A dataset as it was known at an instant, and every version that a key ever had."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -65,11 +65,7 @@ def revisions(lake: Lake, contract: Contract, key: Mapping[str, str]) -> pa.Tabl
     table = f"silver.{contract.name}_revisions"
     if not lake.has(table):
         raise UsageError(f"{table} does not exist yet", hint="correnteza status")
-    if unknown := sorted(key.keys() ^ set(contract.key)):
-        raise UsageError(
-            f"{', '.join(unknown)}: missing, or not in the key of {contract.name}",
-            hint=" ".join(f"{column}=…" for column in contract.key),
-        )
+    require_key(key, contract.key, of=contract.name)
     predicate = " AND ".join(f"\"{column}\"::VARCHAR IS NOT DISTINCT FROM nullif(?, '')" for column in contract.key)
     values = contract.value_fields
     order = "known_from, kafka_offset"
@@ -86,3 +82,12 @@ def revisions(lake: Lake, contract: Contract, key: Mapping[str, str]) -> pa.Tabl
         FROM {table} WHERE {predicate} WINDOW later AS (ORDER BY {order}) ORDER BY {order}""",
         [key[column] for column in contract.key],
     )
+
+
+def require_key(given: Collection[str], columns: Collection[str], *, of: str) -> None:
+    """Raises: UsageError when the columns given are not exactly those of a table's key."""
+    if wrong := sorted(set(given) ^ set(columns)):
+        raise UsageError(
+            f"{', '.join(wrong)}: missing, or not in the key of {of}",
+            hint=" ".join(f"{column}=…" for column in columns),
+        )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.errors import UsageError
+from monitoring.as_of import require_key
 from monitoring.checks.gold_definition import newest, reference_tables
 from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.lake import Lake
@@ -156,11 +157,7 @@ def explain(
     keys = {each.table: each.keys for each in DEFINITIONS}
     if table not in INPUTS:
         raise UsageError(f"{table} cannot be explained", hint=f"one of: {', '.join(sorted(INPUTS))}")
-    if wrong := sorted(key.keys() ^ set(keys[table])):
-        raise UsageError(
-            f"{', '.join(wrong)}: missing, or not in the key of {table}",
-            hint=" ".join(f"{column}=…" for column in keys[table]),
-        )
+    require_key(key, keys[table], of=table)
     if not lake.has(f"gold.{table}"):
         raise UsageError(f"gold.{table} does not exist yet", hint="correnteza status")
     lake.connection.execute(reference_tables(str(reference)))

@@ -8,10 +8,13 @@ the other.
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from functools import reduce
+from operator import and_
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 
@@ -45,6 +48,8 @@ SCHEMA = pa.schema(
 OURS = ("forecast_id", "horizon_days", "loaded_at")
 """Columns that a drop does not bring."""
 OPTIONAL = ("lower", "upper")
+BROUGHT = pa.schema([field.with_nullable(True) for field in SCHEMA if field.name not in OURS])
+"""What a drop brings."""
 
 # What each row must be; the sentence completes "N rows …".
 _RULES = {
@@ -111,8 +116,10 @@ def _read(file: Path) -> tuple[pa.Table, str]:
         raise UsageError(f"there is no file {file}")
     if file.stat().st_size > MOST_BYTES:
         raise InvalidContent(f"{file.name} has more than {MOST_BYTES // 1024**2} MiB", hint="split it by run or series")
+    # Read once: what is hashed is what is loaded, whoever writes to the file meanwhile.
+    content = file.read_bytes()
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = pq.ParquetFile(pa.BufferReader(content))
         if parquet.metadata.num_rows > MOST_ROWS:
             raise InvalidContent(f"{file.name} has more than {MOST_ROWS:,} rows", hint="split it by run or series")
         rows = parquet.read()
@@ -126,12 +133,11 @@ def _read(file: Path) -> tuple[pa.Table, str]:
     for name in OPTIONAL:
         if name not in rows.column_names:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.float64()))
-    expected = pa.schema([field.with_nullable(True) for field in SCHEMA if field.name not in OURS])
-    return rows.select(expected.names).cast(expected), hashlib.sha256(file.read_bytes()).hexdigest()
+    return rows.select(BROUGHT.names).cast(BROUGHT), hashlib.sha256(content).hexdigest()
 
 
 def _wrong_columns(found: pa.Schema) -> Iterator[str]:
-    expected = {field.name: field.type for field in SCHEMA if field.name not in OURS}
+    expected = {field.name: field.type for field in BROUGHT}
     for name in sorted(expected.keys() - set(found.names) - set(OPTIONAL)):
         yield f"column {name} is missing"
     for name in sorted(set(found.names) - expected.keys()):
@@ -178,15 +184,11 @@ def _check(rows: pa.Table, now: datetime) -> None:
 
 def _refuse_other_bytes(table: DeltaTable, rows: pa.Table) -> None:
     """A run has one drop: other bytes for it would double its forecasts, or contradict them."""
-    run = {name: rows[name][0].as_py() for name in RUN}
-    held = table.to_pyarrow_dataset().to_table(columns=["forecast_id", *RUN])
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("held", held)
-        same = " AND ".join(f"{name} = ${name}" for name in RUN)
-        found = connection.execute(f"SELECT forecast_id FROM held WHERE {same} LIMIT 1", run).fetchone()
-    if found:
+    run = {name: rows[name][0] for name in RUN}
+    same = reduce(and_, (pc.field(name) == value for name, value in run.items()))
+    held = table.to_pyarrow_dataset().head(1, columns=["forecast_id"], filter=same)
+    if held.num_rows:
         raise InvalidContent(
-            f"this run of {run['model_version']} was loaded before from other bytes: forecast {found[0]}",
+            f"this run of {run['model_version']} was loaded before from other bytes: forecast {held['forecast_id'][0]}",
             hint="a new run has a generated_at of its own",
         )

@@ -1,4 +1,4 @@
-"""`ops.expectations`: how many rows of each silver batch broke which expectation."""
+"""`ops.expectations`: how many rows of each batch of silver and gold broke which expectation."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -48,7 +48,7 @@ def write(
     """Append a batch's counts, once: the same batch again writes nothing. A dozen rows, so without a Spark job.
 
     Args:
-        rows: of the batch, repeated and unchanged ones too: each was judged.
+        rows: that were judged: of silver all of the batch, of gold those that it writes.
         broken: expectation, or `ANY`, → rows that broke it; absent means none.
     """
     table = DeltaTable(path)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import typer
 
 from correnteza import printing
+from correnteza.arguments import key_of
 from correnteza.settings import Settings
-from foundation.errors import UsageError
 from monitoring.lake import Lake
 from monitoring.lineage import MOST_VERSIONS, Step, explain
 from stream_jobs.gold.reference import FOLDER
@@ -27,18 +27,16 @@ def command(
 
     Example: correnteza explain-row external_factors_daily date_on=2024-06-28 municipality_code=2927408
     """
-    if wrong := [text for text in key if "=" not in text]:
-        raise UsageError(f"{wrong[0]!r} is not COLUMN=VALUE", hint="such as date_on=2024-06-28")
+    pairs, name = key_of(key, "date_on=2024-06-28"), table.removeprefix("gold.")
     settings = Settings()
-    pairs = dict(text.split("=", 1) for text in key)
-    row, steps = explain(Lake(settings.lake), settings.archive, table.removeprefix("gold."), pairs, reference=FOLDER)
+    row, steps = explain(Lake(settings.lake), settings.archive, name, pairs, reference=FOLDER)
     if json_:
         print(json.dumps({"row": row, "inputs": [asdict(step) for step in steps]}, default=str, ensure_ascii=False))
         return
-    print(f"gold.{table.removeprefix('gold.')}")
-    for name, value in row.items():
+    print(f"gold.{name}")
+    for column, value in row.items():
         if value is not None:
-            print(f"  {name} = {value}")
+            print(f"  {column} = {value}")
     for step in steps:
         _print(step)
 

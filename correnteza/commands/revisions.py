@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from correnteza import printing
+from correnteza.arguments import key_of
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.as_of import revisions
@@ -24,7 +25,5 @@ def command(
     known = contracts.datasets()
     if dataset not in known:
         raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")
-    if wrong := [text for text in key if "=" not in text]:
-        raise UsageError(f"{wrong[0]!r} is not COLUMN=VALUE", hint="such as series_code=433")
-    found = revisions(Lake(Settings().lake), known[dataset], dict(text.split("=", 1) for text in key))
+    found = revisions(Lake(Settings().lake), known[dataset], key_of(key, "series_code=433"))
     print(printing.as_json(found) if json_ else printing.as_table(found))

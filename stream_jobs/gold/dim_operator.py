@@ -34,13 +34,12 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     by_month = Window.partitionBy("cnpj").orderBy("reference_month_on")
     is_new = ~F.col("description").eqNullSafe(F.lag("description").over(by_month))
     changes = months.withColumn("is_new", is_new).where("is_new")
-    after = Window.partitionBy("cnpj").orderBy("reference_month_on")
     return changes.select(
         "cnpj",
         F.col("reference_month_on").alias("valid_from_on"),
-        F.date_sub(F.lead("reference_month_on").over(after), 1).alias("valid_to_on"),
+        F.date_sub(F.lead("reference_month_on").over(by_month), 1).alias("valid_to_on"),
         "description.*",
-        F.greatest("known_from", F.lead("known_from").over(after)).alias("known_from"),
+        F.greatest("known_from", F.lead("known_from").over(by_month)).alias("known_from"),
     )
 
 

@@ -7,7 +7,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold.expressions import is_assumed
+from stream_jobs.gold.expressions import MONTHS_OF_A_YEAR, is_assumed, month_number
 from stream_jobs.gold.model import Column
 from stream_jobs.gold.thresholds import (
     CHANGE_DAYS,
@@ -24,7 +24,6 @@ SELIC_TARGET = 432
 IPCA_MONTHLY = 433
 DAILY = (USD_BRL, SELIC_TARGET)
 
-MONTHS_OF_A_YEAR = 12
 # The oldest quotation a date uses: the base of the 30-day change, itself carried over at most ten days.
 LOOK_BACK_DAYS = CHANGE_DAYS + FRESH_WITHIN_DAYS
 
@@ -177,7 +176,6 @@ def _periods(values: DataFrame, begin: date, last_on: date, vintage: Vintage) ->
     A revision changes the value, not since when the period has had one: IBC-Br and GDP are revised whole, and would
     else seem unknown before their last revision. `known_from` is the revision's.
     """
-    month_number = F.year("reference_on") * MONTHS_OF_A_YEAR + F.month("reference_on")
     year = (
         Window.partitionBy(*vintage, "series_code")
         .orderBy("month_number")
@@ -190,7 +188,7 @@ def _periods(values: DataFrame, begin: date, last_on: date, vintage: Vintage) ->
     assumed = F.when(accumulating, F.max(is_assumed()).over(year)).otherwise(is_assumed())
     periods = (
         values.where(~F.col("series_code").isin(*DAILY))
-        .withColumn("month_number", month_number)
+        .withColumn("month_number", month_number("reference_on"))
         .select(
             *vintage,
             "series_code",

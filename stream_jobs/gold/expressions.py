@@ -6,6 +6,8 @@ from typing import Any
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
+from stream_jobs.asof import ASSUMED
+
 
 def literal_map(pairs: Mapping[str, Any]) -> Column:
     """A constant map; indexed with a column it looks up without a join, null where there is no such key."""
@@ -14,7 +16,15 @@ def literal_map(pairs: Mapping[str, Any]) -> Column:
 
 def is_assumed() -> Column:
     """Whether a version's publication clock was inferred by its producer and not measured."""
-    return F.col("published_at_basis") == "assumed_lag"
+    return F.col("published_at_basis") == ASSUMED
+
+
+MONTHS_OF_A_YEAR = 12
+
+
+def month_number(on: str) -> Column:
+    """Months since year 0: of neighbouring months they differ by one."""
+    return F.year(on) * MONTHS_OF_A_YEAR + F.month(on)
 
 
 # Floating-point sums depend on the order of their terms, which differs between an incremental and a full run; sums of

@@ -4,27 +4,22 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
-from stream_jobs.gold.telecom import IS_MACHINE, MOBILE
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
+from stream_jobs.gold.telecom import IS_MACHINE, MOBILE, named, rows_of_groups
 
 KEY = ("reference_month_on", "municipality_code", "generation")
 
 
 def touched(accesses: DataFrame) -> DataFrame:
     """A group is one month of one generation in one municipality."""
-    return _named(accesses).select(*KEY)
+    return named(accesses, KEY).select(*KEY)
 
 
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """Sums of the groups."""
-    ((first_on, last_on),) = bounds(groups, "reference_month_on")
-    rows = silver.newest(
-        MOBILE, within=F.col("reference_month_on").between(F.lit(first_on), F.lit(last_on)), columns=["accesses"]
-    )
     machines = F.when(F.expr(IS_MACHINE), F.col("accesses")).otherwise(F.lit(0))
     return (
-        _named(rows)
-        .join(groups, list(KEY), "left_semi")
+        rows_of_groups(silver, MOBILE, groups)
         .groupBy(*KEY)
         .agg(
             F.sum("accesses").alias("accesses"),
@@ -33,11 +28,6 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
             F.max("known_from").alias("known_from"),
         )
     )
-
-
-def _named(rows: DataFrame) -> DataFrame:
-    """A key is never null: before 2019 there is no municipality, and a generation may be left empty."""
-    return rows.fillna("", ["municipality_code", "generation"])
 
 
 TABLE = GoldTable(

@@ -1,6 +1,6 @@
 """Telecom per municipality: monthly accesses and licensed 5G stations, and their features per calendar day."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from pyspark.sql import Column as Expression
@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from stream_jobs.gold.economy import calendar
-from stream_jobs.gold.expressions import is_assumed
-from stream_jobs.gold.model import Column, Revisions
+from stream_jobs.gold.expressions import MONTHS_OF_A_YEAR, is_assumed, month_number
+from stream_jobs.gold.model import Column, Revisions, bounds
 from stream_jobs.gold.thresholds import CARRIED_MONTHS, MILESTONE_ABOVE_POINTS
 from stream_jobs.gold.weather import Vintage
 
@@ -24,7 +24,6 @@ IS_MACHINE = "product_type LIKE 'M2M%' OR product_type = 'PONTO_DE_SERVICO'"
 IS_NR = "technology = 'NR'"
 STATION_COLUMNS = ("municipality_code", "station_number", "technology", "first_licensed_on", "licensed_on")
 
-MONTHS_OF_A_YEAR = 12
 
 _KNOWN = "newest month that was known on the date (UTC)"
 COLUMNS = (
@@ -68,6 +67,19 @@ COLUMNS = (
     ),
 )
 NAMES = tuple(column.name for column in COLUMNS)
+
+
+def named(rows: DataFrame, key: Sequence[str]) -> DataFrame:
+    """Rows of accesses for a table whose key is never null: where ANATEL leaves a text empty, it is the empty text."""
+    return rows.fillna("", list(key))
+
+
+def rows_of_groups(silver: Revisions, dataset: str, groups: DataFrame) -> DataFrame:
+    """The newest accesses, `named`, of the groups: months and further columns of the dataset's key."""
+    ((first_on, last_on),) = bounds(groups, "reference_month_on")
+    months = F.col("reference_month_on").between(F.lit(first_on), F.lit(last_on))
+    rows = silver.newest(dataset, within=months, columns=["accesses"])
+    return named(rows, groups.columns).join(groups, groups.columns, "left_semi")
 
 
 def mobile_months(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
@@ -215,11 +227,6 @@ def _clocks() -> list[Expression]:
         F.min("first_known_from").alias("first_known_from"),
         F.max(is_assumed()).alias("is_assumed"),
     ]
-
-
-def month_number(on: str) -> Expression:
-    """Months since year 0."""
-    return F.year(on) * MONTHS_OF_A_YEAR + F.month(on)
 
 
 def _exactly_before(value: Expression, months: int, vintage: Vintage) -> Expression:
