@@ -1,7 +1,7 @@
-"""One chunk as Kafka messages: its records, its rejects and its manifest."""
+"""One chunk as Kafka messages: its records, its rejects, its withdrawals and its manifest."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -10,13 +10,16 @@ import pyarrow as pa
 
 from foundation.rowhash import format_hash, row_hash
 from producers import encode
-from producers.clock import INSTANT, Edition, published
+from producers.clock import INSTANT, NONE, Edition, published
 from producers.encode import Message
 from producers.model import RAW_CAP, Parsed, Part, PartState, Reject, RejectReason, Source
+from producers.scope import Scope, is_known
+from producers.withdrawals import MESSAGE_KEY
 from schemas.contracts import load
 from schemas.topics import MAX_RECORD_BYTES
 
 REJECTS, MANIFESTS, CURSORS = "ingest.rejects", "ingest.manifests", "ingest.cursors"
+WITHDRAWALS = "ingest.withdrawals"
 CODE_VERSION = version("correnteza")
 
 BATCH_HEADER_BYTES = 1024
@@ -29,7 +32,7 @@ class Chunk:
 
     Attributes:
         messages: contract name → (key, value) in order.
-        rows: records published; rejects: rows rejected.
+        rows: records published; rejects: rows rejected; withdrawn: withdrawals.
     """
 
     chunk_id: str
@@ -37,6 +40,7 @@ class Chunk:
     rows: int
     rejects: int
     row_hash: str
+    withdrawn: int = 0
 
 
 def chunk_id(source: str, part: Part, payload_sha256: str, edition: int, first_row: int) -> str:
@@ -50,22 +54,39 @@ def chunk_id(source: str, part: Part, payload_sha256: str, edition: int, first_r
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def build(
+@dataclass(frozen=True)
+class Rows:
+    """The encoded rows of one chunk.
+
+    Attributes:
+        messages: dataset → (key, value) in order.
+        rejects: what the parser rejected, and what no broker would take.
+    """
+
+    chunk_id: str
+    messages: dict[str, list[Message]]
+    rejects: list[Reject]
+
+    def keys(self) -> dict[str, list[bytes]]:
+        """The message keys per dataset."""
+        return {dataset: [key for key, _ in messages] for dataset, messages in self.messages.items()}
+
+
+def rows(
     source: Source,
     part: Part,
     state: PartState,
     parsed: Parsed,
     *,
-    is_last: bool,
-    slot_id: str,
-    payload_bytes: int,
     schema_ids: Mapping[str, int],
-) -> Chunk:
-    """Encode one parsed chunk.
+    former: Sequence[Scope] = (),
+) -> Rows:
+    """Encode the rows of one parsed chunk.
 
     Args:
         state: of the part before this chunk.
         schema_ids: contract name → registry id, for every dataset of the source and the bookkeeping topics.
+        former: what was stated before this edition; its rows are no history seen for the first time.
     """
     name = chunk_id(source.name, part, state.payload_sha256, state.edition, parsed.first_row)
     edition = Edition(state.first_edition_assumed, state.published_at, state.published_at_basis, state.retrieved_at)
@@ -73,43 +94,121 @@ def build(
         "retrieved_at": pa.scalar(state.retrieved_at, INSTANT),
         "chunk_id": pa.scalar(name),
     }
-    messages = {
-        dataset: _records(
-            records,
-            dataset,
-            schema_ids[dataset],
-            published(records, part, source.publication[dataset], edition),
-            shared,
-        )
-        for dataset, records in parsed.records.items()
-    }
+    messages: dict[str, list[Message]] = {}
     rejects = list(parsed.rejects)
-    for dataset, rows in messages.items():
-        messages[dataset], too_long = _fitting(dataset, parsed.records[dataset], rows)
+    for dataset, records in parsed.records.items():
+        known = is_known(source.days[dataset](records), former) if former else None
+        clock = published(records, part, source.publication[dataset], edition, known)
+        encoded = _records(records, dataset, schema_ids[dataset], clock, shared)
+        messages[dataset], too_long = _fitting(dataset, records, encoded)
         rejects += too_long
-    total = sum(row_hash(key, value) for rows in messages.values() for key, value in rows)
+    return Rows(name, messages, rejects)
+
+
+def withdrawals_id(source: str, part: Part, state: PartState, first: int) -> str:
+    """The name of a chunk that holds withdrawals alone, from place `first` of the edition's on."""
+    text = [source, part.resource, part.key, state.payload_sha256, str(state.edition), f"withdrawals {first}"]
+    return hashlib.sha256("\n".join(text).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a chunk says of withdrawals.
+
+    Attributes:
+        keys: dataset → key columns, as `Withdrawn.slices` gives them.
+        first: place of the first of them among the edition's withdrawals.
+        held: withdrawals of the edition that wait for a decision.
+        is_unknown: whether there may be more, because a former payload is gone.
+        scope: what the edition states in full, as text; None when nothing can be said.
+    """
+
+    keys: Mapping[str, pa.RecordBatch]
+    first: int = 0
+    held: int = 0
+    is_unknown: bool = False
+    scope: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Withdrawals in the chunk."""
+        return sum(batch.num_rows for batch in self.keys.values())
+
+
+def seal(
+    source: Source,
+    part: Part,
+    state: PartState,
+    encoded: Rows,
+    taken: Taken,
+    *,
+    first_row: int,
+    is_last: bool,
+    slot_id: str,
+    payload_bytes: int,
+    schema_ids: Mapping[str, int],
+) -> Chunk:
+    """Rows and withdrawals with their manifest: all that one transaction carries but the cursor."""
+    messages: dict[str, list[Message]] = {**encoded.messages}
     count = sum(map(len, messages.values()))
+    if taken.rows:
+        messages[WITHDRAWALS] = list(
+            _withdrawals(source.name, part, state, encoded.chunk_id, taken=taken, schema_id=schema_ids[WITHDRAWALS])
+        )
+    total = sum(row_hash(key, value) for each in messages.values() for key, value in each)
     manifest = {
-        "chunk_id": name,
+        "chunk_id": encoded.chunk_id,
         "source": source.name,
         "slot_id": slot_id,
         "payload_sha256": state.payload_sha256,
         "payload_bytes": payload_bytes,
         "part": part.name,
-        "first_row": parsed.first_row,
+        "first_row": first_row,
         "rows_published": count,
-        "rows_rejected": len(rejects),
+        "rows_rejected": len(encoded.rejects),
         "row_hash": format_hash(total),
-        "datasets": {dataset: len(rows) for dataset, rows in messages.items()},
-        "schema_ids": {dataset: schema_ids[dataset] for dataset in messages},
+        "datasets": {name: len(each) for name, each in messages.items()},
+        "schema_ids": {name: schema_ids[name] for name in messages},
         "is_last_of_part": is_last,
         "published_at": state.published_at,
         "retrieved_at": state.retrieved_at,
         "code_version": CODE_VERSION,
+        "resource": part.resource,
+        "part_key": part.key,
+        "edition": state.edition,
+        "scope": taken.scope,
+        "rows_withdrawn": None if taken.is_unknown else taken.rows,
+        "withdrawals_held": taken.held if is_last else None,
     }
-    messages[REJECTS] = [_reject(source.name, name, state, reject, schema_ids[REJECTS]) for reject in rejects]
+    rejects = encoded.rejects
+    messages[REJECTS] = [_reject(source.name, encoded.chunk_id, state, each, schema_ids[REJECTS]) for each in rejects]
     messages[MANIFESTS] = [encode.record(load(MANIFESTS), schema_ids[MANIFESTS], manifest)]
-    return Chunk(name, messages, count, len(rejects), format_hash(total))
+    return Chunk(encoded.chunk_id, messages, count, len(rejects), format_hash(total), taken.rows)
+
+
+def _withdrawals(
+    source: str, part: Part, state: PartState, name: str, *, taken: Taken, schema_id: int
+) -> Iterator[Message]:
+    """A record per key that is withdrawn. Its clock is the edition's own, which is always a measured one."""
+    place = taken.first
+    for dataset, batch in taken.keys.items():
+        columns = {
+            "dataset": pa.scalar(dataset),
+            "key": batch.column(MESSAGE_KEY),
+            "key_fields": encode.key_fields(load(dataset), batch, batch.num_rows),
+            "source": pa.scalar(source),
+            "resource": pa.scalar(part.resource),
+            "part": pa.scalar(part.key),
+            "edition": pa.scalar(state.edition),
+            "payload_sha256": pa.scalar(state.payload_sha256),
+            "published_at": pa.scalar(state.published_at, INSTANT),
+            "published_at_basis": pa.scalar(state.published_at_basis or NONE),
+            "retrieved_at": pa.scalar(state.retrieved_at, INSTANT),
+            "chunk_id": pa.scalar(name),
+            "row_number": pa.arange(place, place + batch.num_rows, 1),
+        }
+        place += batch.num_rows
+        yield from encode.messages(load(WITHDRAWALS), schema_id, columns, batch.num_rows)
 
 
 def _records(

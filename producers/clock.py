@@ -36,13 +36,20 @@ class Edition:
 
 
 def published(
-    records: pa.RecordBatch, part: Part, publication: Publication, edition: Edition
+    records: pa.RecordBatch, part: Part, publication: Publication, edition: Edition, known: pa.Array | None = None
 ) -> tuple[pa.Array | pa.Scalar, pa.Array | pa.Scalar]:
-    """`published_at` and `published_at_basis` of the records; one scalar where all rows share it."""
+    """`published_at` and `published_at_basis` of the records; one scalar where all rows share it.
+
+    Args:
+        known: which records belong to days that another part has stated before; None when none does. They are no
+            history seen for the first time, so a value that changed must not be dated back.
+    """
     measured = pa.scalar(edition.published_at, INSTANT)
     measured_basis = pa.scalar(edition.basis or NONE)
     if not edition.is_first or not records.num_rows:
         return measured, measured_basis
     assumed = pc.add(publication.period_end(records), pa.scalar(publication.lag(part), pa.duration("us")))
     is_assumed = pc.less(assumed, pa.scalar(edition.published_at or edition.retrieved_at, INSTANT))
+    if known is not None:
+        is_assumed = pc.and_(is_assumed, pc.invert(known))
     return pc.if_else(is_assumed, assumed, measured), pc.if_else(is_assumed, pa.scalar(ASSUMED), measured_basis)

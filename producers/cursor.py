@@ -14,7 +14,7 @@ from foundation.errors import UnsafeState
 from producers import committed, encode
 from producers.chunk import CURSORS
 from producers.encode import Message
-from producers.model import Cursor, PartState
+from producers.model import Comparison, Cursor, Holding, PartState
 from schemas.contracts import KEY_SEPARATOR, load
 
 _READER = parse_schema(load(CURSORS).schema)
@@ -61,6 +61,11 @@ def _decode(value: bytes, schema: Callable[[int], Any], topic: str, offset: int)
             raise ValueError("not framed")
         fields: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema(schema_id), _READER)
         parts = {key: PartState(**state) for key, state in fields.pop("parts").items()}
-        return Cursor(**fields, parts=parts)
+        comparisons = {
+            key: Comparison(**{**comparison, "former": [Holding(**each) for each in comparison["former"]]})
+            for key, comparison in fields.pop("comparisons").items()
+        }
+        known = [Holding(**each) for each in fields.pop("holdings")]
+        return Cursor(**fields, parts=parts, comparisons=comparisons, holdings=known)
     except (ValueError, TypeError, IndexError, EOFError) as error:
         raise UnsafeState(f"{topic}, offset {offset}: not a cursor: {error}") from error

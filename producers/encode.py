@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, reduce
 from typing import Any, TypeAlias
 
 import fastavro
@@ -46,16 +46,46 @@ def messages(contract: Contract, schema_id: int, columns: Mapping[str, Column], 
     for field in contract.schema["fields"]:
         column = columns[field["name"]]
         values.field(column, field["type"])
-    keys = _Join(count)
+    return list(zip(keys(contract, columns, count), values.joined(), strict=True))
+
+
+def keys(contract: Contract, columns: Mapping[str, Column], count: int) -> list[bytes]:
+    """The message keys alone, of `count` records."""
+    joined = _Join(count)
     for number, name in enumerate(contract.key):
         if number:
-            keys.constant(KEY_SEPARATOR.encode())
+            joined.constant(KEY_SEPARATOR.encode())
         column = _as_key(columns[name])
         if _is_text(column):
-            keys.bytes_of(column)
+            joined.bytes_of(column)
         else:
-            keys.add(column, _key_bytes)
-    return list(zip(keys.joined(), values.joined(), strict=True))
+            joined.add(column, _key_bytes)
+    return joined.joined()
+
+
+def key_fields(contract: Contract, columns: Mapping[str, pa.Array], count: int) -> pa.MapArray:
+    """One map per record: field of the natural key → its text as in the message key. A null field is absent."""
+    width = len(contract.key)
+    columns_of_text = [_key_text_column(columns[name]) for name in contract.key]
+    # Columns end to end, then read across: entry i is of row i div width, column i mod width.
+    entry = pa.arange(0, count * width, 1)
+    row = pc.divide(entry, width)
+    column = pc.subtract(entry, pc.multiply(row, width))
+    texts = pa.concat_arrays(columns_of_text).take(pc.add(pc.multiply(column, count), row))
+    names = pa.array(contract.key, pa.string()).take(column)
+    present = pc.is_valid(texts)
+    entries = reduce(pc.add, (pc.is_valid(each).cast(pa.int32()) for each in columns_of_text))
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(entries)])
+    return pa.MapArray.from_arrays(offsets, names.filter(present), texts.filter(present))
+
+
+def _key_text_column(column: pa.Array) -> pa.Array:
+    column = _as_key(column)
+    if _is_text(column):
+        return column
+    encoded = column.dictionary_encode()
+    texts = [key_text(value) for value in encoded.dictionary.to_pylist()]
+    return pa.array(texts, pa.string()).take(encoded.indices)
 
 
 def record(contract: Contract, schema_id: int, values: Mapping[str, Any]) -> Message:

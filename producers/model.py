@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from producers.schedule.calendars import Calendar
+from producers.scope import DaysOf, Scope
 
 CHUNK_ROWS = 20_000
 """Source rows in one chunk, and so in one transaction. Wide rows count once per month column."""
@@ -153,12 +154,14 @@ class Ask:
     Attributes:
         path: where to ask; None is the resource's own path.
         published_at: the publication instant that the source states in a field, UTC (basis `api_field`).
+        scope: what the answer states in full; None when nothing can be said, and so nothing is ever withdrawn.
     """
 
     key: str
     params: Mapping[str, str]
     path: str | None = None
     published_at: datetime | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,10 @@ class Source:
         history_start: nothing about earlier days is asked for; `history_start` in the settings replaces it.
         resources: (today, span) → the URLs to poll.
         select: zip only: (resource, names of members, span) → part key → member name.
+        scope: zip only: (part key, member name) → what the member states in full; None when nothing can be said.
+        days: dataset → the day by which a record is within a scope; only of datasets that a scope names.
+        most_withdrawn: share of a scope's keys by which one edition may shrink; above it, withdrawals are held for a
+            person to decide.
         plan: body only: (resource, progress) → what to ask, in order.
         is_no_news: (status, body) → whether this refusal or emptiness means "nothing new".
         repeats: body only: (body last published, body) → whether the new one holds nothing that the former did not.
@@ -208,6 +215,9 @@ class Source:
     parse: Parse
     publication: Mapping[str, Publication]
     select: Callable[[Resource, Sequence[str], Span], Mapping[str, str]] | None = None
+    scope: Callable[[str, str], Scope | None] = lambda key, name: None
+    days: Mapping[str, DaysOf] = field(default_factory=dict)
+    most_withdrawn: float = 0.2
     plan: Callable[[Resource, Progress], Iterable[Ask]] | None = None
     is_no_news: Callable[[int, bytes], bool] = lambda status, body: status == 404
     repeats: Callable[[bytes, bytes], bool] = lambda former, body: former == body
@@ -235,10 +245,58 @@ class PartState:
     crc32: int | None = None
     size: int | None = None
 
+    @property
+    def known_from(self) -> datetime:
+        """The clock of the edition, UTC."""
+        return self.published_at or self.retrieved_at
+
+
+@dataclass(frozen=True)
+class Holding:
+    """An archived payload that was the last to state some keys: what a later edition is compared with.
+
+    Attributes:
+        part, name: of the part that it was published as; with `retrieved_at` all that its parser needs.
+        payload_sha256: empty where the payload was forgotten, because there were too many.
+        known_from: the clock of its edition, UTC.
+        scope: what it states and no later edition has stated since, as text.
+        next_row: source row up to which it was published; None when it was published to its end.
+    """
+
+    part: str
+    name: str
+    payload_sha256: str
+    retrieved_at: datetime
+    known_from: datetime
+    scope: str
+    next_row: int | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An edition of a part beside what stated its keys before: under way, or with withdrawals that are held.
+
+    Attributes:
+        scope: what the edition states in full, as text.
+        former: what it is compared with, each with the part of the scope that it stated.
+        withdrawn: withdrawals published so far.
+        held: withdrawals that wait for a person's decision.
+    """
+
+    scope: str
+    former: list[Holding]
+    withdrawn: int = 0
+    held: int = 0
+
 
 @dataclass
 class Cursor:
-    """What a source needs to go on with one resource."""
+    """What a source needs to go on with one resource.
+
+    Attributes:
+        comparisons: by part key.
+        holdings: the payloads that were the last to state some keys, oldest first.
+    """
 
     source: str
     resource: str
@@ -248,6 +306,8 @@ class Cursor:
     parts: dict[str, PartState] = field(default_factory=dict)
     last_chunk_id: str | None = None
     last_slot_id: str | None = None
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    holdings: list[Holding] = field(default_factory=list)
 
     def newest_clock(self) -> datetime | None:
         """The newest Last-Modified this resource was seen with, finished or not."""

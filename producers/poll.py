@@ -12,7 +12,7 @@ from foundation import log
 from foundation.errors import CorrentezaError, DependencyUnavailable, FencedError, UnsafeState
 from producers import cursor, poll_body, poll_zip
 from producers.archive import Archive
-from producers.chunk import CURSORS, MANIFESTS, REJECTS
+from producers.chunk import CURSORS, MANIFESTS, REJECTS, WITHDRAWALS
 from producers.fetch.http import Client
 from producers.model import CHUNK_ROWS, Cursor, Source, Span
 from producers.publish import Publisher
@@ -134,7 +134,7 @@ def _begin(
     The order matters: register, fence, then read.
     """
     registry = Registry(services.registry_url)
-    contracts = [load(name) for name in (*source.datasets, REJECTS, MANIFESTS, CURSORS)]
+    contracts = [load(name) for name in (*source.datasets, REJECTS, MANIFESTS, WITHDRAWALS, CURSORS)]
     schema_ids = registry.register(contracts, services.prefix)
     publisher.start()
     topic = services.prefix + load(CURSORS).topic

@@ -58,17 +58,30 @@ def _take(session: Session, cursor: Cursor, ask: Ask, answer: Answer, *, former:
     sniffed(session, answer, session.source.media)
     if ask.published_at is None and _is_stale(session.known(cursor, ask.key), answer.version):
         session.no_news(cursor, f"stale: older than the answer {ask.key} that was seen")
-    elif former is not None and session.source.repeats(former, answer.body):
+    elif former is not None and _says_nothing_new(session, cursor, ask, answer, former):
         session.tally.unchanged_parts += 1
     else:
         _publish(session, cursor, ask, answer)
+
+
+def _says_nothing_new(session: Session, cursor: Cursor, ask: Ask, answer: Answer, former: bytes) -> bool:
+    """Whether an answer neither adds to what was published nor lacks anything of it."""
+    if not session.source.repeats(former, answer.body):
+        return False
+    if ask.scope is None or former == answer.body:
+        return True
+    return not session.takes_away(cursor, _part(cursor, ask, answer), answer.body, ask.scope)
+
+
+def _part(cursor: Cursor, ask: Ask, answer: Answer) -> Part:
+    return Part(cursor.resource, ask.key, f"{cursor.resource} {ask.key}", answer.retrieved_at)
 
 
 def _is_stale(state: PartState | None, version: Version) -> bool:
     """A cache on the way may give an older answer than one seen before: publishing it would undo a revision."""
     if state is None or state.published_at is None or state.published_at_basis != HTTP:
         return False
-    return version.last_modified is not None and version.last_modified < state.published_at
+    return version.last_modified is not None and version.last_modified < state.published_at.replace(microsecond=0)
 
 
 def _refused(answer: Answer) -> CorrentezaError:
@@ -113,16 +126,16 @@ def _archived(session: Session, cursor: Cursor, ask: Ask, answer: Answer) -> Pay
 
 
 def _publish(session: Session, cursor: Cursor, ask: Ask, answer: Answer) -> None:
-    part = Part(cursor.resource, ask.key, f"{cursor.resource} {ask.key}", answer.retrieved_at)
+    part = _part(cursor, ask, answer)
     payload = _archived(session, cursor, ask, answer)
-    state = session.state_for(
+    edition = session.begin_edition(
         cursor,
         part,
         payload,
         published=(ask.published_at, API) if ask.published_at else (answer.version.last_modified, HTTP),
-        retrieved_at=answer.retrieved_at,
         crc32=None,
         size=len(answer.body),
+        scope=ask.scope,
     )
-    if state is not None:
-        session.publish(cursor, part, state, payload, None)
+    if edition is not None:
+        session.publish(cursor, edition, None)

@@ -64,7 +64,8 @@ def is_old(cursor: Cursor, version: Version) -> str | None:
     A cache on the way may give an older version than one seen before: publishing it would undo a revision.
     """
     clock, seen = version.last_modified, cursor.newest_clock()
-    if clock is not None and seen is not None and clock < seen:
+    # An edition's clock may lie microseconds after its Last-Modified: two editions of one clock are told apart.
+    if clock is not None and seen is not None and clock < seen.replace(microsecond=0):
         return f"stale: Last-Modified {clock:%Y-%m-%dT%H:%M:%SZ}, and {seen:%Y-%m-%dT%H:%M:%SZ} was seen"
     known = (cursor.etag, cursor.last_modified, cursor.content_length)
     if version.etag or clock:
@@ -202,16 +203,16 @@ def _publish_member(
         "retrieved_at": fetched.retrieved_at,
     }
     payload = session.archive.put(fetched.span(member), about)
-    state = session.state_for(
+    edition = session.begin_edition(
         cursor,
         part,
         payload,
         published=(version.last_modified, HTTP),
-        retrieved_at=fetched.retrieved_at,
         crc32=member.crc32,
         size=member.size,
+        scope=session.source.scope(key, part.name),
     )
-    if state is None:
+    if edition is None:
         session.tally.unchanged_parts += 1
     else:
-        session.publish(cursor, part, state, payload, version if is_all else None)
+        session.publish(cursor, edition, version if is_all else None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from foundation import log
@@ -10,13 +10,16 @@ from foundation.errors import InvalidContent
 from foundation.failpoints import failpoint
 from producers import chunk as chunks
 from producers import cursor as cursors
+from producers import holdings
 from producers.ahead import ahead
 from producers.archive import Archive, Payload, read_blocks
 from producers.fetch.answers import InvalidAnswer, Version
 from producers.fetch.http import Client
 from producers.formats import zips
-from producers.model import CHUNK_ROWS, Cursor, Parsed, Part, PartState, Resource, Source, Span
+from producers.model import CHUNK_ROWS, Comparison, Cursor, Holding, Parsed, Part, PartState, Resource, Source, Span
 from producers.publish import Publisher
+from producers.scope import Scope
+from producers.withdrawals import NOTHING, Comparing, Withdrawn
 
 MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
 
@@ -32,16 +35,48 @@ class Tally:
     Attributes:
         parts: parts of which something was published; unchanged_parts: looked at and found as before.
         share: how much of the work is done, 0 to 1; every resource counts as much as another.
+        withdrawn, held: keys that the new editions no longer hold; held ones wait for a person's decision.
         problems: what went wrong with single resources, in words.
     """
 
     rows: int = 0
     rejects: int = 0
+    withdrawn: int = 0
+    held: int = 0
     chunks: int = 0
     parts: int = 0
     unchanged_parts: int = 0
     share: float = 0.0
     problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Edition:
+    """An archived payload on its way to being published as a part.
+
+    Attributes:
+        state: how far it is.
+        comparison: with what stated its keys before; None where it states nothing in full.
+    """
+
+    part: Part
+    state: PartState
+    comparison: Comparison | None
+    payload: Payload
+
+
+@dataclass(frozen=True)
+class Step:
+    """One chunk to commit, and what stands of the part after it."""
+
+    chunk: chunks.Chunk
+    state: PartState
+    comparison: Comparison | None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the edition is published with it."""
+        return self.state.is_complete
 
 
 @dataclass
@@ -115,26 +150,28 @@ class Session:
         self.tally.share = (number + share) / count
         self.on_chunk(self.tally)
 
-    def state_for(
+    def begin_edition(
         self,
         cursor: Cursor,
         part: Part,
         payload: Payload,
         *,
         published: tuple[datetime | None, str],
-        retrieved_at: datetime,
         crc32: int | None,
         size: int,
-    ) -> PartState | None:
+        scope: Scope | None,
+    ) -> Edition | None:
         """Where publishing this payload as this part begins; None if it is published already.
 
         Args:
             published: the payload's publication clock, UTC, if it has one, and where such a clock comes from.
+            scope: what the payload states in full.
         """
         old = self.known(cursor, part.key)
         if old is not None and old.payload_sha256 == payload.sha256:
-            return None if old.is_complete else old
-        return PartState(
+            return None if old.is_complete else Edition(part, old, cursor.comparisons.get(part.key), payload)
+        former = self._former(cursor, part.key, old, scope) if scope else []
+        state = PartState(
             name=part.name,
             payload_sha256=payload.sha256,
             edition=old.edition + 1 if old else 1,
@@ -142,14 +179,59 @@ class Session:
             is_complete=False,
             # A part half published from another payload is no first edition any more: its clock is a measured one.
             first_edition_assumed=old is None,
-            retrieved_at=retrieved_at,
+            retrieved_at=part.retrieved_at,
             published_at=published[0],
             published_at_basis=published[1] if published[0] else None,
             crc32=crc32,
             size=size,
         )
+        before = [each.known_from for each in former] + ([old.known_from] if old else [])
+        state = self._after(state, max(before, default=None))
+        comparison = Comparison(scope.text, former) if scope else None
+        return Edition(replace(part, retrieved_at=state.retrieved_at), state, comparison, payload)
 
-    def publish(self, cursor: Cursor, part: Part, state: PartState, payload: Payload, read: Version | None) -> None:
+    def takes_away(self, cursor: Cursor, part: Part, body: bytes, scope: Scope) -> bool:
+        """Whether a body lacks a key that the newest editions of its scope hold. Raises: InvalidContent."""
+        comparison = Comparison(scope.text, holdings.former(cursor.holdings, scope))
+        comparing = Comparing(self.source, comparison, self.archive.get, content)
+        comparing.see_parsed(self.source.parse([body], part))
+        return comparing.withdrawn().rows > 0
+
+    def _former(self, cursor: Cursor, key: str, old: PartState | None, scope: Scope) -> list[Holding]:
+        """What stated a part of the scope so far, whoever published it."""
+        other = self.others.get(cursor.resource)
+        found = list(cursor.holdings)
+        for theirs in other.holdings if other else []:
+            rest: Scope | None = Scope.of(theirs.scope)
+            for own in cursor.holdings:
+                rest = rest.without(Scope.of(own.scope)) if rest else None
+            if rest:
+                found.append(replace(theirs, scope=rest.text))
+        # An edition that was given up half-way, and one whose withdrawals nobody has decided on yet.
+        comparison = cursor.comparisons.get(key)
+        if comparison is not None:
+            found += comparison.former
+            if old is not None and not old.is_complete:
+                found.append(_holding(key, old, comparison.scope, old.next_row))
+        return list(dict.fromkeys(holdings.former(found, scope)))
+
+    def _after(self, state: PartState, before: datetime | None) -> PartState:
+        """The edition with a clock after that of every edition that it follows.
+
+        A clock that ran ahead would else keep its values current although a later edition corrected them; and two
+        editions of one clock would contradict each other.
+        """
+        if before is None or state.known_from > before:
+            return state
+        clock = before + timedelta(microseconds=1)
+        self._log.warning(
+            "clock_moved_on", source=self.source.name, part=state.name, clock=state.known_from, moved_to=clock
+        )
+        if state.published_at is not None:
+            return replace(state, published_at=clock)
+        return replace(state, retrieved_at=clock)
+
+    def publish(self, cursor: Cursor, edition: Edition, read: Version | None) -> None:
         """Publish the rest of an archived payload, chunk by chunk.
 
         Args:
@@ -158,38 +240,115 @@ class Session:
         Raises: InvalidContent when it is not what the parser reads; StoppedError; what the publisher raises.
         """
         failpoint("after_fetch")
-        for state_after, built, is_last in ahead(self._built(part, state, payload)):
-            self._commit(cursor, part.key, state_after, built, read if is_last else None)
+        for step in ahead(self._steps(edition)):
+            self._commit(cursor, edition.part.key, step, read if step.is_last else None)
             if self.is_stopping():
                 raise StoppedError
         self.tally.parts += 1
 
-    def _built(self, part: Part, state: PartState, payload: Payload) -> Iterator[tuple[PartState, chunks.Chunk, bool]]:
-        """Each chunk to come, the part's state after it, and whether it is the last."""
+    def _steps(self, edition: Edition) -> Iterator[Step]:
+        """Each chunk to come, and what stands after it."""
+        part, state, comparison, payload = edition.part, edition.state, edition.comparison, edition.payload
+        comparing = None
+        if comparison and comparison.former:
+            comparing = Comparing(self.source, comparison, self.archive.get, content)
+        former = [Scope.of(each.scope) for each in comparison.former] if comparison else []
+        if comparing and state.next_row:
+            comparing.see_again(part, payload, state.next_row)
         parsed = self.source.parse(content(payload), part, first_row=state.next_row, chunk_rows=self.chunk_rows)
         noted: set[str] = set()
-        for each, is_last in with_last(parsed):
+        for each, is_end in with_last(parsed):
             for note in set(each.notes) - noted:
                 self._log.warning("part_format_changed", source=self.source.name, part=part.name, note=note)
                 noted.add(note)
-            built = chunks.build(
-                self.source,
-                part,
-                state,
-                each,
-                is_last=is_last,
-                slot_id=self.slot_id,
-                payload_bytes=payload.size,
-                schema_ids=self.schema_ids,
-            )
-            state = replace(state, name=part.name, next_row=each.next_row, is_complete=is_last)
-            yield state, built, is_last
+            rows = chunks.rows(self.source, part, state, each, schema_ids=self.schema_ids, former=former)
+            before, state = state, replace(state, name=part.name, next_row=each.next_row)
+            if comparing:
+                comparing.see(each.records, rows.keys(), len(rows.rejects))
+            if not is_end:
+                taken = chunks.Taken({}, scope=comparison.scope if comparison else None)
+                yield Step(self._seal(edition, before, rows, taken, each.first_row, is_last=False), state, comparison)
+            else:
+                found = comparing.withdrawn() if comparing else NOTHING
+                yield from self._last_steps(edition, before, rows, found, each)
 
-    def _commit(self, cursor: Cursor, key: str, state: PartState, built: chunks.Chunk, read: Version | None) -> None:
-        """One chunk and the cursor after it."""
-        after = replace(
-            cursor, parts={**cursor.parts, key: state}, last_chunk_id=built.chunk_id, last_slot_id=self.slot_id
+    def _last_steps(
+        self, edition: Edition, before: PartState, rows: chunks.Rows, found: Withdrawn, parsed: Parsed
+    ) -> Iterator[Step]:
+        """The last chunk of rows, with as many withdrawals as a chunk may have rows, and chunks of the others."""
+        comparison = edition.comparison
+        if found.why_held:
+            self._log.warning(
+                "withdrawals_held",
+                source=self.source.name,
+                part=edition.part.name,
+                rows=found.rows,
+                why=found.why_held,
+                hint="correnteza withdrawals list",
+            )
+            self.tally.held += found.rows
+        due = 0 if found.why_held else found.rows
+        first, first_row = comparison.withdrawn if comparison else 0, parsed.first_row
+        state = replace(before, name=edition.part.name, next_row=parsed.next_row)
+        while True:
+            taken = chunks.Taken(
+                found.slices(first, self.chunk_rows) if due else {},
+                first,
+                held=found.rows - due,
+                is_unknown=found.is_unknown,
+                scope=comparison.scope if comparison else None,
+            )
+            first += taken.rows
+            is_last = first >= due
+            state = replace(state, is_complete=is_last)
+            if comparison is not None:
+                comparison = replace(comparison, withdrawn=first, held=taken.held)
+            yield Step(self._seal(edition, before, rows, taken, first_row, is_last=is_last), state, comparison)
+            if is_last:
+                return
+            name = chunks.withdrawals_id(self.source.name, edition.part, state, first)
+            rows, first_row = chunks.Rows(name, {}, []), parsed.next_row
+
+    def _seal(
+        self,
+        edition: Edition,
+        state: PartState,
+        rows: chunks.Rows,
+        taken: chunks.Taken,
+        first_row: int,
+        *,
+        is_last: bool,
+    ) -> chunks.Chunk:
+        return chunks.seal(
+            self.source,
+            edition.part,
+            state,
+            rows,
+            taken,
+            first_row=first_row,
+            is_last=is_last,
+            slot_id=self.slot_id,
+            payload_bytes=edition.payload.size,
+            schema_ids=self.schema_ids,
         )
+
+    def _commit(self, cursor: Cursor, key: str, step: Step, read: Version | None) -> None:
+        """One chunk and the cursor after it."""
+        built = step.chunk
+        after = replace(
+            cursor,
+            parts={**cursor.parts, key: step.state},
+            comparisons={**cursor.comparisons},
+            last_chunk_id=built.chunk_id,
+            last_slot_id=self.slot_id,
+        )
+        if step.comparison is not None:
+            after.comparisons[key] = step.comparison
+            if step.is_last:
+                new = _holding(key, step.state, step.comparison.scope, None)
+                after = replace(after, holdings=holdings.after(cursor.holdings, new, len(after.parts)))
+                if not step.comparison.held:
+                    del after.comparisons[key]
         if read is not None:
             after = replace(after, **read.validators)
         self.publisher.publish(built, cursors.message(after, self.schema_ids[chunks.CURSORS]))
@@ -197,6 +356,7 @@ class Session:
         cursor.__dict__.update(after.__dict__)
         self.tally.rows += built.rows
         self.tally.rejects += built.rejects
+        self.tally.withdrawn += built.withdrawn
         self.tally.chunks += 1
         self.on_chunk(self.tally)
 
@@ -220,7 +380,7 @@ class Session:
                     self._log.info("part_resumed", source=self.source.name, part=state.name, row=state.next_row)
                     part = Part(cursor.resource, key, state.name, state.retrieved_at)
                     try:
-                        self.publish(cursor, part, state, payload, None)
+                        self.publish(cursor, Edition(part, state, cursor.comparisons.get(key), payload), None)
                     except InvalidContent as error:
                         # A parser that became stricter must not stop the source from going on.
                         self.tally.problems.append(f"{state.name}, resumed at row {state.next_row}: {error}")
@@ -233,6 +393,10 @@ class Session:
     def no_news(self, cursor: Cursor, why: str) -> None:
         """One resource had nothing new."""
         self._log.debug("resource_unchanged", source=self.source.name, resource=cursor.resource, why=why)
+
+
+def _holding(key: str, state: PartState, scope: str, next_row: int | None) -> Holding:
+    return Holding(key, state.name, state.payload_sha256, state.retrieved_at, state.known_from, scope, next_row)
 
 
 def content(payload: Payload) -> Iterable[bytes]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from hypothesis import HealthCheck, settings
 
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
@@ -20,6 +21,10 @@ from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summar
 from tests.helpers import Command, environment, start_commands
 
 __all__ = ["pytest_runtest_makereport", "pytest_terminal_summary"]
+
+# No property is about how fast this machine is: on a loaded one, drawing a value may take seconds.
+settings.register_profile("correnteza", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("correnteza")
 
 CLI_SECONDS = 240
 """Longest that a test waits for a command."""

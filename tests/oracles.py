@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.helpers import wait_for
 
+WITHDRAWALS = "ingest.withdrawals"
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 
 
@@ -98,12 +99,12 @@ def _consumer(bootstrap: str, isolation: str) -> Consumer:
 def problems(bootstrap: str, prefix: str, datasets: Iterable[str], isolation: str = "read_committed") -> list[str]:
     """What contradicts "every chunk once and whole" (O3, O5): empty when all is well.
 
-    Each manifest stands once; its counts and order-free hash are those of the rows and rejects that carry its chunk id;
-    no row stands without its manifest, and none twice.
+    Each manifest stands once; its counts and order-free hash are those of the rows, withdrawals and rejects that carry
+    its chunk id; no row stands without its manifest, and none twice.
     """
     found = []
     rows: dict[str, list[Record]] = defaultdict(list)
-    for dataset in datasets:
+    for dataset in (*datasets, WITHDRAWALS):
         for record in read(bootstrap, prefix, dataset, isolation):
             rows[record.fields["chunk_id"]].append(record)
     rejects = Counter(record.fields["chunk_id"] for record in read(bootstrap, prefix, "ingest.rejects", isolation))
@@ -115,8 +116,11 @@ def problems(bootstrap: str, prefix: str, datasets: Iterable[str], isolation: st
     found += [f"{place} stands {count} times" for place, count in places.items() if count > 1]
     for manifest in manifests:
         chunk, own = manifest["chunk_id"], rows[manifest["chunk_id"]]
-        if (len(own), rejects[chunk]) != (manifest["rows_published"], manifest["rows_rejected"]):
+        withdrawn = sum(record.dataset == WITHDRAWALS for record in own)
+        if (len(own) - withdrawn, rejects[chunk]) != (manifest["rows_published"], manifest["rows_rejected"]):
             found.append(f"chunk {chunk}: {len(own)} rows and {rejects[chunk]} rejects are not what its manifest says")
+        if withdrawn != manifest["datasets"].get(WITHDRAWALS, 0):
+            found.append(f"chunk {chunk}: {withdrawn} withdrawals are not what its manifest says")
         if _hash(own) != manifest["row_hash"]:
             found.append(f"chunk {chunk}: the rows do not hash to what its manifest says")
     return found

@@ -21,6 +21,7 @@ from producers.formats import csv_rows, values
 from producers.formats.columns import Typing, batch, empty_batch, map_distinct, reject, typed
 from producers.formats.lines import LineReader
 from producers.model import CHUNK_ROWS, BadValueError, Parsed, Part, Publication, Reject, RejectReason
+from producers.scope import day_of
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
@@ -246,6 +247,8 @@ def _period_end(records: pa.RecordBatch) -> pa.Array:
 
     return map_distinct(records.column("reference_month_on"), end, pa.timestamp("us", tz="UTC"))
 
+
+DAYS = day_of("reference_month_on")
 
 PUBLICATION = Publication(_period_end, lambda part: timedelta(days=35))
 """April 2026 came out on 3 June, May on 2 July: a month after the month, and some days."""

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from foundation.errors import InvalidContent
 from producers.model import Span
+from producers.scope import Days, Scope
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class Period:
         return date(year, month + 1, 1) - timedelta(days=1)
 
     @property
+    def days(self) -> Days:
+        """The first days of its first and last month: a record belongs to the first day of its month."""
+        year, month = divmod(self.last, 12)
+        return date(self.first // 12, self.first % 12 + 1, 1), date(year, month + 1, 1)
+
+    @property
     def worth(self) -> tuple[int, int, int]:
         """By which sets of members are compared: months, then those read from a wide one, then the preferred cut.
 
@@ -58,6 +65,11 @@ def choose(names: Sequence[str], period_of: Callable[[str], Period | None], span
     if not found:
         raise InvalidContent(f"none of {len(names)} members is named as a period of accesses: {names[:3]}")
     return {period.key: name for period, name in _best(found) if span.owns(period.last_day)}
+
+
+def scope_of(dataset: str, period: Period | None) -> Scope | None:
+    """A member states every access of its months."""
+    return Scope((dataset,), (period.days,)) if period else None
 
 
 def months(text: str) -> tuple[int, int] | None:

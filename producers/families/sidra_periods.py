@@ -9,6 +9,7 @@ from typing import Any
 from foundation.errors import InvalidContent
 from producers.formats import json_rows, values
 from producers.model import BadValueError
+from producers.scope import Days
 
 MOST_PERIOD_TEXT = 1_500
 """Characters of periods in one address. IBGE's firewall refuses addresses of some 2,500."""
@@ -90,6 +91,20 @@ def text_of(known: Sequence[Period], codes: Iterable[str]) -> str:
             runs.append([period.code])
         neighbour = True
     return ",".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def days_of(periods: str, periodicity: str) -> tuple[Days, ...]:
+    """The last days of the periods that a text of `text_of` names, as stretches.
+
+    Of a stretch the table's own list may lack some; nothing of them was ever published.
+    """
+    found = []
+    for run in periods.split(","):
+        first, _, last = run.partition("-")
+        ends = last_day(first, periodicity), last_day(last or first, periodicity)
+        if ends[0] and ends[1]:
+            found.append((ends[0], ends[1]))
+    return tuple(sorted(found))
 
 
 def last_day(code: str, periodicity: str) -> date | None:

@@ -25,6 +25,7 @@ from producers.formats.columns import Typing, batch, empty_batch
 from producers.formats.lines import LineChunk, LineReader
 from producers.model import CHUNK_ROWS, Parsed, Part, Publication, Resource, Source, Span
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope, any_day
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
@@ -262,5 +263,7 @@ SOURCE = Source(
     parse=parse,
     publication={STATIONS: Publication(_never, lambda part: timedelta(0))},
     select=_select,
+    scope=lambda key, name: Scope((STATIONS,)),
+    days={STATIONS: any_day},
     keeps_history=False,
 )

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import PurePosixPath
 
-from producers.families.anatel_accesses import PUBLICATION, AccessFiles
+from producers.families.anatel_accesses import DAYS, PUBLICATION, AccessFiles
 from producers.families.anatel_csv import CNPJ, MUNICIPALITY
-from producers.families.anatel_members import Period, choose, months
+from producers.families.anatel_members import Period, choose, months, scope_of
 from producers.formats import values
 from producers.model import Resource, Source, Span
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope
 
 ACCESSES, TOTALS = "anatel_broadband_accesses", "anatel_broadband_totals"
 TOTAL_KEY = "Total"
@@ -69,6 +70,10 @@ def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str
     return found
 
 
+def _scope(key: str, name: str) -> Scope | None:
+    return Scope((TOTALS,)) if key == TOTAL_KEY else scope_of(ACCESSES, _period(name))
+
+
 def _period(name: str) -> Period | None:
     match = _MEMBER.fullmatch(name)
     if match is None:
@@ -92,4 +97,6 @@ SOURCE = Source(
     parse=parse,
     publication={ACCESSES: PUBLICATION, TOTALS: PUBLICATION},
     select=_select,
+    scope=_scope,
+    days={ACCESSES: DAYS, TOTALS: DAYS},
 )

@@ -13,9 +13,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
-from producers.families.anatel_accesses import PUBLICATION, AccessFiles, Header
+from producers.families.anatel_accesses import DAYS, PUBLICATION, AccessFiles, Header
 from producers.families.anatel_csv import CNPJ, MUNICIPALITY, code
-from producers.families.anatel_members import Period, choose, months
+from producers.families.anatel_members import Period, choose, months, scope_of
 from producers.formats import values
 from producers.model import Resource, Source, Span
 from producers.schedule.calendars import Calendar
@@ -119,4 +119,6 @@ SOURCE = Source(
     parse=parse,
     publication={ACCESSES: PUBLICATION},
     select=_select,
+    scope=lambda key, name: scope_of(ACCESSES, _period(name)),
+    days={ACCESSES: DAYS},
 )

@@ -26,6 +26,7 @@ from producers.model import (
     Span,
 )
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope, day_of
 
 FOCUS = "bcb_focus"
 RESOURCES = {
@@ -136,7 +137,9 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
         days = f"Data ge '{window.first}'"
         if windows.is_closed(window.key):
             days += f" and Data le '{window.last}'"
-        yield Ask(window.key, {}, _address(resource, days, MOST_ROWS))
+        last = window.last if windows.is_closed(window.key) else date.max
+        scope = Scope((FOCUS,), ((window.first, last),), (("resource", resource.name),))
+        yield Ask(window.key, {}, _address(resource, days, MOST_ROWS), scope=scope)
 
 
 def _is_newer(resource: Resource, progress: Progress, known: date | None) -> bool:
@@ -179,6 +182,7 @@ SOURCE = Source(
     # Rather late than early: a Monday that is a holiday puts publication off by a day.
     publication={FOCUS: Publication(_end_of_week, lambda part: _TO_MONDAY + _HOLIDAY)},
     plan=_plan,
+    days={FOCUS: day_of("surveyed_on")},
     is_no_news=odata.is_no_news,
     repeats=json_rows.adds_nothing(odata.items),
     media="json",

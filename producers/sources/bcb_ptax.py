@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
 from producers import windows
@@ -25,6 +26,7 @@ from producers.model import (
     Span,
 )
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope
 
 PTAX = "bcb_ptax"
 CURRENCIES = ("USD", "EUR")
@@ -117,7 +119,13 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
             "@dataFinalCotacao": f"'{window.last:%m-%d-%Y}'",
             "$format": "json",
         }
-        yield Ask(window.key, {}, odata.address(resource.path, options))
+        scope = Scope((PTAX,), ((window.first, window.last),), (("currency_code", resource.name),))
+        yield Ask(window.key, {}, odata.address(resource.path, options), scope=scope)
+
+
+def _local_day(records: pa.RecordBatch) -> pa.Array:
+    """The civil day in Brasília, as questions name days."""
+    return pc.utf8_slice_codeunits(records.column("quoted_at_local"), 0, 10).cast(pa.date32())
 
 
 def _newest(body: bytes) -> date | None:
@@ -141,6 +149,7 @@ SOURCE = Source(
     parse=parse,
     publication={PTAX: Publication(_quoted_at, lambda part: _LAG)},
     plan=_plan,
+    days={PTAX: _local_day},
     is_no_news=odata.is_no_news,
     repeats=json_rows.adds_nothing(odata.items),
     media="json",

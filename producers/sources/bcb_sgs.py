@@ -24,6 +24,7 @@ from producers.model import (
     Span,
 )
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope, day_of
 
 SGS = "bcb_sgs"
 
@@ -130,7 +131,8 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     overlap = _OVERLAP[_BY_CODE[int(resource.name)].frequency]
     for window in windows.plan(progress, longest=_LONGEST, overlap=overlap, newest=_newest):
         days = {"dataInicial": f"{window.first:%d/%m/%Y}", "dataFinal": f"{window.last:%d/%m/%Y}"}
-        yield Ask(window.key, {"formato": "json", **days})
+        scope = Scope((SGS,), ((window.first, window.last),), (("series_code", int(resource.name)),))
+        yield Ask(window.key, {"formato": "json", **days}, scope=scope)
 
 
 def _newest(body: bytes) -> date | None:
@@ -169,6 +171,7 @@ SOURCE = Source(
     parse=parse,
     publication={SGS: Publication(_period_end, _lag)},
     plan=_plan,
+    days={SGS: day_of("reference_on")},
     is_no_news=_is_no_news,
     repeats=json_rows.adds_nothing(_items),
     media="json",

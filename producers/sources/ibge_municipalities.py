@@ -27,6 +27,7 @@ from producers.model import (
     Span,
 )
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope, any_day
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
@@ -178,7 +179,7 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
-    yield Ask("all", {})
+    yield Ask("all", {}, scope=Scope((MUNICIPALITIES,)))
 
 
 def _repeats(former: bytes, body: bytes) -> bool:
@@ -206,6 +207,7 @@ SOURCE = Source(
     parse=parse,
     publication={MUNICIPALITIES: Publication(_no_period, lambda part: timedelta(0))},
     plan=_plan,
+    days={MUNICIPALITIES: any_day},
     repeats=_repeats,
     is_no_news=lambda status, body: False,
     media="json",

@@ -30,6 +30,7 @@ from producers.model import (
     Span,
 )
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope
 
 SIDRA = "ibge_sidra"
 VALUES, UNDATED = "values", "undated"
@@ -139,13 +140,26 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     state = progress.state(VALUES + suffix) if VALUES + suffix in progress.complete else None
     since = state.published_at.astimezone(_RELEASE.tzinfo).date() if state and state.published_at else None
     for changed_on, periods in sidra_periods.groups(listed, dated, since):
-        yield _ask(resource, VALUES + suffix, periods, _published(changed_on))
+        yield _ask(resource, table, VALUES + suffix, periods, _published(changed_on))
     if undated := [period.code for period in wanted if period.changed_on is None]:
-        yield _ask(resource, UNDATED + suffix, sidra_periods.bounded(sidra_periods.text_of(listed, undated)), None)
+        periods = sidra_periods.bounded(sidra_periods.text_of(listed, undated))
+        yield _ask(resource, table, UNDATED + suffix, periods, None)
 
 
-def _ask(resource: Resource, key: str, periods: str, published_at: datetime | None) -> Ask:
-    return Ask(key, {"formato": "json"}, resource.path.format(periods), published_at)
+def _ask(resource: Resource, table: Table, key: str, periods: str, published_at: datetime | None) -> Ask:
+    scope = Scope((SIDRA,), sidra_periods.days_of(periods, table.periodicity), (("table_id", table.number),))
+    return Ask(key, {"formato": "json"}, resource.path.format(periods), published_at, scope)
+
+
+def _day(records: pa.RecordBatch) -> pa.Array:
+    """The last day of the period."""
+    tables = records.column("table_id")
+    table = _BY_NUMBER.get(tables[0].as_py()) if len(tables) else None
+    return map_distinct(
+        records.column("period_code"),
+        lambda code: sidra_periods.last_day(code, table.periodicity) if table else None,
+        pa.date32(),
+    )
 
 
 def _published(changed_on: date) -> datetime:
@@ -194,6 +208,7 @@ SOURCE = Source(
     parse=parse,
     publication={SIDRA: Publication(_period_end, _lag)},
     plan=_plan,
+    days={SIDRA: _day},
     is_no_news=_is_no_news,
     repeats=json_rows.adds_nothing(lambda body: sidra_cells.items(body)[1]),
     media="json",

@@ -30,6 +30,7 @@ from producers.model import (
     Span,
 )
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope, day_of
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
@@ -37,7 +38,7 @@ HOURLY, STATIONS = "inmet_hourly", "inmet_stations"
 
 # INMET_{REGION}_{UF}_{CODE}_{NAME}_{first day}_A_{last day}.CSV; NAME holds anything but is fenced from both ends.
 _NAME = re.compile(
-    r".*?INMET_([^_]+)_([^_]+)_([^_]+)_(.*)_([0-9]{2}-[0-9]{2}-[0-9]{4})_A_[0-9]{2}-[0-9]{2}-[0-9]{4}\.csv",
+    r".*?INMET_([^_]+)_([^_]+)_([^_]+)_(.*)_([0-9]{2}-[0-9]{2}-[0-9]{4})_A_([0-9]{2}-[0-9]{2}-[0-9]{4})\.csv",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -204,6 +205,16 @@ def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str
     return found
 
 
+def _scope(key: str, name: str) -> Scope | None:
+    """A file states every hour of its station between the two days in its name."""
+    match = _NAME.fullmatch(name)
+    try:
+        days = (values.day(match[5]), values.day(match[6])) if match else None
+    except BadValueError:
+        days = None
+    return Scope((HOURLY, STATIONS), (days,), (("station_code", match[3]),)) if match and days else None
+
+
 def _start_of_day(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
@@ -229,4 +240,6 @@ SOURCE = Source(
         ),
     },
     select=_select,
+    scope=_scope,
+    days={HOURLY: day_of("observed_at"), STATIONS: day_of("valid_from_on")},
 )

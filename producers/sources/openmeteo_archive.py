@@ -14,6 +14,7 @@ from producers import windows
 from producers.families import openmeteo
 from producers.model import CHUNK_ROWS, ApiKey, Ask, Parsed, Part, Progress, Publication, Resource, Source
 from producers.schedule.calendars import Calendar
+from producers.scope import Scope, day_of
 
 ARCHIVE = "openmeteo_archive"
 
@@ -30,7 +31,8 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     for window in windows.plan(progress, longest=_LONGEST, overlap=_OVERLAP, newest=openmeteo.newest_day):
         days = {"start_date": window.first.isoformat(), "end_date": window.last.isoformat()}
-        yield Ask(window.key, {**openmeteo.params(resource), **days})
+        scope = Scope((ARCHIVE,), ((window.first, window.last),), (("point_id", resource.name),))
+        yield Ask(window.key, {**openmeteo.params(resource), **days}, scope=scope)
 
 
 def _period_end(records: pa.RecordBatch) -> pa.Array:
@@ -52,6 +54,7 @@ SOURCE = Source(
     # What history holds when first seen is the final computation, not the forecast that stood there on the day.
     publication={ARCHIVE: Publication(_period_end, lambda part: _FINAL_AFTER)},
     plan=_plan,
+    days={ARCHIVE: day_of("valid_at")},
     is_no_news=openmeteo.is_no_news,
     repeats=openmeteo.repeats,
     throttled_for=openmeteo.throttled_for,

@@ -65,8 +65,18 @@ def publish(pipeline: Pipeline, *answers: Answer) -> None:
         part = Part("433", f"window-{day}", f"window-{day}", fetched)
         state = PartState(part.name, f"{day:064}", 1, 0, False, False, fetched)
         for parsed in source.parse([body], part):
-            made = chunk.build(
-                source, part, state, parsed, is_last=True, slot_id="s", payload_bytes=len(body), schema_ids=pipeline.ids
+            rows = chunk.rows(source, part, state, parsed, schema_ids=pipeline.ids)
+            made = chunk.seal(
+                source,
+                part,
+                state,
+                rows,
+                chunk.Taken({}),
+                first_row=parsed.first_row,
+                is_last=True,
+                slot_id="s",
+                payload_bytes=len(body),
+                schema_ids=pipeline.ids,
             )
             publisher.publish(made, (b"bcb_sgs|433", b"cursor"))
 

@@ -205,7 +205,7 @@ def test_what_is_encoded_decodes_to_itself(source):
     )
     ids = {name: number for number, name in enumerate(load_all(), 1)}
     for parsed in parse(source, golden_bytes(source)):
-        built = chunk.build(declared, part, state, parsed, is_last=True, slot_id="s", payload_bytes=1, schema_ids=ids)
+        built = chunk.rows(declared, part, state, parsed, schema_ids=ids)
         for dataset, batch in parsed.records.items():
             decoded = [_decoded(dataset, value) for _, value in built.messages[dataset]]
             assert {record["chunk_id"] for record in decoded} <= {built.chunk_id}

@@ -1,0 +1,53 @@
+"""Which archived payload was the last to state which keys: what the next edition is compared with.
+
+Each day of a scope belongs to one holding. An edition takes over what it states; what it does not state stays with the
+payload that did. So a month that moves from one member to another is compared with the member it came from.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from producers.model import Holding
+from producers.scope import Scope
+
+MOST = 100
+"""Payloads that a cursor remembers beside one per part; of older ones it keeps only the days."""
+
+
+def after(holdings: Sequence[Holding], new: Holding, parts: int) -> list[Holding]:
+    """What stands once an edition is published whole.
+
+    Args:
+        parts: how many the resource has: a zip of 600 stations has as many holdings.
+    """
+    taken = Scope.of(new.scope)
+    left = []
+    for holding in holdings:
+        rest = Scope.of(holding.scope).without(taken)
+        if rest is not None:
+            left.append(replace(holding, scope=rest.text))
+    left.append(new)
+    surplus = len(left) - parts - MOST
+    return [*_forgotten(left[: surplus + 1]), *left[surplus + 1 :]] if surplus > 0 else left
+
+
+def _forgotten(holdings: Iterable[Holding]) -> list[Holding]:
+    """One holding without a payload for all those of the same keys: their days alone."""
+    found: dict[tuple[object, object], Holding] = {}
+    for holding in holdings:
+        scope = Scope.of(holding.scope)
+        same = (scope.datasets, scope.where)
+        if same in found:
+            scope = scope.joined(Scope.of(found[same].scope))
+        found[same] = replace(holding, payload_sha256="", scope=scope.text)
+    return list(found.values())
+
+
+def former(holdings: Iterable[Holding], scope: Scope) -> list[Holding]:
+    """Those that stated a part of the scope, each with that part."""
+    found = []
+    for holding in holdings:
+        shared = Scope.of(holding.scope).common(scope)
+        if shared is not None:
+            found.append(replace(holding, scope=shared.text))
+    return found

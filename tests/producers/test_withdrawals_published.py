@@ -1,0 +1,202 @@
+"""Editions that take keys away, polled into the real broker: what is withdrawn, what is held, and what never is.
+
+ANATEL's members are republished whole, and their months move between members; the last state of the zip is the truth.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from producers import poll, sources
+from producers.model import Span
+from producers.withdrawals import NOTHING
+from schemas import topics
+from schemas.contracts import load_all
+from tests import oracles
+from tests.producers.served import FIRST, ServedZip
+
+pytestmark = pytest.mark.integration
+
+MOBILE = sources.load("anatel_mobile_accesses")
+NOW = datetime(2025, 12, 1, 6, 30, tzinfo=UTC)
+HEADER = (
+    "Ano;Mês;Grupo Econômico;Empresa;CNPJ;Porte da Prestadora;UF;Município;Código IBGE Município;Código Nacional;"
+    "Modalidade de Cobrança;Tecnologia;Tecnologia Geração;Tipo de Pessoa;Tipo de Produto;Acessos"
+)
+
+Row = tuple[int, str, int]
+"""(month of 2025, economic group, accesses)"""
+
+
+def member(*rows: Row, year: int = 2025) -> bytes:
+    lines = [
+        f"{year};{month};{group};{group};02558157000162;Grande Porte;BA;Salvador;2927408;71;"
+        f"Pós-pago;LTE;4G;Pessoa Física;VOZ+DADOS;{accesses}"
+        for month, group, accesses in rows
+    ]
+    return "\ufeff".encode() + "\r\n".join([HEADER, *lines, ""]).encode()
+
+
+H1, H2 = "Acessos_Telefonia_Movel_2025_1S.csv", "Acessos_Telefonia_Movel_2025_2S.csv"
+YEAR = "Acessos_Telefonia_Movel_202501-202512.csv"
+
+
+@pytest.fixture
+def target(settings) -> poll.Services:
+    """This test's own topics, on the shared broker."""
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+
+
+@pytest.fixture
+def zip_of_accesses(httpserver) -> ServedZip:
+    return ServedZip(httpserver, "/acessos/acessos_telefonia_movel.zip")
+
+
+@pytest.fixture
+def publish(target, httpserver, zip_of_accesses) -> Callable[..., poll.Outcome]:
+    """Members by name → what a poll of them does; each call is a later publication."""
+    days = iter(range(100))
+
+    def run(members: dict[str, bytes], **options) -> poll.Outcome:
+        zip_of_accesses.put(members, days=next(days))
+        options = {"span": Span(MOBILE.history_start)} | options
+        source = options.pop("source", MOBILE)
+        outcome = poll.poll(source, target, now=lambda: NOW, base_url=httpserver.url_for("/"), **options)
+        assert outcome.error is None, outcome.error
+        assert oracles.problems(target.bootstrap, target.prefix, MOBILE.datasets) == []
+        return outcome
+
+    return run
+
+
+@pytest.fixture
+def seen(target) -> Callable[[str], list[dict]]:
+    """Committed records of a topic."""
+    return lambda dataset: [record.fields for record in oracles.read(target.bootstrap, target.prefix, dataset)]
+
+
+def standing(seen) -> dict[tuple[int, str], int]:
+    """(month, group) → accesses, as someone who believes the topics sees them: the newest clock of a key stands."""
+    last: dict[str, tuple] = {}
+    for record in seen(MOBILE.name):
+        name = (record["reference_month_on"].month, record["economic_group"])
+        key = "|".join([str(record["reference_month_on"]), record["economic_group"]])
+        version = (record["published_at"] or record["retrieved_at"], 1, name, record["accesses"])
+        last[key] = max(last.get(key, version), version)
+    for record in seen("ingest.withdrawals"):
+        fields = record["key_fields"]
+        key = "|".join([fields["reference_month_on"], fields["economic_group"]])
+        version = (record["published_at"] or record["retrieved_at"], 0, None, None)
+        last[key] = max(last.get(key, version), version, key=lambda each: each[:2])
+    return {version[2]: version[3] for version in last.values() if version[2]}
+
+
+def test_a_relabelled_operator_and_a_dropped_row_are_withdrawn_in_the_edition_s_own_transaction(publish, seen):
+    publish({H1: member((1, "TELEFÔNICA", 100), (1, "CLARO", 200), (2, "CLARO", 205))})
+    outcome = publish({H1: member((1, "TELEFONICA", 100), (1, "CLARO", 200))})
+
+    assert standing(seen) == {(1, "TELEFONICA"): 100, (1, "CLARO"): 200}
+    assert (outcome.tally.withdrawn, outcome.tally.held) == (2, 0)
+    withdrawals, manifest = seen("ingest.withdrawals"), seen("ingest.manifests")[-1]
+    assert {each["chunk_id"] for each in withdrawals} == {manifest["chunk_id"]}
+    assert {each["published_at"] for each in withdrawals} == {FIRST.replace(day=FIRST.day + 1)}
+    assert [each["row_number"] for each in withdrawals] == [0, 1]
+    assert (manifest["rows_published"], manifest["rows_withdrawn"], manifest["withdrawals_held"]) == (2, 2, 0)
+    assert manifest["datasets"] == {MOBILE.name: 2, "ingest.withdrawals": 2}
+    assert (manifest["part_key"], manifest["edition"]) == ("202501-202506", 2)
+
+
+def test_control_without_withdrawals_the_month_counts_twice(publish, seen, monkeypatch):
+    monkeypatch.setattr("producers.session.Comparing.withdrawn", lambda self: NOTHING)
+    publish({H1: member((1, "TELEFÔNICA", 100), (1, "CLARO", 200))})
+    publish({H1: member((1, "TELEFONICA", 100), (1, "CLARO", 200))})
+    assert sum(standing(seen).values()) == 400
+
+
+def test_what_comes_back_is_published_again_and_stands(publish, seen):
+    first = member((1, "TIM", 1), (1, "CLARO", 2))
+    publish({H1: first})
+    publish({H1: member((1, "CLARO", 2))})
+    publish({H1: first})
+    assert standing(seen) == {(1, "TIM"): 1, (1, "CLARO"): 2}
+    assert [each["edition"] for each in seen("ingest.withdrawals")] == [2]
+
+
+def test_a_month_that_moves_to_another_member_withdraws_only_what_is_gone(publish, seen):
+    """June leaves the first half for a member of its own months, with one row less; May stays where it was."""
+    half = "Acessos_Telefonia_Movel_202501-202505.csv"
+    rest = "Acessos_Telefonia_Movel_202506-202512.csv"
+    publish({H1: member((5, "TIM", 1), (6, "TIM", 2), (6, "CLARO", 3)), H2: member((7, "TIM", 4))})
+    publish({half: member((5, "TIM", 1)), rest: member((6, "TIM", 2), (7, "TIM", 4))})
+    assert standing(seen) == {(5, "TIM"): 1, (6, "TIM"): 2, (7, "TIM"): 4}
+    assert len(seen("ingest.withdrawals")) == 1
+
+
+def test_members_that_become_one_and_part_again(publish, seen):
+    publish({H1: member((1, "TIM", 1)), H2: member((7, "TIM", 2), (8, "OI", 3))})
+    publish({YEAR: member((1, "TIM", 1), (7, "TIM", 2))})
+    assert standing(seen) == {(1, "TIM"): 1, (7, "TIM"): 2}
+    publish({H1: member((1, "TIM", 1), (1, "OI", 9)), H2: member((7, "TIM", 2))})
+    assert standing(seen) == {(1, "TIM"): 1, (1, "OI"): 9, (7, "TIM"): 2}
+    assert len(seen("ingest.withdrawals")) == 1
+
+
+def test_a_value_that_changes_in_a_merged_member_is_not_dated_back(publish, seen):
+    """The member is new, January is not: the assumed lag is for history that nobody had seen, as September here."""
+    publish({"Acessos_Telefonia_Movel_2024_1S.csv": member((1, "TIM", 1), year=2024)})
+    publish({"Acessos_Telefonia_Movel_202401-202412.csv": member((1, "TIM", 5), (9, "TIM", 2), year=2024)})
+    bases = {row["accesses"]: row["published_at_basis"] for row in seen(MOBILE.name)}
+    assert bases == {1: "assumed_lag", 5: "http_last_modified", 2: "assumed_lag"}
+
+
+def test_a_shrunken_publication_is_held_and_a_second_one_does_not_accept_it(publish, seen):
+    whole = [(month, f"G{number}", number) for month in (1, 2) for number in range(120)]
+    publish({H1: member(*whole)})
+    outcome = publish({H1: member(*whole[:100], (6, "NEW", 1))})
+    assert (outcome.tally.withdrawn, outcome.tally.held) == (0, 140)
+    assert seen("ingest.manifests")[-1]["withdrawals_held"] == 140
+    outcome = publish({H1: member(*whole[:100], (6, "NEW", 2))})
+    assert (outcome.tally.withdrawn, outcome.tally.held) == (0, 140)
+    assert len(standing(seen)) == 241
+    outcome = publish({H1: member(*whole)})
+    assert (outcome.tally.withdrawn, outcome.tally.held) == (1, 0)
+    assert len(standing(seen)) == 240
+
+
+@pytest.mark.parametrize("failing", ["after_produce", "after_commit_txn"])
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4])
+def test_a_poller_that_dies_among_rows_or_withdrawals_goes_on_where_it_stood(
+    publish, seen, monkeypatch, failing, chunk
+):
+    """Editions of two chunks of rows and two of withdrawals; it dies in each, before and after the commit."""
+    groups = [f"G{number}" for number in range(7)]
+    publish({H1: member(*[(1, group, 1) for group in groups])}, chunk_rows=2)
+
+    reached = 0
+
+    def die(name: str) -> None:
+        nonlocal reached
+        reached += name == failing
+        if name == failing and reached == chunk:
+            raise SystemExit(9)
+
+    monkeypatch.setattr("producers.publish.failpoint", die)
+    shrunk = {H1: member((1, "G0", 1), (1, "N1", 1), (1, "N2", 1))}
+    with pytest.raises(SystemExit):
+        publish(shrunk, chunk_rows=2)
+    monkeypatch.undo()
+    publish(shrunk, chunk_rows=2)
+    assert standing(seen) == {(1, "G0"): 1, (1, "N1"): 1, (1, "N2"): 1}
+    assert sorted(each["row_number"] for each in seen("ingest.withdrawals")) == list(range(6))
+
+
+def test_where_the_former_payload_is_gone_the_manifest_says_so(publish, seen, settings):
+    publish({H1: member((1, "TIM", 1), (1, "OI", 2))})
+    for file in (settings.archive / "sha256").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    publish({H1: member((1, "TIM", 1))})
+    assert seen("ingest.manifests")[-1]["rows_withdrawn"] is None
+    assert seen("ingest.withdrawals") == []
