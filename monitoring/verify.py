@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from monitoring import spark_checkpoints, verified
-from monitoring.checks import conservation, doubles, files, gold, gold_static, manifests, offsets, references, silver
+from monitoring.checks import (
+    conservation,
+    doubles,
+    files,
+    gold,
+    gold_static,
+    manifests,
+    offsets,
+    references,
+    scopes,
+    silver,
+)
 from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.checks.model import Check, Evidence, Outcome, Rule, TopicState
 from monitoring.kafka import Cluster, Topic
@@ -128,6 +139,7 @@ def _judge(evidence: Evidence, cluster: Cluster, more: Mapping[str, Check]) -> R
         **more,
         "silver current = newest": silver.check_keys,
         "silver = batch(bronze)": silver.check_batch,
+        "silver current = newest editions": scopes.check,
         **gold.checks(),
         **gold_static.checks(),
         **references.checks(),

@@ -1,6 +1,7 @@
 """Nothing stands twice in bronze: no (topic id, partition, offset), and no row of a chunk."""
 
 from monitoring.checks.compare import report
+from monitoring.checks.manifests import WITHDRAWALS
 from monitoring.checks.model import Evidence, Outcome
 from monitoring.checks.redrives import REDRIVES, is_read, uncounted_copies
 from monitoring.status import bronze_table
@@ -19,6 +20,9 @@ def check(evidence: Evidence) -> Outcome:
             continue
         outcome.rows += int(str(evidence.lake.value(f"SELECT count(*) FROM {table} WHERE {evidence.in_window()}")))
         _count(evidence, outcome, table, "coordinates", 'topic_id, topic, partition, "offset"')
+        if contract.name == WITHDRAWALS:
+            columns = "record.chunk_id AS chunk_id, record.row_number AS row_number"
+            _count(evidence, outcome, table, "rows of a chunk", columns, where="decode_status = 'ok'")
         if contract.is_dataset:
             if not is_read(evidence, REDRIVES):
                 outcome.notes.append(f"{table}: dead letters are being closed; bronze has not read all of it")

@@ -15,6 +15,7 @@ from monitoring.checks.model import EXAMPLES, Evidence, Outcome
 from monitoring.checks.redrives import TRANSACTION_SPAN, Closed, closed_without_copy, that_explain, uncounted_copies
 from monitoring.checks.row_hashes import row_hashes
 
+WITHDRAWALS = "ingest.withdrawals"
 _BATCH_ROWS = 65_536
 
 
@@ -75,11 +76,11 @@ def check(evidence: Evidence) -> Outcome:
 def _chunks(evidence: Evidence, outcome: Outcome, where: str) -> dict[str, _Chunk]:
     """Counts and hashes by chunk, summed over bronze in batches."""
     chunks: dict[str, _Chunk] = defaultdict(_Chunk)
-    for dataset in evidence.datasets():
+    for dataset in _counted(evidence):
+        uncounted = "true" if dataset == WITHDRAWALS else uncounted_copies(evidence, dataset, "b")
         reader = evidence.lake.connection.sql(
             "SELECT b.record.chunk_id AS chunk_id, b.key, b.value_hash, b.kafka_timestamp"
-            f" FROM bronze.{dataset} b"
-            f" WHERE b.decode_status = 'ok' AND {where} AND {uncounted_copies(evidence, dataset, 'b')}"
+            f" FROM bronze.{dataset.replace('.', '_')} b WHERE b.decode_status = 'ok' AND {where} AND {uncounted}"
         ).to_arrow_reader(_BATCH_ROWS)
         for batch in reader:
             outcome.rows += batch.num_rows
@@ -89,6 +90,12 @@ def _chunks(evidence: Evidence, outcome: Outcome, where: str) -> dict[str, _Chun
                 chunk.hash_total += total
                 chunk.newest_at = max(newest_at, chunk.newest_at or newest_at)
     return chunks
+
+
+def _counted(evidence: Evidence) -> list[str]:
+    """What manifests count: the rows of the sources, and what an edition withdrew."""
+    withdrawals = [WITHDRAWALS] if evidence.lake.has("bronze.ingest_withdrawals") else []
+    return [*evidence.datasets(), *withdrawals]
 
 
 def _sums(batch: pa.RecordBatch) -> Iterator[tuple[str, int, int, datetime]]:
@@ -200,7 +207,7 @@ def _explained(manifest: dict[str, object], chunk: _Chunk, closed: list[Closed])
 
 def _orphans(evidence: Evidence, outcome: Outcome, chunks: dict[str, _Chunk]) -> None:
     """Chunks without a manifest, but for those that the window cuts and those whose manifest is still unread."""
-    for dataset in evidence.datasets():
+    for dataset in _counted(evidence):
         orphans = [
             name
             for name, chunk in sorted(chunks.items())

@@ -69,8 +69,11 @@ class Kit:
     def path(self, name):
         return self.lake / name.replace(".", "/")
 
-    def publish(self, dataset, *records, rejects=0, kafka_at=BEGIN):
-        """One chunk: its records and its manifest, each topic leaving a transaction marker behind."""
+    def publish(self, dataset, *records, rejects=0, kafka_at=BEGIN, **manifest):
+        """One chunk: its records and its manifest, each topic leaving a transaction marker behind.
+
+        `manifest` holds what the manifest says beside or in place of the usual.
+        """
         self._chunk += 1
         chunk_id = f"chunk-{self._chunk}"
         contract = load(dataset)
@@ -95,7 +98,7 @@ class Kit:
             "part": "p", "first_row": 0, "rows_published": len(records), "rows_rejected": rejects,
             "row_hash": format_hash(total), "datasets": [(dataset, len(records))], "schema_ids": [(dataset, 1)],
             "is_last_of_part": True, "published_at": None, "retrieved_at": kafka_at, "code_version": "0",
-        }, kafka_at)  # fmt: skip
+        } | manifest, kafka_at)  # fmt: skip
         return chunk_id
 
     def append_record(self, contract, key, value, record, kafka_at):
