@@ -41,6 +41,7 @@ VERBS = {
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "doctor": "find what keeps the pipeline from starting, and the command that mends it",
     "dead-letters": "list what could not be read or was set aside, and bring it home",
+    "withdrawals": "decide on publications that shrank too much to be believed",
     "replay-source": "serve recorded publications of the real sources over HTTP",
     "setup": "fetch the pinned jars",
 }

@@ -118,14 +118,14 @@ class Taken:
     Attributes:
         keys: dataset → key columns, as `Withdrawn.slices` gives them.
         first: place of the first of them among the edition's withdrawals.
-        held: withdrawals of the edition that wait for a decision.
+        held: withdrawals of the edition that wait for a decision; None before its last chunk, where that is not known.
         is_unknown: whether there may be more, because a former payload is gone.
         scope: what the edition states in full, as text; None when nothing can be said.
     """
 
     keys: Mapping[str, pa.RecordBatch]
     first: int = 0
-    held: int = 0
+    held: int | None = None
     is_unknown: bool = False
     scope: str | None = None
 
@@ -178,7 +178,7 @@ def seal(
         "edition": state.edition,
         "scope": taken.scope,
         "rows_withdrawn": None if taken.is_unknown else taken.rows,
-        "withdrawals_held": taken.held if is_last else None,
+        "withdrawals_held": taken.held,
     }
     rejects = encoded.rejects
     messages[REJECTS] = [_reject(source.name, encoded.chunk_id, state, each, schema_ids[REJECTS]) for each in rejects]

@@ -14,7 +14,7 @@ from producers import cursor, poll_body, poll_zip
 from producers.archive import Archive
 from producers.chunk import CURSORS, MANIFESTS, REJECTS, WITHDRAWALS
 from producers.fetch.http import Client
-from producers.model import CHUNK_ROWS, Cursor, Source, Span
+from producers.model import CHUNK_ROWS, Source, Span
 from producers.publish import Publisher
 from producers.schedule import slots
 from producers.session import Session, StoppedError, Tally
@@ -91,27 +91,10 @@ def poll(
     is_stopped = False
     try:
         with Client.for_source(source, base_url, api_key.get_secret_value() if api_key else None) as client:
-            publisher = Publisher(services.bootstrap, services.prefix, owner, ledger=services.ledger)
-            schema_ids, cursors, others = _begin(source, services, publisher, owner=owner, other=other)
-            archive = Archive(services.archive)
-            archive.clear_spool()
-            session = Session(
-                source=source,
-                owner=owner,
-                slot_id=slot_id,
-                today=started.date(),
-                span=span,
-                client=client,
-                archive=archive,
-                publisher=publisher,
-                schema_ids=schema_ids,
-                cursors=cursors,
-                others=others,
-                is_stopping=is_stopping,
-                on_chunk=on_chunk,
-                chunk_rows=chunk_rows,
-                tally=tally,
-            )
+            session = open_session(source, services, client, owner=owner, other=other, slot_id=slot_id, at=started)
+            session.span, session.chunk_rows, session.tally = span, chunk_rows, tally
+            session.is_stopping, session.on_chunk = is_stopping, on_chunk
+            session.archive.clear_spool()
             session.finish_started()
             error = _poll_resources(session)
     except (FencedError, UnsafeState):
@@ -126,20 +109,37 @@ def poll(
     return outcome
 
 
-def _begin(
-    source: Source, services: Services, publisher: Publisher, *, owner: str, other: str
-) -> tuple[dict[str, int], dict[str, Cursor], dict[str, Cursor]]:
-    """Schema ids by contract, and cursors by resource, our own and the other owner's.
+def open_session(
+    source: Source, services: Services, client: Client, *, owner: str, other: str, slot_id: str, at: datetime
+) -> Session:
+    """Fence whoever publishes as this owner, and read what is committed.
 
     The order matters: register, fence, then read.
+
+    Args:
+        owner, other: under whose names cursors stand, our own and the one beside us.
+        at: now.
     """
+    publisher = Publisher(services.bootstrap, services.prefix, owner, ledger=services.ledger)
     registry = Registry(services.registry_url)
     contracts = [load(name) for name in (*source.datasets, REJECTS, MANIFESTS, WITHDRAWALS, CURSORS)]
     schema_ids = registry.register(contracts, services.prefix)
     publisher.start()
     topic = services.prefix + load(CURSORS).topic
     found = cursor.read(services.bootstrap, topic, (owner, other), registry.schema_by_id)
-    return schema_ids, found.get(owner, {}), found.get(other, {})
+    return Session(
+        source=source,
+        owner=owner,
+        slot_id=slot_id,
+        today=at.date(),
+        span=Span(source.history_start),
+        client=client,
+        archive=Archive(services.archive),
+        publisher=publisher,
+        schema_ids=schema_ids,
+        cursors=found.get(owner, {}),
+        others=found.get(other, {}),
+    )
 
 
 def _poll_resources(session: Session) -> CorrentezaError | None:
@@ -175,6 +175,8 @@ def _report(outcome: Outcome) -> None:
         rows=tally.rows,
         rejects=tally.rejects,
         chunks=tally.chunks,
+        withdrawn=tally.withdrawn,
+        held=tally.held,
         parts=tally.parts,
         unchanged_parts=tally.unchanged_parts,
         problems=tally.problems[:5],

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from foundation import log
-from foundation.errors import InvalidContent
+from foundation.errors import InvalidContent, UnsafeState
 from foundation.failpoints import failpoint
 from producers import chunk as chunks
 from producers import cursor as cursors
@@ -104,8 +104,8 @@ class Session:
     schema_ids: dict[str, int]
     cursors: dict[str, Cursor]
     others: dict[str, Cursor]
-    is_stopping: Callable[[], bool]
-    on_chunk: Callable[[Tally], None]
+    is_stopping: Callable[[], bool] = lambda: False
+    on_chunk: Callable[[Tally], None] = lambda tally: None
     chunk_rows: int = CHUNK_ROWS
     tally: Tally = field(default_factory=Tally)
 
@@ -276,7 +276,7 @@ class Session:
         self, edition: Edition, before: PartState, rows: chunks.Rows, found: Withdrawn, parsed: Parsed
     ) -> Iterator[Step]:
         """The last chunk of rows, with as many withdrawals as a chunk may have rows, and chunks of the others."""
-        comparison = edition.comparison
+        comparison, held = edition.comparison, 0
         if found.why_held:
             self._log.warning(
                 "withdrawals_held",
@@ -286,28 +286,78 @@ class Session:
                 why=found.why_held,
                 hint="correnteza withdrawals list",
             )
-            self.tally.held += found.rows
-        due = 0 if found.why_held else found.rows
+            held = found.rows
+            self.tally.held += held
+            found = replace(found, keys={})
         first, first_row = comparison.withdrawn if comparison else 0, parsed.first_row
         state = replace(before, name=edition.part.name, next_row=parsed.next_row)
         while True:
-            taken = chunks.Taken(
-                found.slices(first, self.chunk_rows) if due else {},
-                first,
-                held=found.rows - due,
-                is_unknown=found.is_unknown,
-                scope=comparison.scope if comparison else None,
-            )
+            taken = self._taken(comparison, found, first, held=held)
             first += taken.rows
-            is_last = first >= due
+            is_last = first >= found.rows
             state = replace(state, is_complete=is_last)
             if comparison is not None:
-                comparison = replace(comparison, withdrawn=first, held=taken.held)
+                comparison = replace(comparison, withdrawn=first, held=held)
             yield Step(self._seal(edition, before, rows, taken, first_row, is_last=is_last), state, comparison)
             if is_last:
                 return
             name = chunks.withdrawals_id(self.source.name, edition.part, state, first)
             rows, first_row = chunks.Rows(name, {}, []), parsed.next_row
+
+    def _taken(self, comparison: Comparison | None, found: Withdrawn, first: int, *, held: int) -> chunks.Taken:
+        """The withdrawals from the place `first` on, as many as one chunk may have."""
+        keys = found.slices(first, self.chunk_rows)
+        is_last = first + sum(batch.num_rows for batch in keys.values()) >= found.rows
+        return chunks.Taken(
+            keys,
+            first,
+            held=held if is_last else None,
+            is_unknown=found.is_unknown,
+            scope=comparison.scope if comparison else None,
+        )
+
+    def accept(self, cursor: Cursor, key: str) -> int:
+        """Publish the withdrawals of a part that are held; how many that were.
+
+        Killed in between and called again, it goes on where it stood.
+
+        Raises: UnsafeState when the edition's own payload is gone: what it holds is then not known.
+        """
+        state, comparison = cursor.parts[key], cursor.comparisons[key]
+        edition = self._held_edition(cursor, key)
+        comparing = Comparing(self.source, comparison, self.archive.get, content)
+        comparing.see_again(edition.part, edition.payload)
+        found, first = comparing.withdrawn(), comparison.withdrawn
+        while True:
+            taken = self._taken(comparison, found, first, held=0)
+            name = chunks.withdrawals_id(self.source.name, edition.part, state, first)
+            first += taken.rows
+            comparison = replace(comparison, withdrawn=first, held=max(0, found.rows - first))
+            sealed = self._seal(edition, state, chunks.Rows(name, {}, []), taken, state.next_row, is_last=False)
+            self._commit(cursor, key, Step(sealed, state, comparison), None)
+            if first >= found.rows:
+                return found.rows
+
+    def discard(self, cursor: Cursor, key: str) -> int:
+        """Let the keys stand whose withdrawals are held; how many that were. The manifest says that it is not known."""
+        state, comparison = cursor.parts[key], cursor.comparisons[key]
+        edition = self._held_edition(cursor, key)
+        rows = chunks.Rows(chunks.withdrawals_id(self.source.name, edition.part, state, -1), {}, [])
+        taken = chunks.Taken({}, is_unknown=True, scope=comparison.scope)
+        sealed = self._seal(edition, state, rows, taken, state.next_row, is_last=False)
+        self._commit(cursor, key, Step(sealed, state, replace(comparison, held=0)), None)
+        return comparison.held
+
+    def _held_edition(self, cursor: Cursor, key: str) -> Edition:
+        state = cursor.parts[key]
+        payload = self.archive.get(state.payload_sha256)
+        if payload is None:
+            raise UnsafeState(
+                f"the archive no longer holds the payload of {state.name} ({state.payload_sha256})",
+                hint="wait for the source's next edition",
+            )
+        part = Part(cursor.resource, key, state.name, state.retrieved_at)
+        return Edition(part, state, cursor.comparisons[key], payload)
 
     def _seal(
         self,

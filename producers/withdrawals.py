@@ -126,8 +126,8 @@ class Comparing:
                 self._held.rows += pc.sum(self._scope.holds(self._source.days[dataset](records[dataset]))).as_py() or 0
                 self._held.add(dataset, keys[dataset])
 
-    def see_again(self, part: Part, payload: Payload, until_row: int) -> None:
-        """The rows of the edition that an earlier poll published. Raises: InvalidContent."""
+    def see_again(self, part: Part, payload: Payload, until_row: int | None = None) -> None:
+        """The rows of the edition that an earlier poll published, up to a row of the source. Raises: InvalidContent."""
         self.see_parsed(self._parsed(part, payload, until_row))
 
     def see_parsed(self, parsed: Iterable[Parsed]) -> None:

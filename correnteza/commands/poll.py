@@ -139,6 +139,8 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "slot_id": outcome.slot_id,
         "rows": tally.rows,
         "rejects": tally.rejects,
+        "withdrawn": tally.withdrawn,
+        "held": tally.held,
         "chunks": tally.chunks,
         "parts": tally.parts,
         "unchanged_parts": tally.unchanged_parts,
@@ -148,7 +150,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 
 def _print_table(outcomes: list[Outcome]) -> None:
-    names = ("source", "rows", "rejects", "chunks", "parts", "unchanged_parts", "seconds")
+    names = ("source", "rows", "rejects", "withdrawn", "held", "chunks", "parts", "unchanged_parts", "seconds")
     table = Table(box=None, pad_edge=False)
     for name in names:
         table.add_column(name.replace("_", " "), justify="left" if name == "source" else "right")

@@ -5,10 +5,12 @@ ANATEL's members are republished whole, and their months move between members; t
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from producers import poll, sources
+from foundation.errors import UsageError
+from producers import decisions, poll, session, sources
 from producers.model import Span
 from producers.withdrawals import NOTHING
 from schemas import topics
@@ -200,3 +202,53 @@ def test_where_the_former_payload_is_gone_the_manifest_says_so(publish, seen, se
     publish({H1: member((1, "TIM", 1))})
     assert seen("ingest.manifests")[-1]["rows_withdrawn"] is None
     assert seen("ingest.withdrawals") == []
+
+
+@pytest.fixture
+def shrunken(publish) -> None:
+    """An edition that lacks 140 of 240 keys."""
+    whole = [(month, f"G{number}", number) for month in (1, 2) for number in range(120)]
+    publish({H1: member(*whole)})
+    publish({H1: member(*whole[:100])})
+
+
+def test_what_is_held_is_listed_and_withdrawn_once_when_it_is_accepted(shrunken, target, seen):
+    (one,) = decisions.held(target)
+    assert one.entry == "anatel_mobile_accesses/acessos_telefonia_movel/202501-202506"
+    assert (one.rows, one.edition, one.name) == (140, 2, H1)
+    assert decisions.accept(target, one, NOW) == 140
+    assert len(standing(seen)) == 100
+    assert {each["published_at"] for each in seen("ingest.withdrawals")} == {one.known_from}
+    assert seen("ingest.manifests")[-1]["withdrawals_held"] == 0
+    assert oracles.problems(target.bootstrap, target.prefix, MOBILE.datasets) == []
+    assert decisions.held(target) == []
+    with pytest.raises(UsageError, match="no longer waits"):
+        decisions.accept(target, one, NOW)
+
+
+def test_an_acceptance_that_dies_goes_on_where_it_stood(shrunken, target, seen, monkeypatch):
+    monkeypatch.setattr("producers.poll.Session", partial(session.Session, chunk_rows=50))
+
+    def die(name: str) -> None:
+        if name == "after_commit_txn":
+            raise SystemExit(9)
+
+    monkeypatch.setattr("producers.publish.failpoint", die)
+    (one,) = decisions.held(target)
+    with pytest.raises(SystemExit):
+        decisions.accept(target, one, NOW)
+    monkeypatch.undo()
+    (rest,) = decisions.held(target)
+    decisions.accept(target, rest, NOW)
+    assert sorted(each["row_number"] for each in seen("ingest.withdrawals")) == list(range(140))
+    assert len(standing(seen)) == 100
+
+
+def test_what_is_discarded_stands_and_is_not_asked_about_again(shrunken, publish, target, seen):
+    (one,) = decisions.held(target)
+    assert decisions.discard(target, one, NOW) == 140
+    assert decisions.held(target) == []
+    assert seen("ingest.manifests")[-1]["rows_withdrawn"] is None
+    whole = [(1, f"G{number}", number) for number in range(99)]
+    assert publish({H1: member(*whole)}).tally.withdrawn == 1
+    assert len(standing(seen)) == 239

@@ -1,0 +1,69 @@
+"""`correnteza withdrawals list|accept|discard`: publications that shrank too much to be believed."""
+
+import sys
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+
+from correnteza import polling, printing
+from correnteza.settings import Settings
+from foundation import clock
+from foundation.errors import UsageError
+from producers import decisions
+from producers.decisions import Held
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+Entry = Annotated[str, typer.Argument(metavar="ENTRY", help="<source>/<resource>/<part>, as `list` prints it.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@app.command("list")
+def list_(json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False) -> None:
+    """What waits for a decision, oldest first: the edition, its clock, and how many keys it no longer holds.
+
+    The keys stand until somebody accepts; a later edition that brings them back ends the matter by itself.
+    """
+    found = decisions.held(polling.services(Settings()))
+    columns = {
+        "entry": [each.entry for each in found],
+        "edition": [each.edition for each in found],
+        "known_from": [each.known_from for each in found],
+        "keys": [each.rows for each in found],
+        "name": [each.name for each in found],
+    }
+    table = pa.table(columns)
+    print(printing.as_json(table) if json_ else printing.as_table(table))
+
+
+@app.command()
+def accept(entry: Entry, yes: Yes = False) -> None:
+    """Believe the source: withdraw the keys, from the clock of the edition that lacks them. Nothing is deleted."""
+    one = _one(entry)
+    _ask(f"Withdraw {one.rows} key(s) of {one.name}?", yes=yes)
+    print(f"{decisions.accept(polling.services(Settings()), one, clock.now())} withdrawn")
+
+
+@app.command()
+def discard(entry: Entry, yes: Yes = False) -> None:
+    """Do not believe the source: the keys stand, and later editions are compared with this one."""
+    one = _one(entry)
+    _ask(f"Let {one.rows} key(s) stand that {one.name} no longer holds?", yes=yes)
+    print(f"{decisions.discard(polling.services(Settings()), one, clock.now())} stand")
+
+
+def _one(entry: str) -> Held:
+    for each in decisions.held(polling.services(Settings())):
+        if each.entry == entry:
+            return each
+    raise UsageError(f"nothing held is named {entry!r}", hint="correnteza withdrawals list")
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("it asks first, and there is no terminal to ask on", hint="add --yes")
+    if not typer.confirm(question):
+        raise typer.Exit(1)
