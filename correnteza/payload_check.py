@@ -13,13 +13,13 @@ from foundation.errors import CorrentezaError
 from monitoring.checks.model import Evidence, Outcome
 from producers import sources
 from producers.archive import Archive, Payload, read_blocks
+from producers.editions import content
 from producers.model import Part
-from producers.session import content
 
 
 @dataclass(frozen=True)
 class _Published:
-    """What the manifests say of one payload, published `times` times as one part."""
+    """What the manifests say of one edition of a part; `times` is one once it is published to its end."""
 
     source: str
     sha256: str
@@ -54,14 +54,19 @@ def _check(evidence: Evidence, archive: Archive) -> Outcome:
 
 
 def _published(evidence: Evidence) -> list[_Published]:
-    """Sums by payload and part, of those that had a chunk in the window; all their chunks, whenever published."""
+    """Sums by payload and part, of those that had a chunk in the window; all their chunks, whenever published.
+
+    A payload that was parsed again, because its rows had been rejected, counts as the newest of its editions did.
+    """
     payload = "record.source AS source, record.payload_sha256 AS sha256, record.part AS part"
+    same = "record.source, record.resource, record.part_key, record.payload_sha256"
     rows = evidence.lake.rows(
         f"""
         SELECT {payload}, sum(record.rows_published)::BIGINT AS "rows", sum(record.rows_rejected)::BIGINT AS rejects,
                count_if(record.is_last_of_part) AS times
-        FROM bronze.ingest_manifests WHERE decode_status = 'ok'
-        GROUP BY ALL HAVING bool_or({evidence.in_window()}) ORDER BY ALL"""
+        FROM (SELECT *, {evidence.in_window()} AS in_window FROM bronze.ingest_manifests WHERE decode_status = 'ok'
+              QUALIFY record.edition IS NOT DISTINCT FROM max(record.edition) OVER (PARTITION BY {same}))
+        GROUP BY ALL HAVING bool_or(in_window) ORDER BY ALL"""
     )
     return [_Published(**row) for row in rows]  # type: ignore[arg-type]
 

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import producers.poll
 from correnteza.settings import Settings
+from foundation import clock
+from monitoring.lake import Lake
+from monitoring.rejects import with_rejects
 from producers.model import Source, Span
 from producers.poll import Outcome, Services, poll
 from producers.session import Tally
@@ -17,6 +21,12 @@ def services(settings: Settings) -> Services:
 def live_span(settings: Settings, source: Source) -> Span:
     """The days that the live schedule owns; those before it are for backfills."""
     return Span(settings.history_start.get(source.name, source.history_start))
+
+
+def reparse(settings: Settings, source: Source, *, since: datetime | None) -> Outcome:
+    """Publish again what had rejected rows, fetched from that day on. Raises: what `producers.poll.reparse` raises."""
+    parts = with_rejects(Lake(settings.lake), source.name, since)
+    return producers.poll.reparse(source, services(settings), parts, at=clock.now())
 
 
 def poll_source(

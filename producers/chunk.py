@@ -67,6 +67,11 @@ class Rows:
     messages: dict[str, list[Message]]
     rejects: list[Reject]
 
+    @property
+    def count(self) -> int:
+        """Records of all datasets."""
+        return sum(map(len, self.messages.values()))
+
     def keys(self) -> dict[str, list[bytes]]:
         """The message keys per dataset."""
         return {dataset: [key for key, _ in messages] for dataset, messages in self.messages.items()}
@@ -150,7 +155,6 @@ def seal(
 ) -> Chunk:
     """Rows and withdrawals with their manifest: all that one transaction carries but the cursor."""
     messages: dict[str, list[Message]] = {**encoded.messages}
-    count = sum(map(len, messages.values()))
     if taken.rows:
         messages[WITHDRAWALS] = list(
             _withdrawals(source.name, part, state, encoded.chunk_id, taken=taken, schema_id=schema_ids[WITHDRAWALS])
@@ -164,7 +168,7 @@ def seal(
         "payload_bytes": payload_bytes,
         "part": part.name,
         "first_row": first_row,
-        "rows_published": count,
+        "rows_published": encoded.count,
         "rows_rejected": len(encoded.rejects),
         "row_hash": format_hash(total),
         "datasets": {name: len(each) for name, each in messages.items()},
@@ -183,7 +187,7 @@ def seal(
     rejects = encoded.rejects
     messages[REJECTS] = [_reject(source.name, encoded.chunk_id, state, each, schema_ids[REJECTS]) for each in rejects]
     messages[MANIFESTS] = [encode.record(load(MANIFESTS), schema_ids[MANIFESTS], manifest)]
-    return Chunk(encoded.chunk_id, messages, count, len(rejects), format_hash(total), taken.rows)
+    return Chunk(encoded.chunk_id, messages, encoded.count, len(rejects), format_hash(total), taken.rows)
 
 
 def _withdrawals(

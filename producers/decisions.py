@@ -82,7 +82,6 @@ def _decide(services: Services, one: Held, at: datetime, do: Callable[[Session, 
         slot_id = slots.slot_id(one.owner, at)
         session = open_session(source, services, client, owner=one.owner, other=other, slot_id=slot_id, at=at)
         stands = session.cursors.get(one.resource)
-        comparison = stands.comparisons.get(one.part) if stands else None
-        if stands is None or comparison is None or not comparison.held or stands.parts[one.part].edition != one.edition:
+        if stands is None or not stands.held(one.part) or stands.parts[one.part].edition != one.edition:
             raise UsageError(f"{one.entry} no longer waits for a decision", hint="correnteza withdrawals list")
         return do(session, stands, one.part)

@@ -7,11 +7,16 @@ payload that did. So a month that moves from one member to another is compared w
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from producers.model import Holding
+from producers.model import Holding, PartState
 from producers.scope import Scope
 
 MOST = 100
 """Payloads that a cursor remembers beside one per part; of older ones it keeps only the days."""
+
+
+def of(part: str, state: PartState, scope: str, next_row: int | None = None) -> Holding:
+    """What an edition is to the next one. Args: next_row: up to where it was published, if not to its end."""
+    return Holding(part, state.name, state.payload_sha256, state.retrieved_at, state.known_from, scope, next_row)
 
 
 def after(holdings: Sequence[Holding], new: Holding, parts: int) -> list[Holding]:

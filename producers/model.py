@@ -309,6 +309,11 @@ class Cursor:
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     holdings: list[Holding] = field(default_factory=list)
 
+    def held(self, key: str) -> int:
+        """Withdrawals of a part that wait for a decision."""
+        comparison = self.comparisons.get(key)
+        return comparison.held if comparison else 0
+
     def newest_clock(self) -> datetime | None:
         """The newest Last-Modified this resource was seen with, finished or not."""
         clocks = [

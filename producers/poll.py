@@ -1,7 +1,7 @@
 """Poll one source once: fence, read the cursor, finish what was started, publish what is new."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,6 +20,9 @@ from producers.schedule import slots
 from producers.session import Session, StoppedError, Tally
 from schemas.contracts import load
 from schemas.registry import Registry
+
+MOST_NAMED = 5
+"""Problems and members that one line of the log names."""
 
 BACKFILL = ".backfill"
 """Ends the name under which a backfill of a source publishes: its cursors' owner and its transactional id."""
@@ -109,6 +112,38 @@ def poll(
     return outcome
 
 
+def reparse(source: Source, services: Services, parts: Collection[tuple[str, str]], *, at: datetime) -> Outcome:
+    """Publish parts once more from the archive, as today's parser reads them: rows that were rejected come home.
+
+    The rows keep the clocks of their first publication; what was published before says nothing new.
+
+    Args:
+        parts: (resource, part key) of those that had rejects; such as the owner no longer has are left out.
+
+    Trouble with a part is in the outcome. Raises: FencedError and UnsafeState, after which the process must end.
+    """
+    began, slot_id, tally = time.monotonic(), slots.slot_id(source.name, at), Tally()
+    error: CorrentezaError | None = None
+    try:
+        for owner, other in ((source.name, source.name + BACKFILL), (source.name + BACKFILL, source.name)):
+            with Client.for_source(source, None, None) as client:
+                session = open_session(source, services, client, owner=owner, other=other, slot_id=slot_id, at=at)
+                session.tally = tally
+                session.finish_started()
+                for resource, key in parts:
+                    stands = session.cursors.get(resource)
+                    if stands is not None and key in stands.parts and stands.parts[key].is_complete:
+                        session.reparse(stands, key)
+    except (FencedError, UnsafeState):
+        raise
+    except CorrentezaError as failure:
+        error = failure
+        tally.problems.append(str(failure))
+    outcome = Outcome(source.name, slot_id, tally, time.monotonic() - began, error, is_stopped=False)
+    _report(outcome)
+    return outcome
+
+
 def open_session(
     source: Source, services: Services, client: Client, *, owner: str, other: str, slot_id: str, at: datetime
 ) -> Session:
@@ -179,6 +214,7 @@ def _report(outcome: Outcome) -> None:
         held=tally.held,
         parts=tally.parts,
         unchanged_parts=tally.unchanged_parts,
-        problems=tally.problems[:5],
+        unread_members=tally.unread_members[:MOST_NAMED],
+        problems=tally.problems[:MOST_NAMED],
         elapsed_seconds=round(outcome.seconds, 3),
     )

@@ -6,10 +6,11 @@ from foundation.errors import CorrentezaError
 from producers import windows
 from producers.archive import Payload, read_blocks
 from producers.clock import API, HTTP
+from producers.editions import MEDIA_BODY
 from producers.fetch.answers import Answer, Version, refused
 from producers.model import Ask, Cursor, Part, PartState, Progress, Resource
 from producers.poll_zip import sniffed
-from producers.session import MEDIA_BODY, Session
+from producers.session import Session
 
 SAID_BYTES = 300
 """Of the body of a refusal that its error repeats: where a source says why at all, it says so at once."""

@@ -9,10 +9,11 @@ from foundation import clock
 from foundation.errors import InvalidContent
 from producers.archive import read_blocks
 from producers.clock import HTTP
+from producers.editions import MEDIA_MEMBER
 from producers.fetch.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
 from producers.formats import zips
 from producers.model import Cursor, Part, Resource
-from producers.session import MEDIA_MEMBER, Session
+from producers.session import Session
 
 RUN_BYTES = 64 << 20
 """Changed members that lie side by side are fetched in one request, up to this many bytes."""
@@ -38,6 +39,8 @@ def poll(session: Session, resource: Resource) -> None:
     by_name = {member.name: member for member in members}
     assert session.source.select is not None
     chosen = session.source.select(resource, list(by_name), session.span)
+    unread = sorted(name for name in by_name.keys() - set(chosen.values()) if name.lower().endswith(".csv"))
+    session.tally.unread_members += unread
     failed: list[str] = []
     changed = _changed(session, cursor, chosen, by_name, failed)
     session.tally.unchanged_parts += len(chosen) - len(changed) - len(failed)

@@ -1,6 +1,6 @@
 """One poll of one source under way: what is known, and how a payload becomes committed chunks."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,16 +12,14 @@ from producers import chunk as chunks
 from producers import cursor as cursors
 from producers import holdings
 from producers.ahead import ahead
-from producers.archive import Archive, Payload, read_blocks
+from producers.archive import Archive, Payload
+from producers.editions import Chunks, Edition, Step, content
 from producers.fetch.answers import InvalidAnswer, Version
 from producers.fetch.http import Client
-from producers.formats import zips
-from producers.model import CHUNK_ROWS, Comparison, Cursor, Holding, Parsed, Part, PartState, Resource, Source, Span
+from producers.model import CHUNK_ROWS, Comparison, Cursor, Holding, Part, PartState, Resource, Source, Span
 from producers.publish import Publisher
 from producers.scope import Scope
-from producers.withdrawals import NOTHING, Comparing, Withdrawn
-
-MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
+from producers.withdrawals import Comparing
 
 
 class StoppedError(Exception):
@@ -36,6 +34,7 @@ class Tally:
         parts: parts of which something was published; unchanged_parts: looked at and found as before.
         share: how much of the work is done, 0 to 1; every resource counts as much as another.
         withdrawn, held: keys that the new editions no longer hold; held ones wait for a person's decision.
+        unread_members: CSV members of zips that no part is made of, by name.
         problems: what went wrong with single resources, in words.
     """
 
@@ -47,36 +46,8 @@ class Tally:
     parts: int = 0
     unchanged_parts: int = 0
     share: float = 0.0
+    unread_members: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Edition:
-    """An archived payload on its way to being published as a part.
-
-    Attributes:
-        state: how far it is.
-        comparison: with what stated its keys before; None where it states nothing in full.
-    """
-
-    part: Part
-    state: PartState
-    comparison: Comparison | None
-    payload: Payload
-
-
-@dataclass(frozen=True)
-class Step:
-    """One chunk to commit, and what stands of the part after it."""
-
-    chunk: chunks.Chunk
-    state: PartState
-    comparison: Comparison | None
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the edition is published with it."""
-        return self.state.is_complete
 
 
 @dataclass
@@ -112,6 +83,10 @@ class Session:
     def __post_init__(self) -> None:
         self._log = log.get_logger("producers")
         self._place = (0, 1)
+
+    @property
+    def _chunks(self) -> Chunks:
+        return Chunks(self.source, self.slot_id, self.schema_ids, self.chunk_rows, self.archive.get)
 
     @property
     def is_live(self) -> bool:
@@ -208,11 +183,11 @@ class Session:
             if rest:
                 found.append(replace(theirs, scope=rest.text))
         # An edition that was given up half-way, and one whose withdrawals nobody has decided on yet.
-        comparison = cursor.comparisons.get(key)
-        if comparison is not None:
+        comparison, is_half = cursor.comparisons.get(key), old is not None and not old.is_complete
+        if comparison is not None and (is_half or comparison.held):
             found += comparison.former
-            if old is not None and not old.is_complete:
-                found.append(_holding(key, old, comparison.scope, old.next_row))
+            if old is not None and is_half:
+                found.append(holdings.of(key, old, comparison.scope, next_row=old.next_row))
         return list(dict.fromkeys(holdings.former(found, scope)))
 
     def _after(self, state: PartState, before: datetime | None) -> PartState:
@@ -240,81 +215,12 @@ class Session:
         Raises: InvalidContent when it is not what the parser reads; StoppedError; what the publisher raises.
         """
         failpoint("after_fetch")
-        for step in ahead(self._steps(edition)):
+        for step in ahead(self._chunks.of(edition)):
             self._commit(cursor, edition.part.key, step, read if step.is_last else None)
             if self.is_stopping():
                 raise StoppedError
         self.tally.parts += 1
-
-    def _steps(self, edition: Edition) -> Iterator[Step]:
-        """Each chunk to come, and what stands after it."""
-        part, state, comparison, payload = edition.part, edition.state, edition.comparison, edition.payload
-        comparing = None
-        if comparison and comparison.former:
-            comparing = Comparing(self.source, comparison, self.archive.get, content)
-        former = [Scope.of(each.scope) for each in comparison.former] if comparison else []
-        if comparing and state.next_row:
-            comparing.see_again(part, payload, state.next_row)
-        parsed = self.source.parse(content(payload), part, first_row=state.next_row, chunk_rows=self.chunk_rows)
-        noted: set[str] = set()
-        for each, is_end in with_last(parsed):
-            for note in set(each.notes) - noted:
-                self._log.warning("part_format_changed", source=self.source.name, part=part.name, note=note)
-                noted.add(note)
-            rows = chunks.rows(self.source, part, state, each, schema_ids=self.schema_ids, former=former)
-            before, state = state, replace(state, name=part.name, next_row=each.next_row)
-            if comparing:
-                comparing.see(each.records, rows.keys(), len(rows.rejects))
-            if not is_end:
-                taken = chunks.Taken({}, scope=comparison.scope if comparison else None)
-                yield Step(self._seal(edition, before, rows, taken, each.first_row, is_last=False), state, comparison)
-            else:
-                found = comparing.withdrawn() if comparing else NOTHING
-                yield from self._last_steps(edition, before, rows, found, each)
-
-    def _last_steps(
-        self, edition: Edition, before: PartState, rows: chunks.Rows, found: Withdrawn, parsed: Parsed
-    ) -> Iterator[Step]:
-        """The last chunk of rows, with as many withdrawals as a chunk may have rows, and chunks of the others."""
-        comparison, held = edition.comparison, 0
-        if found.why_held:
-            self._log.warning(
-                "withdrawals_held",
-                source=self.source.name,
-                part=edition.part.name,
-                rows=found.rows,
-                why=found.why_held,
-                hint="correnteza withdrawals list",
-            )
-            held = found.rows
-            self.tally.held += held
-            found = replace(found, keys={})
-        first, first_row = comparison.withdrawn if comparison else 0, parsed.first_row
-        state = replace(before, name=edition.part.name, next_row=parsed.next_row)
-        while True:
-            taken = self._taken(comparison, found, first, held=held)
-            first += taken.rows
-            is_last = first >= found.rows
-            state = replace(state, is_complete=is_last)
-            if comparison is not None:
-                comparison = replace(comparison, withdrawn=first, held=held)
-            yield Step(self._seal(edition, before, rows, taken, first_row, is_last=is_last), state, comparison)
-            if is_last:
-                return
-            name = chunks.withdrawals_id(self.source.name, edition.part, state, first)
-            rows, first_row = chunks.Rows(name, {}, []), parsed.next_row
-
-    def _taken(self, comparison: Comparison | None, found: Withdrawn, first: int, *, held: int) -> chunks.Taken:
-        """The withdrawals from the place `first` on, as many as one chunk may have."""
-        keys = found.slices(first, self.chunk_rows)
-        is_last = first + sum(batch.num_rows for batch in keys.values()) >= found.rows
-        return chunks.Taken(
-            keys,
-            first,
-            held=held if is_last else None,
-            is_unknown=found.is_unknown,
-            scope=comparison.scope if comparison else None,
-        )
+        self.tally.held += cursor.held(edition.part.key)
 
     def accept(self, cursor: Cursor, key: str) -> int:
         """Publish the withdrawals of a part that are held; how many that were.
@@ -323,32 +229,29 @@ class Session:
 
         Raises: UnsafeState when the edition's own payload is gone: what it holds is then not known.
         """
-        state, comparison = cursor.parts[key], cursor.comparisons[key]
-        edition = self._held_edition(cursor, key)
-        comparing = Comparing(self.source, comparison, self.archive.get, content)
-        comparing.see_again(edition.part, edition.payload)
-        found, first = comparing.withdrawn(), comparison.withdrawn
-        while True:
-            taken = self._taken(comparison, found, first, held=0)
-            name = chunks.withdrawals_id(self.source.name, edition.part, state, first)
-            first += taken.rows
-            comparison = replace(comparison, withdrawn=first, held=max(0, found.rows - first))
-            sealed = self._seal(edition, state, chunks.Rows(name, {}, []), taken, state.next_row, is_last=False)
-            self._commit(cursor, key, Step(sealed, state, comparison), None)
-            if first >= found.rows:
-                return found.rows
+        before = cursor.comparisons[key].withdrawn
+        for step in self._chunks.accepted(self._published(cursor, key)):
+            self._commit(cursor, key, step, None)
+            before = step.withdrawn
+        return before
 
     def discard(self, cursor: Cursor, key: str) -> int:
-        """Let the keys stand whose withdrawals are held; how many that were. The manifest says that it is not known."""
-        state, comparison = cursor.parts[key], cursor.comparisons[key]
-        edition = self._held_edition(cursor, key)
-        rows = chunks.Rows(chunks.withdrawals_id(self.source.name, edition.part, state, -1), {}, [])
-        taken = chunks.Taken({}, is_unknown=True, scope=comparison.scope)
-        sealed = self._seal(edition, state, rows, taken, state.next_row, is_last=False)
-        self._commit(cursor, key, Step(sealed, state, replace(comparison, held=0)), None)
-        return comparison.held
+        """Let the keys stand whose withdrawals are held; how many that were. Raises: as `accept`."""
+        held = cursor.held(key)
+        self._commit(cursor, key, self._chunks.discarded(self._published(cursor, key)), None)
+        return held
 
-    def _held_edition(self, cursor: Cursor, key: str) -> Edition:
+    def reparse(self, cursor: Cursor, key: str) -> None:
+        """Publish a part once more from its archived payload, as today's parser reads it: an edition of the same clock.
+
+        Raises: UnsafeState when the payload is gone; InvalidContent; what the publisher raises.
+        """
+        former = self._published(cursor, key)
+        state = replace(former.state, edition=former.state.edition + 1, next_row=0, is_complete=False)
+        self.publish(cursor, replace(former, state=state), None)
+
+    def _published(self, cursor: Cursor, key: str) -> Edition:
+        """The edition of a part that stands."""
         state = cursor.parts[key]
         payload = self.archive.get(state.payload_sha256)
         if payload is None:
@@ -357,30 +260,7 @@ class Session:
                 hint="wait for the source's next edition",
             )
         part = Part(cursor.resource, key, state.name, state.retrieved_at)
-        return Edition(part, state, cursor.comparisons[key], payload)
-
-    def _seal(
-        self,
-        edition: Edition,
-        state: PartState,
-        rows: chunks.Rows,
-        taken: chunks.Taken,
-        first_row: int,
-        *,
-        is_last: bool,
-    ) -> chunks.Chunk:
-        return chunks.seal(
-            self.source,
-            edition.part,
-            state,
-            rows,
-            taken,
-            first_row=first_row,
-            is_last=is_last,
-            slot_id=self.slot_id,
-            payload_bytes=edition.payload.size,
-            schema_ids=self.schema_ids,
-        )
+        return Edition(part, state, cursor.comparisons.get(key), payload)
 
     def _commit(self, cursor: Cursor, key: str, step: Step, read: Version | None) -> None:
         """One chunk and the cursor after it."""
@@ -395,9 +275,9 @@ class Session:
         if step.comparison is not None:
             after.comparisons[key] = step.comparison
             if step.is_last:
-                new = _holding(key, step.state, step.comparison.scope, None)
+                new = holdings.of(key, step.state, step.comparison.scope)
                 after = replace(after, holdings=holdings.after(cursor.holdings, new, len(after.parts)))
-                if not step.comparison.held:
+                if not step.must_remember:
                     del after.comparisons[key]
         if read is not None:
             after = replace(after, **read.validators)
@@ -443,21 +323,3 @@ class Session:
     def no_news(self, cursor: Cursor, why: str) -> None:
         """One resource had nothing new."""
         self._log.debug("resource_unchanged", source=self.source.name, resource=cursor.resource, why=why)
-
-
-def _holding(key: str, state: PartState, scope: str, next_row: int | None) -> Holding:
-    return Holding(key, state.name, state.payload_sha256, state.retrieved_at, state.known_from, scope, next_row)
-
-
-def content(payload: Payload) -> Iterable[bytes]:
-    """What a parser reads: a body as it is, a zip member's span inflated."""
-    blocks, about = read_blocks(payload.path), payload.about
-    return blocks if about["media"] == MEDIA_BODY else zips.inflate(blocks, zips.Member(**about["member"]))
-
-
-def with_last(items: Iterator[Parsed]) -> Iterator[tuple[Parsed, bool]]:
-    """Each item, and whether it is the last one."""
-    current = next(items, None)
-    while current is not None:
-        item, current = current, next(items, None)
-        yield item, current is None

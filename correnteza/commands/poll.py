@@ -39,6 +39,10 @@ def command(
         datetime | None,
         typer.Option(formats=_DAY, help="With --since: the last day. Unset: the day before the schedule's first."),
     ] = None,
+    reparse: Annotated[
+        bool,
+        typer.Option("--reparse", help="Ask nothing: publish again from the archive what had rejected rows."),
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Poll once and end, as always.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per poll on stdout.")] = False,
 ) -> None:
@@ -47,16 +51,23 @@ def command(
     With --since it fetches history: the days before those that the live schedule owns, beside it and without doubling a
     row. Stopped (SIGTERM, Ctrl-C) or killed, it goes on where it was when it is run again. Days that the schedule owns
     (from the setting history_start on) come with every poll: if --since names only such days, this is one.
+
+    With --reparse the parts that had rejected rows are read again from the archive by today's parser, those fetched
+    since --since where that is given: what is read now is published under the clocks of its first publication.
     """
     if every == (source is not None):
         raise UsageError("name one source or say --all", hint="correnteza poll --all")
     if until is not None and since is None:
         raise UsageError("--until needs --since", hint="correnteza poll SOURCE --since 2015-01-01 --until 2019-12-31")
+    if reparse and until is not None:
+        raise UsageError("--reparse takes no --until", hint="correnteza poll SOURCE --reparse --since 2025-01-01")
     if since is not None and source is None:
         raise UsageError("--since needs one source", hint="correnteza poll SOURCE --since 2015-01-01")
     chosen = list(sources.load_all().values()) if source is None else [sources.load(source)]
     poller = _Poller(Settings(), as_json=as_json)
-    if since is None:
+    if reparse:
+        poller.run(chosen, lambda source: polling.reparse(poller.settings, source, since=since))
+    elif since is None:
         poller.run(chosen, poller.live)
     else:
         live = polling.live_span(poller.settings, chosen[0])
@@ -145,6 +156,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "parts": tally.parts,
         "unchanged_parts": tally.unchanged_parts,
         "seconds": round(outcome.seconds, 3),
+        "unread_members": tally.unread_members,
         "problems": tally.problems,
     }
 

@@ -8,9 +8,9 @@ import pytest
 
 from producers import sources
 from producers.archive import Archive
+from producers.editions import MEDIA_BODY, content
 from producers.model import Comparison, Holding, Part
 from producers.scope import Scope
-from producers.session import MEDIA_BODY, content
 from producers.withdrawals import MESSAGE_KEY, NOTHING, Comparing, Withdrawn
 
 SGS = sources.load("bcb_sgs")
