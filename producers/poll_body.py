@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from foundation.errors import CorrentezaError
+from foundation.errors import CorrentezaError, DependencyUnavailable, FencedError, UnsafeState
 from producers import windows
 from producers.archive import Payload, read_blocks
 from producers.clock import API, HTTP
@@ -38,12 +38,26 @@ def poll(session: Session, resource: Resource) -> None:
     asks: Iterable[Ask] = session.source.plan(resource, progress)
     if not session.is_live:
         asks = list(asks)  # a backfill is long, and its share of the work is shown
+    failure: CorrentezaError | None = None
     for number, ask in enumerate(asks, 1):
-        answer = session.client.get(ask.path or resource.path, ask.params)
-        former = newest_body(ask.key) if ask.key in covered else None
-        _take(session, cursor, ask, answer, former=former)
+        if isinstance(failure, DependencyUnavailable) and windows.is_closed(ask.key):
+            continue  # the source may be away; but the present is asked for even so
+        try:
+            answer = session.client.get(ask.path or resource.path, ask.params)
+            former = newest_body(ask.key) if ask.key in covered else None
+            _take(session, cursor, ask, answer, former=former)
+        except (FencedError, UnsafeState):
+            raise
+        except CorrentezaError as error:
+            if not windows.is_closed(ask.key):
+                raise
+            # History that cannot be had must not keep the present back.
+            session.tally.problems.append(f"{resource.name} {ask.key}: {error}")
+            failure = failure or error
         if isinstance(asks, list):
             session.advance(number / len(asks))
+    if failure is not None:
+        raise failure
 
 
 def _take(session: Session, cursor: Cursor, ask: Ask, answer: Answer, *, former: bytes | None) -> None:

@@ -21,6 +21,8 @@ from producers.publish import Publisher
 from producers.scope import Scope
 from producers.withdrawals import Comparing
 
+ABANDONED_AFTER = timedelta(days=7)
+
 
 class StoppedError(Exception):
     """Asked to stop; everything committed so far stands, the next poll goes on from there."""
@@ -104,15 +106,32 @@ class Session:
         return max((state for state in states if state), key=lambda state: state.edition, default=None)
 
     def covered(self, cursor: Cursor) -> frozenset[str]:
-        """Keys of the parts that need no first publication: published to their end, or begun by the other owner."""
+        """Keys of the parts that need no first publication: published to their end, or under way at the other owner."""
         other = self.others.get(cursor.resource)
         own = {key for key, state in cursor.parts.items() if state.is_complete}
-        return frozenset(own | (other.parts.keys() if other else set()))
+        theirs = {key for key, state in other.parts.items() if not self._is_abandoned(state)} if other else set()
+        return frozenset(own | theirs)
+
+    def _is_abandoned(self, state: PartState) -> bool:
+        """Whether a part was begun so long ago that nobody can be expected to finish it."""
+        return not state.is_complete and self.today - state.retrieved_at.date() > ABANDONED_AFTER
 
     def is_others_work(self, cursor: Cursor, key: str) -> bool:
-        """Whether the other owner has begun a part and not finished it: it will, from where it stopped."""
+        """Whether the other owner has begun a part and not finished it: it will, from where it stopped.
+
+        A backfill that was given up does not hold its days for ever: after ABANDONED_AFTER they are anybody's.
+        """
         state = self.known(cursor, key)
-        return state is not None and not state.is_complete and state is not cursor.parts.get(key)
+        if state is None or state.is_complete or state is cursor.parts.get(key):
+            return False
+        return not self._is_abandoned(state)
+
+    def _was_taken_over(self, cursor: Cursor, key: str) -> bool:
+        """Whether the other owner has gone on with a part that this one had left half published."""
+        other = self.others.get(cursor.resource)
+        theirs = other.parts.get(key) if other else None
+        own = cursor.parts[key]
+        return theirs is not None and (theirs.edition, theirs.next_row) > (own.edition, own.next_row)
 
     def begin(self, number: int, count: int) -> None:
         """The work on resource `number` (from 0) of `count` begins."""
@@ -305,7 +324,8 @@ class Session:
                     self._log.info("part_left_to_owner", owner=cursor.source, part=state.name, row=state.next_row)
         for cursor in list(self.cursors.values()):
             for key, state in list(cursor.parts.items()):
-                payload = None if state.is_complete else self.archive.get(state.payload_sha256)
+                is_done = state.is_complete or self._was_taken_over(cursor, key)
+                payload = None if is_done else self.archive.get(state.payload_sha256)
                 if payload is not None:
                     self._log.info("part_resumed", source=self.source.name, part=state.name, row=state.next_row)
                     part = Part(cursor.resource, key, state.name, state.retrieved_at)

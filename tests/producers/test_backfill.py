@@ -13,7 +13,7 @@ from werkzeug import Request, Response
 
 from correnteza import backfill
 from foundation.errors import UsageError
-from producers import cursor, poll, sources
+from producers import cursor, poll, session, sources
 from producers.model import Span
 from producers.session import Tally
 from schemas import topics
@@ -152,6 +152,43 @@ def test_what_the_other_owner_has_begun_is_left_to_it(run, series, target):
     run(SINCE_2000, chunk_rows=50)
     assert doubled(target) == []
     assert published(target) == MONTHS
+
+
+@pytest.mark.integration
+def test_a_backfill_that_was_given_up_does_not_hold_its_days_for_ever(run, series, target, httpserver):
+    """Eight days after it was stopped the live schedule goes on with its window; the backfill then finds it done."""
+    chunks = iter([False, True])
+    assert run(SINCE_2000, chunk_rows=50, is_stopping=lambda: next(chunks)).is_stopped
+    later = datetime.now(UTC) + session.ABANDONED_AFTER + timedelta(days=1)
+    url, span = httpserver.url_for("/"), Span(date(2000, 1, 1))
+    outcome = poll.poll(ONE_SERIES, target, now=lambda: later, base_url=url, span=span, chunk_rows=50)
+    assert outcome.error is None
+    assert (doubled(target), published(target)) == ([], 26 * 12)
+    run(SINCE_2000, chunk_rows=50)
+    assert (doubled(target), published(target)) == ([], 26 * 12)
+    assert oracles.problems(target.bootstrap, target.prefix, SGS.datasets) == []
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("status", "answered"), [(200, 2), (500, 1)], ids=["nonsense", "away"])
+def test_a_window_of_history_that_cannot_be_had_does_not_keep_the_present_back(
+    httpserver, target, monkeypatch, status, answered
+):
+    """Nonsense costs its own window. Where the source seems to be away, of all windows only the newest is tried."""
+    monkeypatch.setattr("producers.fetch.http.ATTEMPTS", 1)
+
+    def answer(request: Request) -> Response:
+        if request.args["dataInicial"] == "01/01/2000":
+            return Response("<html>no</html>" if status == 200 else "", status)
+        day = request.args["dataInicial"]
+        return Response(json.dumps([{"data": day, "valor": "1"}]))
+
+    httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_handler(answer)
+    url, span = httpserver.url_for("/"), Span(date(2000, 1, 1))
+    outcome = poll.poll(ONE_SERIES, target, now=lambda: NOW, base_url=url, span=span)
+    assert outcome.error is not None
+    assert published(target) == answered
+    assert any("2000-01-01.." in problem for problem in outcome.tally.problems)
 
 
 @pytest.mark.integration
