@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,30}(?:[.,][0-9]{0,30})?|[.,][0-9]{1,30})"
 _INTEGER = re.compile(r"([0-9]{1,18})(?:[.,]0*)?")
 _ISO_DAY = re.compile(r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})")
 _BRAZILIAN_DAY = re.compile(r"([0-9]{2})[-/]([0-9]{2})[-/]([0-9]{4})")
-_SHORT_DAY = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{2})")
+_SHORT_DAY = re.compile(r"([0-9]{2})[-/]([0-9]{2})[-/]([0-9]{2})")
 _HOUR = re.compile(r"([0-9]{2}):?([0-9]{2})(?: ?UTC)?")
 
 
@@ -111,7 +111,7 @@ def day(value: str) -> date:
 
 
 def founding_day(value: str) -> date | None:
-    """`2003-01-28`, or `28/01/03` with two digits of this century; blank is null."""
+    """`2003-01-28`, or `28/01/03` and `28-01-03` with two digits of this century; blank is null."""
     stripped = value.strip()
     if not stripped:
         return None
@@ -122,11 +122,16 @@ def founding_day(value: str) -> date | None:
 
 
 def hour(value: str) -> timedelta:
-    """`00:00`, `0000 UTC` or `1600`: time since midnight."""
+    """`00:00`, `0000 UTC`, `1600` or `1600 UTC`: time since midnight, a whole hour.
+
+    A row at half past would be an hour more than the day has: its values are of no hour of the file.
+    """
     match = _HOUR.fullmatch(value.strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
         raise BadValueError(RejectReason.BAD_DATE, f"not an hour: {value.strip()!r}")
-    return timedelta(hours=int(match[1]), minutes=int(match[2]))
+    if match[2] != "00":
+        raise BadValueError(RejectReason.BAD_DATE, f"not a whole hour: {value.strip()!r}")
+    return timedelta(hours=int(match[1]))
 
 
 def _date(shown: str, year: str, month: str, day_of_month: str) -> date:

@@ -1,19 +1,22 @@
 """INMET's automatic stations: yearly zips with one CSV per station, eight metadata lines above hourly rows.
 
-Three layouts (to 2018, 2019, from 2020) differ in spelling, dates and what stands for a missing value, not in the order
-of columns: columns are taken by position, after the header was checked to hold what each position must.
+Three layouts (to 2018, 2019, from 2020) differ in spelling, dates and what stands for a missing value. The lines above
+the rows are read in `families/inmet_header.py`.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
+from producers.families import inmet_header
+from producers.families.inmet_header import Header
 from producers.formats import csv_rows, values
 from producers.formats.columns import Typing, batch, empty_batch, map_distinct, reject
 from producers.formats.lines import LineReader
@@ -34,6 +37,8 @@ from producers.scope import Scope, day_of
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
+T = TypeVar("T")
+
 HOURLY, STATIONS = "inmet_hourly", "inmet_stations"
 
 # INMET_{REGION}_{UF}_{CODE}_{NAME}_{first day}_A_{last day}.CSV; NAME holds anything but is fenced from both ends.
@@ -42,40 +47,11 @@ _NAME = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-# An accented letter may arrive as itself, as `?`, plain, or as two characters of a wrong decoding: `.{1,2}`.
-_METADATA = [
-    re.compile(pattern)
-    for pattern in ("REGI", "UF", "ESTA", "C.{1,2}DIGO", "LATITUDE", "LONGITUDE", "ALTITUDE", "DATA DE FUNDA")
-]
-_HEADER = [
-    re.compile(pattern)
-    for pattern in (
-        "DATA",
-        "HORA",
-        "PRECIPITA",
-        "PRESS.{1,2}O ATMOSF.{1,2}RICA AO NIVEL",
-        "PRESS.{1,2}O ATMOSF.{1,2}RICA MAX",
-        "PRESS.{1,2}O ATMOSF.{1,2}RICA MIN",
-        "RADIA.{2,4}O GLOBAL",
-        "TEMPERATURA DO AR - BULBO SECO",
-        "TEMPERATURA DO PONTO DE ORVALHO",
-        "TEMPERATURA M.{1,2}XIMA",
-        "TEMPERATURA M.{1,2}NIMA",
-        "TEMPERATURA ORVALHO MAX",
-        "TEMPERATURA ORVALHO MIN",
-        "UMIDADE REL. MAX",
-        "UMIDADE REL. MIN",
-        "UMIDADE RELATIVA DO AR",
-        "VENTO, DIRE",
-        "VENTO, RAJADA",
-        "VENTO, VELOCIDADE",
-    )
-]
 _MISSING = -9999.0
 
 _HOURLY_SCHEMA = arrow_schema(load(HOURLY))
 _STATIONS_SCHEMA = arrow_schema(load(STATIONS))
-_VALUES = load(HOURLY).value_fields  # in the file's order of columns 3 to 19
+_VALUES = load(HOURLY).value_fields  # in the order of inmet_header.COLUMNS after day and hour
 _HOURLY_NAMES = ("station_code", "observed_at", *_VALUES, "row_number")
 _STATION_NAMES = (*load(STATIONS).key, *load(STATIONS).value_fields, "row_number")
 
@@ -83,32 +59,42 @@ _STATION_NAMES = (*load(STATIONS).key, *load(STATIONS).value_fields, "row_number
 def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
     """One station's file. The station's own record stands in the chunk that begins at row 0.
 
-    Raises: InvalidContent when the metadata lines or the header are not a station file's.
+    Raises: InvalidContent when the lines above the rows are not a station file's, or contradict the file's name.
     """
     reader = LineReader(blocks)
-    head = reader.header(9)
-    encoding, metadata, fields = _read_head(head)
-    code = metadata[3].strip()
-    station = _station(part, metadata, head) if first_row == 0 else None
+    head = reader.header(inmet_header.LINES)
+    header = inmet_header.read(head)
+    name = _NAME.fullmatch(part.name)
+    _check_name(name, header)
+    code = header.metadata[3].strip()
+    station, notes = _station(name, header, head) if first_row == 0 else (None, ())
+    read_day = _day_within(_period(name))
     empty = True
     for chunk in reader.chunks(chunk_rows, first_row=first_row):
-        rows = csv_rows.read(chunk, fields=fields, delimiter=";", encoding=encoding)
+        rows = csv_rows.read(chunk, fields=header.fields, delimiter=";", encoding=header.encoding)
         typing = Typing(rows)
-        days = typing.column(0, values.day, pa.date32())
-        hours = typing.column(1, values.hour, pa.duration("us"))
+        day_place, hour_place, *places = header.places
+        assert day_place is not None, "a required column"
+        assert hour_place is not None, "a required column"
+        days = typing.column(day_place, read_day, pa.date32())
+        hours = typing.column(hour_place, values.hour, pa.duration("us"))
         observed_at = pc.add(days.cast(pa.timestamp("us")), hours).cast(pa.timestamp("us", tz="UTC"))
-        readings = [typing.column(2 + number, reading, pa.float64()) for number in range(len(_VALUES))]
+        readings = [
+            pa.nulls(len(typing), pa.float64()) if place is None else typing.column(place, reading, pa.float64())
+            for place in places
+        ]
         codes = pa.repeat(pa.scalar(code), len(typing))
         hourly = batch(_HOURLY_NAMES, [codes, observed_at, *readings, typing.row_numbers], _HOURLY_SCHEMA)
         records = {HOURLY: hourly.take(typing.good()) if typing.problems else hourly}
+        rejects, end = tuple(typing.rejects(HOURLY)), chunk.first_row + len(chunk.lines)
         yield _with_station(
             station if empty else None,
-            Parsed(chunk.first_row, chunk.first_row + len(chunk.lines), records, tuple(typing.rejects(HOURLY))),
+            Parsed(chunk.first_row, end, records, rejects, header.notes + (notes if empty else ())),
         )
         empty = False
     if empty:
         nothing = {HOURLY: empty_batch(_HOURLY_NAMES, _HOURLY_SCHEMA)}
-        yield _with_station(station, Parsed(first_row, first_row, nothing))
+        yield _with_station(station, Parsed(first_row, first_row, nothing, (), header.notes + notes))
 
 
 def reading(text: str) -> float | None:
@@ -117,74 +103,84 @@ def reading(text: str) -> float | None:
     return None if number == _MISSING else number
 
 
-def _read_head(head: list[bytes]) -> tuple[str, list[str], int]:
-    """Encoding, the eight metadata values, and the number of fields of a row."""
-    # Declared latin-1, but files saved again by others are UTF-8; decoding UTF-8 as latin-1 would never fail.
-    raw = b"\n".join(head)
+def _check_name(name: re.Match[str] | None, header: Header) -> None:
+    """Raises: InvalidContent when name and metadata are about two stations: nothing says which of them it is."""
+    if name is None:
+        return
+    _, uf, _, code, *_ = header.metadata
+    for what, named, written in (("station code", name[3], code.strip()), ("state", name[2], uf.strip())):
+        if written and written.upper() != named.strip().upper():
+            raise InvalidContent(f"contradicts itself: {what} {named[:20]!r} in the name, {written[:20]!r} in the file")
+
+
+def _period(name: re.Match[str] | None) -> tuple[date, date] | None:
+    """First and last day that the file's name states; None where it states none. Raises: InvalidContent."""
     try:
-        text, encoding = raw.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        text, encoding = raw.decode("latin-1"), "latin-1"
-    lines = text.split("\n")
-    if len(lines) < 9:
-        raise InvalidContent(f"not a station file: {len(lines)} lines, and 8 of metadata and a header are needed")
-    metadata = []
-    for line, pattern in zip(lines, _METADATA, strict=False):
-        key, _, value = line.partition(";")
-        if not pattern.match(_folded(key)):
-            raise InvalidContent(f"not a station file: {key[:40]!r} where {pattern.pattern!r} must stand")
-        metadata.append(value.split(";")[0])
-    names = lines[8].split(";")
-    # Real files end each line with `;`: a 20th field, always empty.
-    fields = len(names)
-    if names[-1].strip() == "":
-        names.pop()
-    if len(names) != len(_HEADER):
-        raise InvalidContent(f"{len(names)} columns where {len(_HEADER)} must be")
-    for name, expected in zip(names, _HEADER, strict=True):
-        if not expected.match(_folded(name)):
-            raise InvalidContent(f"column {name[:60]!r} where {expected.pattern!r} must stand")
-    if not metadata[3].strip():
-        raise InvalidContent("the station file names no station code")
-    return encoding, metadata, fields
+        period = (values.day(name[5]), values.day(name[6])) if name else None
+    except BadValueError:
+        return None
+    if period and period[0] > period[1]:
+        raise InvalidContent(f"contradicts itself: its name ends ({period[1]}) before it begins ({period[0]})")
+    return period
 
 
-def _folded(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.strip())
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).upper()
+def _day_within(period: tuple[date, date] | None) -> Callable[[str], date]:
+    """A reader of days that refuses those outside the period that the file's name states: a damaged year."""
+
+    def read(text: str) -> date:
+        day = values.day(text)
+        if period and not period[0] <= day <= period[1]:
+            raise BadValueError(
+                RejectReason.OUT_OF_RANGE, f"{text.strip()!r} is outside the file's {period[0]} to {period[1]}"
+            )
+        return day
+
+    return read
 
 
-def _station(part: Part, metadata: list[str], head: list[bytes]) -> pa.RecordBatch | Reject:
-    region, uf, name, code, latitude, longitude, altitude, founded = metadata
-    match = _NAME.fullmatch(part.name)
+def _station(
+    name: re.Match[str] | None, header: Header, head: list[bytes]
+) -> tuple[pa.RecordBatch | Reject, tuple[str, ...]]:
+    """The station's record, and what was left out of it. Only code and first day are needed: they are the key."""
+    region, uf, station, code, latitude, longitude, altitude, founded = header.metadata
+    notes: list[str] = []
+
+    def if_readable(what: str, read: Callable[[str], T], text: str) -> T | None:
+        try:
+            return read(text)
+        except BadValueError as problem:
+            notes.append(f"{what} left out: {problem.detail}")
+            return None
+
     try:
-        if match is None:
+        if name is None:
             raise BadValueError(RejectReason.MISSING_VALUE, "the file's name holds no first day")
-        row = [
-            code.strip(),
-            values.day(match[5]),
-            values.text(region),
-            values.text(uf),
-            values.text(name),
-            reading(latitude),
-            reading(longitude),
-            reading(altitude),
-            values.founding_day(founded),
-            0,
-        ]
+        first_day = values.day(name[5])
     except BadValueError as problem:
-        return reject(STATIONS, 0, problem, b"\n".join(head[:8]))
+        return reject(STATIONS, 0, problem, b"\n".join(head[:8])), ()
+    row = [
+        code.strip(),
+        first_day,
+        values.text(region),
+        values.text(uf),
+        values.text(station),
+        if_readable("latitude", reading, latitude),
+        if_readable("longitude", reading, longitude),
+        if_readable("altitude", reading, altitude),
+        if_readable("founding day", values.founding_day, founded),
+        0,
+    ]
     kinds = [_STATIONS_SCHEMA.field(field).type for field in _STATION_NAMES]
     columns = [pa.array([value], kind) for value, kind in zip(row, kinds, strict=True)]
-    return batch(_STATION_NAMES, columns, _STATIONS_SCHEMA)
+    return batch(_STATION_NAMES, columns, _STATIONS_SCHEMA), tuple(notes)
 
 
 def _with_station(station: pa.RecordBatch | Reject | None, parsed: Parsed) -> Parsed:
     if station is None:
         return parsed
     if isinstance(station, Reject):
-        return Parsed(parsed.first_row, parsed.next_row, parsed.records, (station, *parsed.rejects))
-    return Parsed(parsed.first_row, parsed.next_row, {STATIONS: station, **parsed.records}, parsed.rejects)
+        return replace(parsed, rejects=(station, *parsed.rejects))
+    return replace(parsed, records={STATIONS: station, **parsed.records})
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:

@@ -16,12 +16,16 @@ TABLE = SilverTable(
             ),
             "quarantine",
         ),
-        # Both hold in all 3.8 million hours of 2024 that have the values: a violation is a shifted column.
+        # A row off the hour would be an hour more than its day has, and end the query of fact_weather_daily. The parser
+        # rejects it; this one is for what came into bronze before it did.
+        Expectation("on_the_hour", "observed_at = date_trunc('hour', observed_at)", "quarantine"),
+        # No real hour is known that breaks it, of 3.8 million of 2024: a violation is the two columns exchanged, which
+        # would be plausible, and wrong in every hour.
         Expectation("gust_at_least_mean_wind", "wind_gust_m_s >= wind_speed_m_s", "quarantine"),
+        # Some 5 of 985,000 real hours break it, where a sensor failed within the hour: rain, wind and the rest of the
+        # hour are good.
         Expectation(
-            "hourly_maximum_at_least_temperature",
-            "air_temperature_max_celsius >= air_temperature_celsius",
-            "quarantine",
+            "hourly_maximum_at_least_temperature", "air_temperature_max_celsius >= air_temperature_celsius", "warn"
         ),
         Expectation("temperature_in_range", "air_temperature_celsius BETWEEN -15 AND 50", "warn"),
         Expectation("pressure_in_range", "pressure_hpa BETWEEN 750 AND 1060", "warn"),

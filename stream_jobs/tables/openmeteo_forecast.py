@@ -9,6 +9,7 @@ TABLE = SilverTable(
     prune_by="issued_at",
     expectations=(
         Expectation("point_is_a_municipality_code", "length(point_id) = 7", "quarantine"),
+        Expectation("on_the_hour", "valid_at = date_trunc('hour', valid_at)", "quarantine"),
         Expectation("precipitation_is_not_negative", "precipitation_mm >= 0", "quarantine"),
         Expectation("wind_speed_is_not_negative", "wind_speed_km_h >= 0", "quarantine"),
         Expectation("temperature_in_range", "air_temperature_celsius BETWEEN -15 AND 50", "warn"),

@@ -13,9 +13,9 @@ import pytest
 
 from foundation.errors import CorrentezaError, InvalidContent
 from producers import chunk, poll, poll_zip, sources
+from producers.families import inmet_header
 from producers.formats import lines, zips
 from producers.model import Parsed, Part, Source, Span
-from producers.sources import inmet_hourly
 from schemas import topics
 from schemas.contracts import load_all
 from schemas.topics import MAX_RECORD_BYTES
@@ -103,8 +103,25 @@ def with_wind_columns_swapped() -> bytes:
     return file([swap(line) for line in LINES], [*HEAD[:8], swap(HEAD[8])])
 
 
-def test_f14_a_file_with_moved_columns_is_kept_whole_and_published_when_it_is_mended(run, year, target, seen):
-    year.put(one(A401=with_wind_columns_swapped(), A249=MACAPA.read_bytes()))
+def test_f14_moved_columns_are_read_by_their_names(run, year, target, seen):
+    year.put(one(A401=with_wind_columns_swapped()))
+    assert run().error is None
+    rows = seen("inmet_hourly")
+    assert len(rows) == len(LINES)
+    assert impossible(rows) == 0
+    assert is_whole(target)
+
+
+def test_f14_control_read_by_their_places_values_land_in_each_others_columns(run, year, seen, monkeypatch):
+    monkeypatch.setattr(inmet_header, "_places", lambda names: (list(range(len(names) - 1)), ()))
+    year.put(one(A401=with_wind_columns_swapped()))
+    assert run().error is None
+    assert impossible(seen("inmet_hourly")) > 0
+
+
+def test_f14_a_file_with_a_renamed_column_is_kept_whole_and_published_when_it_is_mended(run, year, target, seen):
+    renamed = [*HEAD[:8], HEAD[8].replace(b"VENTO, RAJADA MAXIMA", b"RAJADA")]
+    year.put(one(A401=file(LINES, renamed), A249=MACAPA.read_bytes()))
     outcome = run()
     assert isinstance(outcome.error, InvalidContent)
     assert "A401" in str(outcome.error)
@@ -118,13 +135,6 @@ def test_f14_a_file_with_moved_columns_is_kept_whole_and_published_when_it_is_me
     assert len(rows) == MACAPA_ROWS + len(LINES)
     assert impossible(rows) == 0
     assert is_whole(target)
-
-
-def test_f14_control_without_the_check_of_the_header_values_land_in_each_others_columns(run, year, seen, monkeypatch):
-    monkeypatch.setattr(inmet_hourly, "_HEADER", [inmet_hourly.re.compile("")] * 19)
-    year.put(one(A401=with_wind_columns_swapped()))
-    assert run().error is None
-    assert impossible(seen("inmet_hourly")) > 0
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])

@@ -34,7 +34,7 @@ SGS = replace(
 NOW = datetime(2025, 3, 1, 6, 30, tzinfo=UTC)
 SOME = SALVADOR.read_bytes()[:400_000].rpartition(b"\n")[0] + b"\n"
 SOME_ROWS = SOME.count(b"\n") - 9
-ANOTHER = b"2025/02/09;0000 UTC;0;1006,7;1006,7;1005,8;;26,8;22,8;26,8;26,6;22,8;22,6;79;78;79;66;5,3;1,4;\n"
+ANOTHER = b"2024/12/31;2300 UTC;0;1006,7;1006,7;1005,8;;26,8;22,8;26,8;26,6;22,8;22,6;79;78;79;66;5,3;1,4;\n"
 
 
 @pytest.fixture
@@ -150,9 +150,9 @@ def test_history_first_seen_has_assumed_clocks_and_a_later_edition_measured_ones
 
 
 def test_a_name_whose_end_date_moved_is_the_same_part(run, year, seen):
-    year.put({"INMET_NE_BA_A401_SALVADOR_01-01-2025_A_31-01-2025.CSV": SOME})
+    year.put({"INMET_NE_BA_A401_SALVADOR_01-01-2024_A_30-11-2024.CSV": SOME})
     run()
-    year.put({"INMET_NE_BA_A401_SALVADOR_01-01-2025_A_28-02-2025.CSV": SOME + ANOTHER}, days=30)
+    year.put({"INMET_NE_BA_A401_SALVADOR_01-01-2024_A_31-12-2024.CSV": SOME + ANOTHER}, days=30)
     run()
     newest = seen("ingest.cursors")[-1]
     assert list(newest["parts"]) == ["A401"]
