@@ -92,7 +92,11 @@ class RangeFile(io.RawIOBase):
 
 
 def directory(file: io.RawIOBase) -> list[Member]:
-    """The files in a zip, in the order of their places. Raises: InvalidContent."""
+    """The files in a zip, in the order of their places, without what a Mac adds. Raises: InvalidContent.
+
+    Names have `/` between folders, also where a Windows program wrote `\\` against the format (APPNOTE.TXT 4.4.17.1):
+    who selects members looks at the last part of a name.
+    """
     try:
         archive = zipfile.ZipFile(file)
     # zipfile meets hostile bytes with all of these.
@@ -104,11 +108,25 @@ def directory(file: io.RawIOBase) -> list[Member]:
     if not all(info.filename for info in infos):
         raise InvalidContent("a zip with a member that has no name")
     ends = [info.header_offset for info in infos[1:]] + [archive.start_dir]
-    return [
-        Member(info.filename, info.CRC, info.file_size, info.compress_size, info.compress_type, info.header_offset, end)
+    members = [
+        Member(
+            info.filename.replace("\\", "/"),
+            info.CRC,
+            info.file_size,
+            info.compress_size,
+            info.compress_type,
+            info.header_offset,
+            end,
+        )
         for info, end in zip(infos, ends, strict=True)
-        if not info.is_dir()
     ]
+    return [member for member in members if not member.name.endswith("/") and not _is_of_a_mac(member.name)]
+
+
+def _is_of_a_mac(name: str) -> bool:
+    """Whether a member holds a Mac's notes about another one (AppleDouble): they bear its name, and are no content."""
+    *folders, last = name.split("/")
+    return "__MACOSX" in folders or last.startswith("._")
 
 
 def check(member: Member) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from producers import sources
+from producers.parse_files import Counts, context, parse_file
 from replay.content import DATA
 from schemas.contracts import load
+from tests.golden.kit import FOLDER
 
 SALVADOR = next((DATA / "inmet").glob("*A401*"))
 FAROL = next((DATA / "inmet").glob("*FAROL*"))
@@ -144,6 +147,34 @@ def test_a_zip_gives_the_rows_of_its_members(tmp_path):
     found = rows("inmet_hourly", file)
     assert len(found) == 8784 + 96
     assert {row["station_code"] for row in found} == {"A401", "A217"}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "content", "name"),
+    [
+        ("anatel_base_stations", FOLDER / "anatel_base_stations" / "built-Estacoes_SMP.csv", "Estacoes_SMP.csv"),
+        (
+            "anatel_mobile_accesses",
+            ANATEL / "transcribed_mobile_201901-201906_Colunas_head5.csv",
+            "Acessos_Telefonia_Movel_201901-201906_Colunas.csv",
+        ),
+        ("inmet_hourly", FAROL, FAROL.name),
+    ],
+)
+def test_every_zip_is_read_whoever_made_it(dataset, content, name, tmp_path):
+    """On a Mac, which adds notes about each member, or by a program that writes backslashes."""
+    file = tmp_path / "2024.zip"
+    found = []
+    for folder, others in (("", {}), ("x\\", {}), ("x/", {f"__MACOSX/x/._{name}": b"\0\5\x16\7\0\2\0\0Mac OS X"})):
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, data in {f"{folder}{name}": content.read_bytes(), **others}.items():
+                archive.writestr(member, data)
+        about, counts = context(dataset, {}), Counts()
+        parsed = parse_file(sources.load(dataset), dataset, file, about, counts)
+        found.append([{key: row[key] for key in row if key not in {"chunk_id", "retrieved_at"}} for row in parsed])
+    assert found[0]
+    assert found[1] == found[0]
+    assert found[2] == found[0]
 
 
 def test_rejects_are_objects_that_say_so(tmp_path):

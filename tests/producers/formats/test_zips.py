@@ -50,6 +50,23 @@ def test_a_members_span_alone_gives_its_content(method):
         assert b"".join(zips.inflate(blocks(data[member.start : member.end]), member)) == content
 
 
+def test_what_a_mac_adds_to_a_zip_is_no_member():
+    """`__MACOSX/._a.csv` bears a member's name and would be read, and refused, at every poll."""
+    content = {"a.csv": TEXT, "__MACOSX/._a.csv": b"\0\5\x16\7", "b/._c.csv": b"\0\5\x16\7", "b/c.csv": NOISE}
+    data = made(content)
+    members = directory(data)
+    assert [member.name for member in members] == ["a.csv", "b/c.csv"]
+    for member in members:
+        assert b"".join(zips.inflate(blocks(data[member.start : member.end]), member)) == content[member.name]
+
+
+def test_a_backslash_between_folders_is_read_as_a_slash():
+    data = made({"2024\\a.csv": TEXT, "empty\\": b"", "__MACOSX\\._a.csv": b"\0\5\x16\7"})
+    (member,) = directory(data)
+    assert member.name == "2024/a.csv"
+    assert b"".join(zips.inflate(blocks(data[member.start : member.end]), member)) == TEXT
+
+
 def test_the_directory_of_a_large_zip_costs_one_request():
     log: list[tuple[int, int]] = []
     data = made({f"{number}.csv": NOISE for number in range(5)})
