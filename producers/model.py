@@ -196,6 +196,8 @@ class Source:
         plan: body only: (resource, progress) → what to ask, in order.
         is_no_news: (status, body) → whether this refusal or emptiness means "nothing new".
         repeats: body only: (body last published, body) → whether the new one holds nothing that the former did not.
+        confirms: body only: (body, fetch of the former one, fetch of this one) → whether a body that repeats the former
+            is news even so, because what lay ahead of the former fetch has come to pass.
         throttled_for: the body of a 429 → how long the source wants to be left alone; None if it does not say.
         media: what bytes a good answer begins with.
         pause: least time between two requests to the real source's host.
@@ -221,6 +223,7 @@ class Source:
     plan: Callable[[Resource, Progress], Iterable[Ask]] | None = None
     is_no_news: Callable[[int, bytes], bool] = lambda status, body: status == 404
     repeats: Callable[[bytes, bytes], bool] = lambda former, body: former == body
+    confirms: Callable[[bytes, datetime, datetime], bool] = lambda body, before, now: False
     throttled_for: Callable[[bytes], timedelta | None] = lambda body: None
     media: Literal["zip", "json", "csv"] = "zip"
     pause: timedelta = timedelta(milliseconds=250)

@@ -80,8 +80,11 @@ def _take(session: Session, cursor: Cursor, ask: Ask, answer: Answer, *, former:
 
 
 def _says_nothing_new(session: Session, cursor: Cursor, ask: Ask, answer: Answer, former: bytes) -> bool:
-    """Whether an answer neither adds to what was published nor lacks anything of it."""
-    if not session.source.repeats(former, answer.body):
+    """Whether an answer neither adds to what was published, nor confirms any of it, nor lacks anything of it."""
+    source, state = session.source, session.known(cursor, ask.key)
+    if not source.repeats(former, answer.body):
+        return False
+    if state is not None and source.confirms(answer.body, state.retrieved_at, answer.retrieved_at):
         return False
     if ask.scope is None or former == answer.body:
         return True

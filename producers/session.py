@@ -163,6 +163,8 @@ class Session:
         """
         old = self.known(cursor, part.key)
         if old is not None and old.payload_sha256 == payload.sha256:
+            # Of a payload fetched twice the parser is told the first moment, as the records published so far say it.
+            part = replace(part, retrieved_at=old.retrieved_at)
             return None if old.is_complete else Edition(part, old, cursor.comparisons.get(part.key), payload)
         former = self._former(cursor, part.key, old, scope) if scope else []
         state = PartState(

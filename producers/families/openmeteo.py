@@ -19,6 +19,7 @@ from foundation import clock
 from foundation.errors import InvalidContent
 from producers.families.openmeteo_points import POINTS
 from producers.formats.columns import batch, reject
+from producers.formats.json_rows import constant
 from producers.model import BadValueError, Parsed, Part, Reject, RejectReason, Resource
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
@@ -35,6 +36,9 @@ VARIABLES = {
     "wind_speed_10m": ("km/h", "wind_speed_km_h"),
 }
 """Variable asked for → its unit, which is checked, and the contract's field."""
+
+UNDEFINED = "undefined"
+"""The unit of a variable that the model which answered does not compute; its values are null."""
 
 _GRID = {"latitude": "grid_latitude_degrees", "longitude": "grid_longitude_degrees", "elevation": "elevation_m"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
@@ -80,16 +84,23 @@ def read(body: bytes) -> Hours:
     if found.get("utc_offset_seconds") != 0:
         raise InvalidContent(f"times are {_shown(found.get('utc_offset_seconds'))} seconds from UTC, not 0")
     wanted = {"time": "iso8601", **{name: unit for name, (unit, _) in VARIABLES.items()}}
+    unknown = ", ".join(sorted(_shown(name) for name in hourly.keys() - wanted.keys()))[:200]
+    if missing := [name for name in wanted if name not in hourly]:
+        raise InvalidContent(f"no {', '.join(missing)}; there is {unknown or 'nothing that was not asked for'}")
+    notes = [f"variables nobody asked for: {unknown}"] if unknown else []
     for name, unit in wanted.items():
-        if units.get(name) != unit:
-            raise InvalidContent(f"{name} is in {_shown(units.get(name))!r}, not in {unit!r}")
-        if not isinstance(hourly.get(name), list):
+        if not isinstance(hourly[name], list):
             raise InvalidContent(f"no array of {name}")
+        if name not in units:
+            raise InvalidContent(f"no unit of {name}")
+        if units[name] == UNDEFINED and all(value is None for value in hourly[name]):
+            notes.append(f"no value and no unit of {name}: the model that answered does not compute it")
+        elif units[name] != unit:
+            raise InvalidContent(f"{name} is in {_shown(units[name])!r}, not in {unit!r}")
     if len({len(hourly[name]) for name in wanted}) > 1:
         raise InvalidContent("arrays of unequal length: " + ", ".join(f"{name} {len(hourly[name])}" for name in wanted))
-    unknown = sorted(_shown(name) for name in hourly.keys() - wanted.keys())
-    notes = (f"variables nobody asked for: {', '.join(unknown)[:200]}",) if unknown else ()
-    return Hours(_grid(found), hourly["time"], [hourly[name] for name in VARIABLES], notes)
+    notes += [f"no {name}: it is null" for name in _GRID if name not in found]
+    return Hours(_grid(found), hourly["time"], [hourly[name] for name in VARIABLES], tuple(notes))
 
 
 def parsed(
@@ -123,16 +134,28 @@ def repeats(former: bytes, body: bytes) -> bool:
         return False  # the parser will say what is wrong
 
 
+def confirms(body: bytes, before: datetime, now: datetime) -> bool:
+    """Whether an hour with a value lay ahead of the former fetch and does not lie ahead of this one.
+
+    The same value is another statement then: what was forecast has been said again, of an hour that is over.
+    """
+    with suppress(InvalidContent):
+        return any(before < moment <= now for moment in _moments_with_a_value(read(body)))
+    return False
+
+
 def newest_day(body: bytes) -> date | None:
     """The day of the newest hour that has a value; None when no hour has one."""
-    days = set()
     with suppress(InvalidContent):
-        hours = read(body)
-        for moment, *values in zip(hours.times, *hours.columns, strict=True):
-            if any(value is not None for value in values):
-                with suppress(BadValueError):
-                    days.add(_moment(moment).date())
-    return max(days, default=None)
+        return max((moment.date() for moment in _moments_with_a_value(read(body))), default=None)
+    return None
+
+
+def _moments_with_a_value(hours: Hours) -> Iterator[datetime]:
+    for moment, *values in zip(hours.times, *hours.columns, strict=True):
+        if any(value is not None for value in values):
+            with suppress(BadValueError):
+                yield _moment(moment)
 
 
 def is_no_news(status: int, body: bytes) -> bool:
@@ -162,7 +185,7 @@ def throttled_for(body: bytes) -> timedelta | None:
 
 def _one_point(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body.decode("utf-8-sig"))
+        found = json.loads(body.decode("utf-8-sig"), parse_constant=constant)
     except (ValueError, RecursionError) as error:
         raise InvalidContent(f"not JSON: {error}") from None
     if isinstance(found, list):
@@ -229,9 +252,11 @@ def _chunk(dataset: str, hours: Hours, constant: Mapping[str, Any], start: int, 
 
 
 def _moment(value: Any) -> datetime:
-    """`2025-11-10T23:00`, UTC."""
+    """`2025-11-10T23:00`, UTC: a whole hour, for a row between two would be an hour more than its day has."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         raise BadValueError(RejectReason.BAD_DATE, f"not an hour: {value!r}")
+    if not value.endswith(":00"):
+        raise BadValueError(RejectReason.BAD_DATE, f"not a whole hour: {value!r}")
     try:
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
     except ValueError:

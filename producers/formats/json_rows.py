@@ -29,9 +29,18 @@ def load(body: bytes) -> Any:
     """The JSON value of a body; numbers are text, as the source wrote them. Raises: InvalidContent."""
     try:
         # A float would lose digits before the decimal is made.
-        return json.loads(body.decode("utf-8-sig"), parse_float=_plain, parse_int=str, parse_constant=str)
+        return json.loads(body.decode("utf-8-sig"), parse_float=_plain, parse_int=str, parse_constant=constant)
     except (ValueError, RecursionError) as error:
         raise InvalidContent(f"not JSON: {error}") from None
+
+
+def constant(name: str) -> str | None:
+    """What `NaN`, `Infinity` and `-Infinity` mean, which JSON does not know and many of its writers put.
+
+    NaN is how they write a number that they do not have: null. An infinite one is the result of a fault at the source,
+    and no missing value: it stays text, so that whoever reads a number rejects the row and names it.
+    """
+    return None if name == "NaN" else name
 
 
 def _plain(number: str) -> str:

@@ -1,10 +1,11 @@
 """Open-Meteo, past weather at the 27 capitals, hour by hour.
 
-"Past" is not final: the newest hours are still forecasts, and the last days are computed again for a week. So the last
-ten days are asked for at every poll.
+"Past" is not final: the body of a day holds all its hours, so that those after the fetch are forecasts (`is_forecast`),
+and the last days are computed again for a week. So the last ten days are asked for at every poll.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -24,8 +25,15 @@ _FINAL_AFTER = timedelta(days=7)
 
 
 def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
-    """A body of one point; the part's resource is its municipality code. Raises: InvalidContent."""
-    yield from openmeteo.parsed(ARCHIVE, blocks, part, None, first_row=first_row, chunk_rows=chunk_rows)
+    """A body of one point; the part's resource is its municipality code. Raises: InvalidContent.
+
+    An hour is a forecast if it ends after the moment of the fetch. `valid_at` is that end: precipitation is of the hour
+    before it, the other values are of it. At the very moment the hour is over, and the value is of the past.
+    """
+    for each in openmeteo.parsed(ARCHIVE, blocks, part, None, first_row=first_row, chunk_rows=chunk_rows):
+        hours = each.records[ARCHIVE]
+        is_forecast = pc.greater(hours.column("valid_at"), pa.scalar(part.retrieved_at, pa.timestamp("us", tz="UTC")))
+        yield replace(each, records={ARCHIVE: hours.append_column("is_forecast", is_forecast)})
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
@@ -57,6 +65,7 @@ SOURCE = Source(
     days={ARCHIVE: day_of("valid_at")},
     is_no_news=openmeteo.is_no_news,
     repeats=openmeteo.repeats,
+    confirms=openmeteo.confirms,
     throttled_for=openmeteo.throttled_for,
     media="json",
     # 600 calls a minute are free, and a year of a point counts as some 26 (days / 14, as far as is known).

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -11,9 +12,12 @@ import pytest
 from confluent_kafka import Producer
 from werkzeug import Request, Response
 
+from foundation import clock
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
 from producers import cursor, poll, sources
+from producers.families import openmeteo
 from producers.model import Source, Span
+from replay.content import DATA
 from replay.server import serve
 from schemas import topics
 from schemas.contracts import datasets, load, load_all
@@ -303,6 +307,39 @@ def test_a_changed_value_of_a_series_is_a_new_edition_without_an_assumed_clock(r
     assert [row["published_at_basis"] for row in rows] == ["assumed_lag", "assumed_lag", "none", "none"]
     assert [row["published_at"] for row in rows[2:]] == [None, None]
     assert_whole(target, SGS.datasets)
+
+
+def hours(number: int) -> str:
+    """Three hours of one night; no two answers are equal byte by byte."""
+    times = [f"2025-10-28T0{hour}:00" for hour in range(3)]
+    units = {name: unit for name, (unit, _) in openmeteo.VARIABLES.items()}
+    loaded = json.loads((DATA / "openmeteo" / "last14days_salvador_ba_archive_20251110.json").read_bytes())
+    hourly = {"time": times, **{name: [1, 2, 3] for name in units}}
+    return json.dumps({**loaded, "generationtime_ms": number, "hourly": hourly})
+
+
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "control: values alone are compared"])
+def test_a_forecast_that_came_to_pass_is_published_once_more_as_past(httpserver, target, seen, monkeypatch, is_watched):
+    source = replace(WEATHER, resources=lambda today, span: WEATHER.resources(today, span)[4:5])
+    if not is_watched:
+        source = replace(source, confirms=lambda body, before, now: False)
+    published = []
+    for number, moment in enumerate(("00:30", "00:45", "01:30", "03:00", "04:00")):
+        now = datetime.fromisoformat(f"2025-10-28T{moment}:00+00:00")
+        monkeypatch.setenv(clock.VARIABLE, f"{now.isoformat()}@1@{time.time()}")
+        httpserver.expect_oneshot_request("/v1/archive").respond_with_data(hours(number))
+        options = {"base_url": httpserver.url_for("/"), "span": Span(date(2025, 10, 27))}
+        outcome = poll.poll(source, target, now=clock.now, **options)
+        assert outcome.error is None
+        published.append(outcome.tally.rows)
+    ahead = [row["is_forecast"] for row in seen("openmeteo_archive")]
+    if is_watched:
+        assert published == [3, 0, 3, 3, 0]
+        assert ahead == [False, True, True, False, False, True, False, False, False]
+    else:
+        assert published == [3, 0, 0, 0, 0]
+        assert ahead == [False, True, True], "forecasts for ever"
+    assert oracles.problems(target.bootstrap, target.prefix, source.datasets) == []
 
 
 def test_another_sources_open_transaction_does_not_hide_our_cursor(run, year, target):

@@ -23,7 +23,9 @@ from producers.model import BadValueError, RejectReason
         ("4.0E-4", "0.00040"),
         ("-1.5e+3", "-1500"),
         ("1E400", "1E400"),  # left as it is: no column holds it, and a reader of decimals refuses it
-        ("NaN", "NaN"),
+        ("NaN", None),  # how many a writer puts a number that it does not have
+        ("Infinity", "Infinity"),  # a fault, and no missing value: a reader of decimals refuses it
+        ("-Infinity", "-Infinity"),
     ],
 )
 def test_a_number_is_kept_as_text_without_an_exponent(written, kept):

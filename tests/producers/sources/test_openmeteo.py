@@ -16,6 +16,7 @@ from producers.families.openmeteo_points import POINTS
 from producers.model import Part, Progress, RejectReason, Span
 from replay.content import DATA
 from replay.openmeteo_archive import answer
+from tests.golden.kit import FOLDER
 from tests.records import RETRIEVED_AT
 
 ARCHIVE, FORECAST = sources.load("openmeteo_archive"), sources.load("openmeteo_forecast")
@@ -31,8 +32,8 @@ def body(change: Callable[[dict[str, Any]], object] = lambda loaded: None) -> by
     return json.dumps(loaded).encode()
 
 
-def parsed(content: bytes, source=ARCHIVE, point: str = "2927408", **options):
-    chunks = list(source.parse([content], Part(point, "p", "p", RETRIEVED_AT), **options))
+def parsed(content: bytes, source=ARCHIVE, point: str = "2927408", retrieved_at=RETRIEVED_AT, **options):
+    chunks = list(source.parse([content], Part(point, "p", "p", retrieved_at), **options))
     rows = [row for chunk in chunks for row in chunk.records[source.name].to_pylist()]
     return rows, [reject for chunk in chunks for reject in chunk.rejects]
 
@@ -54,6 +55,7 @@ def test_every_hour_of_a_sample_is_the_files(file):
             "relative_humidity_percent": values[1],
             "precipitation_mm": values[2],
             "wind_speed_km_h": values[3],
+            "is_forecast": moment > "2025-11-11T12:34",  # of RETRIEVED_AT
             "row_number": number,
         }
         for number, (moment, *values) in enumerate(
@@ -80,6 +82,85 @@ def test_null_inside_an_array_is_no_value():
     assert rejects == []
 
 
+def noted(content: bytes) -> list[str]:
+    (chunk,) = ARCHIVE.parse([content], Part("2927408", "p", "p", RETRIEVED_AT))
+    return list(chunk.notes)
+
+
+def test_nan_is_no_value_wherever_it_stands():
+    """JSON has no NaN; those who write it mean a number that they do not have."""
+    rows, rejects = parsed(body(lambda loaded: loaded["hourly"].update(precipitation=[float("nan"), 0, 0.4])))
+    assert [row["precipitation_mm"] for row in rows] == [None, 0.0, 0.4]
+    assert rejects == []
+    for name in ("latitude", "longitude", "elevation"):
+        nan, null = (body(lambda loaded, n=name, v=v: loaded.update({n: v})) for v in (float("nan"), None))
+        assert parsed(nan) == parsed(null)
+        assert len(parsed(nan)[0]) == 3
+
+
+def test_a_variable_that_the_model_does_not_compute_is_null_and_noted():
+    """Its unit is "undefined" and all of its values are null. With a value it would be in a unit that nobody knows."""
+
+    def undefined(loaded):
+        loaded["hourly_units"]["precipitation"] = "undefined"
+        loaded["hourly"]["precipitation"] = [None, float("nan"), None]
+
+    rows, rejects = parsed(body(undefined))
+    assert [row["precipitation_mm"] for row in rows] == [None] * 3
+    assert all(row["air_temperature_celsius"] is not None for row in rows)
+    assert rejects == []
+    (note,) = noted(body(undefined))
+    assert "precipitation" in note
+
+
+def test_a_missing_elevation_is_null_and_noted():
+    content = body(lambda loaded: loaded.pop("elevation"))
+    assert {row["elevation_m"] for row in parsed(content)[0]} == {None}
+    assert noted(content) == ["no elevation: it is null"]
+    assert noted(body()) == []
+
+
+def test_a_variable_under_a_models_suffix_is_named():
+    content = (FOLDER / "openmeteo_archive" / "built-model-suffix.json").read_bytes()
+    with pytest.raises(InvalidContent, match=r"no temperature_2m, .*; there is temperature_2m_ecmwf_ifs025"):
+        parsed(content)
+
+
+def test_a_number_that_is_no_json_at_all_refuses_the_body():
+    """`nan` in small letters: no reader of JSON takes it, and who writes it may write anything."""
+    with pytest.raises(InvalidContent, match="not JSON"):
+        parsed(body().replace(b'"elevation": 39.0', b'"elevation": nan'))
+
+
+# What is past, and what is still a forecast
+
+
+@pytest.mark.parametrize(
+    ("fetched", "ahead"),
+    [
+        ("2025-10-27T23:59:59", [True, True, True]),
+        ("2025-10-28T00:59:59", [False, True, True]),
+        ("2025-10-28T01:00:00", [False, False, True]),
+        ("2025-10-28T01:00:01", [False, False, True]),
+        ("2025-10-28T02:00:00", [False, False, False]),
+    ],
+)
+def test_an_hour_that_ends_after_the_fetch_is_a_forecast(fetched, ahead):
+    rows, _ = parsed(body(), retrieved_at=datetime.fromisoformat(fetched).replace(tzinfo=UTC))
+    assert [row["is_forecast"] for row in rows] == ahead
+
+
+def test_hours_of_a_forecast_that_came_to_pass_make_a_repeated_body_news():
+    fetched = datetime(2025, 10, 28, 0, 30, tzinfo=UTC)
+    assert not ARCHIVE.confirms(body(), fetched, fetched + timedelta(minutes=29))
+    assert ARCHIVE.confirms(body(), fetched, fetched + timedelta(minutes=30))
+    assert not ARCHIVE.confirms(body(), fetched + timedelta(hours=2), fetched + timedelta(days=1))
+    # An hour without a value says nothing, then as before.
+    empty = body(lambda loaded: loaded["hourly"].update({name: [None] * 3 for name in VARIABLES}))
+    assert not ARCHIVE.confirms(empty, fetched, fetched + timedelta(days=1))
+    assert not ARCHIVE.confirms(b"no body", fetched, fetched + timedelta(days=1))
+
+
 def test_a_list_of_the_one_point_is_read_and_one_of_several_is_not():
     assert parsed(b"[" + body() + b"]") == parsed(body())
     with pytest.raises(InvalidContent, match="list of 2"):
@@ -90,14 +171,24 @@ def test_a_list_of_the_one_point_is_read_and_one_of_several_is_not():
     ("change", "says"),
     [
         (lambda loaded: loaded["hourly_units"].update(wind_speed_10m="m/s"), "wind_speed_10m is in 'm/s'"),
-        (lambda loaded: loaded["hourly_units"].pop("precipitation"), "precipitation is in 'None'"),
+        (lambda loaded: loaded["hourly_units"].pop("precipitation"), "no unit of precipitation"),
+        (
+            lambda loaded: loaded["hourly_units"].update(precipitation="undefined"),
+            "precipitation is in 'undefined', not in 'mm'",
+        ),
         (lambda loaded: loaded["hourly_units"].update(time="unixtime"), "time is in"),
         (lambda loaded: loaded.update(utc_offset_seconds=-10800), "-10800 seconds from UTC"),
         (lambda loaded: loaded.pop("utc_offset_seconds"), "seconds from UTC"),
         (lambda loaded: loaded["hourly"]["precipitation"].pop(), "unequal length"),
-        (lambda loaded: loaded["hourly"].pop("temperature_2m"), "no array of temperature_2m"),
+        (lambda loaded: loaded["hourly"].pop("temperature_2m"), "no temperature_2m; there is nothing that was not"),
+        (
+            lambda loaded: loaded["hourly"].update(temperature_2m_ecmwf=loaded["hourly"].pop("temperature_2m")),
+            "no temperature_2m; there is temperature_2m_ecmwf",
+        ),
+        (lambda loaded: loaded["hourly"].update(precipitation=None), "no array of precipitation"),
         (lambda loaded: loaded.pop("hourly"), "no hourly values"),
         (lambda loaded: loaded.update(latitude="north"), "latitude"),
+        (lambda loaded: loaded.update(elevation=float("inf")), "elevation: not a number: 'Infinity'"),
     ],
 )
 def test_a_body_that_is_not_what_was_asked_for_is_refused_whole(change, says):
@@ -123,7 +214,11 @@ def test_a_point_must_be_named():
         ({"time": ["2025-10-28T00:00", None, "2025-10-28T02:00"]}, RejectReason.BAD_DATE),
         ({"precipitation": [0, "0.1", 0]}, RejectReason.BAD_NUMBER),
         ({"precipitation": [0, True, 0]}, RejectReason.BAD_NUMBER),
-        ({"precipitation": [0, float("nan"), 0]}, RejectReason.BAD_NUMBER),
+        ({"precipitation": [0, float("inf"), 0]}, RejectReason.BAD_NUMBER),
+        ({"precipitation": [0, float("-inf"), 0]}, RejectReason.BAD_NUMBER),
+        ({"precipitation": [0, "NaN", 0]}, RejectReason.BAD_NUMBER),
+        ({"time": ["2025-10-28T00:00", "2025-10-28T00:30", "2025-10-28T02:00"]}, RejectReason.BAD_DATE),
+        ({"time": ["2025-10-28T00:00", float("nan"), "2025-10-28T02:00"]}, RejectReason.BAD_DATE),
         ({"precipitation": [0, [], 0]}, RejectReason.BAD_NUMBER),
     ],
 )
