@@ -99,7 +99,8 @@ def _is_stale(state: PartState | None, version: Version) -> bool:
     """A cache on the way may give an older answer than one seen before: publishing it would undo a revision."""
     if state is None or state.published_at is None or state.published_at_basis != HTTP:
         return False
-    return version.last_modified is not None and version.last_modified < state.published_at.replace(microsecond=0)
+    clock, seen = version.last_modified, state.published_at
+    return clock is not None and clock < seen.replace(microsecond=0) and version.comes_after(seen)
 
 
 def _refused(answer: Answer) -> CorrentezaError:

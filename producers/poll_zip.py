@@ -68,7 +68,7 @@ def is_old(cursor: Cursor, version: Version) -> str | None:
     """
     clock, seen = version.last_modified, cursor.newest_clock()
     # An edition's clock may lie microseconds after its Last-Modified: two editions of one clock are told apart.
-    if clock is not None and seen is not None and clock < seen.replace(microsecond=0):
+    if clock and seen and clock < seen.replace(microsecond=0) and version.comes_after(seen):
         return f"stale: Last-Modified {clock:%Y-%m-%dT%H:%M:%SZ}, and {seen:%Y-%m-%dT%H:%M:%SZ} was seen"
     known = (cursor.etag, cursor.last_modified, cursor.content_length)
     if version.etag or clock:

@@ -1,8 +1,8 @@
 """One answer of a source: its version, its bytes, and whether they can be data at all."""
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -38,16 +38,36 @@ class ThrottledError(TransientError):
 
 @dataclass(frozen=True)
 class Version:
-    """What identifies one version of a file: the validators, as the server wrote them, and the length in bytes."""
+    """What identifies one version of a file: the validators, as the server wrote them, and the length in bytes.
+
+    Attributes:
+        seen_at: when the answer came, UTC; None for a version that no answer gave.
+    """
 
     etag: str | None
     last_modified_text: str | None
     length: int | None
+    seen_at: datetime | None = field(default=None, compare=False)
 
     @property
     def last_modified(self) -> datetime | None:
-        """UTC, or None when absent or unreadable."""
-        return http_date(self.last_modified_text)
+        """UTC, and never later than the answer itself; None when absent or unreadable.
+
+        What we hold was public when we held it. A server whose clock runs ahead has to say the moment of its answer
+        (RFC 9110, 8.8.2.1). Believed as it stands, the date would make every later version an old one until then.
+        """
+        stated = http_date(self.last_modified_text)
+        return min(stated, self.seen_at) if stated and self.seen_at else stated
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much Last-Modified is later than the answer; not negative."""
+        stated = http_date(self.last_modified_text)
+        return max(stated - self.seen_at, timedelta(0)) if stated and self.seen_at else timedelta(0)
+
+    def comes_after(self, clock: datetime) -> bool:
+        """Whether an earlier version's clock can be believed: one that lies ahead of this answer says nothing."""
+        return self.seen_at is None or clock <= self.seen_at
 
     @property
     def validators(self) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from foundation.errors import InvalidContent, TransientError
 
 _INFLATED_BYTES = 1 << 20
 _GZIP = zlib.MAX_WBITS | 16
+_GZIP_BEGINS = b"\x1f"
+MAX_GZIP_MEMBERS = 10_000
+"""A server that compresses block by block sends some 1,000 in the largest body; each one costs time, if it is empty."""
 
 
 def whole(response: httpx2.Response, limit: int) -> bytes:
@@ -54,16 +57,24 @@ def encoding(response: httpx2.Response) -> str | None:
 
 
 def _inflated(response: httpx2.Response, limit: int) -> Iterator[bytes]:
+    """The content of a gzip body: one member or several, one after the other, and zeros after the last (RFC 1952)."""
     # Not the library's iter_bytes: a bomb of empty blocks gives it no bytes, and us no chance to count.
-    inflater = zlib.decompressobj(_GZIP)
+    inflater, members, is_padding = zlib.decompressobj(_GZIP), 1, False
     try:
         for block in blocks(response, limit):
             waiting = block
-            while waiting and not inflater.eof:
+            while waiting:
+                if inflater.eof:
+                    is_padding = is_padding or waiting.startswith(b"\0")
+                    if is_padding and not waiting.strip(b"\0"):
+                        break
+                    if is_padding or not waiting.startswith(_GZIP_BEGINS):
+                        raise InvalidContent(f"{response.url}: something follows after the end of its gzip body")
+                    inflater, members = zlib.decompressobj(_GZIP), members + 1
+                    if members > MAX_GZIP_MEMBERS:
+                        raise InvalidContent(f"{response.url}: a gzip body of more than {MAX_GZIP_MEMBERS} members")
                 yield inflater.decompress(waiting, _INFLATED_BYTES)
-                waiting = inflater.unconsumed_tail
-            if inflater.unused_data:
-                raise InvalidContent(f"{response.url}: something follows after the end of its gzip body")
+                waiting = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
         yield inflater.flush()
     except zlib.error as error:
         raise InvalidContent(f"{response.url}: called gzip, and is not: {error}") from error

@@ -22,7 +22,7 @@ from typing import BinaryIO
 import httpx2
 from pydantic import SecretStr
 
-from foundation import clock
+from foundation import clock, log
 from foundation.errors import CorrentezaError, InvalidContent, TransientError, UsageError
 from producers.fetch import bodies
 from producers.fetch.addresses import Deadline, Transport
@@ -42,10 +42,14 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 15.0, 60.0  # seconds
 BODY_DEADLINE, DOWNLOAD_DEADLINE = 180.0, 7200.0  # seconds, all attempts and waits together, turns at the host apart
 REASON_SECONDS = 10.0  # for the body of a 429
 MAX_BODY_BYTES = 64 << 20
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""By which a server's clock may be ahead of ours without a word: what it wrote this moment is dated so."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 # Its debug lines show the headers that servers send: a Location may repeat an API key.
 logging.getLogger("httpcore2").setLevel(logging.INFO)
+
+_log = log.get_logger("producers")
 
 
 class Client:
@@ -170,10 +174,18 @@ class Client:
         for attempt in attempts(ATTEMPTS, deadline):
             with attempt, self._followed(path, params, headers, deadline=deadline) as response:
                 retrieved_at = clock.now()
+                file_version = _version(response, retrieved_at)
+                if file_version.ahead > CLOCK_DIFFERENCE:
+                    _log.warning(
+                        "last_modified_ahead",
+                        url=str(response.url),
+                        last_modified=file_version.last_modified_text,
+                        taken_for=retrieved_at.isoformat(),
+                    )
                 return Answer(
                     str(response.url),
                     response.status_code,
-                    _version(response),
+                    file_version,
                     response.headers.get("content-type", ""),
                     read(response),
                     retrieved_at,
@@ -192,7 +204,10 @@ class Client:
                 raise ReplacedError(f"{response.url}: replaced while it was read; nothing of it was kept")
             if response.status_code != 206:
                 raise refused(str(response.url), response.status_code)
-            found, span = _version(response), _CONTENT_RANGE.match(response.headers.get("content-range", ""))
+            found, span = (
+                _version(response, clock.now()),
+                _CONTENT_RANGE.match(response.headers.get("content-range", "")),
+            )
             if span is None or (int(span[1]), int(span[2])) != (start, end - 1) or bodies.encoding(response):
                 raise InvalidContent(f"{response.url}: not the file's bytes {start}-{end - 1}, but others, were sent")
             if found.length != wanted.length or _differs(found.etag, wanted.etag):
@@ -244,13 +259,14 @@ def _check_length(path: str, found: int, wanted: int) -> None:
         raise TransientError(f"{path}: {found} bytes where {wanted} were asked for")
 
 
-def _version(response: httpx2.Response) -> Version:
+def _version(response: httpx2.Response, seen_at: datetime) -> Version:
     span = _CONTENT_RANGE.match(response.headers.get("content-range", ""))
     length = span[3] if span else response.headers.get("content-length")
     return Version(
         response.headers.get("etag"),
         response.headers.get("last-modified"),
         int(length) if length is not None and str(length).isdecimal() else None,
+        seen_at,
     )
 
 

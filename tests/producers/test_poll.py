@@ -16,6 +16,7 @@ from foundation import clock
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
 from producers import cursor, poll, sources
 from producers.families import openmeteo
+from producers.fetch import answers
 from producers.model import Source, Span
 from replay.content import DATA
 from replay.server import serve
@@ -183,6 +184,35 @@ def test_an_answer_older_than_one_seen_is_stale(run, year, target):
     year.put(one(A401=SOME.replace(b"26,8", b"26,9")), days=4)
     assert run().tally.rows == 0
     assert ends(target) == before
+
+
+@pytest.mark.parametrize("is_clamped", [True, False], ids=["clamped", "control: believed"])
+def test_a_last_modified_in_the_future_does_not_silence_a_source(run, year, seen, monkeypatch, is_clamped):
+    if not is_clamped:
+        stated = property(lambda version: answers.http_date(version.last_modified_text))
+        monkeypatch.setattr(answers.Version, "last_modified", stated)
+        monkeypatch.setattr(answers.Version, "comes_after", lambda version, clock: True)
+    rows = []
+    for fetched_on, modified_after in ((15, 900), (20, 9), (20, 9)):
+        monkeypatch.setenv(clock.VARIABLE, f"2025-02-{fetched_on}T00:00:00+00:00@1@{time.time()}")
+        year.put(one(A401=SOME.replace(b"26,8", b"26,9" if fetched_on > 15 else b"26,8")), days=modified_after)
+        rows.append(run().tally.rows)
+    clocks = {manifest["published_at"].date() for manifest in seen("ingest.manifests")}
+    if is_clamped:
+        assert rows == [SOME_ROWS + 1, SOME_ROWS + 1, 0]
+        assert clocks == {date(2025, 2, 15), date(2025, 2, 19)}
+    else:
+        assert rows == [SOME_ROWS + 1, 0, 0], "silent until that day"
+
+
+def test_a_cursor_that_once_believed_a_date_in_the_future_hears_the_source_again(run, year, monkeypatch):
+    """As releases before this one left it."""
+    monkeypatch.setenv(clock.VARIABLE, f"2027-12-01T00:00:00+00:00@1@{time.time()}")
+    year.put(one(A401=SOME), days=900)
+    run()
+    monkeypatch.setenv(clock.VARIABLE, f"2025-02-20T00:00:00+00:00@1@{time.time()}")
+    year.put(one(A401=SOME.replace(b"26,8", b"26,9")), days=9)
+    assert run().tally.rows == SOME_ROWS + 1
 
 
 def test_a_stopped_poll_goes_on_at_the_next_chunk_from_the_archive(run, year, target, seen):

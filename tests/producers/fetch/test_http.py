@@ -5,16 +5,20 @@ import io
 import logging
 import re
 import traceback
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
+import httpx2
 import pytest
 import stamina
+from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent, TransientError, UsageError
 from producers import sources
-from producers.fetch import http, retries
+from producers.fetch import bodies, http, retries
 from producers.fetch.answers import SAMPLE_BYTES, Answer, InvalidAnswer, ThrottledError, Version, sniff
 from producers.fetch.http import Client
 from producers.model import ApiKey
@@ -79,6 +83,27 @@ def test_asking_fetches_one_byte_and_learns_the_version(httpserver, client):
     assert answer.version.last_modified == datetime(2026, 8, 25, 10, 56, 40, tzinfo=UTC)
     assert file.requests[0].method == "GET"
     assert "correnteza" in file.requests[0].headers["User-Agent"]
+
+
+@pytest.mark.parametrize(("ahead", "warnings"), [(timedelta(days=400), 1), (timedelta(minutes=2), 0)])
+def test_a_last_modified_in_the_future_is_the_moment_of_the_fetch(httpserver, client, ahead, warnings):
+    """Believed, it would make every later version an old one until that day. Two clocks may differ a little, though."""
+    stated = format_datetime(datetime.now(UTC) + ahead, usegmt=True)
+    httpserver.expect_request("/data/body").respond_with_data(BODY, headers={"Last-Modified": stated})
+    for question in (lambda: client.get("body", {}), lambda: client.ask("body", etag=None, last_modified=None)):
+        with capture_logs() as lines:
+            answer = question()
+        assert answer.version.last_modified == answer.retrieved_at
+        assert answer.version.if_range == stated, "the server is asked with its own words"
+        assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["last_modified_ahead"] * warnings
+
+
+def test_a_last_modified_of_the_past_is_kept_and_not_spoken_of(httpserver, client):
+    httpserver.expect_request("/data/body").respond_with_data(BODY, headers={"Last-Modified": MODIFIED})
+    with capture_logs() as lines:
+        answer = client.get("body", {})
+    assert answer.version.last_modified == datetime(2026, 8, 25, 10, 56, 40, tzinfo=UTC)
+    assert lines == []
 
 
 def test_asking_again_sends_the_validators(httpserver, client):
@@ -303,6 +328,43 @@ def test_a_gzip_body_that_nobody_asked_for_is_read(httpserver, client):
     assert client.get("body", {}).body == BODY
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:]),
+        b"".join(gzip.compress(BODY[start : start + 97]) for start in range(0, len(BODY), 97)),
+        gzip.compress(b"") + gzip.compress(BODY) + gzip.compress(b""),
+        gzip.compress(BODY) + bytes(500),
+        gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:]) + bytes(1),
+    ],
+    ids=["two members", "many members", "empty members", "padded", "both"],
+)
+@pytest.mark.parametrize("block", [1, 100, 1 << 20])
+def test_a_gzip_body_of_several_members_or_with_padding_is_read(sent, block):
+    """RFC 1952, 2.2: members follow one after the other. Zeros after the last are what gzip itself reads over."""
+    assert bodies.whole(gzipped(sent, block), 1 << 20) == BODY
+
+
+def gzipped(sent: bytes, block: int) -> httpx2.Response:
+    """An answer whose body arrives in blocks."""
+    pieces = (sent[start : start + block] for start in range(0, len(sent), block))
+    request = httpx2.Request("GET", "http://x/")
+    return httpx2.Response(200, headers={"Content-Encoding": "gzip"}, content=pieces, request=request)
+
+
+def test_control_a_reader_of_one_member_gives_half_the_body_and_no_error():
+    """What stands behind the library's own decoding, and why the end of a member is looked at here."""
+    sent = gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:])
+    assert zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(sent) == BODY[:5000]
+
+
+def test_the_last_of_several_members_that_ends_early_is_asked_for_again(httpserver, client):
+    headers, whole = {"Content-Encoding": "gzip"}, gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:])
+    httpserver.expect_ordered_request("/data/body").respond_with_data(whole[:-20], headers=headers)
+    httpserver.expect_ordered_request("/data/body").respond_with_data(whole, headers=headers)
+    assert client.get("body", {}).body == BODY
+
+
 BOMB = gzip.compress(bytes(5_000_000))
 EMPTY_BLOCKS = gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * 2_000
 
@@ -312,16 +374,25 @@ EMPTY_BLOCKS = gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * 2_000
     [
         ((BOMB, "gzip"), "more than 9000 bytes"),
         ((EMPTY_BLOCKS, "gzip"), "more than 9000 bytes"),
+        ((gzip.compress(b"[]") + gzip.compress(bytes(9_001)), "gzip"), "more than 9000 bytes"),
         ((gzip.compress(b"[]") + b"tail", "gzip"), "follows after the end"),
+        ((gzip.compress(b"[]") + b"\0\0tail", "gzip"), "follows after the end"),
+        ((gzip.compress(b"[]") + bytes(9_000), "gzip"), "more than 9000 bytes"),
+        ((gzip.compress(b"") * 101, "gzip"), "more than 100 members"),
+        ((gzip.compress(b"[]") + b"\x1ftail", "gzip"), "called gzip"),
         ((b"plain", "gzip"), "called gzip"),
         ((b"x", "br"), "not asked for"),
         ((b"x", "gzip, gzip"), "not asked for"),
     ],
-    ids=["bomb", "bomb of empty blocks", "two bodies", "no gzip", "brotli", "twice"],
+    ids=[
+        *("bomb", "bomb of empty blocks", "bomb after a member", "tail", "tail after padding", "bomb of padding"),
+        *("bomb of members", "no member", "no gzip", "brotli", "twice"),
+    ],
 )
 def test_an_encoded_body_is_bounded_or_refused(httpserver, client, monkeypatch, sent, what):
     body, encoding = sent
     monkeypatch.setattr(http, "MAX_BODY_BYTES", 9000)
+    monkeypatch.setattr(bodies, "MAX_GZIP_MEMBERS", 100)
     assert len(BOMB) < 9000
     httpserver.expect_request("/data/body").respond_with_data(body, headers={"Content-Encoding": encoding})
     with pytest.raises(InvalidContent, match=what):
