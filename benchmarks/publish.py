@@ -16,7 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ from stream_jobs.gold.reference import municipalities
 MOBILE, STATIONS = "anatel_mobile_accesses", "inmet_hourly"
 ROWS = 5_000_000
 STATION_COUNT = 600
+GONE_EVERY = 100
 SMALL_SHARE = 5
 """The smaller member, and the reference's, has this part of the large one's rows."""
 
@@ -46,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-publish-") as folder, Stack(Settings(home=Path(folder))) as stack:
         before = machine()
         bench = Bench(Path(folder), stack, arguments.rows, arguments.stations)
-        measured = [bench.large(), bench.killed(), bench.stations(), bench.small(), bench.reference()]
+        measured = [bench.large(), bench.again(), bench.killed(), bench.stations(), bench.small(), bench.reference()]
     report("publish", "Zip bytes to committed transactions", measured, [*bench.notes, f"machine: {before}"])
 
 
@@ -66,6 +70,21 @@ class Bench:
         settings = self._settings("large")
         with self._served("mobile", self._rows) as replay:
             return self._done("large", f"correnteza poll, {self._rows:,} mobile rows", _poll(MOBILE, settings, replay))
+
+    def again(self) -> dict[str, Any]:
+        """The large member republished with one row of GONE_EVERY less: each key is compared, some are withdrawn."""
+        settings = self._settings("large")
+        ((path, former),) = self._resources("mobile", self._rows).items()
+        file = self._folder / "volume" / "again.zip"
+        _without_some(Path(former.body), file)
+        again = replace(former, body=file, modified_at=former.modified_at + timedelta(days=1))
+        print("running: the same again, with less rows", file=sys.stderr)
+        with serve(instead={path: again}) as replay:
+            found = _poll(MOBILE, settings, replay)
+        done = self._done("again", f"republished, {found['withdrawn']:,} keys withdrawn", found)
+        ratio = done["rows_per_second"] / _figures("", self._measured["large"])["rows_per_second"]
+        self.notes.append(f"a republished member goes at {ratio:.2f} times the speed of its first publication")
+        return done
 
     def killed(self) -> dict[str, Any]:
         """The same, killed half-way and started again: both processes together, and what is then in Kafka."""
@@ -162,6 +181,16 @@ def _figures(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "cpu_seconds_per_million": found["cpu_seconds"] / found["rows"] * 1_000_000,
         "peak_rss_mb": found["peak_rss_bytes"] / 1e6,
     }
+
+
+def _without_some(former: Path, file: Path) -> None:
+    """Another zip: the newest member without every GONE_EVERY-th row, the others as they are."""
+    with zipfile.ZipFile(former) as read, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as write:
+        for name in read.namelist():
+            with read.open(name) as lines, write.open(name, "w", force_zip64=True) as member:
+                for number, line in enumerate(lines):
+                    if name != mobile.NEWEST or not number or number % GONE_EVERY:
+                        member.write(line)
 
 
 def _poll(source: str, settings: Settings, replay: Replay, **variables: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """ANATEL's zips: real rows of accesses written back into ANATEL's own layout, and a real export of carriers."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from replay.content import DATA, Resource, build_zip, instant
@@ -19,7 +19,7 @@ Days = Mapping[int, str]
 # The data reach August 2026, so these clocks are of 2026, whatever the other sources' days are: nothing is published
 # before it happened.
 _BROADBAND_AT: Days = {1: "2026-09-01T10:32:27", 2: "2026-10-01T11:05:40", 3: "2026-10-01T11:05:40"}
-_MOBILE_AT: Days = {1: "2025-11-04T13:20:11", 2: "2025-11-11T08:15:37", 3: "2025-11-11T08:15:37"}
+_MOBILE_AT: Days = {1: "2025-11-04T13:20:11", 2: "2025-11-11T08:15:37", 3: "2025-11-12T09:02:54"}
 _STATIONS_AT: Days = {1: "2025-10-21T10:56:40", 2: "2025-11-11T10:41:02", 3: "2025-11-11T10:41:02"}
 
 _SPEED_COLUMN = 1
@@ -42,6 +42,12 @@ _MOBILE_LAYOUTS = {
 }
 # Ours, not ANATEL's: the second row's December 2022 before its correction.
 _MOBILE_BEFORE_CORRECTION = ("202207-202212", 1, "2022-12", "4498.0")
+# Ours, not ANATEL's, all of day 3: June 2022 moves to the member of the months after it, a group gets another name, and
+# a provider takes back three of its records.
+_MOVED = {"202201-202206": "202201-202205", "202207-202212": "202206-202212"}
+_MOVED_MONTH = "2022-06"
+_RENAMED = ("TELECOM AMERICAS", "CLARO")
+_TAKEN_BACK = ("DADOS", ("2022-10", "2022-11", "2022-12"))
 # On day 1 the snapshot has not got the last rows yet. No value is changed.
 _STATIONS_ON_DAY_1 = 700
 
@@ -72,6 +78,17 @@ def columns_csv(day: int) -> bytes:
     return _written([header, *(_broadband_row(row) for row in rows)])
 
 
+def total_csv(day: int) -> bytes:
+    """The real totals, which end in July 2022, and before them the sums of our ten rows of 2026: those are ours."""
+    header, *rows = _table(columns_csv(day))
+    sums = dict.fromkeys(header[_FIRST_MONTH_COLUMN:], 0)
+    for cells, month in _records([header, *rows]):
+        sums[month] += int(cells[month])
+    first, rest = (_FOLDER / TOTAL_MEMBER).read_bytes().split(b"\r\n", 1)
+    ours = [f"{int(month[:4])};{int(month[5:])};{sums[month]}" for month in sorted(sums, reverse=True)]
+    return b"\r\n".join([first, *(line.encode() for line in ours), rest])
+
+
 def mobile_wide_csv(half_year: str, day: int) -> bytes:
     """A wide member of mobile accesses: BOM, `;`, CRLF, CNPJ with its zeros, an empty cell where there is no record."""
     return _written(_mobile(half_year, day))
@@ -79,15 +96,19 @@ def mobile_wide_csv(half_year: str, day: int) -> bytes:
 
 def mobile_long_csv(half_year: str, day: int) -> bytes:
     """The same records as a long member: one row per month that has one, the month not padded."""
-    header, *rows = _mobile(half_year, day)
     lines = [["Ano", "Mês", *_LONG_COLUMNS, "Acessos"]]
+    for cells, month in _records(_mobile(half_year, day)):
+        year, number = month.split("-")
+        lines.append([year, str(int(number)), *(cells[name] for name in _LONG_COLUMNS), cells[month]])
+    return _written(lines)
+
+
+def _records(table: list[list[str]]) -> Iterator[tuple[dict[str, str], str]]:
+    """Each row of a wide table with each of its months that has accesses."""
+    header, *rows = table
     for row in rows:
         cells = dict(zip(header, row, strict=True))
-        for month in header[_FIRST_MONTH_COLUMN:]:
-            if cells[month]:
-                year, number = month.split("-")
-                lines.append([year, str(int(number)), *(cells[name] for name in _LONG_COLUMNS), cells[month]])
-    return _written(lines)
+        yield from ((cells, month) for month in header[_FIRST_MONTH_COLUMN:] if cells[month])
 
 
 def stations_csv(day: int) -> bytes:
@@ -108,7 +129,35 @@ def _mobile(half_year: str, day: int) -> list[list[str]]:
     changed, row, month, value = _MOBILE_BEFORE_CORRECTION
     if day == 1 and half_year == changed:
         rows[row][header.index(month)] = value
-    return [header, *(_mobile_row(row) for row in rows)]
+    table = [header, *(_mobile_row(row) for row in rows)]
+    return _as_of_day_3(half_year, table) if day == 3 else table
+
+
+def _as_of_day_3(half_year: str, table: list[list[str]]) -> list[list[str]]:
+    """The first half of 2022 without June, and the second with it, under the group's new name, with less records."""
+    header, *rows = table
+    if half_year == "202201-202206":
+        return [row[:-1] for row in table]
+    if half_year != "202207-202212":
+        return table
+    product, months = _TAKEN_BACK
+    for row in rows:
+        row[header.index("Grupo Econômico")] = row[header.index("Grupo Econômico")].replace(*_RENAMED)
+        for month in months if row[header.index("Tipo de Produto")] == product else ():
+            row[header.index(month)] = ""
+    june_header, *june_rows = _mobile("202201-202206", 2)
+    june = june_header.index(_MOVED_MONTH)
+    filler = [""] * len(header[_FIRST_MONTH_COLUMN:])
+    return [
+        [*header[:_FIRST_MONTH_COLUMN], _MOVED_MONTH, *header[_FIRST_MONTH_COLUMN:]],
+        *([*row[:_FIRST_MONTH_COLUMN], row[june], *filler] for row in june_rows),
+        *([*row[:_FIRST_MONTH_COLUMN], "", *row[_FIRST_MONTH_COLUMN:]] for row in rows),
+    ]
+
+
+def _table(content: bytes) -> list[list[str]]:
+    """Rows of a file that `_written` wrote."""
+    return [line.split(";") for line in content.decode("utf-8-sig").splitlines()]
 
 
 def _mobile_row(row: list[str]) -> list[str]:
@@ -131,7 +180,7 @@ def _written(lines: list[list[str]]) -> bytes:
 def _broadband_members(day: int) -> list[tuple[str, bytes]]:
     return [
         (COLUMNS_MEMBER, columns_csv(day)),
-        (TOTAL_MEMBER, (_FOLDER / TOTAL_MEMBER).read_bytes()),
+        (TOTAL_MEMBER, total_csv(day)),
         ("Densidades.pdf", _PDF),
     ]
 
@@ -139,7 +188,7 @@ def _broadband_members(day: int) -> list[tuple[str, bytes]]:
 def _mobile_members(day: int) -> list[tuple[str, bytes]]:
     members = []
     for half_year, layouts in _MOBILE_LAYOUTS.items():
-        name = f"Acessos_Telefonia_Movel_{half_year}"
+        name = f"Acessos_Telefonia_Movel_{_MOVED.get(half_year, half_year) if day == 3 else half_year}"
         if "long" in layouts:
             members.append((f"{name}.csv", mobile_long_csv(half_year, day)))
         if "wide" in layouts:

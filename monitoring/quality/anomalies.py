@@ -28,10 +28,22 @@ _VOLUME = f"""
         SELECT source, part, seen_at, rows,
                median(rows) OVER earlier AS usual, count(*) OVER earlier AS editions
         FROM (SELECT record.source AS source, record.part AS part, record.payload_sha256 AS payload,
-                     min(record.retrieved_at) AS seen_at, sum(record.rows_published + record.rows_rejected) AS rows
+                     record.edition AS edition, min(record.retrieved_at) AS seen_at,
+                     sum(record.rows_published + record.rows_rejected) AS rows
               FROM bronze.ingest_manifests WHERE regexp_matches(record.part, '\\.[A-Za-z]+$') GROUP BY ALL)
         WINDOW earlier AS (PARTITION BY source, part ORDER BY seen_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
     WHERE editions >= {EARLIER_EDITIONS} AND rows < {HALF} * usual"""
+
+# Of the newest edition of each part: what a person must decide on, and what nobody can know.
+_WITHDRAWALS = """
+    SELECT CASE WHEN held > 0 THEN 'withdrawals_held' ELSE 'withdrawals_unknown' END, source, part, seen_at,
+           held::DOUBLE, rows::DOUBLE
+    FROM (SELECT source, part, max(retrieved_at) AS seen_at, sum(rows_published) AS rows,
+                 coalesce(arg_max(withdrawals_held, "offset"), 0) AS held, bool_or(rows_withdrawn IS NULL) AS is_unknown
+          FROM (SELECT unnest(record), "offset" FROM bronze.ingest_manifests WHERE decode_status = 'ok')
+          WHERE part_key IS NOT NULL GROUP BY source, resource, part_key, edition, part
+          QUALIFY edition = max(edition) OVER (PARTITION BY source, resource, part_key))
+    WHERE held > 0 OR is_unknown"""
 
 _PTAX = f"""
     SELECT 'ptax_jump', 'bcb_ptax', currency_code, quoted_at, selling_rate::DOUBLE, before::DOUBLE FROM (
@@ -51,7 +63,12 @@ _PRESSURE = f"""
                          RANGE BETWEEN INTERVAL {PRESSURE_DAYS} DAY PRECEDING AND INTERVAL 1 DAY PRECEDING))
     WHERE days >= {PRESSURE_DAYS // 2} AND abs(mean - usual) > {PRESSURE_SHIFT_HPA}"""
 
-_KINDS = {"bronze.ingest_manifests": _VOLUME, "silver.bcb_ptax": _PTAX, "silver.inmet_hourly": _PRESSURE}
+_KINDS = (
+    ("bronze.ingest_manifests", _VOLUME),
+    ("bronze.ingest_manifests", _WITHDRAWALS),
+    ("silver.bcb_ptax", _PTAX),
+    ("silver.inmet_hourly", _PRESSURE),
+)
 
 _EMPTY = (
     "SELECT NULL::VARCHAR AS kind, NULL::VARCHAR AS dataset, NULL::VARCHAR AS subject, NULL::TIMESTAMPTZ AS seen_at,"
@@ -60,7 +77,7 @@ _EMPTY = (
 
 
 def register(lake: Lake) -> None:
-    """Make the view: kind (volume, ptax_jump, pressure_shift), dataset, subject, at, value, usual."""
-    found = [query for table, query in _KINDS.items() if lake.has(table)]
+    """Make the view: kind (docs/quality.md names them), dataset, subject, at, value, usual."""
+    found = [query for table, query in _KINDS if lake.has(table)]
     union = " UNION ALL ".join([_EMPTY, *found])
     lake.connection.execute(f"CREATE OR REPLACE VIEW {VIEW} AS SELECT {_COLUMNS} FROM ({union})")

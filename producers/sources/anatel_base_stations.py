@@ -30,6 +30,8 @@ from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
 STATIONS = "anatel_base_stations"
+SNAPSHOT = "snapshot"
+"""Key of the one part, where a zip holds one file."""
 ID, ATTRIBUTES = "license_row_id", "attributes"
 
 _SCHEMA = arrow_schema(load(STATIONS))
@@ -238,8 +240,12 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str, str]:
-    """Every CSV: the real zip holds one, a mirror's may hold an export per state. A snapshot belongs to every span."""
-    return {name[: -len(".csv")]: name for name in sorted(names) if name.lower().endswith(".csv")}
+    """Every CSV: the real zip holds one, a mirror's may hold an export per state. A snapshot belongs to every span.
+
+    The one file states every licence there is, whatever it is called; of several none does.
+    """
+    found = [name for name in sorted(names) if name.lower().endswith(".csv")]
+    return {SNAPSHOT: found[0]} if len(found) == 1 else {name[: -len(".csv")]: name for name in found}
 
 
 def _never(records: pa.RecordBatch) -> pa.Array:
@@ -263,7 +269,7 @@ SOURCE = Source(
     parse=parse,
     publication={STATIONS: Publication(_never, lambda part: timedelta(0))},
     select=_select,
-    scope=lambda key, name: Scope((STATIONS,)),
+    scope=lambda key, name: Scope((STATIONS,)) if key == SNAPSHOT else None,
     days={STATIONS: any_day},
     keeps_history=False,
 )

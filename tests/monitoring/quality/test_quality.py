@@ -134,3 +134,19 @@ def test_a_lag_that_is_shorter_than_what_was_seen_is_named(kit, seen, is_optimis
     (row,) = judged(kit, "publication_lags")
     assert (row["assumed_days"], row["seen_median_days"], row["seen_longest_days"]) == (15.0, seen, seen)
     assert row["is_optimistic"] is is_optimistic
+
+
+def test_of_each_part_the_newest_edition_says_what_is_held_and_what_is_unknown(kit):
+    def edition(part, number, **said):
+        said = {"resource": "r", "part_key": part, "part": part, "edition": number, "rows_withdrawn": 0} | said
+        moment = NOW + timedelta(days=number)
+        kit.publish("anatel_broadband_accesses", accesses(date(2026, 1, number), 1), kafka_at=moment, **said)
+
+    edition("decided", 1, withdrawals_held=140)
+    edition("decided", 2, withdrawals_held=0)
+    edition("held", 1, withdrawals_held=120)
+    edition("unknown", 1, rows_withdrawn=None)
+    edition("fine", 1, withdrawals_held=0)
+    kit.write()
+    found = {(row["kind"], row["subject"], row["value"]) for row in judged(kit, "anomalies")}
+    assert found == {("withdrawals_held", "held", 120.0), ("withdrawals_unknown", "unknown", 0.0)}
