@@ -20,6 +20,7 @@ from producers.families.anatel_csv import Read, header_line
 from producers.formats import csv_rows, values
 from producers.formats.columns import Typing, batch, empty_batch, map_distinct, reject, typed
 from producers.formats.lines import LineReader
+from producers.formats.quoted import Quoting
 from producers.model import CHUNK_ROWS, BadValueError, Parsed, Part, Publication, Reject, RejectReason
 from producers.scope import day_of
 from schemas.arrow import arrow_schema
@@ -88,7 +89,8 @@ class AccessFiles:
         is_total = not header.fields
         read = _total if is_total else _wide if header.months else _long
         empty = True
-        for chunk in lines.chunks(max(1, chunk_rows // cells), first_row=first_row):
+        quoting = Quoting(header.delimiter, len(header.names))
+        for chunk in lines.chunks(max(1, chunk_rows // cells), first_row=first_row, quoting=quoting):
             rows = csv_rows.read(chunk, fields=len(header.names), delimiter=header.delimiter, encoding=header.encoding)
             records, rejects = read(self, header, Typing(rows), rows.columns)
             yield Parsed(chunk.first_row, chunk.first_row + len(chunk.lines), records, tuple(rejects), header.notes)

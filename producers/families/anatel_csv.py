@@ -1,4 +1,4 @@
-"""What ANATEL's CSV files have in common: the header line, and codes of digits."""
+"""What ANATEL's CSV files have in common: the header line, and codes."""
 
 import csv
 import re
@@ -32,7 +32,8 @@ def header_line(lines: list[bytes]) -> HeaderLine:
     try:
         text, encoding = line.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
-        text, encoding = line.decode("latin-1"), "latin-1"
+        # What is not UTF-8 was written by Windows: cp1252 is latin-1 with dashes and quotes where that has controls.
+        text, encoding = line.decode("cp1252", errors="replace"), "cp1252"
     delimiter = ";" if text.count(";") >= text.count(",") else ","
     try:
         # A lone CR would be a second line to the reader.
@@ -65,5 +66,5 @@ def code(read: Read) -> Read:
     return checked
 
 
-CNPJ = code(values.digits(14, pad=True))
+CNPJ = code(values.cnpj)
 MUNICIPALITY = code(values.digits(7))

@@ -1,4 +1,4 @@
-"""Lines → columns of text, with every line that is no row of the file named.
+"""Lines → columns of text, with every line that is no row of the file named; a line may hold line feeds in quotes.
 
 Arrow's CSV reader does a whole chunk at once. A chunk in which it finds fewer or other rows than there are lines, or
 bytes that are not text, is halved until the bad lines stand alone: one reader, so that a line means the same in a

@@ -135,15 +135,19 @@ class Rows:
         return Parsed(start, start + len(items), records, tuple(rejects), notes)
 
 
-def newest_day(items: Sequence[Any], name: str) -> date | None:
-    """The last day that a field of the items begins with; items without a day there do not count."""
+def newest_day(items: Sequence[Any], name: str, *, until: date = date.max) -> date | None:
+    """The last day that a field of the items begins with; items without a day there do not count.
+
+    Args:
+        until: later days do not count either: a slip of the source must not stand for its newest day for ever.
+    """
     found = []
     for item in items:
         try:
-            found.append(values.day(text(item, name)[:10]))
+            found.append(values.reference_day(text(item, name)[:10]))
         except (BadValueError, AttributeError):
             continue
-    return max(found, default=None)
+    return max((day for day in found if day <= until), default=None)
 
 
 def adds_nothing(items_of: Callable[[bytes], Sequence[Any]]) -> Callable[[bytes, bytes], bool]:

@@ -1,11 +1,14 @@
 """Bytes in blocks → lines in chunks, in bounded memory.
 
-A row is a line that is not blank; its number counts those lines, whatever the line ends are. Counting lines here,
-before any CSV reader sees them, is what makes `row_number` and the resume position exact.
+A row is a line that is not blank, or the lines over which a quoted field goes on; its number counts rows, whatever the
+line ends are. Counting here, before any CSV reader sees them, is what makes `row_number` and the resume position exact.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+
+from producers.formats.quoted import Quoting
 
 MAX_LINE = 256 << 10
 """Longest row that is parsed, bytes. A longer one is cut here and rejected by its length later."""
@@ -18,7 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class LineChunk:
-    """Consecutive rows, without their line ends."""
+    """Consecutive rows, without their line ends; one inside a quoted field is a line feed."""
 
     first_row: int
     lines: list[bytes]
@@ -30,23 +33,32 @@ class LineReader:
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._batches = _line_batches(blocks)
         self._pending: list[bytes] = []
+        self._pending_quotes = False
 
     def header(self, count: int) -> list[bytes]:
         """The first `count` lines that are not blank, without a byte order mark; fewer if the stream is shorter."""
-        while len(self._pending) < count:
-            batch = next(self._batches, None)
-            if batch is None:
-                break
-            self._pending += batch
-        taken, self._pending = self._pending[:count], self._pending[count:]
+        taken: list[bytes] = []
+        while len(taken) < count:
+            if not self._pending:
+                batch = next(self._batches, None)
+                if batch is None:
+                    break
+                self._pending, self._pending_quotes = batch
+            line = self._pending.pop(0)
+            taken += _rows([line])
         if taken:
             taken[0] = taken[0].removeprefix(_BOM)
         return taken
 
-    def chunks(self, size: int, *, first_row: int = 0) -> Iterator[LineChunk]:
-        """The remaining lines, `size` at a time or CHUNK_BYTES, from row `first_row` on."""
+    def chunks(self, size: int, *, first_row: int = 0, quoting: Quoting | None = None) -> Iterator[LineChunk]:
+        """The remaining rows, `size` at a time or CHUNK_BYTES, from row `first_row` on.
+
+        Args:
+            quoting: of a file whose quoted fields may go on over a line's end; None where each line is a row.
+        """
         skip, position = first_row, first_row
-        pending, self._pending = self._pending, []
+        batches = self._row_batches(quoting)
+        pending: list[bytes] = []
         while True:
             if skip:
                 dropped = min(skip, len(pending))
@@ -55,12 +67,26 @@ class LineReader:
                 yield LineChunk(position, pending[:count])
                 position += count
                 pending = pending[count:]
-            batch = next(self._batches, None)
+            batch = next(batches, None)
             if batch is None:
                 break
             pending = pending + batch if pending else batch
         if pending:
             yield LineChunk(position, pending)
+
+    def _row_batches(self, quoting: Quoting | None) -> Iterator[list[bytes]]:
+        """Rows of each batch of lines. Where there is no quote, a line is a row and nothing is looked at twice."""
+        carried: list[bytes] = []  # the lines of a row whose quote is open
+        for lines, has_quotes in chain([(self._pending, self._pending_quotes)], self._batches):
+            if quoting is None or not (has_quotes or carried):
+                yield _rows(lines)
+                continue
+            carried += [_line(line) for line in lines]
+            rows, used = quoting.join(carried, most_bytes=MAX_LINE, is_end=False)
+            carried = carried[used:]
+            yield rows
+        if quoting is not None and carried:
+            yield quoting.join(carried, most_bytes=MAX_LINE, is_end=True)[0]
 
 
 def _whole_chunk(pending: list[bytes], size: int) -> int:
@@ -78,8 +104,11 @@ def _whole_chunk(pending: list[bytes], size: int) -> int:
     raise AssertionError("unreachable")
 
 
-def _line_batches(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Lines per block. A line longer than MAX_LINE arrives as its first MAX_LINE + 1 bytes."""
+def _line_batches(blocks: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
+    """Lines per block, blank ones too, and whether there is a quote in them.
+
+    Of a line longer than MAX_LINE that goes on in further blocks only its first MAX_LINE + 1 bytes arrive.
+    """
     rest = b""
     overflowing = False  # the start of an over-long line is in `rest`; drop bytes until it ends
     for block in blocks:
@@ -89,14 +118,19 @@ def _line_batches(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
                 continue
             overflowing = False
             rest, block = rest + b"\n", block[end + 1 :]  # noqa: PLW2901
-        *whole, rest = (rest + block).split(b"\n")
+        data = rest + block
+        *whole, rest = data.split(b"\n")
         if len(rest) > MAX_LINE:
             rest, overflowing = rest[: MAX_LINE + 1], True
         if whole:
-            yield _rows(whole)
+            yield whole, b'"' in data
     if rest:
-        yield _rows([rest])
+        yield [rest], b'"' in rest
 
 
 def _rows(lines: list[bytes]) -> list[bytes]:
     return [line.removesuffix(b"\r")[: MAX_LINE + 1] for line in lines if line and not line.isspace()]
+
+
+def _line(line: bytes) -> bytes:
+    return line.removesuffix(b"\r")[: MAX_LINE + 1]

@@ -21,13 +21,15 @@ def address(resource: str, options: Mapping[str, str]) -> str:
 def body(content: bytes) -> tuple[list[Any], str]:
     """The items, and the name of what was asked for as the context tells it (never to be followed: an internal host).
 
+    A question with `$select` puts the fields asked for in brackets behind that name.
+
     Raises: InvalidContent when it is not an object with a list `value`.
     """
     loaded = json_rows.load(content)
     if not isinstance(loaded, dict) or not isinstance(loaded.get("value"), list):
         raise InvalidContent(f"not an OData answer with a list of values: {str(loaded)[:200]}")
     context = loaded.get("@odata.context")
-    return loaded["value"], context.rpartition("#")[2] if isinstance(context, str) else ""
+    return loaded["value"], context.rpartition("#")[2].partition("(")[0] if isinstance(context, str) else ""
 
 
 def items(content: bytes) -> list[Any]:

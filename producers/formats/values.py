@@ -12,7 +12,10 @@ from producers.model import BadValueError, RejectReason
 T = TypeVar("T")
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,30}(?:[.,][0-9]{0,30})?|[.,][0-9]{1,30})")
-_INTEGER = re.compile(r"([0-9]{1,18})(?:[.,]0*)?")
+# A float that is whole ends in one zero; `12.000` is twelve thousand in Brazil, and no float is written so.
+_INTEGER = re.compile(r"([0-9]{1,18})(?:\.0)?")
+_FIRST_YEAR, _LAST_YEAR = 1800, 2200
+_CNPJ = re.compile(r"[0-9A-Z]{12}[0-9]{2}")
 _ISO_DAY = re.compile(r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})")
 _BRAZILIAN_DAY = re.compile(r"([0-9]{2})[-/]([0-9]{2})[-/]([0-9]{4})")
 _SHORT_DAY = re.compile(r"([0-9]{2})[-/]([0-9]{2})[-/]([0-9]{2})")
@@ -59,7 +62,10 @@ def decimal(precision: int, scale: int) -> Callable[[str], Decimal | None]:
 
 
 def count(value: str) -> int | None:
-    """A whole number at or above zero; `33818.0` is one; blank is null."""
+    """A whole number at or above zero; `33818.0` is one; blank is null.
+
+    Nothing but one `.0` may follow: `53.000` is fifty-three thousand to whoever writes thousands with a dot.
+    """
     stripped = value.strip()
     if not stripped:
         return None
@@ -82,8 +88,8 @@ def required(read: Callable[[str], T | None], name: str) -> Callable[[str], T]:
     return checked
 
 
-def digits(length: int, *, pad: bool = False) -> Callable[[str], str | None]:
-    """A code of digits kept as text; punctuation of a CNPJ is dropped, lost leading zeros are put back if `pad`."""
+def digits(length: int) -> Callable[[str], str | None]:
+    """A code of digits kept as text; dots, slashes and dashes in it are dropped."""
 
     @lru_cache(maxsize=1 << 14)  # thousands of municipalities and providers come again in every chunk
     def read(value: str) -> str | None:
@@ -91,13 +97,30 @@ def digits(length: int, *, pad: bool = False) -> Callable[[str], str | None]:
         if not stripped:
             return None
         code = re.sub(r"[./-]", "", stripped)
-        if pad:
-            code = code.zfill(length)
         if len(code) != length or not (code.isascii() and code.isdecimal()):
             raise BadValueError(RejectReason.BAD_CODE, f"not {length} digits: {stripped!r}")
         return code
 
     return read
+
+
+@lru_cache(maxsize=1 << 14)
+def cnpj(value: str) -> str | None:
+    """A company's number: 12 digits or letters (since July 2026), then two digits; blank is null.
+
+    Punctuation is dropped, letters are written large, and zeros that a number lost before its first digit are put back;
+    a number with letters was never one to a spreadsheet, and lost none. Whether the check digits hold is not asked
+    here: with a wrong one the row still counts accesses, and silver's expectation names it.
+    """
+    stripped = value.strip()
+    if not stripped:
+        return None
+    code = re.sub(r"[./-]", "", stripped).upper()
+    if code.isascii() and code.isdecimal():
+        code = code.zfill(14)
+    if not _CNPJ.fullmatch(code):
+        raise BadValueError(RejectReason.BAD_CODE, f"no CNPJ (12 digits or letters, 2 digits): {stripped!r}")
+    return code
 
 
 def day(value: str) -> date:
@@ -108,6 +131,17 @@ def day(value: str) -> date:
     if match := _BRAZILIAN_DAY.fullmatch(stripped):
         return _date(stripped, match[3], match[2], match[1])
     raise BadValueError(RejectReason.BAD_DATE, f"not a date: {stripped!r}")
+
+
+def reference_day(value: str) -> date:
+    """The day that a value describes: a date of the years 1800 to 2200.
+
+    No source describes others, and beyond year 9998 no clock of publication can be told. A licence may last longer.
+    """
+    found = day(value)
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise BadValueError(RejectReason.OUT_OF_RANGE, f"no day that a value can describe: {value.strip()!r}")
+    return found
 
 
 def founding_day(value: str) -> date | None:

@@ -1,8 +1,8 @@
 """ANATEL's licensed base stations: one row per licensed carrier (station × frequency × sector), not per tower.
 
 Two layouts give the same records: the mobile file (Estacoes_SMP.csv: UTF-8 with BOM, `;`, 41 columns), which is polled,
-and the licensing system's export (latin-1, comma, 39 or 40 columns), which has no stable address: it is read from local
-files, or from a mirror that serves it in the polled zip's place.
+and the licensing system's export (windows-1252, comma, 39 or 40 columns), which has no stable address: it is read from
+local files, or from a mirror that serves it in the polled zip's place.
 
 The mobile file has no identifier, and no set of its columns is unique: a row's bytes are its identity. So a carrier
 that changes appears under a new id, equal rows share one, and silver keeps a row that left the snapshot; how long it
@@ -10,9 +10,11 @@ was there is seen in bronze, by the editions that hold it.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -21,8 +23,9 @@ import pyarrow.compute as pc
 from foundation.errors import InvalidContent
 from producers.families.anatel_csv import CNPJ, MUNICIPALITY, header_line
 from producers.formats import csv_rows, values
-from producers.formats.columns import Typing, batch, empty_batch
+from producers.formats.columns import Typing, batch, empty_batch, map_distinct
 from producers.formats.lines import LineChunk, LineReader
+from producers.formats.quoted import Quoting
 from producers.model import CHUNK_ROWS, Parsed, Part, Publication, Resource, Source, Span
 from producers.schedule.calendars import Calendar
 from producers.scope import Scope, any_day
@@ -33,6 +36,7 @@ STATIONS = "anatel_base_stations"
 SNAPSHOT = "snapshot"
 """Key of the one part, where a zip holds one file."""
 ID, ATTRIBUTES = "license_row_id", "attributes"
+_DATES = ("licensed_on", "first_licensed_on", "valid_until_on")
 
 _SCHEMA = arrow_schema(load(STATIONS))
 _NAMES = (*load(STATIONS).key, *load(STATIONS).value_fields, "row_number")
@@ -41,8 +45,21 @@ _NAMES = (*load(STATIONS).key, *load(STATIONS).value_fields, "row_number")
 _NOTHING = {"NÃO IDENTIFICADA", "#N/A", ","}
 
 
+# How it says that there is no date, and more than that: a licence without end is not one without a date. Only what is
+# known to mean it: if any text were null, a new form of dates would null them all unseen.
+_NO_DATE = re.compile(r"0{1,4}[-/]0{1,2}[-/]0{1,4}|(?:prazo )?indeterminad[oa]", re.IGNORECASE)
+_MIDNIGHT = re.compile(r"([0-9/-]{10})[ T]00:00:00(?:\.0+)?")
+
+
 def _or_nothing(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: None if (stripped := text.strip()) in _NOTHING or not stripped else read(stripped)
+
+
+def _day(text: str) -> date | None:
+    """A date, one with its midnight, or null where the text says that there is none."""
+    if _NO_DATE.fullmatch(text):
+        return None
+    return values.day(match[1] if (match := _MIDNIGHT.fullmatch(text)) else text)
 
 
 # CNPJ is padded although the column is called NumCnpjCpf: a mobile operator is a company, never a person.
@@ -50,7 +67,7 @@ _READERS = {
     "station_number": values.required(_or_nothing(values.text), "station_number"),
     "cnpj": _or_nothing(CNPJ),
     "municipality_code": _or_nothing(MUNICIPALITY),
-    **dict.fromkeys(("licensed_on", "first_licensed_on", "valid_until_on"), _or_nothing(values.day)),
+    **dict.fromkeys(_DATES, _or_nothing(_day)),
 }
 _TEXT, _REAL = _or_nothing(values.text), _or_nothing(values.real)
 
@@ -107,19 +124,28 @@ _LICENSING = _Layout(
         "datavalidade": "valid_until_on",
     },
     sometimes=frozenset({ID, "nr_mode"}),
-    encoding="latin-1",
+    # Python takes latin-1 for ISO 8859-1, in which the dashes and curly quotes of addresses are control characters.
+    encoding="cp1252",
 )
 
 
 @dataclass(frozen=True)
 class _Header:
-    """One file's first line: contract field → number of its column, and the numbers and names of all others."""
+    """One file's first line.
+
+    Attributes:
+        names: of all columns, as published.
+        fields: contract field → number of its column.
+        attributes: numbers of all other columns.
+        notes: what is odd but harmless.
+    """
 
     delimiter: str
     encoding: str
-    width: int
+    names: tuple[str, ...]
     fields: Mapping[str, int]
-    attributes: tuple[tuple[int, str], ...]
+    attributes: tuple[int, ...]
+    notes: tuple[str, ...]
 
 
 def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
@@ -127,7 +153,8 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     lines = LineReader(blocks)
     header = _header(lines.header(1))
     empty = True
-    for chunk in lines.chunks(chunk_rows, first_row=first_row):
+    quoting = Quoting(header.delimiter, len(header.names))
+    for chunk in lines.chunks(chunk_rows, first_row=first_row, quoting=quoting):
         records, typing = _read(chunk, header)
         yield Parsed(
             chunk.first_row, chunk.first_row + len(chunk.lines), {STATIONS: records}, tuple(typing.rejects(STATIONS))
@@ -145,8 +172,8 @@ def _header(lines: list[bytes]) -> _Header:
     if missing:
         raise InvalidContent(f"the header lacks the columns of: {', '.join(missing)}")
     taken = set(fields.values())
-    attributes = tuple((number, name) for number, name in enumerate(line.names) if number not in taken)
-    return _Header(line.delimiter, layout.encoding, len(line.names), fields, attributes)
+    attributes = tuple(number for number in range(len(line.names)) if number not in taken)
+    return _Header(line.delimiter, layout.encoding, line.names, fields, attributes, ())
 
 
 def _layout(names: set[str]) -> _Layout:
@@ -162,7 +189,7 @@ def _layout(names: set[str]) -> _Layout:
 
 def _read(chunk: LineChunk, header: _Header) -> tuple[pa.RecordBatch, Typing]:
     rows = csv_rows.read(
-        chunk, fields=header.width, delimiter=header.delimiter, encoding=_encoding(chunk.lines, header.encoding)
+        chunk, fields=len(header.names), delimiter=header.delimiter, encoding=_encoding(chunk.lines, header.encoding)
     )
     typing = Typing(rows)
     columns = {}
@@ -176,7 +203,7 @@ def _read(chunk: LineChunk, header: _Header) -> tuple[pa.RecordBatch, Typing]:
             columns[name] = typing.column(number, read, kind)
     columns |= {
         ID: _ids(rows, header.fields.get(ID)),
-        ATTRIBUTES: _attributes(rows, header.attributes),
+        ATTRIBUTES: _attributes(rows, header),
         "row_number": typing.row_numbers,
     }
     records = batch(_NAMES, [columns[name] for name in _NAMES], _SCHEMA)
@@ -184,10 +211,10 @@ def _read(chunk: LineChunk, header: _Header) -> tuple[pa.RecordBatch, Typing]:
 
 
 def _encoding(lines: Sequence[bytes], declared: str) -> str:
-    """The encoding of a chunk of the licensing export: latin-1, unless somebody has saved it again as UTF-8.
+    """The encoding of a chunk of the licensing export: windows-1252, unless somebody has saved it again as UTF-8.
 
-    The header is plain ASCII and cannot tell, and reading UTF-8 as latin-1 never fails. In Portuguese no accented
-    letter of latin-1 is UTF-8 by chance, so the lines tell; a damaged one does not outvote the others.
+    The header is plain ASCII and cannot tell, and reading UTF-8 as windows-1252 seldom fails. In Portuguese no accented
+    letter of windows-1252 is UTF-8 by chance, so the lines tell; a damaged one does not outvote the others.
     """
     if declared == "utf-8":
         return declared
@@ -219,20 +246,39 @@ def _ids(rows: csv_rows.TextRows, number: int | None) -> pa.Array:
     return pc.if_else(is_given, given, pa.array(hashes, pa.string()))
 
 
-def _attributes(rows: csv_rows.TextRows, columns: Sequence[tuple[int, str]]) -> pa.Array:
-    """One map per row, in the file's order of columns: name → text as it stands, also where that is empty.
+def _attributes(rows: csv_rows.TextRows, header: _Header) -> pa.Array:
+    """One map per row: name → text as it stands, also where that is empty; then the texts that stand for no date.
 
     Columns end to end, then read across, as a wide file's months are: a dict per row would cost the most of parsing.
     """
+    said = {
+        number: _says_no_date(rows.columns[number])
+        for name in _DATES
+        if (number := header.fields.get(name)) is not None
+    }
+    said = {number: found for number, found in said.items() if pc.any(found).as_py()}
+    columns = [*header.attributes, *said]
     count, width = len(rows.positions), len(columns)
     order = pa.arange(0, count * width, 1)
     row = pc.divide(order, max(1, width))
     column = pc.subtract(order, pc.multiply(row, width))
-    names = pa.array([name for _, name in columns], pa.string()).take(column)
-    texts = pa.concat_arrays([pa.array([], pa.string()), *(rows.columns[number] for number, _ in columns)])
-    texts = texts.take(pc.add(pc.multiply(column, count), row))
-    offsets = pc.multiply(pa.arange(0, count + 1, 1), width).cast(pa.int32())
-    return pa.MapArray.from_arrays(offsets, names, texts)
+    names = pa.array([header.names[number] for number in columns], pa.string()).take(column)
+    texts = pa.concat_arrays([pa.array([], pa.string()), *(rows.columns[number] for number in columns)])
+    across = pc.add(pc.multiply(column, count), row)
+    texts = texts.take(across)
+    if not said:
+        offsets = pc.multiply(pa.arange(0, count + 1, 1), width).cast(pa.int32())
+        return pa.MapArray.from_arrays(offsets, names, texts)
+    always = [pa.repeat(pa.scalar(True), count)] * len(header.attributes)
+    kept = pa.concat_arrays([*always, *said.values()]).take(across)
+    sizes = reduce(pc.add, (found.cast(pa.int32()) for found in said.values()))
+    ends = pc.cumulative_sum(pc.add(sizes, pa.scalar(len(header.attributes), pa.int32())))
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    return pa.MapArray.from_arrays(offsets, names.filter(kept), texts.filter(kept))
+
+
+def _says_no_date(texts: pa.Array) -> pa.Array:
+    return map_distinct(texts, lambda text: bool(_NO_DATE.fullmatch(text.strip())), pa.bool_())
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:

@@ -107,7 +107,7 @@ def _expectation(item: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
         json_rows.required_text(item, "indicador"),
         values.text(read("indicator_detail")),
-        values.day(json_rows.required_text(item, "data")),
+        values.reference_day(json_rows.required_text(item, "data")),
         values.text(read("reference_period")),
         values.count(read("base_calculation")),
         values.text(read("smoothed")),
@@ -132,7 +132,7 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
         found.sort(key=lambda window: windows.is_closed(window.key))
     for window in found:
         former = None if windows.is_closed(window.key) else progress.newest_body(window.key)
-        if former is not None and not _is_newer(resource, progress, _newest(former)):
+        if former is not None and not _is_newer(resource, progress, _newest(former, until=progress.today)):
             continue
         days = f"Data ge '{window.first}'"
         if windows.is_closed(window.key):
@@ -153,8 +153,8 @@ def _address(resource: Resource, days: str | None, rows: int) -> str:
     return odata.address(resource.path, {**options, "$orderby": "Data desc", "$top": str(rows), "$format": "json"})
 
 
-def _newest(body: bytes) -> date | None:
-    return json_rows.newest_day([_folded(item) for item in odata.items(body)], "data")
+def _newest(body: bytes, *, until: date = date.max) -> date | None:
+    return json_rows.newest_day([_folded(item) for item in odata.items(body)], "data", until=until)
 
 
 def _end_of_week(records: pa.RecordBatch) -> pa.Array:

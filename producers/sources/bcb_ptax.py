@@ -97,6 +97,8 @@ def instant(local: str) -> datetime:
     Raises: BadValueError.
     """
     match = _QUOTED.fullmatch(local)
+    if match is not None:
+        values.reference_day(match[1])
     try:
         if match is None:
             raise ValueError("not of that form")

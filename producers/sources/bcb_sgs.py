@@ -92,7 +92,7 @@ def _row(item: Mapping[str, Any]) -> tuple[date, date | None, Decimal | None]:
     json_rows.require(item, ("data", "valor"))
     day, value, *ends = (json_rows.text(item, name) for name in _FIELDS)
     end = next((text for text in ends if text.strip()), None)
-    return values.day(day), values.day(end) if end else None, _VALUE(value)
+    return values.reference_day(day), values.reference_day(end) if end else None, _VALUE(value)
 
 
 def _items(body: bytes) -> list[Any]:

@@ -13,6 +13,7 @@ from foundation.errors import InvalidContent
 from producers.formats import csv_rows, json_rows, values
 from producers.formats.columns import Typing, batch, map_distinct
 from producers.formats.lines import LineChunk, LineReader
+from producers.formats.quoted import Quoting
 from producers.model import (
     CHUNK_ROWS,
     Ask,
@@ -138,7 +139,7 @@ def _of_csv(body: bytes, first_row: int, chunk_rows: int) -> Iterator[Parsed]:
     if tuple(name.strip().strip('"') for name in found.split(",")) != _HEADER:
         raise InvalidContent(f"not a list of municipalities: its columns are {found!r}, not {','.join(_HEADER)!r}")
     is_empty = True
-    for chunk in reader.chunks(chunk_rows, first_row=first_row):
+    for chunk in reader.chunks(chunk_rows, first_row=first_row, quoting=Quoting(",", len(_HEADER))):
         yield _csv_chunk(chunk)
         is_empty = False
     if is_empty:  # a list without municipalities is read to its end too

@@ -41,7 +41,7 @@ VOLUMES = {
         modified_at=instant("2026-08-03T10:21:44"),
         unit="rows of the newest member",
         limit=mobile.MAX_ROWS,
-        edition=1,
+        edition=2,
         write=mobile.write,
     ),
     "stations": Volume(

@@ -62,11 +62,22 @@ _NAMED = (
     _Provider("ALGAR (CTBC TELECOM)", "ALGAR (CTBC TELECOM)", "71208516000174", "Pequeno Porte", _FEW),
     _Provider("OUTROS", "AMERICA NET", "01778972000174", "Pequeno Porte", _FEW),
 )
+
+
+def _made_up(number: int) -> str:
+    """A CNPJ of no company, with check digits that hold: sums weighted 2 to 9 from the right, modulo 11."""
+    digits = [int(digit) for digit in f"{number:012d}"]
+    for _ in range(2):
+        rest = sum(digit * (2 + place % 8) for place, digit in enumerate(reversed(digits))) % 11
+        digits.append(0 if rest < 2 else 11 - rest)
+    return "".join(map(str, digits))
+
+
 # The small ones are some dozens; the names and numbers of these are made up.
 _PROVIDERS = (
     *_NAMED,
     *(
-        _Provider("OUTROS", f"OPERADORA MÓVEL {number}", f"{number:014d}", "Pequeno Porte", _FEW)
+        _Provider("OUTROS", f"OPERADORA MÓVEL {number}", _made_up(number), "Pequeno Porte", _FEW)
         for number in range(1, 11)
     ),
 )

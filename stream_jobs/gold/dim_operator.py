@@ -62,7 +62,7 @@ TABLE = GoldTable(
     inputs=tuple(Input(dataset, touched) for dataset in DATASETS),
     about="One operator (CNPJ) as ANATEL's accesses describe it, while the description holds.",
     columns=(
-        Column("cnpj", "STRING NOT NULL", "tax number of the company, 14 digits", source=_SOURCE),
+        Column("cnpj", "STRING NOT NULL", "tax number of the company (CNPJ), 14 digits or letters", source=_SOURCE),
         Column("valid_from_on", "DATE NOT NULL", "first month that was so described", source=_SOURCE),
         Column("valid_to_on", "DATE", "last day; null = still holds", formula="day before the next row's first"),
         Column("company", "STRING", "name of the company", source=_SOURCE, formula="of most accesses in the month"),

@@ -4,6 +4,7 @@ A snapshot says nothing of the rows that left it, so neither does silver. Towers
 """
 
 from sinks.expectations import Expectation
+from stream_jobs.tables import cnpj
 from stream_jobs.tables.model import SilverTable
 
 TABLE = SilverTable(
@@ -14,7 +15,7 @@ TABLE = SilverTable(
         Expectation("municipality_code_has_seven_digits", "length(municipality_code) = 7", "quarantine"),
         # The first two digits are the state's code.
         Expectation("municipality_in_a_state", "substring(municipality_code, 1, 2) BETWEEN '11' AND '53'", "warn"),
-        Expectation("cnpj_has_fourteen_digits", "length(cnpj) = 14", "warn"),
+        *cnpj.EXPECTATIONS,
         # Brazil with its islands, from 33.8 south to 5.3 north and from 74 to 28.6 west; a sign or a comma lost falls
         # outside.
         Expectation("latitude_in_brazil", "latitude_degrees BETWEEN -34 AND 6", "warn"),

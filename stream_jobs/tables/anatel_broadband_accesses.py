@@ -1,6 +1,7 @@
 """Fixed-broadband accesses per month and combination."""
 
 from sinks.expectations import Expectation
+from stream_jobs.tables import cnpj
 from stream_jobs.tables.model import SilverTable
 
 TABLE = SilverTable(
@@ -16,6 +17,6 @@ TABLE = SilverTable(
             "substring(municipality_code, 1, 2) BETWEEN '11' AND '53' OR municipality_code = '0000000'",
             "warn",
         ),
-        Expectation("cnpj_has_fourteen_digits", "length(cnpj) = 14", "warn"),
+        *cnpj.EXPECTATIONS,
     ),
 )

@@ -1,6 +1,7 @@
 """Mobile accesses per month and combination."""
 
 from sinks.expectations import Expectation
+from stream_jobs.tables import cnpj
 from stream_jobs.tables.model import SilverTable
 
 TABLE = SilverTable(
@@ -22,7 +23,7 @@ TABLE = SilverTable(
             "substring(municipality_code, 1, 2) BETWEEN '11' AND '53' OR municipality_code = '0000000'",
             "warn",
         ),
-        Expectation("cnpj_has_fourteen_digits", "length(cnpj) = 14", "warn"),
+        *cnpj.EXPECTATIONS,
         Expectation("area_code_has_two_digits", "length(area_code) = 2 AND area_code BETWEEN '11' AND '99'", "warn"),
         # Vocabularies drift (M2M_PADRAO became M2M in 2021): a new word is news, not an error.
         Expectation("payment_mode_is_known", "payment_mode IN ('Pós-pago', 'Pré-pago')", "warn"),

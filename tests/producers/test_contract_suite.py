@@ -128,7 +128,9 @@ def test_hostile_bytes_are_parsed_or_refused_and_nothing_else(source, data):
 
 CELLS = st.one_of(
     st.text("0123456789,.-/ xNÃ", max_size=8),
-    st.sampled_from(["", '"', '""', "-9999", ",8", "9" * 40, "1e9", "\x00", "2024-02-30", "1000-01"]),
+    # No lone quote: it may open a field that goes on over the line's end, and lines are then no rows.
+    # tests/producers/formats/test_quoted.py draws those.
+    st.sampled_from(["", '""', "-9999", ",8", "9" * 40, "1e9", "\x00", "2024-02-30", "1000-01"]),
 )
 
 

@@ -215,7 +215,7 @@ def test_the_command_writes_the_volume_says_where_it_serves_and_ends_when_asked(
         ):
             assert file.read(mobile.NEWEST).count(b"\r\n") == 1 + 1000
         kept = sorted(file.name for file in (tmp_path / "replay-volume").iterdir())
-        assert kept == ["mobile-1000-7-v1.zip", "stations-1-7-v1.zip"]
+        assert kept == ["mobile-1000-7-v2.zip", "stations-1-7-v1.zip"]
     finally:
         process.terminate()
         assert process.wait(30) == 0

@@ -264,6 +264,46 @@ def test_a_bad_row_is_one_reject(column, text, reason):
     assert [(reject.row_number, reject.reason) for reject in rejects] == [(0, reason)]
 
 
+@pytest.mark.parametrize("text", ["00/00/0000", "0000-00-00", "Indeterminado", "prazo indeterminado"])
+@pytest.mark.parametrize(
+    ("column", "field"),
+    [
+        ("Data Validade", "valid_until_on"),
+        ("Data Licenciamento", "licensed_on"),
+        ("Data Primeiro Licenciamento", "first_licensed_on"),
+    ],
+)
+def test_a_text_that_stands_for_no_date_is_null_and_kept_among_the_attributes(column, field, text):
+    """A licence without end costs no carrier its row, and is told from a licence of which no end is known."""
+    (plain,), _ = parsed(mobile_csv())
+    (row,), rejects = parsed(mobile_csv(**{column: text}))
+    assert rejects == []
+    assert row[field] is None
+    assert row["attributes"] == [*plain["attributes"], (column, text)]
+
+
+def test_only_the_rows_that_say_no_date_have_the_text():
+    body = (
+        mobile_csv()
+        + mobile_csv(**{"Data Validade": "Indeterminado", "Data Licenciamento": "00/00/0000"}).split(b"\n", 1)[1]
+    )
+    rows, _ = parsed(body + mobile_csv().split(b"\n", 1)[1])
+    said = [dict(row["attributes"]).keys() & {"Data Validade", "Data Licenciamento"} for row in rows]
+    assert said == [set(), {"Data Validade", "Data Licenciamento"}, set()]
+
+
+def test_a_day_with_its_midnight_is_the_day():
+    (row,), _ = parsed(mobile_csv(**{"Data Licenciamento": "2020-01-01 00:00:00"}))
+    assert row["licensed_on"] == date(2020, 1, 1)
+
+
+def test_dashes_and_curly_quotes_of_windows_are_read():
+    """As latin-1 these three bytes were control characters, unseen."""
+    body = NATAL.read_bytes().replace(b"RUA", b"\x93RUA\x94 \x96", 1)
+    rows, _ = parsed(body)
+    assert any("“RUA” –" in dict(row["attributes"])["EnderecoEstacao"] for row in rows)
+
+
 def test_the_mobile_file_is_utf_8_and_nothing_else():
     line = mobile_csv().split(b"\r\n")[1]
     rows, rejects = parsed(mobile_csv() + line.decode().encode("latin-1") + b"\r\n")

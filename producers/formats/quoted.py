@@ -1,0 +1,103 @@
+"""Rows that go on over a line's end, because the end stands inside a quoted field (RFC 4180, section 2, rule 6).
+
+A quote that nobody closed must not swallow the rows after it. So lines are joined only where the joined row has as many
+fields as the header and no line in it is by itself a clean row; otherwise each line stays what it is.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+MOST_LINES = 100
+"""Lines that one row may have. An address of four lines is the longest that was seen."""
+
+
+@dataclass(frozen=True)
+class Quoting:
+    """How a file's rows are written.
+
+    Attributes:
+        delimiter: one ASCII character.
+        fields: of every row, as many as the header has names.
+    """
+
+    delimiter: str
+    fields: int
+
+    def join(self, lines: Sequence[bytes], *, most_bytes: int, is_end: bool) -> tuple[list[bytes], int]:
+        """Rows out of lines; the lines of one row are joined by a line feed. Blank lines between rows are dropped.
+
+        Args:
+            most_bytes: a longer row is not made; the lines stand alone.
+            is_end: no line follows.
+
+        Returns: the rows, and how many lines were used up: what is left may go on in lines to come.
+        """
+        rows: list[bytes] = []
+        at = 0
+        while at < len(lines):
+            line = lines[at]
+            opens = b'"' in line and self._opens.fullmatch(line)
+            size = self._row_size(lines, at, most_bytes, is_end=is_end) if opens else 1
+            if size is None:
+                break
+            if size > 1:
+                rows.append(b"\n".join(lines[at : at + size]))
+            elif line and not line.isspace():
+                rows.append(line)
+            at += size
+        return rows, at
+
+    def _row_size(self, lines: Sequence[bytes], first: int, most_bytes: int, *, is_end: bool) -> int | None:
+        """How many lines make the row that begins with an open quote; None if lines to come decide it."""
+        size = len(lines[first])
+        for count, line in enumerate(lines[first + 1 : first + MOST_LINES], 2):
+            size += 1 + len(line)
+            if size > most_bytes or self._is_row(line):
+                return 1
+            if not self._goes_on.fullmatch(line):
+                whole = b"\n".join(lines[first : first + count])
+                return count if self._count(whole) == self.fields else 1
+        return 1 if is_end or len(lines) - first >= MOST_LINES else None
+
+    def _count(self, row: bytes) -> int:
+        return len(self._ends.findall(row))
+
+    def _is_row(self, line: bytes) -> bool:
+        """Whether a line is by itself a row as the RFC has it, each quote around a field or doubled in one."""
+        return bool(self._clean.fullmatch(line))
+
+    # Every repetition is possessive: hostile bytes cost one pass. `field` is what a lenient reader takes for one.
+
+    @cached_property
+    def _parts(self) -> tuple[bytes, bytes, bytes]:
+        """A delimiter, a field, and a field that is still open at the end."""
+        mark = re.escape(self.delimiter.encode())
+        inside = rb'(?:[^"]++|"")*+'
+        field = rb'(?:"%b"[^%b]*+|[^"%b][^%b]*+)?+' % (inside, mark, mark, mark)
+        return mark, field, rb'"%b' % inside
+
+    @cached_property
+    def _opens(self) -> re.Pattern[bytes]:
+        """A line that ends inside a quoted field which begins in it."""
+        mark, field, still = self._parts
+        return re.compile(rb"(?:%b%b)*+%b" % (field, mark, still))
+
+    @cached_property
+    def _goes_on(self) -> re.Pattern[bytes]:
+        """A line that begins inside a quoted field and ends inside that one or another one."""
+        mark, field, still = self._parts
+        return re.compile(rb'%b(?:"[^%b]*+%b(?:%b%b)*+%b)?+' % (still[1:], mark, mark, field, mark, still))
+
+    @cached_property
+    def _ends(self) -> re.Pattern[bytes]:
+        """One match per field."""
+        mark, field, _ = self._parts
+        return re.compile(rb"(?:(?<=%b)|\A)%b(?=%b|\Z)" % (mark, field, mark))
+
+    @cached_property
+    def _clean(self) -> re.Pattern[bytes]:
+        mark, _, still = self._parts
+        field = rb'(?:%b"|[^"%b]*+)' % (still, mark)
+        return re.compile(rb"%b(?:%b%b){%d}" % (field, mark, field, self.fields - 1))
