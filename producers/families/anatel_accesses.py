@@ -9,15 +9,15 @@ Copies that went through pandas are read too: `NaN` is a blank there, `33818.0` 
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
-from producers.families.anatel_csv import Read, header_line
-from producers.formats import csv_rows, values
+from producers.families.anatel_csv import Read
+from producers.formats import csv_header, csv_rows, values
 from producers.formats.columns import Typing, batch, empty_batch, map_distinct, reject, typed
 from producers.formats.lines import LineReader
 from producers.formats.quoted import Quoting
@@ -102,7 +102,7 @@ class AccessFiles:
 
 
 def _header(lines: list[bytes], files: AccessFiles) -> Header:
-    line = header_line(lines)
+    line = csv_header.header_line(lines)
     fields, months, unknown = {}, [], []
     for number, name in enumerate(line.folded):
         if match := _MONTH_COLUMN.fullmatch(name):
@@ -110,23 +110,32 @@ def _header(lines: list[bytes], files: AccessFiles) -> Header:
         elif name in files.columns:
             fields[files.columns[name]] = number
         elif name not in files.ignored and name not in _CLOCK:
-            unknown.append(name)
+            unknown.append(line.names[number])
     year, month, accesses = (line.folded.index(name) if name in line.folded else None for name in _CLOCK)
-    notes = (f"undeclared columns: {', '.join(sorted(unknown))[:200]}",) if unknown else ()
+    notes = csv_header.unknown_columns(unknown)
     header = Header(line.delimiter, line.encoding, line.folded, fields, tuple(months), (year, month, accesses), notes)
-    _check(header, files)
-    return header
+    return _checked(header, files, line, unknown)
 
 
-def _check(header: Header, files: AccessFiles) -> None:
-    is_long = None not in header.clock
-    if is_long == bool(header.months):
-        raise InvalidContent("the header has neither Ano, Mês, Acessos nor month columns (or has both)")
+def _checked(header: Header, files: AccessFiles, line: csv_header.HeaderLine, unknown: Sequence[str]) -> Header:
+    """The header, with a note of what may be absent and is. Raises: InvalidContent."""
+    if not header.months:
+        try:
+            csv_header.refuse_lacking(_CLOCK, line, unknown)
+        except InvalidContent as error:
+            raise InvalidContent(f"no month columns, and {error}") from None
+    elif None not in header.clock:
+        raise InvalidContent("the header has both Ano, Mês, Acessos and month columns")
+    # With any further column a file of totals would be one of another kind: its column could part a month's total.
     if files.totals and set(header.names) == set(_CLOCK):
-        return
-    missing = sorted(set(files.required(header)) - header.fields.keys())
-    if missing:
-        raise InvalidContent(f"the header lacks the columns of: {', '.join(missing)}")
+        return header
+    spelled: dict[str, list[str]] = {}
+    for name, field in files.columns.items():
+        spelled.setdefault(field, []).append(name)
+    required = set(files.required(header))
+    csv_header.refuse_lacking(["|".join(spelled[field]) for field in sorted(required)], line, unknown)
+    absent = csv_header.absent_columns(spelled.keys() - header.fields.keys())
+    return replace(header, notes=header.notes + absent)
 
 
 def _long(files: AccessFiles, header: Header, typing: Typing, texts: Sequence[pa.Array]) -> Found:

@@ -25,6 +25,8 @@ FIELDS = (
 SYMBOLS = frozenset({"...", "..", "-", "X"})
 """What stands for a number: not available, not applicable, zero that is no rounding, withheld."""
 
+_ALWAYS = ("NC", "NN", "MN", "V")
+_KNOWN = (*_ALWAYS, "MC")
 _VARIABLE = "Variável"
 _PERIODS = frozenset({"Ano", "Semestre", "Trimestre", "Trimestre Móvel", "Bimestre", "Mês"})
 # The body names a classification in words only; its code stands in the question.
@@ -41,9 +43,17 @@ def items(body: bytes) -> tuple[Mapping[str, Any], list[Any]]:
     header = loaded[0] if loaded else None
     if not isinstance(header, dict) or not all(isinstance(text, str) for text in header.values()):
         raise InvalidContent("no header as its first element")
-    if not {"NC", "NN", "MN", "V"} <= header.keys() or header["V"] != "Valor":
-        raise InvalidContent(f"its first element is no header: {str(header)[:200]}")
+    if lacking := [name for name in _ALWAYS if name not in header]:
+        raise InvalidContent(f"its first element is no header: it lacks {', '.join(lacking)}{_standing(header)}")
+    if header["V"] != "Valor":
+        raise InvalidContent(f"its first element is no header: V is {header['V'][:100]!r} and not 'Valor'")
     return header, loaded[1:]
+
+
+def _standing(header: Mapping[str, str]) -> str:
+    """The end of a refusal: the keys that nobody knows, of which one may be another's new name."""
+    unknown = sorted(key for key in header if key not in _KNOWN and not _DIMENSION.fullmatch(key))
+    return f"; unknown keys that stand there: {', '.join(unknown)[:200]}" if unknown else ""
 
 
 @dataclass(frozen=True)
@@ -93,12 +103,13 @@ def layout(header: Mapping[str, str], cells: Sequence[Any]) -> Layout:
     Raises: InvalidContent, naming what the header lacks.
     """
     names = _dimensions(header)
-    variable = _only(names, "variable", (name for name in names.values() if name == _VARIABLE))
-    period = _only(names, "period", (name for name in names.values() if name in _PERIODS))
+    variable = _only(names, f"variable ({_VARIABLE!r})", (name for name in names.values() if name == _VARIABLE))
+    periods = ", ".join(map(repr, sorted(_PERIODS)))
+    period = _only(names, f"period ({periods})", (name for name in names.values() if name in _PERIODS))
     rest = {number: name for number, name in names.items() if number not in {variable, period}}
     levels = [cell["NN"] for cell in cells if isinstance(cell, dict) and isinstance(cell.get("NN"), str)]
     level = levels[0] if levels else ""
-    territory = _only(rest, "territory", _territories(rest, level))
+    territory = _only(rest, f"territory ({level!r})", _territories(rest, level))
     coded = [(_CLASSIFICATIONS.get(name, name), number) for number, name in rest.items() if number != territory]
     return Layout(territory, variable, period, sorted(coded, key=_by_code), _notes(header, coded, cells))
 
@@ -106,8 +117,12 @@ def layout(header: Mapping[str, str], cells: Sequence[Any]) -> Layout:
 def _dimensions(header: Mapping[str, str]) -> dict[str, str]:
     """Number → name of every dimension. Raises: InvalidContent for one that has no name, or only a name."""
     numbers = sorted({match[1] for key in header if (match := _DIMENSION.fullmatch(key))}, key=int)
-    if any(f"D{number}{kind}" not in header for number in numbers for kind in "CN"):
-        raise InvalidContent("codes without names, or names without codes: leave /f/ out of the question")
+    pairs = (f"D{number}{kind}" for number in numbers for kind in "CN")
+    if lacking := [key for key in pairs if key not in header]:
+        raise InvalidContent(
+            f"codes without names, or names without codes (leave /f/ out of the question): it lacks"
+            f" {', '.join(lacking)}{_standing(header)}"
+        )
     try:
         return {number: json_rows.required_text(header, f"D{number}N") for number in numbers}
     except BadValueError as error:
@@ -137,7 +152,7 @@ def _by_code(pair: tuple[str, str]) -> tuple[int, str]:
 def _notes(
     header: Mapping[str, str], classifications: Sequence[tuple[str, str]], cells: Sequence[Any]
 ) -> tuple[str, ...]:
-    known = {"NC", "NN", "MC", "MN", "V", *(key for key in header if _DIMENSION.fullmatch(key))}
+    known = {*_KNOWN, *(key for key in header if _DIMENSION.fullmatch(key))}
     found = [
         *json_rows.unknown_fields([header], known),
         *(

@@ -29,7 +29,13 @@ def load(body: bytes) -> Any:
     """The JSON value of a body; numbers are text, as the source wrote them. Raises: InvalidContent."""
     try:
         # A float would lose digits before the decimal is made.
-        return json.loads(body.decode("utf-8-sig"), parse_float=_plain, parse_int=str, parse_constant=constant)
+        return json.loads(
+            body.decode("utf-8-sig"),
+            parse_float=_plain,
+            parse_int=str,
+            parse_constant=constant,
+            object_pairs_hook=_object,
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidContent(f"not JSON: {error}") from None
 
@@ -41,6 +47,17 @@ def constant(name: str) -> str | None:
     and no missing value: it stays text, so that whoever reads a number rejects the row and names it.
     """
     return None if name == "NaN" else name
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each of whose fields stands once: of two, JSON's own reader takes the last in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(
+            f"a field stands twice in an object: {next(name for name in names if names.count(name) > 1)!r}"
+        )
+    return found
 
 
 def _plain(number: str) -> str:
@@ -74,16 +91,29 @@ def required_text(item: Mapping[str, Any], name: str) -> str:
     raise BadValueError(RejectReason.MISSING_VALUE, f"{name} is blank")
 
 
-def require(item: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Refuse an item without one of these fields: a field that was renamed must not become a column of nulls."""
+def require(item: Mapping[str, Any], names: Iterable[str], *, known: Container[str] | None = None) -> None:
+    """Refuse an item without one of these fields: a field that was renamed must not become a column of nulls.
+
+    Args:
+        known: what may stand in an item: the refusal names what else stands there, which may be the new name.
+    """
     if lacking := [name for name in names if name not in item]:
-        raise BadValueError(RejectReason.MALFORMED_ROW, f"lacks {', '.join(lacking)}")
+        unknown = [] if known is None else sorted(name for name in item if name not in known)
+        standing = f"; unknown fields that stand there: {', '.join(unknown)[:100]}" if unknown else ""
+        raise BadValueError(RejectReason.MALFORMED_ROW, f"lacks {', '.join(lacking)[:60]}{standing}")
 
 
 def unknown_fields(items: Iterable[Any], known: Container[str]) -> tuple[str, ...]:
     """For `Parsed.notes`: the fields of the items that nobody declared, if there are any."""
     found = {name for item in items if isinstance(item, dict) for name in item if name not in known}
     return (f"fields nobody declared: {', '.join(sorted(found))[:200]}",) if found else ()
+
+
+def absent_fields(items: Iterable[Any], optional: Iterable[str]) -> tuple[str, ...]:
+    """For `Parsed.notes`: the fields that may be absent and are, from every item there is."""
+    objects = [item for item in items if isinstance(item, dict)]
+    absent = [name for name in optional if objects and not any(name in item for item in objects)]
+    return (f"absent fields, null here: {', '.join(sorted(absent))}",) if absent else ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Rows that go on over a line's end, because the end stands inside a quoted field (RFC 4180, section 2, rule 6).
 
 A quote that nobody closed must not swallow the rows after it. So lines are joined only where the joined row has as many
-fields as the header and no line in it is by itself a clean row; otherwise each line stays what it is.
+fields as the header, each closing quote before a delimiter or the end, and no line without quotes in it is by itself a
+row; otherwise each line stays what it is.
 """
 
 import re
@@ -58,15 +59,12 @@ class Quoting:
                 return 1
             if not self._goes_on.fullmatch(line):
                 whole = b"\n".join(lines[first : first + count])
-                return count if self._count(whole) == self.fields else 1
+                return count if self._row.fullmatch(whole) else 1
         return 1 if is_end or len(lines) - first >= MOST_LINES else None
 
-    def _count(self, row: bytes) -> int:
-        return len(self._ends.findall(row))
-
     def _is_row(self, line: bytes) -> bool:
-        """Whether a line is by itself a row as the RFC has it, each quote around a field or doubled in one."""
-        return bool(self._clean.fullmatch(line))
+        """Whether a line without quotes has the fields of a row. With quotes it may be a row's middle and look so."""
+        return b'"' not in line and line.count(self.delimiter.encode()) == self.fields - 1
 
     # Every repetition is possessive: hostile bytes cost one pass. `field` is what a lenient reader takes for one.
 
@@ -91,13 +89,8 @@ class Quoting:
         return re.compile(rb'%b(?:"[^%b]*+%b(?:%b%b)*+%b)?+' % (still[1:], mark, mark, field, mark, still))
 
     @cached_property
-    def _ends(self) -> re.Pattern[bytes]:
-        """One match per field."""
-        mark, field, _ = self._parts
-        return re.compile(rb"(?:(?<=%b)|\A)%b(?=%b|\Z)" % (mark, field, mark))
-
-    @cached_property
-    def _clean(self) -> re.Pattern[bytes]:
+    def _row(self) -> re.Pattern[bytes]:
+        """A row: in a field that does not begin with a quote, quotes mean nothing."""
         mark, _, still = self._parts
-        field = rb'(?:%b"|[^"%b]*+)' % (still, mark)
+        field = rb'(?:%b"|[^"%b][^%b]*+)?+' % (still, mark, mark)
         return re.compile(rb"%b(?:%b%b){%d}" % (field, mark, field, self.fields - 1))

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
-from producers.families.anatel_csv import CNPJ, MUNICIPALITY, header_line
-from producers.formats import csv_rows, values
+from producers.families.anatel_csv import CNPJ, MUNICIPALITY
+from producers.formats import csv_header, csv_rows, values
 from producers.formats.columns import Typing, batch, empty_batch, map_distinct
 from producers.formats.lines import LineChunk, LineReader
 from producers.formats.quoted import Quoting
@@ -74,10 +74,17 @@ _TEXT, _REAL = _or_nothing(values.text), _or_nothing(values.real)
 
 @dataclass(frozen=True)
 class _Layout:
-    """Name of a column, folded → field; and the one that is `sometimes` absent. Every other column is an attribute."""
+    """One way of writing the file.
+
+    Attributes:
+        columns: name of a column, folded → field.
+        sometimes: fields whose column may be absent.
+        others: names, folded, of the columns that become attributes; what stands beside them does too, and is noted.
+    """
 
     columns: Mapping[str, str]
     sometimes: frozenset[str]
+    others: frozenset[str]
     encoding: str
 
 
@@ -101,6 +108,36 @@ _MOBILE = _Layout(
         "data validade": "valid_until_on",
     },
     sometimes=frozenset({"nr_mode"}),
+    others=frozenset(
+        {
+            "numero fistel",
+            "numservico",
+            "frequencia (mhz)",
+            "banda_mhz",
+            "frequencia inicial",
+            "frequencia final",
+            "designacao emissao",
+            "numero ato",
+            "numsetor",
+            "latitude",
+            "longitude",
+            "enderecoestacao",
+            "endbairro",
+            "endnumero",
+            "endcomplemento",
+            "cep",
+            "classinfrafisica",
+            "anomeslic",
+            "situacao",
+            "carater",
+            "empresa estacao",
+            "faixa estacao",
+            "subfaixa estacao",
+            "codigo nacional",
+            "municipio-uf",
+            "nome da uf",
+        }
+    ),
     encoding="utf-8",
 )
 _LICENSING = _Layout(
@@ -124,6 +161,33 @@ _LICENSING = _Layout(
         "datavalidade": "valid_until_on",
     },
     sometimes=frozenset({ID, "nr_mode"}),
+    others=frozenset(
+        {
+            "status.state",
+            "numfistel",
+            "numservico",
+            "numato",
+            "enderecoestacao",
+            "endcomplemento",
+            "designacaoemissao",
+            "meioacesso",
+            "codtipoclasseestacao",
+            "classinfrafisica",
+            "compartilhamentoinfrafisica",
+            "codtipoantena",
+            "codequipamentoantena",
+            "ganhoantena",
+            "frentecostaantena",
+            "angulomeiapotenciaantena",
+            "anguloelevacao",
+            "polarizacao",
+            "codequipamentotransmissor",
+            "coddebitotfi",
+            "numrede",
+            "numfistelassociado",
+            "nomeentidadeassociado",
+        }
+    ),
     # Python takes latin-1 for ISO 8859-1, in which the dashes and curly quotes of addresses are control characters.
     encoding="cp1252",
 )
@@ -157,34 +221,41 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     for chunk in lines.chunks(chunk_rows, first_row=first_row, quoting=quoting):
         records, typing = _read(chunk, header)
         yield Parsed(
-            chunk.first_row, chunk.first_row + len(chunk.lines), {STATIONS: records}, tuple(typing.rejects(STATIONS))
+            chunk.first_row,
+            chunk.first_row + len(chunk.lines),
+            {STATIONS: records},
+            tuple(typing.rejects(STATIONS)),
+            header.notes,
         )
         empty = False
     if empty:
-        yield Parsed(first_row, first_row, {STATIONS: empty_batch(_NAMES, _SCHEMA)})
+        yield Parsed(first_row, first_row, {STATIONS: empty_batch(_NAMES, _SCHEMA)}, (), header.notes)
 
 
 def _header(lines: list[bytes]) -> _Header:
-    line = header_line(lines)
+    line = csv_header.header_line(lines)
     layout = _layout(set(line.folded))
+    known = layout.columns.keys() | layout.others
+    unknown = [name for name, plain in zip(line.names, line.folded, strict=True) if plain not in known]
+    expected = [name for name, field in layout.columns.items() if field not in layout.sometimes]
+    csv_header.refuse_lacking(expected, line, unknown)
     fields = {layout.columns[name]: number for number, name in enumerate(line.folded) if name in layout.columns}
-    missing = sorted(set(layout.columns.values()) - layout.sometimes - fields.keys())
-    if missing:
-        raise InvalidContent(f"the header lacks the columns of: {', '.join(missing)}")
+    absent = csv_header.absent_columns(layout.sometimes & set(layout.columns.values()) - fields.keys())
     taken = set(fields.values())
     attributes = tuple(number for number in range(len(line.names)) if number not in taken)
-    return _Header(line.delimiter, layout.encoding, line.names, fields, attributes, ())
+    notes = csv_header.unknown_columns(unknown) + absent
+    return _Header(line.delimiter, layout.encoding, line.names, fields, attributes, notes)
 
 
 def _layout(names: set[str]) -> _Layout:
-    if "numero estacao" in names:
-        return _MOBILE
-    if "numestacao" in names:
-        return _LICENSING
     if "numero_estacao" in names:
         # About 15 columns in windows-1252, of which only the first few names are known: half a record would be a guess.
         raise InvalidContent("the old layout of station files (prestadora, cnpj, numero_estacao, ...) is not read")
-    raise InvalidContent("no header of a station file: neither Número Estação nor NumEstacao")
+    # By all its columns: were it by one, that one's new name could not be told from another file.
+    nearest = max((_MOBILE, _LICENSING), key=lambda layout: len(layout.columns.keys() & names))
+    if len(nearest.columns.keys() & names) * 2 < len(nearest.columns):
+        raise InvalidContent(f"no header of a station file: {csv_header.listed(sorted(names))}")
+    return nearest
 
 
 def _read(chunk: LineChunk, header: _Header) -> tuple[pa.RecordBatch, Typing]:

@@ -6,13 +6,14 @@ Both layouts hold the same records; one is read per period, the wide one where t
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from pathlib import PurePosixPath
 
 from producers.families.anatel_accesses import DAYS, PUBLICATION, AccessFiles
 from producers.families.anatel_csv import CNPJ, MUNICIPALITY
 from producers.families.anatel_members import Period, choose, months, scope_of
 from producers.formats import values
-from producers.model import Resource, Source, Span
+from producers.model import BadValueError, RejectReason, Resource, Source, Span
 from producers.schedule.calendars import Calendar
 from producers.scope import Scope
 
@@ -22,6 +23,20 @@ TOTAL_KEY = "Total"
 # Beside `2019-2020` stands `2019_2020_Colunas`.
 _MEMBER = re.compile(r"Acessos_Banda_Larga_Fixa_([0-9]{4})(?:[-_]([0-9]{4}))?(_Colunas)?\.csv", re.IGNORECASE)
 _TOTAL_MEMBER = re.compile(r"Acessos_Banda_Larga_Fixa_Total\.csv", re.IGNORECASE)
+
+_MBPS = values.decimal(18, 6)
+_THOUSANDS = re.compile(r"\s*[1-9][0-9]{0,2}\.[0-9]{2}0\s*")
+
+
+def _speed(text: str) -> Decimal | None:
+    """Mbit/s: `500,000000` as ANATEL writes it, `500.0` of a copy that went through pandas.
+
+    `1.000` is neither, and would be a thousand to whoever wrote it so: it is refused. Raises: BadValueError.
+    """
+    if _THOUSANDS.fullmatch(text):
+        raise BadValueError(RejectReason.BAD_NUMBER, f"thousands or decimals? {text.strip()!r}")
+    return _MBPS(text)
+
 
 # `porte` alone is an older spelling.
 _COLUMNS = {
@@ -49,7 +64,7 @@ _FILES = AccessFiles(
     readers={
         "cnpj": values.required(CNPJ, "cnpj"),
         "municipality_code": MUNICIPALITY,
-        "speed_mbps": values.decimal(18, 6),
+        "speed_mbps": _speed,
     },
     required=lambda header: _REQUIRED,
     totals=TOTALS,

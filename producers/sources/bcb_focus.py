@@ -6,6 +6,7 @@ which the resources below are the statistics.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -63,7 +64,19 @@ _FIELDS = (
 )
 _SPELLED = dict(_FIELDS)
 _KNOWN = {*_SPELLED.values(), "coeficientevariacao"}  # not kept: the standard deviation divided by the mean
-_REQUIRED = ("indicador", "data", "media", "mediana", "minimo", "maximo")  # what all resources have
+_COMMON = ("indicador", "data", "media", "mediana", "minimo", "maximo")
+_TOP5 = ("datareferencia", "tipocalculo")
+# Resource → the fields without which a row would be nothing, or another one's: those of the key. Whether the resources
+# of the five best institutions have a base is not known.
+_REQUIRED = {
+    "ExpectativaMercadoMensais": (*_COMMON, "datareferencia", "basecalculo"),
+    "ExpectativasMercadoAnuais": (*_COMMON, "datareferencia", "basecalculo"),
+    "ExpectativasMercadoTrimestrais": (*_COMMON, "datareferencia", "basecalculo"),
+    "ExpectativasMercadoInflacao12Meses": (*_COMMON, "suavizada", "basecalculo"),
+    "ExpectativasMercadoTop5Mensais": (*_COMMON, *_TOP5),
+    "ExpectativasMercadoTop5Anuais": (*_COMMON, *_TOP5),
+}
+_OPTIONAL = ("desviopadrao", "numerorespondentes")
 _ROWS = json_rows.Rows(FOCUS, ("resource", *_SPELLED))
 _STATISTIC = values.decimal(28, 13)
 
@@ -88,22 +101,26 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     del found  # a whole body's worth
     yield from _ROWS.chunks(
         items,
-        lambda item: (resource, *_expectation(item)),
+        lambda item: (resource, *_expectation(item, _REQUIRED[resource])),
         first_row=first_row,
         chunk_rows=chunk_rows,
-        notes=json_rows.unknown_fields(items, _KNOWN),
+        notes=json_rows.unknown_fields(items, _KNOWN) + json_rows.absent_fields(items, _OPTIONAL),
     )
 
 
 def _folded(item: Any) -> Any:
-    return {name.lower(): value for name, value in item.items()} if isinstance(item, dict) else item
+    """The item with its fields' names in small letters; a name that stands twice then makes it no object."""
+    if not isinstance(item, dict):
+        return item
+    found = {name.lower(): value for name, value in item.items()}
+    return found if len(found) == len(item) else list(item)
 
 
-def _expectation(item: Mapping[str, Any]) -> tuple[Any, ...]:
+def _expectation(item: Mapping[str, Any], required: Sequence[str]) -> tuple[Any, ...]:
     def read(name: str) -> str:
         return json_rows.text(item, _SPELLED[name])
 
-    json_rows.require(item, _REQUIRED)
+    json_rows.require(item, required, known=_KNOWN)
     return (
         json_rows.required_text(item, "indicador"),
         values.text(read("indicator_detail")),
@@ -127,12 +144,13 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     Compound filters are fragile here. The newest window needs none; a closed one has a second bound, and so, at first,
     the newest comes before them: history that cannot be had must not keep the present back.
     """
-    found = list(windows.plan(progress, longest=RESOURCES[resource.name], overlap=_OVERLAP, newest=_newest))
+    newest = partial(_newest, until=progress.today)
+    found = list(windows.plan(progress, longest=RESOURCES[resource.name], overlap=_OVERLAP, newest=newest))
     if all(windows.is_closed(key) for key in progress.complete):
         found.sort(key=lambda window: windows.is_closed(window.key))
     for window in found:
         former = None if windows.is_closed(window.key) else progress.newest_body(window.key)
-        if former is not None and not _is_newer(resource, progress, _newest(former, until=progress.today)):
+        if former is not None and not _is_newer(resource, progress, newest(former)):
             continue
         days = f"Data ge '{window.first}'"
         if windows.is_closed(window.key):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -82,7 +83,7 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
 
 
 def _bulletin(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    json_rows.require(item, _FIELDS)
+    json_rows.require(item, _FIELDS, known=_FIELDS)
     local = json_rows.required_text(item, "dataHoraCotacao")
     kind = json_rows.required_text(item, "tipoBoletim")
     return instant(local), local, kind, *(_RATE(json_rows.text(item, name)) for name in _NUMBERS)
@@ -113,7 +114,8 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
-    for window in windows.plan(progress, longest=_LONGEST, overlap=_OVERLAP, newest=_newest):
+    newest = partial(_newest, until=progress.today)
+    for window in windows.plan(progress, longest=_LONGEST, overlap=_OVERLAP, newest=newest):
         # Month first: the only service of the Banco Central that wants it so.
         options = {
             "@moeda": f"'{resource.name}'",
@@ -130,8 +132,8 @@ def _local_day(records: pa.RecordBatch) -> pa.Array:
     return pc.utf8_slice_codeunits(records.column("quoted_at_local"), 0, 10).cast(pa.date32())
 
 
-def _newest(body: bytes) -> date | None:
-    return json_rows.newest_day(odata.items(body), "dataHoraCotacao")
+def _newest(body: bytes, *, until: date) -> date | None:
+    return json_rows.newest_day(odata.items(body), "dataHoraCotacao", until=until)
 
 
 def _quoted_at(records: pa.RecordBatch) -> pa.Array:

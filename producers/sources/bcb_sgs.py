@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -89,7 +90,7 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
 
 
 def _row(item: Mapping[str, Any]) -> tuple[date, date | None, Decimal | None]:
-    json_rows.require(item, ("data", "valor"))
+    json_rows.require(item, ("data", "valor"), known=_FIELDS)
     day, value, *ends = (json_rows.text(item, name) for name in _FIELDS)
     end = next((text for text in ends if text.strip()), None)
     return values.reference_day(day), values.reference_day(end) if end else None, _VALUE(value)
@@ -128,15 +129,16 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+    newest = partial(_newest, until=progress.today)
     overlap = _OVERLAP[_BY_CODE[int(resource.name)].frequency]
-    for window in windows.plan(progress, longest=_LONGEST, overlap=overlap, newest=_newest):
+    for window in windows.plan(progress, longest=_LONGEST, overlap=overlap, newest=newest):
         days = {"dataInicial": f"{window.first:%d/%m/%Y}", "dataFinal": f"{window.last:%d/%m/%Y}"}
         scope = Scope((SGS,), ((window.first, window.last),), (("series_code", int(resource.name)),))
         yield Ask(window.key, {"formato": "json", **days}, scope=scope)
 
 
-def _newest(body: bytes) -> date | None:
-    return json_rows.newest_day(_items(body), "data")
+def _newest(body: bytes, *, until: date) -> date | None:
+    return json_rows.newest_day(_items(body), "data", until=until)
 
 
 def _period_end(records: pa.RecordBatch) -> pa.Array:

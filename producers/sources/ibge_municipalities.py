@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from foundation.errors import InvalidContent
-from producers.formats import csv_rows, json_rows, values
+from producers.formats import csv_header, csv_rows, json_rows, values
 from producers.formats.columns import Typing, batch, map_distinct
 from producers.formats.lines import LineChunk, LineReader
 from producers.formats.quoted import Quoting
@@ -67,7 +67,19 @@ CAPITALS = {
 
 # The first two digits of a municipality's code are its state's.
 _UFS = {capital[:2]: uf for uf, capital in CAPITALS.items()}
-_HEADER = ("codigo_ibge", "nome", "latitude", "longitude", "capital", "codigo_uf", "siafi_id", "ddd", "fuso_horario")
+# Column of the public CSV → field; two columns say nothing that the code does not say, or nothing about the place.
+_COLUMNS = {
+    "codigo_ibge": "municipality_code",
+    "nome": "name",
+    "latitude": "latitude_degrees",
+    "longitude": "longitude_degrees",
+    "capital": "is_capital",
+    "ddd": "area_code",
+    "fuso_horario": "time_zone",
+}
+_IGNORED = {"codigo_uf", "siafi_id"}
+_REQUIRED = ("codigo_ibge", "nome")
+_KNOWN = {"id", "nome", "microrregiao", "regiao-imediata"}
 _NAMES = (
     "municipality_code",
     "name",
@@ -92,7 +104,9 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     """
     body = b"".join(blocks)
     if body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
-        yield from _ROWS.chunks(_items(body), _municipality, first_row=first_row, chunk_rows=chunk_rows)
+        items = _items(body)
+        notes = json_rows.unknown_fields(items, _KNOWN)
+        yield from _ROWS.chunks(items, _municipality, first_row=first_row, chunk_rows=chunk_rows, notes=notes)
     else:
         yield from _of_csv(body, first_row, chunk_rows)
 
@@ -105,6 +119,7 @@ def _items(body: bytes) -> list[Any]:
 
 
 def _municipality(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    json_rows.require(item, ("id", "nome"), known=_KNOWN)
     code = _CODE(json_rows.required_text(item, "id"))
     uf = _uf(code)
     # A municipality of 2025 has no micro-region: those were given up for immediate regions in 2017.
@@ -135,38 +150,56 @@ def _uf(code: str) -> str:
 
 def _of_csv(body: bytes, first_row: int, chunk_rows: int) -> Iterator[Parsed]:
     reader = LineReader([body])
-    found = b"".join(reader.header(1)).decode("utf-8", errors="replace")[:200]
-    if tuple(name.strip().strip('"') for name in found.split(",")) != _HEADER:
-        raise InvalidContent(f"not a list of municipalities: its columns are {found!r}, not {','.join(_HEADER)!r}")
+    header = csv_header.header_line(reader.header(1))
+    known = _COLUMNS.keys() | _IGNORED
+    unknown = [name for name, plain in zip(header.names, header.folded, strict=True) if plain not in known]
+    try:
+        csv_header.refuse_lacking(_REQUIRED, header, unknown)
+    except InvalidContent as error:
+        raise InvalidContent(f"not a list of municipalities: {error}") from None
+    absent = [field for name, field in _COLUMNS.items() if name not in header.folded]
+    notes = csv_header.unknown_columns(unknown) + csv_header.absent_columns(absent)
+    quoting = Quoting(header.delimiter, len(header.names))
     is_empty = True
-    for chunk in reader.chunks(chunk_rows, first_row=first_row, quoting=Quoting(",", len(_HEADER))):
-        yield _csv_chunk(chunk)
+    for chunk in reader.chunks(chunk_rows, first_row=first_row, quoting=quoting):
+        yield _csv_chunk(chunk, header, notes)
         is_empty = False
     if is_empty:  # a list without municipalities is read to its end too
-        yield _csv_chunk(LineChunk(first_row, []))
+        yield _csv_chunk(LineChunk(first_row, []), header, notes)
 
 
-def _csv_chunk(chunk: LineChunk) -> Parsed:
-    typing = Typing(csv_rows.read(chunk, fields=len(_HEADER), delimiter=",", encoding="utf-8"))
+def _csv_chunk(chunk: LineChunk, header: csv_header.HeaderLine, notes: tuple[str, ...]) -> Parsed:
+    rows = csv_rows.read(chunk, fields=len(header.names), delimiter=header.delimiter, encoding="utf-8")
+    typing = Typing(rows)
 
     def column(name: str, source: str, read: Callable[[str], Any]) -> pa.Array:
-        return typing.column(_HEADER.index(source), read, _SCHEMA.field(name).type)
+        kind = _SCHEMA.field(name).type
+        if source not in header.folded:
+            return pa.nulls(len(typing), kind)
+        return typing.column(header.folded.index(source), read, kind)
 
+    # Without its own column, as in the API, the code tells which are capitals.
+    capital = ("capital", _yes) if "capital" in header.folded else ("codigo_ibge", _is_capital)
     columns = [
         column("municipality_code", "codigo_ibge", _CODE),
         column("name", "nome", values.required(values.text, "nome")),
         column("uf", "codigo_ibge", lambda code: _uf(_CODE(code))),
         column("latitude_degrees", "latitude", values.real),
         column("longitude_degrees", "longitude", values.real),
-        column("is_capital", "capital", _yes),
+        column("is_capital", *capital),
         column("area_code", "ddd", values.text),
         column("time_zone", "fuso_horario", values.text),
         typing.row_numbers,
     ]
     good = typing.good()
     records = batch((*_NAMES, "row_number"), columns, _SCHEMA).take(good)
-    rejects = typing.rejects(MUNICIPALITIES)
-    return Parsed(chunk.first_row, chunk.first_row + len(chunk.lines), {MUNICIPALITIES: records}, tuple(rejects))
+    rejects = tuple(typing.rejects(MUNICIPALITIES))
+    return Parsed(chunk.first_row, chunk.first_row + len(chunk.lines), {MUNICIPALITIES: records}, rejects, notes)
+
+
+def _is_capital(text: str) -> bool:
+    code = _CODE(text)
+    return code == CAPITALS[_uf(code)]
 
 
 def _yes(text: str) -> bool:

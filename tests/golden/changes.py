@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import random
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,6 +55,23 @@ class CsvFile:
     def reordered(self) -> bytes:
         """With the first two columns in the place of each other."""
         return self._changed(lambda row, _: [row[1], row[0], *row[2:]])
+
+    def shuffled(self, seed: int) -> bytes:
+        """With all columns in an order of chance."""
+        order = random.Random(seed).sample(range(len(self.names)), len(self.names))
+        return self._changed(lambda row, _: [row[place] for place in order])
+
+    def doubled(self, name: str) -> bytes:
+        """With one column a second time, at the end."""
+        place = self.names.index(name)
+        return self._changed(lambda row, _: [*row, row[place]])
+
+    def with_texts(self, name: str, change: Callable[[str], str]) -> bytes:
+        """With other texts in one column."""
+        place = self.names.index(name)
+        return self._changed(
+            lambda row, is_header: row if is_header else [*row[:place], change(row[place]), *row[place + 1 :]]
+        )
 
     def _changed(self, change: Callable[[list[str], bool], list[str]]) -> bytes:
         table = [change(self.names, True), *(change(row, False) for row in self.rows)]
@@ -114,6 +133,22 @@ class JsonFile:
         """With the keys of every object in reverse."""
         return self._encoded(self._mapped(lambda found: dict(reversed(found.items()))))
 
+    def shuffled(self, seed: int) -> bytes:
+        """With the keys of every object in an order of chance."""
+        chance = random.Random(seed)
+        return self._encoded(self._mapped(lambda found: dict(chance.sample(list(found.items()), len(found)))))
+
+    def doubled(self, name: str) -> bytes:
+        """With one key twice in the first object that has it."""
+        key = json.dumps(name, ensure_ascii=False)
+        return self.whole().replace(f"{key}:".encode(), f"{key}: null, {key}:".encode(), 1)
+
+    def with_texts(self, name: str, change: Callable[[str], str]) -> bytes:
+        """With other texts, or texts for numbers, under one key."""
+        return self._encoded(
+            self._mapped(lambda found: found if name not in found else {**found, name: change(str(found[name]))})
+        )
+
     def giant(self, name: str, size: int) -> bytes:
         """With the last item once more, and in it a text of so many characters under one key."""
         items = self._body if self._items == "" else self._body[self._items]
@@ -137,6 +172,17 @@ class JsonFile:
 
     def _encoded(self, body: Any) -> bytes:
         return json.dumps(body, ensure_ascii=False).encode()
+
+
+def only_first(content: bytes) -> bytes:
+    """A body that is a list, with nothing but its first item."""
+    return json.dumps(json.loads(content)[:1], ensure_ascii=False).encode()
+
+
+def plain(text: str) -> str:
+    """Without accents and capitals, as messages and headers spell names differently."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).lower()
 
 
 def opened(content: bytes, about: Mapping[str, Any]) -> CsvFile | JsonFile:

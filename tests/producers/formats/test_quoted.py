@@ -69,6 +69,7 @@ def test_what_pythons_csv_module_writes_is_read_row_by_row(rows, block, end):
         b'0;y;z\nx;"a;b\n1;"y";z\n2;y;z\n',  # one that the next row's quote would close
         b'0;y;z\n5" pipe;a;b\n1;y;z\n2;y;z\n',  # a quote inside a field means nothing
         b'0;y;z\n"a\nb\n1;y;z\n2;y;z\n',
+        b'"0";"y";"z"\n"a";"b\n"1";"y";"z"\n',
     ],
 )
 def test_a_stray_quote_swallows_no_row(data):

@@ -8,6 +8,7 @@ import pytest
 
 from foundation.errors import InvalidContent
 from producers.clock import HTTP, NONE, Edition, published
+from producers.formats.csv_header import folded
 from producers.model import Part, RejectReason, Span
 from producers.sources.anatel_base_stations import SOURCE, STATIONS, parse
 from replay import anatel
@@ -313,7 +314,7 @@ def test_the_mobile_file_is_utf_8_and_nothing_else():
 
 @pytest.mark.parametrize("column", ["NumCnpjCpf", "Código IBGE", "Latitude decimal", "Data Licenciamento"])
 def test_a_header_that_lost_a_column_refuses_the_file(column):
-    with pytest.raises(InvalidContent, match="lacks the columns of"):
+    with pytest.raises(InvalidContent, match=f"lacks the columns '{folded(column)}'; unknown .*: 'Novidade'"):
         parsed(mobile_csv().replace(f";{column};".encode(), b";Novidade;"))
 
 

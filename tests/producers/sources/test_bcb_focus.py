@@ -42,6 +42,8 @@ ITEM = {
     "Mediana": 4.2,
     "Minimo": 3.5,
     "Maximo": 5.0,
+    "DesvioPadrao": 0.3,
+    "numeroRespondentes": 120,
     "baseCalculo": 0,
 }
 
@@ -102,6 +104,18 @@ def test_a_field_that_nobody_declared_is_told_of_and_the_coefficient_of_variatio
 def test_a_statistic_that_was_renamed_is_no_column_of_nulls():
     item = {"mediano" if name == "Mediana" else name: value for name, value in ITEM.items()}
     rows, rejects, _ = parsed(body(item), YEARLY)
+    assert rows == []
+    assert [reject.reason for reject in rejects] == [RejectReason.MALFORMED_ROW]
+
+
+@pytest.mark.parametrize("context", [YEARLY, f"{YEARLY}(Indicador,Data,Media)", f"{YEARLY}(*)"])
+def test_a_context_with_the_fields_asked_for_names_the_resource(context):
+    (row,), _, _ = parsed(body(ITEM, context=context), "focus_2025")
+    assert row["resource"] == YEARLY
+
+
+def test_a_field_twice_in_other_letters_is_refused():
+    rows, rejects, _ = parsed(body(ITEM | {"mediana": 9}), YEARLY)
     assert rows == []
     assert [reject.reason for reject in rejects] == [RejectReason.MALFORMED_ROW]
 
@@ -183,6 +197,14 @@ def test_a_newer_day_is_asked_for_with_thirty_days_before_the_last_one():
     (ask,), _ = asks(known, body(ITEM), newest=body(ITEM | {"Data": "2025-11-14"}), today=date(2025, 11, 17))
     assert ask.key == known[0]
     assert "Data%20ge%20'2025-10-08'&" in ask.path
+
+
+def test_a_day_to_come_is_not_taken_for_the_newest_that_was_published():
+    """A slip of the source, `2062` for `2026`, would keep every later day from being asked for."""
+    known = [ask.key for ask in asks()[0]]
+    former = body(ITEM, ITEM | {"Data": "2062-01-02"}, ITEM | {"Data": "9999-12-31"})
+    found, _ = asks(known, former, newest=body(ITEM | {"Data": "2025-11-14"}), today=date(2025, 11, 17))
+    assert [ask.key for ask in found] == known[:1]
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

@@ -126,7 +126,9 @@ def test_a_bad_line_is_a_reject_in_its_place(line, reason):
 
 
 def test_the_file_of_states_is_refused_with_the_columns_it_has():
-    with pytest.raises(InvalidContent, match="not a list of municipalities: its columns are 'codigo_uf,uf,nome"):
+    with pytest.raises(
+        InvalidContent, match="lacks the columns 'codigo_ibge'; unknown ones that stand there: 'uf', 'regiao'"
+    ):
         parsed((FILES / "estados.csv").read_bytes())
 
 
