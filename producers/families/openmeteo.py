@@ -19,7 +19,7 @@ from foundation import clock
 from foundation.errors import InvalidContent
 from producers.families.openmeteo_points import POINTS
 from producers.formats.columns import batch, reject
-from producers.formats.json_rows import constant
+from producers.formats.json_rows import constant, object_of
 from producers.model import BadValueError, Parsed, Part, Reject, RejectReason, Resource
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
@@ -185,7 +185,7 @@ def throttled_for(body: bytes) -> timedelta | None:
 
 def _one_point(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body.decode("utf-8-sig"), parse_constant=constant)
+        found = json.loads(body.decode("utf-8-sig"), parse_constant=constant, object_pairs_hook=object_of)
     except (ValueError, RecursionError) as error:
         raise InvalidContent(f"not JSON: {error}") from None
     if isinstance(found, list):

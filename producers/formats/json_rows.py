@@ -34,7 +34,7 @@ def load(body: bytes) -> Any:
             parse_float=_plain,
             parse_int=str,
             parse_constant=constant,
-            object_pairs_hook=_object,
+            object_pairs_hook=object_of,
         )
     except (ValueError, RecursionError) as error:
         raise InvalidContent(f"not JSON: {error}") from None
@@ -49,14 +49,16 @@ def constant(name: str) -> str | None:
     return None if name == "NaN" else name
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, each of whose fields stands once: of two, JSON's own reader takes the last in silence."""
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object each of whose fields stands once: of two, JSON's own reader takes the last in silence.
+
+    Raises: ValueError, naming the field.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(
-            f"a field stands twice in an object: {next(name for name in names if names.count(name) > 1)!r}"
-        )
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"a field stands twice in an object: {twice[:50]!r}")
     return found
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from confluent_kafka import Producer
+from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
 from foundation import clock
@@ -152,6 +153,20 @@ def test_history_first_seen_has_assumed_clocks_and_a_later_edition_measured_ones
     assert {(row["published_at_basis"], row["published_at"]) for row in later} == {
         ("http_last_modified", year.modified_at)
     }
+
+
+def test_what_is_odd_about_a_file_is_logged_once_however_many_chunks_it_has(run, year):
+    odd = b"\n".join(
+        line + (b"NEBULOSIDADE (%);" if number == 8 else b"7;") if number >= 8 and line else line
+        for number, line in enumerate(SOME.replace(b"ALTITUDE:;47,56", b"ALTITUDE:;F").split(b"\n"))
+    )
+    year.put(one(A401=odd))
+    with capture_logs() as lines:
+        outcome = run(chunk_rows=500)
+    assert (outcome.tally.rows, outcome.tally.rejects) == (SOME_ROWS + 1, 0)
+    assert outcome.tally.chunks > 5
+    noted = [line["note"] for line in lines if line["event"] == "part_format_changed"]
+    assert sorted(noted) == ["altitude left out: not a number: 'F'", "columns nobody declared: 'NEBULOSIDADE (%)'"]
 
 
 def test_a_name_whose_end_date_moved_is_the_same_part(run, year, seen):

@@ -45,7 +45,9 @@ def test_a_float_would_have_lost_digits():
     assert json_rows.load(written.encode()) == written
 
 
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{", b"\xff\xfe", b"[" * 100_000, b"[1,]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html></html>", b"{", b"\xff\xfe", b"[" * 100_000, b"[1,]", b'[{"a":1,"b":2,"a":1}]']
+)
 def test_what_is_no_json_is_refused(body):
     with pytest.raises(InvalidContent):
         json_rows.load(body)
