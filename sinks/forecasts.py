@@ -61,6 +61,11 @@ _RULES = {
         "NOT regexp_full_match(dataset_id, '[a-z0-9][a-z0-9._-]{0,63}')"
     ),
     "lack generated_at, date_on or value": "generated_at IS NULL OR date_on IS NULL OR value IS NULL",
+    # DuckDB takes the greatest and least days for infinity, which has no year.
+    "have a generated_at or date_on outside the years 2000 to 2200": (
+        "generated_at IS NOT NULL AND coalesce(year(generated_at), 0) NOT BETWEEN 2000 AND 2200"
+        " OR date_on IS NOT NULL AND coalesce(year(date_on), 0) NOT BETWEEN 2000 AND 2200"
+    ),
     "have a value that is not a finite number": (
         "NOT isfinite(value) OR NOT coalesce(isfinite(lower), true) OR NOT coalesce(isfinite(upper), true)"
     ),
@@ -123,7 +128,7 @@ def _read(file: Path) -> tuple[pa.Table, str]:
         if parquet.metadata.num_rows > MOST_ROWS:
             raise InvalidContent(f"{file.name} has more than {MOST_ROWS:,} rows", hint="split it by run or series")
         rows = parquet.read()
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise InvalidContent(f"{file.name} is not a Parquet file that can be read: {str(error)[:200]}") from None
     wrong = list(_wrong_columns(rows.schema))
     if wrong:
@@ -133,22 +138,44 @@ def _read(file: Path) -> tuple[pa.Table, str]:
     for name in OPTIONAL:
         if name not in rows.column_names:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.float64()))
-    return rows.select(BROUGHT.names).cast(BROUGHT), hashlib.sha256(content).hexdigest()
+    columns = [_column(rows.column(field.name), field) for field in BROUGHT]
+    return pa.table(columns, schema=BROUGHT), hashlib.sha256(content).hexdigest()
+
+
+def _column(found: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """A column under its declared type. Instants lose what is below a microsecond; nothing else may be lost.
+
+    Raises: InvalidContent, naming the column.
+    """
+    try:
+        found.validate(full=True)  # text that is not UTF-8, above all
+        is_finer = pa.types.is_timestamp(found.type) and found.type.unit == "ns"
+        return found.cast(field.type, safe=not is_finer)
+    except pa.ArrowException as error:
+        raise InvalidContent(f"column {field.name} holds what {field.type} cannot: {str(error)[:200]}") from None
 
 
 def _wrong_columns(found: pa.Schema) -> Iterator[str]:
     expected = {field.name: field.type for field in BROUGHT}
+    for name in sorted({name for name in found.names if found.names.count(name) > 1}):
+        yield f"column {name} stands twice"
     for name in sorted(expected.keys() - set(found.names) - set(OPTIONAL)):
         yield f"column {name} is missing"
     for name in sorted(set(found.names) - expected.keys()):
-        yield f"column {name} is not one of a drop's"
+        index = "; pandas writes its index so, unless index=False" if name.startswith("__index_level_") else ""
+        yield f"column {name} is not one of a drop's{index}"
     for name in sorted(set(found.names) & expected.keys()):
-        kind = found.field(name).type
+        kind = found.types[found.names.index(name)]
         if not _fits(kind, expected[name]):
             yield f"column {name} is {kind}, not {expected[name]}"
 
 
 def _fits(kind: pa.DataType, expected: pa.DataType) -> bool:
+    """Whether a column of this type may hold what is expected; one without any value has no type of its own."""
+    if pa.types.is_null(kind):
+        return True
+    if pa.types.is_dictionary(kind):  # pandas' categories
+        return pa.types.is_string(expected) and _fits(kind.value_type, expected)
     if pa.types.is_string(expected):
         return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
     if pa.types.is_floating(expected):

@@ -94,7 +94,33 @@ BAD = {
     "not ahead when they were generated": {"date_on": [date(2025, 11, 11), date(2025, 11, 12), date(2025, 11, 13)]},
     "2 rows repeat": {"date_on": [date(2025, 11, 12)] * 2 + [date(2025, 11, 13)]},
     "2 different model_version": {"model_version": ["v1", "v1", "v2"]},
+    "column value holds what double cannot": {"value": pa.array([1, 2**53 + 1, 3])},
+    "column upper holds what double cannot": {"upper": pa.array([1, None, 2**64 - 1], pa.uint64())},
+    "column series_id holds what string cannot": {"series_id": pa.array([b"BA", b"\xff", b"BA"]).view(pa.string())},
+    "column date_on is timestamp": {"date_on": pa.array([datetime(2025, 11, 12 + n) for n in range(3)])},
+    "column __index_level_0__ is not .* index=False": {"__index_level_0__": [0, 1, 2]},
+    "column value is dictionary": {"value": pa.array(["1", "2", "3"]).dictionary_encode()},
+    "3 rows lack": {"value": pa.nulls(3)},
+    "3 rows have no text": {"series_id": pa.nulls(3)},
+    "3 rows have a generated_at or date_on outside": {
+        "generated_at": pa.array([-(2**62)] * 3).cast(pa.timestamp("us", "UTC"))
+    },
+    "1 rows have a generated_at or date_on outside": {
+        "date_on": pa.array([20_500, 20_501, 2**31 - 1], pa.int32()).cast(pa.date32())
+    },
 }  # fmt: skip
+
+# What pandas writes, by what it is.
+GOOD = {
+    "nanoseconds": {"generated_at": pa.array([1_762_840_800_123_456_789] * 3).cast(pa.timestamp("ns", "UTC"))},
+    "nanoseconds of another zone": {
+        "generated_at": pa.array([1_762_840_800_123_456_789] * 3).cast(pa.timestamp("ns", "America/Sao_Paulo"))
+    },
+    "categories": {"series_id": pa.array(["BA|connector"] * 3).dictionary_encode()},
+    "bounds that are all null": {"lower": pa.nulls(3), "upper": pa.nulls(3)},
+    "no bounds": {"lower": None, "upper": None},
+    "whole numbers": {"value": pa.array([1, 2, 3]), "lower": None, "upper": None},
+}
 
 
 @pytest.mark.parametrize(("reason", "columns"), BAD.items(), ids=list(BAD))
@@ -105,6 +131,23 @@ def test_a_bad_drop_is_refused_whole_with_the_reason(load, path, reason, columns
         load(drop(**columns))
     assert DeltaTable(path).version() == before
     assert load(drop())[1] == 3, "the control: without the fault it is loaded"
+
+
+@pytest.mark.parametrize("columns", GOOD.values(), ids=GOOD)
+def test_what_pandas_writes_is_read_for_what_it_is(load, path, columns):
+    assert load(drop(**columns))[1] == 3
+    seen = pl.read_delta(path).sort("date_on")
+    assert (seen["value"].to_list(), seen["series_id"].to_list()) == ([1.0, 2.0, 3.0], ["BA|connector"] * 3)
+    generated = 123_456 if "generated_at" in columns else 0
+    assert seen["generated_at"][0] == GENERATED_AT.replace(microsecond=generated), "below a microsecond it is cut"
+    if "lower" in columns:
+        assert seen["lower"].null_count() == seen["upper"].null_count() == 3
+
+
+def test_a_column_that_stands_twice_is_refused(load):
+    table = drop()
+    with pytest.raises(InvalidContent, match="column value stands twice"):
+        load(table.append_column("value", table["value"]))
 
 
 def test_what_is_no_parquet_is_refused(tmp_path, path, monkeypatch):
