@@ -317,14 +317,19 @@ class Cursor:
         comparison = self.comparisons.get(key)
         return comparison.held if comparison else 0
 
-    def newest_clock(self) -> datetime | None:
-        """The newest Last-Modified this resource was seen with, finished or not."""
+    def newest_clock(self, until: datetime | None = None) -> datetime | None:
+        """The newest Last-Modified this resource was seen with, finished or not.
+
+        Args:
+            until: later ones are not believed: an earlier release took a server's date of the future as it stood.
+        """
         clocks = [
             state.published_at
             for state in self.parts.values()
             if state.published_at and state.published_at_basis == "http_last_modified"
         ]
-        return max([*clocks, *([self.last_modified] if self.last_modified else [])], default=None)
+        clocks += [self.last_modified] if self.last_modified else []
+        return max((clock for clock in clocks if until is None or clock <= until), default=None)
 
 
 Json = dict[str, Any]

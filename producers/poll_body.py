@@ -100,7 +100,10 @@ def _is_stale(state: PartState | None, version: Version) -> bool:
     if state is None or state.published_at is None or state.published_at_basis != HTTP:
         return False
     clock, seen = version.last_modified, state.published_at
-    return clock is not None and clock < seen.replace(microsecond=0) and version.comes_after(seen)
+    # A former clock that lies ahead of this answer is not believed: an earlier release took such a date as it stood.
+    is_believed = version.seen_at is None or seen <= version.seen_at
+    # An edition's clock may lie microseconds after its Last-Modified: two editions of one clock are told apart.
+    return clock is not None and clock < seen.replace(microsecond=0) and is_believed
 
 
 def _refused(answer: Answer) -> CorrentezaError:

@@ -66,9 +66,9 @@ def is_old(cursor: Cursor, version: Version) -> str | None:
 
     A cache on the way may give an older version than one seen before: publishing it would undo a revision.
     """
-    clock, seen = version.last_modified, cursor.newest_clock()
+    clock, seen = version.last_modified, cursor.newest_clock(until=version.seen_at)
     # An edition's clock may lie microseconds after its Last-Modified: two editions of one clock are told apart.
-    if clock and seen and clock < seen.replace(microsecond=0) and version.comes_after(seen):
+    if clock is not None and seen is not None and clock < seen.replace(microsecond=0):
         return f"stale: Last-Modified {clock:%Y-%m-%dT%H:%M:%SZ}, and {seen:%Y-%m-%dT%H:%M:%SZ} was seen"
     known = (cursor.etag, cursor.last_modified, cursor.content_length)
     if version.etag or clock:

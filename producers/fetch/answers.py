@@ -65,10 +65,6 @@ class Version:
         stated = http_date(self.last_modified_text)
         return max(stated - self.seen_at, timedelta(0)) if stated and self.seen_at else timedelta(0)
 
-    def comes_after(self, clock: datetime) -> bool:
-        """Whether an earlier version's clock can be believed: one that lies ahead of this answer says nothing."""
-        return self.seen_at is None or clock <= self.seen_at
-
     @property
     def validators(self) -> dict[str, Any]:
         """As fields of the cursor."""

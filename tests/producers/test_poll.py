@@ -15,10 +15,10 @@ from werkzeug import Request, Response
 
 from foundation import clock
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
-from producers import cursor, poll, sources
+from producers import cursor, poll, poll_body, sources
 from producers.families import openmeteo
 from producers.fetch import answers
-from producers.model import Source, Span
+from producers.model import Cursor, PartState, Source, Span
 from replay.content import DATA
 from replay.server import serve
 from schemas import topics
@@ -206,7 +206,8 @@ def test_a_last_modified_in_the_future_does_not_silence_a_source(run, year, seen
     if not is_clamped:
         stated = property(lambda version: answers.http_date(version.last_modified_text))
         monkeypatch.setattr(answers.Version, "last_modified", stated)
-        monkeypatch.setattr(answers.Version, "comes_after", lambda version, clock: True)
+        newest_clock = Cursor.newest_clock
+        monkeypatch.setattr(Cursor, "newest_clock", lambda cursor, until: newest_clock(cursor))
     rows = []
     for fetched_on, modified_after in ((15, 900), (20, 9), (20, 9)):
         monkeypatch.setenv(clock.VARIABLE, f"2025-02-{fetched_on}T00:00:00+00:00@1@{time.time()}")
@@ -228,6 +229,23 @@ def test_a_cursor_that_once_believed_a_date_in_the_future_hears_the_source_again
     monkeypatch.setenv(clock.VARIABLE, f"2025-02-20T00:00:00+00:00@1@{time.time()}")
     year.put(one(A401=SOME.replace(b"26,8", b"26,9")), days=9)
     assert run().tally.rows == SOME_ROWS + 1
+
+
+@pytest.mark.parametrize(("former", "is_stale"), [("2025-02-15", True), ("2030-01-01", False), ("2025-02-01", False)])
+def test_a_bodys_former_clock_is_believed_unless_it_lies_ahead_of_the_answer(former, is_stale):
+    state = PartState(
+        name="p",
+        payload_sha256="",
+        edition=1,
+        next_row=0,
+        is_complete=True,
+        first_edition_assumed=True,
+        retrieved_at=FIRST,
+        published_at=datetime.fromisoformat(f"{former}T00:00:00+00:00"),
+        published_at_basis="http_last_modified",
+    )
+    answered = answers.Version(None, "Mon, 10 Feb 2025 14:30:00 GMT", 1, datetime(2025, 2, 20, tzinfo=UTC))
+    assert poll_body._is_stale(state, answered) is is_stale
 
 
 def test_a_stopped_poll_goes_on_at_the_next_chunk_from_the_archive(run, year, target, seen):

@@ -22,6 +22,7 @@ OF_EVERY_KIND = [
     "bcb_focus",  # keys that may be null, decimals
     "ibge_municipalities",  # a boolean, and a key of nothing but text
     "ibge_sidra",  # decimals of 38 digits
+    "openmeteo_archive",  # a boolean that may be null
 ]
 
 NASTY = [
