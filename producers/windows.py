@@ -2,7 +2,7 @@
 
     2015-01-01..2024-12-28   a closed window, asked once and then never again
     2024-12-29..             the open window: every day from that one on; asked again at each poll, from a little
-                             before the newest value it brought
+                             before the newest value it brought, or whole where the source revises all of it
 
 A window's key says which days it covers, so that keys alone tell what is missing: whatever history was wanted before,
 however it was cut then, and whoever published it, the live schedule or a backfill.
@@ -34,7 +34,7 @@ class Window:
 
 
 def plan(
-    progress: Progress, *, longest: timedelta, overlap: timedelta, newest: Callable[[bytes], date | None]
+    progress: Progress, *, longest: timedelta, overlap: timedelta | None, newest: Callable[[bytes], date | None]
 ) -> Iterator[Window]:
     """What to ask: first the missing days, oldest first, then the newest window.
 
@@ -43,7 +43,9 @@ def plan(
 
     Args:
         longest: whole days that one request may span.
-        overlap: how far back the source may still change its values.
+        overlap: how far back the source may still change its values. None is all the way: the newest window is asked
+            from the first day that anybody has asked for, so that one answer holds one vintage of every value. Then
+            `longest` must span all of that.
         newest: a body → the day of the newest value in it, None if it has none.
     """
     today, span = progress.today, progress.span
@@ -57,6 +59,9 @@ def plan(
             yield Window(f"{begin}.." if is_open else f"{begin}..{end}", begin, end)
     if is_live and opened is not None:
         since, key = opened
+        if overlap is None:
+            yield Window(key, min(span.first, covered[0][0]), today)
+            return
         body = progress.newest_body(key)
         value_on = newest(body) if body else None
         # Without a value to begin before (all null, or lost from the archive), all that one request may span.

@@ -44,14 +44,19 @@ def _changed_on(item: Mapping[str, Any]) -> date | None:
     return None if text in {"", _NEVER} else values.day(text)
 
 
-def groups(known: Sequence[Period], dated: Sequence[Period], since: date | None) -> list[tuple[date, str]]:
+def groups(
+    known: Sequence[Period], dated: Sequence[Period], since: date | None, *, is_revised: bool
+) -> list[tuple[date, str]]:
     """Each day of change with the text of its periods, in order of days.
 
     Args:
         known: all periods of the table, in its order.
         dated: those that are wanted and have a day of change.
         since: the first day of change that is wanted; None is everything, which is asked for at once.
+        is_revised: whether a later day of change than `since` stands for everything too.
     """
+    if since is not None and is_revised and any(period.changed_on > since for period in dated if period.changed_on):
+        since = None
     by_day: dict[date, list[str]] = {}
     for period in dated:
         assert period.changed_on is not None

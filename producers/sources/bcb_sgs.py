@@ -32,12 +32,20 @@ SGS = "bcb_sgs"
 
 @dataclass(frozen=True)
 class Series:
-    """One series: its frequency, and after how many days from a period's end its first value normally appears."""
+    """One series.
+
+    Attributes:
+        lag_days: days from a period's end to its first value, as a rule.
+        is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated anew each month.
+            Such a series is always asked whole (some 300 values, 12 KB), so that one answer holds one vintage. A recent
+            window would leave the years before it as an older vintage had them. Never a daily one: those have a limit.
+    """
 
     code: int
     name: str
     frequency: Literal["D", "M", "Q"]
     lag_days: int
+    is_revised: bool = False
 
 
 # Lags are on the late side: a back-test must not know a value before a forecaster could.
@@ -57,12 +65,12 @@ SERIES = (
     Series(188, "INPC", "M", 15),
     Series(189, "IGP-M", "M", 3),
     Series(190, "IGP-DI", "M", 12),
-    Series(24363, "IBC-Br, observed", "M", 50),
-    Series(24364, "IBC-Br, seasonally adjusted", "M", 50),
-    Series(25389, "regional activity, Northeast", "M", 60),
-    Series(4380, "GDP, monthly, current prices", "M", 50),
-    Series(22099, "GDP, quarterly, observed", "Q", 70),
-    Series(24369, "unemployment, PNAD", "M", 32),
+    Series(24363, "IBC-Br, observed", "M", 50, is_revised=True),
+    Series(24364, "IBC-Br, seasonally adjusted", "M", 50, is_revised=True),
+    Series(25389, "regional activity, Northeast", "M", 60, is_revised=True),
+    Series(4380, "GDP, monthly, current prices", "M", 50, is_revised=True),
+    Series(22099, "GDP, quarterly, observed", "Q", 70, is_revised=True),
+    Series(24369, "unemployment, PNAD", "M", 32, is_revised=True),
     Series(3697, "US dollar, buying, monthly mean", "M", 2),
     Series(3698, "US dollar, selling, monthly mean", "M", 2),
 )
@@ -70,6 +78,7 @@ _BY_CODE = {series.code: series for series in SERIES}
 _OVERLAP = {"D": timedelta(days=90), "M": timedelta(days=730), "Q": timedelta(days=1460)}
 _MONTHS = {"M": 1, "Q": 3}
 _LONGEST = timedelta(days=3650)  # a daily series refuses windows of more than ten years
+_WHOLE = timedelta(days=36_525)
 
 _FIELDS = ("data", "valor", "datafim", "dataFim")
 _ROWS = json_rows.Rows(SGS, ("series_code", "reference_on", "reference_end_on", "value"))
@@ -129,9 +138,10 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+    series = _BY_CODE[int(resource.name)]
+    longest, overlap = (_WHOLE, None) if series.is_revised else (_LONGEST, _OVERLAP[series.frequency])
     newest = partial(_newest, until=progress.today)
-    overlap = _OVERLAP[_BY_CODE[int(resource.name)].frequency]
-    for window in windows.plan(progress, longest=_LONGEST, overlap=overlap, newest=newest):
+    for window in windows.plan(progress, longest=longest, overlap=overlap, newest=newest):
         days = {"dataInicial": f"{window.first:%d/%m/%Y}", "dataFinal": f"{window.last:%d/%m/%Y}"}
         scope = Scope((SGS,), ((window.first, window.last),), (("series_code", int(resource.name)),))
         yield Ask(window.key, {"formato": "json", **days}, scope=scope)

@@ -45,6 +45,8 @@ class Table:
         classification: the path elements that choose categories; a table that has some answers nonsense without them.
         lag_days: days from a period's end to its first value, on the late side: a back-test must not know a value
             before a forecaster could.
+        is_revised: whether a release may change all former values: then any new day of change has the whole table
+            asked for, so that one answer holds one vintage, whichever periods the list of changes names.
     """
 
     number: int
@@ -53,6 +55,7 @@ class Table:
     periodicity: Literal["month", "quarter", "year"]
     lag_days: int
     classification: str = ""
+    is_revised: bool = False
 
 
 TABLES = (
@@ -68,10 +71,10 @@ TABLES = (
     Table(7062, "IPCA-15", "355", "month", 2, "/c315/7169"),
     Table(1736, "INPC", "44", "month", 15),
     # Without its classification this table answers 200 and `..` in every cell.
-    Table(5932, "quarterly GDP, growth", "6561", "quarter", 70, "/c11255/90707"),
-    Table(5938, "yearly GDP", "37", "year", 720),
+    Table(5932, "quarterly GDP, growth", "6561", "quarter", 70, "/c11255/90707", is_revised=True),
+    Table(5938, "yearly GDP", "37", "year", 720, is_revised=True),
     # A moving quarter is coded by its last month, so its end is that of a month.
-    Table(6381, "unemployment, moving quarter", "4099", "month", 32),
+    Table(6381, "unemployment, moving quarter", "4099", "month", 32, is_revised=True),
 )
 _BY_NUMBER = {table.number: table for table in TABLES}
 
@@ -139,7 +142,7 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     suffix = "" if progress.span.last == date.max else f" {progress.span.first}..{progress.span.last}"
     state = progress.state(VALUES + suffix) if VALUES + suffix in progress.complete else None
     since = state.published_at.astimezone(_RELEASE.tzinfo).date() if state and state.published_at else None
-    for changed_on, periods in sidra_periods.groups(listed, dated, since):
+    for changed_on, periods in sidra_periods.groups(listed, dated, since, is_revised=table.is_revised):
         yield _ask(resource, table, VALUES + suffix, periods, _published(changed_on))
     if undated := [period.code for period in wanted if period.changed_on is None]:
         periods = sidra_periods.bounded(sidra_periods.text_of(listed, undated))

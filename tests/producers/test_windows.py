@@ -129,3 +129,39 @@ def test_whatever_was_wanted_before_every_day_is_asked_once_and_none_twice(wishe
             complete.append(window.key)
             asked += days([window])
     assert sorted(asked) == [JANUARY.first + n * DAY for n in range(-40, 25)]
+
+
+def revised(complete=(), *, span: Span = JANUARY, today: date = TODAY) -> list[Window]:
+    """What is asked of a source that may change all it ever published."""
+    progress = Progress(
+        today, span, frozenset(complete), lambda key: b"", lambda key: None, lambda path, params: b"never asked"
+    )
+    return list(windows.plan(progress, longest=1000 * DAY, overlap=None, newest=lambda body: TODAY))
+
+
+def test_what_may_be_revised_whole_is_asked_whole_each_time_under_one_key():
+    assert revised() == [Window("2026-01-01..", JANUARY.first, TODAY)]
+    later = TODAY + 400 * DAY
+    assert revised(["2026-01-01.."], today=later) == [Window("2026-01-01..", JANUARY.first, later)]
+
+
+def test_the_whole_is_also_what_was_asked_in_closed_windows_and_by_a_backfill():
+    complete = ["2019-01-01..2019-12-31", *HISTORY, "2026-01-21.."]
+    found = revised(complete)
+    assert found[-1] == Window("2026-01-21..", date(2019, 1, 1), TODAY)
+    assert [window.key for window in found[:-1]] == []
+    assert revised(HISTORY)[-1] == Window("2026-01-21..", date(2026, 1, 21), TODAY)  # first the open window is opened
+
+
+def test_an_earlier_start_is_asked_as_history_before_the_whole_is():
+    """So that it is dated as history, and not as if it had come out today."""
+    assert revised(["2026-01-21..", *HISTORY], span=Span(date(2025, 1, 1))) == [
+        Window("2025-01-01..2025-12-31", date(2025, 1, 1), date(2025, 12, 31)),
+        Window("2026-01-21..", date(2025, 1, 1), TODAY),
+    ]
+
+
+def test_a_backfill_of_what_may_be_revised_has_closed_windows_only():
+    span = Span(date(2025, 1, 1), date(2025, 12, 31))
+    assert [window.key for window in revised(["2026-01-01.."], span=span)] == ["2025-01-01..2025-12-31"]
+    assert revised(["2026-01-01..", "2025-01-01..2025-12-31"], span=span) == []

@@ -1,6 +1,7 @@
 """SGS: bodies, windows, and what the source answers when it has nothing new."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -8,8 +9,10 @@ import pytest
 
 from foundation.errors import InvalidContent
 from producers.model import Part, Progress, RejectReason, Span
+from producers.sources import bcb_sgs
 from producers.sources.bcb_sgs import SOURCE, parse
 from replay.content import DATA
+from stream_jobs.gold.dim_economic_series import SERIES as DESCRIBED
 from tests.records import RETRIEVED_AT
 
 DOLLAR = DATA / "sgs" / "sgs_1_usd_venda_2020-11-03_2025-10-31.json"
@@ -130,6 +133,75 @@ def test_monthly_series_ask_two_years_back():
     body = b'[{"data":"01/12/2025","valor":"1"}]'
     first = (date(2025, 12, 1) - timedelta(days=730)).strftime("%d/%m/%Y")
     assert windows(HISTORY, body, series="433") == [(OPEN, first, "10/01/2026")]
+
+
+REVISED = [series for series in bcb_sgs.SERIES if series.is_revised]
+
+
+def test_series_that_are_revised_whole_are_those_that_the_dimension_says_are():
+    assert {series.code for series in REVISED} == {row[0] for row in DESCRIBED if row[-1]}
+
+
+def test_no_daily_series_is_asked_whole_for_those_have_a_limit_of_ten_years():
+    assert {series.frequency for series in REVISED} == {"M", "Q"}
+    assert date(2000, 1, 1) + bcb_sgs._WHOLE > date(2090, 1, 1)
+
+
+VINTAGES = [
+    # Twelve years of an adjusted index, 2014 to 2025; then the same with one more month, and with every value revised.
+    {date(2014 + n // 12, n % 12 + 1, 1): f"{100 + n / 10:.2f}" for n in range(144)},
+    {date(2014 + n // 12, n % 12 + 1, 1): f"{99 + n / 10:.2f}" for n in range(145)},
+]
+
+
+def known_after(vintages, series="24364"):
+    """What a reader of the newest rows knows after a poll of each vintage, and the answers that were asked for."""
+    resource = next(each for each in SOURCE.resources(date(2026, 1, 10), SPAN) if each.name == series)
+    parts: dict[str, bytes] = {}
+    known, asked = {}, []
+    for month, vintage in enumerate(vintages, 1):
+        today = date(2026, month, 10)
+        progress = Progress(today, SPAN, frozenset(parts), parts.get, lambda key: None, lambda path, params: b"")
+        for ask in SOURCE.plan(resource, progress):
+            first, last = (
+                datetime.strptime(ask.params[name], "%d/%m/%Y").date() for name in ("dataInicial", "dataFinal")
+            )
+            items = [{"data": f"{on:%d/%m/%Y}", "valor": v} for on, v in vintage.items() if first <= on <= last]
+            body = json.dumps(items).encode()
+            asked.append(ask.key)
+            if ask.key in parts and SOURCE.repeats(parts[ask.key], body):
+                continue
+            parts[ask.key] = body
+            known |= {item["data"]: item["valor"] for item in items}
+    return {datetime.strptime(day, "%d/%m/%Y").date(): value for day, value in known.items()}, asked
+
+
+SPAN = Span(date(2014, 1, 1))
+
+
+def test_a_revised_series_is_never_a_mixture_of_two_vintages():
+    known, asked = known_after(VINTAGES)
+    assert known == VINTAGES[1]
+    assert asked == ["2014-01-01..", "2014-01-01.."]
+
+
+def test_asked_by_recent_windows_it_would_be_one(monkeypatch):
+    """The control: without the declaration the first years stay as the first vintage had them."""
+    plain = {code: replace(series, is_revised=False) for code, series in bcb_sgs._BY_CODE.items()}
+    monkeypatch.setattr(bcb_sgs, "_BY_CODE", plain)
+    known, _ = known_after(VINTAGES)
+    assert known[date(2014, 1, 1)] == VINTAGES[0][date(2014, 1, 1)] != VINTAGES[1][date(2014, 1, 1)]
+    assert known[date(2025, 1, 1)] == VINTAGES[1][date(2025, 1, 1)]
+
+
+def test_a_revision_that_spares_the_recent_window_is_found_too():
+    old = VINTAGES[0] | {date(2016, 5, 1): "55.55"}
+    assert known_after([VINTAGES[0], old])[0] == old
+
+
+def test_a_whole_series_that_did_not_change_repeats_the_former_answer():
+    body = json.dumps([{"data": f"{on:%d/%m/%Y}", "valor": value} for on, value in VINTAGES[0].items()]).encode()
+    assert SOURCE.repeats(body, body)
 
 
 ITEMS = ['{"data":"01/03/2024","valor":"1"}', '{"data":"02/03/2024","valor":"2"}', '{"data":"03/03/2024","valor":"3"}']

@@ -18,7 +18,7 @@ from tests import oracles
 
 pytestmark = pytest.mark.integration
 
-SIDRA, PTAX = sources.load("ibge_sidra"), sources.load("bcb_ptax")
+SIDRA, PTAX, SGS = (sources.load(name) for name in ("ibge_sidra", "bcb_ptax", "bcb_sgs"))
 NOW = datetime(2025, 11, 12, 15, tzinfo=UTC)
 
 
@@ -101,3 +101,36 @@ def test_a_refusal_of_sidra_is_an_error_of_its_class_and_publishes_nothing(targe
     outcome = poll.poll(SIDRA, target, now=lambda: NOW, base_url=httpserver.url_for("/"), span=Span(date(2025, 1, 1)))
     assert isinstance(outcome.error, error)
     assert outcome.tally.rows == 0
+
+
+def test_a_revised_series_is_published_whole_under_one_clock_and_an_equal_answer_not_at_all(target, httpserver):
+    """IBC-Br, seasonally adjusted: a new month changes every month before it."""
+    vintages = [
+        {date(2015 + n // 12, n % 12 + 1, 1): f"{level + n / 10:.2f}" for n in range(months)}
+        for level, months in ((100, 129), (99, 130))
+    ]
+    served = dict(vintages[0])
+
+    def answer(request):
+        if "bcdata.sgs.24364/" not in request.path:
+            return Response('{"erro":{"statusCode":404,"detail":"Value(s) not found"}}', 404)
+        first, last = (
+            datetime.strptime(request.args[name], "%d/%m/%Y").date() for name in ("dataInicial", "dataFinal")
+        )
+        items = [{"data": f"{on:%d/%m/%Y}", "valor": value} for on, value in served.items() if first <= on <= last]
+        return Response(json.dumps(items), 200, content_type="application/json")
+
+    httpserver.expect_request("").respond_with_handler(answer)
+
+    def rows() -> int:
+        span = Span(date(2015, 1, 1))
+        outcome = poll.poll(SGS, target, now=lambda: NOW, base_url=httpserver.url_for("/"), span=span)
+        assert outcome.error is None, outcome.tally.problems
+        return outcome.tally.rows
+
+    assert [rows(), rows()] == [129, 0]
+    served.update(vintages[1])
+    assert [rows(), rows()] == [130, 0]
+    revised = [row for row in fields(target, "bcb_sgs") if row["published_at_basis"] == "none"]
+    assert {row["reference_on"]: f"{row['value']:.2f}" for row in revised} == vintages[1]
+    assert len({row["retrieved_at"] for row in revised}) == 1

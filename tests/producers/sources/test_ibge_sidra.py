@@ -256,6 +256,18 @@ def test_later_only_periods_changed_since_are_asked_for_the_oldest_day_first(noo
     ]
 
 
+@pytest.mark.parametrize("table", [table.number for table in TABLES if table.is_revised])
+def test_a_new_day_of_change_has_a_table_that_is_revised_asked_whole(noon, table):
+    """One answer is one vintage, also where the list of changes names less than what was revised."""
+    codes = ("2023", "2024", "2025") if table == 5938 else ("202501", "202502", "202503")
+    periods = dict(zip(codes, ("02/06/2025", "02/09/2025", "11/11/2025"), strict=True))
+    whole = (VALUES, f"{codes[0]}-{codes[-1]}", datetime(2025, 11, 11, 12, tzinfo=UTC))
+    span = Span(date(1979, 12, 1), date.max)
+    assert asks(periods, seen=datetime(2025, 9, 2, 12, tzinfo=UTC), table=table, span=span) == [whole]
+    # More may have followed on the day last seen: that day's periods alone are looked at again.
+    assert asks(periods, seen=whole[2], table=table) == [(VALUES, codes[-1], whole[2])]
+
+
 def test_a_release_is_never_dated_later_than_now(monkeypatch):
     """A clock at IBGE that is ahead, or a date set in the night before."""
     early = datetime(2025, 11, 11, 3, 30, tzinfo=UTC)
