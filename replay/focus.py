@@ -21,13 +21,16 @@ _REFERENCES: dict[str, tuple[str | None, ...]] = {
     "ExpectativasMercadoInflacao12Meses": (None,),
     "ExpectativasMercadoTop5Mensais": ("11/2025", "12/2025"),
     "ExpectativasMercadoTop5Anuais": ("2025", "2026"),
+    "ExpectativasMercadoSelic": ("R7/2025", "R8/2025", "R1/2026", "R8/2026"),
 }
+_MEETING_OVER = {"R7/2025": date(2025, 11, 5)}
 _INDICATORS = (
     ("IPCA", None, 4.55),
     ("Câmbio", None, 5.41),
     ("PIB Total", None, 2.16),
     ("Balança comercial", "Saldo", 62.0),
 )
+_SELIC = (("Selic", None, 15.0),)
 _FILTER = re.compile(r"Data (ge|le) '(\d{4}-\d\d-\d\d)'")
 _SERVER_ERROR = b"<html><head><title>500 Internal Server Error</title></head></html>"
 
@@ -58,15 +61,20 @@ def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
 def rows_of(resource: str, on: date) -> Iterator[dict[str, Any]]:
     """The rows of one resource on one day of the survey: every statistic comes twice, once per base."""
     step = (on - _FIRST).days
-    for name, detail, median in _INDICATORS:
+    is_selic = resource == "ExpectativasMercadoSelic"
+    for name, detail, median in _SELIC if is_selic else _INDICATORS:
         for place, reference in enumerate(_REFERENCES[resource]):
+            if reference in _MEETING_OVER and on > _MEETING_OVER[reference]:
+                continue  # what was decided is expected no longer
             for base in (0, 1):
                 middle = round(median + 0.01 * step + 0.1 * place - 0.02 * base, 4)
+                if is_selic:
+                    middle = round(middle * 4) / 4  # the COPOM moves by quarters of a point
                 yield {
                     "Indicador": name,
                     **({"IndicadorDetalhe": detail} if "Anuais" in resource else {}),
                     "Data": on.isoformat(),
-                    **({"Suavizada": "S"} if reference is None else {"DataReferencia": reference}),
+                    **({"Suavizada": "S"} if reference is None else {_about(resource): reference}),
                     **({"tipoCalculo": "C"} if "Top5" in resource else {}),
                     "Media": round(middle + 0.0037, 4),
                     "Mediana": middle,
@@ -76,6 +84,10 @@ def rows_of(resource: str, on: date) -> Iterator[dict[str, Any]]:
                     "numeroRespondentes": 148 - 90 * base,
                     "baseCalculo": base,
                 }
+
+
+def _about(resource: str) -> str:
+    return "Reuniao" if resource == "ExpectativasMercadoSelic" else "DataReferencia"
 
 
 def _days(first: date, last: date) -> Iterator[date]:

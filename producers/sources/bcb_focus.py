@@ -37,6 +37,8 @@ RESOURCES = {
     "ExpectativasMercadoInflacao12Meses": timedelta(days=365),
     "ExpectativasMercadoTop5Mensais": timedelta(days=90),
     "ExpectativasMercadoTop5Anuais": timedelta(days=365),
+    # Some twenty meetings to come, in both bases. Since it is there, the monthly resource has the Selic no longer.
+    "ExpectativasMercadoSelic": timedelta(days=365),
 }
 """Resource → days that one question may span, so that its answer stays below half of MOST_ROWS [estimate]."""
 
@@ -63,7 +65,11 @@ _FIELDS = (
     ("respondents", "numerorespondentes"),
 )
 _SPELLED = dict(_FIELDS)
-_KNOWN = {*_SPELLED.values(), "coeficientevariacao"}  # not kept: the standard deviation divided by the mean
+# What an expectation is about, where that is no period: a meeting of the COPOM (`R2/2022`, the second of 2022), or
+# nothing. It is part of the key: without it a day's expectations would be versions of one row.
+_REFERENCE = {"ExpectativasMercadoSelic": "reuniao", "ExpectativasMercadoInflacao12Meses": None}
+# Not kept is coeficienteVariacao: the standard deviation divided by the mean.
+_KNOWN = {*_SPELLED.values(), "reuniao", "coeficientevariacao"}
 _COMMON = ("indicador", "data", "media", "mediana", "minimo", "maximo")
 _TOP5 = ("datareferencia", "tipocalculo")
 # Resource → the fields without which a row would be nothing, or another one's: those of the key. Whether the resources
@@ -73,6 +79,7 @@ _REQUIRED = {
     "ExpectativasMercadoAnuais": (*_COMMON, "datareferencia", "basecalculo"),
     "ExpectativasMercadoTrimestrais": (*_COMMON, "datareferencia", "basecalculo"),
     "ExpectativasMercadoInflacao12Meses": (*_COMMON, "suavizada", "basecalculo"),
+    "ExpectativasMercadoSelic": (*_COMMON, "reuniao", "basecalculo"),
     "ExpectativasMercadoTop5Mensais": (*_COMMON, *_TOP5),
     "ExpectativasMercadoTop5Anuais": (*_COMMON, *_TOP5),
 }
@@ -84,7 +91,8 @@ _STATISTIC = values.decimal(28, 13)
 def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
     """A body `{"value": [{"Indicador": "IPCA", "Data": "2025-11-07", "Mediana": 4.55, "baseCalculo": 0, …}]}`.
 
-    Fields are found whatever their case: the service mixes it, within a row and between its resources.
+    Fields are found whatever their case: the service mixes it, within a row and between its resources. A row without
+    what its resource's expectations are about is rejected.
 
     Raises: InvalidContent when the body is no such object, when neither the part's resource nor the body's context
         names one of RESOURCES, and when it is as long as an answer may be: what did not fit is unknown.
@@ -101,7 +109,7 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     del found  # a whole body's worth
     yield from _ROWS.chunks(
         items,
-        lambda item: (resource, *_expectation(item, _REQUIRED[resource])),
+        lambda item: (resource, *_expectation(item, resource)),
         first_row=first_row,
         chunk_rows=chunk_rows,
         notes=json_rows.unknown_fields(items, _KNOWN) + json_rows.absent_fields(items, _OPTIONAL),
@@ -116,16 +124,17 @@ def _folded(item: Any) -> Any:
     return found if len(found) == len(item) else list(item)
 
 
-def _expectation(item: Mapping[str, Any], required: Sequence[str]) -> tuple[Any, ...]:
+def _expectation(item: Mapping[str, Any], resource: str) -> tuple[Any, ...]:
     def read(name: str) -> str:
         return json_rows.text(item, _SPELLED[name])
 
-    json_rows.require(item, required, known=_KNOWN)
+    reference = _REFERENCE.get(resource, _SPELLED["reference_period"])
+    json_rows.require(item, _REQUIRED[resource], known=_KNOWN)
     return (
         json_rows.required_text(item, "indicador"),
         values.text(read("indicator_detail")),
         values.reference_day(json_rows.required_text(item, "data")),
-        values.text(read("reference_period")),
+        json_rows.required_text(item, reference) if reference else None,
         values.count(read("base_calculation")),
         values.text(read("smoothed")),
         values.text(read("calculation_type")),

@@ -13,6 +13,13 @@ TABLE = SilverTable(
         # Published with few decimals, so the median may lie beside the bounds by a rounding.
         Expectation("median_between_bounds", "median BETWEEN minimum - 0.01 AND maximum + 0.01", "warn"),
         Expectation("standard_deviation_is_not_negative", "standard_deviation >= 0", "quarantine"),
+        # Gold finds a meeting's day by its name. The COPOM may meet more often than the eight times of its calendar.
+        Expectation(
+            "meeting_is_named",
+            "resource != 'ExpectativasMercadoSelic' OR reference_period LIKE 'R_/20__'"
+            " OR reference_period LIKE 'R__/20__'",
+            "warn",
+        ),
         Expectation("median_is_present", "median IS NOT NULL", "warn"),
     ),
 )

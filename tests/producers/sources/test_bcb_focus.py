@@ -11,9 +11,10 @@ from producers.model import Part, Progress, RejectReason, Span
 from producers.sources import bcb_focus
 from producers.sources.bcb_focus import RESOURCES, SOURCE, parse
 from replay import focus
+from schemas.contracts import load
 from tests.records import RETRIEVED_AT
 
-MONTHLY, YEARLY = "ExpectativaMercadoMensais", "ExpectativasMercadoAnuais"
+MONTHLY, YEARLY, SELIC = "ExpectativaMercadoMensais", "ExpectativasMercadoAnuais", "ExpectativasMercadoSelic"
 
 
 def built(resource, first=date(2025, 10, 20), last=date(2025, 10, 31)):
@@ -62,7 +63,7 @@ def test_every_value_of_a_built_body_is_the_bodys(resource):
             "indicator": item["Indicador"],
             "indicator_detail": item.get("IndicadorDetalhe"),
             "surveyed_on": date.fromisoformat(item["Data"]),
-            "reference_period": item.get("DataReferencia"),
+            "reference_period": item.get("Reuniao" if resource == SELIC else "DataReferencia"),
             "base_calculation": item["baseCalculo"],
             "smoothed": item.get("Suavizada"),
             "calculation_type": item.get("tipoCalculo"),
@@ -88,6 +89,49 @@ def test_both_bases_of_a_statistic_are_records_of_their_own():
     assert [(row["base_calculation"], row["median"]) for row in rows] == [(0, Decimal("4.2")), (1, Decimal("4.1"))]
     without_base = [{name: row[name] for name in ("indicator", "surveyed_on", "reference_period")} for row in rows]
     assert without_base[0] == without_base[1]
+
+
+MEETINGS = [
+    {"Indicador": "Selic", "Data": "2025-11-07", "Reuniao": meeting, "Media": 14.9, "Mediana": median, "Minimo": 14,
+     "Maximo": 15.5, "numeroRespondentes": respondents, "baseCalculo": base}
+    for meeting, median in (("R8/2025", 15.0), ("R1/2026", 14.75)) for base, respondents in ((0, 151), (1, 61))
+]  # fmt: skip
+
+
+def test_the_selic_is_expected_by_meeting_each_with_its_own_respondents_and_base():
+    rows, rejects, notes = parsed(body(*MEETINGS), SELIC)
+    assert (rejects, notes) == ([], set())
+    assert [(row["reference_period"], row["base_calculation"], row["respondents"], row["median"]) for row in rows] == [
+        ("R8/2025", 0, 151, Decimal("15.0")),
+        ("R8/2025", 1, 61, Decimal("15.0")),
+        ("R1/2026", 0, 151, Decimal("14.75")),
+        ("R1/2026", 1, 61, Decimal("14.75")),
+    ]
+
+
+def test_every_expectation_of_a_day_has_a_key_of_its_own():
+    key = load("bcb_focus").key
+    for resource in RESOURCES:
+        rows, _, _ = parsed(built(resource), resource)
+        assert len({tuple(row[name] for name in key) for row in rows}) == len(rows), resource
+
+
+@pytest.mark.parametrize("wrong", ["absent", "null", "blank", "under another resource's name"])
+@pytest.mark.parametrize(("resource", "name", "other"), [
+    (MONTHLY, "DataReferencia", "Reuniao"), (YEARLY, "DataReferencia", "Reuniao"), (SELIC, "Reuniao", "DataReferencia"),
+])  # fmt: skip
+def test_an_expectation_of_nobody_knows_what_is_a_reject_and_no_version_of_another(resource, name, other, wrong):
+    """Without its period or meeting, the rows of a day would have one key."""
+    item = {field: value for field, value in MEETINGS[0].items() if field != "Reuniao"}
+    item |= {"absent": {}, "null": {name: None}, "blank": {name: " "}}.get(wrong, {other: "R8/2025"})
+    rows, (reject,), _ = parsed(body(item), resource)
+    assert rows == []
+    assert name.lower() in reject.detail
+
+
+def test_the_moving_twelve_months_are_about_no_period():
+    (row,), rejects, _ = parsed(body({**MEETINGS[0], "Suavizada": "N"}), "ExpectativasMercadoInflacao12Meses")
+    assert (row["reference_period"], row["smoothed"], rejects) == (None, "N", [])
 
 
 def test_fields_are_found_whatever_their_case():
