@@ -14,7 +14,7 @@ from replay.content import DATA, Reply
 
 Cell = dict[str, str]
 
-_VALUES = re.compile(r"values/t/(\d+)/n1/all/v/([\d,]+)/p/([\d,-]+|all)(?:/c(\d+)/([\d,]+))?")
+_VALUES = re.compile(r"values/t/(\d+)/n([16])/all/v/([\d,]+)/p/([\d,-]+|all)(?:/c(\d+)/([\d,]+))?")
 _PERIODS = re.compile(r"servicodados\.ibge\.gov\.br/api/v3/agregados/(\d+)/periodos")
 _LIMIT = 100_000
 _LONGEST_PATH = 2_500
@@ -32,7 +32,10 @@ _TABLES = {
     6381: (None, "D3", 30),
     # Recorded without its classification, so that every value is `..`: whoever asks rightly finds no period here.
     5932: (None, "D3", 60),
+    6579: (None, "D3", -124),
 }
+_LEVELS = {6579: "6"}
+"""Level of territory of the recorded question, where it is not Brazil."""
 
 
 def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
@@ -44,8 +47,8 @@ def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
         return None
     if len(path) > _LONGEST_PATH:
         return Reply(200, _BLOCKED, "text/html")
-    number, variables, periods, classification = int(match[1]), match[2].split(","), match[3], match[4]
-    if number not in _TABLES or _TABLES[number][0] != classification:
+    number, variables, periods, classification = int(match[1]), match[3].split(","), match[4], match[5]
+    if number not in _TABLES or (_LEVELS.get(number, "1"), _TABLES[number][0]) != (match[2], classification):
         return Reply(400, f"Tabela {number}: sem dados gravados".encode(), "text/plain;charset=UTF-8")
     header, cells = recorded(number, day)
     period = _TABLES[number][1] + "C"
@@ -65,6 +68,9 @@ def recorded(number: int, day: int) -> tuple[Cell, list[Cell]]:
         others = _load("subset_ipca_table1737_special_values")[1:]
         cells = cells + [cell for cell in others if (cell["D2C"], cell["D3C"]) not in known]
         return header, sorted(cells, key=lambda cell: (cell["D2C"], cell["D3C"]))
+    if number == 6579:
+        header, *cells = _load("built_population_capitals")
+        return header, cells
     name = {1736: "inpc", 7062: "ipca15", 5938: "pib_annual", 5932: "pib_quarterly", 6381: "unemployment"}[number]
     header, *cells = _load(f"{name}_20251111")
     if number == 1736 and day == 1:  # released with the IPCA

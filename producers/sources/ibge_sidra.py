@@ -22,6 +22,7 @@ from producers.model import (
     BadValueError,
     Parsed,
     Part,
+    PartState,
     Progress,
     Publication,
     RejectReason,
@@ -34,17 +35,20 @@ from producers.scope import Scope
 
 SIDRA = "ibge_sidra"
 VALUES, UNDATED = "values", "undated"
-"""Keys of the parts: of periods with a day of change, and of periods that never got one."""
+"""Keys of the parts: of periods with a day of change, and of periods that never got one. Of municipalities each period
+is a part of its own, and its code follows the key."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """What is polled of one table, for Brazil as a whole.
+    """What is polled of one table.
 
     Attributes:
+        level: 1 is Brazil as a whole; 6 its municipalities. Those are asked one period at a time: 5,571 cells and some
+            2 MB, where all years together would be more than the 100,000 cells that SIDRA is believed to give at once.
         classification: the path elements that choose categories; a table that has some answers nonsense without them.
         lag_days: days from a period's end to its first value, on the late side: a back-test must not know a value
-            before a forecaster could.
+            before a forecaster could. Below zero where a year's value is out before the year is over.
         is_revised: whether a release may change all former values: then any new day of change has the whole table
             asked for, so that one answer holds one vintage, whichever periods the list of changes names.
     """
@@ -56,6 +60,7 @@ class Table:
     lag_days: int
     classification: str = ""
     is_revised: bool = False
+    level: Literal[1, 6] = 1
 
 
 TABLES = (
@@ -75,11 +80,14 @@ TABLES = (
     Table(5938, "yearly GDP", "37", "year", 720, is_revised=True),
     # A moving quarter is coded by its last month, so its end is that of a month.
     Table(6381, "unemployment, moving quarter", "4099", "month", 32, is_revised=True),
+    # The population of 1 July, for the share of each municipality in federal funds: out by the end of August.
+    Table(6579, "estimated population of the municipalities", "9324", "year", -121, level=6),
 )
 _BY_NUMBER = {table.number: table for table in TABLES}
 
 _PERIODS = "https://servicodados.ibge.gov.br/api/v3/agregados/{}/periodos"
 _RELEASE = time(9, tzinfo=ZoneInfo("America/Sao_Paulo"))
+_MOVED_ON = timedelta(days=7)
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 _ROWS = json_rows.Rows(SIDRA, ("table_id", *sidra_cells.FIELDS))
@@ -123,7 +131,10 @@ def _is_no_news(status: int, body: bytes) -> bool:
 def _resources(today: date, span: Span) -> Sequence[Resource]:
     """One per table; in its path `{}` stands where a question names its periods."""
     return [
-        Resource(str(table.number), f"values/t/{table.number}/n1/all/v/{table.variables}/p/{{}}{table.classification}")
+        Resource(
+            str(table.number),
+            f"values/t/{table.number}/n{table.level}/all/v/{table.variables}/p/{{}}{table.classification}",
+        )
         for table in TABLES
     ]
 
@@ -137,16 +148,58 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     table = _BY_NUMBER[int(resource.name)]
     listed = sidra_periods.listed(progress.look(_PERIODS.format(table.number), {}))
     wanted = [period for period in listed if _is_owned(period, table, progress.span)]
+    if table.level != 1:
+        yield from _plan_by_period(resource, table, progress, wanted)
+        return
     dated = [period for period in wanted if period.changed_on]
     # A backfill has days of its own, and so parts of its own.
     suffix = "" if progress.span.last == date.max else f" {progress.span.first}..{progress.span.last}"
-    state = progress.state(VALUES + suffix) if VALUES + suffix in progress.complete else None
-    since = state.published_at.astimezone(_RELEASE.tzinfo).date() if state and state.published_at else None
+    state = _published_part(progress, VALUES + suffix)
+    since = _asked_since(state.published_at) if state and state.published_at else None
     for changed_on, periods in sidra_periods.groups(listed, dated, since, is_revised=table.is_revised):
         yield _ask(resource, table, VALUES + suffix, periods, _published(changed_on))
     if undated := [period.code for period in wanted if period.changed_on is None]:
         periods = sidra_periods.bounded(sidra_periods.text_of(listed, undated))
         yield _ask(resource, table, UNDATED + suffix, periods, None)
+
+
+def _plan_by_period(
+    resource: Resource, table: Table, progress: Progress, wanted: Sequence[sidra_periods.Period]
+) -> Iterator[Ask]:
+    """Each period that changed since it was published, or was published while its day of change was not over yet."""
+    for period in wanted:
+        key = f"{VALUES} {period.code}"
+        changed_on = period.changed_on
+        if not _is_published(_published_part(progress, key), changed_on):
+            yield _ask(resource, table, key, period.code, _published(changed_on) if changed_on else None)
+
+
+def _is_published(state: PartState | None, changed_on: date | None) -> bool:
+    """Whether a part has all that IBGE changed up to the end of that day."""
+    if state is None or changed_on is None:
+        return state is not None
+    known_on = _civil_day(state.published_at) if state.published_at else date.min
+    return changed_on <= known_on and changed_on < _civil_day(state.retrieved_at)
+
+
+def _published_part(progress: Progress, key: str) -> PartState | None:
+    return progress.state(key) if key in progress.complete else None
+
+
+def _asked_since(published_at: datetime) -> date:
+    """The first day of change that is asked for again: the one last published.
+
+    A clock that is no hour of release was moved on, past that of another part. What changed in the days before it may
+    then not have been published yet.
+    """
+    day = _civil_day(published_at)
+    is_release = published_at == datetime.combine(day, _RELEASE)
+    return day if is_release else day - _MOVED_ON
+
+
+def _civil_day(instant: datetime) -> date:
+    """In Brasília, whose days IBGE's dates of change are."""
+    return instant.astimezone(_RELEASE.tzinfo).date()
 
 
 def _ask(resource: Resource, table: Table, key: str, periods: str, published_at: datetime | None) -> Ask:
@@ -199,7 +252,7 @@ SOURCE = Source(
     datasets=(SIDRA,),
     base_url="https://apisidra.ibge.gov.br/",
     # Once a day whatever happens. Releases are at nine, on these days of a month as a rule: GDP 1 to 5, IPCA and INPC
-    # 8 to 12, IPCA-15 and unemployment 23 to 31. Then every ten minutes: what is asked is seven short lists of dates.
+    # 8 to 12, IPCA-15 and unemployment 23 to 31. Then every ten minutes: what is asked is eight short lists of dates.
     calendar=Calendar(
         ("10 15 * * *", "*/10 9 1-5,8-12,23-31 * *", "0 10 1-5,8-12,23-31 * *"),
         "America/Sao_Paulo",

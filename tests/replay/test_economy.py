@@ -124,7 +124,9 @@ def test_focus_answers_a_page_to_what_it_does_not_know(replay):
 def test_sidra_brings_october_of_the_ipca_on_the_second_day_dated_by_its_change(replay):
     poller = Poller("ibge_sidra", replay)
     first = poller.poll(date(2025, 11, 10))
-    assert set(first) == {"1737", "7062", "1736", "6381"}  # of yearly GDP nothing is recorded after 2023
+    assert set(first) == {"1737", "7062", "1736", "6381", "6579"}  # of yearly GDP nothing is recorded after 2023
+    assert first["6579"] == 2 * 27, "two years of the capitals, each a part of its own"
+    assert poller.clocks["6579", "values 2024"] == datetime(2024, 8, 29, 12, tzinfo=UTC)
     assert poller.poll(date(2025, 11, 10)) == {}
     replay.set_day(2)
     assert poller.poll(date(2025, 11, 11)) == {"1737": 1, "1736": 1}
@@ -138,7 +140,8 @@ def test_every_recorded_cell_of_sidra_can_be_asked_for(replay):
         header, cells = sidra.recorded(number, 2)
         variables = ",".join(sorted({sidra._variable(header, cell) for cell in cells}))
         category = "" if classification is None else f"/c{classification}/7169"
-        path = f"/values/t/{number}/n1/all/v/{variables}/p/all{category}"
+        level = sidra._LEVELS.get(number, "1")
+        path = f"/values/t/{number}/n{level}/all/v/{variables}/p/all{category}"
         replay.set_day(2)
         found = httpx2.get(replay.base_urls["ibge_sidra"] + path, params={"formato": "json"}).json()
         assert found == [header, *cells], period

@@ -1,6 +1,7 @@
 """SIDRA: cells by the header's texts, symbols, the question for what changed, and its bounds."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -23,6 +24,7 @@ SAMPLES = {
     "pib_annual_20251111": (5938, "D2", "D3", None),
     "pib_quarterly_20251111": (5932, "D2", "D3", ("11255", "D4")),
     "unemployment_20251111": (6381, "D2", "D3", None),
+    "built_population_capitals": (6579, "D2", "D3", None),
 }
 
 
@@ -214,8 +216,11 @@ def state(published_at, key=VALUES):
     return PartState(key, "0" * 64, 1, 1, True, True, NOON, published_at, "api_field")
 
 
-def asks(periods, *, seen=None, table=1737, span=None, suffix=""):
-    """The questions of a plan: (key, periods asked for, published_at). `periods`: code → day of change."""
+def asks(periods, *, seen=None, table=1737, span=None, suffix="", published=None):
+    """The questions of a plan: (key, periods asked for, published_at). `periods`: code → day of change.
+
+    `seen`: clock of the part of dated periods; `published`: other parts' states.
+    """
     span = span or Span(date(1979, 12, 1))
     looks = []
 
@@ -225,6 +230,7 @@ def asks(periods, *, seen=None, table=1737, span=None, suffix=""):
         return json.dumps(listed).encode()
 
     parts = {VALUES + suffix: state(seen)} if seen else {}
+    parts |= published or {}
     resource = next(each for each in SOURCE.resources(NOON.date(), span) if each.name == str(table))
     progress = Progress(NOON.date(), span, frozenset(parts), lambda key: None, parts.get, look)
     found = list(SOURCE.plan(resource, progress))
@@ -239,6 +245,7 @@ def test_the_question_names_table_variables_and_classification(noon):
     assert paths["1737"] == "values/t/1737/n1/all/v/63,69,2263,2264,2265,2266/p/202510"
     assert paths["5932"] == "values/t/5932/n1/all/v/6561/p/202510/c11255/90707"
     assert paths["7062"] == "values/t/7062/n1/all/v/355/p/202510/c315/7169"
+    assert paths["6579"] == "values/t/6579/n6/all/v/9324/p/202510"
     assert set(paths) == {str(table.number) for table in TABLES}
 
 
@@ -254,6 +261,88 @@ def test_later_only_periods_changed_since_are_asked_for_the_oldest_day_first(noo
         (VALUES, "202509", seen),
         (VALUES, "202508,202510", datetime(2025, 11, 11, 12, tzinfo=UTC)),
     ]
+
+
+POPULATION = {"2006": "01/01/0001", "2021": "27/08/2021", "2024": "29/08/2024", "2025": "11/11/2025"}
+
+
+def nine(day):
+    """Nine in the morning of a day in Brasília."""
+    return datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=12)
+
+
+def test_municipalities_are_asked_one_year_at_a_time_each_a_part_with_its_own_clock(noon):
+    assert asks(POPULATION, table=6579) == [
+        ("values 2006", "2006", None),
+        ("values 2021", "2021", nine(date(2021, 8, 27))),
+        ("values 2024", "2024", nine(date(2024, 8, 29))),
+        ("values 2025", "2025", nine(date(2025, 11, 11))),
+    ]
+
+
+def test_one_year_of_all_municipalities_fits_into_an_answer_and_all_years_do_not():
+    (table,) = (table for table in TABLES if table.level == 6)
+    cells = 5571 * len(table.variables.split(","))
+    assert cells < 100_000 < cells * len(range(2001, 2026))
+
+
+def read(published_at, retrieved_at=NOON):
+    return replace(state(published_at), retrieved_at=retrieved_at)
+
+
+def test_a_published_year_is_asked_again_only_when_it_changed(noon):
+    published = {
+        "values 2006": read(None),
+        "values 2021": read(nine(date(2021, 8, 27))),
+        "values 2024": read(nine(date(2023, 8, 29))),
+        "values 2025": read(nine(date(2025, 11, 11)), NOON + timedelta(days=1)),
+    }
+    asked = asks(POPULATION, table=6579, published=published)
+    assert [key for key, _, _ in asked] == ["values 2024"]
+
+
+def test_a_year_that_was_read_on_its_day_of_change_is_looked_at_again_until_the_day_is_over(noon):
+    """More may follow on that day, and the list of changes would show nothing of it."""
+    one = {"2025": "11/11/2025"}
+    morning = read(nine(date(2025, 11, 11)), nine(date(2025, 11, 11)))
+    assert len(asks(one, table=6579, published={"values 2025": morning})) == 1
+    # Three in the morning, UTC, is the evening before in Brasília.
+    evening = replace(morning, retrieved_at=datetime(2025, 11, 12, 2, 59, tzinfo=UTC))
+    assert len(asks(one, table=6579, published={"values 2025": evening})) == 1
+    after = replace(morning, retrieved_at=datetime(2025, 11, 12, 3, 1, tzinfo=UTC))
+    assert asks(one, table=6579, published={"values 2025": after}) == []
+
+
+def test_a_year_that_gets_its_first_day_of_change_is_asked_again_and_then_dated(noon):
+    found = asks({"2006": "11/11/2025"}, table=6579, published={"values 2006": read(None, NOON + timedelta(days=9))})
+    assert found == [("values 2006", "2006", nine(date(2025, 11, 11)))]
+
+
+def test_an_estimate_of_the_first_of_july_is_known_in_september_of_its_own_year():
+    """That of 2021 came out on 27 August 2021, that of 2024 on the 29th, that of 2011 on the 31st."""
+    part = Part("6579", "values 2021", "n", RETRIEVED_AT)
+    chunk = next(parse([content("built_population_capitals")], part))
+    publication = SOURCE.publication["ibge_sidra"]
+    ends = publication.period_end(chunk.records["ibge_sidra"]).to_pylist()
+    assert {end + publication.lag(part) for end in ends} == {
+        datetime(year, 9, 2, tzinfo=UTC) for year in (2021, 2024, 2025)
+    }
+
+
+def test_a_municipalitys_row_has_what_gold_looks_for():
+    rows, rejects, notes = parsed(content("built_population_capitals"), 6579)
+    assert (rejects, notes) == ([], set())
+    (salvador,) = (row for row in rows if (row["territory_code"], row["period_code"]) == ("2927408", "2024"))
+    assert {
+        name: salvador[name] for name in ("table_id", "variable_code", "territory_level", "unit_name", "value")
+    } == {
+        "table_id": 6579,
+        "variable_code": "9324",
+        "territory_level": "6",
+        "unit_name": "Pessoas",
+        "value": Decimal(2_420_000),
+    }
+    assert len({row["territory_code"] for row in rows}) == 27
 
 
 @pytest.mark.parametrize("table", [table.number for table in TABLES if table.is_revised])
