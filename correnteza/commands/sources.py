@@ -16,6 +16,9 @@ from producers.model import Source
 from producers.schedule import circuit
 from producers.schedule.outcomes import Outcomes, Record
 
+PAGE = "docs/sources.md"
+"""What each source sends, its quirks, clocks and scope; in the repository, not in an installed package."""
+
 FORMAT = 1
 """Version of the `--json` output."""
 
@@ -42,6 +45,7 @@ def command(
         )
     else:
         print(f"{_state_table(lines, now)}\n\n{_declared_table(lines)}")
+        print(f"\nwhat each sends, its quirks, clocks and scope: {PAGE}")
     if missing is not None:
         print(f"state unknown: {missing}", file=sys.stderr)
         if missing.hint:

@@ -2,15 +2,18 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from correnteza.commands import sources as sources_command
 from producers import sources
 from producers.schedule.attempt import Desk
 from producers.schedule.outcomes import Record, Result
 from producers.schedule.slots import slot_id
 from schemas import topics
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2025, 11, 10, 12, tzinfo=UTC)
 CLOCK = {"CORRENTEZA_CLOCK": "2025-11-10T12:00:00Z@1"}
 
@@ -23,6 +26,8 @@ def test_without_a_broker_every_source_is_listed_with_its_calendar_and_terms(alo
         assert name in said
         assert source.terms in said
         assert all(cron in said for cron in source.calendar.crons)
+    assert (ROOT / sources_command.PAGE).is_file()
+    assert sources_command.PAGE in said
     assert "unknown" in said
     assert "try: correnteza up" in said
 
