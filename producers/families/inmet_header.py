@@ -31,10 +31,12 @@ _METADATA = [
 ]
 _WHOLE_KEYS = range(4, 7)
 
-# As they look when upper case, without accents, and after what wrong decodings make of them.
-_CELSIUS = r"(?:A?[°O]|[?\ufffd]{1,2})? ?C"
-_KILOJOULES = r"KJ/M(?:A?2|[?\ufffd]{1,2})"
-_DEGREES = r"(?:(?:A?[°O]|[?\ufffd]{1,2})? ?\(?GR\)?|°)"
+# Upper case and without accents. The signs of degree and square come as themselves, plain (`oC`, `m2`), and as what
+# wrong decodings make of them: `?`, `Â°`, `∞`, `≤`.
+_SIGN = r"[^A-Z0-9\s()]{1,2}"
+_CELSIUS = rf"(?:A?O|A?°|{_SIGN})? ?C"
+_KILOJOULES = rf"KJ/M(?:[A^]?2|{_SIGN})"
+_DEGREES = rf"(?:(?:A?O|A?°|{_SIGN}|GRAUS?)? ?\(?GR\)?|°|GRAUS?)"
 
 
 @dataclass(frozen=True)

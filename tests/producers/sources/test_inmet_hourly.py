@@ -30,7 +30,7 @@ def with_names(*changes: tuple[str, str]) -> bytes:
     for before, after in changes:
         assert before in names
         names = names.replace(before, after)
-    return b"\n".join([*HEAD[:8], names.encode("latin-1"), HEAD[9]])
+    return b"\n".join([*HEAD[:8], names.encode("utf-8"), HEAD[9]])
 
 
 def with_metadata(number: int, value: str) -> bytes:
@@ -251,7 +251,16 @@ def test_a_column_in_another_unit_refuses_the_file(before, after, says):
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("(Kj/m²)", "(KJ/m²)"), ("(Kj/m²)", "(KJ/m?)"), ("(°C)", "(?C)"), ("(°C)", "(ºC)"), ("(mB)", "(hPa)")],
+    [
+        *(
+            (("(Kj/m²)", f"({unit})"))
+            for unit in ("KJ/m²", "kJ/m2", "KJ/m?", "KJ/m^2", "KJ/m≤", "KJ/m\ufffd", "KJ/mÂ²")
+        ),
+        *((("(°C)", f"({unit})")) for unit in ("ºC", "oC", "C", "?C", "∞C", "\ufffdC", "Â°C", "° C")),
+        *((("(° (gr))", f"({unit})")) for unit in ("gr", "°", "grau (gr)", "? (gr)", "∞ (gr)", "graus")),
+        ("(mB)", "(hPa)"),
+        ("(m/s)", "( M/S )"),
+    ],
 )
 def test_the_same_unit_in_another_spelling_is_read(before, after):
     assert parsed(with_names((before, after))) == parsed(b"\n".join(HEAD))
