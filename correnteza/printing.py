@@ -1,20 +1,31 @@
-"""Query results on stdout: for people, as JSON, as CSV."""
+"""Query results on stdout: for people, as JSON, as CSV. Every column as the query gave it, or a refusal."""
 
 import csv
 import io
 import json
-from datetime import UTC, date, datetime
+import math
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-_WIDEST_CELL = 60
+from foundation.errors import UsageError
+
+_WIDEST_CELL = 80
+"""Characters; a SHA-256 has 64. What is longer is cut in the table for people, and ends in an ellipsis."""
 
 
 def as_json(table: pa.Table) -> str:
-    """A JSON array of objects, one line each; dates, instants and decimals as text."""
-    rows = (json.dumps(_plain(row), ensure_ascii=False) for row in table.to_pylist())
+    """A JSON array of objects, one line each; dates, instants, intervals, decimals and NaN as text.
+
+    Raises: UsageError when two columns have one name: an object has one field of each.
+    """
+    names = table.column_names
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two columns are named {', '.join(twice)}", hint="name them apart with AS, or ask for --csv")
+    rows = (json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, allow_nan=False) for row in _rows(table))
     return "[" + ",\n ".join(rows) + "]"
 
 
@@ -23,14 +34,14 @@ def as_csv(table: pa.Table) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(table.column_names)
-    writer.writerows([_text(value) for value in row.values()] for row in table.to_pylist())
+    writer.writerows([_text(value) for value in row] for row in _rows(table))
     return buffer.getvalue().rstrip("\n")
 
 
 def as_table(table: pa.Table) -> str:
     """Aligned columns, numbers to the right, and how many rows there are."""
-    names = table.column_names
-    rows = [[_text(value)[:_WIDEST_CELL] for value in row.values()] for row in table.to_pylist()]
+    names = [_cell(name) for name in table.column_names]
+    rows = [[_cell(_text(value)) for value in row] for row in _rows(table)]
     is_number = [
         pa.types.is_integer(each.type) or pa.types.is_floating(each.type) or pa.types.is_decimal(each.type)
         for each in table.schema
@@ -46,30 +57,79 @@ def as_table(table: pa.Table) -> str:
     return "\n".join([*lines, f"({table.num_rows} row{'' if table.num_rows == 1 else 's'})"])
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON has it."""
     match value:
+        case pa.MonthDayNano():
+            found: Any = _interval(value)
         case dict():
-            plain: Any = {name: _plain(each) for name, each in value.items()}
+            found = {_text(plain(name)): plain(each) for name, each in value.items()}
         case list() | tuple():
-            plain = [_plain(each) for each in value]
+            found = [plain(each) for each in value]
         case bytes():
-            plain = value.hex()
+            found = value.hex()
         case datetime() if value.tzinfo is not None:
-            plain = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case date():  # a datetime without a zone, too
-            plain = value.isoformat()
+            found = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case date() | time():  # a datetime without a zone, too
+            found = value.isoformat()
         case Decimal():
-            plain = f"{value:f}"
+            found = f"{value:f}"
+        case float() if not math.isfinite(value):
+            found = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         case _:
-            plain = value
-    return plain
+            found = value
+    return found
 
 
-def _text(value: Any) -> str:
-    plain = _plain(value)
-    if plain is None:
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Each row's values, as JSON has them, by place: names may stand twice. Raises: UsageError, naming a column."""
+    columns = [_values(name, column) for name, column in zip(table.column_names, table.itercolumns(), strict=True)]
+    return zip(*columns, strict=True)
+
+
+def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
+    kind = column.type
+    try:
+        if (pa.types.is_timestamp(kind) or pa.types.is_time(kind)) and kind.bit_width == 64 and _unit(kind) == "ns":
+            # Python's own have microseconds.
+            return [text and text.replace(" ", "T") for text in column.cast(pa.string()).to_pylist()]
+        return [plain(value) for value in column.to_pylist(maps_as_pydicts="strict")]
+    except (ValueError, OverflowError, KeyError, pa.ArrowException) as error:
+        raise UsageError(
+            f"column {name} holds a {kind} that cannot be printed as it is: {str(error)[:100]}",
+            hint=f'print it as text: "{name}"::VARCHAR',
+        ) from None
+
+
+def _unit(kind: pa.DataType) -> str:
+    return str(kind.unit)
+
+
+def _interval(value: Any) -> str:
+    """As SQL writes an interval: `1 year 2 months 3 days 04:05:06.5`."""
+    months, days, nanoseconds = value
+    years = int(months / 12)
+    counted = ((years, "year"), (months - years * 12, "month"), (days, "day"))
+    parts = [f"{count} {unit}{'' if abs(count) == 1 else 's'}" for count, unit in counted if count]
+    seconds, fraction = divmod(abs(nanoseconds), 10**9)
+    if nanoseconds or not parts:
+        sign = "-" if nanoseconds < 0 else ""
+        clock = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        parts.append(f"{clock}.{fraction:09}".rstrip("0") if fraction else clock)
+    return " ".join(parts)
+
+
+def _text(found: Any) -> str:
+    """A plain value as text; null is nothing."""
+    if found is None:
         return ""
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _cell(text: str) -> str:
+    """On one line, without what moves a terminal's cursor; what is too long ends in an ellipsis."""
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return text if len(text) <= _WIDEST_CELL else f"{text[: _WIDEST_CELL - 1]}…"

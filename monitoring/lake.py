@@ -1,6 +1,7 @@
 """The lake's Delta tables as DuckDB views, read without a JVM."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,13 +89,14 @@ class Lake:
     def __init__(self, root: Path, versions: Mapping[str, int] | None = None) -> None:
         versions = versions or {}
         self.snapshots = {name: Snapshot(name, path, versions.get(name)) for name, path in tables(root)}
+        _refuse_likeness(self.snapshots)
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'")
         for layer in LAYERS:
             self.connection.execute(f"CREATE SCHEMA {layer}")
         for name, snapshot in self.snapshots.items():
             self.connection.register(f"dataset:{name}", snapshot.dataset())
-            self.connection.execute(f'CREATE VIEW {name} AS FROM "dataset:{name}"')
+            self.connection.execute(f"CREATE VIEW {quoted(name)} AS FROM {_identifier(f'dataset:{name}')}")
 
     def has(self, *names: str) -> bool:
         """Whether all of these tables (`<layer>.<table>`) exist."""
@@ -108,7 +110,10 @@ class Lake:
         """
         try:
             relation = self.connection.sql(query, params=parameters or [])
-            return relation.to_arrow_table() if relation is not None else pa.table({})
+            if relation is None:
+                return pa.table({})
+            _refuse_unreadable(relation)
+            return relation.to_arrow_table()
         except duckdb.Error as error:
             raise UsageError(f"the query fails: {error}", hint=self._hint()) from error
 
@@ -122,8 +127,43 @@ class Lake:
         return next(iter(row.values()))
 
     def _hint(self) -> str:
-        names = ", ".join(sorted(self.snapshots)) or "none yet, `correnteza demo` makes some"
-        return f"one of the tables there are: {names}"
+        names = ", ".join(name if _PLAIN.fullmatch(name) else quoted(name) for name in sorted(self.snapshots))
+        return f"one of the tables there are: {names or 'none yet, `correnteza demo` makes some'}"
+
+
+_PLAIN = re.compile(r"[a-z]+\.[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _refuse_likeness(names: Iterable[str]) -> None:
+    """Raises: UsageError for two tables that only capitals tell apart: to SQL they are one."""
+    known: dict[str, str] = {}
+    for name in names:
+        if (other := known.setdefault(name.lower(), name)) != name:
+            raise UsageError(f"the lake holds {other} and {name}, which SQL cannot tell apart", hint="move one of them")
+
+
+def quoted(name: str) -> str:
+    """`<layer>.<table>` as SQL has it, whatever stands in the table's name: `gold."my-table"`."""
+    layer, _, table = name.partition(".")
+    return f"{layer}.{_identifier(table)}"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+# Arrow has no such types: the first loses its zone on the way, the second its greatest bit, the third its length.
+_UNREADABLE = re.compile(r"TIME WITH TIME ZONE|\bUHUGEINT\b|\bBIT\b")
+
+
+def _refuse_unreadable(relation: duckdb.DuckDBPyRelation) -> None:
+    """Raises: UsageError when a column would arrive as another value than the query gave."""
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        if match := _UNREADABLE.search(str(kind).replace("TIMESTAMP WITH TIME ZONE", "")):
+            raise UsageError(
+                f"column {name} is {match[0]}, which cannot be read as it is",
+                hint=f"read it as text: {_identifier(name)}::VARCHAR",
+            )
 
 
 def tables(root: Path) -> Iterator[tuple[str, Path]]:

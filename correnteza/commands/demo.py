@@ -14,7 +14,7 @@ from correnteza import demo
 from correnteza.settings import Settings
 from foundation import log
 from foundation.errors import UnsafeState
-from monitoring.lake import Lake
+from monitoring.lake import Lake, quoted
 
 LAYERS = ("bronze", "silver", "gold", "ops")
 
@@ -105,7 +105,7 @@ def _print_rows(settings: Settings) -> None:
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     lake = Lake(settings.lake)
     for name in sorted(lake.snapshots, key=lambda name: (LAYERS.index(name.split(".")[0]), name)):
-        table.add_row(name, f"{lake.value(f'select count(*) from {name}'):,}")
+        table.add_row(name, f"{lake.value(f'select count(*) from {quoted(name)}'):,}")
     Console(width=110).print(table)
 
 

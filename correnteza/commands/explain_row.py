@@ -31,7 +31,8 @@ def command(
     settings = Settings()
     row, steps = explain(Lake(settings.lake), settings.archive, name, pairs, reference=FOLDER)
     if json_:
-        print(json.dumps({"row": row, "inputs": [asdict(step) for step in steps]}, default=str, ensure_ascii=False))
+        found = printing.plain({"row": row, "inputs": [asdict(step) for step in steps]})
+        print(json.dumps(found, ensure_ascii=False, allow_nan=False))
         return
     print(f"gold.{name}")
     for column, value in row.items():

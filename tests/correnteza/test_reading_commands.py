@@ -74,6 +74,33 @@ def test_query_reads_the_views_of_quality(home):
     assert run("query", "select count(*) from ops.reconciliation").exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["my-copy", "bcb_sgs.old", "order", 'a"b', "two words"])
+def test_a_folder_of_any_name_among_the_tables_stops_no_verb(home, name):
+    """Somebody's copy beside the tables can be queried under its name in quotes, and is among the names in a hint."""
+    write_deltalake(str(home / "lake" / "gold" / name), pa.table({"x": [1, 2]}))
+    quoted = '"' + name.replace('"', '""') + '"'
+    assert json.loads(run("query", f"select sum(x)::INT as x from gold.{quoted}", "--json").stdout) == [{"x": 3}]
+    assert run("query", "select count(*) from gold.fact_weather_daily").exit_code == 0
+    assert isinstance(run("quality").exception, (UnsafeState, type(None)))
+    refused = run("query", "select * from gold.nonsense").exception
+    assert isinstance(refused, UsageError)
+    assert f"gold.{name if name.isidentifier() else quoted}" in str(refused.hint)
+
+
+def test_two_tables_that_only_capitals_tell_apart_are_refused(home):
+    for name in ("copy", "Copy"):
+        write_deltalake(str(home / "lake" / "gold" / name), pa.table({"x": [1]}))
+    assert isinstance(found := run("query", "select 1").exception, UsageError)
+    assert "gold.Copy and gold.copy" in str(found)
+
+
+def test_explain_row_prints_json_that_every_reader_takes(home):
+    """Python writes NaN, which JSON has not."""
+    shown = run("explain-row", "fact_weather_daily", "station_code=A401", "date_on=2024-03-04", "--json").stdout
+    found = json.loads(shown, parse_constant=pytest.fail)
+    assert found["row"]["date_on"] == "2024-03-04"
+
+
 def test_forecasts_loads_the_good_drops_of_several_and_says_why_it_refused_the_others(home, tmp_path):
     rows = {
         "dataset_id": ["parts"],
