@@ -1,6 +1,6 @@
 """What every source does when the columns or fields of its files move, double, change their names, come or go.
 
-One entry of FILES is one way in which a source writes; a source that is not listed here fails the first test.
+One entry of FILES is one way in which a source writes.
 """
 
 from collections.abc import Mapping
