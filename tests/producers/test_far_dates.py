@@ -38,8 +38,7 @@ def built(source: str, content: bytes, part: Part):
     )
     ids = {name: number for number, name in enumerate(load_all(), 1)}
     parsed = list(declared.parse([content], part))
-    about = {"is_last": True, "slot_id": "s", "payload_bytes": 1, "schema_ids": ids}
-    return parsed, [chunk.build(declared, part, state, each, **about) for each in parsed]
+    return parsed, [chunk.rows(declared, part, state, each, schema_ids=ids) for each in parsed]
 
 
 def test_every_source_is_looked_at():
@@ -54,7 +53,7 @@ def test_a_date_beyond_every_clock_ends_no_poll(source):
     assert before in content
     whole, _ = built(source, content, case.part)
     parsed, chunks = built(source, content.replace(before, after, 1), case.part)
-    assert sum(each.rows + each.rejects for each in chunks) == len(rows(parsed)) + len(rejects(parsed))
+    assert sum(each.count + len(each.rejects) for each in chunks) == len(rows(parsed)) + len(rejects(parsed))
     # A month's column that cannot be a month is no column of accesses, and is noted.
     if "accesses" not in source:
         assert len(rows(parsed)) + len(rejects(parsed)) == len(rows(whole)) + len(rejects(whole))
@@ -64,7 +63,7 @@ def test_a_far_year_of_accesses_is_a_reject():
     part = Part("r", "k", "n", kit.RETRIEVED_AT)
     content = ACCESSES.read_bytes().replace(b"2025;1;", b"9999;12;", 1)
     parsed, chunks = built("anatel_mobile_accesses", content, part)
-    assert sum(each.rows for each in chunks) == 0
+    assert sum(each.count for each in chunks) == 0
     assert "not a year: '9999'" in [each.detail for each in rejects(parsed)]
 
 
@@ -72,7 +71,7 @@ def test_a_far_day_of_a_series_rejects_its_row_alone():
     """The series of the golden file: the other rows are published."""
     content = b'[{"data": "01/10/2025", "valor": "0.09"}, {"data": "01/12/9999", "valor": "0.10"}]'
     _, (found,) = built("bcb_sgs", content, Part("433", "k", "n", kit.RETRIEVED_AT))
-    assert (found.rows, found.rejects) == (1, 1)
+    assert (found.count, len(found.rejects)) == (1, 1)
 
 
 def test_control_a_far_day_that_no_parser_stops_ends_the_poll(monkeypatch):

@@ -330,4 +330,19 @@ def test_the_replayed_zip_changes_once_by_one_corrected_cell():
     before, after = parsed(anatel.mobile_long_csv(LATEST, 1))[0], parsed(anatel.mobile_long_csv(LATEST, 2))[0]
     changed = [(old["accesses"], new["accesses"]) for old, new in zip(before, after, strict=True) if old != new]
     assert changed == [(4498, 4512)]
-    assert anatel.answer(anatel.MOBILE_PATH, {}, 2) == anatel.answer(anatel.MOBILE_PATH, {}, 3)
+
+
+def test_the_last_replayed_day_moves_a_month_renames_a_group_and_takes_three_records_back():
+    def records(day: int) -> set[tuple]:
+        halves = [anatel.mobile_long_csv(half, day) for half in ("202201-202206", LATEST)]
+        rows = [row for half in halves for row in parsed(half)[0]]
+        names = ("reference_month_on", "economic_group", "technology", "person_type", "product_type", "accesses")
+        return {tuple(row[name] for name in names) for row in rows}
+
+    before, after = records(2), records(3)
+    gone, new = before - after, after - before
+    assert {row[1] for row in gone} == {"TELECOM AMERICAS"}
+    assert {row[1] for row in new} == {"CLARO"}
+    assert len(gone) - len(new) == 3
+    june = [row["reference_month_on"] for row in parsed(anatel.mobile_long_csv(LATEST, 3))[0]]
+    assert june.count(date(2022, 6, 1)) == 4
