@@ -2,7 +2,9 @@
 
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from monitoring.checks import doubles, files, gold, manifests, offsets, silver
 from tests.monitoring.kit import BEGIN, hour, value
@@ -46,6 +48,15 @@ def test_every_check_holds_over_a_window_that_cuts_the_records(kit):
     """Only the correction of the first hour and its day lie inside."""
     assert failing(kit, since=BEGIN + timedelta(minutes=30)) == {}
     assert silver.check_batch(kit.evidence(since=BEGIN + timedelta(minutes=30))).rows == 2
+
+
+@pytest.mark.parametrize("table", ["bronze/my-copy", "silver/bcb_sgs.old_revisions", "gold/two words"])
+def test_somebodys_folder_among_the_tables_keeps_no_check_from_holding(kit, table):
+    """Its files are looked at like all others; a name that SQL must quote ended every check in a traceback."""
+    before = files.check(kit.evidence()).rows
+    write_deltalake(str(kit.lake / table), pa.table({"x": [1]}))
+    assert failing(kit) == {}
+    assert files.check(kit.evidence()).rows == before + 1
 
 
 # bronze
