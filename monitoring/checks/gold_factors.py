@@ -11,7 +11,9 @@ _WEATHER = f"""
     both_sides AS (
         SELECT c.municipality_code, coalesce(s.date_on, p.date_on) AS date_on, s, p,
                s.date_on IS NOT NULL AND (p.date_on IS NULL OR s.is_complete
-                   OR (NOT p.is_complete AND s.hours_observed >= p.hours_available)) AS is_observed
+                   OR (p.forecast_hours > 0 AND (s.hours_observed > 0 OR s.rain_hours_observed > 0))
+                   OR (p.forecast_hours = 0 AND NOT p.is_complete AND s.hours_observed >= p.hours_available))
+                   AS is_observed
         FROM (SELECT o.*, c.municipality_code FROM observed o JOIN capitals c USING (station_code)) s
         FULL JOIN reanalysed p ON p.municipality_code = s.municipality_code AND p.date_on = s.date_on
         JOIN capitals c ON c.municipality_code = coalesce(s.municipality_code, p.municipality_code)
@@ -19,6 +21,7 @@ _WEATHER = f"""
     weather AS (
         SELECT municipality_code, date_on,
                if(is_observed, 'inmet_hourly', 'openmeteo_archive') AS weather_source,
+               NOT is_observed AND p.forecast_hours > 0 AS is_forecast,
                if(is_observed, s.hours_observed, p.hours_available) AS hours_observed,
                if(is_observed, s.rain_hours_observed, p.rain_hours_available) AS rain_hours_observed,
                if(is_observed, s.temperature_mean_celsius, p.temperature_mean_celsius) AS temperature_mean_celsius,
@@ -157,8 +160,9 @@ EXTERNAL = Definition(
                coalesce(w.hours_observed, 0) AS hours_observed,
                coalesce(w.rain_hours_observed, 0) AS rain_hours_observed,
                w.* EXCLUDE (date_on, municipality_code, weather_source, hours_observed, rain_hours_observed,
-                            is_complete, known_from, is_assumed),
+                            is_complete, is_forecast, known_from, is_assumed),
                coalesce(w.is_complete, false) AS is_complete,
+               coalesce(w.is_forecast, false) AS is_forecast,
                e.* EXCLUDE (date_on, known_from, is_assumed),
                m.reference_month_on AS mobile_reference_on, m.accesses AS mobile_accesses,
                m.accesses_5g AS mobile_accesses_5g, m.share AS share_5g_percent, m.change AS share_5g_change_points,

@@ -42,19 +42,24 @@ WEATHER_QUERY = f"""
            max(known_from) AS known_from{{extra}}
     FROM hours GROUP BY station_code, date_on"""
 
+# An hour that ends after its own fetch is a forecast; old records do not say so themselves.
 REANALYSIS_QUERY = f"""
     SELECT point_id AS municipality_code, timezone(c.time_zone, valid_at)::DATE AS date_on, model,
-           count(air_temperature_celsius) AS hours_available,
+           count(air_temperature_celsius) FILTER (NOT is_expected) AS hours_available,
+           count(*) FILTER (is_expected) AS forecast_hours,
            avg(air_temperature_celsius) AS temperature_mean_celsius,
            max(air_temperature_celsius) AS temperature_max_celsius,
            min(air_temperature_celsius) AS temperature_min_celsius,
            avg(relative_humidity_percent) AS relative_humidity_mean_percent,
-           count(precipitation_mm) AS rain_hours_available,
+           count(precipitation_mm) FILTER (NOT is_expected) AS rain_hours_available,
            sum(precipitation_mm) AS rain_mm,
            avg(wind_speed_km_h) / 3.6 AS wind_speed_mean_m_s,
-           count(air_temperature_celsius) >= 20 AS is_complete,
+           hours_available >= 20 AND forecast_hours = 0 AS is_complete,
            max(known_from) AS known_from{{extra}}
-    FROM ({newest("openmeteo_archive")}) JOIN capitals c ON c.municipality_code[:2] = point_id[:2]
+    FROM (SELECT *, coalesce(is_forecast, valid_at > retrieved_at, false)
+                    AND (air_temperature_celsius IS NOT NULL OR relative_humidity_percent IS NOT NULL
+                         OR precipitation_mm IS NOT NULL OR wind_speed_km_h IS NOT NULL) AS is_expected
+          FROM ({newest("openmeteo_archive")})) JOIN capitals c ON c.municipality_code[:2] = point_id[:2]
     GROUP BY 1, 2, 3"""
 
 _WEATHER = Definition(

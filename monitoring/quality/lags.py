@@ -26,6 +26,9 @@ _PERIODS = {
     "anatel_broadband_totals": ("'months'", "(reference_month_on + INTERVAL 1 MONTH)::TIMESTAMPTZ"),
 }
 
+# An hour of the archive that was fetched before it ended was a forecast: its first value says nothing of a lag.
+_ARE_VALUES = {"openmeteo_archive": "NOT coalesce(is_forecast, valid_at > retrieved_at)"}
+
 _EMPTY = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS subject, NULL::DOUBLE AS lag_days, NULL::BOOLEAN AS is_assumed"
     " WHERE false"
@@ -44,7 +47,7 @@ def register(lake: Lake) -> None:
             *(
                 f"""
                 SELECT '{dataset}', {subject}, epoch(known_from - {end}) / 86400.0, published_at_basis = 'assumed_lag'
-                FROM (FROM silver.{dataset}_revisions
+                FROM (FROM silver.{dataset}_revisions WHERE {_ARE_VALUES.get(dataset, "true")}
                       QUALIFY known_from = min(known_from) OVER (PARTITION BY {", ".join(_key(dataset))}))"""
                 for dataset, (subject, end) in _PERIODS.items()
                 if lake.has(f"silver.{dataset}_revisions")

@@ -3,7 +3,8 @@
 A capital has a row for every day of its weather, and for every day that has a quotation of a daily series (the Selic
 target has one for each calendar day): where no weather is known the other factors still are.
 
-Weather is the station's where the station observed the day, else the reanalysis's: see `_is_observed`.
+Weather is the station's where the station observed the day, else the reanalysis's: see `_is_observed`. A day of which
+the reanalysis gives forecasts is shown where no station observed anything, and marked `is_forecast`.
 
 What a change touches: `factor_changes.py`.
 """
@@ -66,7 +67,9 @@ def _weather(silver: Revisions, groups: DataFrame, first_on: date, last_on: date
     }
     stations = observed.select(*place, F.struct(*of_station).alias("station"))
     reanalyses = reanalysed.select(
-        *place, F.struct(*(of_point.get(name, F.col(name)).alias(name) for name in of_station)).alias("point")
+        *place,
+        F.struct(*(of_point.get(name, F.col(name)).alias(name) for name in of_station)).alias("point"),
+        "forecast_hours",
     )
     both = stations.join(reanalyses, place, "full_outer")
     is_observed = _is_observed()
@@ -80,20 +83,27 @@ def _weather(silver: Revisions, groups: DataFrame, first_on: date, last_on: date
     return both.select(
         *place,
         source.alias("weather_source"),
+        (~is_observed & F.coalesce(F.col("forecast_hours") > 0, F.lit(False))).alias("is_forecast"),
         *(chosen[column.name].alias(column.name) for column in weather.DAY_COLUMNS),
         *clocks.values(),
     )
 
 
 def _is_observed() -> Expression:
-    """Observed first: the station's day if it is complete, or if the reanalysis has no more hours of it."""
+    """Observed first: the station's day if it is complete, or if the reanalysis has no more hours of it.
+
+    A day with forecasts gives way to a station that observed any hour of it.
+    """
     station, point = F.col("station"), F.col("point")
+    observed_any = F.greatest(station["hours_observed"], station["rain_hours_observed"]) > 0
     return F.coalesce(
         station.isNotNull()
         & (
             point.isNull()
             | station["is_complete"]
-            | (~point["is_complete"] & (station["hours_observed"] >= point["hours_observed"]))
+            | F.when(F.col("forecast_hours") > 0, observed_any).otherwise(
+                ~point["is_complete"] & (station["hours_observed"] >= point["hours_observed"])
+            )
         ),
         F.lit(False),
     )
@@ -110,6 +120,7 @@ def _features(factors: DataFrame, vintage: tuple[str, ...]) -> DataFrame:
         "hours_observed": F.coalesce("hours_observed", F.lit(0)),
         "rain_hours_observed": F.coalesce("rain_hours_observed", F.lit(0)),
         "is_complete": F.coalesce("is_complete", F.lit(False)),
+        "is_forecast": F.coalesce("is_forecast", F.lit(False)),
         "is_extreme_heat": is_extreme_heat,
         "is_cold": F.col("temperature_min_celsius") < thresholds.COLD_BELOW_CELSIUS,
         "is_no_rain": rain == 0,

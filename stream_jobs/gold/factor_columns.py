@@ -20,7 +20,15 @@ COLUMNS = (
         "weather_source",
         "STRING",
         "where the day's weather is from: inmet_hourly or openmeteo_archive; null = no weather",
-        formula="the station's day if it is complete or the reanalysis has no more hours of it, else the reanalysis's",
+        formula="the station's day if it is complete, the reanalysis has no more hours of it, or only with forecasts;"
+        " else the reanalysis's",
+    ),
+    Column(
+        "is_forecast",
+        "BOOLEAN NOT NULL",
+        "whether the day's weather holds hours that were not over when they were fetched: expected, not measured",
+        source="openmeteo_archive",
+        formula="the reanalysis's day is shown and has forecast_hours; false with no weather",
     ),
     *(_of_either(column) for column in weather.DAY_COLUMNS),
     Column(

@@ -16,7 +16,17 @@ DATASET = "openmeteo_archive"
 KM_H_PER_M_S = 3.6
 
 DAY_COLUMNS = (
-    Column("hours_available", "BIGINT NOT NULL", "hours with a temperature", "h", DATASET, "count"),
+    Column(
+        "hours_available", "BIGINT NOT NULL", "past hours with a temperature", "h", DATASET, "count without forecasts"
+    ),
+    Column(
+        "forecast_hours",
+        "BIGINT NOT NULL",
+        "hours with a value that was still a forecast when it was fetched last",
+        "h",
+        DATASET,
+        "count of the hours that end after their own fetch; they are in the day's values",
+    ),
     Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", DATASET, "mean of the hours there are"),
     Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", DATASET, "greatest hourly value"),
     Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", DATASET, "least hourly value"),
@@ -28,18 +38,26 @@ DAY_COLUMNS = (
         DATASET,
         "mean of the hours there are",
     ),
-    Column("rain_hours_available", "BIGINT NOT NULL", "hours with a value of precipitation", "h", DATASET, "count"),
+    Column(
+        "rain_hours_available",
+        "BIGINT NOT NULL",
+        "past hours with a value of precipitation",
+        "h",
+        DATASET,
+        "count without forecasts",
+    ),
     Column("rain_mm", "DOUBLE", "precipitation", "mm", DATASET, "sum; null when no hour has a value"),
     Column("wind_speed_mean_m_s", "DOUBLE", "mean wind speed", "m/s", DATASET, "mean of wind_speed_km_h / 3.6"),
     Column(
         "is_complete",
         "BOOLEAN NOT NULL",
         "whether the day has enough hours to be taken for whole",
-        formula=f"hours_available ≥ {COMPLETE_DAY_FROM_HOURS}",
+        formula=f"hours_available ≥ {COMPLETE_DAY_FROM_HOURS} and forecast_hours = 0",
     ),
 )
 
-HOURLY = ("air_temperature_celsius", "relative_humidity_percent", "precipitation_mm", "wind_speed_km_h")
+VALUES = ("air_temperature_celsius", "relative_humidity_percent", "precipitation_mm", "wind_speed_km_h")
+HOURLY = (*VALUES, "is_forecast", "retrieved_at")
 
 # The first two digits of a municipality's code are its state's.
 _UF_OF_CODE = {capital.municipality_code[:2]: capital.uf for capital in capitals()}
@@ -50,22 +68,37 @@ def point_day(valid_at: Expression, point_id: Expression) -> Expression:
     return civil_day(valid_at, zone_of_state()[literal_map(_UF_OF_CODE)[F.substring(point_id, 1, 2)]])
 
 
+def is_forecast() -> Expression:
+    """Whether an hour that has a value ends after its own fetch: nobody can have measured it.
+
+    Records say so themselves. In those of before they did, the clock of the fetch says the same.
+    """
+    has_value = F.coalesce(*VALUES).isNotNull()
+    return has_value & F.coalesce(F.col("is_forecast"), F.col("valid_at") > F.col("retrieved_at"), F.lit(False))
+
+
 def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """One row per point, model and civil day: key, `DAY_COLUMNS`, known_from, is_assumed.
 
+    The values are of all hours there are, so that a day that is not over shows what is expected of it. Forecasts are
+    counted apart, and a day that holds any is not complete: it becomes so with the fetch that finds them past.
+
     Args: hours: newest versions of `openmeteo_archive` with `date_on`.
     """
-    temperature = F.count("air_temperature_celsius")
+    past = ~is_forecast()
+    available = F.count(F.when(past, F.col("air_temperature_celsius")))
+    forecasts = F.count_if(is_forecast())
     return hours.groupBy(*vintage, F.col("point_id").alias("municipality_code"), "model", "date_on").agg(
-        temperature.alias("hours_available"),
+        available.alias("hours_available"),
+        forecasts.alias("forecast_hours"),
         exact_mean("air_temperature_celsius").alias("temperature_mean_celsius"),
         F.max("air_temperature_celsius").alias("temperature_max_celsius"),
         F.min("air_temperature_celsius").alias("temperature_min_celsius"),
         exact_mean("relative_humidity_percent").alias("relative_humidity_mean_percent"),
-        F.count("precipitation_mm").alias("rain_hours_available"),
+        F.count(F.when(past, F.col("precipitation_mm"))).alias("rain_hours_available"),
         exact_sum("precipitation_mm").alias("rain_mm"),
         (exact_mean("wind_speed_km_h") / KM_H_PER_M_S).alias("wind_speed_mean_m_s"),
-        (temperature >= COMPLETE_DAY_FROM_HOURS).alias("is_complete"),
+        ((available >= COMPLETE_DAY_FROM_HOURS) & (forecasts == 0)).alias("is_complete"),
         F.max("known_from").alias("known_from"),
         F.max(is_assumed()).alias("is_assumed"),
     )

@@ -34,8 +34,9 @@ def hours(rng: random.Random) -> Iterator[Row]:
 
 
 def a_whole_day(rng: random.Random) -> Iterator[Row]:
-    """A day that the reanalysis knows whole, which is what it must be to be preferred."""
+    """A day that the reanalysis knows whole, which is what it must be to be preferred; or whose end it forecasts."""
     midnight = _moment(rng).replace(hour=3)
+    noted, fetched_at = rng.choice([None, False, True]), midnight + timedelta(hours=rng.choice([9, 48, 48]))
     for hour in range(rng.choice([21, 24])):
         yield {
             "point_id": rng.choice([SALVADOR] * 9 + [FEIRA]),
@@ -45,6 +46,8 @@ def a_whole_day(rng: random.Random) -> Iterator[Row]:
             "relative_humidity_percent": float(rng.randrange(101)),
             "precipitation_mm": rng.choice([None, 0.0, round(rng.uniform(0, 9), 1)]),
             "wind_speed_km_h": float(rng.randrange(40)),
+            "is_forecast": noted if hour > 18 else None,
+            "retrieved_at": fetched_at,
         }
 
 

@@ -82,6 +82,38 @@ def test_observed_comes_first_and_reanalysis_where_it_is_missing(silver, frame, 
     )
 
 
+@pytest.mark.parametrize(
+    ("observed", "past", "expected"),
+    [
+        (0, 0, ("openmeteo_archive", True, 30.0, 0, False)),
+        (0, 22, ("openmeteo_archive", True, 30.0, 22, False)),
+        (1, 22, ("inmet_hourly", False, 20.0, 1, False)),
+        (24, 0, ("inmet_hourly", False, 20.0, 24, True)),
+        (12, 24, ("openmeteo_archive", False, 30.0, 24, True)),
+    ],
+)
+def test_hours_that_are_forecasts_are_marked_complete_no_day_and_win_over_no_station(
+    silver, frame, observed, past, expected
+):
+    """Without a flag the clock of the fetch tells: the hours from `past` on end after it."""
+    fetched_at = instant(f"{DAY}T03") + timedelta(hours=past, minutes=-1)
+    silver.add("openmeteo_archive", *({**hour, "retrieved_at": fetched_at} for hour in reanalysed(DAY, 24)))
+    row = salvador(silver, frame, air_temperature_celsius=[20.0] * observed)
+    found = (row.weather_source, row.is_forecast, row.temperature_mean_celsius, row.hours_observed, row.is_complete)
+    assert found == expected
+
+
+def test_a_later_fetch_makes_a_forecast_past_and_only_later_origins_know_it(silver, frame):
+    """The record's own flag goes before its clock. The day begins to count when the second fetch is known."""
+    first, second = instant(f"{DAY}T12"), instant(f"{DAY}T12") + timedelta(days=1)
+    for at, is_forecast in ((first, True), (second, False)):
+        said = {"known_from": at, "is_forecast": is_forecast}
+        silver.add("openmeteo_archive", *({**hour, **said} for hour in reanalysed(DAY, 24)))
+    for known, expected in ((silver.as_of(first), (True, 0, False)), (silver, (False, 24, True))):
+        (row,) = rows_of(known, frame, DAY)
+        assert (row.is_forecast, row.hours_observed, row.is_complete) == expected
+
+
 def test_a_row_says_whether_any_of_its_clocks_was_assumed(silver, frame):
     measured = salvador(silver, frame, rain_mm=[1.0])
     assert measured.known_from_basis == "measured"

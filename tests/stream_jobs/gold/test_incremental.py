@@ -70,10 +70,13 @@ def test_external_factors_follow_every_input_one_after_the_other(silver):
     """In an order in which one step does not hide what another should have recomputed."""
     table = external_factors_daily.TABLE
     order = ("periods", "hours", "licences", "quotations", "mobile", "reanalysis", "broadband", "hours", "periods",
-             "stations", "licences", "mobile")  # fmt: skip
-    held = incremental(table, silver, [(kind, number) for number, kind in enumerate(order)])
+             "stations", "licences", "mobile", "reanalysis")  # fmt: skip
+    a_day_with_forecasts = ("reanalysis", 2)
+    steps = [*((kind, number) for number, kind in enumerate(order)), a_day_with_forecasts]
+    held = incremental(table, silver, steps)
     expected = from_scratch(table.name, silver)
     assert {row["weather_source"] for row in expected.values()} == {"inmet_hourly", "openmeteo_archive", None}
+    assert {row["is_forecast"] for row in expected.values()} == {True, False}
     assert any(row["stations_5g"] for row in expected.values())
     assert any(row["broadband_growth_12m_percent"] is not None for row in expected.values())
     assert_equal(held, expected)
