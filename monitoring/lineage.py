@@ -22,12 +22,16 @@ MOST_VERSIONS = 200
 
 _DAY = "timezone(time_zone, {at})::DATE = $date_on::DATE"
 _STATION_ZONE = (
-    "coalesce((SELECT arg_max(c.time_zone, s.valid_from_on) FROM silver.inmet_stations s JOIN capitals c USING (uf)"
+    "coalesce((SELECT time_zone FROM own_zones o WHERE o.station_code = x.station_code),"
+    " (SELECT arg_max(c.time_zone, s.valid_from_on) FROM silver.inmet_stations s JOIN capitals c USING (uf)"
     " WHERE s.station_code = x.station_code),"
     " (SELECT time_zone FROM capitals c WHERE c.station_code = x.station_code))"
 )
 _HOURS = f"timezone({_STATION_ZONE}, observed_at)::DATE = $date_on::DATE"
-_POINT = "timezone((SELECT time_zone FROM capitals c WHERE c.municipality_code[:2] = point_id[:2]), valid_at)::DATE"
+_POINT = (
+    "timezone(coalesce((SELECT time_zone FROM own_zones o WHERE o.municipality_code = point_id),"
+    " (SELECT time_zone FROM capitals c WHERE c.municipality_code[:2] = point_id[:2])), valid_at)::DATE"
+)
 _MONTH = "reference_month_on = $reference_month_on::DATE"
 _PLACE = "coalesce(municipality_code, '') = $municipality_code"
 _CARRIED = (433, 188, 189, 24364, 24369, 22099)

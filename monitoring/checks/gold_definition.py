@@ -42,13 +42,21 @@ def newest(dataset: str) -> str:
 
 
 def reference_tables(folder: str) -> str:
-    """The statement that reads the reference files: `capitals` (uf, municipality_code, station_code, time_zone)."""
+    """The statements that read the reference files.
+
+    `capitals` (uf, municipality_code, station_code, time_zone, which is the whole state's but for `own_zones`);
+    `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own.
+    """
     read = "read_csv('{folder}/{name}.csv', header = true, all_varchar = true)"
-    states, places, stations = (
-        read.format(folder=folder, name=name) for name in ("estados", "municipios", "capital_stations")
+    states, places, stations, zones, own_zones = (
+        read.format(folder=folder, name=name)
+        for name in ("estados", "municipios", "capital_stations", "state_time_zones", "municipality_time_zones")
     )
     return f"""
         CREATE TEMP TABLE IF NOT EXISTS capitals AS
-        SELECT e.uf, m.codigo_ibge AS municipality_code, s.station_code, m.fuso_horario AS time_zone
-        FROM {places} m JOIN {states} e USING (codigo_uf) JOIN {stations} s ON s.municipality_code = m.codigo_ibge
-        WHERE m.capital = '1'"""
+        SELECT e.uf, m.codigo_ibge AS municipality_code, s.station_code, z.time_zone
+        FROM {places} m JOIN {states} e USING (codigo_uf) JOIN {zones} z USING (uf)
+        JOIN {stations} s ON s.municipality_code = m.codigo_ibge
+        WHERE m.capital = '1';
+        CREATE TEMP TABLE IF NOT EXISTS own_zones AS SELECT municipality_code, time_zone, station_code
+        FROM {own_zones}"""

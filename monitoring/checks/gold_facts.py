@@ -15,16 +15,18 @@ _STATION_DIMENSION = Definition(
     touched={"inmet_stations": "g.station_code IN (SELECT station_code FROM {rows})"},
 )
 
-# A station's zone is its state's capital's: by its newest metadata that name a known state, else by the capitals' list.
+# A station's zone is its own municipality's, where the list names it; else its state's, by its newest metadata that
+# name a known one; else its capital's.
 WEATHER_QUERY = f"""
     WITH zones AS (
         SELECT s.station_code, arg_max(c.time_zone, s.valid_from_on) AS time_zone
         FROM ({newest("inmet_stations")}) s JOIN capitals c USING (uf) GROUP BY 1
     ), hours AS (
-        SELECT h.*, timezone(coalesce(z.time_zone, c.time_zone), h.observed_at)::DATE AS date_on
+        SELECT h.*, timezone(coalesce(o.time_zone, z.time_zone, c.time_zone), h.observed_at)::DATE AS date_on
         FROM ({newest("inmet_hourly")}) h
-        LEFT JOIN zones z USING (station_code) LEFT JOIN capitals c ON c.station_code = h.station_code
-        WHERE coalesce(z.time_zone, c.time_zone) IS NOT NULL
+        LEFT JOIN own_zones o ON o.station_code = h.station_code
+        LEFT JOIN zones z ON z.station_code = h.station_code LEFT JOIN capitals c ON c.station_code = h.station_code
+        WHERE coalesce(o.time_zone, z.time_zone, c.time_zone) IS NOT NULL
     )
     SELECT station_code, date_on,
            count(air_temperature_celsius) AS hours_observed,
@@ -44,7 +46,8 @@ WEATHER_QUERY = f"""
 
 # An hour that ends after its own fetch is a forecast; old records do not say so themselves.
 REANALYSIS_QUERY = f"""
-    SELECT point_id AS municipality_code, timezone(c.time_zone, valid_at)::DATE AS date_on, model,
+    SELECT point_id AS municipality_code, model,
+           timezone(coalesce(o.time_zone, c.time_zone), valid_at)::DATE AS date_on,
            count(air_temperature_celsius) FILTER (NOT is_expected) AS hours_available,
            count(*) FILTER (is_expected) AS forecast_hours,
            avg(air_temperature_celsius) AS temperature_mean_celsius,
@@ -60,6 +63,7 @@ REANALYSIS_QUERY = f"""
                     AND (air_temperature_celsius IS NOT NULL OR relative_humidity_percent IS NOT NULL
                          OR precipitation_mm IS NOT NULL OR wind_speed_km_h IS NOT NULL) AS is_expected
           FROM ({newest("openmeteo_archive")})) JOIN capitals c ON c.municipality_code[:2] = point_id[:2]
+    LEFT JOIN own_zones o ON o.municipality_code = point_id
     GROUP BY 1, 2, 3"""
 
 _WEATHER = Definition(
@@ -114,7 +118,8 @@ _FX = Definition(
     touched={"bcb_ptax": "g.date_on IN (SELECT unnest([quoted_at::DATE - 1, quoted_at::DATE]) FROM {rows})"},
 )
 
-_IS_MACHINE = "coalesce(product_type LIKE 'M2M%' OR product_type = 'PONTO_DE_SERVICO', false)"
+# ANATEL's headline: no machine, no point of service, no idle line. A type that is not named is a person's.
+_IS_MACHINE = "regexp_matches(coalesce(product_type, ''), '^(M2M|OCIOSO|PONTO_DE_SERVICO$)')"
 
 _MOBILE = Definition(
     table="fact_mobile_accesses_monthly",
@@ -122,6 +127,7 @@ _MOBILE = Definition(
     query=f"""
         SELECT reference_month_on, coalesce(municipality_code, '') AS municipality_code,
                coalesce(generation, '') AS generation, sum(accesses)::BIGINT AS accesses,
+               coalesce(sum(accesses) FILTER (NOT {_IS_MACHINE}), 0)::BIGINT AS people_accesses,
                coalesce(sum(accesses) FILTER ({_IS_MACHINE}), 0)::BIGINT AS machine_accesses,
                count(DISTINCT cnpj) AS operators, max(known_from) AS known_from
         FROM ({newest("anatel_mobile_accesses")}) GROUP BY 1, 2, 3""",
@@ -146,6 +152,8 @@ MOBILE_MONTHS = f"""
            year(reference_month_on) * 12 + month(reference_month_on) AS number,
            coalesce(sum(accesses) FILTER (NOT {_IS_MACHINE}), 0)::BIGINT AS accesses,
            coalesce(sum(accesses) FILTER (NOT {_IS_MACHINE} AND generation LIKE '5G%'), 0)::BIGINT AS accesses_5g,
+           sum(accesses)::BIGINT AS accesses_all,
+           coalesce(sum(accesses) FILTER (generation LIKE '5G%'), 0)::BIGINT AS accesses_5g_all,
            max(known_from) AS known_from, min(first_known_from) AS first_known_from,
            bool_or(published_at_basis = 'assumed_lag') AS is_assumed
     FROM ({newest("anatel_mobile_accesses")}) WHERE municipality_code IS NOT NULL GROUP BY ALL)"""
@@ -182,7 +190,8 @@ _FIVE_G = Definition(
             GROUP BY 1, 2
         )
         SELECT municipality_code, reference_month_on, c.accesses AS mobile_accesses,
-               c.accesses_5g AS mobile_accesses_5g, c.share AS share_5g_percent,
+               c.accesses_5g AS mobile_accesses_5g, c.accesses_all AS mobile_accesses_all,
+               c.accesses_5g_all AS mobile_accesses_5g_all, c.share AS share_5g_percent,
                c.change AS share_5g_change_points, c.expansion AS expansion_rate_5g_percent,
                round(c.change, 9) > 5 AS is_5g_milestone, stations_5g,
                greatest(c.known_from, n.known_from) AS known_from

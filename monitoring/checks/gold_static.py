@@ -16,9 +16,13 @@ _DATES = """
 _MUNICIPALITIES = """
     SELECT m.codigo_ibge AS municipality_code, m.nome AS name, e.uf, e.regiao AS region,
            m.latitude::DOUBLE AS latitude_degrees, m.longitude::DOUBLE AS longitude_degrees,
-           m.capital = '1' AS is_capital, m.ddd AS area_code, m.fuso_horario AS time_zone
+           m.capital = '1' AS is_capital, m.ddd AS area_code,
+           coalesce(o.time_zone, z.time_zone) AS time_zone
     FROM read_csv('{folder}/municipios.csv', header = true, all_varchar = true) m
-    JOIN read_csv('{folder}/estados.csv', header = true, all_varchar = true) e USING (codigo_uf)"""
+    JOIN read_csv('{folder}/estados.csv', header = true, all_varchar = true) e USING (codigo_uf)
+    JOIN read_csv('{folder}/state_time_zones.csv', header = true, all_varchar = true) z USING (uf)
+    LEFT JOIN read_csv('{folder}/municipality_time_zones.csv', header = true, all_varchar = true) o
+        ON o.municipality_code = m.codigo_ibge"""
 
 _SERIES = """
     SELECT series_code::BIGINT AS series_code, name, unit, frequency, is_revised FROM (VALUES

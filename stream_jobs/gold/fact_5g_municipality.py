@@ -1,4 +1,4 @@
-"""How far 5G has come, per municipality and month: its share of the mobile accesses, and its licensed stations.
+"""How far 5G has come, per municipality and month: its share of people's mobile accesses, and its licensed stations.
 
 A municipality has a row for each month with mobile accesses, and for each in which an NR station was first licensed.
 
@@ -23,6 +23,7 @@ from stream_jobs.gold.telecom import (
 )
 
 KEY = ("municipality_code", "reference_month_on")
+ACCESSES = ("mobile_accesses", "mobile_accesses_5g", "mobile_accesses_all", "mobile_accesses_5g_all")
 COVERAGE = ("share_5g_percent", "share_5g_change_points", "expansion_rate_5g_percent", "is_5g_milestone")
 
 
@@ -87,8 +88,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
         .join(groups, list(KEY), "left_semi")
         .select(
             *KEY,
-            F.col("accesses").alias("mobile_accesses"),
-            F.col("accesses_5g").alias("mobile_accesses_5g"),
+            *(F.col(name.removeprefix("mobile_")).alias(name) for name in ACCESSES),
             *COVERAGE,
             "stations_5g",
             F.greatest("accesses_known_from", "stations_known_from").alias("known_from"),
@@ -107,7 +107,7 @@ TABLE = GoldTable(
     columns=(
         Column("municipality_code", "STRING NOT NULL", "IBGE code"),
         Column("reference_month_on", "DATE NOT NULL", "first day of the month"),
-        *(_FEATURES[name] for name in ("mobile_accesses", "mobile_accesses_5g", *COVERAGE)),
+        *(_FEATURES[name] for name in (*ACCESSES, *COVERAGE)),
         Column(
             "stations_5g",
             "BIGINT NOT NULL",

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
-from stream_jobs.gold.telecom import IS_MACHINE, MOBILE, named, rows_of_groups
+from stream_jobs.gold.telecom import IS_OF_PEOPLE, MOBILE, OF_PEOPLE, named, rows_of_groups
 
 KEY = ("reference_month_on", "municipality_code", "generation")
 
@@ -17,13 +17,14 @@ def touched(accesses: DataFrame) -> DataFrame:
 
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """Sums of the groups."""
-    machines = F.when(F.expr(IS_MACHINE), F.col("accesses")).otherwise(F.lit(0))
+    people, accesses = F.expr(IS_OF_PEOPLE), F.col("accesses")
     return (
         rows_of_groups(silver, MOBILE, groups)
         .groupBy(*KEY)
         .agg(
             F.sum("accesses").alias("accesses"),
-            F.sum(machines).alias("machine_accesses"),
+            F.sum(F.when(people, accesses).otherwise(0)).alias("people_accesses"),
+            F.sum(F.when(people, 0).otherwise(accesses)).alias("machine_accesses"),
             F.count_distinct("cnpj").alias("operators"),
             F.max("known_from").alias("known_from"),
         )
@@ -40,18 +41,22 @@ TABLE = GoldTable(
         Column("reference_month_on", "DATE NOT NULL", "first day of the month", source=MOBILE),
         Column("municipality_code", "STRING NOT NULL", "IBGE code; empty before 2019", source=MOBILE),
         Column("generation", "STRING NOT NULL", "2G to 5G; empty where the source names none", source=MOBILE),
-        Column("accesses", "BIGINT NOT NULL", "accesses in service, machines included", "accesses", MOBILE, "sum"),
+        Column("accesses", "BIGINT NOT NULL", "accesses of every product type", "accesses", MOBILE, "sum"),
+        Column("people_accesses", "BIGINT NOT NULL", "of them what people use", "accesses", MOBILE, f"sum {OF_PEOPLE}"),
         Column(
             "machine_accesses",
             "BIGINT NOT NULL",
-            "of them machines and points of service, which ANATEL's own totals leave out",
+            "of them machines, points of service and idle lines, which ANATEL's headline leaves out",
             "accesses",
             MOBILE,
-            "sum over product types M2M* and PONTO_DE_SERVICO",
+            "accesses − people_accesses",
         ),
         Column("operators", "BIGINT NOT NULL", "operators with an access", "operators", MOBILE, "distinct CNPJ"),
         KNOWN_FROM,
     ),
-    expectations=(Expectation("machines_are_among_the_accesses", "machine_accesses BETWEEN 0 AND accesses", "fail"),),
+    expectations=(
+        Expectation("machines_are_among_the_accesses", "machine_accesses BETWEEN 0 AND accesses", "fail"),
+        Expectation("people_are_among_the_accesses", "people_accesses BETWEEN 0 AND accesses", "fail"),
+    ),
     recompute=recompute,
 )

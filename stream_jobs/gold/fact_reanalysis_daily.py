@@ -34,7 +34,7 @@ TABLE = GoldTable(
     about="One point (a municipality), civil day and model of Open-Meteo's archive; its newest hours are forecasts.",
     columns=(
         Column("municipality_code", "STRING NOT NULL", "IBGE code of the municipality that the point stands for"),
-        Column("date_on", "DATE NOT NULL", "civil day on the wall clock of the state's capital"),
+        Column("date_on", "DATE NOT NULL", "civil day on the municipality's wall clock"),
         Column("model", "STRING NOT NULL", "weather model, such as best_match", source=DATASET),
         *DAY_COLUMNS,
         KNOWN_FROM,

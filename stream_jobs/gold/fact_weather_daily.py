@@ -49,7 +49,11 @@ TABLE = GoldTable(
     about="One station and civil day; a day whose hours hold no value is a row with hours_observed 0.",
     columns=(
         Column("station_code", "STRING NOT NULL", "code of the weather station"),
-        Column("date_on", "DATE NOT NULL", "civil day on the wall clock of the capital of the station's state"),
+        Column(
+            "date_on",
+            "DATE NOT NULL",
+            "civil day on the station's wall clock: its municipality's, as far as known, else its state's",
+        ),
         *DAY_COLUMNS,
         KNOWN_FROM,
     ),

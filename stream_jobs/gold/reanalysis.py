@@ -8,7 +8,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from stream_jobs.gold.expressions import exact_mean, exact_sum, is_assumed, literal_map
 from stream_jobs.gold.model import Column, Revisions
-from stream_jobs.gold.reference import capitals
+from stream_jobs.gold.reference import capitals, own_zones
 from stream_jobs.gold.thresholds import COMPLETE_DAY_FROM_HOURS
 from stream_jobs.gold.weather import Vintage, civil_day, from_day, to_day, zone_of_state
 
@@ -65,7 +65,8 @@ _UF_OF_CODE = {capital.municipality_code[:2]: capital.uf for capital in capitals
 
 def point_day(valid_at: Expression, point_id: Expression) -> Expression:
     """The civil day of an hour at a point, which is named by its municipality; null for a point outside Brazil."""
-    return civil_day(valid_at, zone_of_state()[literal_map(_UF_OF_CODE)[F.substring(point_id, 1, 2)]])
+    of_state = zone_of_state()[literal_map(_UF_OF_CODE)[F.substring(point_id, 1, 2)]]
+    return civil_day(valid_at, F.coalesce(literal_map(own_zones())[point_id], of_state))
 
 
 def is_forecast() -> Expression:

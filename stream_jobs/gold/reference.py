@@ -1,4 +1,4 @@
-"""The reference files beside the jobs, read once: municipalities, states, and the weather station of each capital."""
+"""The reference files beside the jobs, read once: municipalities, states, time zones, the station of each capital."""
 
 import csv
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Municipality:
     Attributes:
         municipality_code: IBGE code, 7 digits.
         area_code: telephone area (DDD), 2 digits.
-        time_zone: IANA name as the list has it: coarser than IANA itself (README of the folder).
+        time_zone: IANA name: its own where the tz database parts its state, else the state's (README of the folder).
     """
 
     municipality_code: str
@@ -47,9 +47,29 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 
 
 @cache
+def state_zones() -> dict[str, str]:
+    """State (two letters) → the zone that its capital and nearly all of it have."""
+    return {row["uf"]: row["time_zone"] for row in _rows("state_time_zones.csv")}
+
+
+@cache
+def own_zones() -> dict[str, str]:
+    """Municipality code → its zone, where it is another than its state's."""
+    return {row["municipality_code"]: row["time_zone"] for row in _rows("municipality_time_zones.csv")}
+
+
+@cache
+def own_station_zones() -> dict[str, str]:
+    """Weather station in such a municipality → its zone."""
+    rows = _rows("municipality_time_zones.csv")
+    return {row["station_code"]: row["time_zone"] for row in rows if row["station_code"]}
+
+
+@cache
 def municipalities() -> tuple[Municipality, ...]:
     """All 5,571 municipalities, in the file's order."""
     states = {row["codigo_uf"]: row for row in _rows("estados.csv")}
+    own = own_zones()
     return tuple(
         Municipality(
             municipality_code=row["codigo_ibge"],
@@ -60,7 +80,7 @@ def municipalities() -> tuple[Municipality, ...]:
             longitude_degrees=float(row["longitude"]),
             is_capital=row["capital"] == "1",
             area_code=row["ddd"],
-            time_zone=row["fuso_horario"],
+            time_zone=own.get(row["codigo_ibge"]) or state_zones()[states[row["codigo_uf"]]["uf"]],
         )
         for row in _rows("municipios.csv")
     )
@@ -68,7 +88,7 @@ def municipalities() -> tuple[Municipality, ...]:
 
 @cache
 def capitals() -> tuple[Capital, ...]:
-    """The 27 capitals by state; the time zone is the capital's row in the municipality list."""
+    """The 27 capitals by state."""
     zones = {place.municipality_code: place.time_zone for place in municipalities() if place.is_capital}
     return tuple(
         Capital(row["uf"], row["municipality_code"], row["station_code"], zones[row["municipality_code"]])
@@ -78,5 +98,5 @@ def capitals() -> tuple[Capital, ...]:
 
 @cache
 def time_zones() -> tuple[str, ...]:
-    """Every time zone a capital has: few, so that a change can name its civil day in each of them."""
-    return tuple(sorted({capital.time_zone for capital in capitals()}))
+    """Every time zone a municipality has."""
+    return tuple(sorted({*state_zones().values(), *own_zones().values()}))

@@ -19,8 +19,13 @@ STATIONS = "anatel_base_stations"
 
 IS_5G = "generation LIKE '5G%'"
 """In 2022 a part of it was called `5G Non Stand Alone`."""
-IS_MACHINE = "product_type LIKE 'M2M%' OR product_type = 'PONTO_DE_SERVICO'"
-"""Accesses that ANATEL's own totals leave out; M2M had two names until 2021."""
+IS_OF_PEOPLE = (
+    "coalesce(product_type NOT LIKE 'M2M%' AND product_type NOT LIKE 'OCIOSO%' AND product_type <> 'PONTO_DE_SERVICO',"
+    " true)"
+)
+"""What ANATEL's own headline counts: no machine (M2M had two names until 2021), no point of service, no idle line
+(OCIOSO and OCIOSO_M2M_ESPECIAL, until 2020)."""
+OF_PEOPLE = "without product types M2M*, PONTO_DE_SERVICO and OCIOSO*, as ANATEL's headline"
 IS_NR = "technology = 'NR'"
 STATION_COLUMNS = ("municipality_code", "station_number", "technology", "first_licensed_on", "licensed_on")
 
@@ -28,8 +33,17 @@ STATION_COLUMNS = ("municipality_code", "station_number", "technology", "first_l
 _KNOWN = "newest month that was known on the date (UTC)"
 COLUMNS = (
     Column("mobile_reference_on", "DATE", "month of the mobile accesses", "", MOBILE, _KNOWN),
-    Column("mobile_accesses", "BIGINT", "mobile accesses of people", "accesses", MOBILE, "without machines (M2M)"),
+    Column("mobile_accesses", "BIGINT", "mobile accesses of people", "accesses", MOBILE, OF_PEOPLE),
     Column("mobile_accesses_5g", "BIGINT", "of them 5G", "accesses", MOBILE),
+    Column(
+        "mobile_accesses_all",
+        "BIGINT",
+        "mobile accesses, those of machines and idle ones too",
+        "accesses",
+        MOBILE,
+        "every product type",
+    ),
+    Column("mobile_accesses_5g_all", "BIGINT", "of all of them 5G", "accesses", MOBILE),
     Column("share_5g_percent", "DOUBLE", "5G coverage", "%", MOBILE, "mobile_accesses_5g / mobile_accesses × 100"),
     Column("share_5g_change_points", "DOUBLE", "change of 5G coverage", "points", MOBILE, "against the month before"),
     Column(
@@ -69,6 +83,15 @@ COLUMNS = (
 NAMES = tuple(column.name for column in COLUMNS)
 
 
+ACCESSES = {
+    "accesses": IS_OF_PEOPLE,
+    "accesses_5g": f"{IS_OF_PEOPLE} AND {IS_5G}",
+    "accesses_all": "true",
+    "accesses_5g_all": IS_5G,
+}
+"""Sum of a month → which accesses it counts."""
+
+
 def named(rows: DataFrame, key: Sequence[str]) -> DataFrame:
     """Rows of accesses for a table whose key is never null: where ANATEL leaves a text empty, it is the empty text."""
     return rows.fillna("", list(key))
@@ -83,17 +106,16 @@ def rows_of_groups(silver: Revisions, dataset: str, groups: DataFrame) -> DataFr
 
 
 def mobile_months(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
-    """One row per municipality and month: accesses, accesses_5g, known_from, first_known_from, is_assumed.
+    """One row per municipality and month: the sums of `ACCESSES`, known_from, first_known_from, is_assumed.
 
     Args: rows: newest versions of `anatel_mobile_accesses`.
     """
-    people = ~F.coalesce(F.expr(IS_MACHINE), F.lit(False))
+    accesses = F.col("accesses")
     return (
         rows.where(F.col("municipality_code").isNotNull())
         .groupBy(*vintage, "municipality_code", "reference_month_on")
         .agg(
-            F.coalesce(F.sum(F.when(people, F.col("accesses"))), F.lit(0)).alias("accesses"),
-            F.coalesce(F.sum(F.when(people & F.expr(IS_5G), F.col("accesses"))), F.lit(0)).alias("accesses_5g"),
+            *(F.coalesce(F.sum(F.when(F.expr(of), accesses)), F.lit(0)).alias(name) for name, of in ACCESSES.items()),
             *_clocks(),
         )
     )
@@ -281,6 +303,8 @@ def _carried(days: DataFrame, vintage: Vintage) -> DataFrame:
         mobile["reference_month_on"].alias("mobile_reference_on"),
         mobile["accesses"].alias("mobile_accesses"),
         mobile["accesses_5g"].alias("mobile_accesses_5g"),
+        mobile["accesses_all"].alias("mobile_accesses_all"),
+        mobile["accesses_5g_all"].alias("mobile_accesses_5g_all"),
         mobile["share_5g_percent"].alias("share_5g_percent"),
         mobile["share_5g_change_points"].alias("share_5g_change_points"),
         mobile["expansion_rate_5g_percent"].alias("expansion_rate_5g_percent"),

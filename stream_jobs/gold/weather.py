@@ -8,11 +8,13 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from stream_jobs.gold.expressions import exact_mean, exact_sum, is_assumed, literal_map
 from stream_jobs.gold.model import Column, Revisions
-from stream_jobs.gold.reference import capitals, time_zones
+from stream_jobs.gold.reference import capitals, own_station_zones, state_zones
 from stream_jobs.gold.thresholds import COMPLETE_DAY_FROM_HOURS
 
 # Every zone of Brazil is behind UTC, by five hours at most: civil day D lies within [D 00:00, D+1 05:00) UTC.
 FURTHEST_BEHIND_UTC = timedelta(hours=5)
+WESTERNMOST, EASTERNMOST = "-05:00", "-01:00"
+"""Between the clocks of Acre and of Fernando de Noronha in summer time lies every other one."""
 
 HOURS = "inmet_hourly"
 
@@ -63,8 +65,8 @@ def civil_day(observed_at: Expression, time_zone: Expression | str) -> Expressio
 
 
 def possible_days(observed_at: Expression) -> Expression:
-    """The one or two civil days an hour can belong to, in whichever of the capitals' zones its station stands."""
-    return F.array_distinct(F.array(*(civil_day(observed_at, zone) for zone in time_zones())))
+    """The one or two civil days an hour can belong to, wherever in Brazil its station stands."""
+    return F.array_distinct(F.array(*(civil_day(observed_at, zone) for zone in (WESTERNMOST, EASTERNMOST))))
 
 
 def from_day(observed_at: Expression, first_on: date) -> Expression:
@@ -78,12 +80,12 @@ def to_day(observed_at: Expression, last_on: date) -> Expression:
 
 
 def zone_of_state() -> Expression:
-    """A constant map: state (two letters) → time zone of its capital."""
-    return literal_map({capital.uf: capital.time_zone for capital in capitals()})
+    """A constant map: state (two letters) → its time zone."""
+    return literal_map(state_zones())
 
 
 def station_zones(stations: DataFrame, vintage: Vintage = ()) -> DataFrame:
-    """Station → time zone of its state's capital, by the state in the newest metadata that names one we know.
+    """Station → time zone of its state, by the newest metadata that name one we know.
 
     Args: stations: newest versions of `inmet_stations`. Returns: station_code, time_zone.
     """
@@ -97,9 +99,11 @@ def station_zones(stations: DataFrame, vintage: Vintage = ()) -> DataFrame:
 
 
 def with_civil_day(hours: DataFrame, zones: DataFrame, vintage: Vintage = ()) -> DataFrame:
-    """Hours with `date_on`. A capital's station has a zone without metadata; any other waits for its metadata."""
+    """Hours with `date_on`. A capital's station has a zone without metadata, and so has one in a municipality with a
+    zone of its own; any other waits for its metadata."""
     zone_of_station = literal_map({capital.station_code: capital.time_zone for capital in capitals()})
-    zone = F.coalesce(F.col("time_zone"), zone_of_station[F.col("station_code")])
+    own, station = literal_map(own_station_zones()), F.col("station_code")
+    zone = F.coalesce(own[station], F.col("time_zone"), zone_of_station[station])
     return (
         hours.join(F.broadcast(zones), [*vintage, "station_code"], "left")
         .withColumn("date_on", civil_day(F.col("observed_at"), zone))

@@ -10,8 +10,9 @@ from pyspark.sql import DataFrame
 from tests.stream_jobs.gold.memory_silver import MemorySilver, Row, instant
 
 FIRST_ON, DAYS = date(2024, 2, 1), 50
-STATIONS = ("A401", "A104", "A999")  # Salvador, Rio Branco, and one that only its metadata places
-SALVADOR, RIO_BRANCO, NATAL, FEIRA = "2927408", "1200401", "2408102", "2910800"
+# Salvador, Rio Branco, one that only its metadata places, and Eirunepé, which is not on Manaus' clock
+STATIONS = ("A401", "A104", "A999", "A109")
+SALVADOR, RIO_BRANCO, NATAL, FEIRA, TABATINGA = "2927408", "1200401", "2408102", "2910800", "1304062"
 MONTHS = tuple(date(2023 + n // 12, n % 12 + 1, 1) for n in range(15))
 OPERATORS = ("1" * 14, "2" * 14)
 
@@ -39,7 +40,7 @@ def a_whole_day(rng: random.Random) -> Iterator[Row]:
     noted, fetched_at = rng.choice([None, False, True]), midnight + timedelta(hours=rng.choice([9, 48, 48]))
     for hour in range(rng.choice([21, 24])):
         yield {
-            "point_id": rng.choice([SALVADOR] * 9 + [FEIRA]),
+            "point_id": rng.choice([SALVADOR] * 8 + [FEIRA, TABATINGA]),
             "model": rng.choice(["best_match"] * 9 + ["era5"]),
             "valid_at": midnight + timedelta(hours=hour),
             "air_temperature_celsius": round(rng.uniform(18, 36), 1),
@@ -86,7 +87,7 @@ def accesses(rng: random.Random) -> Iterator[Row]:
             "municipality_code": rng.choice([SALVADOR, SALVADOR, RIO_BRANCO, FEIRA, None]),
             "technology": rng.choice(["NR", "LTE", None]),
             "generation": rng.choice(["4G", "5G", "5G Non Stand Alone", None]),
-            "product_type": rng.choice(["VOZ+DADOS", "M2M", "PONTO_DE_SERVICO", None]),
+            "product_type": rng.choice(["VOZ+DADOS", "VOZ", "M2M", "PONTO_DE_SERVICO", "OCIOSO", None]),
             "accesses": rng.randrange(100),
         }
 

@@ -11,8 +11,10 @@ from stream_jobs.gold import (
     fact_broadband_accesses_monthly,
     fact_economic_observation,
     fact_fx_daily,
+    fact_mobile_accesses_monthly,
 )
 from stream_jobs.gold.model import GoldTable, StaticTable, discover
+from stream_jobs.gold.telecom import MOBILE
 from tests.stream_jobs.gold.memory_silver import affected, instant, utc
 
 
@@ -76,7 +78,7 @@ def test_every_municipality_has_its_state_and_region(spark):
         "longitude_degrees": -38.5011,
         "is_capital": True,
         "area_code": "71",
-        "time_zone": "America/Sao_Paulo",
+        "time_zone": "America/Bahia",
     }
     assert places["1100205"].uf == "RO"  # first line of a file that begins with a byte order mark
 
@@ -154,6 +156,20 @@ def test_broadband_accesses_are_summed_and_providers_counted_once(silver):
     found = {(row.municipality_code, row.technology): (row.accesses, row.providers) for row in rows}
     assert found == {("2927408", "FTTH"): (16, 2), ("", ""): (7, 1), ("2927408", "HFC"): (0, 1)}
     assert utc(next(row for row in rows if row.accesses == 16).known_from) == instant("2024-07-02")
+
+
+def test_people_are_what_anatels_headline_counts_and_all_is_kept_beside_them(silver):
+    """Machines, points of service and idle lines, under every name they had, are no accesses of people."""
+    types = {"VOZ+DADOS": 1, None: 2, "M2M": 10, "M2M_PADRAO": 20, "PONTO_DE_SERVICO": 40, "OCIOSO": 80,
+             "OCIOSO_M2M_ESPECIAL": 160}  # fmt: skip
+    month = {"reference_month_on": date(2020, 5, 1), "municipality_code": "2927408", "cnpj": "1", "generation": "5G"}
+    rows = [{**month, "product_type": name, "accesses": number} for name, number in types.items()]
+    (row,) = recomputed(fact_mobile_accesses_monthly.TABLE, silver, "anatel_mobile_accesses", *rows)
+    assert (row.accesses, row.people_accesses, row.machine_accesses) == (313, 3, 310)
+    groups = affected(fact_5g_municipality.TABLE, silver, {"anatel_mobile_accesses": silver.newest(MOBILE)})
+    (share,) = fact_5g_municipality.TABLE.recompute(silver, groups).collect()
+    assert (share.mobile_accesses, share.mobile_accesses_5g) == (3, 3)
+    assert (share.mobile_accesses_all, share.mobile_accesses_5g_all) == (313, 313)
 
 
 def test_an_operator_has_a_row_per_name_while_it_holds(silver):

@@ -1,10 +1,12 @@
+import csv
 from datetime import date
+from zoneinfo import available_timezones
 
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold import weather
-from stream_jobs.gold.reference import capitals, time_zones
+from stream_jobs.gold import reanalysis, weather
+from stream_jobs.gold.reference import FOLDER, capitals, municipalities, time_zones
 from tests.stream_jobs.gold.memory_silver import hours_of, instant, utc
 
 CURITIBA = "America/Sao_Paulo"
@@ -57,7 +59,39 @@ def test_the_27_capitals_have_a_station_a_zone_and_a_state_each():
     assert len(capitals()) == 27
     assert len({capital.station_code for capital in capitals()}) == 27
     assert {capital.uf: capital.time_zone for capital in capitals()}["AC"] == RIO_BRANCO
-    assert set(time_zones()) == {"America/Sao_Paulo", "America/Porto_Velho", RIO_BRANCO}
+
+
+def test_zones_are_the_tz_databases_own_and_a_municipalitys_own_where_its_state_is_parted():
+    zones = {place.municipality_code: place.time_zone for place in municipalities()}
+    manaus, tabatinga, recife, noronha, salvador = "1302603", "1304062", "2611606", "2605459", "2927408"
+    assert [zones[code] for code in (manaus, tabatinga, recife, noronha, salvador)] == [
+        "America/Manaus", "America/Eirunepe", "America/Recife", "America/Noronha", "America/Bahia"]  # fmt: skip
+    assert {zones[place.municipality_code] for place in municipalities() if place.uf == "AC"} == {RIO_BRANCO}
+    assert sum(place.time_zone == "America/Eirunepe" for place in municipalities()) == 13
+    assert set(zones.values()) == set(time_zones())
+    assert set(time_zones()) <= available_timezones()
+    places = {place.municipality_code: place for place in municipalities()}
+    with (FOLDER / "municipality_time_zones.csv").open(encoding="utf-8", newline="") as file:
+        assert all(places[row["municipality_code"]].name == row["name"] for row in csv.DictReader(file))
+
+
+def test_a_station_in_the_far_west_of_amazonas_has_the_day_of_acre_and_not_of_manaus(silver):
+    """04:30 UTC is the new day in Manaus and still the old one in Eirunepé (A109)."""
+    hour = {"observed_at": instant("2024-01-02T04:30")}
+    silver.add("inmet_hourly", {**hour, "station_code": "A109"}, {**hour, "station_code": "A101"})
+    amazonas = {"valid_from_on": date(2024, 1, 1), "uf": "AM"}
+    silver.add("inmet_stations", *({**amazonas, "station_code": code} for code in ("A109", "A101")))
+    zones = weather.station_zones(silver.newest("inmet_stations"))
+    days = weather.with_civil_day(silver.newest("inmet_hourly"), zones).collect()
+    assert {row.station_code: row.date_on for row in days} == {"A109": date(2024, 1, 1), "A101": date(2024, 1, 2)}
+
+
+def test_a_point_has_the_day_of_its_own_municipality(frame):
+    at = instant("2024-01-02T02:30")
+    points = frame("valid_at TIMESTAMP, point_id STRING", *((at, code) for code in ("2611606", "2605459", "0000000")))
+    days = points.select("point_id", reanalysis.point_day(F.col("valid_at"), F.col("point_id"))).collect()
+    assert [tuple(row) for row in days] == [
+        ("2611606", date(2024, 1, 1)), ("2605459", date(2024, 1, 2)), ("0000000", None)]  # fmt: skip
 
 
 def day_of(silver, rows):
