@@ -1,17 +1,58 @@
 """Gold's static dimensions, written a second time: the calendar, the municipalities, the meaning of the series."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from monitoring.checks.compare import difference, report
 from monitoring.checks.model import Evidence, Outcome, quoted
 
-_DATES = """
+_FIXED = (
+    (1, 1, "Confraternização Universal"), (4, 21, "Tiradentes"), (5, 1, "Dia do Trabalhador"),
+    (9, 7, "Independência do Brasil"), (10, 12, "Nossa Senhora Aparecida"), (11, 2, "Finados"),
+    (11, 15, "Proclamação da República"), (12, 25, "Natal"),
+)  # fmt: skip
+# Days after Easter Sunday, whether it is national, name.
+_MOVABLE = ((-2, True, "Sexta-feira Santa"), (-48, False, "Carnaval"), (-47, False, "Carnaval"),
+            (60, False, "Corpus Christi"))  # fmt: skip
+
+
+def easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar, by the rule that Meeus, Jones and Butcher gave."""
+    golden, (century, of_century) = year % 19, divmod(year, 100)
+    leaps, rest = divmod(century, 4)
+    moon = (century - (century + 8) // 25 + 1) // 3
+    epact = (19 * golden + century - leaps - moon + 15) % 30
+    weekday = (32 + 2 * rest + 2 * (of_century // 4) - epact - of_century % 4) % 7
+    correction = (golden + 11 * epact + 22 * weekday) // 451
+    month, day = divmod(epact + weekday - 7 * correction + 114, 31)
+    return date(year, month, day + 1)
+
+
+def _holidays(years: range) -> Iterator[tuple[date, bool, str]]:
+    """Day, whether it is national, name; a day with two holidays comes twice."""
+    for year in years:
+        yield from ((date(year, month, day), True, name) for month, day, name in _FIXED)
+        yield from ((easter(year) + timedelta(days=days), national, name) for days, national, name in _MOVABLE)
+        if year >= 2024:
+            yield date(year, 11, 20), True, "Dia Nacional de Zumbi e da Consciência Negra"
+
+
+_HOLIDAYS = ", ".join(f"(DATE '{on}', {national}, '{name}')" for on, national, name in _holidays(range(2000, 2036)))
+
+_DATES = f"""
+    WITH holidays AS (
+        SELECT date_on, bool_or(is_national) AS is_holiday, string_agg(name, '; ' ORDER BY name) AS name
+        FROM (VALUES {_HOLIDAYS}) each (date_on, is_national, name) GROUP BY 1
+    )
     SELECT day::DATE AS date_on, year(day)::INTEGER AS year, quarter(day)::INTEGER AS quarter,
            month(day)::INTEGER AS month, day(day)::INTEGER AS day, weekofyear(day)::INTEGER AS iso_week,
            isodow(day)::INTEGER AS day_of_week, isodow(day) >= 6 AS is_weekend,
-           date_trunc('month', day)::DATE AS month_start_on, last_day(day) = day::DATE AS is_month_end
-    FROM range(TIMESTAMP '2000-01-01', TIMESTAMP '2036-01-01', INTERVAL 1 DAY) days (day)"""
+           date_trunc('month', day)::DATE AS month_start_on, last_day(day) = day::DATE AS is_month_end,
+           coalesce(h.is_holiday, false) AS is_holiday, coalesce(NOT h.is_holiday, false) AS is_optional_holiday,
+           h.name AS holiday_name
+    FROM range(TIMESTAMP '2000-01-01', TIMESTAMP '2036-01-01', INTERVAL 1 DAY) days (day)
+    LEFT JOIN holidays h ON h.date_on = day::DATE"""
 
 _MUNICIPALITIES = """
     SELECT m.codigo_ibge AS municipality_code, m.nome AS name, e.uf, e.regiao AS region,

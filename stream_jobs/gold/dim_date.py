@@ -1,10 +1,12 @@
-"""The calendar: every day of 2000 to 2035."""
+"""The calendar: every day of 2000 to 2035, and which of them are holidays."""
 
+from dataclasses import astuple
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from stream_jobs.gold.holiday_calendar import holidays_of
 from stream_jobs.gold.model import Column, StaticTable
 
 FIRST_ON = date(2000, 1, 1)
@@ -13,9 +15,14 @@ LAST_ON = date(2035, 12, 31)
 
 def build(spark: SparkSession) -> DataFrame:
     """One row per day."""
-    days = spark.range(0, (LAST_ON - FIRST_ON).days + 1, 1, 1)
-    day = F.col("date_on")
-    return days.select(F.date_add(F.lit(FIRST_ON), F.col("id").cast("int")).alias("date_on")).select(
+    numbers = spark.range(0, (LAST_ON - FIRST_ON).days + 1, 1, 1)
+    days = numbers.select(F.date_add(F.lit(FIRST_ON), F.col("id").cast("int")).alias("date_on"))
+    holidays = spark.createDataFrame(
+        [astuple(each) for each in holidays_of(range(FIRST_ON.year, LAST_ON.year + 1))],
+        "date_on DATE, holiday_name STRING, is_national BOOLEAN",
+    )
+    day, is_national = F.col("date_on"), F.col("is_national")
+    return days.join(F.broadcast(holidays), "date_on", "left").select(
         "date_on",
         F.year(day).alias("year"),
         F.quarter(day).alias("quarter"),
@@ -26,6 +33,9 @@ def build(spark: SparkSession) -> DataFrame:
         (F.weekday(day) >= 5).alias("is_weekend"),
         F.trunc(day, "month").alias("month_start_on"),
         (F.last_day(day) == day).alias("is_month_end"),
+        F.coalesce(is_national, F.lit(False)).alias("is_holiday"),
+        F.coalesce(~is_national, F.lit(False)).alias("is_optional_holiday"),
+        "holiday_name",
     )
 
 
@@ -44,6 +54,15 @@ TABLE = StaticTable(
         Column("is_weekend", "BOOLEAN", "Saturday or Sunday"),
         Column("month_start_on", "DATE", "first day of the month"),
         Column("is_month_end", "BOOLEAN", "last day of the month"),
+        Column("is_holiday", "BOOLEAN", "national holiday; 20 November since 2024"),
+        Column(
+            "is_optional_holiday",
+            "BOOLEAN",
+            "carnival (Monday and Tuesday) or Corpus Christi: a holiday by custom, by no national law",
+        ),
+        Column(
+            "holiday_name", "STRING", "name of the holiday, national or optional, in Portuguese; null on other days"
+        ),
     ),
     build=build,
 )

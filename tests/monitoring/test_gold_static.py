@@ -11,18 +11,22 @@ from deltalake import write_deltalake
 from monitoring.checks import gold_static
 from monitoring.spark_checkpoints import Progress
 from stream_jobs.gold.dim_economic_series import SERIES
+from stream_jobs.gold.holiday_calendar import holidays_of
 from stream_jobs.gold.reference import municipalities
 from tests.monitoring.kit import Kit
 
 
 def days():
-    day = date(2000, 1, 1)
+    day, holidays = date(2000, 1, 1), {each.on: each for each in holidays_of(range(2000, 2036))}
     while day < date(2036, 1, 1):
         yield {
             "date_on": day, "year": day.year, "quarter": (day.month + 2) // 3, "month": day.month, "day": day.day,
             "iso_week": day.isocalendar().week, "day_of_week": day.isoweekday(), "is_weekend": day.isoweekday() > 5,
             "month_start_on": day.replace(day=1),
             "is_month_end": day.day == calendar.monthrange(day.year, day.month)[1],
+            "is_holiday": day in holidays and holidays[day].is_national,
+            "is_optional_holiday": day in holidays and not holidays[day].is_national,
+            "holiday_name": holidays[day].name if day in holidays else None,
         }  # fmt: skip
         day += timedelta(days=1)
 
@@ -59,6 +63,7 @@ def test_the_static_dimensions_hold_as_the_jobs_declare_them(kit):
     ("table", "change", "where", "key"),
     [
         ("dim_date", {"is_weekend": "false"}, "date_on = '2026-11-22'", "date_on=2026-11-22"),
+        ("dim_date", {"is_holiday": "true"}, "date_on = '2023-11-20'", "date_on=2023-11-20"),
         ("dim_municipality", {"time_zone": "'UTC'"}, "municipality_code = '2927408'", "municipality_code=2927408"),
         ("dim_economic_series", {"unit": "'BRL'"}, "series_code = 1", "series_code=1"),
     ],
@@ -70,6 +75,14 @@ def test_a_changed_row_is_named(kit, table, change, where, key):
         "1 rows of the reference are missing or different", "1 rows are not those of the reference",
     ]  # fmt: skip
     assert findings[0].examples == (key,)
+
+
+def test_easter_is_the_one_of_the_almanac():
+    """The earliest and the latest of the calendar's years, and some between."""
+    found = [gold_static.easter(year) for year in (2000, 2008, 2011, 2024, 2026, 2035)]
+    assert found == [
+        date(2000, 4, 23), date(2008, 3, 23), date(2011, 4, 24), date(2024, 3, 31), date(2026, 4, 5), date(2035, 3, 25)
+    ]  # fmt: skip
 
 
 def test_a_lost_and_a_doubled_row_are_found(kit):

@@ -57,6 +57,9 @@ def test_the_calendar_knows_iso_weeks_weekends_and_month_ends(spark):
         "is_weekend": False,
         "month_start_on": date(2024, 12, 1),
         "is_month_end": False,
+        "is_holiday": False,
+        "is_optional_holiday": False,
+        "holiday_name": None,
     }
     for on, row in days.items():
         assert (row.iso_week, row.day_of_week) == on.isocalendar()[1:]
