@@ -32,6 +32,7 @@ _POINT = (
     "timezone(coalesce((SELECT time_zone FROM own_zones o WHERE o.municipality_code = point_id),"
     " (SELECT time_zone FROM capitals c WHERE c.municipality_code[:2] = point_id[:2])), valid_at)::DATE"
 )
+_THIRTY_DAYS = "$date_on::DATE - 29 AND $date_on::DATE"
 _MONTH = "reference_month_on = $reference_month_on::DATE"
 _PLACE = "coalesce(municipality_code, '') = $municipality_code"
 _CARRIED = (433, 188, 189, 24364, 24369, 22099)
@@ -78,9 +79,11 @@ INPUTS: Mapping[str, Mapping[str, str]] = {
     "external_factors_daily": {
         "inmet_hourly": (
             "station_code = (SELECT station_code FROM capitals WHERE municipality_code = $municipality_code)"
-            f" AND {_HOURS}"
+            f" AND timezone({_STATION_ZONE}, observed_at)::DATE BETWEEN {_THIRTY_DAYS}"
         ),
-        "openmeteo_archive": (f"point_id = $municipality_code AND model = 'best_match' AND {_POINT} = $date_on::DATE"),
+        "openmeteo_archive": (
+            f"point_id = $municipality_code AND model = 'best_match' AND {_POINT} BETWEEN {_THIRTY_DAYS}"
+        ),
         # The exchange rate's windows, and of each carried series the year that ends in the period of the row.
         "bcb_sgs": (
             "value IS NOT NULL AND ((series_code = 1 AND reference_on BETWEEN $date_on::DATE - 40 AND $date_on::DATE)"

@@ -1,6 +1,6 @@
 """`external_factors_daily`, written a second time: plain SQL over silver's revisions and the reference files."""
 
-from monitoring.checks.gold_definition import DAYS_OF_HOURS, Definition, newest
+from monitoring.checks.gold_definition import DAYS_OF_HOURS, DAYS_OF_POINTS, Definition, newest
 from monitoring.checks.gold_facts import COVERAGE, NR_STATIONS, REANALYSIS_QUERY, WEATHER_QUERY
 
 _ASSUMED = ", bool_or(published_at_basis = 'assumed_lag') AS is_assumed"
@@ -48,7 +48,30 @@ _DAYS = """
         SELECT date_on, municipality_code FROM weather
         UNION SELECT date_on, municipality_code FROM quoted CROSS JOIN capitals
     ),
-    days AS (SELECT DISTINCT date_on FROM grid)"""
+    days AS (SELECT DISTINCT date_on FROM grid),
+    past AS (
+        SELECT date_on, municipality_code, known_from, is_assumed,
+               CASE WHEN NOT is_forecast THEN rain_mm END AS rain,
+               CASE WHEN NOT is_forecast THEN temperature_mean_celsius END AS mean,
+               CASE WHEN NOT is_forecast THEN temperature_max_celsius END AS highest
+        FROM grid LEFT JOIN weather USING (date_on, municipality_code)
+    ),
+    month_of_weather AS (
+        SELECT date_on, municipality_code, sum(rain) OVER month AS rain_30d_mm,
+               avg(mean) OVER month AS temperature_mean_30d_celsius,
+               sum((rain > 50)::INT) OVER month AS heavy_rain_days_30d,
+               sum((highest > 35)::INT) OVER month AS extreme_heat_days_30d,
+               count(mean) OVER month AS days_observed_30d, count(rain) OVER month AS rain_days_observed_30d,
+               max(known_from) OVER month AS known_from, bool_or(is_assumed) OVER month AS is_assumed
+        FROM past
+        WINDOW month AS (PARTITION BY municipality_code ORDER BY date_on
+                         RANGE BETWEEN INTERVAL 29 DAYS PRECEDING AND CURRENT ROW)
+    )"""
+
+# The days whose window of thirty holds one of these days.
+_THIRTY_DAYS = (
+    "g.date_on IN (SELECT d.date_on + n::INT FROM (SELECT DISTINCT date_on FROM ({days})) d, range(30) r (n))"
+)
 
 _ECONOMY = """
     usd AS (FROM sgs WHERE series_code = 1),
@@ -161,6 +184,7 @@ EXTERNAL = Definition(
                coalesce(w.rain_hours_observed, 0) AS rain_hours_observed,
                w.* EXCLUDE (date_on, municipality_code, weather_source, hours_observed, rain_hours_observed,
                             is_complete, is_forecast, known_from, is_assumed),
+               t.* EXCLUDE (date_on, municipality_code, known_from, is_assumed),
                coalesce(w.is_complete, false) AS is_complete,
                coalesce(w.is_forecast, false) AS is_forecast,
                e.* EXCLUDE (date_on, known_from, is_assumed),
@@ -172,11 +196,12 @@ EXTERNAL = Definition(
                round(m.change, 9) > 5 AS is_5g_milestone, s.stations_5g,
                b.reference_month_on AS broadband_reference_on, b.accesses AS broadband_accesses,
                b.growth AS broadband_growth_12m_percent,
-               greatest(w.known_from, e.known_from, m.known_from, b.known_from, s.known_from) AS known_from,
-               CASE WHEN greatest(w.is_assumed, e.is_assumed, m.is_assumed, b.is_assumed, s.is_assumed)
+               greatest(t.known_from, e.known_from, m.known_from, b.known_from, s.known_from) AS known_from,
+               CASE WHEN greatest(t.is_assumed, e.is_assumed, m.is_assumed, b.is_assumed, s.is_assumed)
                     THEN 'assumed' ELSE 'measured' END AS known_from_basis
         FROM grid g JOIN capitals c USING (municipality_code)
         LEFT JOIN weather w USING (date_on, municipality_code) LEFT JOIN economy e USING (date_on)
+        LEFT JOIN month_of_weather t USING (date_on, municipality_code)
         LEFT JOIN mobile_of_day USING (date_on, municipality_code)
         LEFT JOIN broadband_of_day USING (date_on, municipality_code)
         LEFT JOIN stations_of_day s USING (date_on, municipality_code)
@@ -194,9 +219,9 @@ EXTERNAL = Definition(
            round(ipca_12m_percent, 9) > 6 AS is_high_inflation
     FROM joined""",
     touched={
-        "inmet_hourly": f"g.date_on IN (SELECT date_on FROM ({DAYS_OF_HOURS}))",
+        "inmet_hourly": _THIRTY_DAYS.format(days=DAYS_OF_HOURS),
         "inmet_stations": "EXISTS (FROM {rows})",
-        "openmeteo_archive": "g.date_on IN (SELECT unnest([valid_at::DATE - 1, valid_at::DATE]) FROM {rows})",
+        "openmeteo_archive": _THIRTY_DAYS.format(days=DAYS_OF_POINTS),
         "bcb_sgs": "g.date_on >= (SELECT least(min(reference_on), min(known_from)::DATE) FROM {rows})",
         "anatel_mobile_accesses": "g.date_on >= (SELECT min(reference_month_on) FROM {rows})",
         "anatel_broadband_accesses": "g.date_on >= (SELECT min(reference_month_on) FROM {rows})",

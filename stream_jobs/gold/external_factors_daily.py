@@ -9,14 +9,14 @@ the reanalysis gives forecasts is shown where no station observed anything, and 
 What a change touches: `factor_changes.py`.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
-from stream_jobs.gold import economy, reanalysis, telecom, thresholds, weather
+from stream_jobs.gold import economy, reanalysis, telecom, thresholds, weather, weather_windows
 from stream_jobs.gold import factor_changes as changes
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.factor_changes import GROUP, MODEL, STATION, municipality, station_in
@@ -36,8 +36,13 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     observations = silver.newest("bcb_sgs", within=economy.needed(first_on, last_on), columns=["value"])
     economic = economy.by_day(observations, first_on, last_on, silver.vintage)
     telecoms = telecom.by_day(silver, STATION, first_on, last_on)
+    looked_at = weather_windows.needed(groups, silver.vintage)
+    begin = first_on - timedelta(days=thresholds.WEATHER_DAYS - 1)
+    wanted = groups.select(*place, F.lit(True).alias("is_wanted"))
+    days = wanted.join(_weather(silver, looked_at, begin, last_on), place, "full_outer")
     factors = (
-        groups.join(_weather(silver, groups, first_on, last_on), place, "left")
+        weather_windows.with_windows(days, silver.vintage)
+        .where("is_wanted")
         .join(F.broadcast(_clocks_apart(economic, "economy")), day, "left")
         .join(_clocks_apart(telecoms, "telecom"), place, "left")
         .where(F.col("weather_source").isNotNull() | F.col("is_quoted"))

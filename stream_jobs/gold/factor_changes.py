@@ -2,7 +2,8 @@
 
 Widening, in (municipality, day):
 
-* a changed hour of a capital's station, or of the reanalysis at its point, touches the civil days it can belong to;
+* a changed hour of a capital's station, or of the reanalysis at its point, touches the civil days it can belong to, and
+  the 29 after them, whose windows hold it;
 * a changed quotation touches, in every capital, the days whose windows hold it: 40 days on for the exchange rate (the
   30-day change looks back 30 days, and there at most ten more), ten for the Selic target;
 * a changed month or quarter of a carried series touches, in every capital, every day from its own first day on: it
@@ -35,16 +36,16 @@ STATION = {capital.municipality_code: capital.station_code for capital in capita
 
 
 def touched_by_hours(hours: DataFrame) -> DataFrame:
-    """Possible civil days of the capital."""
+    """Possible civil days of the capital, and the days whose windows hold them."""
     days = weather.possible_days(F.col("observed_at"))
-    return _touches(_of_capitals(hours), municipality(), days, F.lit(None))
+    return _touches(_of_capitals(hours), municipality(), days, F.lit(None), lasting=thresholds.WEATHER_DAYS)
 
 
 def touched_by_reanalysis(hours: DataFrame) -> DataFrame:
-    """The civil day of the capital."""
+    """The civil day of the capital, and the days whose windows hold it."""
     day = F.array(reanalysis.point_day(F.col("valid_at"), F.col("point_id")))
     here = hours.where(F.col("point_id").isin(*STATION) & (F.col("model") == MODEL))
-    return _touches(here, F.col("point_id"), day, F.lit(None))
+    return _touches(here, F.col("point_id"), day, F.lit(None), lasting=thresholds.WEATHER_DAYS)
 
 
 def touched_by_stations(stations: DataFrame) -> DataFrame:
@@ -80,7 +81,10 @@ def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
     """Name the capitals where all are touched, and the days where all from one on are."""
     every = F.array(*(F.lit(code) for code in STATION))
     one = F.array("municipality_code")
-    days = touched.where(F.col("date_on").isNotNull()).select(
+    # Expanded here, where the same day of many hours is one row.
+    whole = F.sequence(F.col("date_on"), F.date_add("date_on", F.col("lasting") - 1))
+    lasting = touched.where(F.col("date_on").isNotNull())
+    days = lasting.select(F.explode(whole).alias("date_on"), "municipality_code").select(
         "date_on",
         F.explode(F.when(F.col("municipality_code").isNull(), every).otherwise(one)).alias("municipality_code"),
     )
@@ -139,15 +143,22 @@ def _span(silver: Revisions) -> tuple[date, date] | None:
 
 
 def _touches(
-    rows: DataFrame, municipality: Expression, days: Expression, from_on: Expression, licence: Expression | None = None
+    rows: DataFrame,
+    municipality: Expression,
+    days: Expression,
+    from_on: Expression,
+    licence: Expression | None = None,
+    *,
+    lasting: int = 1,
 ) -> DataFrame:
-    """What a change touches: one day (`date_on`) or every day from `from_on`, in one capital or in all (null); or what
-    a licence did and does."""
+    """What a change touches: so many days from `date_on` on (`lasting`) or every day from `from_on`, in one capital or
+    in all (null); or what a licence did and does."""
     return rows.select(
         municipality.alias("municipality_code"),
         F.explode(days).alias("date_on"),
         from_on.cast("date").alias("from_on"),
         (F.lit(None).cast("string") if licence is None else licence).alias("license_row_id"),
+        F.lit(lasting).alias("lasting"),
     )
 
 

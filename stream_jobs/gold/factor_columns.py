@@ -1,6 +1,6 @@
 """The columns of `external_factors_daily`, in order, with their documentation."""
 
-from stream_jobs.gold import economy, telecom, thresholds, weather
+from stream_jobs.gold import economy, telecom, thresholds, weather, weather_windows
 from stream_jobs.gold.model import KNOWN_FROM, Column
 
 _EITHER = "inmet_hourly, else openmeteo_archive"
@@ -65,6 +65,7 @@ COLUMNS = (
         formula=f"{thresholds.RAIN_DISRUPTION_WEIGHT}·[is_heavy_rain] + {thresholds.HEAT_DISRUPTION_WEIGHT}"
         "·[is_extreme_heat]",
     ),
+    *weather_windows.COLUMNS,
     *economy.COLUMNS,
     *telecom.COLUMNS,
     KNOWN_FROM,

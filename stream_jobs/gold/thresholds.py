@@ -31,6 +31,8 @@ FRESH_WITHIN_DAYS = 10
 that should be seen."""
 VOLATILITY_DAYS = 30
 """Calendar days of the window that ends on the date, the date included."""
+WEATHER_DAYS = 30
+"""Calendar days of the weather windows that end on the date, the date included."""
 CHANGE_DAYS = 30
 """The exchange rate is compared with the one so many days before."""
 

@@ -36,6 +36,12 @@ def test_a_capital_day_leads_to_its_hours_quotations_and_months(kit):
     assert steps["anatel_mobile_accesses"].versions == 0, "known long after that day"
 
 
+def test_a_day_leads_to_the_thirty_days_of_its_weather_windows(kit):
+    row, steps = explained(kit, "external_factors_daily", SALVADOR_DAY | {"date_on": "2024-03-05"})
+    assert (row["hours_observed"], row["days_observed_30d"]) == (24, 2)
+    assert steps["inmet_hourly"].versions == 48
+
+
 def test_no_version_that_is_named_is_newer_than_the_row_and_the_newest_one_dates_it(kit):
     """The walk misses nothing that dates the row: the greatest known_from of the inputs is the row's own."""
     for table, key in (

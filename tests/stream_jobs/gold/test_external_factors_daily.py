@@ -114,6 +114,42 @@ def test_a_later_fetch_makes_a_forecast_past_and_only_later_origins_know_it(silv
         assert (row.is_forecast, row.hours_observed, row.is_complete) == expected
 
 
+def test_thirty_days_of_weather_end_on_the_date_and_leave_out_forecasts(silver, frame):
+    """Rain of the first day falls out of the window on the thirtieth day after it. Two days are not measured."""
+    wet, dry, hot, fcst = (DAY - timedelta(days=n) for n in (29, 10, 3, 1))
+    silver.add(
+        "inmet_hourly",
+        *hours_of("A401", wet, rain_mm=[60.0], air_temperature_celsius=[20.0]),
+        *hours_of("A401", dry, rain_mm=[0.0], air_temperature_celsius=[24.0, 26.0]),
+        *hours_of("A401", hot, air_temperature_max_celsius=[36.0], air_temperature_celsius=[30.0]),
+    )
+    silver.add(
+        "openmeteo_archive", *({**hour, "is_forecast": True, "precipitation_mm": 9.0} for hour in reanalysed(fcst, 24))
+    )
+    silver.add(
+        "bcb_sgs",
+        *({"series_code": 1, "reference_on": on, "value": Decimal("5")} for on in (wet, DAY, DAY + timedelta(1))),
+    )
+    rows = {row.date_on: row for row in rows_of(silver, frame, wet, fcst, DAY, DAY + timedelta(1), DAY + timedelta(9))}
+    found = {
+        on: (row.rain_30d_mm, row.temperature_mean_30d_celsius, row.heavy_rain_days_30d, row.extreme_heat_days_30d,
+             row.days_observed_30d, row.rain_days_observed_30d)
+        for on, row in rows.items()
+    }  # fmt: skip
+    assert found == {
+        wet: (60.0, 20.0, 1, None, 1, 1),
+        fcst: (60.0, 25.0, 1, 1, 3, 2),
+        DAY: (60.0, 25.0, 1, 1, 3, 2),
+        DAY + timedelta(1): (0.0, 27.5, 0, 1, 2, 1),
+    }
+    assert (rows[fcst].is_forecast, rows[DAY].weather_source) == (True, None)
+
+
+def test_an_hour_touches_the_thirty_days_whose_windows_hold_it(silver):
+    touched = groups_touched(silver, "inmet_hourly", {"station_code": "A401", "observed_at": instant(f"{DAY}T12")})
+    assert touched == {(DAY + timedelta(days=n), SALVADOR) for n in range(30)}
+
+
 def test_a_row_says_whether_any_of_its_clocks_was_assumed(silver, frame):
     measured = salvador(silver, frame, rain_mm=[1.0])
     assert measured.known_from_basis == "measured"

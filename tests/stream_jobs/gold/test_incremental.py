@@ -77,15 +77,21 @@ def test_external_factors_follow_every_input_one_after_the_other(silver):
     expected = from_scratch(table.name, silver)
     assert {row["weather_source"] for row in expected.values()} == {"inmet_hourly", "openmeteo_archive", None}
     assert {row["is_forecast"] for row in expected.values()} == {True, False}
+    assert any(row["heavy_rain_days_30d"] and row["extreme_heat_days_30d"] for row in expected.values())
     assert any(row["stations_5g"] for row in expected.values())
     assert any(row["broadband_growth_12m_percent"] is not None for row in expected.values())
     assert_equal(held, expected)
 
 
 def its_own_day(observations: DataFrame) -> DataFrame:
-    """A widening as somebody might write it at first: a value touches its own day."""
+    """A widening as somebody might write it at first: a value touches its own day. So does the weather, below."""
     touched = factor_changes.touched_by_observations(observations)
     return touched.where(F.col("date_on").isin([row["reference_on"] for row in observations.collect()]))
+
+
+def the_hours_own_day(hours: DataFrame) -> DataFrame:
+    """Forgets that an hour is in the windows of the days after its own."""
+    return factor_changes.touched_by_hours(hours).withColumn("lasting", F.lit(1))
 
 
 def nothing(stations: DataFrame) -> DataFrame:
@@ -109,13 +115,15 @@ def with_groups(table: GoldTable, dataset: str, groups: Callable[[DataFrame], Da
     ("table", "dataset", "widening", "steps"),
     [
         (fact_weather_daily.TABLE, "inmet_stations", nothing, ("hours", "first metadata")),
+        (external_factors_daily.TABLE, "inmet_hourly", the_hours_own_day, ("hours", "hours")),
         (external_factors_daily.TABLE, "bcb_sgs", its_own_day, ("hours", "quotations")),
         (external_factors_daily.TABLE, "bcb_sgs", its_own_day, ("hours", "periods")),
         (external_factors_daily.TABLE, "anatel_base_stations", lambda rows: rows.limit(0).select(
             F.lit("").alias("municipality_code"), F.lit(None).cast("date").alias("date_on"),
-            F.lit(None).cast("date").alias("from_on"), "license_row_id"), ("hours", "hours", "licences", "licences")),
+            F.lit(None).cast("date").alias("from_on"), "license_row_id",
+            F.lit(1).alias("lasting")), ("hours", "hours", "licences", "licences")),
     ],
-    ids=["deaf to metadata", "no windows", "no carrying", "deaf to licences"],
+    ids=["deaf to metadata", "no windows of weather", "no windows", "no carrying", "deaf to licences"],
 )  # fmt: skip
 def test_a_widening_that_misses_a_group_is_noticed(silver, table, dataset, widening, steps):
     """Negative control of the tests above."""
