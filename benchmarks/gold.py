@@ -105,7 +105,7 @@ class _Job:
     def change(self, number: int) -> float:
         """Revise one hour of the last year; returns the seconds from the revision to gold."""
         moment = datetime(LAST_YEAR, 3, 1, 15, tzinfo=UTC) + timedelta(days=31 * number)
-        schema = silver_schema(load(DATASET))
+        schema = silver_schema(load(DATASET), revisions=True)
         values = {
             "station_code": CAPITAL,
             "observed_at": moment,
@@ -131,7 +131,7 @@ class _Job:
 
 def _generate(spark: SparkSession, places: Places, years: int) -> int:
     """Silver's hours and gold's days, a file per month; returns the hours."""
-    schema = silver_schema(load(DATASET))
+    schema = silver_schema(load(DATASET), revisions=True)
     path, gold = places.table(f"silver.{DATASET}_revisions"), places.table("gold.fact_weather_daily")
     table = fact_weather_daily.TABLE
     tables.ensure(spark, path, schema, statistics_on=("observed_at", "known_from", "kafka_offset"))

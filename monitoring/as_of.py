@@ -32,7 +32,7 @@ def instant(text: str) -> datetime:
 def as_of(
     lake: Lake, contract: Contract, at: datetime, *, where: str | None = None, measured_only: bool = False
 ) -> pa.Table:
-    """One row per key, ordered by key.
+    """One row per key that was not withdrawn, ordered by key.
 
     Args:
         where: SQL predicate on the resulting rows.
@@ -49,15 +49,17 @@ def as_of(
     newest = f"""
         SELECT * FROM {table} WHERE known_from <= ? {measured}
         QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
-    return lake.sql(f"SELECT * FROM ({newest}) WHERE {where or 'true'} ORDER BY {keys}", [at])
+    standing = f"SELECT * EXCLUDE (is_withdrawn) FROM ({newest}) WHERE is_withdrawn IS NOT TRUE"
+    return lake.sql(f"SELECT * FROM ({standing}) WHERE {where or 'true'} ORDER BY {keys}", [at])
 
 
 def revisions(lake: Lake, contract: Contract, key: Mapping[str, str]) -> pa.Table:
     """Every version of one key, in the order in which they became known.
 
     Args: key: each key column and its value as text; an empty text stands for null.
-    Returns: known_from, published_at, published_at_basis, retrieved_at, the value columns, `changed` (names of those
-        that differ from the version before; null in the first), kafka_partition, kafka_offset, chunk_id.
+    Returns: known_from, published_at, published_at_basis, retrieved_at, the value columns, `is_withdrawn` (the row says
+        that the source withdrew the key; its values are null), `changed` (names of the values that differ from the
+        version before; null in the first), kafka_partition, kafka_offset, chunk_id.
 
     Raises:
         UsageError: silver holds no such dataset, or the key is not the dataset's.
@@ -77,6 +79,7 @@ def revisions(lake: Lake, contract: Contract, key: Mapping[str, str]) -> pa.Tabl
     return lake.sql(
         f"""
         SELECT known_from, published_at, published_at_basis, retrieved_at, {quoted(values)},
+               is_withdrawn IS TRUE AS is_withdrawn,
                CASE WHEN row_number() OVER later > 1 THEN list_filter([{changed}], lambda name: name IS NOT NULL) END
                    AS changed, kafka_partition, kafka_offset, chunk_id
         FROM {table} WHERE {predicate} WINDOW later AS (ORDER BY {order}) ORDER BY {order}""",

@@ -26,7 +26,10 @@ class Unread:
 
 
 def unread(path: Path, position: DeltaPosition | None) -> Unread:
-    """Rows in a table after a position; None is before the first row. Commit files cleaned up since do not count."""
+    """Rows in a table after a position; None is before the first row. Commit files cleaned up since do not count.
+
+    Neither do commits that take rows away: a stream skips them, and what they add are the rows that they left.
+    """
     start = 0 if position is None or position.is_snapshot else position.version
     versions = (int(file.stem) for file in (path / "_delta_log").glob("*.json") if file.stem.isdecimal())
     records, files, oldest = 0, [], None
@@ -50,12 +53,15 @@ def has_only_grown(path: Path, before: int, now: int) -> bool:
     """Whether every version after `before`, up to `now`, took no rows away; False where a commit file is gone."""
     for version in range(before + 1, now + 1):
         try:
-            removals = [each for each in _actions(path, version) if "remove" in each]
+            if _takes_away(_actions(path, version)):
+                return False
         except FileNotFoundError:
             return False
-        if any(each["remove"].get("dataChange", True) for each in removals):
-            return False
     return True
+
+
+def _takes_away(actions: list[dict[str, Any]]) -> bool:
+    return any(each["remove"].get("dataChange", True) for each in actions if "remove" in each)
 
 
 def _actions(path: Path, version: int) -> list[dict[str, Any]]:
@@ -64,9 +70,10 @@ def _actions(path: Path, version: int) -> list[dict[str, Any]]:
 
 
 def _commit(path: Path, version: int) -> tuple[list[dict[str, Any]], float | None]:
-    """A version's new data files in the log's order, and its time."""
+    """A version's new data files in the log's order, as a stream reads them, and its time."""
     actions = _actions(path, version)
     adds = [action["add"] for action in actions if "add" in action and action["add"].get("dataChange", True)]
+    adds = [] if _takes_away(actions) else adds
     times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
     return adds, times[0] / 1000 if times and times[0] is not None else None
 

@@ -90,8 +90,9 @@ INPUTS: Mapping[str, Mapping[str, str]] = {
             " OR (series_code = 432 AND reference_on BETWEEN $date_on::DATE - 10 AND $date_on::DATE)"
             + "".join(
                 f" OR (series_code = {code} AND first_known_from::DATE <= $date_on::DATE AND reference_on >="
-                f" (SELECT max(reference_on) - INTERVAL 11 MONTH FROM silver.bcb_sgs_revisions r"
-                f" WHERE r.series_code = {code} AND r.value IS NOT NULL AND r.known_from::DATE <= $date_on::DATE))"
+                f" (SELECT max(reference_on) - INTERVAL 11 MONTH FROM ({newest('bcb_sgs')}) r"
+                f" WHERE r.series_code = {code} AND r.value IS NOT NULL"
+                " AND r.first_known_from::DATE <= $date_on::DATE))"
                 for code in _CARRIED
             )
             + ")"
@@ -99,15 +100,15 @@ INPUTS: Mapping[str, Mapping[str, str]] = {
         "anatel_mobile_accesses": (
             "municipality_code = $municipality_code AND first_known_from::DATE <= $date_on::DATE AND"
             " reference_month_on >= (SELECT max(reference_month_on) - INTERVAL 1 MONTH"
-            " FROM silver.anatel_mobile_accesses_revisions r WHERE r.municipality_code = $municipality_code"
-            " AND r.known_from::DATE <= $date_on::DATE)"
+            f" FROM ({newest('anatel_mobile_accesses')}) r WHERE r.municipality_code = $municipality_code"
+            " AND r.first_known_from::DATE <= $date_on::DATE)"
             " AND reference_month_on >= ($date_on::DATE - INTERVAL 7 MONTH)"
         ),
         "anatel_broadband_accesses": (
             "municipality_code = $municipality_code AND first_known_from::DATE <= $date_on::DATE AND"
             " list_contains([0, 12], datediff('month', reference_month_on, (SELECT max(reference_month_on)"
-            " FROM silver.anatel_broadband_accesses_revisions r WHERE r.municipality_code = $municipality_code"
-            " AND r.known_from::DATE <= $date_on::DATE AND"
+            f" FROM ({newest('anatel_broadband_accesses')}) r WHERE r.municipality_code = $municipality_code"
+            " AND r.first_known_from::DATE <= $date_on::DATE AND"
             " r.reference_month_on >= ($date_on::DATE - INTERVAL 6 MONTH))))"
         ),
         "anatel_base_stations": (

@@ -20,6 +20,9 @@ from schemas.contracts import Contract
 
 _ANSWER_WITHIN_SECONDS = 1.5
 
+WITHDRAWALS = "bronze.ingest_withdrawals"
+"""What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
+
 State = Literal["ok", "behind", "not_started", "topic_replaced"]
 
 
@@ -142,7 +145,7 @@ def _unread(topic: Topic, progress: Progress | None) -> dict[tuple[str, int], tu
 
 def _silver(places: Places, lake: Lake, contracts: list[Contract], now: float) -> list[Line]:
     return [
-        _from_tables(places, lake, f"silver.{contract.name}", [f"bronze.{contract.name}"], now)
+        _from_tables(places, lake, f"silver.{contract.name}", [f"bronze.{contract.name}", WITHDRAWALS], now)
         for contract in contracts
     ]
 

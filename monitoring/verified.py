@@ -18,6 +18,7 @@ from monitoring.checks.model import Evidence, TopicState
 from monitoring.checks.redrives import TRANSACTION_SPAN
 from monitoring.lake import Lake
 from monitoring.spark_checkpoints import DeltaPosition
+from monitoring.status import WITHDRAWALS
 
 FORM = 1
 # Of a layer that has read nothing yet, seconds since the epoch.
@@ -151,8 +152,10 @@ def _lags(evidence: Evidence) -> list[datetime]:
         if progress is None:
             found.append(None if evidence.lake.has(f"silver.{dataset}") else _ALWAYS)
             continue
-        snapshot = evidence.lake.snapshots[f"bronze.{dataset}"]
-        found.append(delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id)).oldest_at)
+        for name in (f"bronze.{dataset}", WITHDRAWALS):
+            if evidence.lake.has(name):
+                snapshot = evidence.lake.snapshots[name]
+                found.append(delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id)).oldest_at)
     for definition in DEFINITIONS:
         found += [_gold_lag(evidence, f"gold.{definition.table}", dataset) for dataset in definition.datasets]
     return [datetime.fromtimestamp(at, UTC) for at in found if at is not None]
@@ -170,11 +173,16 @@ def _gold_lag(evidence: Evidence, table: str, dataset: str) -> float | None:
     files = [str(snapshot.path / file) for file in unread.files if file not in snapshot.damaged_files]
     if not files:
         return None
-    at: Any = evidence.lake.value(
-        f"""
-        SELECT epoch(min(b.kafka_timestamp)) FROM bronze.{dataset} b JOIN (
-            SELECT kafka_partition AS p, min(kafka_offset) AS o FROM read_parquet(?) GROUP BY 1
-        ) u ON b.partition = u.p AND b."offset" >= u.o""",
-        [files],
-    )
-    return None if at is None else float(at)
+    found = []
+    for source, is_kind in ((f"bronze.{dataset}", "IS NOT TRUE"), (WITHDRAWALS, "IS TRUE")):
+        if evidence.lake.has(source):
+            at: Any = evidence.lake.value(
+                f"""
+                SELECT epoch(min(b.kafka_timestamp)) FROM {source} b JOIN (
+                    SELECT kafka_partition AS p, min(kafka_offset) AS o
+                    FROM read_parquet(?, union_by_name = true) WHERE is_withdrawn {is_kind} GROUP BY 1
+                ) u ON b.partition = u.p AND b."offset" >= u.o""",
+                [files],
+            )
+            found += [] if at is None else [float(at)]
+    return min(found, default=None)

@@ -10,16 +10,12 @@ Revisions commit first, and current is computed from the batch, never from what 
 between the two, revisions already hold everything, and a difference would be empty. Both writes are skipped when their
 transaction id is known, so a batch may be repeated at any point.
 
-A late version is put where it belongs in time. If it lands before a stored version with equal values, that one stays,
-redundant; if it lands between a version and a repetition of it that was dropped as unchanged, or at that repetition's
-very clock, the repetition is not brought back. Readers that compare histories collapse the first; a full re-read of
-bronze mends the second.
+A row that comes late, as a version older than what the dataset has seen, is judged over its key's whole timeline in
+bronze (sinks/late.py). So both tables are what one batch over all of bronze gives, whatever came when.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, Row
@@ -28,35 +24,15 @@ from pyspark.storagelevel import StorageLevel
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
-from sinks import quarantine, tables
+from sinks import late, quarantine, tables
 from sinks.append import append
-from sinks.expectations import Expectation, broken
+from sinks.expectations import broken
+from sinks.history import History, Seen
+from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching, packed, same_within
 from sinks.transactions import Batch, transaction
 from sinks.versions import FATES, STORED_COLUMNS, classify
 
-ROWS_PER_FILE = 100_000
-"""A batch up to here is written as one file."""
-
-
-@dataclass(frozen=True)
-class SilverTarget:
-    """Where a dataset's changes go, and how they are told apart.
-
-    Attributes:
-        keys: natural key; nulls are equal to nulls.
-        columns: all columns of both tables, in order.
-        prune_by: the key column whose literal bounds limit what a batch reads of the tables.
-        revisions, current, quarantine: paths of the tables.
-    """
-
-    dataset: str
-    keys: tuple[str, ...]
-    columns: tuple[str, ...]
-    prune_by: str
-    expectations: tuple[Expectation, ...]
-    revisions: str
-    current: str
-    quarantine: str
+__all__ = ["Applied", "SilverTarget", "apply_changes"]
 
 
 @dataclass(frozen=True)
@@ -64,26 +40,26 @@ class Applied:
     """What became of a batch.
 
     Attributes:
-        fates: rows per fate.
+        fates: rows per fate, by the batch and what was stored before it.
+        records: rows that were judged by expectations: all but withdrawals.
         broken: expectation → rows that broke it.
         flawed: rows that broke any.
+        mended: keys that were taken from bronze, because a row of theirs came late.
     """
 
     fates: Mapping[str, int]
+    records: int
     broken: Mapping[str, int]
     flawed: int
-
-    @property
-    def rows(self) -> int:
-        """Of the batch."""
-        return sum(self.fates.values())
+    mended: int
 
 
-def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch) -> Applied:
+def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch, history: History) -> Applied:
     """Bring a batch into revisions and current; the same batch again changes nothing.
 
     Args:
         records: the target's columns and `key` (text), `topic`. Any order, repetitions and late versions welcome.
+        history: of the dataset; it holds the batch already.
 
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
@@ -94,34 +70,33 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch) -> App
     try:
         found = _summary(classified, target)
         _stop_on_failure(found, target)
-        fates = {fate: int(found[fate] or 0) for fate in FATES}
-
-        if fates["quarantined"] or fates["conflicting"]:
-            set_aside = _set_aside(classified, target)
-            quarantine.write(set_aside, target.quarantine, dataset=target.dataset, batch=batch)
-        if fates["new"]:
-            versions = _packed(classified.where(F.col("fate") == "new").select(*target.columns), fates["new"])
-            append(versions, target.revisions, batch=batch, table=f"{target.dataset}_revisions")
-        if fates["new"] or fates["stored"]:
-            failpoint("after_revisions")
-            newest = classified.where("is_newest").select(*target.columns)
-            if found["is_known_key"]:
-                _merge_current(newest, target, batch, within=(found["from"], found["to"]))
-            else:
-                # Current never holds a key before revisions do, so none of these can be there: half the price.
-                newest = _packed(newest, fates["new"])
-                append(newest, target.current, batch=batch, table=target.dataset)
-        counts = {each.name: int(found[f"broken:{each.name}"] or 0) for each in target.expectations}
-        return Applied(fates, counts, int(found["flawed"] or 0))
+        keys = late.late_keys(classified, found, target, history)
+        timely = classified if keys is None else matching(classified, keys, target.keys, "left_anti")
+        _set_aside(classified, timely, found, target, batch)
+        if keys is not None:
+            late.mend(keys, target, history)
+        _write(timely, found if keys is None else _summary(timely, target), target, batch)
+        history.end(Seen(found["newest"], found["newest_withdrawn"]))
+        return Applied(
+            fates={fate: int(found[fate]) for fate in FATES},
+            records=int(found["records"]),
+            broken={each.name: int(found[f"broken:{each.name}"]) for each in target.expectations},
+            flawed=int(found["flawed"]),
+            mended=0 if keys is None else keys.count(),
+        )
     finally:
         classified.unpersist()
         records.unpersist()
 
 
 def _classified(records: DataFrame, target: SilverTarget) -> DataFrame:
-    """The batch with the fate of every row, and the rules that it breaks."""
+    """The batch with the fate of every row, and the rules that it breaks: a withdrawal has no values to break any."""
+    none = F.array().cast("array<string>")
     judged = records.withColumns(
-        {action: broken(target.expectations, action) for action in ("warn", "quarantine", "fail")}
+        {
+            action: F.when(F.col(IS_WITHDRAWN), none).otherwise(broken(target.expectations, action))
+            for action in ("warn", "quarantine", "fail")
+        }
     ).withColumn("is_valid", F.size("quarantine") == 0)
     return classify(judged, _stored(judged, target), keys=target.keys)
 
@@ -130,14 +105,8 @@ def _stored(batch: DataFrame, target: SilverTarget) -> DataFrame | None:
     """Revisions of the batch's keys; None when there are no revisions at all, which saves reading them."""
     if not tables.may_hold_rows(target.revisions):
         return None
-    least, greatest = _bounds(batch, target.prune_by)
-    stored = (
-        tables.read(batch.sparkSession, target.revisions)
-        .where(F.col(target.prune_by).between(F.lit(least), F.lit(greatest)))
-        .select(*target.keys, *STORED_COLUMNS)
-    )
-    keys = batch.select(*target.keys)
-    return stored.join(keys, _same_key(stored, keys, target.keys), "left_semi")
+    columns = (*target.keys, *STORED_COLUMNS)
+    return target.stored(batch.select(*target.keys), columns, bounds(batch, target.prune_by))
 
 
 def _summary(classified: DataFrame, target: SilverTarget) -> Row:
@@ -149,14 +118,21 @@ def _summary(classified: DataFrame, target: SilverTarget) -> Row:
     ]
     failures = F.first(F.when(F.size("fail") > 0, F.struct("fail", "topic", "kafka_partition", "kafka_offset")), True)
     pruned = F.when(F.col("is_newest"), F.col(target.prune_by))
+    clock, is_new = F.unix_micros("known_from"), F.col("fate") == "new"
     row = classified.agg(
         *counts,
         *broken_by,
+        F.count_if(~F.col(IS_WITHDRAWN)).alias("records"),
         F.count_if(F.size(every) > 0).alias("flawed"),
         failures.alias("failure"),
         F.bool_or(F.col("is_newest") & ~F.col("is_first_of_key")).alias("is_known_key"),
         F.min(pruned).alias("from"),
         F.max(pruned).alias("to"),
+        F.min(F.when(is_new & ~F.col("is_first_of_key"), clock)).alias("known_least"),
+        F.min(F.when(is_new & F.col("is_first_of_key"), clock)).alias("unknown_least"),
+        F.bool_or("is_disturbed").alias("is_disturbed"),
+        F.max(clock).alias("newest"),
+        F.max(F.when(F.col(IS_WITHDRAWN), clock)).alias("newest_withdrawn"),
     ).first()
     if row is None:
         raise ValueError("an aggregate without grouping always has a row")
@@ -174,48 +150,46 @@ def _stop_on_failure(found: Row, target: SilverTarget) -> None:
     )
 
 
-def _set_aside(classified: DataFrame, target: SilverTarget) -> DataFrame:
-    """The quarantine rows of a batch."""
-    conflicting = F.col("fate") == "conflicting"
-    return classified.where(conflicting | (F.col("fate") == "quarantined")).select(
-        "key",
-        F.when(conflicting, F.array(F.lit("conflicting_version"))).otherwise(F.col("quarantine")).alias("rules"),
-        F.to_json(F.struct(*target.columns)).alias("record"),
-        "known_from",
-        "topic",
-        "kafka_partition",
-        "kafka_offset",
-        "chunk_id",
-    )
+def _set_aside(classified: DataFrame, timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) -> None:
+    """Quarantine what broke a rule, and what conflicts; where a key came late, bronze says what conflicts."""
+    if not found["quarantined"] and not found["conflicting"]:
+        return
+    conflicting = timely.where("fate = 'conflicting'").withColumn("rules", F.array(F.lit(quarantine.CONFLICT)))
+    flawed = classified.where("fate = 'quarantined'").withColumn("rules", F.col("quarantine"))
+    rows = quarantine.entries(flawed.unionByName(conflicting), target.current_columns, F.col("rules"))
+    quarantine.write(rows, target.quarantine, dataset=target.dataset, batch=batch)
 
 
-def _packed(frame: DataFrame, rows: int) -> DataFrame:
-    """One task and one file for a small batch: two cost a third more, now and at every later read."""
-    return frame.coalesce(1) if rows <= ROWS_PER_FILE else frame
+def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) -> None:
+    """Revisions, then current."""
+    if found["new"]:
+        versions = packed(timely.where(F.col("fate") == "new").select(*target.columns), found["new"])
+        append(versions, target.revisions, batch=batch, table=f"{target.dataset}_revisions")
+    if found["new"] or found["stored"]:
+        failpoint("after_revisions")
+        newest = timely.where("is_newest").select(*target.columns)
+        if found["is_known_key"]:
+            _merge_current(newest, target, batch, within=(found["from"], found["to"]))
+        else:
+            # Current never holds a key before revisions do, so none of these can be there: half the price.
+            newest = packed(newest.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns), found["new"])
+            append(newest, target.current, batch=batch, table=target.dataset)
 
 
-def _merge_current(newest: DataFrame, target: SilverTarget, batch: Batch, *, within: tuple[Any, Any]) -> None:
-    """Replace what is older. A row that is as new or newer stays: late versions never overwrite."""
+def _merge_current(newest: DataFrame, target: SilverTarget, batch: Batch, *, within: Bounds) -> None:
+    """Replace what is older, and take out what is withdrawn. A row that is as new or newer stays."""
     spark = newest.sparkSession
     is_newer = F.struct("s.known_from", "s.kafka_offset") > F.struct("t.known_from", "t.kafka_offset")
-    pruned = F.col(f"t.{target.prune_by}").between(F.lit(within[0]), F.lit(within[1]))
-    same_key = reduce(Column.__and__, (F.col(f"t.{key}").eqNullSafe(F.col(f"s.{key}")) for key in target.keys))
+    source = tables.padded(newest, target.current)
+    every: dict[str, str | Column] = {name: F.col(f"s.{name}") for name in source.columns if name != IS_WITHDRAWN}
+    is_withdrawn = F.col(f"s.{IS_WITHDRAWN}")
     with transaction(spark, batch, target.dataset):
         (
             DeltaTable.forPath(spark, target.current)
             .alias("t")
-            .merge(tables.padded(newest, target.current).alias("s"), pruned & same_key)
-            .whenMatchedUpdateAll(condition=is_newer)
-            .whenNotMatchedInsertAll()
+            .merge(source.alias("s"), same_within(target.keys, target.prune_by, within))
+            .whenMatchedDelete(condition=is_newer & is_withdrawn)
+            .whenMatchedUpdate(condition=is_newer & ~is_withdrawn, set=every)
+            .whenNotMatchedInsert(condition=~is_withdrawn, values=every)
             .execute()
         )
-
-
-def _bounds(frame: DataFrame, column: str) -> tuple[Any, Any]:
-    """Least and greatest value; (None, None) of an empty frame, which no row is between."""
-    row = frame.agg(F.min(column), F.max(column)).first()
-    return (row[0], row[1]) if row else (None, None)
-
-
-def _same_key(left: DataFrame, right: DataFrame, keys: Sequence[str]) -> Column:
-    return reduce(Column.__and__, (left[key].eqNullSafe(right[key]) for key in keys))

@@ -1,6 +1,9 @@
 """`silver.quarantine`: rows that decode but break an expectation, or contradict a version that stands."""
 
-from pyspark.sql import DataFrame, SparkSession
+from collections.abc import Sequence
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import ArrayType, StringType, StructType
 
@@ -9,6 +12,10 @@ from sinks.append import append
 from sinks.transactions import Batch
 
 NAME = "quarantine"
+CONFLICT = "conflicting_version"
+"""Stands for the rule that a row has broken which contradicts the version at its own (key, known_from)."""
+
+_PLACE = ("topic", "kafka_partition", "kafka_offset")
 
 SCHEMA = (
     StructType()
@@ -31,13 +38,56 @@ def ensure(spark: SparkSession, path: str) -> None:
     )
 
 
+def entries(rows: DataFrame, columns: Sequence[str], rules: Column) -> DataFrame:
+    """Rows as the table holds them.
+
+    Args:
+        rows: with `key`, `topic` and the columns.
+        columns: of the row itself, kept as JSON.
+        rules: names of what each broke.
+    """
+    return rows.select(
+        "key",
+        rules.alias("rules"),
+        F.to_json(F.struct(*columns)).alias("record"),
+        "known_from",
+        *_PLACE,
+        "chunk_id",
+    )
+
+
 def write(rows: DataFrame, path: str, *, dataset: str, batch: Batch) -> None:
     """Append the rows that the table does not hold: once per batch, and once per record in a full re-read.
 
     Args:
         rows: frame with the table's columns but `dataset`.
     """
-    here = ("topic", "kafka_partition", "kafka_offset")
-    held = tables.read(rows.sparkSession, path).where(F.col("dataset") == dataset).select(*here)
-    fresh = rows.withColumn("dataset", F.lit(dataset)).join(held, list(here), "left_anti").select(*SCHEMA.names)
-    append(fresh, path, batch=batch, table=NAME)
+    append(_fresh(rows, path, dataset), path, batch=batch, table=NAME)
+
+
+def add(rows: DataFrame, path: str, *, dataset: str) -> None:
+    """Append the rows that the table does not hold, whatever batch they came in; nothing where it holds all."""
+    fresh = _fresh(rows, path, dataset)
+    if not fresh.isEmpty():
+        fresh.write.format("delta").mode("append").save(path)
+
+
+def release(rows: DataFrame, path: str, *, dataset: str) -> None:
+    """Take out those of the rows that stand in the table for a conflict: they conflict no more.
+
+    Args:
+        rows: topic, kafka_partition and kafka_offset.
+    """
+    held = tables.read(rows.sparkSession, path).where(F.col("dataset") == dataset)
+    in_conflict = held.where(F.array_contains("rules", CONFLICT)).select(*_PLACE)
+    gone = in_conflict.join(rows, list(_PLACE), "left_semi").distinct()
+    if gone.isEmpty():
+        return
+    same = " AND ".join(f"t.{name} = s.{name}" for name in _PLACE)
+    table = DeltaTable.forPath(rows.sparkSession, path).alias("t")
+    table.merge(gone.alias("s"), f"t.dataset = '{dataset}' AND {same}").whenMatchedDelete().execute()
+
+
+def _fresh(rows: DataFrame, path: str, dataset: str) -> DataFrame:
+    held = tables.read(rows.sparkSession, path).where(F.col("dataset") == dataset).select(*_PLACE)
+    return rows.withColumn("dataset", F.lit(dataset)).join(held, list(_PLACE), "left_anti").select(*SCHEMA.names)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -10,6 +12,7 @@ from pyspark.storagelevel import StorageLevel
 
 from schemas.contracts import load
 from sinks import tables
+from sinks.target import IS_WITHDRAWN
 from stream_jobs.columns import silver_schema
 from stream_jobs.places import Places
 
@@ -62,12 +65,19 @@ class Known:
     vintage = ()
     """There is one instant only."""
 
-    def newest(self, dataset: str, *, within: Column | None = None, columns: Sequence[str] | None = None) -> DataFrame:
-        """Per key the version with the greatest (known_from, kafka_offset), and when the key was first known."""
+    def newest(
+        self,
+        dataset: str,
+        *,
+        within: Column | None = None,
+        columns: Sequence[str] | None = None,
+        withdrawn: bool = False,
+    ) -> DataFrame:
+        """Per key the newest version: there is one per key and `known_from`."""
         known = _revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
         if self.at is not None:
             known = known.where(F.col("known_from") <= F.lit(self.at))
-        return _newest(known, load(dataset).key)
+        return newest_of(known, dataset, withdrawn=withdrawn)
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
         """As `Revisions.versions`."""
@@ -96,13 +106,20 @@ class KnownAtEach:
 
     vintage = (VINTAGE,)
 
-    def newest(self, dataset: str, *, within: Column | None = None, columns: Sequence[str] | None = None) -> DataFrame:
+    def newest(
+        self,
+        dataset: str,
+        *,
+        within: Column | None = None,
+        columns: Sequence[str] | None = None,
+        withdrawn: bool = False,
+    ) -> DataFrame:
         """Per origin and key the newest version that was known at the origin."""
         known = _revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
         known = known.where(F.col("known_from") <= F.lit(max(self.origins)))
         origins = F.array(*(F.lit(origin) for origin in sorted(set(self.origins))))
         seen_by = known.withColumn(VINTAGE, F.explode(F.filter(origins, lambda origin: origin >= F.col("known_from"))))
-        return _newest(seen_by, (VINTAGE, *load(dataset).key))
+        return newest_of(seen_by, dataset, vintage=self.vintage, withdrawn=withdrawn)
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
         """As `Revisions.versions`."""
@@ -125,21 +142,34 @@ def _revisions(
     path = places.table(f"silver.{dataset}_revisions")
     # A dataset that was never polled has no table yet, and no rows.
     none_yet = not tables.exists(path)
-    revisions = spark.createDataFrame([], silver_schema(load(dataset))) if none_yet else tables.read(spark, path)
+    schema = silver_schema(load(dataset), revisions=True)
+    revisions = spark.createDataFrame([], schema) if none_yet else tables.read(spark, path)
+    # Null in rows of a release that knew no withdrawals.
+    revisions = revisions.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
     if within is not None:
         revisions = revisions.where(within)
     if measured_only:
         revisions = revisions.where(F.col("published_at_basis") != ASSUMED)
     if columns is not None:
-        revisions = revisions.select(*load(dataset).key, *columns, "known_from", "published_at_basis", "kafka_offset")
+        place = ("known_from", "published_at_basis", "kafka_offset", IS_WITHDRAWN)
+        revisions = revisions.select(*load(dataset).key, *columns, *place)
     return revisions
 
 
-def _newest(revisions: DataFrame, keys: Sequence[str]) -> DataFrame:
-    values = [name for name in revisions.columns if name not in keys]
-    newest = F.max_by(F.struct(*values), F.struct("known_from", "kafka_offset")).alias("newest")
-    first = F.min("known_from").alias("first_known_from")
-    return revisions.groupBy(*keys).agg(newest, first).select(*keys, "newest.*", "first_known_from")
+def newest_of(
+    revisions: DataFrame, dataset: str, *, vintage: tuple[str, ...] = (), withdrawn: bool = False
+) -> DataFrame:
+    """The newest version of every key, as `Revisions.newest`, of some revisions and of the columns they have."""
+    keys = (*vintage, *load(dataset).key)
+    columns = [name for name in revisions.columns if name not in keys]
+    values = [F.col(name).isNotNull() for name in load(dataset).value_fields if name in columns]
+    has_value = ~F.col(IS_WITHDRAWN) & reduce(or_, values, F.lit(not values))
+    found = revisions.groupBy(*keys).agg(
+        F.max_by(F.struct(*columns), F.struct("known_from", "kafka_offset")).alias("newest"),
+        F.min(F.when(has_value, F.col("known_from"))).alias("first_known_from"),
+    )
+    rows = found.select(*keys, "newest.*", "first_known_from")
+    return rows if withdrawn else rows.where(~F.col(IS_WITHDRAWN)).drop(IS_WITHDRAWN)
 
 
 def as_of(

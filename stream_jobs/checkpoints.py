@@ -137,7 +137,7 @@ class Checkpoint:
         """
         path = self.path(guard.generation)
         path.mkdir(parents=True, exist_ok=True)
-        _write(path / "metadata", json.dumps({"id": guard.query_id}))
+        replace_file(path / "metadata", json.dumps({"id": guard.query_id}))
         self._write_guard(guard)
         return guard
 
@@ -181,7 +181,7 @@ class Checkpoint:
         return Guard(generation, str(uuid.uuid4()), dict(found.tables), found.topic, found.topic_id, fingerprint=noted)
 
     def _write_guard(self, guard: Guard) -> None:
-        _write(self.folder / "guard.json", json.dumps(asdict(guard), indent=1))
+        replace_file(self.folder / "guard.json", json.dumps(asdict(guard), indent=1))
 
     def _require_same_fingerprint(self, guard: Guard, found: Found) -> None:
         if guard.fingerprint is None or found.fingerprint is None:
@@ -251,7 +251,7 @@ def _is_json(line: str) -> bool:
     return True
 
 
-def _write(file: Path, text: str) -> None:
+def replace_file(file: Path, text: str) -> None:
     """Replace a file whole, and on disk."""
     partial = file.with_name(f".{file.name}.partial")
     with partial.open("w", encoding="utf-8") as opened:

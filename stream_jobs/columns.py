@@ -85,10 +85,12 @@ def bronze_schema(contract: Contract) -> StructType:
     )
 
 
-def silver_schema(contract: Contract) -> StructType:
-    """All columns of a dataset's revisions, and of its current table."""
+def silver_schema(contract: Contract, *, revisions: bool) -> StructType:
+    """All columns of a dataset's revisions, or of its current table: that holds no withdrawn key, so it lacks
+    `is_withdrawn`."""
     types = {field.name: field.dataType for field in record_type(contract)} | {"known_from": TimestampType()}
     schema = StructType()
     for name in (*contract.key, *contract.value_fields, *PLACE):
         schema.add(name, types[name])
-    return schema.add("kafka_partition", IntegerType()).add("kafka_offset", LongType()).add("version_hash", LongType())
+    schema.add("kafka_partition", IntegerType()).add("kafka_offset", LongType()).add("version_hash", LongType())
+    return schema.add("is_withdrawn", BooleanType()) if revisions else schema

@@ -7,7 +7,8 @@ is consent.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def silver_keys(lake: Path, dataset: str) -> list[str]:
     newest: dict[Any, Row] = {}
     for row in revisions:
         newest[_of(row, key)] = max(newest.get(_of(row, key), row), row, key=_sequence)
+    newest = {
+        each: {name: value for name, value in row.items() if name != "is_withdrawn"}
+        for each, row in newest.items()
+        if not row.get("is_withdrawn")
+    }
     stored = {_of(row, key): row for row in rows}
     found += [
         f"silver.{dataset}: key {each} is not the newest of its revisions"
@@ -47,13 +53,16 @@ def silver_keys(lake: Path, dataset: str) -> list[str]:
 def silver_follows(lake: Path, dataset: str) -> list[str]:
     """O6: revisions are what one pass over all of bronze gives, by an order-free hash; the keys that differ are named.
 
-    Both sides are collapsed: a version equal to the one before it is left out, for a late version may make it
-    redundant. Records in quarantine take no part.
+    A version equal to the one before it is none; nor is a withdrawal of what holds no value. Records in quarantine take
+    no part.
     """
     contract = _contract(dataset)
     key, values = contract["key"], _values(contract)
-    expected = _histories(_eligible(lake, dataset), key, values)
-    stored = _histories(_silver(lake, f"{dataset}_revisions"), key, values)
+    expected = _histories([*_eligible(lake, dataset), *_withdrawals(lake, dataset, contract)], key, values)
+    stored = {
+        each: [(_utc(row["known_from"]), _said(row, values)) for row in sorted(rows, key=lambda row: row["known_from"])]
+        for each, rows in _grouped(_silver(lake, f"{dataset}_revisions"), key).items()
+    }
     if _hash(expected) == _hash(stored):
         return []
     different = sorted(str(each) for each in expected.keys() | stored.keys() if expected.get(each) != stored.get(each))
@@ -77,7 +86,7 @@ def conserved(lake: Path, dataset: str) -> list[str]:
     aside = _quarantined(lake, dataset)
     found += [f"quarantine: {dataset} {place} stands {n} times" for place, n in Counter(aside).items() if n > 1]
     found += [f"quarantine: {dataset} {place} is no decoded record of bronze" for place in set(aside) - decoded]
-    versions = {_place(row) for row in _silver(lake, f"{dataset}_revisions")}
+    versions = {_place(row) for row in _silver(lake, f"{dataset}_revisions") if not row.get("is_withdrawn")}
     found += [f"{dataset} {place} is a version and in quarantine too" for place in versions & set(aside)]
     said = {
         each: {_of(row, values) for row in history}
@@ -132,19 +141,63 @@ def _quarantined(lake: Path, dataset: str) -> list[tuple[int, int]]:
     return [] if rows is None else [_place(row) for row in rows.to_pylist() if row["dataset"] == dataset]
 
 
+def _withdrawals(lake: Path, dataset: str, contract: dict[str, Any]) -> list[Row]:
+    """The withdrawals of a dataset as rows of it: the fields of the key as Python values, and nothing else."""
+    rows = table(lake, "bronze.ingest_withdrawals", ["partition", "offset", "decode_status", "record"])
+    if rows is None:
+        return []
+    types = {field["name"]: field["type"] for field in contract["fields"]}
+    found = []
+    for row in rows.to_pylist():
+        record = row["record"]
+        if row["decode_status"] == "ok" and record["dataset"] == dataset:
+            texts = dict(record["key_fields"])
+            found.append(
+                {name: _typed(texts.get(name), types[name]) for name in contract["key"]}
+                | {
+                    "is_withdrawn": True,
+                    "known_from": record["published_at"] or record["retrieved_at"],
+                    "kafka_partition": row["partition"],
+                    "kafka_offset": row["offset"],
+                }
+            )
+    return found
+
+
+def _typed(text: str | None, avro: Any) -> Any:
+    kinds = [each if isinstance(each, str) else each.get("logicalType") for each in _branches(avro)]
+    if text is None or "string" in kinds:
+        return text
+    if "date" in kinds:
+        return date.fromisoformat(text)
+    if "timestamp-micros" in kinds:
+        return datetime.fromisoformat(text)
+    return Decimal(text) if "decimal" in kinds else int(text)
+
+
+def _branches(avro: Any) -> list[Any]:
+    return avro if isinstance(avro, list) else [avro]
+
+
+def _said(row: Row, values: list[str]) -> tuple[Any, ...] | None:
+    """What a row says of its key; None: that there is none."""
+    return None if row.get("is_withdrawn") else _of(row, values)
+
+
 def _histories(rows: Iterable[Row], key: list[str], values: list[str]) -> dict[Any, list[Any]]:
-    """Key → its versions in time, (clock, values): of one clock the lowest offset stands, repetitions are left out."""
+    """Key → its versions in time, (clock, what it says): of one clock the first stands, values before withdrawals."""
     found = {}
     for each, group in _grouped(rows, key).items():
         standing: dict[Any, Row] = {}
-        for row in sorted(group, key=lambda row: row["kafka_offset"]):
+        for row in sorted(group, key=lambda row: (bool(row.get("is_withdrawn")), row["kafka_offset"])):
             standing.setdefault(_utc(row["known_from"]), row)
         history: list[Any] = []
         for clock in sorted(standing):
-            said = _of(standing[clock], values)
-            if not history or history[-1][1] != said:
+            said = _said(standing[clock], values)
+            if (history[-1][1] if history else None) != said:
                 history.append((clock, said))
-        found[each] = history
+        if history:
+            found[each] = history
     return found
 
 

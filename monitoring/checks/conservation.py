@@ -57,7 +57,7 @@ def _require_in_silver(evidence: Evidence, outcome: Outcome, dataset: str) -> No
     lost = f"""
         SELECT {quoted(keys, "d")}, d.kafka_partition, d.kafka_offset FROM ({decoded}) d
         ANTI JOIN (SELECT DISTINCT {quoted(keys)} FROM {revisions}) r ON {same(keys, "d", "r")}
-        WHERE {settled("d")} {aside}"""
+        WHERE {settled("d", is_withdrawn="false")} {aside}"""
     report(lake, outcome, f"silver.{dataset}", lost, "decoded rows are neither in revisions nor in quarantine")
 
 

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 
 from schemas.contracts import load
 
-# The newest version of every key, as gold sees silver.
+# The newest version of every key, as gold sees silver; one per key and clock. A key is known from when it had a value.
 _NEWEST = """
-    SELECT *, min(known_from) OVER (PARTITION BY {keys}) AS first_known_from FROM silver.{dataset}_revisions
+    SELECT * REPLACE (is_withdrawn IS TRUE AS is_withdrawn), min(known_from) FILTER
+        (is_withdrawn IS NOT TRUE AND {has_value}) OVER (PARTITION BY {keys}) AS first_known_from
+    FROM silver.{dataset}_revisions
     QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
+
+# Where a version may hold no value without being a withdrawal.
+_HAS_VALUE = {"bcb_sgs": "value IS NOT NULL"}
 
 # Every civil day that an hour may belong to: Brazil is behind UTC, by less than a day.
 DAYS_OF_HOURS = "SELECT station_code, unnest([observed_at::DATE - 1, observed_at::DATE]) AS date_on FROM {rows}"
@@ -37,8 +42,14 @@ class Definition:
 
 
 def newest(dataset: str) -> str:
-    """The query of a dataset's newest versions."""
-    return _NEWEST.format(dataset=dataset, keys=", ".join(load(dataset).key))
+    """The query of a dataset's newest versions; a withdrawn key has none."""
+    return f"SELECT * EXCLUDE (is_withdrawn) FROM ({newest_or_withdrawn(dataset)}) WHERE NOT is_withdrawn"
+
+
+def newest_or_withdrawn(dataset: str) -> str:
+    """As `newest`, and withdrawn keys too, with `is_withdrawn` and no values: for the clocks of sums."""
+    has_value = _HAS_VALUE.get(dataset, "true")
+    return _NEWEST.format(dataset=dataset, keys=", ".join(load(dataset).key), has_value=has_value)
 
 
 def reference_tables(folder: str) -> str:

@@ -1,6 +1,6 @@
 """`external_factors_daily`, written a second time: plain SQL over silver's revisions and the reference files."""
 
-from monitoring.checks.gold_definition import DAYS_OF_HOURS, DAYS_OF_POINTS, Definition, newest
+from monitoring.checks.gold_definition import DAYS_OF_HOURS, DAYS_OF_POINTS, Definition, newest, newest_or_withdrawn
 from monitoring.checks.gold_facts import COVERAGE, NR_STATIONS, REANALYSIS_QUERY, WEATHER_QUERY
 
 _ASSUMED = ", bool_or(published_at_basis = 'assumed_lag') AS is_assumed"
@@ -142,7 +142,8 @@ _TELECOM = f"""
                year(reference_month_on) * 12 + month(reference_month_on) AS number, sum(accesses)::BIGINT AS accesses,
                max(known_from) AS known_from, min(first_known_from)::DATE AS known_on,
                bool_or(published_at_basis = 'assumed_lag') AS is_assumed
-        FROM ({newest("anatel_broadband_accesses")}) WHERE municipality_code IS NOT NULL GROUP BY ALL
+        FROM ({newest_or_withdrawn("anatel_broadband_accesses")}) WHERE municipality_code IS NOT NULL
+        GROUP BY ALL HAVING NOT bool_and(is_withdrawn)
     ),
     growth AS (
         SELECT m.municipality_code, m.reference_month_on, m.accesses, m.known_on,

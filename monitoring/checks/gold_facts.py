@@ -1,6 +1,6 @@
 """Gold's dimensions and facts, written a second time: plain SQL over silver's revisions and the reference files."""
 
-from monitoring.checks.gold_definition import DAYS_OF_HOURS, DAYS_OF_POINTS, Definition, newest
+from monitoring.checks.gold_definition import DAYS_OF_HOURS, DAYS_OF_POINTS, Definition, newest, newest_or_withdrawn
 
 _STATION_DIMENSION = Definition(
     table="dim_weather_station",
@@ -98,8 +98,9 @@ _BROADBAND = Definition(
     query=f"""
         SELECT reference_month_on, coalesce(municipality_code, '') AS municipality_code,
                coalesce(technology, '') AS technology, sum(accesses)::BIGINT AS accesses,
-               count(DISTINCT cnpj) AS providers, max(known_from) AS known_from
-        FROM ({newest("anatel_broadband_accesses")}) GROUP BY 1, 2, 3""",
+               count(DISTINCT cnpj) FILTER (NOT is_withdrawn) AS providers, max(known_from) AS known_from
+        FROM ({newest_or_withdrawn("anatel_broadband_accesses")})
+        GROUP BY 1, 2, 3 HAVING NOT bool_and(is_withdrawn)""",
     touched={"anatel_broadband_accesses": "g.reference_month_on IN (SELECT reference_month_on FROM {rows})"},
 )
 
@@ -129,8 +130,9 @@ _MOBILE = Definition(
                coalesce(generation, '') AS generation, sum(accesses)::BIGINT AS accesses,
                coalesce(sum(accesses) FILTER (NOT {_IS_MACHINE}), 0)::BIGINT AS people_accesses,
                coalesce(sum(accesses) FILTER ({_IS_MACHINE}), 0)::BIGINT AS machine_accesses,
-               count(DISTINCT cnpj) AS operators, max(known_from) AS known_from
-        FROM ({newest("anatel_mobile_accesses")}) GROUP BY 1, 2, 3""",
+               count(DISTINCT cnpj) FILTER (NOT is_withdrawn) AS operators, max(known_from) AS known_from
+        FROM ({newest_or_withdrawn("anatel_mobile_accesses")})
+        GROUP BY 1, 2, 3 HAVING NOT bool_and(is_withdrawn)""",
     touched={"anatel_mobile_accesses": "g.reference_month_on IN (SELECT reference_month_on FROM {rows})"},
 )
 
@@ -156,7 +158,8 @@ MOBILE_MONTHS = f"""
            coalesce(sum(accesses) FILTER (generation LIKE '5G%'), 0)::BIGINT AS accesses_5g_all,
            max(known_from) AS known_from, min(first_known_from) AS first_known_from,
            bool_or(published_at_basis = 'assumed_lag') AS is_assumed
-    FROM ({newest("anatel_mobile_accesses")}) WHERE municipality_code IS NOT NULL GROUP BY ALL)"""
+    FROM ({newest_or_withdrawn("anatel_mobile_accesses")}) WHERE municipality_code IS NOT NULL
+    GROUP BY ALL HAVING NOT bool_and(is_withdrawn))"""
 
 COVERAGE = f"""
     SELECT m.* EXCLUDE (known_from, is_assumed), m.share - b.share AS change,

@@ -1,8 +1,8 @@
-"""Silver follows from bronze: recomputed from every decoded record at once, in DuckDB's SQL, and compared.
+"""Silver follows from bronze: recomputed from every decoded record and withdrawal at once, in DuckDB, and compared.
 
-Incremental silver may hold a version that a late one has made redundant, so both sides are compared *collapsed*: a
-version equal to the one before it in time is left out. Records that the silver query has not committed are left out of
-both sides; they are lag. So are originals of dead letters that are closed: their copies stand for them.
+Keys with a row that the silver query has not committed are left out of both sides; they are lag, and where a row of
+theirs came late silver may be ahead. Originals of dead letters that are closed take no part: their copies stand for
+them.
 """
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from monitoring.checks.compare import difference, report
 from monitoring.checks.model import Evidence, Outcome, broken_rules, quoted, same
 from monitoring.checks.redrives import REDRIVES, closed_originals, is_read
 from monitoring.checks.settled import find_bounds, settled
+from monitoring.status import WITHDRAWALS
 from schemas.arrow import arrow_schema
 from schemas.contracts import PROVENANCE, Contract
 
@@ -35,8 +36,10 @@ def check_keys(evidence: Evidence) -> Outcome:
         # Keys with a version that current has not committed yet; revisions are written before it.
         moving = f"SELECT {keys} FROM {revisions} r WHERE NOT {settled('r')}"
         newest = f"""
-            SELECT {columns} FROM {revisions} {_of_touched_keys(evidence, contract)}
-            QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
+            SELECT {columns} FROM (
+                SELECT * FROM {revisions} {_of_touched_keys(evidence, contract)}
+                QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1
+            ) WHERE is_withdrawn IS NOT TRUE"""
         here = f"SELECT a.* FROM (%s) a ANTI JOIN ({moving}) m ON {same(contract.key, 'a', 'm')} WHERE {window}"
         stored, expected = here % f"SELECT {columns} FROM {current}", here % newest
         difference(lake, outcome, current, contract.key, expected=expected, stored=stored, of="newest of the revisions")
@@ -88,6 +91,8 @@ def _is_idle(evidence: Evidence, dataset: str) -> bool:
         return False
     window = _retrieved_in_window(evidence)
     tables = {f"bronze.{dataset}": evidence.in_window()}
+    if evidence.lake.has(WITHDRAWALS):
+        tables[WITHDRAWALS] = f"{evidence.in_window()} AND record.dataset = '{dataset}'"
     tables |= {f"silver.{dataset}": window, f"silver.{dataset}_revisions": window}
     return not any(evidence.lake.value(f"SELECT count(*) FROM {table} WHERE {rows}") for table, rows in tables.items())
 
@@ -104,64 +109,103 @@ def _of_touched_keys(evidence: Evidence, contract: Contract) -> str:
 
 
 def _decode(evidence: Evidence, contract: Contract) -> None:
-    """Table `decoded`: settled records that decoded, of every key that the window touches, with all its history."""
+    """Tables `decoded`: records that decoded and withdrawals, of every key that the window touches, with all its
+    history; and `moving`: the keys among them that have a row which silver has not committed."""
+    place = 'topic, partition AS kafka_partition, "offset" AS kafka_offset'
+    clock = "coalesce(record.published_at, record.retrieved_at) AS known_from"
     fields = ", ".join(f'record."{name}" AS "{name}"' for name in contract.fields)
-    keys = ", ".join(f'record."{name}" AS "{name}"' for name in contract.key)
-    touched = (
-        f"SELECT DISTINCT {keys} FROM bronze.{contract.name} WHERE decode_status = 'ok' AND {evidence.in_window()}"
-    )
-    restrict = "" if evidence.since is None else f"SEMI JOIN ({touched}) t ON {same(contract.key, 'd', 't')}"
-    evidence.lake.connection.execute(
+    parts = [
         f"""
-        CREATE OR REPLACE TEMP TABLE decoded AS
-        SELECT d.* FROM (
-            SELECT {fields}, coalesce(record.published_at, record.retrieved_at) AS known_from,
-                   topic, partition AS kafka_partition, "offset" AS kafka_offset
-            FROM bronze.{contract.name} b WHERE decode_status = 'ok' AND NOT EXISTS (
-                SELECT 1 FROM closed_originals c
-                WHERE c.topic_id = b.topic_id AND c.p = b.partition AND c.o = b."offset")
-        ) d {restrict} WHERE {settled("d")}"""
-    )
+        SELECT {fields}, {clock}, {place}, false AS is_withdrawn, {evidence.in_window()} AS in_window
+        FROM bronze.{contract.name} b WHERE decode_status = 'ok' AND NOT EXISTS (
+            SELECT 1 FROM closed_originals c
+            WHERE c.topic_id = b.topic_id AND c.p = b.partition AND c.o = b."offset")"""
+    ]
+    if evidence.lake.has(WITHDRAWALS):
+        told = [_of_withdrawal(contract, name) for name in contract.fields]
+        parts.append(
+            f"""
+            SELECT {", ".join(told)}, {clock}, {place}, true AS is_withdrawn, {evidence.in_window()} AS in_window
+            FROM {WITHDRAWALS} WHERE decode_status = 'ok' AND record.dataset = '{contract.name}'"""
+        )
+    connection, keys = evidence.lake.connection, quoted(contract.key)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS {' UNION ALL BY NAME '.join(parts)}")
+    if evidence.since is not None:
+        touched = f"SELECT DISTINCT {keys} FROM decoded WHERE in_window"
+        on = same(contract.key, "d", "t")
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT d.* FROM decoded d SEMI JOIN ({touched}) t ON {on}"
+        )
+    moving = f"SELECT DISTINCT {keys} FROM decoded d WHERE NOT {settled('d')}"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE moving AS {moving}")
+
+
+def _of_withdrawal(contract: Contract, name: str) -> str:
+    """A field of a dataset's record as a withdrawal has it: the key from its text, no values, its own clocks."""
+    if name in PROVENANCE:
+        return f'record."{name}" AS "{name}"'
+    schema = arrow_schema(contract)
+    if name not in contract.key:
+        return f'NULL AS "{name}"'
+    return f"CAST(record.key_fields['{name}'] AS {_sql_type(schema.field(name).type)}) AS \"{name}\""
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ"
+    if pa.types.is_date(kind):
+        return "DATE"
+    return "BIGINT" if pa.types.is_integer(kind) else "VARCHAR"
 
 
 def _judge(evidence: Evidence, contract: Contract) -> None:
-    """Table `judged`: `decoded` with the rules that each row breaks, conflicting versions included."""
+    """Table `judged`: `decoded` with the rules that each row breaks, conflicting versions included.
+
+    The first of a key's rows at a clock stands, a value before a withdrawal; a version says something else than the one
+    before it, where a withdrawal says what no row at all says: nothing.
+    """
     keys, values = quoted(contract.key), _values(contract)
     broken = broken_rules(evidence.rules.get(contract.name, ()))
     evidence.lake.connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE judged AS
         WITH ruled AS (
-            SELECT *, {broken} AS rules FROM decoded
+            SELECT * EXCLUDE (in_window), CASE WHEN is_withdrawn THEN [] ELSE {broken} END AS rules,
+                   CASE WHEN NOT is_withdrawn THEN {values} END AS said
+            FROM decoded
         ), standing AS (
-            SELECT *, first_value({values}) OVER same_instant AS stands, row_number() OVER same_instant AS place
-            FROM ruled WINDOW same_instant AS (PARTITION BY {keys}, known_from, len(rules) = 0 ORDER BY kafka_offset)
+            SELECT *, first_value(said) OVER same_instant AS stands, row_number() OVER same_instant = 1 AS is_first
+            FROM ruled WINDOW same_instant AS (
+                PARTITION BY {keys}, known_from, len(rules) = 0
+                ORDER BY is_withdrawn, kafka_offset, kafka_partition)
         )
-        SELECT * EXCLUDE (rules, stands, place), place = 1 AS is_version,
-               CASE WHEN len(rules) = 0 AND stands IS DISTINCT FROM {values} THEN ['conflicting_version']
-                    ELSE list_sort(rules) END AS rules
+        SELECT * EXCLUDE (rules, stands, said, is_first),
+               is_first AND len(rules) = 0 AND said IS DISTINCT FROM
+                   lag(said) OVER (PARTITION BY {keys}, is_first AND len(rules) = 0 ORDER BY known_from) AS is_version,
+               CASE WHEN len(rules) = 0 AND NOT is_withdrawn AND stands IS DISTINCT FROM said
+                    THEN ['conflicting_version'] ELSE list_sort(rules) END AS rules
         FROM standing"""
     )
 
 
 def _compare_revisions(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
-    revisions = f"silver.{contract.name}_revisions"
-    expected = "FROM judged WHERE is_version AND len(rules) = 0"
+    revisions, lake = f"silver.{contract.name}_revisions", evidence.lake
+    columns, resting = f"{_columns(contract)}, is_withdrawn IS TRUE AS is_withdrawn", _resting(contract)
     restrict = "" if evidence.since is None else f"SEMI JOIN decoded t ON {same(contract.key, 'r', 't')}"
-    stored = f"SELECT r.* FROM {revisions} r {restrict} WHERE {settled('r')}"
-    lake = evidence.lake
-    for name, rows in (("expected", expected), ("stored", stored)):
-        changes = f"SELECT * FROM ({rows}) QUALIFY {_is_change(contract)}"
-        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {_columns(contract)} FROM ({changes})")
+    for name, rows in (
+        ("expected", f"SELECT r.* FROM judged r {resting} WHERE r.is_version"),
+        ("stored", f"SELECT r.* FROM {revisions} r {restrict} {resting}"),
+    ):
+        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {columns} FROM ({rows})")
     keys = (*contract.key, "known_from")
     difference(lake, outcome, revisions, keys, expected="FROM expected", stored="FROM stored", of="batch over bronze")
 
 
-def _is_change(contract: Contract) -> str:
-    """A window predicate: the row differs from the version before it in time."""
-    in_time = f"(PARTITION BY {quoted(contract.key)} ORDER BY known_from, kafka_offset)"
-    is_first = f"row_number() OVER {in_time} = 1"
-    return f"({is_first} OR lag({_values(contract)}) OVER {in_time} IS DISTINCT FROM {_values(contract)})"
+def _resting(contract: Contract) -> str:
+    """A join that leaves the rows `r` of keys that silver has read to the end."""
+    return f"ANTI JOIN moving m ON {same(contract.key, 'r', 'm')}"
 
 
 def _columns(contract: Contract) -> str:
@@ -184,16 +228,17 @@ def _comparable(contract: Contract, field: str) -> str:
 
 def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
     lake = evidence.lake
-    places = "SELECT kafka_partition, kafka_offset"
-    lake.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE expected AS {places}, rules FROM judged WHERE len(rules) > 0"
-    )
+    places, here = "SELECT kafka_partition, kafka_offset", "(kafka_partition, kafka_offset)"
+    resting = f"FROM judged r {_resting(contract)}"
+    lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {places}, rules {resting} WHERE len(rules) > 0")
     lake.connection.execute("CREATE OR REPLACE TEMP TABLE stored AS FROM expected LIMIT 0")
     if lake.has("silver.quarantine"):
+        moving = f"{here} IN (SELECT {here} FROM decoded r SEMI JOIN moving m ON {same(contract.key, 'r', 'm')})"
         restrict = "" if evidence.since is None else "SEMI JOIN decoded t USING (kafka_partition, kafka_offset)"
         lake.connection.execute(
             f"INSERT INTO stored {places}, list_sort(rules) FROM silver.quarantine q {restrict}"
-            f" WHERE q.dataset = ? AND {settled('q')} AND NOT EXISTS (SELECT 1 FROM closed_originals c"
+            f" WHERE q.dataset = ? AND NOT {moving} AND {settled('q', is_withdrawn='false')}"
+            " AND NOT EXISTS (SELECT 1 FROM closed_originals c"
             " WHERE c.p = q.kafka_partition AND c.o = q.kafka_offset AND c.chunk_id = q.chunk_id)",
             [contract.name],
         )

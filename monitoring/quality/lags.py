@@ -47,7 +47,8 @@ def register(lake: Lake) -> None:
             *(
                 f"""
                 SELECT '{dataset}', {subject}, epoch(known_from - {end}) / 86400.0, published_at_basis = 'assumed_lag'
-                FROM (FROM silver.{dataset}_revisions WHERE {_ARE_VALUES.get(dataset, "true")}
+                FROM (FROM silver.{dataset}_revisions
+                      WHERE is_withdrawn IS NOT TRUE AND {_ARE_VALUES.get(dataset, "true")}
                       QUALIFY known_from = min(known_from) OVER (PARTITION BY {", ".join(_key(dataset))}))"""
                 for dataset, (subject, end) in _PERIODS.items()
                 if lake.has(f"silver.{dataset}_revisions")

@@ -66,7 +66,8 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     here = F.col("municipality_code").between(first, last)
     month = F.col("reference_month_on")
     in_time = month.between(F.add_months(F.lit(first_on), -1), F.lit(last_on))
-    accesses = mobile_months(silver.newest(MOBILE, within=here & in_time, columns=["accesses"]))
+    rows = silver.newest(MOBILE, within=here & in_time, columns=["accesses"], withdrawn=True)
+    accesses = mobile_months(rows)
     coverage = with_5g_coverage(accesses).withColumnRenamed("known_from", "accesses_known_from")
 
     places = groups.select("municipality_code").distinct()

@@ -43,8 +43,8 @@ TABLE = GoldTable(
     keys=KEY,
     group=KEY,
     inputs=(Input(STATIONS, touched),),
-    about="One licensed carrier of a base station; towers are distinct station numbers. A row that left the source "
-    "stays, since a snapshot says nothing of what is not in it.",
+    about="One licensed carrier of a base station; towers are distinct station numbers. A licence that left the "
+    "source's file was withdrawn with the edition that lacks it, and is not here.",
     columns=(
         Column("license_row_id", "STRING NOT NULL", "the source's id of the licence, else a hash", source=STATIONS),
         *VALUES,

@@ -31,23 +31,31 @@ class Revisions(Protocol):
         ...
 
     def newest(
-        self, dataset: str, *, within: Expression | None = None, columns: Sequence[str] | None = None
+        self,
+        dataset: str,
+        *,
+        within: Expression | None = None,
+        columns: Sequence[str] | None = None,
+        withdrawn: bool = False,
     ) -> DataFrame:
-        """The newest version of every key, one row per key (and vintage).
+        """The newest version of every key, one row per key (and vintage); keys that are withdrawn have none.
 
         Args:
             dataset: such as `inmet_hourly`. A dataset without rows gives an empty frame, never an error.
             within: a predicate on *key* columns with literal bounds (see `bounds`), pushed down to the files. On
                 other columns it would choose among versions, which is not its business.
             columns: the value columns that are needed; None for all.
+            withdrawn: give withdrawn keys too: a row with `is_withdrawn`, null values and the withdrawal's clock, by
+                which a sum says since when it has been without them.
 
-        Returns: the columns of `silver.<dataset>_revisions` (key, values, place), and `first_known_from`: from when
-            any version of the key was known.
+        Returns: the columns of `silver.<dataset>` (key, values, place), and `first_known_from`: from when the key has
+            had a value in any of the columns that were asked for; null where it never had one.
         """
         ...
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
-        """Every version of every key: for widening, where a key that moved leaves a group behind."""
+        """Every version of every key, withdrawals too (with null values): for widening, where a key that moved or was
+        withdrawn leaves a group behind."""
         ...
 
     def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:

@@ -27,6 +27,8 @@ IS_OF_PEOPLE = (
 (OCIOSO and OCIOSO_M2M_ESPECIAL, until 2020)."""
 OF_PEOPLE = "without product types M2M*, PONTO_DE_SERVICO and OCIOSO*, as ANATEL's headline"
 IS_NR = "technology = 'NR'"
+HOLDS_ROWS = "bool_or(NOT is_withdrawn)"
+"""An aggregate: whether any row of a group is left; a group whose rows are all withdrawn is none."""
 STATION_COLUMNS = ("municipality_code", "station_number", "technology", "first_licensed_on", "licensed_on")
 
 
@@ -98,17 +100,20 @@ def named(rows: DataFrame, key: Sequence[str]) -> DataFrame:
 
 
 def rows_of_groups(silver: Revisions, dataset: str, groups: DataFrame) -> DataFrame:
-    """The newest accesses, `named`, of the groups: months and further columns of the dataset's key."""
+    """The newest accesses, `named`, of the groups: months and further columns of the dataset's key.
+
+    Withdrawn ones are among them, without accesses: a sum has been without them since their `known_from`.
+    """
     ((first_on, last_on),) = bounds(groups, "reference_month_on")
     months = F.col("reference_month_on").between(F.lit(first_on), F.lit(last_on))
-    rows = silver.newest(dataset, within=months, columns=["accesses"])
+    rows = silver.newest(dataset, within=months, columns=["accesses"], withdrawn=True)
     return named(rows, groups.columns).join(groups, groups.columns, "left_semi")
 
 
 def mobile_months(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """One row per municipality and month: the sums of `ACCESSES`, known_from, first_known_from, is_assumed.
 
-    Args: rows: newest versions of `anatel_mobile_accesses`.
+    Args: rows: newest versions of `anatel_mobile_accesses`, withdrawn ones too: they count for the clocks alone.
     """
     accesses = F.col("accesses")
     return (
@@ -117,16 +122,21 @@ def mobile_months(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
         .agg(
             *(F.coalesce(F.sum(F.when(F.expr(of), accesses)), F.lit(0)).alias(name) for name, of in ACCESSES.items()),
             *_clocks(),
+            F.expr(HOLDS_ROWS).alias("holds_rows"),
         )
+        .where("holds_rows")
+        .drop("holds_rows")
     )
 
 
 def broadband_months(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
-    """One row per municipality and month: accesses, known_from, first_known_from, is_assumed."""
+    """One row per municipality and month: accesses, known_from, first_known_from, is_assumed. Args: as above."""
     return (
         rows.where(F.col("municipality_code").isNotNull())
         .groupBy(*vintage, "municipality_code", "reference_month_on")
-        .agg(F.sum("accesses").alias("accesses"), *_clocks())
+        .agg(F.sum("accesses").alias("accesses"), *_clocks(), F.expr(HOLDS_ROWS).alias("holds_rows"))
+        .where("holds_rows")
+        .drop("holds_rows")
     )
 
 
@@ -208,11 +218,11 @@ def by_day(silver: Revisions, municipality_codes: Iterable[str], first_on: date,
     here = F.col("municipality_code").isin(codes)
 
     def mobile() -> DataFrame:
-        rows = silver.newest(MOBILE, within=here, columns=["accesses"])
+        rows = silver.newest(MOBILE, within=here, columns=["accesses"], withdrawn=True)
         return with_5g_coverage(mobile_months(rows, vintage), vintage)
 
     def broadband() -> DataFrame:
-        rows = silver.newest(BROADBAND, within=here, columns=["accesses"])
+        rows = silver.newest(BROADBAND, within=here, columns=["accesses"], withdrawn=True)
         return with_growth(broadband_months(rows, vintage), vintage)
 
     def stations() -> DataFrame:

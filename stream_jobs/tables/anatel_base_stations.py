@@ -1,6 +1,6 @@
-"""Licensed carriers of base stations: every row that a snapshot ever held, by its id.
+"""Licensed carriers of base stations, by the id of their row.
 
-A snapshot says nothing of the rows that left it, so neither does silver. Towers are distinct station numbers.
+The file states all of them: a row that a newer one lacks is withdrawn. Towers are distinct station numbers.
 """
 
 from sinks.expectations import Expectation

@@ -21,7 +21,7 @@ from monitoring.checks.model import Evidence, Rule, TopicState
 from monitoring.kafka import Bounds, Topic
 from monitoring.lake import Lake
 from schemas.arrow import arrow_schema
-from schemas.contracts import load, load_all
+from schemas.contracts import PROVENANCE, load, load_all
 
 REFERENCE = Path(__file__).parents[2] / "stream_jobs" / "reference"
 RULES = {"bcb_sgs": (Rule("value_below_100", "value < 100"),)}
@@ -149,40 +149,72 @@ class Kit:
         table = pa.Table.from_pylist(rows, schema)
         write_deltalake(str(path), table, mode=mode, partition_by=["year", "month", "day"])
 
+    def withdraw(self, dataset, *keys, kafka_at=BEGIN, published_at=None):
+        """An edition's withdrawals. Args: keys: of the dataset, fields as text by name; null ones absent."""
+        self._chunk += 1
+        for number, key in enumerate(keys):
+            text = "|".join(key.get(name, "") for name in load(dataset).key)
+            self.append_record("ingest.withdrawals", f"{dataset}|{text}".encode(), b"withdrawal%d" % number, {
+                "dataset": dataset, "key": text, "key_fields": list(key.items()), "source": dataset, "resource": "r",
+                "part": "p", "edition": 2, "payload_sha256": "0" * 64, "published_at": published_at,
+                "published_at_basis": "none", "retrieved_at": kafka_at, "chunk_id": f"chunk-{self._chunk}",
+                "row_number": number,
+            }, kafka_at)  # fmt: skip
+
+    def rows_of(self, dataset):
+        """Records and withdrawals of a dataset in the order in which they are judged, with their keys."""
+        contract = load(dataset)
+        types = {field.name: field.type for field in arrow_schema(contract)}
+        found = []
+        for row in self.bronze[dataset]:
+            found.append((row["record"], row["offset"], False))
+        for row in self.bronze.get("ingest.withdrawals", ()):
+            told = row["record"]
+            if told["dataset"] == dataset:
+                texts = dict(told["key_fields"])
+                record = dict.fromkeys(contract.fields) | {name: told[name] for name in PROVENANCE}
+                record |= {name: _value(texts.get(name), types[name]) for name in contract.key}
+                found.append((record, row["offset"], True))
+        return sorted(found, key=lambda each: (_known(each[0]), each[2], each[1]))
+
     def versions(self, dataset):
         """What revisions and quarantine hold, by the rules, in plain Python."""
         contract = load(dataset)
-        newest, kept, quarantined = {}, [], []
-        for row in sorted(self.bronze[dataset], key=lambda row: (_known(row["record"]), row["offset"])):
-            record = row["record"]
+        newest, standing, kept, quarantined = {}, {}, [], []
+        for record, offset, is_withdrawn in self.rows_of(dataset):
             key = tuple(record[name] for name in contract.key)
-            values = tuple(record[name] for name in contract.value_fields)
-            place = {"known_from": _known(record), "kafka_partition": 0, "kafka_offset": row["offset"]}
+            values = None if is_withdrawn else tuple(record[name] for name in contract.value_fields)
+            place = {"known_from": _known(record), "kafka_partition": 0, "kafka_offset": offset}
             rules = ["value_below_100"] if dataset == "bcb_sgs" and (record["value"] or 0) >= 100 else []
-            former = newest.get(key)
-            if not rules and former and former[0] == place["known_from"] and former[1] != values:
+            is_first = standing.get(key, (None,))[0] != place["known_from"]
+            if not rules and not is_first and not is_withdrawn and standing[key][1] != values:
                 rules = ["conflicting_version"]
             if rules:
                 quarantined.append(
                     {"dataset": dataset, "key": str(key), "rules": rules, "record": "{}", "topic": "t", **place}
                 )
-            elif former is None or former[1] != values:
-                newest[key] = (place["known_from"], values)
-                kept.append(record | place | {"version_hash": 1})
+            elif is_first:
+                standing[key] = (place["known_from"], values)
+                if newest.get(key) != values:
+                    newest[key] = values
+                    kept.append(record | place | {"version_hash": 1, "is_withdrawn": is_withdrawn})
         return kept, quarantined
 
     def silver_schema(self, dataset):
         fields = [field.with_nullable(True) for field in arrow_schema(load(dataset))]
         return pa.schema([*fields, ("known_from", pa.timestamp("us", "UTC")), ("kafka_partition", pa.int32()),
-                          ("kafka_offset", pa.int64()), ("version_hash", pa.int64())])  # fmt: skip
+                          ("kafka_offset", pa.int64()), ("version_hash", pa.int64()),
+                          ("is_withdrawn", pa.bool_())])  # fmt: skip
 
     def write_silver(self, dataset):
         contract = load(dataset)
         kept, quarantined = self.versions(dataset)
         current = {tuple(row[name] for name in contract.key): row for row in kept}
-        schema = self.silver_schema(dataset)
-        for table, rows in ((f"{dataset}_revisions", kept), (dataset, list(current.values()))):
-            write_deltalake(str(self.path(f"silver.{table}")), pa.Table.from_pylist(rows, schema), mode="overwrite")
+        standing = [row for row in current.values() if not row["is_withdrawn"]]
+        revisions = pa.Table.from_pylist(kept, self.silver_schema(dataset))
+        now = pa.Table.from_pylist(standing, self.silver_schema(dataset)).drop_columns(["is_withdrawn"])
+        for table, rows in ((f"{dataset}_revisions", revisions), (dataset, now)):
+            write_deltalake(str(self.path(f"silver.{table}")), rows, mode="overwrite")
         return quarantined
 
     def write_quarantine(self, rows, mode="append"):
@@ -269,6 +301,17 @@ class Kit:
         name = sorted(snapshot.files)[0]
         (snapshot.path / name).unlink()
         return name
+
+
+def _value(text, kind):
+    """A field of a key from its text."""
+    if text is None or pa.types.is_string(kind):
+        return text
+    if pa.types.is_timestamp(kind):
+        return datetime.fromisoformat(text)
+    if pa.types.is_date(kind):
+        return date.fromisoformat(text)
+    return Decimal(text) if pa.types.is_decimal(kind) else int(text)
 
 
 def _known(record):

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from foundation.errors import UsageError
-from monitoring.as_of import as_of, instant
+from monitoring.as_of import as_of, instant, revisions
 from monitoring.lake import Lake
 from schemas.contracts import load
 from tests.monitoring.kit import Kit, at, value
@@ -62,3 +62,18 @@ def test_nonsense_is_refused(lake):
         known(lake, "2026-01-01", where="frob = 1")
     with pytest.raises(UsageError, match="does not exist yet"):
         as_of(lake, load("inmet_hourly"), instant("2026-01-01"))
+
+
+def test_a_withdrawn_key_is_there_before_its_withdrawal_and_not_after(tmp_path):
+    kit = Kit(tmp_path)
+    kit.publish("bcb_sgs", value(433, date(2025, 9, 1), "0.48", at("2025-10-09T12:00:00")))
+    gone = at("2025-11-11T12:00:00")
+    kit.withdraw("bcb_sgs", {"series_code": "433", "reference_on": "2025-09-01"}, published_at=gone)
+    kit.write()
+    lake = Lake(kit.lake)
+
+    assert known(lake, "2025-11-10") == {9: Decimal("0.48")}
+    assert known(lake, "2025-11-11") == {}
+    assert lake.value("SELECT count(*) FROM silver.bcb_sgs") == 0
+    found = revisions(lake, load("bcb_sgs"), {"series_code": "433", "reference_on": "2025-09-01"}).to_pylist()
+    assert [(row["is_withdrawn"], row["value"] is None, row["known_from"]) for row in found][1:] == [(True, True, gone)]

@@ -7,7 +7,7 @@ import pytest
 from deltalake import write_deltalake
 
 from monitoring.checks import doubles, files, gold, manifests, offsets, silver
-from tests.monitoring.kit import BEGIN, hour, value
+from tests.monitoring.kit import BEGIN, accesses, at, hour, value
 
 
 def checks_of(kit, layer):
@@ -200,18 +200,56 @@ def test_a_version_that_was_never_published_is_found(kit):
     assert "reference_on=1999-01-01" in text(failing(kit, "silver")["silver"])
 
 
-def test_a_version_made_redundant_by_a_late_one_is_no_difference(kit):
-    """The late version lands before an equal stored one, which stays: both sides are compared collapsed."""
-    tables = ("silver.bcb_sgs", "silver.bcb_sgs_revisions")
-    stored = {table: kit.rows(table, "series_code = 432") for table in tables}
+def test_a_version_that_a_late_one_made_redundant_must_be_gone(kit):
+    """The late version lands before an equal stored one, which is a repetition now."""
+    stored = kit.rows("silver.bcb_sgs_revisions", "series_code = 432")
     kit.publish("bcb_sgs", value(432, date(2024, 3, 5), "10.75", BEGIN - timedelta(days=1000)))
     kit.write()
-    kit.delete("silver.bcb_sgs", "series_code = 432")
-    for table in tables:
-        kit.append(table, stored[table])
-    kit.write_gold()
-    assert len(kit.rows("silver.bcb_sgs_revisions", "series_code = 432")) == 2
     assert failing(kit) == {}
+
+    kit.append("silver.bcb_sgs_revisions", stored)
+    assert "1 rows are not those of the batch over bronze" in text(failing(kit, "silver")["silver"])
+
+
+def test_a_key_that_is_withdrawn_and_comes_back_is_as_bronze_says(kit):
+    """Between its two values it is neither in current nor in gold; a withdrawal of nothing says nothing."""
+    month = date(2026, 1, 1)
+    key = {"reference_month_on": str(month), "cnpj": "2" * 14, "municipality_code": "2927408", "technology": "FTTH"}
+    hours = [{"station_code": "A401", "observed_at": "2024-03-04T05:00:00Z"}]
+    later, last = BEGIN + timedelta(days=1), BEGIN + timedelta(days=2)
+    kit.withdraw("anatel_broadband_accesses", key, key | {"technology": "unknown"}, kafka_at=later)
+    kit.withdraw("inmet_hourly", *hours, kafka_at=later)
+    kit.write()
+    assert failing(kit) == {}
+    assert len(kit.rows("silver.anatel_broadband_accesses_revisions", "is_withdrawn")) == 1
+    fact = "gold.fact_broadband_accesses_monthly"
+    [held] = kit.rows(fact, "reference_month_on = DATE '2026-01-01'").to_pylist()
+    assert (held["accesses"], held["providers"], held["known_from"]) == (10, 1, later)
+
+    kit.publish("anatel_broadband_accesses", accesses(month, 5, "2" * 14), kafka_at=last)
+    kit.write()
+    assert failing(kit) == {}
+    [held] = kit.rows(fact, "reference_month_on = DATE '2026-01-01'").to_pylist()
+    assert (held["accesses"], held["known_from"]) == (15, last)
+
+
+def test_a_withdrawal_that_silver_ignored_is_found(kit):
+    """Negative control: silver is what it was before the withdrawal came."""
+    key = {"reference_month_on": "2026-01-01", "cnpj": "2" * 14, "municipality_code": "2927408", "technology": "FTTH"}
+    kit.withdraw("anatel_broadband_accesses", key, kafka_at=BEGIN + timedelta(days=1))
+    kit.write_bronze("ingest.withdrawals", kit.bronze["ingest.withdrawals"])
+
+    found = text(failing(kit, "silver")["silver"])
+    assert "silver.anatel_broadband_accesses_revisions: 1 rows of the batch over bronze are missing" in found
+
+
+def test_a_value_at_a_withdrawals_own_clock_stands(kit):
+    at_once = BEGIN + timedelta(days=1)
+    kit.withdraw("inmet_hourly", {"station_code": "A401", "observed_at": "2024-03-04T05:00:00Z"}, kafka_at=at_once)
+    kit.publish("inmet_hourly", hour(at("2024-03-04T05:00:00"), 1.0), kafka_at=at_once)
+    kit.write()
+    assert failing(kit) == {}
+    assert kit.rows("silver.inmet_hourly_revisions", "is_withdrawn").num_rows == 0
 
 
 def test_a_row_missing_from_quarantine_is_found(kit):

@@ -74,7 +74,7 @@ def hour_comes(kit, *, at=LATER, spoilt=False, **fields):
     revision = kit.versions("inmet_hourly")[0][-1]
     kit.append_revisions("inmet_hourly", [revision | ({"rain_mm": 9.0} if spoilt else {})])
     current = kit.rows("silver.inmet_hourly_revisions", "observed_at >= TIMESTAMPTZ '2024-03-09 00:00:00+00'")
-    kit.append("silver.inmet_hourly", current)
+    kit.append("silver.inmet_hourly", current.drop_columns(["is_withdrawn"]))
     kit.write_gold()
 
 

@@ -1,53 +1,69 @@
-"""What `apply_changes` must do, in plain Python: the model that the property tests compare it with."""
+"""What `apply_changes` must do, in plain Python: silver as one pass over all rows of bronze gives it.
 
-from dataclasses import dataclass, field
+It knows no batches: that is the point.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
+
+Key = tuple[str | None, int]
 
 
 class Change(NamedTuple):
-    """One record. Key fields may be None; time is a number of days."""
+    """One record, or one withdrawal, whose offsets are of another topic. Key fields may be None; time is in days."""
 
-    key: tuple[str | None, int]
+    key: Key
     known_from: int
     value: float | None
     offset: int
+    is_withdrawn: bool = False
 
     @property
     def is_valid(self) -> bool:
         """The one expectation of these tests: values are not negative, and a missing one breaks nothing."""
         return self.value is None or self.value >= 0
 
+    @property
+    def place(self) -> int:
+        """Names the row: the offset of a record, and of a withdrawal a number below zero."""
+        return -1 - self.offset if self.is_withdrawn else self.offset
 
-@dataclass
+
 class Model:
-    """Both silver tables and the quarantine, by Kafka offset: an offset names one record."""
+    """Both silver tables and the quarantine (by Kafka offset) that follow from some rows, in whatever order."""
 
-    versions: dict[tuple[str | None, int], dict[int, Change]] = field(default_factory=dict)
-    quarantined: dict[int, str] = field(default_factory=dict)
-
-    def apply(self, batch: list[Change]) -> None:
-        """One micro-batch: first which row stands at each (key, known_from), then which of those says something new."""
-        first: dict[tuple[tuple[str | None, int], int], Change] = {}
-        for change in sorted(batch, key=lambda c: c.offset):
-            if not change.is_valid:
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self.revisions: list[Change] = []
+        self.current: list[Change] = []
+        self.quarantined: dict[int, str] = {}
+        by_key: dict[Key, list[Change]] = defaultdict(list)
+        for change in changes:
+            if change.is_valid:
+                by_key[change.key].append(change)
+            else:
                 self.quarantined[change.offset] = "value_not_negative"
-                continue
-            stored = self.versions.get(change.key, {}).get(change.known_from)
-            standing = stored or first.setdefault((change.key, change.known_from), change)
-            if standing.value != change.value:
-                self.quarantined[change.offset] = "conflicting_version"
-        for change in sorted(first.values(), key=lambda c: c.known_from):
-            timeline = self.versions.setdefault(change.key, {})
-            before = max((t for t in timeline if t < change.known_from), default=None)
-            if before is None or timeline[before].value != change.value:
-                timeline[change.known_from] = change
+        for rows in by_key.values():
+            self._fold(sorted(rows, key=lambda row: (row.known_from, row.is_withdrawn, row.offset)))
 
-    @property
-    def revisions(self) -> list[int]:
-        """Offsets of all versions."""
-        return sorted(change.offset for timeline in self.versions.values() for change in timeline.values())
+    def _fold(self, rows: list[Change]) -> None:
+        newest: Change | None = None  # the newest version; None too where there is no row
+        standing: Change | None = None
+        for row in rows:
+            if standing is None or standing.known_from < row.known_from:
+                standing = row
+                holds = newest is not None and not newest.is_withdrawn
+                is_news = holds if row.is_withdrawn else not holds or newest.value != row.value
+                if is_news:
+                    newest = row
+                    self.revisions.append(row)
+            elif not row.is_withdrawn and row.value != standing.value:
+                self.quarantined[row.offset] = "conflicting_version"
+        if newest is not None and not newest.is_withdrawn:
+            self.current.append(newest)
 
-    @property
-    def current(self) -> list[int]:
-        """Offset of the newest version of each key."""
-        return sorted(timeline[max(timeline)].offset for timeline in self.versions.values() if timeline)
+
+def digest(rows: Iterable[Change]) -> str:
+    """One hash of all rows, whatever their order; a row twice is not a row once."""
+    return hashlib.sha256("\n".join(sorted(map(repr, rows))).encode()).hexdigest()

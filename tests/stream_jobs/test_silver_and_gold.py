@@ -12,6 +12,7 @@ from schemas.contracts import datasets
 from sinks import apply_changes
 from stream_jobs import supervisor
 from stream_jobs.asof import as_of
+from stream_jobs.gold import query
 from stream_jobs.gold.fact_economic_observation import TABLE as OBSERVATIONS
 from stream_jobs.gold.query import GoldJob
 from stream_jobs.tables.model import discover
@@ -171,6 +172,70 @@ def test_gold_follows_only_the_groups_that_changed(pipeline):
     version = pipeline.version(table)
     pipeline.run(job)
     assert pipeline.version(table) == version
+
+
+WITHDRAWALS = "ingest.withdrawals"
+KEY = {"series_code": "433", "reference_on": "2023-12-01"}
+DAY = timedelta(days=1)
+
+
+def withdrawal(known: datetime, **key_fields: str) -> dict[str, Any]:
+    return {
+        "dataset": DATASET,
+        "key": "|".join(key_fields.values()),
+        "key_fields": key_fields,
+        "source": DATASET,
+        "resource": "433",
+        "part": "433",
+        "edition": 2,
+        "payload_sha256": "0" * 64,
+        "retrieved_at": known,
+    }
+
+
+def contradictions(pipeline) -> dict[str, list[str]]:
+    """The records are the test's own: no manifest speaks of them."""
+    without = ("manifests = rows", "payload = published + rejected")
+    return pipeline.contradictions(DATASET, WITHDRAWALS, without=without)
+
+
+def test_a_withdrawn_row_leaves_current_and_gold_and_the_past_still_has_it(pipeline, monkeypatch):
+    """Then a late version of another row: what it makes void is deleted, and gold goes on and hears of it."""
+    pipeline.declare(DATASET, WITHDRAWALS)
+    jobs = (pipeline.bronze(DATASET), pipeline.bronze(WITHDRAWALS), pipeline.silver(DATASET))
+    job, table = GoldJob(OBSERVATIONS, pipeline.driver), "gold.fact_economic_observation"
+    other = date(2024, 1, 1)
+    pipeline.publish(DATASET, value("0.5"), value("0.1", on=other), value("0.6", on=other, known=JANUARY + 9 * DAY))
+    pipeline.run(*jobs, job)
+    assert amounts(pipeline, table) == [Decimal("0.5"), Decimal("0.6")]
+
+    pipeline.publish(
+        WITHDRAWALS, withdrawal(JANUARY + DAY, **KEY), withdrawal(JANUARY + DAY, **KEY | {"series_code": "1"})
+    )
+    assert not jobs[2].has_news()
+    pipeline.run(jobs[1])
+    assert jobs[2].has_news()
+    pipeline.run(jobs[2], job)
+
+    assert amounts(pipeline, "silver.bcb_sgs") == amounts(pipeline, table) == [Decimal("0.6")]
+    [gone] = [row for row in pipeline.rows("silver.bcb_sgs_revisions") if row["is_withdrawn"]]
+    assert (gone["value"], gone["known_from"], gone["series_code"]) == (None, JANUARY + DAY, 433)
+    for instant, known in ((JANUARY, ["0.1", "0.5"]), (JANUARY + DAY, ["0.1"])):
+        rows = as_of(pipeline.spark, pipeline.places, DATASET, instant).collect()
+        assert sorted(str(row.value.normalize()) for row in rows) == known
+    assert contradictions(pipeline) == {}
+
+    pipeline.publish(DATASET, value("0.6", on=other, known=JANUARY + 5 * DAY))
+    pipeline.run(*jobs)
+    monkeypatch.setattr(query, "READING", query.READING | {"skipChangeCommits": "false"})
+    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    with pytest.raises(CorrentezaError):  # negative control: a stream that reads what deletes rewrite does not go on
+        pipeline.run(GoldJob(OBSERVATIONS, pipeline.driver))
+    monkeypatch.undo()
+    pipeline.run(job)
+    assert [row["known_from"] for row in pipeline.rows(table)] == [JANUARY + 5 * DAY]
+    assert not job.has_news()
+    assert contradictions(pipeline) == {}
 
 
 def test_every_dataset_contract_has_a_silver_declaration():

@@ -66,4 +66,5 @@ def _plain(value: Any) -> Any:
 def _arrow(dataset: str, rows: list[dict[str, Any]]) -> pa.Table:
     fields = [field.with_nullable(True) for field in arrow_schema(load(dataset))]
     place = [("known_from", pa.timestamp("us", "UTC")), ("kafka_partition", pa.int32()), ("kafka_offset", pa.int64())]
+    place.append(("is_withdrawn", pa.bool_()))
     return pa.Table.from_pylist(rows, pa.schema([*fields, *place]))

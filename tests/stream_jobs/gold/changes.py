@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from pyspark.sql import DataFrame
 
+from schemas.contracts import load
 from tests.stream_jobs.gold.memory_silver import MemorySilver, Row, instant
 
 FIRST_ON, DAYS = date(2024, 2, 1), 50
@@ -136,7 +137,8 @@ DRAW: dict[str, tuple[str, Callable[[random.Random], Iterator[Row]]]] = {
 
 
 def change(silver: MemorySilver, rng: random.Random, kind: str) -> dict[str, DataFrame]:
-    """Some new revisions, known at any time: newer and older than those there are. Sometimes some come again."""
+    """Some new revisions, known at any time: newer and older than those there are. Sometimes some come again, and
+    sometimes a few keys are withdrawn."""
     dataset, draw = DRAW[kind]
     rows = list(draw(rng))
     for row in rows:
@@ -144,4 +146,15 @@ def change(silver: MemorySilver, rng: random.Random, kind: str) -> dict[str, Dat
         row["published_at_basis"] = rng.choice(["http_last_modified", "assumed_lag"])
     if rng.random() < 0.3:
         rows += [dict(row) for row in silver.rows[dataset][:20]]
+    if rng.random() < 0.4:
+        rows += withdrawals(rng, dataset, silver.rows[dataset])
     return {dataset: silver.add(dataset, *rows)}
+
+
+def withdrawals(rng: random.Random, dataset: str, held: list[Row]) -> Iterator[Row]:
+    """Of a few keys that there are: their key, a clock of any time, and no values."""
+    for row in rng.sample(held, min(len(held), 4)):
+        yield {name: row.get(name) for name in load(dataset).key} | {
+            "known_from": instant("2024-01-05") + timedelta(days=rng.randrange(90), minutes=rng.randrange(999)),
+            "is_withdrawn": True,
+        }

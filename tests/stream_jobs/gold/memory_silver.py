@@ -39,7 +39,7 @@ class MemorySilver:
         stored = self.rows[dataset]
         for row in rows:
             basis = {"published_at_basis": "http_last_modified", "kafka_partition": 0, "kafka_offset": len(stored)}
-            stored.append({"known_from": instant("2025-01-10"), **basis, **row})
+            stored.append({"known_from": instant("2025-01-10"), "is_withdrawn": False, **basis, **row})
         return self._frame(dataset, stored[len(stored) - len(rows) :])
 
     def revisions(self, dataset: str) -> DataFrame:
@@ -54,15 +54,26 @@ class MemorySilver:
 
     vintage = ()
 
-    def newest(self, dataset: str, *, within: Column | None = None, columns: Sequence[str] | None = None) -> DataFrame:
+    def newest(
+        self,
+        dataset: str,
+        *,
+        within: Column | None = None,
+        columns: Sequence[str] | None = None,
+        withdrawn: bool = False,
+    ) -> DataFrame:
         key = Window.partitionBy(*load(dataset).key)
         rows = self.revisions(dataset) if within is None else self.revisions(dataset).where(within)
         order = key.orderBy(F.desc("known_from"), F.desc("kafka_offset"))
-        first = rows.withColumn("first_known_from", F.min("known_from").over(key))
+        # Only a series publishes periods without a value; every other row holds something.
+        told = "NOT is_withdrawn AND value IS NOT NULL" if dataset == "bcb_sgs" else "NOT is_withdrawn"
+        first = rows.withColumn("first_known_from", F.min(F.when(F.expr(told), F.col("known_from"))).over(key))
         newest = first.withColumn("rank", F.row_number().over(order)).where("rank = 1").drop("rank")
+        if not withdrawn:
+            newest = newest.where("NOT is_withdrawn")
         if columns is None:
             return newest
-        place = ("known_from", "first_known_from", "published_at_basis", "kafka_offset")
+        place = ("known_from", "first_known_from", "published_at_basis", "kafka_offset", "is_withdrawn")
         return newest.select(*load(dataset).key, *columns, *place)
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
@@ -72,7 +83,7 @@ class MemorySilver:
         return build()
 
     def _frame(self, dataset: str, rows: list[Row]) -> DataFrame:
-        schema = silver_schema(load(dataset))
+        schema = silver_schema(load(dataset), revisions=True)
         return self.spark.createDataFrame([tuple(row.get(name) for name in schema.names) for row in rows], schema)
 
 

@@ -1,0 +1,55 @@
+"""What `apply_changes` asks about the rows that came before a batch, behind one seam: bronze in the driver."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyspark.sql import DataFrame
+
+from sinks.target import Bounds
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far a dataset's clocks had come before a batch, in microseconds since the epoch; None before the first row.
+
+    Attributes:
+        newest: the greatest `known_from` of any record or withdrawal. Too great a value is safe, and costs time.
+        withdrawn: the greatest of any withdrawal.
+    """
+
+    newest: int | None
+    withdrawn: int | None
+
+
+class History(Protocol):
+    """A dataset's rows so far, those of the batch among them."""
+
+    @property
+    def was_mending(self) -> bool:
+        """Whether an earlier attempt at this batch had begun to mend keys, and did not come to its end."""
+        ...
+
+    def seen(self) -> Seen:
+        """Before the batch; asked only where the answer can matter, since it may have to be looked for."""
+        ...
+
+    def rows_of(self, keys: DataFrame, within: Bounds) -> DataFrame:
+        """Every record and withdrawal of some keys, as `apply_changes` takes them.
+
+        Args:
+            keys: distinct, the key columns alone.
+            within: least and greatest value of the column that the target is pruned by.
+        """
+        ...
+
+    def withdrawn_keys(self) -> DataFrame:
+        """The keys of all withdrawals."""
+        ...
+
+    def begin_mending(self) -> None:
+        """Note, on disk, that keys are about to be mended."""
+        ...
+
+    def end(self, batch: Seen) -> None:
+        """Note that the batch is applied, and its own greatest clocks."""
+        ...

@@ -1,0 +1,86 @@
+"""Where a dataset's changes go, and what every writer of its tables does alike."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from sinks import tables
+from sinks.expectations import Expectation
+
+ROWS_PER_FILE = 100_000
+"""A batch up to here is written as one file."""
+
+IS_WITHDRAWN = "is_withdrawn"
+
+Bounds = tuple[Any, Any]
+"""Least and greatest value of the pruning column."""
+
+
+@dataclass(frozen=True)
+class SilverTarget:
+    """Where a dataset's changes go, and how they are told apart.
+
+    Attributes:
+        keys: natural key; nulls are equal to nulls.
+        columns: all columns of revisions, in order; current has them all but `is_withdrawn`: it holds no withdrawn key.
+        prune_by: the key column whose literal bounds limit what a batch reads of the tables.
+        revisions, current, quarantine: paths of the tables.
+    """
+
+    dataset: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    prune_by: str
+    expectations: tuple[Expectation, ...]
+    revisions: str
+    current: str
+    quarantine: str
+
+    @property
+    def current_columns(self) -> tuple[str, ...]:
+        """All columns of current, in order."""
+        return tuple(name for name in self.columns if name != IS_WITHDRAWN)
+
+    def stored(self, keys: DataFrame, columns: Sequence[str], within: Bounds) -> DataFrame:
+        """Some columns of the revisions of these keys, which lie within the bounds."""
+        least, greatest = within
+        rows = tables.read(keys.sparkSession, self.revisions).where(
+            F.col(self.prune_by).between(F.lit(least), F.lit(greatest))
+        )
+        # Null in rows of a release that knew no withdrawals.
+        told = rows.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
+        return matching(told.select(*columns), keys, self.keys, "left_semi")
+
+
+def matching(
+    left: DataFrame, right: DataFrame, columns: Iterable[str], how: Literal["left_semi", "left_anti"]
+) -> DataFrame:
+    """The rows of `left` that have, or have not, one in `right` with the same columns; null equals null."""
+    return left.alias("l").join(right.alias("r"), _same(columns, "l", "r"), how)
+
+
+def same_within(columns: Iterable[str], prune_by: str, within: Bounds) -> Column:
+    """A merge's condition: a row of the table `t` is one of `s`, and lies within the bounds of all of these."""
+    least, greatest = within
+    return F.col(f"t.{prune_by}").between(F.lit(least), F.lit(greatest)) & _same(columns, "t", "s")
+
+
+def _same(columns: Iterable[str], left: str, right: str) -> Column:
+    return reduce(
+        Column.__and__, (F.col(f"{left}.{column}").eqNullSafe(F.col(f"{right}.{column}")) for column in columns)
+    )
+
+
+def bounds(frame: DataFrame, column: str) -> Bounds:
+    """Least and greatest value; (None, None) of an empty frame, which no row is between."""
+    row = frame.agg(F.min(column), F.max(column)).first()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def packed(frame: DataFrame, rows: int) -> DataFrame:
+    """One task and one file for a small batch: two cost a third more, now and at every later read."""
+    return frame.coalesce(1) if rows <= ROWS_PER_FILE else frame

@@ -1,0 +1,158 @@
+"""The two tables of one dataset and their quarantine, filled by `apply_changes` from rows that a test makes up."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+
+from sinks import quarantine, tables
+from sinks.apply_changes import Applied, apply_changes
+from sinks.expectations import Expectation
+from sinks.history import Seen
+from sinks.target import Bounds, SilverTarget, matching
+from sinks.transactions import Batch
+from sinks.versions import version_hash
+from tests.sinks.silver_model import Change
+
+DAY_ZERO = datetime(2024, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+COLUMNS = (
+    "name string, number int, value double, note string, known_from timestamp, chunk_id string,"
+    " kafka_partition int, kafka_offset long, is_withdrawn boolean"
+)
+VALUES = [StructField("value", DoubleType()), StructField("note", StringType())]
+NOT_NEGATIVE = Expectation("value_not_negative", "value >= 0", "quarantine")
+
+
+class Recorded:
+    """A history that keeps every row of every batch that was begun."""
+
+    def __init__(self, silver: "Silver") -> None:
+        self._silver = silver
+        self.rows: list[Change] = []
+        self._mending: tuple[int, int] | None = None
+        self._batch = (0, 0)
+        self._seen = Seen(None, None)
+        self._is_known = True
+
+    def begin(self, rows: list[Change], batch: Batch) -> None:
+        self._batch = (batch.generation, batch.batch_id)
+        self.rows = list(dict.fromkeys(self.rows + rows))
+
+    def forgets(self) -> None:
+        """As a new life of a checkpoint does: what is asked next is answered from all rows."""
+        self._is_known = False
+
+    @property
+    def was_mending(self) -> bool:
+        return self._mending == self._batch
+
+    def seen(self) -> Seen:
+        if not self._is_known:
+            clocks = [micros(row) for row in self.rows]
+            withdrawn = [micros(row) for row in self.rows if row.is_withdrawn]
+            return Seen(max(clocks), max(withdrawn, default=None))
+        return self._seen
+
+    def rows_of(self, keys: DataFrame, within: Bounds) -> DataFrame:
+        return matching(self._silver.frame(self.rows), keys, ("name", "number"), "left_semi")
+
+    def withdrawn_keys(self) -> DataFrame:
+        withdrawn = [row for row in self.rows if row.is_withdrawn]
+        return self._silver.frame(withdrawn).select("name", "number").distinct()
+
+    def begin_mending(self) -> None:
+        self._mending = self._batch
+
+    def end(self, batch: Seen) -> None:
+        self._mending = None
+        pairs = ((self._seen.newest, batch.newest), (self._seen.withdrawn, batch.withdrawn))
+        newest, withdrawn = (max((each for each in pair if each is not None), default=None) for pair in pairs)
+        self._seen = Seen(newest, withdrawn)
+
+
+class Silver:
+    """What one test drives, and what it reads."""
+
+    def __init__(self, spark: SparkSession, root: Path, expectations: Iterable[Expectation] = (NOT_NEGATIVE,)) -> None:
+        self.spark = spark
+        schema: StructType = spark.createDataFrame([], COLUMNS).schema
+        columns = [*schema.names[:-1], "version_hash", "is_withdrawn"]
+        empty = spark.createDataFrame([], COLUMNS + ", version_hash long").select(*columns)
+        self.target = SilverTarget(
+            dataset="things",
+            keys=("name", "number"),
+            columns=tuple(columns),
+            prune_by="number",
+            expectations=tuple(expectations),
+            revisions=str(root / "revisions"),
+            current=str(root / "current"),
+            quarantine=str(root / "quarantine"),
+        )
+        tables.ensure(spark, self.target.revisions, empty.schema, statistics_on=("number", "known_from"))
+        current = empty.drop("is_withdrawn").schema
+        tables.ensure(spark, self.target.current, current, statistics_on=("number", "known_from"))
+        quarantine.ensure(spark, self.target.quarantine)
+        self.history = Recorded(self)
+
+    def frame(self, changes: list[Change]) -> DataFrame:
+        rows = [
+            (*c.key, c.value, None, DAY_ZERO + c.known_from * DAY, "chunk", 0, c.offset, c.is_withdrawn)
+            for c in changes
+        ]
+        return (
+            self.spark.createDataFrame(rows, COLUMNS)
+            .withColumn("version_hash", F.when(~F.col("is_withdrawn"), version_hash(VALUES)))
+            .withColumn("key", F.concat_ws("|", "name", "number"))
+            .withColumn("topic", F.when(F.col("is_withdrawn"), "withdrawals.v1").otherwise("things.v1"))
+        )
+
+    def apply(self, changes: list[Change], batch_id: int, *, generation: int = 0) -> Applied:
+        batch = Batch("silver.things", generation, batch_id)
+        self.history.begin(changes, batch)
+        return apply_changes(self.frame(changes), self.target, batch, self.history)
+
+    def held(self, path: str) -> list[Change]:
+        """The rows of a silver table."""
+        return [
+            Change(
+                (row["name"], row["number"]),
+                (row["known_from"] - DAY_ZERO) // DAY,
+                row["value"],
+                row["kafka_offset"],
+                row.get("is_withdrawn", False),
+            )
+            for row in self._rows(path)
+        ]
+
+    @property
+    def revisions(self) -> list[int]:
+        return sorted(row.place for row in self.held(self.target.revisions))
+
+    @property
+    def current(self) -> list[int]:
+        return sorted(row.place for row in self.held(self.target.current))
+
+    @property
+    def quarantined(self) -> dict[int, str]:
+        rows = self._rows(self.target.quarantine)
+        assert len(rows) == len({row["kafka_offset"] for row in rows}), "a record twice"
+        return {row["kafka_offset"]: row["rules"][0] for row in rows}
+
+    @property
+    def table_versions(self) -> list[int]:
+        paths = (self.target.revisions, self.target.current, self.target.quarantine)
+        return [DeltaTable(path).version() for path in paths]
+
+    def _rows(self, path: str) -> list[dict[str, Any]]:
+        return DeltaTable(path).to_pyarrow_table().to_pylist()
+
+
+def micros(change: Change) -> int:
+    """The clock as Spark counts it."""
+    return int((DAY_ZERO + change.known_from * DAY).timestamp()) * 1_000_000
