@@ -75,8 +75,9 @@ class BronzeHistory:
     def seen(self) -> Seen:
         """As `History`."""
         if self._noted is None:
+            rows = self._rows(self._spark)
             clock = F.unix_micros("known_from")
-            row = self._rows(self._spark).agg(F.max(clock), F.max(F.when(F.col(IS_WITHDRAWN), clock))).first()
+            row = rows.agg(F.max(clock), F.max(F.when(F.col(IS_WITHDRAWN), clock))).first()
             newest, withdrawn = (row[0], row[1]) if row else (None, None)
             self._noted = Noted(self._batch.generation, self._batch.batch_id - 1, newest, withdrawn, is_mending=False)
         return Seen(self._noted.newest, self._noted.withdrawn)

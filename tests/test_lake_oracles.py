@@ -174,9 +174,29 @@ def test_o6_names_the_key_whose_versions_are_not_what_bronze_gives(lake, put, br
     assert "2024, 1, 1" in said
 
 
-def test_o6_does_not_mind_a_version_that_a_late_one_made_redundant_nor_the_order(lake, put, bronze):
-    put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (3, 2, 1, 0)])
+def test_o6_does_not_mind_the_order_and_finds_a_version_that_is_a_repetition(lake, put, bronze):
+    put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (3, 2, 0)])
     assert silver_oracles.silver_follows(lake, DATASET) == []
+    put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (3, 2, 1, 0)])
+    assert len(silver_oracles.silver_follows(lake, DATASET)) == 1
+
+
+def test_o4_and_o6_know_that_a_withdrawn_key_is_gone_though_its_versions_are_there(lake, put, bronze):
+    """Its offset is that of a record: the two stand in two topics."""
+    clock = bronze[3]["record"]["retrieved_at"] + timedelta(days=900)
+    told = {"dataset": DATASET, "key_fields": {"series_code": "433", "reference_on": "2024-01-01"}}
+    record = told | {"published_at": clock, "retrieved_at": clock}
+    put("bronze.ingest_withdrawals", [{"partition": 0, "offset": 2, "decode_status": "ok", "record": record}])
+    assert len(silver_oracles.silver_follows(lake, DATASET)) == 1
+
+    gone = version(bronze[0]) | {"value": None, "known_from": clock, "kafka_offset": 2}
+    kept = [version(bronze[each]) | {"is_withdrawn": False} for each in (0, 2, 3)]
+    put(f"silver.{DATASET}_revisions", [*kept, gone | {"is_withdrawn": True}])
+    assert silver_oracles.silver_follows(lake, DATASET) == []
+    assert "is not the newest of its revisions" in silver_oracles.silver_keys(lake, DATASET)[0]
+    put(f"silver.{DATASET}", [version(bronze[3])])
+    assert silver_oracles.silver_keys(lake, DATASET) == []
+    assert silver_oracles.conserved(lake, DATASET) == []
 
 
 # O9
