@@ -35,6 +35,10 @@ _POINT = (
 _THIRTY_DAYS = "$date_on::DATE - 29 AND $date_on::DATE"
 _MONTH = "reference_month_on = $reference_month_on::DATE"
 _PLACE = "coalesce(municipality_code, '') = $municipality_code"
+_SELIC = (
+    "resource = 'ExpectativasMercadoSelic' AND indicator = 'Selic' AND base_calculation = 0 AND median IS NOT NULL"
+    " AND surveyed_on BETWEEN $date_on::DATE - 30 AND $date_on::DATE"
+)
 _CARRIED = (433, 188, 189, 24364, 24369, 22099)
 
 # Gold table → dataset → predicate over its newest versions `x`, with the gold key as parameters.
@@ -114,6 +118,13 @@ INPUTS: Mapping[str, Mapping[str, str]] = {
         "anatel_base_stations": (
             "technology = 'NR' AND municipality_code = $municipality_code AND greatest(first_known_from::DATE,"
             " coalesce(first_licensed_on, licensed_on, first_known_from::DATE)) <= $date_on::DATE"
+        ),
+        # Of the next meeting and of its year's last, the newest survey known by the day.
+        "bcb_focus": (
+            f"{_SELIC} AND first_known_from::DATE <= $date_on::DATE AND reference_period IN (SELECT unnest([meeting_id,"
+            " year_end_id]) FROM copom WHERE previous_on <= $date_on::DATE AND $date_on::DATE < decided_on)"
+            f" AND surveyed_on = (SELECT max(surveyed_on) FROM silver.bcb_focus_revisions r WHERE {_SELIC}"
+            " AND r.reference_period = x.reference_period AND r.known_from::DATE <= $date_on::DATE)"
         ),
     },
 }

@@ -56,13 +56,19 @@ def reference_tables(folder: str) -> str:
     """The statements that read the reference files.
 
     `capitals` (uf, municipality_code, station_code, time_zone, which is the whole state's but for `own_zones`);
-    `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own.
+    `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own;
+    `copom` (meeting_id, previous_on, decided_on, year_end_id).
     """
     read = "read_csv('{folder}/{name}.csv', header = true, all_varchar = true)"
-    states, places, stations, zones, own_zones = (
-        read.format(folder=folder, name=name)
-        for name in ("estados", "municipios", "capital_stations", "state_time_zones", "municipality_time_zones")
+    files = (
+        "estados",
+        "municipios",
+        "capital_stations",
+        "state_time_zones",
+        "municipality_time_zones",
+        "copom_meetings",
     )
+    states, places, stations, zones, own_zones, meetings = (read.format(folder=folder, name=name) for name in files)
     return f"""
         CREATE TEMP TABLE IF NOT EXISTS capitals AS
         SELECT e.uf, m.codigo_ibge AS municipality_code, s.station_code, z.time_zone
@@ -70,4 +76,12 @@ def reference_tables(folder: str) -> str:
         JOIN {stations} s ON s.municipality_code = m.codigo_ibge
         WHERE m.capital = '1';
         CREATE TEMP TABLE IF NOT EXISTS own_zones AS SELECT municipality_code, time_zone, station_code
-        FROM {own_zones}"""
+        FROM {own_zones};
+        CREATE TEMP TABLE IF NOT EXISTS copom AS
+        WITH numbered AS (
+            SELECT meeting_id, decided_on::DATE AS decided_on, 'R8/' || meeting_id[4:] AS year_end_id,
+                   meeting_id[4:]::INTEGER * 8 + meeting_id[2:2]::INTEGER AS place
+            FROM {meetings}
+        )
+        SELECT a.meeting_id, b.decided_on AS previous_on, a.decided_on, a.year_end_id
+        FROM numbered a LEFT JOIN numbered b ON b.place = a.place - 1"""

@@ -135,6 +135,27 @@ _ECONOMY = """
         LEFT JOIN target t USING (date_on) LEFT JOIN volatility v USING (date_on) LEFT JOIN carried c USING (date_on)
     )"""
 
+# The newest survey of a meeting that was known by the day, at most 30 days old; a meeting is next until its last day.
+_EXPECTED = f"""
+    surveys AS (
+        SELECT reference_period AS meeting_id, surveyed_on, median, known_from, first_known_from::DATE AS known_on,
+               published_at_basis = 'assumed_lag' AS is_assumed
+        FROM ({newest("bcb_focus")})
+        WHERE resource = 'ExpectativasMercadoSelic' AND indicator = 'Selic' AND base_calculation = 0
+          AND indicator_detail IS NULL AND smoothed IS NULL AND calculation_type IS NULL AND median IS NOT NULL
+    ),
+    asked AS (
+        SELECT d.date_on, s, s.surveyed_on AS surveyed_on, s.meeting_id = m.meeting_id AS is_next,
+               s.meeting_id = m.year_end_id AS is_year_end
+        FROM days d JOIN copom m ON m.previous_on <= d.date_on AND d.date_on < m.decided_on
+        JOIN surveys s ON s.meeting_id IN (m.meeting_id, m.year_end_id) AND s.known_on <= d.date_on
+         AND d.date_on - s.surveyed_on BETWEEN 0 AND 30
+    ),
+    expected AS (
+        SELECT date_on, arg_max(s, surveyed_on) FILTER (is_next) AS n, arg_max(s, surveyed_on) FILTER (is_year_end) AS y
+        FROM asked GROUP BY 1
+    )"""
+
 _TELECOM = f"""
     coverage AS (SELECT *, first_known_from::DATE AS known_on FROM ({COVERAGE})),
     broadband_months AS (
@@ -178,7 +199,7 @@ EXTERNAL = Definition(
     table="external_factors_daily",
     keys=("date_on", "municipality_code"),
     query=f"""
-    WITH {_WEATHER}, {_DAYS.format(sgs=newest("bcb_sgs"))}, {_ECONOMY}, {_TELECOM},
+    WITH {_WEATHER}, {_DAYS.format(sgs=newest("bcb_sgs"))}, {_ECONOMY}, {_EXPECTED}, {_TELECOM},
     joined AS (
         SELECT g.date_on, g.municipality_code, c.uf, c.station_code, w.weather_source,
                coalesce(w.hours_observed, 0) AS hours_observed,
@@ -189,6 +210,9 @@ EXTERNAL = Definition(
                coalesce(w.is_complete, false) AS is_complete,
                coalesce(w.is_forecast, false) AS is_forecast,
                e.* EXCLUDE (date_on, known_from, is_assumed),
+               x.n.meeting_id AS selic_expected_next_meeting_id, x.n.median AS selic_expected_next_percent,
+               x.n.surveyed_on AS selic_expected_next_surveyed_on,
+               x.y.meeting_id AS selic_expected_year_end_meeting_id, x.y.median AS selic_expected_year_end_percent,
                m.reference_month_on AS mobile_reference_on, m.accesses AS mobile_accesses,
                m.accesses_5g AS mobile_accesses_5g, m.accesses_all AS mobile_accesses_all,
                m.accesses_5g_all AS mobile_accesses_5g_all, m.share AS share_5g_percent,
@@ -197,11 +221,14 @@ EXTERNAL = Definition(
                round(m.change, 9) > 5 AS is_5g_milestone, s.stations_5g,
                b.reference_month_on AS broadband_reference_on, b.accesses AS broadband_accesses,
                b.growth AS broadband_growth_12m_percent,
-               greatest(t.known_from, e.known_from, m.known_from, b.known_from, s.known_from) AS known_from,
-               CASE WHEN greatest(t.is_assumed, e.is_assumed, m.is_assumed, b.is_assumed, s.is_assumed)
+               greatest(t.known_from, e.known_from, x.n.known_from, x.y.known_from, m.known_from, b.known_from,
+                        s.known_from) AS known_from,
+               CASE WHEN greatest(t.is_assumed, e.is_assumed, x.n.is_assumed, x.y.is_assumed, m.is_assumed,
+                                  b.is_assumed, s.is_assumed)
                     THEN 'assumed' ELSE 'measured' END AS known_from_basis
         FROM grid g JOIN capitals c USING (municipality_code)
         LEFT JOIN weather w USING (date_on, municipality_code) LEFT JOIN economy e USING (date_on)
+        LEFT JOIN expected x USING (date_on)
         LEFT JOIN month_of_weather t USING (date_on, municipality_code)
         LEFT JOIN mobile_of_day USING (date_on, municipality_code)
         LEFT JOIN broadband_of_day USING (date_on, municipality_code)
@@ -227,5 +254,9 @@ EXTERNAL = Definition(
         "anatel_mobile_accesses": "g.date_on >= (SELECT min(reference_month_on) FROM {rows})",
         "anatel_broadband_accesses": "g.date_on >= (SELECT min(reference_month_on) FROM {rows})",
         "anatel_base_stations": "EXISTS (FROM {rows})",
+        "bcb_focus": (
+            "g.date_on BETWEEN (SELECT min(surveyed_on) FROM {rows} WHERE resource = 'ExpectativasMercadoSelic')"
+            " AND (SELECT max(surveyed_on) + 30 FROM {rows} WHERE resource = 'ExpectativasMercadoSelic')"
+        ),
     },
 )

@@ -65,6 +65,14 @@ _MUNICIPALITIES = """
     LEFT JOIN read_csv('{folder}/municipality_time_zones.csv', header = true, all_varchar = true) o
         ON o.municipality_code = m.codigo_ibge"""
 
+_MEETINGS = """
+    WITH file AS (
+        SELECT meeting_id, decided_on::DATE AS decided_on, split_part(meeting_id, '/', 2)::INTEGER AS year,
+               trim(split_part(meeting_id, '/', 1), 'R')::INTEGER AS number
+        FROM read_csv('{folder}/copom_meetings.csv', header = true, all_varchar = true)
+    )
+    SELECT *, lag(decided_on) OVER (ORDER BY decided_on) AS previous_on FROM file"""
+
 _SERIES = """
     SELECT series_code::BIGINT AS series_code, name, unit, frequency, is_revised FROM (VALUES
         (1, 'US dollar, selling, PTAX closing', 'BRL/USD', 'D', false),
@@ -106,6 +114,7 @@ STATICS = (
     Static("dim_date", ("date_on",), _DATES),
     Static("dim_municipality", ("municipality_code",), _MUNICIPALITIES),
     Static("dim_economic_series", ("series_code",), _SERIES),
+    Static("dim_copom_meeting", ("meeting_id",), _MEETINGS),
 )
 
 

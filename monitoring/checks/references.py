@@ -33,6 +33,12 @@ _DAY = ("dim_date", "d.date_on = t.date_on")
 REFERENCES = (
     Reference("external_factors_daily", "municipality_code", *_PLACE),
     Reference("external_factors_daily", "date_on", *_DAY),
+    *(
+        Reference(
+            "external_factors_daily", column, "dim_copom_meeting", f"d.meeting_id = t.{column}", f"t.{column} IS NULL"
+        )
+        for column in ("selic_expected_next_meeting_id", "selic_expected_year_end_meeting_id")
+    ),
     Reference("fact_weather_daily", "date_on", *_DAY),
     Reference("fact_weather_daily", "station_code", "dim_weather_station", "d.station_code = t.station_code"),
     Reference("fact_reanalysis_daily", "municipality_code", *_PLACE),

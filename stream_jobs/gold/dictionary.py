@@ -21,6 +21,7 @@ FIRST_DATES = {
     "bcb_sgs 24369": "2012-03",
     "bcb_sgs 22099": "1996-01",
     "bcb_sgs": "of the series",
+    "bcb_focus ExpectativasMercadoSelic": "2022 or before",
 }
 """The first period that a source publishes. A lake begins where its first poll or backfill does."""
 

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
-from stream_jobs.gold import economy, reanalysis, telecom, thresholds, weather, weather_windows
+from stream_jobs.gold import economy, reanalysis, selic_expected, telecom, thresholds, weather, weather_windows
 from stream_jobs.gold import factor_changes as changes
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.factor_changes import GROUP, MODEL, STATION, municipality, station_in
@@ -35,6 +35,8 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
 
     observations = silver.newest("bcb_sgs", within=economy.needed(first_on, last_on), columns=["value"])
     economic = economy.by_day(observations, first_on, last_on, silver.vintage)
+    expectations = silver.newest("bcb_focus", within=selic_expected.needed(first_on, last_on), columns=["median"])
+    expected = selic_expected.by_day(expectations, first_on, last_on, silver.vintage)
     telecoms = telecom.by_day(silver, STATION, first_on, last_on)
     looked_at = weather_windows.needed(groups, silver.vintage)
     begin = first_on - timedelta(days=thresholds.WEATHER_DAYS - 1)
@@ -44,6 +46,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
         weather_windows.with_windows(days, silver.vintage)
         .where("is_wanted")
         .join(F.broadcast(_clocks_apart(economic, "economy")), day, "left")
+        .join(F.broadcast(_clocks_apart(expected, "expected")), day, "left")
         .join(_clocks_apart(telecoms, "telecom"), place, "left")
         .where(F.col("weather_source").isNotNull() | F.col("is_quoted"))
     )
@@ -146,7 +149,7 @@ def _features(factors: DataFrame, vintage: tuple[str, ...]) -> DataFrame:
     return factors.select(*vintage, *(computed.get(name, F.col(name)).alias(name) for name in names))
 
 
-PARTS = ("weather", "economy", "telecom")
+PARTS = ("weather", "economy", "expected", "telecom")
 
 
 def _clocks_apart(days: DataFrame, part: str) -> DataFrame:
@@ -165,6 +168,7 @@ TABLE = GoldTable(
         Input("anatel_mobile_accesses", changes.touched_by_accesses),
         Input("anatel_broadband_accesses", changes.touched_by_accesses),
         Input("anatel_base_stations", changes.touched_by_licences),
+        Input("bcb_focus", changes.touched_by_expectations),
     ),
     about="One state capital and day: weather, economy and telecom as they are known now.",
     columns=COLUMNS,
@@ -174,6 +178,7 @@ TABLE = GoldTable(
         # The year that ends in the newest month known cannot be newer than the day.
         Expectation("inflation_not_from_the_future", "ipca_reference_on <= date_on", "warn"),
         Expectation("dollar_is_positive", "usd_brl > 0", "warn"),
+        Expectation("survey_not_from_the_future", "selic_expected_next_surveyed_on <= date_on", "fail"),
     ),
     recompute=recompute,
     widen=changes.widen,

@@ -8,6 +8,7 @@ Widening, in (municipality, day):
   30-day change looks back 30 days, and there at most ten more), ten for the Selic target;
 * a changed month or quarter of a carried series touches, in every capital, every day from its own first day on: it
   cannot have been known earlier, and is carried until a newer period is known, and is in twelve products after that;
+* a changed expectation of the Selic touches, in every capital, the 30 days on that its survey can count;
 * changed accesses of a capital touch its every day from their month on;
 * a changed licence touches every day since it was given, in each capital that any version of it names;
 * changed metadata of a capital's station touches every day of that capital.
@@ -20,7 +21,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold import economy, reanalysis, telecom, thresholds, weather
+from stream_jobs.gold import economy, reanalysis, selic_expected, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.model import Revisions
 from stream_jobs.gold.reference import capitals
@@ -64,6 +65,12 @@ def touched_by_observations(observations: DataFrame) -> DataFrame:
     # A version that was wrongly dated before its own period is covered as well.
     from_on = F.when(~series.isin(*economy.DAILY), F.least(on, F.to_date("known_from")))
     return _touches(observations.where(series.isin(*economy.SERIES)), F.lit(None).cast("string"), days, from_on)
+
+
+def touched_by_expectations(expectations: DataFrame) -> DataFrame:
+    """Days on which the survey can count, in every capital."""
+    days = selic_expected.days_of(F.col("surveyed_on"))
+    return _touches(expectations.where(selic_expected.is_used()), F.lit(None).cast("string"), days, F.lit(None))
 
 
 def touched_by_accesses(accesses: DataFrame) -> DataFrame:

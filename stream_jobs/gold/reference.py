@@ -1,8 +1,9 @@
-"""The reference files beside the jobs, read once: municipalities, states, time zones, the station of each capital."""
+"""The reference files beside the jobs, read once: municipalities, states, time zones, capitals' stations, meetings."""
 
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +39,26 @@ class Capital:
     municipality_code: str
     station_code: str
     time_zone: str
+
+
+@dataclass(frozen=True)
+class CopomMeeting:
+    """One meeting of the COPOM.
+
+    Attributes:
+        meeting_id: `R1/2026`, as the survey names it.
+        number: place in the year, from 1.
+        decided_on: its last day.
+        previous_on: last day of the meeting before it; None where that one is not in the file.
+        year_end_id: the last meeting of its year.
+    """
+
+    meeting_id: str
+    year: int
+    number: int
+    decided_on: date
+    previous_on: date | None
+    year_end_id: str
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
@@ -94,6 +115,23 @@ def capitals() -> tuple[Capital, ...]:
         Capital(row["uf"], row["municipality_code"], row["station_code"], zones[row["municipality_code"]])
         for row in _rows("capital_stations.csv")
     )
+
+
+MEETINGS_A_YEAR = 8
+
+
+@cache
+def copom_meetings() -> tuple[CopomMeeting, ...]:
+    """The meetings whose day is known, in the file's order, which is that of time."""
+    days = {row["meeting_id"]: date.fromisoformat(row["decided_on"]) for row in _rows("copom_meetings.csv")}
+    found = []
+    for meeting_id, decided_on in days.items():
+        number, year = (int(part) for part in meeting_id.removeprefix("R").split("/"))
+        # With a gap in the file, nobody knows on which days a meeting was the next one.
+        previous = f"R{number - 1}/{year}" if number > 1 else f"R{MEETINGS_A_YEAR}/{year - 1}"
+        last = f"R{MEETINGS_A_YEAR}/{year}"
+        found.append(CopomMeeting(meeting_id, year, number, decided_on, days.get(previous), last))
+    return tuple(found)
 
 
 @cache

@@ -29,6 +29,8 @@ COMPLETE_DAY_FROM_HOURS = 20
 FRESH_WITHIN_DAYS = 10
 """A daily quotation is carried over so many days at most: longer than any run of holidays, shorter than an outage
 that should be seen."""
+SURVEY_WITHIN_DAYS = 30
+"""An expectation of the Selic is carried over so many days from its survey at most: four weekly reports."""
 VOLATILITY_DAYS = 30
 """Calendar days of the window that ends on the date, the date included."""
 WEATHER_DAYS = 30

@@ -361,6 +361,12 @@ def small_lake(root):
         accesses(date(2026, 1, 1), 5, "2" * 14),
         accesses(date(2026, 2, 1), 12),
     )
+    survey = {"resource": "ExpectativasMercadoSelic", "indicator": "Selic", "surveyed_on": date(2024, 3, 1)}
+    kit.publish("bcb_focus", *(
+        survey | {"reference_period": meeting, "base_calculation": base, "median": Decimal(median),
+                  "published_at": at("2024-03-04T12:00:00"), "published_at_basis": "assumed_lag"}
+        for meeting, median in (("R2/2024", "10.75"), ("R3/2024", "10.25"), ("R8/2024", "9")) for base in (0, 1)
+    ))  # fmt: skip
     point = {"point_id": "2927408", "model": "best_match"}
     kit.publish("openmeteo_archive", *(
         point | {"valid_at": begin + timedelta(hours=n), "air_temperature_celsius": 26.0} for n in range(24)

@@ -12,7 +12,7 @@ from monitoring.checks import gold_static
 from monitoring.spark_checkpoints import Progress
 from stream_jobs.gold.dim_economic_series import SERIES
 from stream_jobs.gold.holiday_calendar import holidays_of
-from stream_jobs.gold.reference import municipalities
+from stream_jobs.gold.reference import copom_meetings, municipalities
 from tests.monitoring.kit import Kit
 
 
@@ -39,6 +39,9 @@ def kit(tmp_path):
         "dim_date": days(),
         "dim_municipality": map(asdict, municipalities()),
         "dim_economic_series": (dict(zip(names, each, strict=True)) for each in SERIES),
+        "dim_copom_meeting": (
+            {name: value for name, value in asdict(each).items() if name != "year_end_id"} for each in copom_meetings()
+        ),
     }
     for name, rows in tables.items():
         write_deltalake(str(kit.path(f"gold.{name}")), pa.Table.from_pylist(list(rows)))
@@ -56,6 +59,7 @@ def test_the_static_dimensions_hold_as_the_jobs_declare_them(kit):
         "gold.dim_date = reference": ([], 13149),
         "gold.dim_municipality = reference": ([], len(municipalities())),
         "gold.dim_economic_series = reference": ([], len(SERIES)),
+        "gold.dim_copom_meeting = reference": ([], len(copom_meetings())),
     }
 
 
@@ -66,6 +70,7 @@ def test_the_static_dimensions_hold_as_the_jobs_declare_them(kit):
         ("dim_date", {"is_holiday": "true"}, "date_on = '2023-11-20'", "date_on=2023-11-20"),
         ("dim_municipality", {"time_zone": "'UTC'"}, "municipality_code = '2927408'", "municipality_code=2927408"),
         ("dim_economic_series", {"unit": "'BRL'"}, "series_code = 1", "series_code=1"),
+        ("dim_copom_meeting", {"decided_on": "'2026-01-29'"}, "meeting_id = 'R1/2026'", "meeting_id=R1/2026"),
     ],
 )
 def test_a_changed_row_is_named(kit, table, change, where, key):

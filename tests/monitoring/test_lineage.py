@@ -34,6 +34,9 @@ def test_a_capital_day_leads_to_its_hours_quotations_and_months(kit):
     assert len(months) <= 12
     assert max(months) == str(row["ipca_reference_on"])
     assert steps["anatel_mobile_accesses"].versions == 0, "known long after that day"
+    surveys = {(each["reference_period"], each["base_calculation"]): each for each in steps["bcb_focus"].shown}
+    assert set(surveys) == {("R2/2024", 0), ("R8/2024", 0)}
+    assert surveys["R2/2024", 0]["median"] == row["selic_expected_next_percent"]
 
 
 def test_a_day_leads_to_the_thirty_days_of_its_weather_windows(kit):

@@ -77,6 +77,19 @@ def periods(rng: random.Random) -> Iterator[Row]:
             yield {"series_code": series, "reference_on": month, "value": value and Decimal(value)}
 
 
+def expectations(rng: random.Random) -> Iterator[Row]:
+    """Meetings of 31 January, 20 March and 8 May, the year's last, and one that no calendar has."""
+    for _ in range(20):
+        yield {
+            "resource": rng.choice(["ExpectativasMercadoSelic"] * 5 + ["ExpectativasMercadoAnuais"]),
+            "indicator": rng.choice(["Selic"] * 5 + ["IPCA"]),
+            "surveyed_on": FIRST_ON + timedelta(days=rng.randrange(-35, DAYS)),
+            "reference_period": rng.choice(["R1/2024", "R2/2024", "R3/2024", "R8/2024", "R9/2024"]),
+            "base_calculation": rng.choice([0, 0, 0, 1]),
+            "median": rng.choice([None, Decimal("10.75"), Decimal("9.5"), Decimal("11")]),
+        }
+
+
 def accesses(rng: random.Random) -> Iterator[Row]:
     for _ in range(30):
         yield {
@@ -133,6 +146,7 @@ DRAW: dict[str, tuple[str, Callable[[random.Random], Iterator[Row]]]] = {
     "broadband": ("anatel_broadband_accesses", broadband),
     "licences": ("anatel_base_stations", licences),
     "bulletins": ("bcb_ptax", bulletins),
+    "expectations": ("bcb_focus", expectations),
 }
 
 

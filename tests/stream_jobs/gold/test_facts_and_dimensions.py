@@ -26,6 +26,7 @@ def recomputed(table, silver, dataset, *rows):
 def test_the_gold_tables_are_found():
     kinds = {name: type(table) for name, table in discover().items()}
     assert kinds == {
+        "dim_copom_meeting": StaticTable,
         "dim_date": StaticTable,
         "dim_economic_series": StaticTable,
         "dim_municipality": StaticTable,

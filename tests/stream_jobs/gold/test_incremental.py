@@ -70,7 +70,7 @@ def test_external_factors_follow_every_input_one_after_the_other(silver):
     """In an order in which one step does not hide what another should have recomputed."""
     table = external_factors_daily.TABLE
     order = ("periods", "hours", "licences", "quotations", "mobile", "reanalysis", "broadband", "hours", "periods",
-             "stations", "licences", "mobile", "reanalysis")  # fmt: skip
+             "stations", "licences", "mobile", "reanalysis", "expectations", "expectations")  # fmt: skip
     a_day_with_forecasts = ("reanalysis", 2)
     steps = [*((kind, number) for number, kind in enumerate(order)), a_day_with_forecasts]
     held = incremental(table, silver, steps)
@@ -80,6 +80,8 @@ def test_external_factors_follow_every_input_one_after_the_other(silver):
     assert any(row["heavy_rain_days_30d"] and row["extreme_heat_days_30d"] for row in expected.values())
     assert any(row["stations_5g"] for row in expected.values())
     assert any(row["broadband_growth_12m_percent"] is not None for row in expected.values())
+    assert len({row["selic_expected_next_meeting_id"] for row in expected.values()}) > 1
+    assert any(row["selic_expected_year_end_percent"] is not None for row in expected.values())
     assert_equal(held, expected)
 
 
@@ -92,6 +94,12 @@ def its_own_day(observations: DataFrame) -> DataFrame:
 def the_hours_own_day(hours: DataFrame) -> DataFrame:
     """Forgets that an hour is in the windows of the days after its own."""
     return factor_changes.touched_by_hours(hours).withColumn("lasting", F.lit(1))
+
+
+def its_own_survey_day(expectations: DataFrame) -> DataFrame:
+    """Forgets that a survey counts until the next one is known."""
+    touched = factor_changes.touched_by_expectations(expectations)
+    return touched.where(F.col("date_on").isin([row["surveyed_on"] for row in expectations.collect()]))
 
 
 def nothing(stations: DataFrame) -> DataFrame:
@@ -118,12 +126,14 @@ def with_groups(table: GoldTable, dataset: str, groups: Callable[[DataFrame], Da
         (external_factors_daily.TABLE, "inmet_hourly", the_hours_own_day, ("hours", "hours")),
         (external_factors_daily.TABLE, "bcb_sgs", its_own_day, ("hours", "quotations")),
         (external_factors_daily.TABLE, "bcb_sgs", its_own_day, ("hours", "periods")),
+        (external_factors_daily.TABLE, "bcb_focus", its_own_survey_day, ("hours", "quotations", "expectations")),
         (external_factors_daily.TABLE, "anatel_base_stations", lambda rows: rows.limit(0).select(
             F.lit("").alias("municipality_code"), F.lit(None).cast("date").alias("date_on"),
             F.lit(None).cast("date").alias("from_on"), "license_row_id",
             F.lit(1).alias("lasting")), ("hours", "hours", "licences", "licences")),
     ],
-    ids=["deaf to metadata", "no windows of weather", "no windows", "no carrying", "deaf to licences"],
+    ids=["deaf to metadata", "no windows of weather", "no windows", "no carrying", "a survey of one day",
+         "deaf to licences"],
 )  # fmt: skip
 def test_a_widening_that_misses_a_group_is_noticed(silver, table, dataset, widening, steps):
     """Negative control of the tests above."""
