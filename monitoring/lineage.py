@@ -39,6 +39,10 @@ _SELIC = (
     "resource = 'ExpectativasMercadoSelic' AND indicator = 'Selic' AND base_calculation = 0 AND median IS NOT NULL"
     " AND surveyed_on BETWEEN $date_on::DATE - 30 AND $date_on::DATE"
 )
+_ESTIMATES = (
+    "table_id = 6579 AND variable_code = '9324' AND territory_level = '6' AND length(period_code) = 4"
+    " AND value IS NOT NULL"
+)
 _CARRIED = (433, 188, 189, 24364, 24369, 22099)
 
 # Gold table → dataset → predicate over its newest versions `x`, with the gold key as parameters.
@@ -47,6 +51,12 @@ INPUTS: Mapping[str, Mapping[str, str]] = {
     "dim_operator": {
         "anatel_mobile_accesses": "cnpj = $cnpj AND reference_month_on >= $valid_from_on::DATE",
         "anatel_broadband_accesses": "cnpj = $cnpj AND reference_month_on >= $valid_from_on::DATE",
+    },
+    "dim_municipality_population": {
+        "ibge_sidra": (
+            f"{_ESTIMATES} AND territory_code = $municipality_code"
+            " AND period_code >= year($valid_from_on::DATE)::VARCHAR"
+        )
     },
     "fact_weather_daily": {
         "inmet_hourly": f"station_code = $station_code AND {_HOURS}",
@@ -125,6 +135,11 @@ INPUTS: Mapping[str, Mapping[str, str]] = {
             " year_end_id]) FROM copom WHERE previous_on <= $date_on::DATE AND $date_on::DATE < decided_on)"
             f" AND surveyed_on = (SELECT max(surveyed_on) FROM silver.bcb_focus_revisions r WHERE {_SELIC}"
             " AND r.reference_period = x.reference_period AND r.known_from::DATE <= $date_on::DATE)"
+        ),
+        "ibge_sidra": (
+            f"{_ESTIMATES} AND territory_code = $municipality_code AND period_code = (SELECT max(period_code)"
+            f" FROM silver.ibge_sidra_revisions WHERE {_ESTIMATES} AND territory_code = $municipality_code"
+            " AND known_from::DATE <= $date_on::DATE)"
         ),
     },
 }

@@ -1,7 +1,7 @@
 """`external_factors_daily`, written a second time: plain SQL over silver's revisions and the reference files."""
 
 from monitoring.checks.gold_definition import DAYS_OF_HOURS, DAYS_OF_POINTS, Definition, newest, newest_or_withdrawn
-from monitoring.checks.gold_facts import COVERAGE, NR_STATIONS, REANALYSIS_QUERY, WEATHER_QUERY
+from monitoring.checks.gold_facts import COVERAGE, NR_STATIONS, POPULATION, REANALYSIS_QUERY, WEATHER_QUERY
 
 _ASSUMED = ", bool_or(published_at_basis = 'assumed_lag') AS is_assumed"
 
@@ -195,11 +195,20 @@ _TELECOM = f"""
         GROUP BY 1, 2
     )"""
 
+_POPULATION = f"""
+    estimates AS ({POPULATION}),
+    population_of_day AS (
+        SELECT g.date_on, g.municipality_code, arg_max(i, i.reference_on) AS i
+        FROM grid g JOIN estimates i ON i.municipality_code = g.municipality_code
+             AND i.first_known_from::DATE <= g.date_on
+        GROUP BY 1, 2
+    )"""
+
 EXTERNAL = Definition(
     table="external_factors_daily",
     keys=("date_on", "municipality_code"),
     query=f"""
-    WITH {_WEATHER}, {_DAYS.format(sgs=newest("bcb_sgs"))}, {_ECONOMY}, {_EXPECTED}, {_TELECOM},
+    WITH {_WEATHER}, {_DAYS.format(sgs=newest("bcb_sgs"))}, {_ECONOMY}, {_EXPECTED}, {_TELECOM}, {_POPULATION},
     joined AS (
         SELECT g.date_on, g.municipality_code, c.uf, c.station_code, w.weather_source,
                coalesce(w.hours_observed, 0) AS hours_observed,
@@ -221,10 +230,11 @@ EXTERNAL = Definition(
                round(m.change, 9) > 5 AS is_5g_milestone, s.stations_5g,
                b.reference_month_on AS broadband_reference_on, b.accesses AS broadband_accesses,
                b.growth AS broadband_growth_12m_percent,
+               i.reference_on AS population_reference_on, i.population,
                greatest(t.known_from, e.known_from, x.n.known_from, x.y.known_from, m.known_from, b.known_from,
-                        s.known_from) AS known_from,
+                        s.known_from, i.known_from) AS known_from,
                CASE WHEN greatest(t.is_assumed, e.is_assumed, x.n.is_assumed, x.y.is_assumed, m.is_assumed,
-                                  b.is_assumed, s.is_assumed)
+                                  b.is_assumed, s.is_assumed, i.is_assumed)
                     THEN 'assumed' ELSE 'measured' END AS known_from_basis
         FROM grid g JOIN capitals c USING (municipality_code)
         LEFT JOIN weather w USING (date_on, municipality_code) LEFT JOIN economy e USING (date_on)
@@ -233,6 +243,7 @@ EXTERNAL = Definition(
         LEFT JOIN mobile_of_day USING (date_on, municipality_code)
         LEFT JOIN broadband_of_day USING (date_on, municipality_code)
         LEFT JOIN stations_of_day s USING (date_on, municipality_code)
+        LEFT JOIN population_of_day USING (date_on, municipality_code)
     )
     SELECT *,
            temperature_max_celsius > 35 AS is_extreme_heat,
@@ -243,6 +254,8 @@ EXTERNAL = Definition(
            relative_humidity_mean_percent > 80 AS is_high_humidity,
            relative_humidity_mean_percent / 100 * rain_mm / 100 AS corrosion_risk,
            0.5 * (rain_mm > 50)::INT + 0.3 * (temperature_max_celsius > 35)::INT AS field_work_disruption,
+           mobile_accesses / population * 100 AS mobile_accesses_per_100,
+           broadband_accesses / population * 100 AS broadband_accesses_per_100,
            fx_change_30d_percent > 5 AS is_devaluation,
            round(ipca_12m_percent, 9) > 6 AS is_high_inflation
     FROM joined""",
@@ -257,6 +270,10 @@ EXTERNAL = Definition(
         "bcb_focus": (
             "g.date_on BETWEEN (SELECT min(surveyed_on) FROM {rows} WHERE resource = 'ExpectativasMercadoSelic')"
             " AND (SELECT max(surveyed_on) + 30 FROM {rows} WHERE resource = 'ExpectativasMercadoSelic')"
+        ),
+        "ibge_sidra": (
+            "g.date_on >= (SELECT least(min(make_date(period_code::INT, 1, 1)), min(known_from)::DATE)"
+            " FROM (FROM {rows} WHERE table_id = 6579 AND length(period_code) = 4))"
         ),
     },
 )

@@ -242,8 +242,28 @@ _OPERATOR = Definition(
     ),
 )
 
+POPULATION = f"""
+    SELECT territory_code AS municipality_code, make_date(period_code::INT, 7, 1) AS reference_on,
+           value::BIGINT AS population, known_from, first_known_from,
+           published_at_basis = 'assumed_lag' AS is_assumed
+    FROM ({newest("ibge_sidra")})
+    WHERE table_id = 6579 AND territory_level = '6' AND variable_code = '9324' AND length(period_code) = 4
+      AND value IS NOT NULL"""
+
+_POPULATION = Definition(
+    table="dim_municipality_population",
+    keys=("municipality_code", "valid_from_on"),
+    query=f"""
+        SELECT municipality_code, reference_on AS valid_from_on,
+               (lead(reference_on) OVER later - INTERVAL 1 DAY)::DATE AS valid_to_on, population,
+               greatest(known_from, lead(known_from) OVER later) AS known_from
+        FROM ({POPULATION}) WINDOW later AS (PARTITION BY municipality_code ORDER BY reference_on)""",
+    touched={"ibge_sidra": "g.municipality_code IN (SELECT territory_code FROM {rows})"},
+)
+
 DEFINITIONS = (
     _STATION_DIMENSION,
+    _POPULATION,
     _OPERATOR,
     _WEATHER,
     _REANALYSIS,

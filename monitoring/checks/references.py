@@ -39,6 +39,7 @@ REFERENCES = (
         )
         for column in ("selic_expected_next_meeting_id", "selic_expected_year_end_meeting_id")
     ),
+    Reference("dim_municipality_population", "municipality_code", *_PLACE),
     Reference("fact_weather_daily", "date_on", *_DAY),
     Reference("fact_weather_daily", "station_code", "dim_weather_station", "d.station_code = t.station_code"),
     Reference("fact_reanalysis_daily", "municipality_code", *_PLACE),
@@ -49,6 +50,13 @@ REFERENCES = (
     Reference("fact_base_stations", "municipality_code", *_PLACE, _NO_PLACE),
     Reference("fact_economic_observation", "series_code", "dim_economic_series", "d.series_code = t.series_code"),
 )
+
+PERIODS = {
+    "gold.dim_weather_station": "station_code",
+    "gold.dim_operator": "cnpj",
+    "gold.dim_municipality_population": "municipality_code",
+}
+"""Dimensions whose rows hold from valid_from_on to valid_to_on, and the key they hold for."""
 
 
 def checks() -> dict[str, Callable[[Evidence], Outcome]]:
@@ -76,7 +84,7 @@ def check(evidence: Evidence) -> Outcome:
             f" WHERE NOT ({each.unless})"
         )
         report(lake, outcome, table, orphans, f"values of {each.column} are not in {each.dimension}")
-    for dimension, key in (("gold.dim_weather_station", "station_code"), ("gold.dim_operator", "cnpj")):
+    for dimension, key in PERIODS.items():
         if lake.has(dimension):
             wrong = (
                 f"SELECT {key}, valid_from_on FROM {dimension} WHERE valid_to_on < valid_from_on"

@@ -22,6 +22,7 @@ FIRST_DATES = {
     "bcb_sgs 22099": "1996-01",
     "bcb_sgs": "of the series",
     "bcb_focus ExpectativasMercadoSelic": "2022 or before",
+    "ibge_sidra": "2001 (estimates of population)",
 }
 """The first period that a source publishes. A lake begins where its first poll or backfill does."""
 

@@ -28,7 +28,7 @@ def build(spark: SparkSession) -> DataFrame:
 TABLE = StaticTable(
     name="dim_municipality",
     keys=("municipality_code",),
-    about="One municipality of the reference list. Population is not in it: no source that is polled publishes it.",
+    about="One municipality of the reference list. Its inhabitants through time: `dim_municipality_population`.",
     columns=COLUMNS,
     build=build,
 )

@@ -16,7 +16,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
-from stream_jobs.gold import economy, reanalysis, selic_expected, telecom, thresholds, weather, weather_windows
+from stream_jobs.gold import (
+    economy,
+    population,
+    reanalysis,
+    selic_expected,
+    telecom,
+    thresholds,
+    weather,
+    weather_windows,
+)
 from stream_jobs.gold import factor_changes as changes
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.factor_changes import GROUP, MODEL, STATION, municipality, station_in
@@ -50,7 +59,8 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
         .join(_clocks_apart(telecoms, "telecom"), place, "left")
         .where(F.col("weather_source").isNotNull() | F.col("is_quoted"))
     )
-    return _features(factors, silver.vintage)
+    inhabited = population.with_population(factors, population.known(silver, STATION), silver.vintage)
+    return _features(inhabited, silver.vintage)
 
 
 def _weather(silver: Revisions, groups: DataFrame, first_on: date, last_on: date) -> DataFrame:
@@ -140,6 +150,8 @@ def _features(factors: DataFrame, vintage: tuple[str, ...]) -> DataFrame:
             is_heavy_rain.cast("int") * thresholds.RAIN_DISRUPTION_WEIGHT
             + is_extreme_heat.cast("int") * thresholds.HEAT_DISRUPTION_WEIGHT
         ),
+        "mobile_accesses_per_100": population.per_100("mobile_accesses"),
+        "broadband_accesses_per_100": population.per_100("broadband_accesses"),
         "known_from": F.greatest(*(f"{part}_known_from" for part in PARTS)),
         "known_from_basis": F.when(F.greatest(*(f"{part}_is_assumed" for part in PARTS)), "assumed").otherwise(
             "measured"
@@ -149,7 +161,7 @@ def _features(factors: DataFrame, vintage: tuple[str, ...]) -> DataFrame:
     return factors.select(*vintage, *(computed.get(name, F.col(name)).alias(name) for name in names))
 
 
-PARTS = ("weather", "economy", "expected", "telecom")
+PARTS = ("weather", "economy", "expected", "telecom", "population")
 
 
 def _clocks_apart(days: DataFrame, part: str) -> DataFrame:
@@ -169,6 +181,7 @@ TABLE = GoldTable(
         Input("anatel_broadband_accesses", changes.touched_by_accesses),
         Input("anatel_base_stations", changes.touched_by_licences),
         Input("bcb_focus", changes.touched_by_expectations),
+        Input("ibge_sidra", changes.touched_by_estimates),
     ),
     about="One state capital and day: weather, economy and telecom as they are known now.",
     columns=COLUMNS,

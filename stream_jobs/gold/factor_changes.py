@@ -10,6 +10,7 @@ Widening, in (municipality, day):
   cannot have been known earlier, and is carried until a newer period is known, and is in twelve products after that;
 * a changed expectation of the Selic touches, in every capital, the 30 days on that its survey can count;
 * changed accesses of a capital touch its every day from their month on;
+* a changed estimate of a capital's inhabitants touches its every day from the estimate's year on;
 * a changed licence touches every day since it was given, in each capital that any version of it names;
 * changed metadata of a capital's station touches every day of that capital.
 """
@@ -21,7 +22,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold import economy, reanalysis, selic_expected, telecom, thresholds, weather
+from stream_jobs.gold import economy, population, reanalysis, selic_expected, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.model import Revisions
 from stream_jobs.gold.reference import capitals
@@ -77,6 +78,13 @@ def touched_by_accesses(accesses: DataFrame) -> DataFrame:
     """Every day of the capital from the month on."""
     from_on = F.least("reference_month_on", F.to_date("known_from"))
     return _from_on(accesses, from_on)
+
+
+def touched_by_estimates(cells: DataFrame) -> DataFrame:
+    """Every day of the capital since the estimate can have been known."""
+    here = cells.where(population.IS_ESTIMATE).where(F.col("territory_code").isin(*STATION))
+    from_on = F.least(F.trunc(population.reference_on(), "year"), F.to_date("known_from"))
+    return _touches(here, F.col("territory_code"), _no_day(), from_on)
 
 
 def touched_by_licences(licences: DataFrame) -> DataFrame:

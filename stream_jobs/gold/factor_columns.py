@@ -1,6 +1,6 @@
 """The columns of `external_factors_daily`, in order, with their documentation."""
 
-from stream_jobs.gold import economy, selic_expected, telecom, thresholds, weather, weather_windows
+from stream_jobs.gold import economy, population, selic_expected, telecom, thresholds, weather, weather_windows
 from stream_jobs.gold.model import KNOWN_FROM, Column
 
 _EITHER = "inmet_hourly, else openmeteo_archive"
@@ -69,6 +69,7 @@ COLUMNS = (
     *economy.COLUMNS,
     *selic_expected.COLUMNS,
     *telecom.COLUMNS,
+    *population.COLUMNS,
     KNOWN_FROM,
     Column(
         "known_from_basis",

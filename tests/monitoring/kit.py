@@ -383,6 +383,10 @@ def small_lake(root):
         "license_row_id": "a1", "station_number": "7", "municipality_code": "2927408", "technology": "NR",
         "first_licensed_on": date(2023, 5, 9), "attributes": [],
     })  # fmt: skip
+    kit.publish("ibge_sidra", {
+        "table_id": 6579, "territory_level": "6", "territory_code": "2927408", "variable_code": "9324",
+        "period_code": "2021", "classifications": "", "value": Decimal("2900319"),
+    })  # fmt: skip
     return kit.write()
 
 

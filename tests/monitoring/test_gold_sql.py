@@ -87,6 +87,23 @@ def test_weather_flags_follow_their_thresholds(kit):
     assert first["field_work_disruption"] == pytest.approx(Decimal("0.8"))
 
 
+def test_the_windows_of_weather_grow_by_the_day_and_count_what_they_know(kit):
+    first, second = factors(kit)
+    assert [row["rain_30d_mm"] for row in (first, second)] == pytest.approx([60, 120])
+    assert [row["days_observed_30d"] for row in (first, second)] == [1, 2]
+    assert [row["heavy_rain_days_30d"] for row in (first, second)] == [1, 2]
+    assert second["temperature_mean_30d_celsius"] == pytest.approx(
+        (first["temperature_mean_celsius"] + second["temperature_mean_celsius"]) / 2
+    )
+
+
+def test_inhabitants_are_not_known_before_their_estimate_was(kit):
+    """The estimate of 2021 was fetched in 2026: no day of 2024 may use it."""
+    assert [row["population"] for row in factors(kit)] == [None, None]
+    (row,) = rows(kit, "dim_municipality_population")
+    assert (row["valid_from_on"], row["valid_to_on"], row["population"]) == (date(2021, 7, 1), None, 2900319)
+
+
 def test_the_dollar_is_the_newest_its_change_is_against_thirty_days_before(kit):
     """Day n of the series from 25 January is 5.00 + n/100; 4 March is day 39, 3 February day 9."""
     first = factors(kit)[0]

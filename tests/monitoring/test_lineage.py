@@ -53,6 +53,7 @@ def test_no_version_that_is_named_is_newer_than_the_row_and_the_newest_one_dates
         ("fact_fx_daily", {"date_on": "2024-03-04", "currency_code": "USD"}),
         ("fact_economic_observation", {"series_code": "1", "reference_on": "2024-03-01"}),
         ("fact_base_stations", {"license_row_id": "a1"}),
+        ("dim_municipality_population", {"municipality_code": "2927408", "valid_from_on": "2021-07-01"}),
         ("fact_5g_municipality", {"municipality_code": "2927408", "reference_month_on": "2026-02-01"}),
         (
             "fact_mobile_accesses_monthly",

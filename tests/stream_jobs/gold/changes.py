@@ -123,6 +123,19 @@ def licences(rng: random.Random) -> Iterator[Row]:
         }
 
 
+def population(rng: random.Random) -> Iterator[Row]:
+    for _ in range(8):
+        yield {
+            "table_id": rng.choice([6579, 6579, 6579, 5938]),
+            "territory_level": "6",
+            "territory_code": rng.choice([SALVADOR, SALVADOR, RIO_BRANCO, FEIRA]),
+            "variable_code": "9324",
+            "period_code": rng.choice(["2021", "2023", "2024"]),
+            "classifications": "",
+            "value": rng.choice([None, Decimal(rng.randrange(1, 2_000_000))]),
+        }
+
+
 def bulletins(rng: random.Random) -> Iterator[Row]:
     for _ in range(20):
         rate = Decimal(str(round(rng.uniform(4, 6), 4)))
@@ -145,6 +158,7 @@ DRAW: dict[str, tuple[str, Callable[[random.Random], Iterator[Row]]]] = {
     "mobile": ("anatel_mobile_accesses", accesses),
     "broadband": ("anatel_broadband_accesses", broadband),
     "licences": ("anatel_base_stations", licences),
+    "population": ("ibge_sidra", population),
     "bulletins": ("bcb_ptax", bulletins),
     "expectations": ("bcb_focus", expectations),
 }

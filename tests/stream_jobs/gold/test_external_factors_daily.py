@@ -192,6 +192,29 @@ def test_telecom_is_carried_from_the_day_it_was_known_and_for_six_months(silver,
     assert rows[april + timedelta(days=49)].share_5g_change_points is None, "March is unknown, not zero"
 
 
+def test_accesses_per_100_inhabitants_use_the_estimate_that_was_known_on_the_day(silver, frame):
+    """The estimate of 2024 comes on 29 August; before it the one of 2021 stands. Where none was known, none is told."""
+    cell = {"table_id": 6579, "variable_code": "9324", "territory_level": "6", "territory_code": SALVADOR}
+    for year, value, known in (("2021", 200, "2021-08-27"), ("2024", 400, "2024-08-29")):
+        estimate = {"period_code": year, "classifications": "", "value": Decimal(value), "known_from": instant(known)}
+        silver.add("ibge_sidra", cell | estimate)
+    silver.add("anatel_mobile_accesses", mobile(date(2024, 6, 1), 100, "4G", "2024-08-01"))
+    broadband = mobile(date(2024, 6, 1), 50, "4G", "2024-08-01")
+    silver.add("anatel_broadband_accesses", broadband)
+    days = [date(2021, 8, 26), date(2024, 8, 28), date(2024, 8, 29)]
+    silver.add("inmet_hourly", *(hour for day in days for hour in hours_of("A401", day)))
+    found = {
+        row.date_on: (row.population, row.population_reference_on, row.mobile_accesses_per_100,
+                      row.broadband_accesses_per_100)
+        for row in rows_of(silver, frame, *days)
+    }  # fmt: skip
+    assert found == {
+        days[0]: (None, None, None, None),
+        days[1]: (200, date(2021, 7, 1), 50.0, 25.0),
+        days[2]: (400, date(2024, 7, 1), 25.0, 12.5),
+    }
+
+
 FLAGS = [
     ({"air_temperature_max_celsius": [35.0]}, "is_extreme_heat", False),
     ({"air_temperature_max_celsius": [35.1]}, "is_extreme_heat", True),

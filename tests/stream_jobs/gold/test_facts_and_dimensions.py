@@ -5,6 +5,7 @@ from stream_jobs.gold import (
     dim_date,
     dim_economic_series,
     dim_municipality,
+    dim_municipality_population,
     dim_operator,
     dim_weather_station,
     fact_5g_municipality,
@@ -30,6 +31,7 @@ def test_the_gold_tables_are_found():
         "dim_date": StaticTable,
         "dim_economic_series": StaticTable,
         "dim_municipality": StaticTable,
+        "dim_municipality_population": GoldTable,
         "dim_operator": GoldTable,
         "dim_weather_station": GoldTable,
         "external_factors_daily": GoldTable,
@@ -92,6 +94,29 @@ def test_series_have_a_unit_and_a_frequency(spark):
     assert len(series) == len(dim_economic_series.SERIES)
     assert (series[433].unit, series[433].frequency, series[433].is_revised) == ("% per month", "M", False)
     assert {row.frequency for row in series.values()} == {"D", "M", "Q"}
+
+
+def test_an_estimate_of_inhabitants_holds_until_the_next_one(silver):
+    """There is none for 2022, the year of the census. Other cells of SIDRA are no inhabitants of a municipality."""
+    cell = {"table_id": 6579, "variable_code": "9324", "territory_level": "6", "territory_code": "2927408"}
+    cell |= {"period_code": "2021", "classifications": "", "value": Decimal("2900319.0000000000000")}
+    rows = recomputed(
+        dim_municipality_population.TABLE,
+        silver,
+        "ibge_sidra",
+        cell | {"known_from": instant("2021-08-27")},
+        cell | {"period_code": "2024", "value": Decimal(2568928), "known_from": instant("2024-08-29")},
+        cell | {"period_code": "2025", "value": None},
+        cell | {"territory_level": "1", "territory_code": "1"},
+        cell | {"table_id": 5938, "period_code": "2023"},
+        cell | {"variable_code": "1", "period_code": "2023"},
+        cell | {"period_code": "202301"},
+    )
+    found = [(row.municipality_code, row.valid_from_on, row.valid_to_on, row.population) for row in rows]
+    assert sorted(found) == [
+        ("2927408", date(2021, 7, 1), date(2024, 6, 30), 2900319), ("2927408", date(2024, 7, 1), None, 2568928)
+    ]  # fmt: skip
+    assert {utc(row.known_from) for row in rows} == {instant("2024-08-29")}
 
 
 def test_a_stations_row_ends_the_day_before_the_next_one(silver):

@@ -69,16 +69,19 @@ def test_changes_in_any_order_give_the_table_computed_from_scratch(spark, table,
 def test_external_factors_follow_every_input_one_after_the_other(silver):
     """In an order in which one step does not hide what another should have recomputed."""
     table = external_factors_daily.TABLE
-    order = ("periods", "hours", "licences", "quotations", "mobile", "reanalysis", "broadband", "hours", "periods",
-             "stations", "licences", "mobile", "reanalysis", "expectations", "expectations")  # fmt: skip
-    a_day_with_forecasts = ("reanalysis", 2)
-    steps = [*((kind, number) for number, kind in enumerate(order)), a_day_with_forecasts]
+    # Seeds with which every kind shows in the end: a forecast day where no station observed, a year of broadband.
+    steps = [
+        ("periods", 0), ("hours", 1), ("licences", 2), ("quotations", 3), ("mobile", 4), ("reanalysis", 2),
+        ("broadband", 8), ("population", 3), ("hours", 7), ("periods", 8), ("stations", 9), ("licences", 10),
+        ("mobile", 11), ("reanalysis", 12), ("expectations", 13), ("expectations", 14),
+    ]  # fmt: skip
     held = incremental(table, silver, steps)
     expected = from_scratch(table.name, silver)
     assert {row["weather_source"] for row in expected.values()} == {"inmet_hourly", "openmeteo_archive", None}
     assert {row["is_forecast"] for row in expected.values()} == {True, False}
     assert any(row["heavy_rain_days_30d"] and row["extreme_heat_days_30d"] for row in expected.values())
     assert any(row["stations_5g"] for row in expected.values())
+    assert any(row["mobile_accesses_per_100"] for row in expected.values())
     assert any(row["broadband_growth_12m_percent"] is not None for row in expected.values())
     assert len({row["selic_expected_next_meeting_id"] for row in expected.values()}) > 1
     assert any(row["selic_expected_year_end_percent"] is not None for row in expected.values())

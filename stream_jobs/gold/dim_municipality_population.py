@@ -1,0 +1,51 @@
+"""Inhabitants of municipalities through time: a row holds from the day its estimate is of.
+
+Beside `dim_municipality`, which is written from the reference list and so has every municipality from the start and one
+row for each. Whoever joins accesses with a name there must not get them twice.
+"""
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from sinks.expectations import Expectation
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.population import DATASET, IS_ESTIMATE, estimates
+
+KEY = ("municipality_code", "valid_from_on")
+
+
+def touched(cells: DataFrame) -> DataFrame:
+    """The municipality: a new year ends the row of the year before."""
+    return cells.where(IS_ESTIMATE).select(F.col("territory_code").alias("municipality_code"))
+
+
+def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+    """All rows of the municipalities."""
+    ((first, last),) = bounds(groups, "municipality_code")
+    rows = estimates(silver, F.col("territory_code").between(first, last))
+    in_order = Window.partitionBy("municipality_code").orderBy("reference_on")
+    return rows.join(groups, "municipality_code", "left_semi").select(
+        "municipality_code",
+        F.col("reference_on").alias("valid_from_on"),
+        F.date_sub(F.lead("reference_on").over(in_order), 1).alias("valid_to_on"),
+        "population",
+        F.greatest("known_from", F.lead("known_from").over(in_order)).alias("known_from"),
+    )
+
+
+TABLE = GoldTable(
+    name="dim_municipality_population",
+    keys=KEY,
+    group=("municipality_code",),
+    inputs=(Input(DATASET, touched),),
+    about="Inhabitants of one municipality by IBGE's estimate, while no newer one holds.",
+    columns=(
+        Column("municipality_code", "STRING NOT NULL", "IBGE code, 7 digits", source=DATASET),
+        Column("valid_from_on", "DATE NOT NULL", "day that the estimate is of", "", DATASET, "1 July of its year"),
+        Column("valid_to_on", "DATE", "last day; null = still holds", formula="day before the next row's first day"),
+        Column("population", "BIGINT NOT NULL", "inhabitants", "inhabitants", DATASET, "SIDRA 6579, variable 9324"),
+        KNOWN_FROM,
+    ),
+    expectations=(Expectation("somebody_lives_there", "population > 0", "warn"),),
+    recompute=recompute,
+)
