@@ -8,6 +8,7 @@ from deltalake import DeltaTable
 
 from monitoring import delta_log, spark_checkpoints
 from monitoring.checks import gold, manifests, offsets, silver
+from monitoring.delta_log import unread
 from monitoring.kafka import Bounds, Topic
 from monitoring.spark_checkpoints import DeltaPosition
 from monitoring.status import Places, as_json, status
@@ -212,3 +213,17 @@ def test_published_values_reach_the_kit(kit):
     """The kit's own bronze has as many records as its topics."""
     kit.publish("bcb_sgs", value(432, BEGIN.date(), "15"))
     assert len(kit.bronze["bcb_sgs"]) == len(kit.messages["bcb_sgs.v1"]) == 56
+
+
+def test_a_commit_that_takes_rows_away_brings_nothing_to_read(kit):
+    """What a deletion writes anew are the rows that it left; gold's streams skip it."""
+    table = "silver.bcb_sgs_revisions"
+    path = kit.path(table)
+    position = DeltaPosition("any", DeltaTable(str(path)).version() + 1, 0, is_snapshot=False)
+    gone = kit.rows(table, "series_code = 432")
+
+    kit.delete(table, "series_code = 432")
+    assert unread(path, position).records == 0
+
+    kit.append(table, gone)
+    assert unread(path, position).records == gone.num_rows == 1
