@@ -81,10 +81,11 @@ def test_control_without_the_guard_the_future_leaks(spark, published, monkeypatc
     """Negative control: every origin sees every version."""
     silver, places = published
 
-    def newest_of_all(self, dataset, *, within=None, columns=None):
+    def newest_of_all(self, dataset, *, within=None, columns=None, withdrawn=False):
         known = asof._revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
         origins = F.explode(F.array(*(F.lit(origin) for origin in self.origins)))
-        return asof._newest(known.withColumn(asof.VINTAGE, origins), (asof.VINTAGE, *asof.load(dataset).key))
+        seen = known.withColumn(asof.VINTAGE, origins)
+        return asof.newest_of(seen, dataset, vintage=self.vintage, withdrawn=withdrawn)
 
     monkeypatch.setattr(asof.KnownAtEach, "newest", newest_of_all)
     leaky = training_set(spark, places, ORIGINS, days=DAYS + 30)
