@@ -167,6 +167,8 @@ def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) ->
         append(versions, target.revisions, batch=batch, table=f"{target.dataset}_revisions")
     if found["new"] or found["stored"]:
         failpoint("after_revisions")
+        if found["from"] is None:
+            return  # read again, and revisions hold newer ones
         newest = timely.where("is_newest").select(*target.columns)
         if found["is_known_key"]:
             _merge_current(newest, target, batch, within=(found["from"], found["to"]))
