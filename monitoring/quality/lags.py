@@ -26,6 +26,9 @@ _PERIODS = {
     "anatel_broadband_totals": ("'months'", "(reference_month_on + INTERVAL 1 MONTH)::TIMESTAMPTZ"),
 }
 
+# A month of accesses is published as a whole: a row that gets another name later is no month that came late.
+_PUBLISHED_WHOLE = dict.fromkeys(("anatel_mobile_accesses", "anatel_broadband_accesses"), ("reference_month_on",))
+
 # An hour of the archive that was fetched before it ended was a forecast: its first value says nothing of a lag.
 _ARE_VALUES = {"openmeteo_archive": "NOT coalesce(is_forecast, valid_at > retrieved_at)"}
 
@@ -68,4 +71,4 @@ def register(lake: Lake) -> None:
 
 
 def _key(dataset: str) -> tuple[str, ...]:
-    return load(dataset).key
+    return _PUBLISHED_WHOLE.get(dataset) or load(dataset).key

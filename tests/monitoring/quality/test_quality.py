@@ -150,3 +150,18 @@ def test_of_each_part_the_newest_edition_says_what_is_held_and_what_is_unknown(k
     kit.write()
     found = {(row["kind"], row["subject"], row["value"]) for row in judged(kit, "anomalies")}
     assert found == {("withdrawals_held", "held", 120.0), ("withdrawals_unknown", "unknown", 0.0)}
+
+
+def test_a_row_of_a_month_that_is_renamed_later_is_no_month_that_came_late(kit):
+    month, seen_at = date(2026, 1, 1), NOW + timedelta(days=400)
+    first = datetime(2026, 3, 8, tzinfo=UTC)
+    kit.publish(
+        "anatel_mobile_accesses", accesses(month, 1) | {"published_at": first, "published_at_basis": "assumed_lag"}
+    )
+    renamed = accesses(month, 1) | {"company": "NEW"}
+    kit.publish(
+        "anatel_mobile_accesses", renamed | {"published_at": seen_at, "published_at_basis": "http_last_modified"}
+    )
+    kit.write()
+    (lag,) = [row for row in judged(kit, "publication_lags") if row["dataset"] == "anatel_mobile_accesses"]
+    assert (lag["assumed"], lag["assumed_days"], lag["seen"]) == (1, 35.0, 0)
