@@ -28,8 +28,11 @@ def after(holdings: Sequence[Holding], new: Holding, parts: int) -> list[Holding
     taken = Scope.of(new.scope)
     left = []
     for holding in holdings:
-        rest = Scope.of(holding.scope).without(taken)
-        if rest is not None:
+        scope = Scope.of(holding.scope)
+        rest = scope.without(taken)
+        if rest is scope:
+            left.append(holding)  # of another station: a year's zip has 600
+        elif rest is not None:
             left.append(replace(holding, scope=rest.text))
     left.append(new)
     surplus = len(left) - parts - MOST

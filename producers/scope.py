@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -42,12 +43,13 @@ class Scope:
         days = [[str(first), str(last)] for first, last in self.days]
         return json.dumps({"datasets": self.datasets, "where": dict(self.where), "days": days}, ensure_ascii=False)
 
-    @classmethod
-    def of(cls, text: str) -> "Scope":
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(text: str) -> "Scope":
         """The scope of a text."""
         found = json.loads(text)
         days = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in found["days"])
-        return cls(tuple(found["datasets"]), days, tuple(found["where"].items()))
+        return Scope(tuple(found["datasets"]), days, tuple(found["where"].items()))
 
     def common(self, other: "Scope") -> "Scope | None":
         """What both state; None when that is nothing."""
@@ -63,7 +65,10 @@ class Scope:
         left = list(self.days)
         for begin, end in other.days:
             left = [rest for stretch in left for rest in _outside(stretch, begin, end)]
-        return Scope(self.datasets, tuple(sorted(left)), self.where) if left else None
+        days = tuple(sorted(left))
+        if days == self.days:
+            return self
+        return Scope(self.datasets, days, self.where) if days else None
 
     def joined(self, other: "Scope") -> "Scope":
         """The days of both, of the same keys; neighbours become one stretch."""
