@@ -125,6 +125,8 @@ class Chunks:
             held = found.rows
             found = replace(found, keys={})
         first, first_row = comparison.withdrawn if comparison else 0, parsed.first_row
+        if first:
+            rows = self._without_rows(edition, first)  # every row was published before: this goes on with withdrawals
         state = replace(before, name=edition.part.name, next_row=parsed.next_row)
         while True:
             taken = self._taken(comparison, found, first, held=held)

@@ -80,7 +80,7 @@ def _chunks(evidence: Evidence, outcome: Outcome, where: str) -> dict[str, _Chun
         uncounted = "true" if dataset == WITHDRAWALS else uncounted_copies(evidence, dataset, "b")
         reader = evidence.lake.connection.sql(
             "SELECT b.record.chunk_id AS chunk_id, b.key, b.value_hash, b.kafka_timestamp"
-            f" FROM bronze.{dataset.replace('.', '_')} b WHERE b.decode_status = 'ok' AND {where} AND {uncounted}"
+            f" FROM {_table(dataset)} b WHERE b.decode_status = 'ok' AND {where} AND {uncounted}"
         ).to_arrow_reader(_BATCH_ROWS)
         for batch in reader:
             outcome.rows += batch.num_rows
@@ -90,6 +90,10 @@ def _chunks(evidence: Evidence, outcome: Outcome, where: str) -> dict[str, _Chun
                 chunk.hash_total += total
                 chunk.newest_at = max(newest_at, chunk.newest_at or newest_at)
     return chunks
+
+
+def _table(contract: str) -> str:
+    return f"bronze.{contract.replace('.', '_')}"
 
 
 def _counted(evidence: Evidence) -> list[str]:
@@ -179,11 +183,11 @@ def _compare(wrong: _Wrong, manifest: dict[str, object], chunk: _Chunk, explaine
     for dataset in promised | held:
         if promised.get(dataset, 0) != held[dataset]:
             example = f"{name}: {promised.get(dataset, 0)} counted, {held[dataset]} held"
-            wrong[f"bronze.{dataset}", "have other rows than their manifest counts"].append(example)
+            wrong[_table(dataset), "have other rows than their manifest counts"].append(example)
     if held == Counter(promised):
         found = format_hash(chunk.hash_total + sum(each.row_hash for each in explained))
         if found != manifest["row_hash"]:
-            where = ", ".join(f"bronze.{dataset}" for dataset in promised)
+            where = ", ".join(map(_table, promised))
             example = f"{name}: {manifest['row_hash']} in the manifest, {found} held"
             wrong[where, "hash to something else than their manifest says"].append(example)
 
@@ -219,7 +223,7 @@ def _orphans(evidence: Evidence, outcome: Outcome, chunks: dict[str, _Chunk]) ->
         if orphans:
             rows = sum(chunks[name].counts[dataset] for name in orphans)
             what = f"{rows} rows of {len(orphans)} chunk(s) without a manifest"
-            outcome.add(f"bronze.{dataset}", what, [f"chunk {name}" for name in orphans[:EXAMPLES]])
+            outcome.add(_table(dataset), what, [f"chunk {name}" for name in orphans[:EXAMPLES]])
 
 
 def _may_be_unread(evidence: Evidence, contract: str, produced_until: datetime) -> bool:

@@ -27,6 +27,7 @@ REFERENCE = Path(__file__).parents[2] / "stream_jobs" / "reference"
 RULES = {"bcb_sgs": (Rule("value_below_100", "value < 100"),)}
 BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TOPIC_ID = "topic-1"
+WITHDRAWALS = "ingest.withdrawals"
 
 
 def at(text):
@@ -93,12 +94,9 @@ class Kit:
                 "reason": "bad_number", "detail": None, "raw": b"x", "payload_sha256": "0" * 64,
                 "retrieved_at": kafka_at,
             }, kafka_at)  # fmt: skip
-        self.append_record("ingest.manifests", chunk_id.encode(), chunk_id.encode(), {
-            "chunk_id": chunk_id, "source": dataset, "slot_id": "s", "payload_sha256": "0" * 64, "payload_bytes": 1,
-            "part": "p", "first_row": 0, "rows_published": len(records), "rows_rejected": rejects,
-            "row_hash": format_hash(total), "datasets": [(dataset, len(records))], "schema_ids": [(dataset, 1)],
-            "is_last_of_part": True, "published_at": None, "retrieved_at": kafka_at, "code_version": "0",
-        } | manifest, kafka_at)  # fmt: skip
+        self._receipt(
+            chunk_id, dataset, kafka_at, datasets={dataset: len(records)}, total=total, rejects=rejects, **manifest
+        )
         return chunk_id
 
     def append_record(self, contract, key, value, record, kafka_at):
@@ -149,17 +147,32 @@ class Kit:
         table = pa.Table.from_pylist(rows, schema)
         write_deltalake(str(path), table, mode=mode, partition_by=["year", "month", "day"])
 
+    def _receipt(self, chunk_id, source, kafka_at, *, datasets, total, rejects=0, **manifest):
+        """A chunk's manifest."""
+        rows = sum(count for name, count in datasets.items() if name != WITHDRAWALS)
+        self.append_record("ingest.manifests", chunk_id.encode(), chunk_id.encode(), {
+            "chunk_id": chunk_id, "source": source, "slot_id": "s", "payload_sha256": "0" * 64, "payload_bytes": 1,
+            "part": "p", "first_row": 0, "rows_published": rows, "rows_rejected": rejects,
+            "row_hash": format_hash(total), "datasets": list(datasets.items()),
+            "schema_ids": [(name, 1) for name in datasets], "is_last_of_part": True, "published_at": None,
+            "retrieved_at": kafka_at, "code_version": "0",
+        } | manifest, kafka_at)  # fmt: skip
+
     def withdraw(self, dataset, *keys, kafka_at=BEGIN, published_at=None):
         """An edition's withdrawals. Args: keys: of the dataset, fields as text by name; null ones absent."""
         self._chunk += 1
+        total = 0
         for number, key in enumerate(keys):
             text = "|".join(key.get(name, "") for name in load(dataset).key)
-            self.append_record("ingest.withdrawals", f"{dataset}|{text}".encode(), b"withdrawal%d" % number, {
+            message = f"{dataset}|{text}".encode(), b"withdrawal%d" % number
+            total += row_hash(*message)
+            self.append_record(WITHDRAWALS, *message, {
                 "dataset": dataset, "key": text, "key_fields": list(key.items()), "source": dataset, "resource": "r",
                 "part": "p", "edition": 2, "payload_sha256": "0" * 64, "published_at": published_at,
                 "published_at_basis": "none", "retrieved_at": kafka_at, "chunk_id": f"chunk-{self._chunk}",
                 "row_number": number,
             }, kafka_at)  # fmt: skip
+        self._receipt(f"chunk-{self._chunk}", dataset, kafka_at, datasets={WITHDRAWALS: len(keys)}, total=total)
 
     def rows_of(self, dataset):
         """Records and withdrawals of a dataset in the order in which they are judged, with their keys."""
@@ -168,7 +181,7 @@ class Kit:
         found = []
         for row in self.bronze[dataset]:
             found.append((row["record"], row["offset"], False))
-        for row in self.bronze.get("ingest.withdrawals", ()):
+        for row in self.bronze.get(WITHDRAWALS, ()):
             told = row["record"]
             if told["dataset"] == dataset:
                 texts = dict(told["key_fields"])

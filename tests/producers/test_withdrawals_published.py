@@ -172,23 +172,31 @@ def test_a_shrunken_publication_is_held_and_a_second_one_does_not_accept_it(publ
 def test_a_poller_that_dies_among_rows_or_withdrawals_goes_on_where_it_stood(
     publish, seen, monkeypatch, failing, chunk
 ):
-    """Editions of two chunks of rows and two of withdrawals; it dies in each, before and after the commit."""
+    """Editions of two chunks of rows and withdrawals and two of withdrawals; it dies in each, before and after the
+    commit, and its successor dies at its own first chunk, where there is one left.
+    """
     groups = [f"G{number}" for number in range(7)]
     publish({H1: member(*[(1, group, 1) for group in groups])}, chunk_rows=2)
-
-    reached = 0
-
-    def die(name: str) -> None:
-        nonlocal reached
-        reached += name == failing
-        if name == failing and reached == chunk:
-            raise SystemExit(9)
-
-    monkeypatch.setattr("producers.publish.failpoint", die)
     shrunk = {H1: member((1, "G0", 1), (1, "N1", 1), (1, "N2", 1))}
-    with pytest.raises(SystemExit):
-        publish(shrunk, chunk_rows=2)
-    monkeypatch.undo()
+
+    def publish_and_die_at(passage: int) -> bool:
+        passed = iter(range(1, 100))
+
+        def die(name: str) -> None:
+            if name == failing and next(passed) == passage:
+                raise SystemExit(9)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("producers.publish.failpoint", die)
+            try:
+                publish(shrunk, chunk_rows=2)
+            except SystemExit:
+                return True
+        return False
+
+    assert publish_and_die_at(chunk)
+    is_done = (failing, chunk) == ("after_commit_txn", 4)
+    assert publish_and_die_at(1) != is_done
     publish(shrunk, chunk_rows=2)
     assert standing(seen) == {(1, "G0"): 1, (1, "N1"): 1, (1, "N2"): 1}
     assert sorted(each["row_number"] for each in seen("ingest.withdrawals")) == list(range(6))
