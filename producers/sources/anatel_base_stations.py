@@ -5,8 +5,7 @@ and the licensing system's export (windows-1252, comma, 39 or 40 columns), which
 local files, or from a mirror that serves it in the polled zip's place.
 
 The mobile file has no identifier, and no set of its columns is unique: a row's bytes are its identity. So a carrier
-that changes appears under a new id, equal rows share one, and silver keeps a row that left the snapshot; how long it
-was there is seen in bronze, by the editions that hold it.
+that changes appears under a new id while the old one is withdrawn, and equal rows share one.
 """
 
 import hashlib
