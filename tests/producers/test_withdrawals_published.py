@@ -4,7 +4,7 @@ ANATEL's members are republished whole, and their months move between members; t
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 
 import pytest
@@ -200,6 +200,16 @@ def test_a_poller_that_dies_among_rows_or_withdrawals_goes_on_where_it_stood(
     publish(shrunk, chunk_rows=2)
     assert standing(seen) == {(1, "G0"): 1, (1, "N1"): 1, (1, "N2"): 1}
     assert sorted(each["row_number"] for each in seen("ingest.withdrawals")) == list(range(6))
+
+
+def test_the_schedule_withdraws_what_a_backfill_had_published_once_it_owns_the_days(publish, seen):
+    """A backfill publishes the half-year; then the start of the live history moves before it."""
+    until_june = Span(date(2025, 1, 1), date(2025, 6, 30))
+    publish({H1: member((1, "TIM", 1), (1, "OI", 2))}, span=until_june)
+    outcome = publish({H1: member((1, "TIM", 1)), H2: member((7, "TIM", 3))})
+    assert (outcome.tally.withdrawn, standing(seen)) == (1, {(1, "TIM"): 1, (7, "TIM"): 3})
+    outcome = publish({H1: member((1, "TIM", 5)), H2: member((7, "TIM", 3))})
+    assert (outcome.tally.withdrawn, standing(seen)) == (0, {(1, "TIM"): 5, (7, "TIM"): 3})
 
 
 def test_where_the_former_payload_is_gone_the_manifest_says_so(publish, seen, settings):
