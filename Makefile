@@ -29,9 +29,9 @@ check: setup  ## format, lint, types and contracts; changes nothing
 	$(BIN)/mypy
 	$(BIN)/correnteza schemas check
 
-test: check  ## everything but the slow faults: fast tests first, then the real embedded services
-	$(BIN)/pytest -m "not integration and not slow and not long"
-	$(BIN)/pytest -m "integration and not slow and not long"
+test: check  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
+	@$(BIN)/pytest -m "not integration and not slow and not long"; first=$$?; \
+	$(BIN)/pytest -m "integration and not slow and not long" && exit $$first
 
 test-faults: setup  ## every fault, the slow ones too: a day under ten kills, hung brokers
 	$(BIN)/pytest -m "(fault or slow) and not long"
