@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from producers import cursor, poll, poll_zip, publish, session, sources
+from producers import cursor, editions, poll, poll_zip, publish, sources
 from producers.model import Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
 from schemas import topics
@@ -229,6 +229,7 @@ def test_f11_control_without_the_sniff_the_page_is_archived_and_published(target
     httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_data(HTML.read_bytes(), content_type="text/html")
     httpserver.expect_request(re.compile("/bcdata.*")).respond_with_data("[]")
     monkeypatch.setattr(poll_zip, "sniff", lambda *_: None)
+    monkeypatch.setattr(editions, "BAD_SHARE", 1.0)  # the second protection: a part that is mostly rejected is held
     before = ends(target)
     naive = replace(sources.load("bcb_sgs"), parse=believing)
     poll.poll(
@@ -264,7 +265,7 @@ def test_f12_control_without_the_check_half_of_the_member_is_published(target, h
     served.put({member_name(SALVADOR): SALVADOR.read_bytes()})
     middle = len(served.body) // 2
     served.body = served.body[:middle] + bytes([served.body[middle] ^ 1]) + served.body[middle + 1 :]
-    monkeypatch.setattr(session.zips, "verify", lambda *_: None)
+    monkeypatch.setattr(editions.zips, "verify", lambda *_: None)
     before = ends(target)
     poll_here(target, base_url=httpserver.url_for("/damaged/"))
     assert ends(target) != before

@@ -110,7 +110,7 @@ def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_t
     found = cli("verify", "--full")
     assert found.returncode == 3
     assert (
-        "anatel_broadband_totals.v1/0): 155 committed records are not in bronze\n        offsets 0-154\n"
+        "anatel_broadband_totals.v1/0): 163 committed records are not in bronze\n        offsets 0-162\n"
         in found.stdout
     )
     assert "data files are whole; manifests = rows; bronze = topic" in found.stderr
