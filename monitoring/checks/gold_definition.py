@@ -13,7 +13,11 @@ _NEWEST = """
     QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
 
 # Where a version may hold no value without being a withdrawal.
-_HAS_VALUE = {"bcb_sgs": "value IS NOT NULL"}
+_HAS_VALUE = {
+    "bcb_focus": "median IS NOT NULL",
+    "bcb_sgs": "value IS NOT NULL",
+    "ibge_sidra": "value IS NOT NULL",
+}
 
 # Every civil day that an hour may belong to: Brazil is behind UTC, by less than a day.
 DAYS_OF_HOURS = "SELECT station_code, unnest([observed_at::DATE - 1, observed_at::DATE]) AS date_on FROM {rows}"

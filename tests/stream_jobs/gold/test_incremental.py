@@ -66,6 +66,8 @@ def test_changes_in_any_order_give_the_table_computed_from_scratch(spark, table,
     assert_equal(incremental(table, silver, steps), from_scratch(table.name, silver))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_external_factors_follow_every_input_one_after_the_other(silver):
     """In an order in which one step does not hide what another should have recomputed."""
     table = external_factors_daily.TABLE
