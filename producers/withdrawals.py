@@ -25,6 +25,9 @@ from schemas.contracts import load
 FEW_ROWS = 100
 """An edition that is shorter by up to so many keys is believed, whatever their share."""
 
+PARTS = 32
+"""Two sets are compared in so many parts, a power of two."""
+
 Read = Callable[[Payload], Iterable[bytes]]
 """A payload → the bytes that its parser takes."""
 
@@ -43,20 +46,29 @@ class Keys:
 
     def distinct(self) -> int:
         """How many different keys were seen."""
-        return sum(len(pc.unique(self._of(dataset))) for dataset in self._hashes)
+        return sum(len(pc.unique(part)) for dataset in self._hashes for part in _parts(self._of(dataset)))
 
     def missing_in(self, other: "Keys") -> dict[str, pa.Array]:
         """Per dataset the hashes that the other has not seen, each once; datasets without any are left out."""
         found = {}
         for dataset in sorted(self._hashes):
-            gone = pc.unique(self._of(dataset))
-            gone = gone.filter(pc.invert(pc.is_in(gone, value_set=other._of(dataset))))
-            if len(gone):
-                found[dataset] = gone
+            gone = []
+            for mine, theirs in zip(_parts(self._of(dataset)), _parts(other._of(dataset)), strict=True):
+                keys = pc.unique(mine)
+                gone.append(keys.filter(pc.invert(pc.is_in(keys, value_set=theirs))))
+            if any(map(len, gone)):
+                found[dataset] = pa.concat_arrays(gone)
         return found
 
     def _of(self, dataset: str) -> pa.Array:
         return pa.concat_arrays([pa.array([], pa.uint64()), *self._hashes.get(dataset, [])])
+
+
+def _parts(hashes: pa.Array) -> Iterator[pa.Array]:
+    """The hashes in PARTS parts, by their last bits: a hash table of millions of them costs some hundred bytes each."""
+    last_bits = pc.bit_wise_and(hashes, pa.scalar(PARTS - 1, pa.uint64()))
+    for number in range(PARTS):
+        yield hashes.filter(pc.equal(last_bits, pa.scalar(number, pa.uint64())))
 
 
 def _keys(dataset: str, records: pa.RecordBatch) -> list[bytes]:
