@@ -43,14 +43,17 @@ class Chunk:
     withdrawn: int = 0
 
 
-def chunk_id(source: str, part: Part, payload_sha256: str, edition: int, first_row: int) -> str:
+def chunk_id(source: str, part: Part, payload_sha256: str, edition: int, first: int | str) -> str:
     """The chunk's name: 32 hexadecimal digits, a pure function of what it holds.
 
     The edition counts the successive different payloads of the part, so that a source that goes from A to B and back
     to A publishes A again under ids of its own. Resource and part key are in it because two series can have equal
     bodies.
+
+    Args:
+        first: its first source row, or, of a chunk of withdrawals alone, what tells it from the others.
     """
-    text = "\n".join([source, part.resource, part.key, payload_sha256, str(edition), str(first_row)])
+    text = "\n".join([source, part.resource, part.key, payload_sha256, str(edition), str(first)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -112,8 +115,7 @@ def rows(
 
 def withdrawals_id(source: str, part: Part, state: PartState, first: int) -> str:
     """The name of a chunk that holds withdrawals alone, from place `first` of the edition's on."""
-    text = [source, part.resource, part.key, state.payload_sha256, str(state.edition), f"withdrawals {first}"]
-    return hashlib.sha256("\n".join(text).encode()).hexdigest()[:32]
+    return chunk_id(source, part, state.payload_sha256, state.edition, f"withdrawals {first}")
 
 
 @dataclass(frozen=True)

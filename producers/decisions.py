@@ -77,10 +77,9 @@ def discard(services: Services, one: Held, at: datetime) -> int:
 
 def _decide(services: Services, one: Held, at: datetime, do: Callable[[Session, Cursor, str], int]) -> int:
     source = sources.load(one.owner.removesuffix(BACKFILL))
-    other = source.name if one.owner.endswith(BACKFILL) else source.name + BACKFILL
     with Client.for_source(source, None, None) as client:
         slot_id = slots.slot_id(one.owner, at)
-        session = open_session(source, services, client, owner=one.owner, other=other, slot_id=slot_id, at=at)
+        session = open_session(source, services, client, owner=one.owner, slot_id=slot_id, at=at)
         stands = session.cursors.get(one.resource)
         if stands is None or not stands.held(one.part) or stands.parts[one.part].edition != one.edition:
             raise UsageError(f"{one.entry} no longer waits for a decision", hint="correnteza withdrawals list")

@@ -82,24 +82,35 @@ def poll(
 
     Trouble with a resource is in the outcome. Raises: FencedError and UnsafeState, after which the process must end.
     """
-    started, began = now(), time.monotonic()
-    span = span or Span(source.history_start)
-    owner, other = source.name, source.name + BACKFILL
+    started, span, tally = now(), span or Span(source.history_start), Tally()
+    owner = source.name
     slot_id = slots.slot_id(owner, source.calendar.latest(started))
     if span.last != date.max:
-        owner, other = other, owner
+        owner = source.name + BACKFILL
         slot_id = slots.slot_id(owner, started)  # no calendar says when: someone asked
-    tally = Tally()
-    error: CorrentezaError | None = None
-    is_stopped = False
-    try:
+
+    def work() -> CorrentezaError | None:
         with Client.for_source(source, base_url, api_key.get_secret_value() if api_key else None) as client:
-            session = open_session(source, services, client, owner=owner, other=other, slot_id=slot_id, at=started)
+            session = open_session(source, services, client, owner=owner, slot_id=slot_id, at=started)
             session.span, session.chunk_rows, session.tally = span, chunk_rows, tally
             session.is_stopping, session.on_chunk = is_stopping, on_chunk
             session.archive.clear_spool()
             session.finish_started()
-            error = _poll_resources(session)
+            return _poll_resources(session)
+
+    return _outcome(source, slot_id, tally, work)
+
+
+def _outcome(source: Source, slot_id: str, tally: Tally, work: Callable[[], CorrentezaError | None]) -> Outcome:
+    """Do the work, and log one line about it. Args: work: returns the first trouble that did not end it.
+
+    Raises: FencedError and UnsafeState.
+    """
+    began = time.monotonic()
+    error: CorrentezaError | None = None
+    is_stopped = False
+    try:
+        error = work()
     except (FencedError, UnsafeState):
         raise
     except StoppedError:
@@ -122,39 +133,34 @@ def reparse(source: Source, services: Services, parts: Collection[tuple[str, str
 
     Trouble with a part is in the outcome. Raises: FencedError and UnsafeState, after which the process must end.
     """
-    began, slot_id, tally = time.monotonic(), slots.slot_id(source.name, at), Tally()
-    error: CorrentezaError | None = None
-    try:
-        for owner, other in ((source.name, source.name + BACKFILL), (source.name + BACKFILL, source.name)):
+    slot_id, tally = slots.slot_id(source.name, at), Tally()
+
+    def work() -> None:
+        for owner in (source.name, source.name + BACKFILL):
             with Client.for_source(source, None, None) as client:
-                session = open_session(source, services, client, owner=owner, other=other, slot_id=slot_id, at=at)
+                session = open_session(source, services, client, owner=owner, slot_id=slot_id, at=at)
                 session.tally = tally
                 session.finish_started()
                 for resource, key in parts:
                     stands = session.cursors.get(resource)
                     if stands is not None and key in stands.parts and stands.parts[key].is_complete:
                         session.reparse(stands, key)
-    except (FencedError, UnsafeState):
-        raise
-    except CorrentezaError as failure:
-        error = failure
-        tally.problems.append(str(failure))
-    outcome = Outcome(source.name, slot_id, tally, time.monotonic() - began, error, is_stopped=False)
-    _report(outcome)
-    return outcome
+
+    return _outcome(source, slot_id, tally, work)
 
 
 def open_session(
-    source: Source, services: Services, client: Client, *, owner: str, other: str, slot_id: str, at: datetime
+    source: Source, services: Services, client: Client, *, owner: str, slot_id: str, at: datetime
 ) -> Session:
     """Fence whoever publishes as this owner, and read what is committed.
 
     The order matters: register, fence, then read.
 
     Args:
-        owner, other: under whose names cursors stand, our own and the one beside us.
+        owner: under whose name cursors stand, the source's or its backfill's; the other's are read beside them.
         at: now.
     """
+    other = source.name + BACKFILL if owner == source.name else source.name
     publisher = Publisher(services.bootstrap, services.prefix, owner, ledger=services.ledger)
     registry = Registry(services.registry_url)
     contracts = [load(name) for name in (*source.datasets, REJECTS, MANIFESTS, WITHDRAWALS, CURSORS)]

@@ -191,7 +191,7 @@ class Session:
         comparison = Comparison(scope.text, holdings.former(cursor.holdings, scope))
         comparing = Comparing(self.source, comparison, self.archive.get, content)
         comparing.see_parsed(self.source.parse([body], part))
-        return comparing.withdrawn().rows > 0
+        return comparing.takes_away()
 
     def _former(self, cursor: Cursor, key: str, old: PartState | None, scope: Scope) -> list[Holding]:
         """What stated a part of the scope so far, whoever published it."""
@@ -250,11 +250,11 @@ class Session:
 
         Raises: UnsafeState when the edition's own payload is gone: what it holds is then not known.
         """
-        before = cursor.comparisons[key].withdrawn
+        withdrawn = 0
         for step in self._chunks.accepted(self._published(cursor, key)):
             self._commit(cursor, key, step, None)
-            before = step.withdrawn
-        return before
+            withdrawn = step.withdrawn
+        return withdrawn
 
     def discard(self, cursor: Cursor, key: str) -> int:
         """Let the keys stand whose withdrawals are held; how many that were. Raises: as `accept`."""

@@ -150,20 +150,29 @@ class Comparing:
 
     def withdrawn(self) -> Withdrawn:
         """What is withdrawn, once every row of the edition was seen."""
-        before, is_unknown = Keys(), False
-        readable = []
+        before, readable = self._before()
+        is_unknown = len(readable) < len(self._comparison.former)
+        gone = before.missing_in(self._held)
+        if not gone:
+            return Withdrawn({}, is_unknown, None)
+        return Withdrawn(self._named(gone, readable), is_unknown, self._why_held(before))
+
+    def takes_away(self) -> bool:
+        """Whether anything is withdrawn; what it is would take one more reading."""
+        return bool(self._before()[0].missing_in(self._held))
+
+    def _before(self) -> tuple[Keys, list[Holding]]:
+        """The keys that the former payloads held of the scope, and those payloads that can be read."""
+        before, readable = Keys(), []
         for holding in self._comparison.former:
             try:
                 for dataset, _, keys in self._former(holding, before):
                     before.add(dataset, keys)
                 readable.append(holding)
             except (InvalidContent, FileNotFoundError):
-                is_unknown = True
+                continue  # what it held is unknown
         before.rows = before.distinct()
-        gone = before.missing_in(self._held)
-        if not gone:
-            return Withdrawn({}, is_unknown, None)
-        return Withdrawn(self._named(gone, readable), is_unknown, self._why_held(before))
+        return before, readable
 
     def _why_held(self, before: Keys) -> str | None:
         shrunk = before.rows - self._held.rows

@@ -2,11 +2,11 @@
 
 import getpass
 import json
-import sys
 from typing import Annotated
 
 import typer
 
+from correnteza.arguments import confirm
 from correnteza.commands.run import places
 from correnteza.settings import Settings
 from foundation.errors import UsageError
@@ -46,7 +46,7 @@ def adopt(
     settings = Settings()
     topic = _topic(settings, query)
     if not yes:
-        _ask(query)
+        confirm("adopt", f"Leave the present checkpoint of {query} behind and begin a new one?")
     with exclusive(places(settings).locks, query):
         # Silver and gold need no broker.
         broker = Broker(settings.bootstrap if topic else "", settings.topic_prefix)
@@ -64,11 +64,3 @@ def _topic(settings: Settings, query: str) -> str | None:
     if query not in topics:
         raise UsageError(f"no table {query}", hint=f"one of: {', '.join(sorted(topics))}")
     return topics[query]
-
-
-def _ask(query: str) -> None:
-    question = f"Leave the present checkpoint of {query} behind and begin a new one?"
-    if not sys.stdin.isatty():
-        raise UsageError("adopt asks first, and there is no terminal to ask on", hint="add --yes")
-    if not typer.confirm(question):
-        raise typer.Exit(1)

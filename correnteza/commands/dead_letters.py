@@ -1,7 +1,6 @@
 """`correnteza dead-letters list|show|redrive|discard`: what could not be read or was set aside, and its way home."""
 
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from correnteza import printing
+from correnteza.arguments import confirm
 from correnteza.rules import quarantining
 from correnteza.settings import Settings
 from foundation.errors import UsageError
@@ -89,7 +89,7 @@ def discard(
     """Close letters that nobody will ever need. Bronze keeps them, and `verify` counts them as discarded."""
     found = _by_dataset(_select(_lake(), entries, None, None))
     if not yes:
-        _ask(sum(map(len, found.values())))
+        confirm("discard", f"Close {sum(map(len, found.values()))} dead letter(s) for good?")
     _close({name: [_letter(row) for row in rows] for name, rows in found.items()}, "discarded", note)
 
 
@@ -162,13 +162,6 @@ def _close(letters: dict[str, list[Letter]], action: Action, note: str | None) -
                 place = f"{topic}/{done.letter.partition}/{done.letter.offset}"
                 print(f"{place}  stands again at {topic}/{done.copy[0]}/{done.copy[1]}")
     print(f"{closed} {action}" + (f", {before} closed before" if before else ""))
-
-
-def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("discard asks first, and there is no terminal to ask on", hint="add --yes")
-    if not typer.confirm(f"Close {count} dead letter(s) for good?"):
-        raise typer.Exit(1)
 
 
 def _plain(value: Any) -> Any:

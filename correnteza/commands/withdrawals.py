@@ -1,12 +1,12 @@
 """`correnteza withdrawals list|accept|discard`: publications that shrank too much to be believed."""
 
-import sys
 from typing import Annotated
 
 import pyarrow as pa
 import typer
 
 from correnteza import polling, printing
+from correnteza.arguments import confirm
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import UsageError
@@ -41,7 +41,8 @@ def list_(json_: Annotated[bool, typer.Option("--json", help="A JSON array of ob
 def accept(entry: Entry, yes: Yes = False) -> None:
     """Believe the source: withdraw the keys, from the clock of the edition that lacks them. Nothing is deleted."""
     one = _one(entry)
-    _ask(f"Withdraw {one.rows} key(s) of {one.name}?", yes=yes)
+    if not yes:
+        confirm("accept", f"Withdraw {one.rows} key(s) of {one.name}?")
     print(f"{decisions.accept(polling.services(Settings()), one, clock.now())} withdrawn")
 
 
@@ -49,7 +50,8 @@ def accept(entry: Entry, yes: Yes = False) -> None:
 def discard(entry: Entry, yes: Yes = False) -> None:
     """Do not believe the source: the keys stand, and later editions are compared with this one."""
     one = _one(entry)
-    _ask(f"Let {one.rows} key(s) stand that {one.name} no longer holds?", yes=yes)
+    if not yes:
+        confirm("discard", f"Let {one.rows} key(s) stand that {one.name} no longer holds?")
     print(f"{decisions.discard(polling.services(Settings()), one, clock.now())} stand")
 
 
@@ -58,12 +60,3 @@ def _one(entry: str) -> Held:
         if each.entry == entry:
             return each
     raise UsageError(f"nothing held is named {entry!r}", hint="correnteza withdrawals list")
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("it asks first, and there is no terminal to ask on", hint="add --yes")
-    if not typer.confirm(question):
-        raise typer.Exit(1)
