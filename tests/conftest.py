@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, settings
 
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
+from tests.controls import control
 from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
 from tests.helpers import Command, environment, start_commands
 
-__all__ = ["pytest_runtest_makereport", "pytest_terminal_summary"]
+__all__ = ["control", "pytest_runtest_makereport", "pytest_terminal_summary"]
 
 # No property is about how fast this machine is: on a loaded one, drawing a value may take seconds.
 settings.register_profile("correnteza", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.controls import PASSED
+
 FAULTS = {
     1: "poller killed in mid-transaction",
     2: "poller killed between commit and memory",
@@ -63,9 +65,13 @@ def is_control(item: pytest.Item) -> bool:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Note beside a report which fault it tells of, so that it travels to the end of the run."""
     result = yield
+    report = result.get_result()  # type: ignore[attr-defined]
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
     if (fault := fault_of(item)) is not None:
-        report = result.get_result()  # type: ignore[attr-defined]
         report.user_properties.append(("fault", (fault, is_control(item))))
+    for words in getattr(getattr(item, "control", None), "words", ()):
+        report.user_properties.append(("control", words))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,0 +1,74 @@
+"""One shape for every negative control: an oracle that consents with the protection must name the damage without it.
+
+A test whose name says `control` asks for the fixture `control` and hands it the same oracle twice:
+
+    control.holds(doubled, lake)                              # as the product is
+    ...                                                       # the protection is switched off, the fault comes again
+    control.objects(doubled, lake, damage="stands 2 times")   # as it would be without
+
+An oracle returns what is wrong, in words; an empty list is consent. What it said without the protection is kept, and
+printed with the list of guarantees after the run. A control that did not ask both questions fails.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+Oracle = Callable[..., Iterable[str]]
+PASSED = pytest.StashKey[bool]()
+"""Whether a test's call passed, noted by `tests/fault_report.py`: one that failed need not have asked anything."""
+
+
+class Control:
+    """What one control was told.
+
+    Attributes:
+        words: what the oracles said of the damage; empty until one was asked.
+    """
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self._consented: set[str] = set()
+
+    def holds(self, oracle: Oracle, *arguments: Any, **named: Any) -> None:
+        """The oracle consents: the fault came, and the protection was there."""
+        found = list(oracle(*arguments, **named))
+        assert found == [], f"with the protection, {_name(oracle)} objects: {found[:5]}"
+        self._consented.add(_name(oracle))
+
+    def objects(self, oracle: Oracle, *arguments: Any, damage: str, **named: Any) -> None:
+        """The same oracle names the damage: the fault came, and the protection was switched off.
+
+        Args:
+            damage: what one of its objections must say; another trouble is no proof.
+        """
+        found = list(oracle(*arguments, **named))
+        assert found, f"without the protection, {_name(oracle)} consents: it proves nothing"
+        named_damage = [each for each in found if damage in each]
+        assert named_damage, f"without the protection, {_name(oracle)} speaks of something else: {found[:5]}"
+        assert _name(oracle) in self._consented, f"{_name(oracle)} was never seen to consent: `holds` comes first"
+        self.words.append(named_damage[0])
+
+
+def _name(oracle: Oracle) -> str:
+    return f"{oracle.__module__}.{oracle.__qualname__}"
+
+
+def complaint(action: Callable[[], Any]) -> list[str]:
+    """What an action raises, as an oracle says it: its class and its words; nothing when it ends well."""
+    try:
+        action()
+    except Exception as error:
+        return [f"{type(error).__name__}: {error}"]
+    return []
+
+
+@pytest.fixture
+def control(request: pytest.FixtureRequest) -> Iterator[Control]:
+    """Both questions of a negative control; see the module's text."""
+    made = Control()
+    request.node.control = made
+    yield made
+    if request.node.stash.get(PASSED, True):
+        assert made.words, "a control that switched nothing off, or asked no oracle what came of it"
