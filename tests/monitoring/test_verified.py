@@ -9,6 +9,7 @@ import pytest
 
 from monitoring import verified
 from monitoring.kafka import Bounds, Topic
+from monitoring.lake import Lake
 from monitoring.verify import Subject, verify_since_last
 from schemas.contracts import load_all
 from tests.monitoring.kit import BEGIN, REFERENCE, RULES, TOPIC_ID, FakeCluster, hour
@@ -54,11 +55,19 @@ def run(kit, left, *, full=False, cluster=None):
     return verify_since_last(subject, cluster or WholeCluster(kit.messages), load_all(), left=left, full=full)
 
 
-def run_at(kit, left, instant):
-    """A run that held at an instant of the kit's own clock."""
-    assert run(kit, left).holds
-    mark = json.loads(left.read_text())
-    left.write_text(json.dumps(mark | {"until": instant.isoformat()}))
+@pytest.fixture(scope="module")
+def mark(intact, tmp_path_factory):
+    """What a run over the intact lake leaves behind; every copy of that lake has the same tables and versions."""
+    left = tmp_path_factory.mktemp("mark") / "verified.json"
+    assert run(intact, left).holds
+    return json.loads(left.read_text())
+
+
+@pytest.fixture
+def held(mark, left):
+    """A run held at `RUNS_AT`, an instant of the kit's own clock."""
+    left.parent.mkdir()
+    left.write_text(json.dumps(mark | {"until": RUNS_AT.isoformat()}))
 
 
 def findings(report):
@@ -96,8 +105,7 @@ def test_the_first_run_looks_at_everything_and_the_next_at_nothing_old(kit, left
     assert set(looked_at.values()) == {0}
 
 
-def test_what_came_since_is_looked_at_and_nothing_else(kit, left):
-    run_at(kit, left, RUNS_AT)
+def test_what_came_since_is_looked_at_and_nothing_else(kit, left, held):
     hour_comes(kit)
     cluster = WholeCluster(kit.messages)
     report = run(kit, left, cluster=cluster)
@@ -108,8 +116,7 @@ def test_what_came_since_is_looked_at_and_nothing_else(kit, left):
     assert cluster.read_from["inmet_hourly.v1"] > 0
 
 
-def test_what_came_since_and_is_wrong_is_found(kit, left):
-    run_at(kit, left, RUNS_AT)
+def test_what_came_since_and_is_wrong_is_found(kit, left, held):
     hour_comes(kit, spoilt=True)
     found = findings(run(kit, left))
     assert "silver = batch(bronze)" in found
@@ -117,55 +124,48 @@ def test_what_came_since_and_is_wrong_is_found(kit, left):
     assert again == found, "a run that failed moved the mark"
 
 
-def test_a_row_retrieved_long_before_it_was_published_is_looked_at_in_silver_too(kit, left):
-    run_at(kit, left, RUNS_AT)
+def test_a_row_retrieved_long_before_it_was_published_is_looked_at_in_silver_too(kit, left, held):
     hour_comes(kit, retrieved_at=BEGIN + timedelta(days=2))
     lose_from_current(kit)
     assert "silver current = newest" in findings(run(kit, left))
 
 
-def test_control_a_window_of_kafkas_clock_alone_does_not_see_it(kit, left, monkeypatch):
+def test_control_a_window_of_kafkas_clock_alone_does_not_see_it(kit, left, held, monkeypatch):
     """Silver knows no Kafka clock: the row was retrieved before the window begins."""
-    run_at(kit, left, RUNS_AT)
     hour_comes(kit, retrieved_at=BEGIN + timedelta(days=2))
     lose_from_current(kit)
     monkeypatch.setattr(verified, "reading_on", lambda evidence, _, begin: replace(evidence, since=begin))
     assert "silver current = newest" not in findings(run(kit, left))
 
 
-def test_an_offset_that_bronze_skipped_since_is_found_although_no_row_tells_its_time(kit, left):
-    run_at(kit, left, RUNS_AT)
+def test_an_offset_that_bronze_skipped_since_is_found_although_no_row_tells_its_time(kit, left, held):
     kit.append_record("inmet_hourly", b"key", b"value", None, RUNS_AT - timedelta(days=1))
     kit.bronze["inmet_hourly"].pop()
     hour_comes(kit)
     assert findings(run(kit, left))["bronze = topic"] == ["1 committed records are not in bronze"]
 
 
-def test_a_late_timestamp_moves_the_window_back(kit, left):
+def test_a_late_timestamp_moves_the_window_back(kit, left, held):
     """A transaction that was open during the last run brings records that are older than it."""
-    run_at(kit, left, RUNS_AT)
     hour_comes(kit, at=RUNS_AT - timedelta(minutes=10))
     assert run(kit, left).since == RUNS_AT - timedelta(minutes=10)
 
 
-def test_rows_taken_out_of_bronze_bring_everything_back(kit, left):
-    run_at(kit, left, RUNS_AT)
+def test_rows_taken_out_of_bronze_bring_everything_back(kit, left, held):
     kit.delete("bronze.inmet_stations", "true")
     report = run(kit, left)
     assert (report.since, findings(report)["manifests = rows"]) == (None, LOST)
 
 
-def test_control_without_that_the_same_loss_is_seen_by_full_only(kit, left, monkeypatch):
-    run_at(kit, left, RUNS_AT)
+def test_control_without_that_the_same_loss_is_seen_by_full_only(kit, left, held, monkeypatch):
     kit.delete("bronze.inmet_stations", "true")
     monkeypatch.setattr(verified, "_has_only_grown", lambda *_: True)
     assert run(kit, left).holds
     assert findings(run(kit, left, full=True))["manifests = rows"] == LOST
 
 
-def test_a_changed_old_value_of_current_or_gold_is_seen_by_full_only(kit, left):
+def test_a_changed_old_value_of_current_or_gold_is_seen_by_full_only(kit, left, held):
     """What the default run does not promise: these tables change all the time, and it looks at new rows only."""
-    run_at(kit, left, RUNS_AT)
     kit.change("silver.bcb_sgs", value="7", where="reference_on = '2024-01-25'")
     kit.change("gold.fact_economic_observation", value="7", where="reference_on = '2024-01-25'")
     assert run(kit, left).holds
@@ -174,21 +174,19 @@ def test_a_changed_old_value_of_current_or_gold_is_seen_by_full_only(kit, left):
     }  # fmt: skip
 
 
-def test_a_lost_file_is_seen_by_every_run(kit, left):
-    run_at(kit, left, RUNS_AT)
+def test_a_lost_file_is_seen_by_every_run(kit, left, held):
     kit.remove_a_file("bronze.inmet_hourly")
     assert "data files are whole" in findings(run(kit, left))
 
 
-def test_a_table_made_anew_or_a_mark_that_cannot_be_read_brings_everything_back(kit, left):
-    run_at(kit, left, RUNS_AT)
-    mark = json.loads(left.read_text())
-    mark["tables"]["bronze.bcb_sgs"][0] = "another"
-    left.write_text(json.dumps(mark))
-    assert run(kit, left).since is None
-    for text in ("", "[]", '{"form": 2}', '{"form": 1}'):
+def test_a_table_made_anew_or_a_mark_that_cannot_be_read_brings_everything_back(kit, left, held):
+    others = json.loads(left.read_text())
+    others["tables"]["bronze.bcb_sgs"][0] = "another"
+    lake = Lake(kit.lake)
+    for text in (json.dumps(others), "", "[]", '{"form": 2}', '{"form": 1}'):
         left.write_text(text)
-        assert run(kit, left).since is None
+        assert verified.since(verified.read(left), lake) is None
+    assert run(kit, left).since is None
 
 
 def test_the_mark_stays_before_what_a_layer_has_not_read(kit, left):
