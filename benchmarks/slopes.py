@@ -1,29 +1,22 @@
-"""Whether a series grows: a straight line through its samples, held against what is allowed."""
+"""Whether a series grows: a robust slope with its confidence interval, held against what is allowed.
+
+The slope is Theil's: the median of the slopes through all pairs of points, which a few high points do not move. Its
+interval is Sen's (P. K. Sen, Estimates of the Regression Coefficient Based on Kendall's Tau, Journal of the American
+Statistical Association 63, 1968): of the sorted pairs, those that Kendall's tau leaves possible.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import linear_regression
+from itertools import combinations
+from math import ceil, floor, sqrt
+from statistics import NormalDist, median
 
 Samples = Sequence[Mapping[str, float]]
-"""One mapping per moment: `seconds` and the series."""
+"""One mapping per moment: what time or batches it was, and the series."""
 
-
-@dataclass(frozen=True)
-class Bound:
-    """How much a series may grow.
-
-    Attributes:
-        per_hour: the steepest slope.
-        noise: growth over the whole window that says nothing: what comes and goes, divided by a short window, looks
-            steep. A slope counts only if the line has risen by more than this.
-        reason: why these.
-        young: whether it holds for a driver of a few minutes too.
-    """
-
-    per_hour: float
-    noise: float
-    reason: str
-    young: bool = True
+CONFIDENCE = 0.99
+FEWEST = 8
+"""Points below which the interval says nothing."""
 
 
 @dataclass(frozen=True)
@@ -31,46 +24,50 @@ class Slope:
     """What became of one series.
 
     Attributes:
-        first, last: the line's values at the ends of the window.
-        per_hour: its slope.
-        bound: what it was held against; None when it is only shown.
+        first, last: medians of the first and the last quarter of its points.
+        per_unit: its slope.
+        least, most: the slope lies between these, with `CONFIDENCE`.
+        allowed: the steepest slope; None when it is only shown.
     """
 
     series: str
     first: float
     last: float
-    per_hour: float
-    bound: Bound | None
+    per_unit: float
+    least: float
+    most: float
+    allowed: float | None
 
     @property
     def broken(self) -> bool:
-        """Whether it grew by more than noise, and faster than it may."""
-        bound = self.bound
-        return bound is not None and self.per_hour > bound.per_hour and self.last - self.first > bound.noise
+        """Whether it surely grew faster than it may."""
+        return self.allowed is not None and self.least > self.allowed
 
 
-def slopes(samples: Samples, bounds: Mapping[str, Bound], *, warm_up: float, young: bool) -> list[Slope]:
-    """The slope of every series after the warm-up.
+def slope(series: str, points: Sequence[tuple[float, float]], allowed: float | None) -> Slope:
+    """The slope of y over x.
 
     Args:
-        warm_up: seconds from the first sample that are left out.
-        young: leave out the bounds that only an old driver can keep.
+        points: (x, y), no x twice.
 
     Raises:
-        ValueError: fewer than three samples are left: no line says anything.
+        ValueError: fewer than `FEWEST` points: no line says anything.
     """
-    began = samples[0]["seconds"] + warm_up if samples else 0.0
-    window = [sample for sample in samples if sample["seconds"] >= began]
-    if len(window) < 3:
-        raise ValueError(f"{len(window)} samples after the warm-up of {warm_up:.0f} s are no series")
-    seconds = [sample["seconds"] for sample in window]
-    found = []
-    for series in window[0]:
-        if series == "seconds":
-            continue
-        line = linear_regression(seconds, [sample[series] for sample in window])
-        first, last = (line.intercept + line.slope * at for at in (seconds[0], seconds[-1]))
-        bound = bounds.get(series)
-        kept = bound if bound and (bound.young or not young) else None
-        found.append(Slope(series, first, last, line.slope * 3600, kept))
-    return found
+    count = len(points)
+    if count < FEWEST:
+        raise ValueError(f"{count} samples after the warm-up are no series: {FEWEST} are needed")
+    slopes = sorted((y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(sorted(points), 2))
+    spread = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    least = slopes[max(0, floor((len(slopes) - spread) / 2) - 1)]
+    most = slopes[min(len(slopes) - 1, ceil((len(slopes) + spread) / 2))]
+    values = [y for _, y in sorted(points)]
+    quarter = max(1, count // 4)
+    return Slope(series, median(values[:quarter]), median(values[-quarter:]), median(slopes), least, most, allowed)
+
+
+def least_of_each(samples: Samples, unit: str, series: str) -> list[tuple[float, float]]:
+    """The smallest value at each x: what is open for a moment only is no growth, what leaked is never let go of."""
+    found: dict[float, float] = {}
+    for sample in samples:
+        found[sample[unit]] = min(sample[series], found.get(sample[unit], sample[series]))
+    return sorted(found.items())

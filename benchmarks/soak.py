@@ -2,10 +2,12 @@
 
 A real `correnteza run all`, over an embedded broker and registry in a temporary folder, gets 1,000 station-hours every
 five seconds. As often, its memory, threads, open files, checkpoints and table logs are counted (those of broker and
-registry are not). A third of the time, at most 25 minutes, is warm-up: caches and thread pools fill. A straight line
-through what follows gives a slope an hour for each series. Exit code 1 when one is steeper than its bound, when the
-driver ends, or when it stops writing. Below 10 minutes two thirds are warm-up, memory is shown but not judged, and
-every layer is triggered every second, so that what leaks with a batch shows sooner. Nothing is kept.
+registry are not). A third of the time, at most 25 minutes, is warm-up: caches and thread pools fill. What follows gives
+each series a slope an hour, and an interval that it lies in with 99 % confidence. Exit code 1 when a series surely
+grows so fast that it would double in a week, when the driver ends, or when it stops writing. Nothing is kept.
+
+The short form, of `make test`, counts batches instead of hours: every layer is triggered every second, and a thread or
+a file that leaks with each batch is a slope of one. Memory needs hours; it is shown there and not judged.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from rich.table import Table
 from benchmarks.census import census
 from benchmarks.driving import COMMAND, driver, wait
 from benchmarks.harness import machine
-from benchmarks.slopes import Bound, Samples, Slope, slopes
+from benchmarks.slopes import CONFIDENCE, Samples, Slope, least_of_each, slope
 from benchmarks.station_hours import Load
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
@@ -33,22 +35,24 @@ from schemas.registry import enforce_compatibility
 
 SAMPLE_SECONDS = 5.0
 LONGEST_WARM_UP_SECONDS = 25 * 60
-YOUNG_MINUTES = 10
 START_SECONDS = 240
 LAYERS = {"bronze": "inmet_hourly", "silver": "inmet_hourly", "gold": "fact_weather_daily"}
 """The tables that the load reaches."""
 
-BOUNDS = {
-    "jvm_rss_mb": Bound(150, 100, "the heap is capped and so is the rest; the lake's file lists grow a little", False),
-    "python_rss_mb": Bound(5, 5, "the interpreter holds no rows", False),
-    "jvm_threads": Bound(5, 40, "pools and compiler threads come and go; a leak is one a batch"),
-    "python_threads": Bound(1, 16, "one per query that calls back, a dozen of Arrow's pools; none per batch"),
-    "jvm_open_files": Bound(10, 40, "files are open for the length of a read or a write"),
-    "python_open_files": Bound(1, 6, "one connection to the JVM per thread that uses it"),
-    "checkpoint_files": Bound(
-        20, 80, "each query keeps its last 10 batches, 4 files each; older ones go a moment later"
-    ),
-}
+WARM_UP_BATCHES, JUDGED_BATCHES = 12, 20
+"""Of the short form, by the layer that runs fewest. A query keeps its last 10 batches: its files are flat after 12."""
+
+SHORT_SECONDS = 600
+"""Longest that the short form waits for its batches."""
+
+COUNTED = ("jvm_threads", "python_threads", "jvm_open_files", "python_open_files", "checkpoint_files")
+"""What a batch may not leave behind."""
+
+MEMORY = ("jvm_rss_mb", "python_rss_mb")
+PER_BATCH = 0.5
+"""A leak is one a batch: half of that, surely exceeded, is one."""
+
+WEEK_HOURS = 168
 
 
 def main() -> None:
@@ -70,14 +74,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         samples = soak(Path(folder), arguments.minutes, variables)
     try:
-        found = judge(samples, arguments.minutes)
+        found = judge(samples)
     except ValueError as error:
         sys.exit(f"nothing to judge: {error}")
     complaints = [*(f"{each.series} grows" for each in found if each.broken), *standing(samples)]
     if arguments.json:
-        slopes_found = [
-            {**vars(each), "bound": each.bound and vars(each.bound), "broken": each.broken} for each in found
-        ]
+        slopes_found = [{**vars(each), "broken": each.broken} for each in found]
         json.dump(
             {"machine": machine(), "slopes": slopes_found, "complaints": complaints, "samples": samples}, sys.stdout
         )
@@ -96,9 +98,33 @@ def soak(
     Args:
         variables, command: as `driving.driver`.
     """
+    samples = []
+    for sample in sampled(home, variables, command, every=SAMPLE_SECONDS):
+        samples.append(sample)
+        tell(sample, f"{minutes:g} min")
+        if sample["seconds"] >= minutes * 60:
+            break
+    return samples
+
+
+def short_soak(home: Path, command: Sequence[str] = COMMAND) -> list[dict[str, float]]:
+    """Samples a second apart, until every layer has run its batches or `SHORT_SECONDS` are over."""
+    samples = []
+    wanted = WARM_UP_BATCHES + JUDGED_BATCHES
+    intervals = {f"CORRENTEZA_{layer.upper()}_INTERVAL_SECONDS": "1" for layer in LAYERS}
+    for sample in sampled(home, intervals, command, every=1.0):
+        samples.append(sample)
+        tell(sample, f"{wanted} batches")
+        if sample["batches"] > wanted or sample["seconds"] > SHORT_SECONDS:
+            break
+    return samples
+
+
+def sampled(
+    home: Path, variables: Mapping[str, str], command: Sequence[str], *, every: float
+) -> Iterator[dict[str, float]]:
+    """Start all, load the driver with 1,000 rows each time, and count what it holds; ends when the driver does."""
     settings = Settings(home=home)
-    intervals = {f"CORRENTEZA_{layer.upper()}_INTERVAL_SECONDS": "1" for layer in LAYERS if minutes < YOUNG_MINUTES}
-    samples: list[dict[str, float]] = []
     with contextlib.ExitStack() as cleanup:
         stack = cleanup.enter_context(Stack(settings))
         settings = settings.model_copy(update=stack.endpoints)
@@ -107,25 +133,23 @@ def soak(
         load = Load(settings)
         load.stations()
         log = home / "soak-driver.log"
-        running = cleanup.enter_context(driver(settings, log, intervals | dict(variables), command))
+        running = cleanup.enter_context(driver(settings, log, variables, command))
         gold = settings.lake / "gold" / LAYERS["gold"] / "_delta_log"
         wait(lambda: gold.exists() or running.poll() is not None, "the driver's gold table", START_SECONDS)
-        began = time.monotonic()
-        for second in ticks(began, minutes * 60):
+        for second in ticks(time.monotonic(), every):
             load.run(1)
             if running.poll() is not None:
                 print(f"the driver ended with code {running.returncode}:\n{_tail(log)}", file=sys.stderr)
-                break
-            samples.append({"seconds": second, **batches(home), **census(running.pid, home)})
-            tell(samples[-1], minutes)
-    return samples
+                return
+            done = batches(home)
+            yield {"seconds": second, "batches": min(done.values()), **done, **census(running.pid, home)}
 
 
-def ticks(began: float, seconds: float) -> Iterator[float]:
-    """Seconds since the beginning, once every `SAMPLE_SECONDS`; a moment that was missed is not made up for."""
-    while (now := time.monotonic() - began) < seconds:
-        yield now
-        time.sleep(SAMPLE_SECONDS - (time.monotonic() - began) % SAMPLE_SECONDS)
+def ticks(began: float, every: float) -> Iterator[float]:
+    """Seconds since the beginning, once every so many; a moment that was missed is not made up for."""
+    while True:
+        yield time.monotonic() - began
+        time.sleep(every - (time.monotonic() - began) % every)
 
 
 def batches(home: Path) -> dict[str, float]:
@@ -137,11 +161,30 @@ def batches(home: Path) -> dict[str, float]:
     return found
 
 
-def judge(samples: Samples, minutes: float) -> list[Slope]:
-    """The slopes after the warm-up. Raises: ValueError when there are too few samples."""
-    young = minutes < YOUNG_MINUTES
-    warm_up = minutes * 60 * 2 / 3 if young else min(minutes * 60 / 3, LONGEST_WARM_UP_SECONDS)
-    return slopes(samples, BOUNDS, warm_up=warm_up, young=young)
+def judge(samples: Samples) -> list[Slope]:
+    """The slopes an hour, after the warm-up. Raises: ValueError when there are too few samples."""
+    warm_up = min(samples[-1]["seconds"] / 3, LONGEST_WARM_UP_SECONDS) if samples else 0.0
+    window = [sample for sample in samples if sample["seconds"] >= warm_up]
+    found = []
+    for series in _series(window):
+        points = [(sample["seconds"] / 3600, sample[series]) for sample in window]
+        allowed = points[-1][1] / WEEK_HOURS if series in (*COUNTED, *MEMORY) else None
+        found.append(slope(series, points, allowed))
+    return found
+
+
+def judge_batches(samples: Samples) -> list[Slope]:
+    """The slopes per batch, after the warm-up. Raises: ValueError when there are too few batches."""
+    window = [sample for sample in samples if sample["batches"] > WARM_UP_BATCHES]
+    return [
+        slope(series, least_of_each(window, "batches", series), PER_BATCH if series in COUNTED else None)
+        for series in _series(window)
+    ]
+
+
+def _series(samples: Samples) -> list[str]:
+    clocks = {"seconds", "batches", *(f"{layer}_batches" for layer in LAYERS)}
+    return [name for name in (samples[0] if samples else ()) if name not in clocks]
 
 
 def standing(samples: Samples) -> list[str]:
@@ -150,11 +193,11 @@ def standing(samples: Samples) -> list[str]:
     return [f"{layer} stands still" for layer in LAYERS if last[f"{layer}_batches"] <= middle[f"{layer}_batches"]]
 
 
-def tell(sample: Mapping[str, float], minutes: float) -> None:
+def tell(sample: Mapping[str, float], of: str) -> None:
     """One line of progress, on stderr."""
     done = "/".join(f"{sample[layer + '_batches']:.0f}" for layer in LAYERS)
     print(
-        f"{sample['seconds'] / 60:6.1f} of {minutes:g} min"
+        f"{sample['seconds'] / 60:6.1f} min, of {of}"
         f" · MB JVM {sample['jvm_rss_mb']:,.0f}, Python {sample['python_rss_mb']:,.0f}"
         f" · threads {sample['jvm_threads']:.0f}+{sample['python_threads']:.0f}"
         f" · open files {sample['jvm_open_files']:.0f}+{sample['python_open_files']:.0f}"
@@ -168,16 +211,15 @@ def tell(sample: Mapping[str, float], minutes: float) -> None:
 def show(found: Sequence[Slope], minutes: float) -> None:
     """The table."""
     table = Table(title=f"{minutes:g} minutes of steady load, after the warm-up", title_justify="left")
-    for column in ("series", "first", "last", "per hour", "may", "noise", ""):
+    for column in ("series", "first", "last", "per hour", f"surely ({CONFIDENCE:.0%}) from", "to", "may", ""):
         table.add_column(column, justify="left" if column in ("series", "") else "right")
     for each in found:
-        allowed = (f"{each.bound.per_hour:,g}", f"{each.bound.noise:,g}") if each.bound else ("", "")
-        verdict = "GROWS" if each.broken else "ok" if each.bound else "shown only"
-        figures = (f"{each.first:,.1f}", f"{each.last:,.1f}", f"{each.per_hour:+,.1f}")
-        table.add_row(each.series, *figures, *allowed, verdict)
+        verdict = "GROWS" if each.broken else "ok" if each.allowed is not None else "shown only"
+        figures = (f"{each.first:,.1f}", f"{each.last:,.1f}", f"{each.per_unit:+,.1f}")
+        sure = (f"{each.least:+,.1f}", f"{each.most:+,.1f}")
+        table.add_row(each.series, *figures, *sure, "" if each.allowed is None else f"{each.allowed:,.1f}", verdict)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
-    for series, bound in BOUNDS.items():
-        print(f"  {series}: {bound.reason}")
+    print("  may: the slope at which the last value would double in a week")
     print(f"  machine: {machine()}")
 
 

@@ -1,6 +1,7 @@
 """O11: nothing that a driver holds grows with the batches it has run; and the soak finds what does."""
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.census import census, processes
-from benchmarks.slopes import Bound, slopes
-from benchmarks.soak import BOUNDS, judge, soak, standing
+from benchmarks.slopes import slope
+from benchmarks.soak import COUNTED, WARM_UP_BATCHES, judge, judge_batches, short_soak, standing
 
-MINUTES = 2.0
+FOR_BATCHES = 30
 LEAK = """
 import sys, threading
 kept = []
@@ -23,6 +24,26 @@ for line in sys.stdin:
         kept.append(open("/dev/null"))
     print("done", flush=True)
 """
+LEAKING_DRIVER = """
+import threading
+from pyspark.sql import SparkSession
+from correnteza.cli import main
+from stream_jobs import jobs
+
+kept = []
+
+def leak(name):
+    if name == "batch.bronze.inmet_hourly":
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        kept.append(open("/dev/null"))
+        pool = SparkSession.getActiveSession()._jvm.java.util.concurrent.ScheduledThreadPoolExecutor(1)
+        pool.prestartCoreThread()
+        kept.append(pool)
+
+jobs.failpoint = leak
+main()
+"""
+"""A driver that leaves a thread of Python's, a thread of the JVM's and a file behind with each batch of one query."""
 
 
 @pytest.fixture
@@ -44,70 +65,98 @@ def batches() -> Iterator[tuple[int, Callable[[str], None]]]:
         process.kill()
 
 
-def broken(pid: int, batch: Callable[[str], None], leak: str) -> set[str]:
-    """The series that are found to grow over 30 batches, one every 5 s of the soak's clock."""
+def growing(samples: list[dict[str, float]]) -> list[str]:
+    """What grows with the batches, in words."""
+    return [
+        f"{each.series} grows by {each.per_unit:.2f} a batch, surely by {each.least:.2f}"
+        for each in judge_batches(samples)
+        if each.broken
+    ]
+
+
+def leaked(pid: int, batch: Callable[[str], None], leak: str) -> list[dict[str, float]]:
+    """What a process holds after each batch."""
     samples = []
-    for number in range(30):
+    for number in range(WARM_UP_BATCHES + 1, WARM_UP_BATCHES + FOR_BATCHES):
         batch(leak)
-        samples.append({"seconds": number * 5.0, **processes(pid)})
-    return {each.series for each in slopes(samples, BOUNDS, warm_up=10, young=True) if each.broken}
+        samples.append({"batches": float(number), **processes(pid), "checkpoint_files": 0.0})
+    return samples
 
 
 @pytest.mark.integration
 @pytest.mark.fault
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(900)
 def test_o11_threads_open_files_and_checkpoints_of_a_driver_stay_flat_under_load(tmp_path: Path) -> None:
-    samples = soak(tmp_path, MINUTES, {})
+    samples = short_soak(tmp_path)
 
-    grown = [each for each in judge(samples, MINUTES) if each.broken]
-    assert not grown
-    assert not standing(samples)
+    assert growing(samples) == []
+    assert standing(samples) == []
 
 
+@pytest.mark.integration
 @pytest.mark.fault
-def test_o11_control_without_a_leak_the_same_process_is_found_flat(
-    batches: tuple[int, Callable[[str], None]],
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_o11_control_a_driver_that_leaves_a_thread_and_a_file_behind_with_each_batch_is_found(
+    tmp_path: Path, control
 ) -> None:
-    assert broken(*batches, "nothing") == set()
+    control.holds(growing, short_soak(tmp_path / "sound"))
+    leaking = short_soak(tmp_path / "leaking", (sys.executable, "-c", LEAKING_DRIVER, "run", "all"))
+    for series in ("python_threads", "python_open_files", "jvm_threads"):
+        control.objects(growing, leaking, damage=f"{series} grows by ")
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize(("leak", "series"), [("thread", "python_threads"), ("file", "python_open_files")])
 def test_o11_control_a_real_process_that_leaks_with_each_batch_is_found(
-    batches: tuple[int, Callable[[str], None]], leak: str, series: str
+    batches: tuple[int, Callable[[str], None]], leak: str, series: str, control
 ) -> None:
-    assert broken(*batches, leak) == {series}
+    control.holds(growing, leaked(*batches, "nothing"))
+    control.objects(growing, leaked(*batches, leak), damage=f"{series} grows by 1.00 a batch")
 
 
 @pytest.mark.fault
-def test_o11_control_checkpoints_of_which_nothing_is_removed_are_found(tmp_path: Path) -> None:
+def test_o11_control_checkpoints_of_which_nothing_is_removed_are_found(tmp_path: Path, control) -> None:
     folder = tmp_path / "checkpoints" / "bronze.inmet_hourly" / "g0" / "commits"
     folder.mkdir(parents=True)
-    samples = []
-    for number in range(120):
-        (folder / str(number)).write_text("v1\n{}")
-        samples.append({"seconds": number * 5.0, **census(os.getpid(), tmp_path)})
 
-    assert samples[-1]["checkpoint_files"] == 120
-    assert "checkpoint_files" in {each.series for each in slopes(samples, BOUNDS, warm_up=0, young=True) if each.broken}
+    def written(kept: int) -> list[dict[str, float]]:
+        samples = []
+        for number in range(FOR_BATCHES * 2):
+            (folder / str(number)).write_text("v1\n{}")
+            (folder / str(number - kept)).unlink(missing_ok=True)
+            samples.append({"batches": float(number), **census(os.getpid(), tmp_path)})
+        return [{**sample, **dict.fromkeys(set(COUNTED) - {"checkpoint_files"}, 0.0)} for sample in samples]
 
-
-def test_o11_a_rise_within_the_noise_is_no_growth_however_steep() -> None:
-    bound = {"threads": Bound(per_hour=5, noise=12, reason="")}
-    steep = [{"seconds": at * 5.0, "threads": 100.0 + at} for at in range(10)]
-    long = [{"seconds": at * 5.0, "threads": 100.0 + at} for at in range(30)]
-
-    assert not slopes(steep, bound, warm_up=0, young=True)[0].broken
-    assert slopes(long, bound, warm_up=0, young=True)[0].broken
+    control.holds(growing, written(kept=10))
+    control.objects(growing, written(kept=10_000), damage="checkpoint_files grows by 1.00 a batch")
 
 
-def test_o11_memory_is_judged_only_of_an_old_driver() -> None:
-    rising = [{"seconds": at * 60.0, "jvm_rss_mb": 1000.0 + 50 * at} for at in range(30)]
+def test_o11_what_comes_and_goes_hides_no_leak_and_is_none() -> None:
+    """Pools of threads that come and go for a moment, more of them than a leak brings."""
+    chance = random.Random(11)
+    noisy = [{"batches": float(12 + at // 3), "jvm_threads": 400.0 + chance.choice((0, 0, 7, 25))} for at in range(90)]
+    leaky = [sample | {"jvm_threads": sample["jvm_threads"] + sample["batches"]} for sample in noisy]
 
-    assert not slopes(rising, BOUNDS, warm_up=0, young=True)[0].broken
-    assert slopes(rising, BOUNDS, warm_up=0, young=False)[0].broken
+    assert growing(noisy) == []
+    (found,) = growing(leaky)
+    assert found.startswith("jvm_threads grows by 1.0")
+
+
+def test_o11_a_driver_that_would_double_in_a_week_fails_the_long_form_and_a_slower_one_does_not() -> None:
+    def hour(megabytes_an_hour: float) -> list[dict[str, float]]:
+        chance = random.Random(3)
+        return [
+            {"seconds": at * 5.0, "jvm_rss_mb": 2_800 + megabytes_an_hour * at / 720 + chance.uniform(-3, 3)}
+            for at in range(720)
+        ]
+
+    (grows,), (slow,) = judge(hour(40)), judge(hour(4))
+    assert grows.broken
+    assert grows.least < 40 < grows.most
+    assert not slow.broken
 
 
 def test_o11_too_few_samples_are_no_verdict() -> None:
-    with pytest.raises(ValueError, match="1 samples after the warm-up"):
-        slopes([{"seconds": 0.0, "threads": 1.0}, {"seconds": 60.0, "threads": 1.0}], {}, warm_up=30, young=True)
+    with pytest.raises(ValueError, match="2 samples after the warm-up"):
+        slope("threads", [(0.0, 1.0), (1.0, 1.0)], 0.5)
