@@ -1,10 +1,10 @@
 """The stream driver killed, doubled and robbed of its checkpoint: F17, F18, F22, F25, F30, with real processes."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -40,9 +40,33 @@ def transactions(pipeline: Pipeline) -> list[tuple[str, int]]:
     return [(each["txn"]["appId"], each["txn"]["version"]) for each in actions if "txn" in each]
 
 
-def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_nothing(pipeline, cli_process):
+CHMOD = """#!/bin/sh
+case "$*" in
+*/commits/.1.*)
+    : > "{gate}.reached"
+    while [ ! -e "{gate}" ]; do sleep 0.05; done
+esac
+exec {real} "$@"
+"""
+"""The JVM has `chmod` set the rights of each file of a checkpoint before it writes into it. There batch 1 waits to be
+noted as done; its rows already stand in the table."""
+
+
+def waiting_before_batch_1_is_noted(folder: Path) -> tuple[Path, str]:
+    """A gate, and a `PATH` under which no query notes its batch 1 before it exists; `gate.reached` tells of one."""
+    gate, script = folder / "gate", folder / "bin" / "chmod"
+    script.parent.mkdir()
+    script.write_text(CHMOD.format(gate=gate, real=shutil.which("chmod")))
+    script.chmod(0o755)
+    return gate, f"{script.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_nothing(
+    pipeline, cli_process, tmp_path
+):
     declare_all(pipeline)
-    driver = cli_process("run", "bronze", CORRENTEZA_BRONZE_INTERVAL_SECONDS="1")
+    gate, path = waiting_before_batch_1_is_noted(tmp_path)
+    driver = cli_process("run", "bronze", CORRENTEZA_BRONZE_INTERVAL_SECONDS="1", PATH=path)
     log = Path(pipeline.places.table(TABLE)) / "_delta_log"
     pipeline.publish(DATASET, *stations(0, 5))
     wait_for(lambda: (log / f"{1:020}.json").exists() or driver.poll(), "the first batch", 120)
@@ -50,12 +74,11 @@ def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_
     wait_for((commits / "0").exists, "the first batch is noted")
 
     pipeline.publish(DATASET, *stations(5, 10))
-    second = log / f"{2:020}.json"
-    deadline = time.monotonic() + 60
-    while not second.exists():  # as often as can be: the gap to hit is some hundredths of a second
-        assert time.monotonic() < deadline
+    reached = gate.with_name("gate.reached")
+    wait_for(lambda: reached.exists() or driver.poll() is not None, "the second batch is about to be noted", 120)
     driver.kill_tree()
 
+    assert len(transactions(pipeline)) == 2, "killed too early: the batch was not written"
     assert not (commits / "1").exists(), "killed too late: the batch was noted already"
     pipeline.publish(DATASET, *stations(10, 12))
     job = pipeline.bronze(DATASET)
