@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import stamina
@@ -36,6 +37,14 @@ def no_waiting():
     """Retries keep their number and lose their waits."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
+
+
+@pytest.fixture
+def waits(monkeypatch) -> list[float]:
+    """Retries keep their waits, and sleep none of them: seconds of each, in order."""
+    found: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=found.append))
+    return found
 
 
 @pytest.fixture
@@ -67,7 +76,15 @@ def test_a_429_that_says_how_long_is_asked_again_not_before(httpserver, client, 
 
     httpserver.expect_request("/data/x").respond_with_handler(busy_twice)
     assert client.get("x", {}).body == b"[]"
-    assert all(1.0 <= gap < 1.5 for gap in gaps(asked_at)), gaps(asked_at)
+    assert all(gap >= 1.0 for gap in gaps(asked_at)), gaps(asked_at)
+
+
+def test_a_stated_wait_is_kept_with_a_jitter_and_no_longer(httpserver, client, waits):
+    httpserver.expect_request("/data/x").respond_with_data("", 429, {"Retry-After": "7"})
+    with pytest.raises(ThrottledError):
+        client.get("x", {})
+    assert len(waits) == http.ATTEMPTS - 1
+    assert all(7.0 <= each <= 7.0 + retries.WAIT_JITTER for each in waits), waits
 
 
 def test_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it(httpserver, client, no_waiting):
@@ -76,13 +93,13 @@ def test_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it(httpser
 
     def busy(_: Request) -> Response:
         asked_at.append(time.monotonic())
-        return Response("", 429, {"Retry-After": "1"})
+        return Response("", 429, {"Retry-After": "60"})
 
     httpserver.expect_request("/data/x").respond_with_handler(busy)
     with pytest.raises(ThrottledError):
         client.get("x", {})
     assert len(asked_at) == http.ATTEMPTS
-    assert asked_at[-1] - asked_at[0] < 1.0
+    assert asked_at[-1] - asked_at[0] < 60
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -160,7 +177,7 @@ def test_of_a_429_no_more_than_a_sample_is_read_and_not_for_long(monkeypatch, no
         began = time.monotonic()
         with pytest.raises(TransientError, match="429"):
             client.get("x", {})
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 120, "a sample of 64 KiB takes twenty minutes at this pace"
     assert read == []
     with wire(answer(bytes(3_000_000), status="429 Busy")) as stub:
         client = Client(stub.url, is_mirror=True, throttled_for=measure)
@@ -169,23 +186,17 @@ def test_of_a_429_no_more_than_a_sample_is_read_and_not_for_long(monkeypatch, no
     assert read == [64 << 10] * http.ATTEMPTS
 
 
-def test_the_waits_between_attempts_grow_and_differ(httpserver, monkeypatch):
-    """Real waits of the usual back-off, a twenty-fifth of their length."""
-    real = stamina.retry_context
-    monkeypatch.setattr(
-        stamina,
-        "retry_context",
-        lambda **options: real(**options | {"wait_initial": 0.02, "wait_max": 0.6, "wait_jitter": 0.04}),
-    )
+def test_the_waits_between_attempts_grow_and_differ(waits):
     away = answer(b"", status="503 Away")
-    waits = []
+    both = []
     for _ in range(2):
+        waits.clear()
         with wire(away) as stub, mirror(stub.url) as client, pytest.raises(TransientError):
             client.get("x", {})
-        waits.append(gaps(stub.asked_at))
-    assert [len(each) for each in waits] == [http.ATTEMPTS - 1] * 2
-    assert all(each[-1] > each[0] for each in waits), waits
-    assert max(abs(one - other) for one, other in zip(*waits, strict=True)) > 0.001
+        both.append(list(waits))
+    assert [len(each) for each in both] == [http.ATTEMPTS - 1] * 2
+    assert all(each[-1] > each[0] for each in both), both
+    assert both[0] != both[1]
 
 
 def test_a_reset_is_asked_again_a_bounded_number_of_times(no_waiting):
@@ -222,7 +233,7 @@ def test_a_source_that_drips_is_given_up_at_the_deadline(monkeypatch, beginning)
         began = time.monotonic()
         with pytest.raises(TransientError):
             client.get("x", {})
-        assert 0.4 < time.monotonic() - began < 3
+        assert 0.4 < time.monotonic() - began < 120, "the headers alone would drip for ever"
 
 
 def test_the_read_timeout_alone_would_wait_for_a_dripping_source(monkeypatch):
@@ -257,10 +268,11 @@ def drip_until(stop: threading.Event, beginning: bytes):
     return behave
 
 
-def test_one_source_that_drips_does_not_keep_another_waiting(httpserver, monkeypatch):
-    monkeypatch.setattr(http, "BODY_DEADLINE", 2.0)
+def test_one_source_that_drips_does_not_keep_another_waiting(httpserver):
+    """The other one has its answer while every place at the first host is held."""
     httpserver.expect_request("/data/x").respond_with_data("[]")
-    with wire(drip(DRIPS["in the body"], 0.02)) as stub:
+    dripping = drip_until(stop := threading.Event(), DRIPS["in the body"])
+    with wire(dripping) as stub, stamina.set_testing(True, attempts=1):
 
         def ask() -> None:
             with mirror(stub.url) as stuck, pytest.raises(TransientError):
@@ -270,23 +282,17 @@ def test_one_source_that_drips_does_not_keep_another_waiting(httpserver, monkeyp
         for thread in threads:
             thread.start()
         wait_for(lambda: len(stub.requests) == hosts.MAX_AT_ONCE, "all places at the dripping host taken")
-        began = time.monotonic()
         with mirror(httpserver.url_for("/data")) as other:
             assert other.get("x", {}).body == b"[]"
-        assert time.monotonic() - began < 1
         assert all(thread.is_alive() for thread in threads)
+        stop.set()
         for thread in threads:
             thread.join(20)
 
 
 def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeypatch):
-    asked_at: list[float] = []
-
-    def note(_: Request) -> Response:
-        asked_at.append(time.monotonic())
-        return Response("[]")
-
-    httpserver.expect_request("/x").respond_with_handler(note)
+    """On a clock that stands still, what each of six requests waits is its place in the row."""
+    httpserver.expect_request("/x").respond_with_data("[]")
 
     def ask(pause: float) -> None:
         url = httpserver.url_for("/")
@@ -294,18 +300,18 @@ def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeyp
             for _ in range(3):
                 client.get("x", {})
 
-    def run(pause: float) -> list[float]:
-        asked_at.clear()
-        monkeypatch.setattr(http, "HOSTS", hosts.Hosts())
+    def waited(pause: float) -> list[float]:
+        found: list[float] = []
+        monkeypatch.setattr(http, "HOSTS", hosts.Hosts(lambda: 0.0, found.append))
         threads = [threading.Thread(target=ask, args=(pause,)) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(20)
-        return gaps(sorted(asked_at))
+        return sorted(found)
 
-    assert min(run(0.1)) > 0.05  # begun 0.1 s apart; the stub sees them a little later, each
-    assert min(run(0.0)) < 0.05  # control: without a pause they come as they come
+    assert waited(2.0) == [2.0, 4.0, 6.0, 8.0, 10.0]
+    assert waited(0.0) == []  # control: without a pause they come as they come
 
 
 @pytest.fixture
