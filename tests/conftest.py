@@ -20,12 +20,14 @@ from correnteza.settings import Settings
 from tests.controls import control
 from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
 from tests.helpers import Command, environment, start_commands
+from tests.seeds import pytest_report_header, seed_hypothesis
 
-__all__ = ["control", "pytest_runtest_makereport", "pytest_terminal_summary"]
+__all__ = ["control", "pytest_report_header", "pytest_runtest_makereport", "pytest_terminal_summary"]
 
 # No property is about how fast this machine is: on a loaded one, drawing a value may take seconds.
 settings.register_profile("correnteza", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("correnteza")
+seed_hypothesis()
 
 CLI_SECONDS = 240
 """Longest that a test waits for a command."""

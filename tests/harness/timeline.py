@@ -1,18 +1,14 @@
-"""What happened in a run and when: one JSON line an event, written at once; and the seed that orders the events."""
+"""What happened in a run and when: one JSON line an event, written at once."""
 
 import json
-import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-SEED = "SEED"
+from tests.seeds import seed_of
 
-
-def seed_of(environment: dict[str, str] | None = None, default: int = 20261124) -> int:
-    """The seed that `SEED` gives, or the fixed one. Raises: ValueError when it is no number."""
-    return int((environment or dict(os.environ)).get(SEED) or default)
+__all__ = ["Timeline", "seed_of"]
 
 
 class Timeline:

@@ -1,6 +1,5 @@
 """Silver is what one batch over all of bronze gives, whatever came when and however batches were cut."""
 
-import os
 import random
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,11 +9,9 @@ from deltalake import DeltaTable
 
 from foundation import failpoints
 from sinks import late
+from tests.seeds import seed_of
 from tests.sinks.silver_model import Change, Model, digest
 from tests.sinks.silver_tables import Silver
-
-SEEDS = [int(seed) for seed in os.environ.get("CORRENTEZA_TEST_SEEDS", "1").split(",")]
-"""More of them: `CORRENTEZA_TEST_SEEDS=1,2,3,4 pytest tests/sinks/test_late.py`. Each draws a history per key."""
 
 KEYS = [(name, number) for name in (None, "a", "b") for number in range(40)]
 BATCHES = 4
@@ -67,10 +64,9 @@ def require_batch(silver: Silver, rows: list[Change]) -> None:
     assert silver.quarantined == model.quarantined
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_any_rows_in_any_order_and_any_batches_give_what_one_batch_gives(silver, seed, monkeypatch):
+def test_any_rows_in_any_order_and_any_batches_give_what_one_batch_gives(silver, monkeypatch):
     """After every batch; each may be repeated, or die between two of its writes and be repeated."""
-    print(f"seed {seed}")  # shown when it fails
+    print(f"SEED={(seed := seed_of(default=1))}")  # shown when it fails
     choose = random.Random(seed)
     batches = cut(choose, list(histories(choose)))
     before: list[Change] = []
