@@ -112,6 +112,7 @@ class _Worker:
         if self._scheduler.stopping.is_set():
             os._exit(128 + number)
         self._scheduler.stopping.set()
+        self._log.info("worker_stopping", signal=number)
         asyncio.get_running_loop().call_later(STOP_SECONDS, os._exit, 128 + number)
         assert self._signal is not None
         self._signal.set_result(number)
