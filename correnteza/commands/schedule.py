@@ -34,8 +34,9 @@ def command(
     A poll that failed is tried again after 2, 4, 8 ... 60 minutes (poll.retry), six times (then poll.dead). A source
     that failed three times in a row is left alone for 15 minutes, then for twice as long, up to 6 hours.
 
-    One worker is enough. A second one, best on another machine, takes over within about 10 seconds when the first
-    dies; no slot is lost and nothing is published twice. Give all workers of one topic prefix the same --source.
+    One worker is enough. A second one on this machine takes over when the first has been silent for 6 seconds; no slot
+    is lost and nothing is published twice. On another machine none may run yet: the archive of payloads is a local
+    folder. Give all workers of one topic prefix the same --source.
 
     Exit codes: 0 stopped as asked · 3 going on is unsafe · 75 another process took over, or no progress: start again.
     """

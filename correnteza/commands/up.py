@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Run broker, registry, stream driver and schedule in the foreground; restart what dies; stop all on Ctrl-C.
 
-    Without arguments: all four. `schedule` is one worker; another one, on another machine, makes it highly available
+    Without arguments: all four. `schedule` is one worker; another one on this machine outlives it
     (`correnteza schedule --help`). A broker or registry whose address is set is yours, and is not started.
     """
     names = tuple(components or COMPONENTS)
