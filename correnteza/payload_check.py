@@ -6,20 +6,32 @@ It stands here because monitoring/ uses none of the pipeline's code, and parsing
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from foundation import clock
 from foundation.errors import CorrentezaError
 from monitoring.checks.model import Evidence, Outcome
 from producers import sources
 from producers.archive import Archive, Payload, read_blocks
 from producers.editions import content
 from producers.model import Part
+from producers.poll import BACKFILL
+from producers.session import ABANDONED_AFTER
+
+PATIENCE = timedelta(hours=1)
+"""How long after a slot a part that an earlier one left half published may still lack its end: every poll publishes the
+rest of what was begun before it asks its source for anything."""
 
 
 @dataclass(frozen=True)
 class _Published:
-    """What the manifests say of one edition of a part; `times` is one once it is published to its end."""
+    """What the manifests say of one edition of a part; `times` is one once it is published to its end.
+
+    Attributes:
+        owner: the source, or its backfill.
+        retrieved_at: when the payload was fetched.
+    """
 
     source: str
     sha256: str
@@ -27,6 +39,17 @@ class _Published:
     rows: int
     rejects: int
     times: int
+    owner: str
+    retrieved_at: datetime
+
+    @property
+    def deadline(self) -> datetime:
+        """Until when the last chunk must be there: the slot of the payload is over, and the next one's poll was due.
+
+        Whoever asked for a backfill may ask again later; after ABANDONED_AFTER its parts are the schedule's.
+        """
+        since = self.retrieved_at + (ABANDONED_AFTER if self.owner == self.source + BACKFILL else timedelta(0))
+        return sources.load(self.source).calendar.next(since) + PATIENCE
 
 
 def payload_check(archive: Path) -> Callable[[Evidence], Outcome]:
@@ -41,7 +64,7 @@ def _check(evidence: Evidence, archive: Archive) -> Outcome:
     for published in _published(evidence):
         outcome.rows += published.rows + published.rejects
         if not published.times:
-            outcome.notes.append(f"{published.part} of {published.source} is not published to its end yet")
+            _unfinished(evidence, published, outcome)
             continue
         payload = archive.get(published.sha256)
         if payload is None:
@@ -53,8 +76,27 @@ def _check(evidence: Evidence, archive: Archive) -> Outcome:
     return outcome
 
 
+def _unfinished(evidence: Evidence, published: _Published, outcome: Outcome) -> None:
+    """A part without its last chunk: under way, or left so. What bronze has not read may be the end of it."""
+    where = f"{published.source} ({published.part})"
+    manifests = evidence.topics.get("ingest.manifests")
+    if manifests is not None and manifests.oldest_unread_at is not None:
+        outcome.notes.append(f"{where} is not published to its end in what bronze has read of the manifests")
+    elif clock.now() < published.deadline:
+        outcome.notes.append(f"{where} is not published to its end yet; due until {published.deadline:%Y-%m-%d %H:%M}")
+    else:
+        outcome.add(
+            where,
+            f"its last chunk was due until {published.deadline:%Y-%m-%d %H:%M} and is not published;"
+            f" {published.rows} rows and {published.rejects} rejects of it are",
+            [f"sha256 {published.sha256}"],
+        )
+
+
 def _published(evidence: Evidence) -> list[_Published]:
     """Sums by payload and part, of those that had a chunk in the window; all their chunks, whenever published.
+
+    Parts that lack their end are judged whatever the window: they were not when their last chunk so far came.
 
     A payload that was parsed again, because its rows had been rejected, counts as the newest of its editions did.
     """
@@ -63,10 +105,11 @@ def _published(evidence: Evidence) -> list[_Published]:
     rows = evidence.lake.rows(
         f"""
         SELECT {payload}, sum(record.rows_published)::BIGINT AS "rows", sum(record.rows_rejected)::BIGINT AS rejects,
-               count_if(record.is_last_of_part) AS times
+               count_if(record.is_last_of_part) AS times,
+               split_part(max(record.slot_id), '@', 1) AS owner, max(record.retrieved_at) AS retrieved_at
         FROM (SELECT *, {evidence.in_window()} AS in_window FROM bronze.ingest_manifests WHERE decode_status = 'ok'
               QUALIFY record.edition IS NOT DISTINCT FROM max(record.edition) OVER (PARTITION BY {same}))
-        GROUP BY ALL HAVING bool_or(in_window) ORDER BY ALL"""
+        GROUP BY ALL HAVING bool_or(in_window) OR times = 0 ORDER BY ALL"""
     )
     return [_Published(**row) for row in rows]  # type: ignore[arg-type]
 
