@@ -157,12 +157,15 @@ def _set_aside(classified: DataFrame, timely: DataFrame, found: Row, target: Sil
     conflicting = timely.where("fate = 'conflicting'").withColumn("rules", F.array(F.lit(quarantine.CONFLICT)))
     flawed = classified.where("fate = 'quarantined'").withColumn("rules", F.col("quarantine"))
     rows = quarantine.entries(flawed.unionByName(conflicting), target.current_columns, F.col("rules"))
+    failpoint("before_quarantine")
     quarantine.write(rows, target.quarantine, dataset=target.dataset, batch=batch)
+    failpoint("after_quarantine")
 
 
 def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) -> None:
     """Revisions, then current."""
     if found["new"]:
+        failpoint("before_revisions")
         versions = packed(timely.where(F.col("fate") == "new").select(*target.columns), found["new"])
         append(versions, target.revisions, batch=batch, table=f"{target.dataset}_revisions")
     if found["new"] or found["stored"]:
@@ -176,6 +179,7 @@ def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) ->
             # Current never holds a key before revisions do, so none of these can be there: half the price.
             newest = packed(newest.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns), found["new"])
             append(newest, target.current, batch=batch, table=target.dataset)
+        failpoint("after_current")
 
 
 def _merge_current(newest: DataFrame, target: SilverTarget, batch: Batch, *, within: Bounds) -> None:

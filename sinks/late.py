@@ -86,6 +86,7 @@ def mend(keys: DataFrame, target: SilverTarget, history: History) -> None:
     _mend_revisions(versions, stored, target, within)
     failpoint("after_mended_revisions")
     _mend_current(versions.where("is_newest").drop("is_newest"), target, within)
+    failpoint("after_mended_current")
 
 
 def _judged(rows: DataFrame, stored: DataFrame, target: SilverTarget) -> DataFrame:
@@ -116,8 +117,10 @@ def _mend_quarantine(folded: DataFrame, target: SilverTarget) -> None:
     rules = F.array(F.lit(quarantine.CONFLICT))
     entries = quarantine.entries(conflicts, target.current_columns, rules)
     quarantine.add(entries, target.quarantine, dataset=target.dataset)
+    failpoint("after_mended_conflicts")
     at_peace = folded.where("is_valid AND NOT is_withdrawn AND fate <> 'conflicting'").select(*_PLACE)
     quarantine.release(at_peace, target.quarantine, dataset=target.dataset)
+    failpoint("after_mended_quarantine")
 
 
 def _mend_revisions(versions: DataFrame, stored: DataFrame, target: SilverTarget, within: Bounds) -> None:

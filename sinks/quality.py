@@ -8,6 +8,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
+from foundation.failpoints import failpoint
 from sinks import tables
 from sinks.expectations import Expectation
 from sinks.transactions import Batch
@@ -57,6 +58,7 @@ def write(
     seen = table.transaction_version(app_id)
     if not rows or (seen is not None and seen >= batch.batch_id):
         return
+    failpoint("before_counts")
     named = [(each.name, each.action) for each in expectations] + [(ANY, None)]
     counts = [
         {
@@ -78,3 +80,4 @@ def write(
         mode="append",
         commit_properties=CommitProperties(app_transactions=[Transaction(app_id, batch.batch_id)]),
     )
+    failpoint("after_counts")

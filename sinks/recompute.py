@@ -1,6 +1,6 @@
 """Replace the rows of some groups of a gold table by what was recomputed for them, and touch nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.storagelevel import StorageLevel
 
 from foundation.errors import UnsafeState
+from foundation.failpoints import failpoint
 from sinks import tables
 from sinks.append import append
 from sinks.expectations import Expectation
@@ -54,12 +55,20 @@ class Recomputed:
     flawed: int
 
 
-def recompute(rows: DataFrame, groups: DataFrame, target: GoldTarget, batch: Batch) -> Recomputed:
+def recompute(
+    rows: DataFrame,
+    groups: DataFrame,
+    target: GoldTarget,
+    batch: Batch,
+    count: Callable[[Recomputed], None] = lambda found: None,
+) -> Recomputed:
     """Make the table hold, of the given groups, exactly the given rows. The same rows again commit nothing.
 
     Args:
         rows: all rows of the groups, the target's columns. Evaluated once.
         groups: the target's group columns, distinct; a group without a row in `rows` is emptied.
+        count: keeps what was found. Called before the write: once that is done, a repetition finds no difference, and
+            a batch that died in between would never be counted.
 
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
@@ -72,10 +81,13 @@ def recompute(rows: DataFrame, groups: DataFrame, target: GoldTarget, batch: Bat
     changes = changes.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         kinds, found = _judged(changes, target)
+        count(found)
+        failpoint("before_groups")
         if kinds == {"insert"}:
             append(changes.select(*target.columns), target.path, batch=batch, table=target.table)
         elif kinds:
             _merge(changes, target, batch, bounds)
+        failpoint("after_groups")
         return found
     finally:
         changes.unpersist()

@@ -4,6 +4,7 @@ The batch says only *which* groups changed. Their content is recomputed from sil
 hold more than the batch: then a later batch recomputes the same groups to the same result.
 """
 
+from collections.abc import Callable
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -91,18 +92,21 @@ class GoldJob:
     def _recompute(self, changed: DataFrame, batch_id: int) -> None:
         silver = Known(changed.sparkSession, self._driver.places, kept=self._kept)
         batch = Batch(self.name, self._generation, batch_id)
-        groups, found = update(self._table, silver, changed, self._target, batch)
+
+        def count(found: Recomputed) -> None:
+            quality.write(
+                self._driver.places.table(EXPECTATIONS),
+                self.name,
+                self._table.expectations,
+                batch=batch,
+                rows=found.rows,
+                broken={**found.broken, quality.ANY: found.flawed},
+                at=clock.now(),
+            )
+
+        groups, found = update(self._table, silver, changed, self._target, batch, count=count)
         if not groups:
             return
-        quality.write(
-            self._driver.places.table(EXPECTATIONS),
-            self.name,
-            self._table.expectations,
-            batch=batch,
-            rows=found.rows,
-            broken={**found.broken, quality.ANY: found.flawed},
-            at=clock.now(),
-        )
         broken = {name: rows for name, rows in found.broken.items() if rows}
         get_logger("gold").info(
             "groups_recomputed", query=self.name, batch_id=batch_id, groups=groups, rows=found.rows, broken=broken
@@ -110,11 +114,20 @@ class GoldJob:
 
 
 def update(
-    table: GoldTable, silver: Revisions, changed: DataFrame, target: GoldTarget, batch: Batch
+    table: GoldTable,
+    silver: Revisions,
+    changed: DataFrame,
+    target: GoldTarget,
+    batch: Batch,
+    *,
+    count: Callable[[Recomputed], None] = lambda found: None,
 ) -> tuple[int, Recomputed]:
     """Recompute and write what a batch of changes touches.
 
-    Args: changed: what the inputs' `groups` made of the new revisions.
+    Args:
+        changed: what the inputs' `groups` made of the new revisions.
+        count: as of `recompute`.
+
     Returns: how many groups were recomputed, and what was found in them.
     """
     changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
@@ -126,7 +139,7 @@ def update(
         touched = groups.count()
         if not touched:
             return 0, Recomputed(0, {}, 0)
-        return touched, recompute(table.recompute(silver, groups), groups, target, batch)
+        return touched, recompute(table.recompute(silver, groups), groups, target, batch, count)
     finally:
         groups.unpersist()
         changed.unpersist()

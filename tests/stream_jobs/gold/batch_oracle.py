@@ -28,7 +28,7 @@ def from_scratch(name: str, silver: MemorySilver) -> Rows:
         connection.execute("CREATE SCHEMA silver")
         connection.execute(reference_tables(str(REFERENCE)))
         for dataset in definition.datasets:
-            revisions = _arrow(dataset, silver.rows[dataset])
+            revisions = arrow(dataset, silver.rows[dataset])
             connection.register("arriving", revisions)
             connection.execute(f"CREATE TABLE silver.{dataset}_revisions AS FROM arriving")
         return keyed(definition.keys, connection.sql(definition.query).to_arrow_table().to_pylist())
@@ -63,7 +63,8 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"no gold table has a {type(value)}")
 
 
-def _arrow(dataset: str, rows: list[dict[str, Any]]) -> pa.Table:
+def arrow(dataset: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Revisions as Arrow has them."""
     fields = [field.with_nullable(True) for field in arrow_schema(load(dataset))]
     place = [("known_from", pa.timestamp("us", "UTC")), ("kafka_partition", pa.int32()), ("kafka_offset", pa.int64())]
     place.append(("is_withdrawn", pa.bool_()))
