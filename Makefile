@@ -39,8 +39,8 @@ test-faults: setup  ## every fault, the slow ones too: a day under ten kills, hu
 test-faults-long: setup  ## the long forms: minutes without a broker, ten million records, 200 random steps
 	$(BIN)/pytest -m long --timeout 7200
 
-crash-test: setup  ## KILLS=100 random kill -9 of producer, broker and driver under load; SEED=... repeats a run
-	@$(BIN)/python -m tests.harness.crash_test --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED))
+crash-test: setup  ## KILLS=100 random kill -9 under load, all layers; SEED=... repeats a run, PAGE=1 writes the page
+	@$(BIN)/python -m tests.harness.crash_test --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) $(if $(PAGE),--page)
 
 soak: setup  ## MINUTES=60 of steady load: slopes of memory, threads, files and checkpoints
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)

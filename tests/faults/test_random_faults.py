@@ -5,7 +5,7 @@
 import pytest
 
 from tests.harness import walk
-from tests.harness.crash_test import Result, crash_test, judge, plan, upper_layers
+from tests.harness.crash_test import Result, crash_test, judge, plan, verified
 from tests.harness.load import acknowledged
 from tests.harness.rig import CHUNK_ROWS, ROWS, TARGETS, Rig
 from tests.harness.timeline import Timeline, seed_of
@@ -58,7 +58,7 @@ def test_f35_one_kill_of_each_loses_and_doubles_nothing(tmp_path, timeline):
     result = Result(seed_of())
     with Rig(tmp_path / "rig", timeline) as rig:
         crash_test(rig, plan(len(TARGETS), result.seed), result)
-        upper_layers(rig, result)
+        verified(rig, result)
     assert result.problems == []
     assert sorted(result.recovery) == sorted(TARGETS)
 

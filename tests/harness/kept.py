@@ -64,6 +64,16 @@ class Kept:
             if self._process is not None:
                 kill_tree(self._process)
 
+    def hold(self, is_the_moment: Callable[[], bool]) -> bool:
+        """SIGSTOP to it and its group, and ask: at the moment it stays stopped, to be killed; else it goes on."""
+        with self._lock:
+            if self._process is None:
+                return False
+            kill_group(self._process.pid, signal.SIGSTOP)
+            if not (held := is_the_moment()):
+                kill_group(self._process.pid, signal.SIGCONT)
+            return held
+
     def freeze(self, number: signal.Signals = signal.SIGSTOP) -> None:
         """SIGSTOP (or SIGCONT) to it and everything below."""
         with self._lock:
@@ -160,9 +170,9 @@ def kill_tree(process: "subprocess.Popen[bytes]") -> None:
     kill_group(process.pid)
 
 
-def kill_group(group: int) -> None:
-    """SIGKILL to whatever is left of a process group."""
+def kill_group(group: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """SIGKILL (or another signal) to whatever is left of a process group."""
     try:
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
         return

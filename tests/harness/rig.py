@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from confluent_kafka import TopicPartition
 
 from correnteza.embedded.service import wait_ready
 from correnteza.embedded.stack import Stack
@@ -20,6 +20,7 @@ from correnteza.settings import Settings
 from schemas import topics
 from schemas.contracts import load, load_all
 from tests import oracles
+from tests.harness import progress
 from tests.harness.kept import Keeper, Kept
 from tests.harness.load import SOURCE, YEAR, Editions, acknowledged
 from tests.harness.timeline import Timeline
@@ -28,11 +29,17 @@ DATASETS = ("inmet_hourly", "inmet_stations")
 BRONZE = (*DATASETS, "ingest.manifests", "ingest.rejects")
 """What the load reaches."""
 
-RECOVERY_SECONDS = 240.0
-"""Longest that a recovery is waited for."""
+RECOVERY_SECONDS = 900.0
+"""Longest that a recovery is waited for: no test judges how fast a machine is, and one in use takes minutes."""
 
-ROWS, CHUNK_ROWS = 2000, 50
-"""Of an edition, and of a chunk: forty transactions one after the other, so that a kill hits one often."""
+DECIDED_SECONDS = 0.3
+"""Of a producer that is stopped or dead: a transaction whose commit it had asked for is decided long before."""
+
+AIMS = 100
+"""Moments at which a kill that is to meet an open transaction looks for one; then it comes at any moment."""
+
+ROWS, CHUNK_ROWS = 1000, 25
+"""Of an edition, and of a chunk: forty transactions one after the other."""
 
 PAUSE_SECONDS = 0.5
 """Between the end of a poll and the next edition."""
@@ -53,6 +60,7 @@ class Rig:
         settings: of all processes, with the addresses of broker and registry.
         ledger: one line per acknowledged chunk, outside of everything that is killed.
         complaints: what should never have happened, in words.
+        met_open: how many kills of the producer left a transaction open.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class Rig:
         self.home, self.timeline = home, timeline
         self.ledger = home / "ledger.jsonl"
         self.complaints: list[str] = []
+        self.met_open = 0
         self._program, self._rows = producer, rows
         self._cleanup = ExitStack()
 
@@ -85,7 +94,7 @@ class Rig:
         self._keeper = self._cleanup.enter_context(Keeper())
         poll = (*self._program, "poll", SOURCE, "--once", "--json")
         self.producer = Kept("producer", poll, self.home, self.environment, self.timeline, on_end=self._after_poll)
-        run = (*UNMODIFIED, "run", "bronze")
+        run = (*UNMODIFIED, "run", "all")
         self.driver = Kept("driver", run, self.home, self.environment, self.timeline, on_end=self._after_driver)
         for kept in (self.driver, self.producer):
             self._keeper.add(kept)
@@ -103,14 +112,19 @@ class Rig:
             "CORRENTEZA_HISTORY_START": json.dumps({SOURCE: f"{YEAR}-01-01"}),
             "CORRENTEZA_CHUNK_ROWS": str(CHUNK_ROWS),
             "CORRENTEZA_LEDGER": str(self.ledger.resolve()),
-            "CORRENTEZA_SPARK_DRIVER_MEMORY": "768m",
-            "CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1",
+            "CORRENTEZA_SPARK_DRIVER_MEMORY": "1500m",
+            "CORRENTEZA_BRONZE_INTERVAL_SECONDS": "2",
+            "CORRENTEZA_SILVER_INTERVAL_SECONDS": "4",
+            "CORRENTEZA_GOLD_INTERVAL_SECONDS": "6",
         }
 
     # Faults
 
-    def kill(self, target: str) -> float:
-        """SIGKILL one of `TARGETS`; what is killed is started again at once. Returns and raises as `strike`."""
+    def kill(self, target: str, *, in_transaction: bool = False) -> float:
+        """SIGKILL one of `TARGETS`; what is killed is started again at once. Returns and raises as `strike`.
+
+        Args: in_transaction: of the producer: at a random one of the moments at which a transaction of it stands open.
+        """
 
         def killed() -> None:
             if target == "broker":
@@ -120,6 +134,8 @@ class Rig:
             else:
                 self.kept(target).kill()
 
+        if target == "producer":
+            self._hold_producer(aims=AIMS if in_transaction else 0)
         return self.strike("kill", target, killed)
 
     def freeze(self, target: str, seconds: float) -> float:
@@ -147,7 +163,8 @@ class Rig:
         """Do something to a target and wait until all is well; returns the seconds from its beginning until then.
 
         Well is: for the producer, the next chunk is acknowledged; for the broker, it answers and the next chunk is
-        acknowledged; for the driver, bronze has all that was committed when the action was over.
+        acknowledged; for the driver, bronze has all that was committed when the action was over, and each layer above
+        all that the one below had then.
 
         Raises:
             TimeoutError: all was not well within `RECOVERY_SECONDS`.
@@ -163,10 +180,29 @@ class Rig:
     def until_well(self, target: str, what: str) -> None:
         """Wait until a target works again. Raises: TimeoutError."""
         if target == "driver":
-            self.until(self._caught_up_with(self.ends()), what)
+            self._until_caught_up(what)
         else:
             before = acknowledged(self.ledger)
             self.until(lambda: acknowledged(self.ledger) > before, what)
+
+    def _hold_producer(self, aims: int) -> None:
+        """Stop it, to be killed. Args: aims: how often it is let go again because no transaction of it is open."""
+        found: list[str] = []
+
+        def is_the_moment() -> bool:
+            found[:] = self._open()
+            return bool(found) or not aims
+
+        while not self.producer.hold(is_the_moment):
+            aims -= 1
+            time.sleep(random.uniform(0, PAUSE_SECONDS))
+        self.met_open += bool(found)
+        self.timeline.note("held", "producer", with_an_open_transaction_in=found)
+
+    def _open(self) -> list[str]:
+        """Topics of an open transaction of the producer, which stands stopped; none that is being committed."""
+        time.sleep(DECIDED_SECONDS)
+        return progress.undecided(self.settings.bootstrap, BRONZE)
 
     def kept(self, target: str) -> Kept:
         """Producer or driver."""
@@ -204,41 +240,20 @@ class Rig:
 
     # Progress
 
-    def ends(self) -> dict[str, dict[str, int]]:
-        """Topic → partition → end of what a `read_committed` reader may read."""
-        reader = oracles._consumer(self.settings.bootstrap, "read_committed")
-        try:
-            return {
-                contract.topic: {
-                    str(each): reader.get_watermark_offsets(TopicPartition(contract.topic, each), timeout=30)[1]
-                    for each in range(contract.partitions)
-                }
-                for contract in map(load, BRONZE)
-            }
-        finally:
-            reader.close()
+    def _until_caught_up(self, what: str) -> None:
+        """Wait until bronze has read all that is committed now, and each layer above what the one below then holds."""
+        checkpoints, ends = self.settings.checkpoints, progress.ends(self.settings.bootstrap, BRONZE)
+        self.until(self._reads(lambda: progress.unread(checkpoints, ends)), f"{what}: bronze")
+        for layer in progress.UPPER:
+            wanted = progress.below(self.settings.lake, layer)
+            self.until(self._reads(lambda wanted=wanted: progress.behind(checkpoints, wanted)), f"{what}: {layer}")
 
-    def noted(self) -> dict[str, dict[str, int]]:
-        """Topic → partition → offset up to which the newest batch that the checkpoint holds as done has read."""
-        found: dict[str, dict[str, int]] = {}
-        for checkpoint in self.settings.checkpoints.glob("bronze.*/g*"):
-            done = [int(file.name) for file in checkpoint.glob("commits/*") if file.name.isdigit()]
-            if done:
-                text = (checkpoint / "offsets" / str(max(done))).read_text()
-                found |= json.loads(text.splitlines()[-1])
-        return found
-
-    def _caught_up_with(self, wanted: dict[str, dict[str, int]]) -> Callable[[], bool]:
+    def _reads(self, behind: Callable[[], list[str]]) -> Callable[[], bool]:
         def caught_up() -> bool:
             try:
-                noted = self.noted()
+                return not behind()
             except (OSError, ValueError):
                 return False  # a file that is being written or removed
-            return all(
-                noted.get(topic, {}).get(partition, 0) >= end
-                for topic, each in wanted.items()
-                for partition, end in each.items()
-            )
 
         return caught_up
 
@@ -252,16 +267,16 @@ class Rig:
             time.sleep(0.05)
 
     def warm_up(self) -> None:
-        """Wait until the first chunks are in bronze."""
+        """Wait until the first chunks are in every layer."""
         self.until(lambda: acknowledged(self.ledger) > 3, "the first chunks")
-        self.until(self._caught_up_with(self.ends()), "bronze to hold the first chunks")
+        self._until_caught_up("the first chunks to be in every layer")
 
     def drain(self) -> None:
-        """Let the poll that runs end, and bronze read everything."""
+        """Let the poll that runs end, and every layer read everything."""
         self.producer.finish()
         for contract in map(load, BRONZE):
             oracles.end_offsets(self.settings.bootstrap, [contract.topic])
-        self.until(self._caught_up_with(self.ends()), "bronze to have everything")
+        self._until_caught_up("every layer to have everything")
         self.timeline.note("drained", chunks=acknowledged(self.ledger))
 
     def go_on(self) -> None:

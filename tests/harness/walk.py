@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import Producer
 
 from schemas.contracts import load
-from tests.harness.crash_test import Result, judge, upper_layers
+from tests.harness.crash_test import Result, judge, verified
 from tests.harness.load import SOURCE
 from tests.harness.rig import HOPELESS, TARGETS, Rig
 
@@ -59,7 +59,7 @@ def walk(rig: Rig, steps: Sequence[Step], result: Result) -> None:
                 return
             if number < len(steps):
                 rig.go_on()
-    upper_layers(rig, result)
+    verified(rig, result)
 
 
 def take(rig: Rig, step: Step) -> None:
