@@ -56,8 +56,10 @@ def test_a_query_is_behind_until_a_batch_that_read_the_last_change_is_done(lake,
         folder / QUERY / "g0", 1, {"reservoirId": table_id, "reservoirVersion": 2, "index": -100}, "-", done=False
     )
     assert progress.behind(folder, wanted) == [QUERY]
+    assert progress.under_way(folder) == [QUERY]
     (folder / QUERY / "g0" / "commits" / "1").touch()
     assert progress.behind(folder, wanted) == []
+    assert progress.under_way(folder) == []
 
 
 def test_bronze_has_read_a_topic_when_each_partition_is_read_to_its_end(tmp_path):
@@ -111,7 +113,7 @@ def test_a_run_writes_the_page_only_when_asked(monkeypatch, tmp_path, capsys, as
     with pytest.raises(SystemExit, match="0"):
         crash_test.main()
     said = capsys.readouterr().out
-    assert "Of 3 kills of the producer 2 met an open transaction." in said
+    assert "Of 3 kills of the producer 2 met an open transaction;" in said
     assert ("2 met an open transaction" in page.read_text()) == is_written
     assert page.read_text().startswith("before\n")
     assert page.read_text().endswith("after\n")

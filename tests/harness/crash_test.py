@@ -31,6 +31,7 @@ from tests.harness.timeline import Timeline, seed_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guarantees.md"
+LAYERS = ("bronze", "silver", "gold")
 BEGIN, END = "<!-- crash-test -->", "<!-- /crash-test -->"
 LONGEST_PEACE_SECONDS = 1.5
 """Between a recovery and the next kill lies a random part of this."""
@@ -54,6 +55,7 @@ class Result:
     Attributes:
         recovery: target → seconds from each kill until all was well again.
         met_open: kills of the producer that left a transaction open, which its successor had to abort.
+        met_batches: layer → kills of the driver that left a batch of it planned and not done.
         lost, doubled: what the oracles say, in words.
         other: whatever else should not have been.
     """
@@ -61,6 +63,7 @@ class Result:
     seed: int
     recovery: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     met_open: int = 0
+    met_batches: dict[str, int] = field(default_factory=dict)
     chunks: int = 0
     rows: int = 0
     minutes: float = 0
@@ -104,7 +107,7 @@ def crash_test(rig: Rig, steps: Sequence[Kill], result: Result) -> None:
     rig.drain()
     result.load = load_average()
     result.minutes = (time.monotonic() - began) / 60
-    result.met_open = rig.met_open
+    result.met_open, result.met_batches = rig.met_open, dict(rig.met_batches)
     result.other += too_gentle(len(result.recovery["producer"]), result.met_open)
     judge(rig, result)
 
@@ -158,7 +161,10 @@ def markdown(result: Result) -> str:
         "",
         f"**{killed} kills, {result.chunks:,} chunks of {result.rows:,} rows acknowledged and read back:"
         f" {len(result.lost)} lost, {len(result.doubled)} doubled**, {len(result.other)} other complaints. Of"
-        f" {len(result.recovery['producer'])} kills of the producer {result.met_open} met an open transaction.",
+        f" {len(result.recovery['producer'])} kills of the producer {result.met_open} met an open transaction; of"
+        f" {len(result.recovery['driver'])} kills of the driver "
+        + ", ".join(f"{result.met_batches.get(layer, 0)} met a batch of {layer}" for layer in LAYERS)
+        + ".",
         "",
         "| Killed with SIGKILL | times | well again after, median | longest | well again is |",
         "|---|---|---|---|---|",

@@ -73,6 +73,14 @@ def behind(checkpoints: Path, wanted: Mapping[str, Versions]) -> list[str]:
     ]
 
 
+def under_way(checkpoints: Path) -> list[str]:
+    """Queries, of any layer, whose newest batch was planned and is not done."""
+    newest = {each.name: [_newest(each, log) for log in ("offsets", "commits")] for each in checkpoints.glob("*.*")}
+    return sorted(
+        query for query, (planned, done) in newest.items() if planned and (done is None or planned.name != done.name)
+    )
+
+
 def last_change(table: Path) -> tuple[str, int] | None:
     """(table id, newest version that added or removed rows) of a Delta table; None where there is none.
 
@@ -93,11 +101,14 @@ def _next(folder: Path) -> Versions:
 
 def _sources(folder: Path) -> list[str]:
     """The offsets, one line a source, of the newest batch that the newest checkpoint of a query holds as done."""
-    life = max(folder.glob("g[0-9]*"), key=lambda each: int(each.name[1:]), default=None)
-    if life is None:
+    done = _newest(folder, "commits")
+    if done is None:
         return []
-    done = [int(file.name) for file in life.glob("commits/*") if file.name.isdigit()]
-    if not done:
-        return []
-    text = (life / "offsets" / str(max(done))).read_text(encoding="utf-8")
+    text = (done.parents[1] / "offsets" / done.name).read_text(encoding="utf-8")
     return [line for line in text.splitlines()[2:] if line != "-"]  # two lines of header; "-": a source without news
+
+
+def _newest(folder: Path, log: str) -> Path | None:
+    """The file of the newest batch in a log (`offsets`: planned, `commits`: done) of a query's newest checkpoint."""
+    life = max(folder.glob("g[0-9]*"), key=lambda each: int(each.name[1:]), default=folder)
+    return max((file for file in life.glob(f"{log}/*") if file.name.isdigit()), key=lambda f: int(f.name), default=None)

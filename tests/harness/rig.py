@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -61,6 +62,7 @@ class Rig:
         ledger: one line per acknowledged chunk, outside of everything that is killed.
         complaints: what should never have happened, in words.
         met_open: how many kills of the producer left a transaction open.
+        met_batches: layer → how many kills of the driver left a batch of it undone.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Rig:
         self.ledger = home / "ledger.jsonl"
         self.complaints: list[str] = []
         self.met_open = 0
+        self.met_batches: Counter[str] = Counter()
         self._program, self._rows = producer, rows
         self._cleanup = ExitStack()
 
@@ -133,6 +136,10 @@ class Rig:
                 self.timeline.note("answers", target)
             else:
                 self.kept(target).kill()
+            if target == "driver":
+                found = progress.under_way(self.settings.checkpoints)
+                self.met_batches.update({query.partition(".")[0] for query in found})
+                self.timeline.note("killed", target, in_a_batch_of=found)
 
         if target == "producer":
             self._hold_producer(aims=AIMS if in_transaction else 0)
