@@ -52,6 +52,9 @@ def test_a_query_is_behind_until_a_batch_that_read_the_last_change_is_done(lake,
     assert progress.behind(folder, wanted) == [QUERY]
     checkpoint(folder / QUERY / "g0", 0, {"reservoirId": table_id, "reservoirVersion": 1, "index": -100}, "-")
     assert progress.behind(folder, wanted) == [QUERY]
+    first_state = {"reservoirId": table_id, "reservoirVersion": 2, "index": 0, "isStartingVersion": True}
+    checkpoint(folder / QUERY / "g0", 0, first_state, "-")
+    assert progress.behind(folder, wanted) == [QUERY]
     checkpoint(
         folder / QUERY / "g0", 1, {"reservoirId": table_id, "reservoirVersion": 2, "index": -100}, "-", done=False
     )

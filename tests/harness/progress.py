@@ -94,9 +94,14 @@ def last_change(table: Path) -> tuple[str, int] | None:
 
 
 def _next(folder: Path) -> Versions:
-    """Table id → the version that a query reads next, or is in the midst of: all before it is done."""
+    """Table id → the version that a query reads next, or is in the midst of: all before it is done.
+
+    A query that is still at the table's first state, which stands for all versions up to it, has done none.
+    """
     offsets: list[dict[str, Any]] = [json.loads(line) for line in _sources(folder)]
-    return {each["reservoirId"]: int(each["reservoirVersion"]) for each in offsets}
+    return {
+        each["reservoirId"]: 0 if each.get("isStartingVersion") else int(each["reservoirVersion"]) for each in offsets
+    }
 
 
 def _sources(folder: Path) -> list[str]:
