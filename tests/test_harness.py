@@ -2,7 +2,8 @@
 
 import json
 import sys
-from contextlib import nullcontext
+import time
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 from schemas import topics
 from schemas.contracts import load
 from tests.harness import crash_test, progress
+from tests.harness.kept import Keeper, Kept
 from tests.harness.timeline import Timeline
 from tests.helpers import wait_for
 
@@ -90,6 +92,27 @@ def test_an_open_transaction_is_seen_until_it_is_decided(services, prefix):
         assert undecided() == [prefix + contract.topic]
         decide()
         wait_for(lambda: not undecided(), "the transaction's markers", seconds=10)
+
+
+def test_what_is_held_at_the_moment_stays_stopped_until_it_is_killed_and_goes_on_at_any_other(tmp_path):
+    ticks = tmp_path / "ticks"
+    said = f"import time\nwhile True:\n open({str(ticks)!r}, 'a').write('.'); time.sleep(0.01)"
+    with closing(Timeline(tmp_path / "timeline.jsonl")) as timeline, Keeper() as keeper:
+        kept = keeper.add(Kept("ticker", ("-c", said), tmp_path, {}, timeline))
+
+        def goes_on() -> bool:
+            before = ticks.stat().st_size
+            time.sleep(0.3)
+            return ticks.stat().st_size > before
+
+        wait_for(ticks.exists, "the first tick")
+        assert not kept.hold(lambda: False)
+        wait_for(goes_on, "more ticks")
+        assert kept.hold(lambda: True)
+        wait_for(lambda: not goes_on(), "the last tick")
+        assert kept.starts == 1
+        kept.kill()
+        wait_for(lambda: kept.starts == 2 and goes_on(), "the next one")
 
 
 def test_many_kills_that_never_met_an_open_transaction_are_a_complaint():
