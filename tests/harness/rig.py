@@ -38,11 +38,13 @@ DECIDED_SECONDS = 0.3
 
 AIMS = 100
 """Moments at which a kill that is to meet an open transaction looks for one; then it comes at any moment."""
+AIMS_APART_SECONDS = 0.5
+"""At most; a random part of it."""
 
 ROWS, CHUNK_ROWS = 1000, 25
 """Of an edition, and of a chunk: forty transactions one after the other."""
 
-PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = 2.0
 """Between the end of a poll and the next edition."""
 
 HOPELESS = (2, 3)
@@ -116,9 +118,6 @@ class Rig:
             "CORRENTEZA_CHUNK_ROWS": str(CHUNK_ROWS),
             "CORRENTEZA_LEDGER": str(self.ledger.resolve()),
             "CORRENTEZA_SPARK_DRIVER_MEMORY": "1500m",
-            "CORRENTEZA_BRONZE_INTERVAL_SECONDS": "2",
-            "CORRENTEZA_SILVER_INTERVAL_SECONDS": "4",
-            "CORRENTEZA_GOLD_INTERVAL_SECONDS": "6",
         }
 
     # Faults
@@ -202,7 +201,7 @@ class Rig:
 
         while not self.producer.hold(is_the_moment):
             aims -= 1
-            time.sleep(random.uniform(0, PAUSE_SECONDS))
+            time.sleep(random.uniform(0, AIMS_APART_SECONDS))
         self.met_open += bool(found)
         self.timeline.note("held", "producer", with_an_open_transaction_in=found)
 
