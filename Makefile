@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# A process per core, each with a broker and a JVM of its own (2.5 GB): four at most.
+PARALLEL := -n logical --maxprocesses 4 --dist worksteal
 
 help:  ## show this page
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +32,8 @@ check: setup  ## format, lint, types and contracts; changes nothing
 	$(BIN)/correnteza schemas check
 
 test: check  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(BIN)/pytest -m "not integration and not slow and not long"; first=$$?; \
-	$(BIN)/pytest -m "integration and not slow and not long" && exit $$first
+	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long"; first=$$?; \
+	$(BIN)/pytest $(PARALLEL) -m "integration and not slow and not long" && exit $$first
 
 test-faults: setup  ## every fault, the slow ones too: a day under ten kills, hung brokers
 	$(BIN)/pytest -m "(fault or slow) and not long"
