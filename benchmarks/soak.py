@@ -39,10 +39,10 @@ START_SECONDS = 240
 LAYERS = {"bronze": "inmet_hourly", "silver": "inmet_hourly", "gold": "fact_weather_daily"}
 """The tables that the load reaches."""
 
-WARM_UP_BATCHES, JUDGED_BATCHES = 12, 20
+WARM_UP_BATCHES, JUDGED_BATCHES = 12, 10
 """Of the short form, by the layer that runs fewest. A query keeps its last 10 batches: its files are flat after 12."""
 
-SHORT_SECONDS = 600
+SHORT_SECONDS = 900
 """Longest that the short form waits for its batches."""
 
 COUNTED = ("jvm_threads", "python_threads", "jvm_open_files", "python_open_files", "checkpoint_files")

@@ -11,9 +11,8 @@ import pytest
 
 from benchmarks.census import census, processes
 from benchmarks.slopes import slope
-from benchmarks.soak import COUNTED, WARM_UP_BATCHES, judge, judge_batches, short_soak, standing
+from benchmarks.soak import COUNTED, JUDGED_BATCHES, WARM_UP_BATCHES, judge, judge_batches, short_soak, standing
 
-FOR_BATCHES = 30
 LEAK = """
 import sys, threading
 kept = []
@@ -77,7 +76,7 @@ def growing(samples: list[dict[str, float]]) -> list[str]:
 def leaked(pid: int, batch: Callable[[str], None], leak: str) -> list[dict[str, float]]:
     """What a process holds after each batch."""
     samples = []
-    for number in range(WARM_UP_BATCHES + 1, WARM_UP_BATCHES + FOR_BATCHES):
+    for number in range(WARM_UP_BATCHES + 1, WARM_UP_BATCHES + JUDGED_BATCHES + 1):
         batch(leak)
         samples.append({"batches": float(number), **processes(pid), "checkpoint_files": 0.0})
     return samples
@@ -85,7 +84,7 @@ def leaked(pid: int, batch: Callable[[str], None], leak: str) -> list[dict[str, 
 
 @pytest.mark.integration
 @pytest.mark.fault
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_o11_threads_open_files_and_checkpoints_of_a_driver_stay_flat_under_load(tmp_path: Path) -> None:
     samples = short_soak(tmp_path)
 
@@ -96,7 +95,7 @@ def test_o11_threads_open_files_and_checkpoints_of_a_driver_stay_flat_under_load
 @pytest.mark.integration
 @pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2400)
 def test_o11_control_a_driver_that_leaves_a_thread_and_a_file_behind_with_each_batch_is_found(
     tmp_path: Path, control
 ) -> None:
@@ -122,7 +121,7 @@ def test_o11_control_checkpoints_of_which_nothing_is_removed_are_found(tmp_path:
 
     def written(kept: int) -> list[dict[str, float]]:
         samples = []
-        for number in range(FOR_BATCHES * 2):
+        for number in range(WARM_UP_BATCHES + JUDGED_BATCHES + 1):
             (folder / str(number)).write_text("v1\n{}")
             (folder / str(number - kept)).unlink(missing_ok=True)
             samples.append({"batches": float(number), **census(os.getpid(), tmp_path)})
