@@ -6,8 +6,7 @@ The bounds in seconds, and controls without a JVM, are in `tests/stream_jobs/tes
 import json
 import os
 import signal
-import time
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +31,29 @@ def observation(day: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+def test_f33_sigterm_in_the_midst_of_a_batch_lets_it_end_and_be_noted(pipeline, cli_process, tmp_path):
+    """The stop is asked for between the batch's two writes, and nothing is left for the next driver to repeat."""
+    pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.driver.locks.release()
+    gate = tmp_path / "gate"
+    driver = cli_process("run", "silver", CORRENTEZA_FAILPOINT=f"after_revisions:wait={gate}", **EVERY_SECOND)
+    reached = gate.with_name("gate.reached")
+    wait_for(lambda: reached.exists() or driver.poll() is not None, "the midst of a batch", 200)
+
+    os.killpg(driver.pid, signal.SIGTERM)
+    assert pipeline.rows(f"silver.{DATASET}") == []
+    gate.touch()
+    assert driver.wait(timeout=60) == 0, driver.said
+    assert "batch_abandoned" not in driver.said
+    assert len(pipeline.rows(REVISIONS)) == len(pipeline.rows(f"silver.{DATASET}")) == 5
+    assert (pipeline.checkpoint(f"silver.{DATASET}") / "commits" / "0").exists()
+
+    before = pipeline.version(REVISIONS), pipeline.version(f"silver.{DATASET}")
+    pipeline.run(pipeline.silver(DATASET))
+    assert (pipeline.version(REVISIONS), pipeline.version(f"silver.{DATASET}")) == before
+
+
+@pytest.mark.slow
 def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_with_code_0_and_repeated(
     pipeline, cli_process, tmp_path
 ):
@@ -48,10 +70,9 @@ def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_with_code_0_and
     reached = gate.with_name("gate.reached")
     wait_for(lambda: reached.exists() or driver.poll() is not None, "the midst of a batch", 200)
 
-    began = time.monotonic()
     os.killpg(driver.pid, signal.SIGTERM)
-    assert driver.wait(timeout=60) == 0, driver.said
-    assert 2 <= time.monotonic() - began < 30
+    assert driver.wait(timeout=120) == 0, driver.said  # the gate stays shut: it did not wait for the batch
+    assert "batch_abandoned" in driver.said
     assert len(pipeline.rows(REVISIONS)) == 5
     assert pipeline.rows(f"silver.{DATASET}") == []
 
@@ -79,19 +100,19 @@ def test_f33_a_second_sigterm_ends_the_driver_at_once_with_code_143(pipeline, cl
 
 
 def test_f34_a_poisoned_query_is_restarted_alone_and_then_ends_the_driver_with_its_name(pipeline, cli_process):
-    """The other query of the driver writes meanwhile. Once it is given up the process has ten seconds to end."""
+    """The other query of the driver writes meanwhile.
+
+    Once it is given up the process ends by itself; within which time, `tests/stream_jobs/test_supervisor.py` shows.
+    """
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.bronze_after(OTHER, [observation(1)])
     pipeline.driver.locks.release()
     driver = cli_process("run", "silver", CORRENTEZA_FAILPOINT=f"batch.silver.{DATASET}:raise", **EVERY_SECOND)
 
     assert driver.wait(timeout=240) == 1, driver.said
-    ended = datetime.now(UTC)
     lines = [json.loads(line) for line in driver.said.splitlines() if line.startswith("{")]
     pauses = [(line["query"], line["restart_in_seconds"]) for line in lines if line["event"] == "query_failed"]
     assert pauses == [(f"silver.{DATASET}", float(2**n)) for n in range(5)]
-    given_up = max(line["timestamp"] for line in lines if line["event"] == "batch_failed")
-    assert (ended - datetime.fromisoformat(given_up)).total_seconds() < 10
     last = driver.said.splitlines()[-1]
     assert f"correnteza checkpoint inspect silver.{DATASET}" in last
     assert f"failure point batch.silver.{DATASET}" in last
