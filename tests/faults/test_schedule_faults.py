@@ -1,4 +1,4 @@
-"""What may happen to the schedule's workers: every slot is polled, and nothing is published twice."""
+"""What may happen to the schedule's workers: every slot has its outcome, and nothing is published twice."""
 
 import json
 import os
