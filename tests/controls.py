@@ -10,6 +10,7 @@ An oracle returns what is wrong, in words; an empty list is consent. What it sai
 printed with the list of guarantees after the run. A control that did not ask both questions fails.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -37,18 +38,19 @@ class Control:
         assert found == [], f"with the protection, {_name(oracle)} objects: {found[:5]}"
         self._consented.add(_name(oracle))
 
-    def objects(self, oracle: Oracle, *arguments: Any, damage: str, **named: Any) -> None:
+    def objects(self, oracle: Oracle, *arguments: Any, damage: str | tuple[str, ...], **named: Any) -> None:
         """The same oracle names the damage: the fault came, and the protection was switched off.
 
         Args:
-            damage: what one of its objections must say; another trouble is no proof.
+            damage: what one of its objections must say, or several of them; another trouble is no proof.
         """
         found = list(oracle(*arguments, **named))
         assert found, f"without the protection, {_name(oracle)} consents: it proves nothing"
-        named_damage = [each for each in found if damage in each]
-        assert named_damage, f"without the protection, {_name(oracle)} speaks of something else: {found[:5]}"
         assert _name(oracle) in self._consented, f"{_name(oracle)} was never seen to consent: `holds` comes first"
-        self.words.append(named_damage[0])
+        for each in (damage,) if isinstance(damage, str) else damage:
+            said = [objection for objection in found if each in objection]
+            assert said, f"without the protection, {_name(oracle)} says nothing of {each!r}: {found[:5]}"
+            self.words.append(said[0])
 
 
 def _name(oracle: Oracle) -> str:
@@ -62,6 +64,21 @@ def complaint(action: Callable[[], Any]) -> list[str]:
     except Exception as error:
         return [f"{type(error).__name__}: {error}"]
     return []
+
+
+def differs(found: Any, expected: Any) -> list[str]:
+    """Whether something is what it should be; if not, both. The oracle of small things."""
+    return [] if found == expected else [f"{found!r} instead of {expected!r}"]
+
+
+def counted(found: Iterable[Any], expected: Iterable[Any], what: str = "") -> list[str]:
+    """Whether each of the expected things is there once, in any order, and nothing else is."""
+    there, wanted = Counter(found), Counter(expected)
+    return [
+        f"{what} {each!r} stands {there[each]} times instead of {wanted[each]}".strip()
+        for each in sorted(there | wanted, key=repr)
+        if there[each] != wanted[each]
+    ]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,21 @@ def problems(bootstrap: str, prefix: str, datasets: Iterable[str], isolation: st
         if _hash(own) != manifest["row_hash"]:
             found.append(f"chunk {chunk}: the rows do not hash to what its manifest says")
     return found
+
+
+def ledger_problems(bootstrap: str, prefix: str, ledger: Path) -> list[str]:
+    """What contradicts "acknowledged is visible, and visible is acknowledged": empty when both name the same chunks."""
+    visible = {record.fields["chunk_id"] for record in read(bootstrap, prefix, "ingest.manifests")}
+    acknowledged = [json.loads(line)["chunk_id"] for line in ledger.read_text().splitlines()] if ledger.exists() else []
+    found = [f"chunk {each} was acknowledged and is not to be seen" for each in sorted(set(acknowledged) - visible)]
+    found += [f"chunk {each} is to be seen and was never acknowledged" for each in sorted(visible - set(acknowledged))]
+    return found + [f"chunk {each} was acknowledged {n} times" for each, n in Counter(acknowledged).items() if n > 1]
+
+
+def moved(bootstrap: str, before: Mapping[str, int]) -> list[str]:
+    """Topics whose end is not where it was: something was written there, if only the marker of a transaction."""
+    now = end_offsets(bootstrap, before)
+    return [f"{topic} went from {before[topic]} to {end}" for topic, end in now.items() if end != before[topic]]
 
 
 def _hash(records: Iterable[Record]) -> str:

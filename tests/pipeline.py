@@ -28,6 +28,7 @@ from stream_jobs.schema_book import SchemaBook
 from stream_jobs.silver import SilverJob
 from stream_jobs.supervisor import drain
 from stream_jobs.tables import model as silver
+from tests import lake_oracles
 from tests.helpers import wait_for
 from tests.records import Message, message, publish
 
@@ -140,6 +141,16 @@ class Pipeline:
         """Spark's own folder of the query's present life."""
         folder = self.places.checkpoint(query)
         return max(folder.glob("g[0-9]*"), key=lambda path: int(path.name[1:]))
+
+
+def astray(pipeline: Pipeline, dataset: str) -> list[str]:
+    """O1 and O3 of one dataset, by the lake's own oracles: what bronze lacks, holds too much, or holds twice.
+
+    Records that a test makes up have no payload: of what stands twice, places in Kafka alone are told.
+    """
+    settings = pipeline.settings
+    found = lake_oracles.coverage(settings.bootstrap, settings.topic_prefix, settings.lake, [dataset])
+    return found + [each for each in lake_oracles.doubled(settings.lake, [dataset]) if ": place " in each]
 
 
 def committed(bootstrap: str, topic: str) -> list[tuple[int, int]]:

@@ -48,11 +48,15 @@ def test_imports_point_down_the_tree(package):
     assert offending == set()
 
 
-def test_the_import_check_sees_an_import(tmp_path):
-    """Negative control: the oracle above finds what it looks for."""
-    file = tmp_path / "wrong.py"
-    file.write_text("def late():\n    from stream_jobs.driver import run\n")
-    assert imported_packages(file) == {"stream_jobs"}
+def test_control_the_import_check_sees_an_import(tmp_path, control):
+    def imported(text: str) -> list[str]:
+        file = tmp_path / "some.py"
+        file.write_text(text)
+        return [f"{file.name} imports {package}" for package in imported_packages(file)]
+
+    control.holds(imported, "def late():\n    from json import loads\n")
+    damage = "some.py imports stream_jobs"
+    control.objects(imported, "def late():\n    from stream_jobs.driver import run\n", damage=damage)
 
 
 def test_only_sinks_writes_delta():
@@ -67,10 +71,16 @@ def test_only_sinks_writes_delta():
     assert offending == set()
 
 
-def test_the_delta_check_sees_a_write():
-    """Negative control."""
-    assert DELTA_WRITES.search('frame.write.format("delta").save(path)')
-    assert DELTA_WRITES.search("table.merge(source, on).whenMatchedUpdateAll()")
+@pytest.mark.parametrize(
+    "line",
+    ['frame.write.format("delta").save(path)', "table.merge(source, on).whenMatchedUpdateAll()"],
+)
+def test_control_the_delta_check_sees_a_write(line, control):
+    def writes(line: str) -> list[str]:
+        return [f"writes Delta by {found[0]}" for found in [DELTA_WRITES.search(line)] if found]
+
+    control.holds(writes, 'spark.read.format("delta").load(path)')
+    control.objects(writes, line, damage="writes Delta by .w")
 
 
 def test_nothing_below_the_command_line_reads_settings_or_the_environment():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.controls import Control, complaint
+from tests.controls import Control, complaint, counted, differs
 
 
 def doubled(rows: list[int]) -> list[str]:
@@ -35,8 +35,17 @@ def test_an_oracle_that_consents_without_the_protection_is_no_proof():
 def test_another_trouble_than_the_one_expected_is_no_proof():
     control = Control()
     control.holds(doubled, [1])
-    with pytest.raises(AssertionError, match="something else"):
+    with pytest.raises(AssertionError, match="says nothing of 'is lost'"):
         control.objects(doubled, [1, 1], damage="is lost")
+
+
+def test_each_damage_that_is_expected_has_to_be_named():
+    control = Control()
+    control.holds(doubled, [1])
+    control.objects(doubled, [1, 1, 2, 2, 2], damage=("1 stands 2 times", "2 stands 3 times"))
+    assert control.words == ["1 stands 2 times", "2 stands 3 times"]
+    with pytest.raises(AssertionError, match="says nothing of '2 stands"):
+        control.objects(doubled, [1, 1], damage=("1 stands 2 times", "2 stands 3 times"))
 
 
 def test_another_oracle_than_the_one_that_consented_is_no_proof():
@@ -49,3 +58,17 @@ def test_another_oracle_than_the_one_that_consented_is_no_proof():
 def test_what_an_action_raises_is_an_objection():
     assert complaint(lambda: 1) == []
     assert complaint(lambda: int("x")) == ["ValueError: invalid literal for int() with base 10: 'x'"]
+
+
+def test_what_is_not_as_it_should_be_is_said_with_both():
+    assert differs(3, 3) == []
+    assert differs(3, 4) == ["3 instead of 4"]
+
+
+def test_what_is_missing_and_what_is_too_much_is_counted():
+    assert counted("ab", "ba") == []
+    assert counted("aac", "ab", "letter") == [
+        "letter 'a' stands 2 times instead of 1",
+        "letter 'b' stands 0 times instead of 1",
+        "letter 'c' stands 1 times instead of 0",
+    ]

@@ -37,6 +37,11 @@ def test_an_armed_process_does_not_start_in_production(command, variable, toml, 
     assert f"unset {variable}" in refused.stderr.splitlines()[-1]
 
 
-def test_control_outside_production_it_starts(command):
-    started = command("", **{failpoints.VARIABLE: "after_produce:kill"})
-    assert started.returncode == 4, started.stderr  # it comes as far as to miss the registry
+def test_control_outside_production_it_starts(command, control):
+    def starts(toml: str) -> list[str]:
+        """Whether an armed process gets as far as to miss its registry."""
+        done = command(toml, **{failpoints.VARIABLE: "after_produce:kill"})
+        return [] if done.returncode == 3 else [f"armed, and ended with {done.returncode}: {done.stderr}"]
+
+    control.holds(starts, 'profile = "prod"')
+    control.objects(starts, "", damage="armed, and ended with 4: error: no registry url is set")

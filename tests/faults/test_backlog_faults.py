@@ -146,7 +146,20 @@ def test_f32_a_backlog_of_ten_million_is_read_in_capped_batches_with_little_memo
     catch_up(pipeline, tmp_path, 10_000_000, monkeypatch)
 
 
-def test_f32_control_without_a_cap_one_batch_takes_the_whole_backlog(pipeline):
+def over_the_cap(pipeline: Pipeline) -> list[str]:
+    """The oracle: what each batch added, by the table's log."""
+    return [f"a batch of {rows} rows, {CAP} are allowed" for rows in batches(pipeline) if rows > CAP]
+
+
+def test_f32_control_without_a_cap_one_batch_takes_the_whole_backlog(pipeline, monkeypatch, control):
+    """The same backlog twice: read in capped batches, and by a query that asks Kafka for no limit."""
+    monkeypatch.setattr(bronze, "MOST_OFFSETS_PER_BATCH", CAP)
     preload(pipeline, 3 * CAP)
     pipeline.run(pipeline.bronze(DATASET))
-    assert batches(pipeline) == [3 * CAP]
+    assert len(batches(pipeline)) >= 3
+    control.holds(over_the_cap, pipeline)
+
+    monkeypatch.setattr(bronze, "MOST_OFFSETS_PER_BATCH", 1 << 40)  # more than any topic holds
+    preload(pipeline, 3 * CAP)
+    pipeline.run(pipeline.bronze(DATASET))
+    control.objects(over_the_cap, pipeline, damage=f"a batch of {3 * CAP} rows")

@@ -15,7 +15,7 @@ from schemas.contracts import load, load_all
 from stream_jobs import bronze, checkpoints, retention
 from stream_jobs.checkpoints import Checkpoint
 from tests.helpers import wait_for
-from tests.pipeline import Pipeline, pipeline
+from tests.pipeline import Pipeline, astray, pipeline
 from tests.samples import sample
 from tests.spark_fixtures import spark
 from tests.stations import DATASET, stations
@@ -59,14 +59,18 @@ def test_f21_a_topic_made_anew_stops_the_query_and_adopting_reads_all_of_it(pipe
     assert len(of_topic(pipeline, was)) == 5
 
 
-def test_f21_control_without_the_topic_id_the_first_records_of_a_longer_topic_are_lost(pipeline, monkeypatch):
+def of_the_new_topic(pipeline: Pipeline) -> list[str]:
+    """O1, once the topic was made anew: what bronze lacks of it. Rows of the old one are its past, and no error."""
+    return [each for each in astray(pipeline, DATASET) if "holds what Kafka does not" not in each]
+
+
+def test_f21_control_without_the_topic_id_the_first_records_of_a_longer_topic_are_lost(pipeline, monkeypatch, control):
     job = pipeline.bronze_after(DATASET, stations(0, 5))
+    control.holds(of_the_new_topic, pipeline)
     make_anew(pipeline, 8)
     monkeypatch.setattr(Checkpoint, "_require_same_life", lambda *_: None)
     pipeline.run(job)
-
-    now = pipeline.broker.topic_id(pipeline.topic(DATASET))
-    assert of_topic(pipeline, now) != pipeline.committed(DATASET)
+    control.objects(of_the_new_topic, pipeline, damage="lacks 5 records: 0/0, 0/1, 0/2, 0/3, 0/4")
 
 
 @pytest.mark.parametrize("file", ["offsets/0", "commits/0", "metadata"])
@@ -86,14 +90,21 @@ def test_f23_a_damaged_checkpoint_file_stops_the_query_and_adopting_goes_on(pipe
 
 
 def test_f23_control_without_the_check_a_damaged_file_is_an_error_like_any_other_and_names_no_way_on(
-    pipeline, monkeypatch
+    pipeline, monkeypatch, control
 ):
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     (pipeline.checkpoint(TABLE) / "commits/0").write_text("")
+
+    def names_the_way_on() -> list[str]:
+        with pytest.raises(CorrentezaError) as failed:
+            pipeline.run(job)
+        said = f"{failed.value} {failed.value.hint}"
+        is_named = isinstance(failed.value, UnsafeState) and f"checkpoint adopt {TABLE}" in said
+        return [] if is_named else [f"it ends with code {failed.value.exit_code} and names no way on: {said}"]
+
+    control.holds(names_the_way_on)
     monkeypatch.setattr(checkpoints, "_is_sound", lambda _: True)
-    with pytest.raises(CorrentezaError) as failed:
-        pipeline.run(job)
-    assert not isinstance(failed.value, UnsafeState)
+    control.objects(names_the_way_on, damage="ends with code 1 and names no way on")
 
 
 def of_another_query(pipeline: Pipeline, whole: bool) -> None:
@@ -144,12 +155,19 @@ def test_f22_an_older_copy_of_the_checkpoint_is_refused_and_adopting_goes_on(pip
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
 
 
-def test_f22_control_without_the_guard_the_batches_after_an_older_copy_are_lost(pipeline, tmp_path, monkeypatch):
-    job = put_back_an_older_copy(pipeline, tmp_path / "kept")
+def test_f22_control_without_the_guard_the_batches_after_an_older_copy_are_lost(
+    pipeline, tmp_path, monkeypatch, control
+):
+    with pytest.raises(UnsafeState):
+        pipeline.run(put_back_an_older_copy(pipeline, tmp_path / "kept"))
+    pipeline.adopt(TABLE, DATASET)
+    pipeline.run(pipeline.bronze(DATASET))
+    control.holds(astray, pipeline, DATASET)
+
+    job = put_back_an_older_copy(pipeline, tmp_path / "kept again")
     monkeypatch.setattr(Checkpoint, "_require_sound_files", lambda *_: None)
     pipeline.run(job)
-    lost = set(pipeline.committed(DATASET)) - set(pipeline.offsets(TABLE))
-    assert lost == {(0, 7), (0, 8)}
+    control.objects(astray, pipeline, DATASET, damage="lacks 2 records: 0/16, 0/17")
 
 
 def remove_unread(pipeline: Pipeline) -> list[tuple[int, int]]:
@@ -194,12 +212,22 @@ def test_f24_what_retention_removed_unread_is_named_and_only_a_declared_loss_is_
     assert wrong(pipeline) == {}
 
 
-def test_f24_control_without_the_check_the_range_is_passed_over_in_silence(pipeline, monkeypatch):
+def test_f24_control_without_the_check_the_range_is_passed_over_in_silence(pipeline, monkeypatch, control):
     acknowledged = remove_unread(pipeline)
+
+    def passed_over() -> list[str]:
+        """Records that were acknowledged, that the query has read past, and that nobody declared lost."""
+        held = pipeline.offsets(TABLE)
+        there = [place for place in acknowledged if place <= max(held)]
+        return [f"record {place} was passed over" for place in there if place not in accounted_for(pipeline)]
+
+    with pytest.raises(UnsafeState):
+        pipeline.run(pipeline.bronze(DATASET))
+    control.holds(passed_over)
     monkeypatch.setattr(retention, "require_nothing_missing", lambda *_: None)
     monkeypatch.setitem(bronze.KAFKA, "failOnDataLoss", "false")
     pipeline.run(pipeline.bronze(DATASET))
-    assert set(acknowledged) - set(accounted_for(pipeline)) == {(0, n) for n in range(5, 9)}
+    control.objects(passed_over, damage="record (0, 5) was passed over")
 
 
 @pytest.mark.long

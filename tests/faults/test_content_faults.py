@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 
-from foundation.errors import CorrentezaError, InvalidContent
+from foundation.errors import InvalidContent
 from producers import chunk, poll, poll_zip, sources
 from producers.families import inmet_header
 from producers.formats import lines, zips
@@ -82,6 +82,13 @@ def is_whole(target) -> bool:
     return oracles.problems(target.bootstrap, target.prefix, INMET.datasets) == []
 
 
+def hours_astray(target) -> list[str]:
+    """The oracle: no hour has a gust below its mean wind."""
+    rows = [record.fields for record in oracles.read(target.bootstrap, target.prefix, "inmet_hourly")]
+    count = impossible(rows)
+    return [f"{count} of {len(rows)} hours have a gust below their mean wind"] if count else []
+
+
 def impossible(rows: list[dict]) -> int:
     """Hours whose gust is below their mean wind: none of 7.8 million published ones [SOURCES 9], so columns moved."""
     return sum(
@@ -112,11 +119,14 @@ def test_f14_moved_columns_are_read_by_their_names(run, year, target, seen):
     assert is_whole(target)
 
 
-def test_f14_control_read_by_their_places_values_land_in_each_others_columns(run, year, seen, monkeypatch):
-    monkeypatch.setattr(inmet_header, "_places", lambda names: (list(range(len(names) - 1)), ()))
+def test_f14_control_read_by_their_places_values_land_in_each_others_columns(run, year, target, monkeypatch, control):
     year.put(one(A401=with_wind_columns_swapped()))
     assert run().error is None
-    assert impossible(seen("inmet_hourly")) > 0
+    control.holds(hours_astray, target)
+    year.put(one(A401=with_wind_columns_swapped().replace(b";26,", b";25,")), days=1)
+    monkeypatch.setattr(inmet_header, "_places", lambda names: (list(range(len(names) - 1)), ()))
+    assert run().error is None
+    control.objects(hours_astray, target, damage="hours have a gust below their mean wind")
 
 
 def test_f14_a_file_with_a_renamed_column_is_kept_whole_and_published_when_it_is_mended(run, year, target, seen):
@@ -189,15 +199,17 @@ def test_f15_an_older_file_than_one_seen_undoes_nothing(run, year, target):
 
 
 def test_f15_control_without_the_clocks_comparison_an_older_file_is_published_as_the_newest(
-    run, year, target, monkeypatch
+    run, year, target, monkeypatch, control
 ):
     year.put(one(A401=file(LINES)), days=2)
     run()
     before = ends(target)
     year.put(one(A401=file(LINES[:100])), days=1)
+    run()
+    control.holds(oracles.moved, target.bootstrap, before)
     monkeypatch.setattr(poll_zip, "is_old", lambda *_: None)
     run()
-    assert ends(target) != before
+    control.objects(oracles.moved, target.bootstrap, before, damage="ingest.manifests.v1 went from")
 
 
 def test_f15_a_file_without_rows_has_a_receipt_of_zero_and_moves_the_cursor(run, year, target, seen):
@@ -213,14 +225,23 @@ def test_f15_a_file_without_rows_has_a_receipt_of_zero_and_moves_the_cursor(run,
     assert is_whole(target)
 
 
-def test_f15_control_a_parser_that_gives_nothing_for_nothing_leaves_no_receipt(run, year, seen):
+def test_f15_control_a_parser_that_gives_nothing_for_nothing_leaves_no_receipt(run, year, seen, control):
     def parse(blocks, part, **options) -> Iterator[Parsed]:
         return (each for each in INMET.parse(blocks, part, **options) if each.next_row)
 
+    def without_receipt(station: str) -> list[str]:
+        """Whether somebody can tell that the station's file was read."""
+        manifests = [each for each in seen("ingest.manifests") if each["part_key"] == station]
+        parts = {part for each in seen("ingest.cursors") for part in each["parts"]}
+        found = [] if manifests else [f"no manifest of {station}"]
+        return found if station in parts else [*found, f"no cursor knows {station}"]
+
     year.put(one(A401=file([])))
+    run()
+    control.holds(without_receipt, "A401")
+    year.put(one(A401=file([]), A249=file([], MACAPA.read_bytes().split(b"\n")[:9])), days=1)
     run(replace(INMET, parse=parse))
-    assert seen("ingest.manifests") == []
-    assert all(cursor["parts"] == {} for cursor in seen("ingest.cursors")), "nobody can tell that it was read"
+    control.objects(without_receipt, "A249", damage=("no manifest of A249", "no cursor knows A249"))
 
 
 # F16
@@ -266,11 +287,19 @@ def test_f16_memory_does_not_grow_with_a_row_or_with_long_rows(monkeypatch):
     assert parsing_peak(long_rows(400)) < 64 << 20
 
 
-def test_f16_control_without_the_bounds_memory_is_the_files(monkeypatch):
+def test_f16_control_without_the_bounds_memory_is_the_files(monkeypatch, control):
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 2 << 20)
+
+    def in_memory(blocks: Iterator[bytes]) -> list[str]:
+        peak = parsing_peak(blocks) >> 20
+        return [f"parsing held {peak} MiB of a file of 40"] if peak >= 32 else []
+
+    control.holds(in_memory, endless_row(40))
+    control.holds(in_memory, long_rows(160))
     monkeypatch.setattr(lines, "MAX_LINE", 1 << 40)
-    assert parsing_peak(endless_row(100)) > 100 << 20
+    control.objects(in_memory, endless_row(40), damage="MiB of a file of 40")
     monkeypatch.setattr(lines, "CHUNK_BYTES", 1 << 40)
-    assert parsing_peak(long_rows(400)) > 100 << 20
+    control.objects(in_memory, long_rows(160), damage="MiB of a file of 40")
 
 
 BOMB = bytes(100 << 20)
@@ -286,8 +315,7 @@ def test_f16_a_zip_bomb_is_refused_before_a_byte_of_it_is_fetched(run, year, tar
     assert list(target.archive.glob("spool/*")) == []
 
 
-def test_f16_control_without_the_check_the_bomb_is_unpacked(run, year, monkeypatch):
-    monkeypatch.setattr(zips, "check", lambda member: None)
+def test_f16_control_without_the_check_the_bomb_is_unpacked(run, year, monkeypatch, control):
     unpacked: list[int] = []
     real = zips.inflate
 
@@ -296,10 +324,15 @@ def test_f16_control_without_the_check_the_bomb_is_unpacked(run, year, monkeypat
             unpacked.append(len(block))
             yield block
 
+    def bytes_unpacked() -> list[str]:
+        run()
+        return [f"all {len(BOMB) >> 20} MiB of it were unpacked"] if sum(unpacked) >= len(BOMB) else []
+
     monkeypatch.setattr(zips, "inflate", inflate)
     year.put(one(A401=BOMB))
-    run()
-    assert sum(unpacked) >= len(BOMB)
+    control.holds(bytes_unpacked)
+    monkeypatch.setattr(zips, "check", lambda member: None)
+    control.objects(bytes_unpacked, damage="all 100 MiB of it were unpacked")
 
 
 def wordy(blocks, part, **options) -> Iterator[Parsed]:
@@ -355,12 +388,18 @@ def test_f16_the_largest_record_that_is_let_through_is_taken_by_the_broker(run, 
     assert [reject["reason"] for reject in seen("ingest.rejects")] == ["row_too_long"]
 
 
-def test_f16_control_without_the_limit_the_source_publishes_nothing_ever(run, year, target, seen, monkeypatch):
-    monkeypatch.setattr(chunk, "_fitting", lambda dataset, records, rows: (rows, []))
+def test_f16_control_without_the_limit_the_source_publishes_nothing_ever(run, year, target, seen, monkeypatch, control):
+    def held_back(station: str) -> list[str]:
+        """Whether the rows beside the one that is too long are to be seen, after two polls."""
+        errors = [run(replace(INMET, parse=wordy)).error for _ in range(2)]
+        rows = [row for row in seen("inmet_hourly") if row["station_code"] == station]
+        return [] if rows else [f"no row of {station} after two polls: {errors[1]}"]
+
     year.put(one(A401=file(LINES)))
-    for _ in range(2):
-        assert isinstance(run(replace(INMET, parse=wordy)).error, CorrentezaError)
-    assert seen("inmet_hourly") == []
+    control.holds(held_back, "A401")
+    year.put(one(A401=file(LINES), A249=MACAPA.read_bytes()), days=1)
+    monkeypatch.setattr(chunk, "_fitting", lambda dataset, records, rows: (rows, []))
+    control.objects(held_back, "A249", damage="no row of A249 after two polls")
 
 
 def test_f16_the_bomb_is_one() -> None:

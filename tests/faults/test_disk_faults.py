@@ -7,6 +7,7 @@ import errno
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -26,7 +27,7 @@ from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
 from tests.helpers import wait_for
-from tests.pipeline import Pipeline, pipeline
+from tests.pipeline import Pipeline, astray, pipeline
 from tests.producers.served import SALVADOR, ServedZip, member_name
 from tests.spark_fixtures import spark
 from tests.stations import DATASET, stations
@@ -165,28 +166,31 @@ def test_f28_a_disk_that_fills_during_a_download_fails_the_poll_and_leaves_nothi
     assert_every_row_once(settings.bootstrap, settings.topic_prefix)
 
 
-def test_f28_control_without_a_floor_a_download_takes_what_its_neighbours_need(run, disk, year, monkeypatch):
+def test_f28_control_without_a_floor_a_download_takes_what_its_neighbours_need(run, disk, year, monkeypatch, control):
     """A member larger than what is free. With the floor, it is not even asked for."""
     year.put({member_name(SALVADOR): SOME + random.Random(1).randbytes(3 << 20).hex().encode()})
     disk.fill(leaving=1 << 20)
-    left: list[int] = []
     spooled = archive.Archive.spool
 
-    @contextmanager
-    def looking_after(self, wanted=0):
-        with spooled(self, wanted) as file:
-            try:
-                yield file
-            finally:
-                left.append(disk.free)
+    def least_left(floor: int) -> list[str]:
+        """What was left to the neighbours when a poll had taken what it could."""
+        left: list[int] = []
 
-    monkeypatch.setattr(archive.Archive, "spool", looking_after)
-    monkeypatch.setattr(archive, "FREE_FLOOR_BYTES", 512 << 10)
-    assert isinstance(run().error, TransientError)
-    assert left == [], "with a floor it did not begin"
-    monkeypatch.setattr(archive, "FREE_FLOOR_BYTES", NO_FLOOR)
-    assert isinstance(run().error, TransientError)
-    assert left[0] < 8192, "nothing was left to anybody"
+        @contextmanager
+        def looking_after(self, wanted=0):
+            with spooled(self, wanted) as file:
+                try:
+                    yield file
+                finally:
+                    left.append(disk.free)
+
+        monkeypatch.setattr(archive.Archive, "spool", looking_after)
+        monkeypatch.setattr(archive, "FREE_FLOOR_BYTES", floor)
+        assert isinstance(run().error, TransientError)
+        return [f"{free} bytes were left to all others" for free in left if free < 512 << 10]
+
+    control.holds(least_left, 512 << 10)
+    control.objects(least_left, NO_FLOOR, damage="0 bytes were left to all others")
 
 
 # The lake and the checkpoints
@@ -217,18 +221,33 @@ def test_f28_a_full_disk_under_a_query_fails_it_loudly_and_it_goes_on_by_itself_
         pipeline.driver.locks.release()
 
 
-def test_f28_control_without_a_supervisor_a_query_that_met_a_full_disk_stays_ended(pipeline):
+def test_f28_control_without_a_supervisor_a_query_that_met_a_full_disk_stays_ended(pipeline, control):
+    """The same query twice over the same full disk: kept running by the supervisor, and left to itself."""
+
+    def behind() -> list[str]:
+        """What bronze lacks still, when it has had the time that a restart takes."""
+        until = time.monotonic() + 30
+        while (found := astray(pipeline, DATASET)) and time.monotonic() < until:
+            time.sleep(0.5)
+        return found
+
     with mounted(pipeline.settings.home / "lake", 32) as disk:
         pipeline.publish(DATASET, *stations(0, 50))
+        with kept_running(pipeline.bronze(DATASET)) as (kept,):
+            wait_for(lambda: is_complete(pipeline), "the first records")
+            disk.fill()
+            pipeline.publish(DATASET, *stations(50, 100))
+            wait_for(lambda: kept.failures, "the query to fail")
+            disk.clear()
+            control.holds(behind)
+
         query = pipeline.bronze(DATASET).start(EVERY_SECOND)
-        wait_for(lambda: is_complete(pipeline), "the first records")
         disk.fill()
-        pipeline.publish(DATASET, *stations(50, 100))
+        pipeline.publish(DATASET, *stations(100, 120))
         wait_for(lambda: not query.isActive, "the query to fail")
         disk.clear()
-        pipeline.publish(DATASET, *stations(100, 120))
-        assert query.exception() is not None
-        assert not is_complete(pipeline)
+        assert "space" in str(query.exception())
+        control.objects(behind, damage=f"{TABLE} lacks 20 records")
         pipeline.driver.locks.release()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import silver_oracles
 from tests.helpers import wait_for
 from tests.pipeline import pipeline
 from tests.spark_fixtures import spark
@@ -120,16 +121,25 @@ def test_f34_a_poisoned_query_is_restarted_alone_and_then_ends_the_driver_with_i
     assert len(pipeline.rows(f"silver.{OTHER}_revisions")) == 1
 
 
-def test_f34_control_without_a_supervisor_a_driver_lives_on_with_half_of_its_queries(pipeline, monkeypatch):
+def test_f34_control_without_a_supervisor_a_driver_lives_on_with_half_of_its_queries(pipeline, monkeypatch, control):
+    """The oracle: while a query of the driver runs, silver of every dataset is what bronze gives."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.bronze_after(OTHER, [observation(1)])
+
+    def left_behind() -> list[str]:
+        lake = pipeline.settings.lake
+        return [each for name in (DATASET, OTHER) for each in silver_oracles.silver_follows(lake, name)]
+
+    pipeline.run(pipeline.silver(DATASET), pipeline.silver(OTHER))
+    control.holds(left_behind)
     monkeypatch.setenv("CORRENTEZA_FAILPOINT", f"batch.silver.{DATASET}:raise")
+    pipeline.publish(DATASET, *stations(5, 6))
+    pipeline.publish(OTHER, observation(2))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.bronze(OTHER))
     poisoned, other = (pipeline.silver(each).start({"processingTime": "1 second"}) for each in (DATASET, OTHER))
     wait_for(lambda: not poisoned.isActive, "one query has ended", 120)
-    wait_for(lambda: len(pipeline.rows(f"silver.{OTHER}_revisions")) == 1, "the other goes on", 120)
-    pipeline.publish(OTHER, observation(2))
-    pipeline.run(pipeline.bronze(OTHER))
-    wait_for(lambda: len(pipeline.rows(f"silver.{OTHER}_revisions")) == 2, "and on", 120)
-    assert other.isActive
-    assert pipeline.rows(REVISIONS) == [], "and nobody is told that nothing arrives here"
+    wait_for(lambda: len(pipeline.rows(f"silver.{OTHER}_revisions")) == 2, "the other goes on", 120)
+    assert f"failure point batch.silver.{DATASET}" in str(poisoned.exception())
+    assert other.isActive, "and nobody is told that nothing arrives in the first one's tables"
+    control.objects(left_behind, damage=f"{REVISIONS}: key ('A005'")
     other.stop()

@@ -6,6 +6,8 @@ The stub counts the requests and their times. Each protection has a control: wit
 import io
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -21,6 +23,7 @@ from producers import sources
 from producers.fetch import addresses, hosts, http, retries
 from producers.fetch.answers import ThrottledError, Version
 from producers.fetch.http import Client
+from tests.controls import complaint, differs
 from tests.helpers import wait_for
 from tests.producers.wire import Names, answer, certificate, drip, reset, wire
 
@@ -87,19 +90,28 @@ def test_a_stated_wait_is_kept_with_a_jitter_and_no_longer(httpserver, client, w
     assert all(7.0 <= each <= 7.0 + retries.WAIT_JITTER for each in waits), waits
 
 
-def test_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it(httpserver, client, no_waiting):
-    """Negative control of the test above."""
+def test_control_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it(
+    httpserver, client, monkeypatch, control
+):
+    """A real wait and then none: the oracle looks at the times at the stub alone."""
+    monkeypatch.setattr(retries, "WAIT_JITTER", 0.05)
     asked_at: list[float] = []
+    stated = 1
 
     def busy(_: Request) -> Response:
         asked_at.append(time.monotonic())
-        return Response("", 429, {"Retry-After": "60"})
+        return Response("[]") if len(asked_at) == 2 else Response("", 429, {"Retry-After": str(stated)})
+
+    def too_soon() -> list[str]:
+        asked_at.clear()
+        client.get("x", {})
+        return [f"asked again after {each:.2f} of {stated} s" for each in gaps(asked_at) if each < stated]
 
     httpserver.expect_request("/data/x").respond_with_handler(busy)
-    with pytest.raises(ThrottledError):
-        client.get("x", {})
-    assert len(asked_at) == http.ATTEMPTS
-    assert asked_at[-1] - asked_at[0] < 60
+    control.holds(too_soon)
+    stated = 60
+    with stamina.set_testing(True, attempts=100, cap=True):
+        control.objects(too_soon, damage="asked again after 0.")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -157,12 +169,20 @@ def test_the_reason_in_the_body_of_a_429_is_heeded(httpserver):
     assert times(httpserver) == 1
 
 
-def test_a_client_that_does_not_know_the_reason_goes_on_asking(httpserver, client, no_waiting):
-    """Negative control of the test above."""
-    httpserver.expect_request("/data/x").respond_with_data(REASON, 429)
-    with pytest.raises(TransientError):
-        client.get("x", {})
-    assert times(httpserver) == http.ATTEMPTS
+def test_control_a_client_that_does_not_know_the_reason_goes_on_asking(httpserver, no_waiting, control):
+    httpserver.expect_request("/x").respond_with_data(REASON, 429)
+
+    def asked_too_often(source) -> list[str]:
+        before = times(httpserver)
+        with Client.for_source(source, httpserver.url_for("/")) as client, suppress(CorrentezaError):
+            client.get("x", {})
+        asked = times(httpserver) - before
+        return [f"asked {asked} times on a day on which it wants to be left alone"] if asked > 1 else []
+
+    plain = sources.load("bcb_sgs")
+    control.holds(asked_too_often, replace(plain, throttled_for=daily))
+    control.objects(asked_too_often, plain, damage="on a day on which it wants to be left alone")
+    assert times(httpserver) == 1 + http.ATTEMPTS
 
 
 def test_of_a_429_no_more_than_a_sample_is_read_and_not_for_long(monkeypatch, no_waiting):
@@ -205,18 +225,21 @@ def test_a_reset_is_asked_again_a_bounded_number_of_times(no_waiting):
     assert len(stub.requests) == http.ATTEMPTS
 
 
-def test_after_a_reset_the_second_answer_is_taken(no_waiting):
-    """Control: it is the retry that survives a reset."""
-    behaviours = [reset, answer(b"[1]")]
+def test_control_after_a_reset_it_is_the_second_attempt_that_has_the_answer(no_waiting, control):
+    behaviours: list[Callable] = []
 
     def next_one(connection) -> None:
         behaviours.pop(0)(connection)
 
-    with wire(next_one) as stub, mirror(stub.url) as client:
-        assert client.get("x", {}).body == b"[1]"
+    def unanswered() -> list[str]:
         behaviours[:] = [reset, answer(b"[1]")]
-        with stamina.set_testing(True, attempts=1), pytest.raises(TransientError):
-            client.get("x", {})
+        answered: list[bytes] = []
+        return complaint(lambda: answered.append(client.get("x", {}).body)) or differs(answered, [b"[1]"])
+
+    with wire(next_one) as stub, mirror(stub.url) as client:
+        control.holds(unanswered)
+        with stamina.set_testing(True, attempts=1):
+            control.objects(unanswered, damage="Connection reset by peer")
 
 
 DRIPS = {
@@ -236,25 +259,30 @@ def test_a_source_that_drips_is_given_up_at_the_deadline(monkeypatch, beginning)
         assert 0.4 < time.monotonic() - began < 120, "the headers alone would drip for ever"
 
 
-def test_the_read_timeout_alone_would_wait_for_a_dripping_source(monkeypatch):
-    """Negative control of the test above: each byte comes well within the read timeout."""
+def test_control_the_read_timeout_alone_would_wait_for_a_dripping_source(monkeypatch, control):
+    """Each byte comes well within the read timeout. The bound of 5 s is ten times the deadline."""
     monkeypatch.setattr(http, "BODY_DEADLINE", 0.5)
+
+    def still_waiting() -> list[str]:
+        """Whether a client that has been given its deadline ten times over still waits."""
+        ended, stop = threading.Event(), threading.Event()
+
+        def ask() -> None:
+            with mirror(stub.url) as client, suppress(TransientError):
+                client.get("x", {})
+            ended.set()
+
+        with wire(drip_until(stop, DRIPS["in the headers"])) as stub, stamina.set_testing(True, attempts=1):
+            thread = threading.Thread(target=ask)
+            thread.start()
+            found = [] if ended.wait(5) else ["after ten times its deadline the client still waits"]
+            stop.set()
+            thread.join(10)
+        return found
+
+    control.holds(still_waiting)
     monkeypatch.setattr(addresses.Deadline, "bound", lambda self, timeout: timeout)
-    ended = threading.Event()
-
-    def ask() -> None:
-        with mirror(stub.url) as client, pytest.raises(TransientError):
-            client.get("x", {})
-        ended.set()
-
-    beginning = DRIPS["in the headers"]
-    with wire(drip_until(stop := threading.Event(), beginning)) as stub, stamina.set_testing(True, attempts=1):
-        thread = threading.Thread(target=ask)
-        thread.start()
-        assert not ended.wait(1.5)
-        stop.set()
-        assert ended.wait(10)
-        thread.join(10)
+    control.objects(still_waiting, damage="the client still waits")
 
 
 def drip_until(stop: threading.Event, beginning: bytes):
@@ -429,10 +457,16 @@ def test_a_listed_name_that_resolves_to_an_address_inside_is_not_connected_to(na
     assert names.connected == ["8.8.8.8"]
 
 
-def test_without_the_check_the_inside_is_reached(names, monkeypatch):
-    """Negative control of the test above: the oracle sees the request."""
+def reached(names: Names, address: str, **options) -> list[str]:
+    """The oracle: what came in at the address inside."""
+    requests, said = listed_host_inside(names, address, **options)
+    return [f"{requests} requests came in at {address}: the client {said}"] if requests else []
+
+
+def test_control_without_the_check_the_inside_is_reached(names, monkeypatch, control):
+    control.holds(reached, names, "10.0.0.7")
     monkeypatch.setattr(addresses, "refuse_private", lambda host, found: None)
-    assert listed_host_inside(names, "10.0.0.7") == (1, "took b'secret'")
+    control.objects(reached, names, "10.0.0.7", damage="1 requests came in at 10.0.0.7: the client took b'secret'")
 
 
 def test_a_name_that_resolves_otherwise_the_second_time_gains_nothing(names):
@@ -443,12 +477,15 @@ def test_a_name_that_resolves_otherwise_the_second_time_gains_nothing(names):
     assert names.connected == ["8.8.8.8", "9.9.9.9"]
 
 
-def test_connecting_to_the_name_would_fall_for_it(names, monkeypatch):
-    """Negative control of the test above."""
+def test_control_connecting_to_the_name_would_fall_for_it(names, monkeypatch, control):
+    """The addresses are looked at, and then the name is connected to, which leads elsewhere by then."""
+    rebound = {"found": [["9.9.9.9"], ["10.0.0.7"]]}
+    control.holds(reached, names, "10.0.0.7", **rebound)
     monkeypatch.setattr(addresses, "resolve", lambda host, port: [names._resolve(host, port) and host])
     monkeypatch.setattr(addresses, "refuse_private", lambda host, found: None)
-    found = [["9.9.9.9"], ["10.0.0.7"]]
-    assert listed_host_inside(names, "10.0.0.7", found=found) == (1, "took b'secret'")
+    control.objects(
+        reached, names, "10.0.0.7", **rebound, damage="1 requests came in at 10.0.0.7: the client took b'secret'"
+    )
 
 
 def test_a_source_whose_own_name_leads_inside_is_not_asked(names):
@@ -521,7 +558,7 @@ def test_a_body_shorter_than_its_content_length_is_never_taken(httpserver, clien
 
 
 def test_a_body_of_its_content_length_is_taken(httpserver, client):
-    """Control of the test above."""
+    """The counterpart of the test above: not everything is refused."""
     httpserver.expect_request(ZIP).respond_with_handler(ranged('"a"', BODY))
     assert client.fetch("file.zip", 0, 1000, VERSION) == BODY[:1000]
 
@@ -540,14 +577,24 @@ def test_of_a_file_replaced_between_two_attempts_nothing_is_mixed(httpserver, cl
     assert spans(httpserver) == [("bytes=0-8999", '"a"'), ("bytes=2000-8999", '"a"')]
 
 
-def test_without_the_validators_halves_of_two_files_would_be_mixed(httpserver, client, no_waiting, monkeypatch):
-    """Negative control of the test above: equal lengths, and nobody looks at the ETag."""
+def test_control_without_the_validators_halves_of_two_files_would_be_mixed(
+    httpserver, client, no_waiting, monkeypatch, control
+):
+    """Equal lengths, and nobody looks at the ETag."""
+
+    def mixed() -> list[str]:
+        httpserver.expect_ordered_request(ZIP).respond_with_handler(ranged('"a"', BODY, cut=2000))
+        httpserver.expect_ordered_request(ZIP).respond_with_handler(ranged('"b"', OTHER, heeds_if_range=False))
+        into = io.BytesIO()
+        with suppress(TransientError):
+            client.download("file.zip", (0, 9000), VERSION, into)
+        read = into.getvalue()
+        is_one = BODY.startswith(read) or OTHER.startswith(read)
+        return [] if is_one else [f"{len(read)} bytes, the first 2000 of one file, the others of another"]
+
+    control.holds(mixed)
     monkeypatch.setattr(http, "_differs", lambda found, wanted: False)
-    httpserver.expect_ordered_request(ZIP).respond_with_handler(ranged('"a"', BODY, cut=2000))
-    httpserver.expect_ordered_request(ZIP).respond_with_handler(ranged('"b"', OTHER, heeds_if_range=False))
-    into = io.BytesIO()
-    client.download("file.zip", (0, 9000), VERSION, into)
-    assert into.getvalue() == BODY[:2000] + OTHER[2000:9000]
+    control.objects(mixed, damage="9000 bytes, the first 2000 of one file, the others of another")
 
 
 def test_a_file_that_became_shorter_is_a_replaced_one(httpserver, client):
@@ -569,7 +616,7 @@ def test_what_nothing_identifies_is_not_resumed_but_begun_again(httpserver, clie
 
 
 def test_a_last_modified_is_enough_to_resume(httpserver, client, no_waiting):
-    """Control of the test above."""
+    """The counterpart of the test above: what is identified is not begun again."""
     modified = "Tue, 25 Aug 2026 10:56:40 GMT"
     handle = ranged(None, BODY, cut=4500, heeds_if_range=False)
     httpserver.expect_request(ZIP).respond_with_handler(handle)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,7 @@ from schemas.topics import MAX_RECORD_BYTES
 from sinks import apply_changes, late
 from stream_jobs import session
 from stream_jobs.bronze import KAFKA
+from tests import lake_oracles, silver_oracles
 from tests.pipeline import Pipeline, pipeline
 from tests.records import message
 from tests.spark_fixtures import spark
@@ -50,6 +52,7 @@ FIRST: Answer = (1, [(JANUARY, "0.42"), (FEBRUARY, "0.83"), (JANUARY, "0.42")]) 
 CORRECTED: Answer = (3, [(JANUARY, "0.43"), (FEBRUARY, "0.83"), (MARCH, "0.16")])
 LATE: Answer = (2, [(JANUARY, "0.40"), (FEBRUARY, "0.83")])  # fetched before the correction, published after it
 EMPTY: Answer = (4, [])
+REPEATED: Answer = (5, [(JANUARY, "0.44"), (JANUARY, "0.44")])
 
 
 def publish(pipeline: Pipeline, *answers: Answer) -> None:
@@ -131,26 +134,37 @@ def test_f15_bronze_keeps_everything_and_the_newest_clock_wins_in_silver(pipelin
     }
 
 
-def test_f15_rows_that_stand_twice_would_be_versions_without_a_look_at_each_other(pipeline, monkeypatch):
-    """Negative control: a repetition of a version at its own clock counts as a new one."""
-    classify = apply_changes.classify
+def findings(pipeline: Pipeline) -> list[str]:
+    """What `verify` says, as an oracle says it."""
+    found = pipeline.contradictions(*VERIFIED)
+    return [f"{check}: {each}" for check, every in found.items() for each in every]
+
+
+def test_f15_control_rows_that_stand_twice_would_be_versions_without_a_look_at_each_other(
+    pipeline, monkeypatch, control
+):
+    """A repetition of a version at its own clock counts as a new one."""
+    lake, classify = pipeline.settings.lake, apply_changes.classify
 
     def blind(*arguments: Any, **named: Any) -> DataFrame:
         judged = classify(*arguments, **named)
         return judged.withColumn("fate", F.regexp_replace("fate", "duplicate", "new"))
 
-    monkeypatch.setattr(apply_changes, "classify", blind)
     publish(pipeline, FIRST)
     stream(pipeline)
+    control.holds(findings, pipeline)
+    control.holds(silver_oracles.silver_keys, lake, SOURCE)
+    monkeypatch.setattr(apply_changes, "classify", blind)
+    publish(pipeline, REPEATED)
+    stream(pipeline)
+    control.objects(silver_oracles.silver_keys, lake, SOURCE, damage="stands 2 times")
+    control.objects(findings, pipeline, damage="silver current = newest: ")
 
-    assert held(pipeline) != expected([FIRST])
-    assert "silver current = newest" in pipeline.contradictions(*VERIFIED)
 
-
-def test_f15_a_late_answer_would_overwrite_without_the_guard_on_its_clock(pipeline, monkeypatch):
-    """Negative control: no row is late, each is the newest, and the merge takes whatever comes last."""
+def test_f15_control_a_late_answer_would_overwrite_without_the_guard_on_its_clock(pipeline, monkeypatch, control):
+    """No row is late, each is the newest, and the merge takes whatever comes last."""
     struct, arrival = F.struct, {"s.known_from": F.lit(1), "t.known_from": F.lit(0)}
-    classify = apply_changes.classify
+    lake, classify = pipeline.settings.lake, apply_changes.classify
     newest = F.col("fate").isin("new", "stored")
 
     def unguarded(*columns: Any) -> Any:
@@ -158,6 +172,8 @@ def test_f15_a_late_answer_would_overwrite_without_the_guard_on_its_clock(pipeli
 
     publish(pipeline, CORRECTED)
     stream(pipeline)
+    control.holds(findings, pipeline)
+    control.holds(silver_oracles.silver_keys, lake, SOURCE)
     monkeypatch.setattr(late, "late_keys", lambda *_: None)
     monkeypatch.setattr(apply_changes, "classify", lambda *a, **k: classify(*a, **k).withColumn("is_newest", newest))
     monkeypatch.setattr(apply_changes.F, "struct", unguarded)
@@ -165,17 +181,21 @@ def test_f15_a_late_answer_would_overwrite_without_the_guard_on_its_clock(pipeli
     stream(pipeline)
 
     assert held(pipeline)[0][JANUARY] == Decimal("0.40") != expected([CORRECTED, LATE])[0][JANUARY]
-    assert "silver current = newest" in pipeline.contradictions(*VERIFIED)
+    control.objects(silver_oracles.silver_keys, lake, SOURCE, damage="is not the newest of its revisions")
+    control.objects(findings, pipeline, damage="silver current = newest: ")
 
 
-def test_f15_a_row_that_bronze_dropped_would_be_missed(pipeline):
-    """Negative control: a bronze that keeps one of two equal rows."""
+def test_f15_control_a_row_that_bronze_dropped_would_be_missed(pipeline, control):
+    """A bronze that keeps one of two equal rows."""
+    settings = pipeline.settings
+    asked = (settings.bootstrap, settings.topic_prefix, settings.lake, [SOURCE])
     publish(pipeline, FIRST)
     stream(pipeline)
-    assert pipeline.contradictions(*VERIFIED) == {}
+    control.holds(findings, pipeline)
+    control.holds(lake_oracles.coverage, *asked)
     DeltaTable(pipeline.places.table(f"bronze.{SOURCE}")).delete('"offset" = 2')
-
-    assert {"bronze = topic", "manifests = rows"} <= pipeline.contradictions(*VERIFIED).keys()
+    control.objects(findings, pipeline, damage=("bronze = topic: ", "manifests = rows: "))
+    control.objects(lake_oracles.coverage, *asked, damage=f"bronze.{SOURCE} lacks 1 records: 0/2")
 
 
 def test_f15_an_answer_without_rows_is_counted_and_makes_the_data_older_but_nothing_late(pipeline):
@@ -256,12 +276,13 @@ def test_f16_the_longest_record_is_whole_in_silver(pipeline):
     assert found == {"0001": longest["attributes"], "0002": long_record(2, 10)["attributes"]}
 
 
-TOO_TIGHT = """
+LIMITED = """
 import sys
 from pathlib import Path
 from stream_jobs import session
-session.AVRO_LIMITS |= {name: str(1 << 20) for name in session.AVRO_LIMITS}
-session.JVM_OPTIONS = tuple(f"-D{name}={value}" for name, value in session.AVRO_LIMITS.items())
+if sys.argv[4] == "own":
+    session.AVRO_LIMITS |= {name: str(1 << 20) for name in session.AVRO_LIMITS}
+    session.JVM_OPTIONS = tuple(f"-D{name}={value}" for name, value in session.AVRO_LIMITS.items())
 spark = session.start(sorted(Path(sys.argv[1]).glob("*.jar")), driver_memory="512m", scratch=Path(sys.argv[2]))
 from schemas.contracts import load, load_all
 from stream_jobs.decode import Schemas, Writer, decoded
@@ -274,17 +295,26 @@ print(decoded(rows, contract, schemas, topic_id="t").select("decode_status").fir
 """
 
 
-def test_f16_a_reader_with_a_tighter_limit_would_file_it_as_corrupt(settings, tmp_path, monkeypatch):
-    """Negative control: the reader's limit is one of its own, half the producer's."""
+def test_f16_control_a_reader_with_a_tighter_limit_would_file_it_as_corrupt(settings, tmp_path, monkeypatch, control):
+    """The reader's limit is one of its own, half the producer's."""
     monkeypatch.setenv("JAVA_HOME", str(spark_java_home(settings)))
     record = tmp_path / "record"
     record.write_bytes(message(load(STATIONS), 1, long_record(1, LONGEST - 1000))[1] or b"")
     spark_jars = class_path(folder(settings), "spark")[0].parent
-    done = subprocess.run(
-        [sys.executable, "-c", TOO_TIGHT, spark_jars, tmp_path, record],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert done.stdout.split() == ["corrupt"], done.stderr
+
+    def read(limit: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", LIMITED, spark_jars, tmp_path / limit, record, limit],
+            capture_output=True, text=True, check=False, timeout=240,
+        )  # fmt: skip
+
+    def misfiled(done: "subprocess.CompletedProcess[str]") -> list[str]:
+        return [] if done.stdout.split() == ["ok"] else [f"filed as {done.stdout!r}: {done.stderr[-500:]}"]
+
+    with ThreadPoolExecutor(2) as pool:  # two JVMs at once: each takes some ten seconds to start
+        shared, own = pool.map(read, ("shared", "own"))
+    control.holds(misfiled, shared)
+    control.objects(misfiled, own, damage=r"filed as 'corrupt\n'")
 
 
 @pytest.mark.slow

@@ -6,21 +6,25 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from foundation.errors import FencedError
 from producers import cursor, editions, poll, poll_zip, publish, sources
 from producers.model import Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
-from tests.helpers import wait_for
+from tests.helpers import environment, wait_for
 from tests.producers.served import SALVADOR, ServedZip, member_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
@@ -41,9 +45,23 @@ def target(settings) -> poll.Services:
 
 
 @pytest.fixture
-def variables(httpserver, target) -> dict[str, str]:
-    """The environment of a poll of one year, one member, five chunks."""
-    ServedZip(httpserver, "/2025.zip").put({member_name(SALVADOR): SALVADOR.read_bytes()})
+def year(httpserver) -> ServedZip:
+    """One year, one member."""
+    served = ServedZip(httpserver, "/2025.zip")
+    served.put({member_name(SALVADOR): SALVADOR.read_bytes()})
+    return served
+
+
+def corrected(year: ServedZip) -> None:
+    """The next day the same member is published with one other value: all its rows are news."""
+    content = SALVADOR.read_bytes()
+    at = content.index(b";26,")
+    year.put({member_name(SALVADOR): content[:at] + b";25," + content[at + 4 :]}, days=1)
+
+
+@pytest.fixture
+def variables(httpserver, target, year) -> dict[str, str]:
+    """The environment of a poll of that year, in five chunks."""
     return {
         "CORRENTEZA_BASE_URLS": json.dumps({"inmet_hourly": httpserver.url_for("/")}),
         "CORRENTEZA_HISTORY_START": json.dumps({"inmet_hourly": "2025-01-01"}),
@@ -103,10 +121,51 @@ def test_f1_a_poller_killed_in_mid_transaction_leaves_nothing_and_its_successor_
     assert_every_row_once(target)
 
 
-def test_f1_control_without_the_transaction_a_reader_sees_the_half_chunk_too(cli, target, variables):
-    assert cli(*POLL, CORRENTEZA_FAILPOINT="after_produce@3:kill", **variables).returncode == -signal.SIGKILL
-    assert cli(*POLL, **variables).returncode == 0
-    assert any("stands 2 times" in problem for problem in problems(target, "read_uncommitted"))
+DYING = """
+import os
+import signal
+import sys
+from producers import publish
+from tests.plain_producer import PlainProducer
+if sys.argv.pop(1) == "without":
+    publish.Producer = PlainProducer
+send, seen = publish.Publisher._produce, []
+
+def dies(publisher, topic, messages):
+    send(publisher, topic, messages)
+    seen.append(topic)
+    if seen.count(topic) == 3 and topic.endswith("inmet_hourly.v1"):
+        publisher._producer.flush(30)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+publish.Publisher._produce = dies
+from correnteza.cli import main
+main()
+"""
+"""A poll that is killed when the rows of its third chunk are at the broker, and the chunk's manifest is not."""
+
+
+def test_f1_control_without_the_transaction_a_reader_sees_the_half_chunk_too(
+    cli, settings, target, variables, year, tmp_path, control
+):
+    def die(transaction: str) -> None:
+        dead = subprocess.run(
+            [sys.executable, "-c", DYING, transaction, *POLL],
+            cwd=tmp_path,
+            env=environment(settings, {**variables, "PYTHONPATH": str(Path(__file__).parents[2])}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert dead.returncode == -signal.SIGKILL, dead.stderr
+
+    die("with")
+    assert cli(*POLL, **variables).returncode == 0  # its successor ends what it had open
+    control.holds(problems, target)
+    corrected(year)
+    die("without")
+    control.objects(problems, target, damage="has rows and no manifest")
 
 
 # F2
@@ -123,12 +182,16 @@ def test_f2_a_poller_killed_between_commit_and_memory_does_not_publish_again(cli
     assert newest["last_chunk_id"] == manifests(target)[-1]["chunk_id"]
 
 
-def test_f2_control_without_the_cursor_the_successor_publishes_again(target, variables, httpserver, monkeypatch):
+def test_f2_control_without_the_cursor_the_successor_publishes_again(
+    target, variables, httpserver, monkeypatch, control
+):
     chunks = iter([False, False, False, True])
     poll_here(target, base_url=httpserver.url_for("/"), is_stopping=lambda: next(chunks))
+    poll_here(target, base_url=httpserver.url_for("/"))
+    control.holds(problems, target)
     monkeypatch.setattr(cursor, "read", lambda *_: {})
     poll_here(target, base_url=httpserver.url_for("/"))
-    assert any("2 manifests" in problem for problem in problems(target))
+    control.objects(problems, target, damage="has 2 manifests")
 
 
 # F3
@@ -150,33 +213,52 @@ def test_f3_a_zombie_is_fenced_ends_with_75_and_nothing_of_it_is_visible(cli, cl
     assert_every_row_once(target)
 
 
-def test_f3_control_under_two_transactional_ids_both_publish(target, variables, httpserver, monkeypatch):
-    reached, gate = threading.Event(), threading.Event()
-    names = iter(["first", "second"])
-    passages = iter(range(1, 100))
+def test_f3_control_under_two_transactional_ids_both_publish(target, variables, httpserver, year, monkeypatch, control):
+    # What the second reads waits for the first one's open transaction, as it should; here it may not.
+    monkeypatch.setattr(cursor, "read", lambda *_: {})
+    base_url = httpserver.url_for("/")
 
-    def pause(name: str) -> None:
-        if name == "after_produce" and next(passages) == 1:
-            reached.set()
-            gate.wait(60)
+    def one_within_the_other() -> None:
+        """Another poll begins and ends while the first is in the midst of its first transaction."""
+        reached, gate = threading.Event(), threading.Event()
+        passages = iter(range(1, 100))
 
-    monkeypatch.setattr(publish, "failpoint", pause)
-    real = poll.Publisher
+        def pause(name: str) -> None:
+            if name == "after_produce" and next(passages) == 1:
+                reached.set()
+                gate.wait(60)
+
+        def older() -> None:
+            with suppress(FencedError):
+                poll_here(target, base_url=base_url)
+
+        monkeypatch.setattr(publish, "failpoint", pause)
+        first = threading.Thread(target=older)
+        first.start()
+        assert reached.wait(60)
+        poll_here(target, base_url=base_url)
+        gate.set()
+        first.join(60)
+
+    one_within_the_other()
+    control.holds(problems, target)
+
+    names, real = iter(["first", "second"]), poll.Publisher
     monkeypatch.setattr(
         poll, "Publisher", lambda bootstrap, prefix, _, ledger: real(bootstrap, prefix, next(names), ledger=ledger)
     )
-    # What the second reads waits for the first one's open transaction, as it should; here it may not.
-    monkeypatch.setattr(cursor, "read", lambda *_: {})
-    first = threading.Thread(target=poll_here, args=(target,), kwargs={"base_url": httpserver.url_for("/")})
-    first.start()
-    assert reached.wait(60)
-    poll_here(target, base_url=httpserver.url_for("/"))
-    gate.set()
-    first.join(60)
-    assert any("2 manifests" in problem for problem in problems(target))
+    corrected(year)
+    one_within_the_other()
+    control.objects(problems, target, damage="has 2 manifests")
 
 
 # F11
+
+
+def untouched(target, before: dict[str, int]) -> list[str]:
+    """The oracle of what is refused: no topic has moved, and nothing was archived as a payload."""
+    found = [f"{path.name} is archived as a payload" for path in payloads(target)]
+    return found + oracles.moved(target.bootstrap, before)
 
 
 def payloads(target) -> list[Path]:
@@ -225,22 +307,27 @@ def believing(blocks: Iterable[bytes], part: Part, **_: int) -> Iterator[Parsed]
     yield Parsed(0, len(lines), {}, tuple(rejects))
 
 
-def test_f11_control_without_the_sniff_the_page_is_archived_and_published(target, httpserver, monkeypatch):
+def test_f11_control_without_the_sniff_the_page_is_archived_and_published(target, httpserver, monkeypatch, control):
     httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_data(HTML.read_bytes(), content_type="text/html")
     httpserver.expect_request(re.compile("/bcdata.*")).respond_with_data("[]")
-    monkeypatch.setattr(poll_zip, "sniff", lambda *_: None)
     monkeypatch.setattr(editions, "BAD_SHARE", 1.0)  # the second protection: a part that is mostly rejected is held
     before = ends(target)
-    naive = replace(sources.load("bcb_sgs"), parse=believing)
-    poll.poll(
-        naive,
-        target,
-        now=lambda: datetime(2025, 3, 1, tzinfo=UTC),
-        base_url=httpserver.url_for("/"),
-        span=Span(date(2025, 1, 1)),
-    )
-    assert len(payloads(target)) == 1
-    assert ends(target) != before
+
+    def ask() -> None:
+        poll.poll(
+            replace(sources.load("bcb_sgs"), parse=believing),
+            target,
+            now=lambda: datetime(2025, 3, 1, tzinfo=UTC),
+            base_url=httpserver.url_for("/"),
+            span=Span(date(2025, 1, 1)),
+        )
+
+    ask()
+    control.holds(untouched, target, before)
+    monkeypatch.setattr(poll_zip, "sniff", lambda *_: None)
+    ask()
+    damage = ("is archived as a payload", "ingest.rejects.v1 went from 0 to")
+    control.objects(untouched, target, before, damage=damage)
 
 
 # F12
@@ -260,12 +347,16 @@ def test_f12_a_damaged_member_is_not_published_and_leaves_no_spool(target, https
     assert list(target.archive.glob("spool/*")) == []
 
 
-def test_f12_control_without_the_check_half_of_the_member_is_published(target, httpserver, variables, monkeypatch):
+def test_f12_control_without_the_check_half_of_the_member_is_published(
+    target, httpserver, variables, monkeypatch, control
+):
     served = ServedZip(httpserver, "/damaged/2025.zip")
     served.put({member_name(SALVADOR): SALVADOR.read_bytes()})
     middle = len(served.body) // 2
     served.body = served.body[:middle] + bytes([served.body[middle] ^ 1]) + served.body[middle + 1 :]
-    monkeypatch.setattr(editions.zips, "verify", lambda *_: None)
     before = ends(target)
     poll_here(target, base_url=httpserver.url_for("/damaged/"))
-    assert ends(target) != before
+    control.holds(oracles.moved, target.bootstrap, before)
+    monkeypatch.setattr(editions.zips, "verify", lambda *_: None)
+    poll_here(target, base_url=httpserver.url_for("/damaged/"))
+    control.objects(oracles.moved, target.bootstrap, before, damage="inmet_hourly.v1 went from 0 to")

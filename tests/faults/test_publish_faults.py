@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from confluent_kafka import Producer
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
 
 from correnteza.embedded import jars
-from foundation.errors import TransientError
+from foundation.errors import CorrentezaError, TransientError
 from producers import cursor, poll, poll_zip, publish, sources
 from producers.fetch.http import Client
 from producers.model import Source, Span
@@ -121,19 +123,40 @@ def test_f4_a_commit_whose_answer_is_lost_is_asked_again_and_every_chunk_stands_
     assert_every_row_once(cluster, target)
 
 
-def test_f4_control_a_publisher_that_takes_a_lost_answer_for_a_failure_publishes_twice(
-    cluster, target, run, monkeypatch
+def unsettled(cluster, target) -> list[str]:
+    """The oracle: every chunk stands once, and what readers see is what the publisher knows to have published."""
+    return problems(cluster, target) + oracles.ledger_problems(cluster.direct, target.prefix, target.ledger)
+
+
+def asks_once(self: Publisher) -> None:
+    """Commit with a time limit; what has no answer by then has failed. The next poll reads its cursor as ever."""
+    self._producer.commit_transaction(1.0)
+
+
+def test_f4_control_a_publisher_that_asks_once_does_not_know_what_it_has_published(
+    cluster, target, run, year, monkeypatch, control
 ):
-    """Commit with a time limit, and on its expiry another try under a fresh producer that reads no cursor."""
-    monkeypatch.setattr(cursor, "read", lambda *_: {})
-    monkeypatch.setattr(Publisher, "_commit", lambda self: self._producer.commit_transaction(1.0))
+    """Only the asking again is taken away. What the cursor makes up for, nobody has acknowledged."""
     passed = cluster.proxy.end_txns
     # The commit reaches the broker each time; its answer never comes back.
-    cluster.proxy.swallow = lambda number: number - passed >= 2
+    cluster.proxy.swallow = lambda number: number - passed == 2
+    assert run().error is None
+    control.holds(unsettled, cluster, target)
+
+    monkeypatch.setattr(Publisher, "_commit", asks_once)
+    again_passed = cluster.proxy.end_txns
+    cluster.proxy.swallow = lambda number: number - again_passed >= 2
+    year.put({member_name(SALVADOR): other_values(SOME)}, days=1)
     assert isinstance(run().error, TransientError)
     cluster.proxy.swallow = lambda number: False
-    run()
-    assert any("2 manifests" in problem for problem in problems(cluster, target))
+    assert run().error is None
+    control.objects(unsettled, cluster, target, damage="is to be seen and was never acknowledged")
+
+
+def other_values(content: bytes) -> bytes:
+    """The same rows, one of them corrected: all of the member is news."""
+    at = content.index(b";26,")
+    return content[:at] + b";25," + content[at + 4 :]
 
 
 @pytest.fixture
@@ -160,16 +183,24 @@ def test_f4_a_commit_whose_answer_is_held_back_for_ever_is_asked_again_on_anothe
 
 @pytest.mark.slow
 def test_f4_control_a_publisher_that_forgets_its_cursor_when_an_answer_is_held_publishes_twice(
-    cluster, target, run, holding, monkeypatch
+    cluster, target, run, year, holding, monkeypatch, control
 ):
+    """It asks once: its successor's cursor makes up for that, and nothing else does."""
+    monkeypatch.setattr(Publisher, "_commit", asks_once)
+
+    def fail_then_ask_again() -> None:
+        passed = holding.end_txns
+        holding.swallow = lambda number: number - passed >= 2
+        assert isinstance(run().error, TransientError)
+        holding.swallow = lambda number: False
+        assert run().error is None
+
+    fail_then_ask_again()
+    control.holds(problems, cluster, target)
     monkeypatch.setattr(cursor, "read", lambda *_: {})
-    monkeypatch.setattr(Publisher, "_commit", lambda self: self._producer.commit_transaction(1.0))
-    passed = holding.end_txns
-    holding.swallow = lambda number: number - passed >= 2
-    assert isinstance(run().error, TransientError)
-    holding.swallow = lambda number: False
-    run()
-    assert any("2 manifests" in problem for problem in problems(cluster, target))
+    year.put({member_name(SALVADOR): other_values(SOME)}, days=1)
+    fail_then_ask_again()
+    control.objects(problems, cluster, target, damage="has 2 manifests")
 
 
 # F5
@@ -204,20 +235,20 @@ def stalling(monkeypatch, year) -> Stalling:
 
 def what_a_reader_misses_of_another_publisher(cluster, target) -> int:
     """Publish 200 records to each partition, without a transaction, and count those that a committed reader misses."""
-    contract = load("inmet_hourly")
+    contract, chunk = load("inmet_hourly"), uuid.uuid4().hex
     record = dict.fromkeys(contract.fields) | {
         "station_code": "Z999",
         "observed_at": datetime(2025, 1, 1, tzinfo=UTC),
         "published_at_basis": "none",
         "retrieved_at": datetime(2025, 1, 1, tzinfo=UTC),
-        "chunk_id": "another",
+        "chunk_id": chunk,
         "row_number": 0,
     }
     messages = [message(contract, 1, record)] * 200
     for partition in range(contract.partitions):
         publish_plainly(cluster.direct, target.prefix + contract.topic, messages, partition=partition)
     seen = oracles.read(cluster.direct, target.prefix, "inmet_hourly", settled=False)
-    return len(messages) * contract.partitions - sum(record.fields["chunk_id"] == "another" for record in seen)
+    return len(messages) * contract.partitions - sum(record.fields["chunk_id"] == chunk for record in seen)
 
 
 def poll_beside(run) -> tuple[threading.Thread, list[poll.Outcome]]:
@@ -246,14 +277,23 @@ def test_f5_while_a_source_stalls_no_transaction_is_open_and_readers_go_on(clust
     }
 
 
+def held_up(cluster, target) -> list[str]:
+    """The oracle: a committed reader sees at once what another publisher has just written."""
+    missed = what_a_reader_misses_of_another_publisher(cluster, target)
+    return [f"a reader misses {missed} records that another publisher wrote"] if missed else []
+
+
 def test_f5_control_with_a_transaction_open_during_the_fetch_readers_stand_still_and_the_poll_fails(
-    cluster, target, run, stalling, monkeypatch
+    cluster, target, run, stalling, monkeypatch, control
 ):
     publishers: list[Publisher] = []
     start = Publisher.start
     monkeypatch.setattr(Publisher, "start", lambda self: (publishers.append(self), start(self)))
+    control_asked = threading.Event()
 
     def open_too_early() -> None:
+        control.holds(held_up, cluster, target)  # the same stall, and no transaction yet
+        control_asked.set()
         producer = publishers[0]._producer
         producer.begin_transaction()
         for partition in range(load("inmet_hourly").partitions):
@@ -263,7 +303,8 @@ def test_f5_control_with_a_transaction_open_during_the_fetch_readers_stand_still
     stalling.before = open_too_early
     thread, outcomes = poll_beside(run)
     assert stalling.reached.wait(60)
-    assert what_a_reader_misses_of_another_publisher(cluster, target) > 0, "the open transaction hides what follows it"
+    assert control_asked.is_set()
+    control.objects(held_up, cluster, target, damage="records that another publisher wrote")
     stalling.go_on.set()
     thread.join(60)
     assert outcomes[0].error is not None
@@ -313,14 +354,21 @@ def test_f6_a_registry_that_falls_silent_between_two_polls_or_during_one_stops_n
     assert problems(cluster, target) == []
 
 
-def test_f6_control_a_process_that_remembers_nothing_waits_for_its_registry(run, registry, year, monkeypatch):
+def test_f6_control_a_process_that_remembers_nothing_waits_for_its_registry(run, registry, year, monkeypatch, control):
     behind, proxy = registry
     assert run(services=behind).error is None
-    year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()}, days=1)
     proxy.mode = "reset"
+    year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()}, days=1)
+
+    def failure() -> list[str]:
+        error = run(services=behind).error
+        return [f"{type(error).__name__}: {error}"] if error else []
+
+    control.holds(failure)
+    year.put({member_name(SALVADOR): other_values(SOME), member_name(MACAPA): MACAPA.read_bytes()}, days=2)
     monkeypatch.setattr(registries, "_IDS", {})
     monkeypatch.setattr(registries, "_TEXTS", {})
-    assert isinstance(run(services=behind).error, TransientError)
+    control.objects(failure, damage="TransientError: cannot register ")
 
 
 # F7
@@ -379,13 +427,20 @@ def test_f7_an_incompatible_contract_is_refused_before_anything_is_published(
     assert len(Registry(settings.registry).versions(published)) == 1
 
 
-def test_f7_control_a_subject_that_checks_nothing_takes_it(proposal, settings, published):
+def test_f7_control_a_subject_that_checks_nothing_takes_it(proposal, settings, published, control):
     registry = Registry(settings.registry)
-    registry._client.set_config(published, ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
     proposed = json.loads((proposal[0] / "schemas" / "inmet_hourly.avsc").read_text())
     schema = {name: proposed[name] for name in load("inmet_hourly").schema}
-    registry.register([replace(load("inmet_hourly"), schema=schema)], settings.topic_prefix)
-    assert len(registry.versions(published)) == 2
+
+    def taken() -> list[str]:
+        with suppress(CorrentezaError):
+            registry.register([replace(load("inmet_hourly"), schema=schema)], settings.topic_prefix)
+        versions = len(registry.versions(published))
+        return [f"the subject has {versions} versions, one of them incompatible"] if versions > 1 else []
+
+    control.holds(taken)
+    registry._client.set_config(published, ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
+    control.objects(taken, damage="2 versions, one of them incompatible")
 
 
 def here(httpserver) -> dict[str, str]:

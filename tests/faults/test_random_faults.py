@@ -13,12 +13,15 @@ from tests.harness.timeline import Timeline, seed_of
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
 FORGETFUL = """
+import os
+from pathlib import Path
 from producers import cursor
-cursor.read = lambda *_: {}
+if (Path(os.environ["CORRENTEZA_HOME"]) / "forget").exists():
+    cursor.read = lambda *_: {}
 from correnteza.cli import main
 main()
 """
-"""The command line of a producer that never reads how far its predecessor came."""
+"""The command line of a producer that, once it is told to forget, does not read how far its predecessor came."""
 
 
 @pytest.fixture
@@ -65,15 +68,22 @@ def test_f35_one_kill_of_each_loses_and_doubles_nothing(tmp_path, timeline):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_oracles(tmp_path, timeline):
-    """The same rig, the same kill; only the memory is missing. Both the lake's oracle and Kafka's must object."""
-    result = Result(seed_of())
-    with Rig(tmp_path / "rig", timeline, producer=("-c", FORGETFUL)) as rig:
-        rig.warm_up()
-        edition = ROWS // CHUNK_ROWS
+def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_oracles(tmp_path, timeline, control):
+    """The same rig, the same kill, with the memory and without. Both the lake's oracle and Kafka's must object."""
+
+    def killed_and_judged(rig: Rig) -> list[str]:
+        """What all oracles say after a producer was killed in the middle of an edition."""
+        result, edition = Result(seed_of()), ROWS // CHUNK_ROWS
         rig.until(lambda: 5 < acknowledged(rig.ledger) % edition < edition - 5, "the middle of an edition")
         rig.kill("producer")
         rig.drain()
         judge(rig, result)
-    assert any("row of a payload" in each for each in result.doubled)
-    assert any("2 manifests" in each for each in result.other)
+        return [*result.lost, *result.doubled, *result.other]
+
+    with Rig(tmp_path / "rig", timeline, producer=("-c", FORGETFUL)) as rig:
+        rig.warm_up()
+        control.holds(killed_and_judged, rig)
+        (rig.home / "forget").touch()
+        rig.go_on()
+        rig.until_well("producer", "the next edition")
+        control.objects(killed_and_judged, rig, damage=("row of a payload", "has 2 manifests"))

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from producers import sources
+from producers.schedule import requests
 from producers.schedule.calendars import Calendar
 from producers.schedule.requests import Emitted
 from producers.schedule.slots import slot_id
+from tests.controls import counted
 
 pytestmark = pytest.mark.fault
 
@@ -18,7 +20,12 @@ QUARTERLY = {"source": Calendar(("*/15 * * * *",), "America/Sao_Paulo")}
 
 def emitted(calendars, readings):
     """The slots that a leader emits whose clock reads so at its ticks; each tick plans from what was emitted before."""
-    facts, found = Emitted(), []
+    return lead(Emitted(), calendars, readings)
+
+
+def lead(facts, calendars, readings):
+    """As `emitted`, by a leader that begins with these facts."""
+    found = []
     for now in readings:
         for request in facts.plan(calendars, now):
             facts.add_request(request)
@@ -36,6 +43,11 @@ def calendar_slots(calendars, after, until):
     return [slot_id(name, slot) for name, calendar in calendars.items() for slot in calendar.between(after, until)]
 
 
+def slots_astray(found, until):
+    """The oracle: every slot of the calendar is emitted once, and nothing else is."""
+    return counted(found, [slot_id("source", BEGIN), *calendar_slots(QUARTERLY, BEGIN, until)], "slot")
+
+
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, DAY, -DAY], ids=["+1h", "-1h", "+1d", "-1d"])
 def test_f8_a_clock_that_jumps_and_comes_back_emits_every_slot_once(jump):
     noon, evening = BEGIN + 12 * HOUR, BEGIN + 18 * HOUR
@@ -48,20 +60,33 @@ def test_f8_a_clock_that_jumps_and_comes_back_emits_every_slot_once(jump):
     assert found == [slot_id("source", BEGIN), *calendar_slots(QUARTERLY, BEGIN, evening + 2 * DAY)]
 
 
-def test_f8_control_slots_named_after_the_clock_come_twice_or_never():
-    """What a scheduler does that fires whenever its clock reads a full quarter: the oracle above would object."""
+@pytest.mark.parametrize(
+    ("jump", "damage"),
+    [(-HOUR, "T11:15:00Z' stands 2 times instead of 1"), (HOUR, "T12:15:00Z' stands 0 times instead of 1")],
+    ids=["back", "forth"],
+)
+def test_f8_control_a_leader_that_goes_by_its_clock_alone_emits_slots_twice_or_never(
+    jump, damage, monkeypatch, control
+):
+    """It does not look at what was emitted, but at what has become due since its last tick."""
     noon = BEGIN + 12 * HOUR
-    back = [*ticking(BEGIN, noon), *ticking(noon - HOUR, noon + HOUR)]
-    found = [slot_id("source", now) for now in back if now.minute % 15 == 0]
-    assert len(found) > len(set(found))
-    forth = [*ticking(BEGIN, noon), *ticking(noon + HOUR, noon + 2 * HOUR)]
-    found = [slot_id("source", now) for now in forth if now.minute % 15 == 0]
-    assert set(found) < {slot_id("source", BEGIN), *calendar_slots(QUARTERLY, BEGIN, noon + 2 * HOUR)}
+    readings = [*ticking(BEGIN, noon), *ticking(noon + jump, noon + 2 * HOUR)]
+    control.holds(slots_astray, emitted(QUARTERLY, readings), noon + 2 * HOUR)
+
+    monkeypatch.setattr(requests, "_newest", lambda _, now: (now - timedelta(minutes=1), 1))
+    control.objects(slots_astray, emitted(QUARTERLY, readings), noon + 2 * HOUR, damage=damage)
 
 
-def test_f8_control_a_leader_that_remembers_instead_of_reading_back_leaves_slots_out():
-    successor = Emitted().plan(QUARTERLY, BEGIN + HOUR)
-    assert [request.scheduled_for for request in successor] == [BEGIN + HOUR]
+def test_f8_control_a_leader_that_reads_nothing_back_leaves_the_slots_between_two_leaders_out(control):
+    """The first leader dies; the second begins two hours later."""
+    noon = BEGIN + 12 * HOUR
+    before, after = list(ticking(BEGIN, noon)), list(ticking(noon + 2 * HOUR, noon + 3 * HOUR))
+    facts = Emitted()
+    first = lead(facts, QUARTERLY, before)
+    control.holds(slots_astray, first + lead(facts, QUARTERLY, after), noon + 3 * HOUR)
+
+    damage = "T13:00:00Z' stands 0 times instead of 1"
+    control.objects(slots_astray, first + emitted(QUARTERLY, after), noon + 3 * HOUR, damage=damage)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Asia/Tokyo"])

@@ -160,17 +160,24 @@ def test_a_request_that_comes_twice_is_worked_off_once(target, replay):
 
 
 def test_control_without_the_outcomes_the_source_is_asked_again_and_without_the_cursor_rows_stand_twice(
-    target, replay, monkeypatch
+    target, replay, monkeypatch, control
 ):
     """The two protections behind one another: the slot's outcome, and the cursor in the rows' own transaction."""
     in_this_process(target, replay, REQUEST.source, REQUEST)
+
+    def asked_again() -> list[str]:
+        before = len(replay.requests)
+        in_this_process(target, replay, REQUEST.source, REQUEST)
+        asked = len(replay.requests) - before
+        return [f"the source was asked {asked} times for a slot that is done"] if asked else []
+
+    control.holds(asked_again)
     monkeypatch.setattr(outcomes.Outcomes, "newest", lambda self: {})
-    again = in_this_process(target, replay, REQUEST.source, REQUEST)
-    assert again.outcome == "no_news"
-    assert problems(target, [REQUEST.source]) == []
+    control.objects(asked_again, damage="for a slot that is done")
+    control.holds(problems, target, [REQUEST.source])
     monkeypatch.setattr(cursor, "read", lambda *_: {})
     in_this_process(target, replay, REQUEST.source, REQUEST)
-    assert any("2 manifests" in problem for problem in problems(target, [REQUEST.source]))
+    control.objects(problems, target, [REQUEST.source], damage="has 2 manifests")
 
 
 # F9
@@ -246,7 +253,7 @@ def shares(worker) -> int | None:
 
 
 @pytest.mark.slow
-def test_f10_a_worker_whose_broker_hangs_ends_with_75_and_its_successor_goes_on(alone, home, replay):
+def test_f10_a_worker_whose_broker_hangs_ends_with_75_and_its_successor_goes_on(alone, home, replay, control):
     """Control: a worker with a watchdog that waits too long stays, alive and idle, and says so on /healthz."""
     stack = alone("up", "broker", "registry")
     wait_for(lambda: "ready: " in stack.said, "the broker of this test's own", seconds=120)
@@ -267,8 +274,13 @@ def test_f10_a_worker_whose_broker_hangs_ends_with_75_and_its_successor_goes_on(
     try:
         assert watched.wait(120) == 75
         assert "worker_stalled" in watched.said
-        assert unwatched.poll() is None
         said = wait_for(lambda: health(unwatched), "the other worker to answer")
+
+        def idle(worker) -> list[str]:
+            return [f"it lives, and its trouble is: {said['trouble']}"] if worker.poll() is None else []
+
+        control.holds(idle, watched)
+        control.objects(idle, unwatched, damage="it lives, and its trouble is: the queue cannot be read")
         assert (said["is_progressing"], said["trouble"]) == (False, "the queue cannot be read")
     finally:
         os.kill(broker, signal.SIGCONT)

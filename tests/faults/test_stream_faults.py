@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from sinks.locks import TableLocks
 from stream_jobs import guards
 from stream_jobs.jobs import Driver
 from tests.helpers import wait_for
-from tests.pipeline import Pipeline, pipeline
+from tests.pipeline import Pipeline, astray, pipeline
 from tests.spark_fixtures import spark
 from tests.stations import DATASET, stations
 
@@ -130,14 +131,16 @@ def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_w
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
 
 
-def test_f22_control_without_the_guard_a_lost_checkpoint_doubles_every_row(pipeline, monkeypatch):
+def test_f22_control_without_the_guard_a_lost_checkpoint_doubles_every_row(pipeline, monkeypatch, control):
     """The query takes its table for an empty one, and reads from the start."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     shutil.rmtree(pipeline.places.checkpoint(TABLE))
+    with pytest.raises(UnsafeState):
+        pipeline.run(job)
+    control.holds(astray, pipeline, DATASET)
     monkeypatch.setattr(guards.tables, "has_rows", lambda _: False)
     pipeline.run(job)
-
-    assert len(pipeline.offsets(TABLE)) == 2 * len(pipeline.committed(DATASET))
+    control.objects(astray, pipeline, DATASET, damage="stands 2 times")
 
 
 def test_f25_a_second_driver_ends_with_code_3_before_it_touches_anything(pipeline, cli):
@@ -154,27 +157,34 @@ def test_f25_a_second_driver_ends_with_code_3_before_it_touches_anything(pipelin
     assert (everything_below(pipeline.places.checkpoint(TABLE)), pipeline.version(TABLE)) == before
 
 
-def test_f25_control_without_the_lock_the_second_driver_writes(pipeline, monkeypatch):
-    """Locks that never refuse. The oracle above, an untouched checkpoint, then fails."""
+def test_f25_control_without_the_lock_the_second_driver_writes(pipeline, monkeypatch, control):
+    """Locks that never refuse."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.publish(DATASET, *stations(5, 7))
     before = everything_below(pipeline.places.checkpoint(TABLE))
     second = Driver(pipeline.spark, pipeline.places, TableLocks(pipeline.spark, pipeline.places.locks))
+
+    def touched() -> list[str]:
+        now = everything_below(pipeline.places.checkpoint(TABLE))
+        return [f"{path} was written by the second driver" for path in now.keys() - before.keys()]
+
     with pytest.raises(UnsafeState):
         pipeline.run(pipeline.bronze(DATASET, driver=second))
-    assert everything_below(pipeline.places.checkpoint(TABLE)) == before
+    control.holds(touched)
 
     monkeypatch.setattr(TableLocks, "acquire", lambda *_: None)
     pipeline.run(pipeline.bronze(DATASET, driver=second))
-    assert everything_below(pipeline.places.checkpoint(TABLE)) != before
+    control.objects(touched, damage="offsets/1 was written by the second driver")
 
 
 HOSTILE = """
 import sys
 from pathlib import Path
 from stream_jobs import session
-session.require_avro_limits = lambda _: None
-session.JVM_OPTIONS = tuple(o for o in session.JVM_OPTIONS if "avro.limits" not in o) + ("-XX:+ExitOnOutOfMemoryError",)
+if sys.argv[3] == "unlimited":
+    session.require_avro_limits = lambda _: None
+    session.JVM_OPTIONS = tuple(each for each in session.JVM_OPTIONS if "avro.limits" not in each)
+session.JVM_OPTIONS += ("-XX:+ExitOnOutOfMemoryError",)
 spark = session.start(sorted(Path(sys.argv[1]).glob("*.jar")), driver_memory="512m", scratch=Path(sys.argv[2]))
 from schemas.contracts import load
 from stream_jobs.decode import Schemas, Writer, decoded
@@ -187,15 +197,32 @@ print(decoded(rows, contract, schemas, topic_id="t").collect()[0].decode_status)
 """
 
 
-def test_f30_control_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, monkeypatch):
-    """13 bytes that claim a string of half a gigabyte."""
+def what_became_of_it(reading: subprocess.CompletedProcess[str]) -> list[str]:
+    """The record is filed as corrupt, and the process ends well; if not, what the JVM said last."""
+    found = [line for line in (reading.stdout + reading.stderr).splitlines() if "OutOfMemoryError" in line]
+    if reading.returncode != 0:
+        found.append(f"the process ended with {reading.returncode}")
+    return found if reading.stdout.split() == ["corrupt"] or found else [f"it was filed as {reading.stdout!r}"]
+
+
+def test_f30_control_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, monkeypatch, control):
+    """13 bytes that claim a string of half a gigabyte, in a heap of that size."""
     monkeypatch.setenv("JAVA_HOME", str(spark_java_home(settings)))
     spark_jars = class_path(folder(settings), "spark")[0].parent
-    dying = subprocess.run(
-        [sys.executable, "-c", HOSTILE, spark_jars, tmp_path], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert dying.returncode != 0
-    assert "corrupt" not in dying.stdout
+
+    def read(limits: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", HOSTILE, spark_jars, tmp_path / limits, limits],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    with ThreadPoolExecutor(2) as pool:  # two JVMs at once: each takes some ten seconds to start
+        limited, unlimited = pool.map(read, ("limited", "unlimited"))
+    control.holds(what_became_of_it, limited)
+    control.objects(what_became_of_it, unlimited, damage="java.lang.OutOfMemoryError: Java heap space")
 
 
 def everything_below(folder: Path) -> dict[str, int]:

@@ -92,13 +92,18 @@ def test_a_row_with_other_bytes_than_the_topic_is_seen_by_offsets_and_by_the_man
     assert "1 chunk(s) hash to something else than their manifest says" in text(found["manifests"])
 
 
-def test_records_that_bronze_has_not_committed_are_lag_and_not_loss(kit):
-    """Negative control: with them committed the same gap is a loss."""
-    kit.delete("bronze.anatel_broadband_accesses", '"offset" >= 1')
+def test_control_records_that_bronze_has_not_committed_are_lag_and_with_them_committed_the_gap_is_a_loss(kit, control):
     name = "anatel_broadband_accesses"
-    outcome = offsets.check(kit.evidence(committed={name: {0: 1}}), kit.cluster)
-    assert (outcome.findings, len(outcome.notes)) == ([], 1)
-    assert offsets.check(kit.evidence(), kit.cluster).findings
+    kit.delete(f"bronze.{name}", '"offset" >= 1')
+    lagging = kit.evidence(committed={name: {0: 1}})
+    assert len(offsets.check(lagging, kit.cluster).notes) == 1
+    control.holds(found, offsets.check, lagging, kit.cluster)
+    control.objects(found, offsets.check, kit.evidence(), kit.cluster, damage="committed records are not in bronze")
+
+
+def found(check, *arguments) -> list[str]:
+    """A check's findings, as an oracle says them."""
+    return [f"{each.where}: {each.what}" for each in check(*arguments).findings]
 
 
 def test_a_doubled_row_fails_the_double_checks_and_the_manifest(kit):
@@ -147,13 +152,12 @@ def test_a_lost_reject_is_found(kit):
     )
 
 
-def test_rows_that_bronze_may_not_have_read_yet_are_not_judged(kit):
-    """Negative control: without the lag the same lake fails."""
+def test_control_rows_that_bronze_may_not_have_read_yet_are_not_judged_and_without_the_lag_they_are(kit, control):
     kit.delete("bronze.inmet_stations", "true")
-    lagging = {"inmet_stations": BEGIN.timestamp() - 1}
-    outcome = manifests.check(kit.evidence(oldest_unread_at=lagging))
-    assert (outcome.findings, len(outcome.notes)) == ([], 1)
-    assert manifests.check(kit.evidence()).findings
+    lagging = kit.evidence(oldest_unread_at={"inmet_stations": BEGIN.timestamp() - 1})
+    assert len(manifests.check(lagging).notes) == 1
+    control.holds(found, manifests.check, lagging)
+    control.objects(found, manifests.check, kit.evidence(), damage="have other rows than their manifest counts")
 
 
 # silver
@@ -233,14 +237,18 @@ def test_a_key_that_is_withdrawn_and_comes_back_is_as_bronze_says(kit):
     assert (held["accesses"], held["known_from"]) == (15, last)
 
 
-def test_a_withdrawal_that_silver_ignored_is_found(kit):
-    """Negative control: silver is what it was before the withdrawal came."""
+def test_control_a_withdrawal_that_silver_ignored_is_found(kit, control):
+    """Silver is what it was before the withdrawal came."""
+
+    def wrong() -> list[str]:
+        return [f"{name}: {each}" for name, outcome in failing(kit, "silver").items() for each in [text(outcome)]]
+
     key = {"reference_month_on": "2026-01-01", "cnpj": "2" * 14, "municipality_code": "2927408", "technology": "FTTH"}
+    control.holds(wrong)
     kit.withdraw("anatel_broadband_accesses", key, kafka_at=BEGIN + timedelta(days=1))
     kit.write_bronze("ingest.withdrawals", kit.bronze["ingest.withdrawals"])
-
-    found = text(failing(kit, "silver")["silver"])
-    assert "silver.anatel_broadband_accesses_revisions: 1 rows of the batch over bronze are missing" in found
+    damage = "silver.anatel_broadband_accesses_revisions: 1 rows of the batch over bronze are missing"
+    control.objects(wrong, damage=damage)
 
 
 def test_a_value_at_a_withdrawals_own_clock_stands(kit):

@@ -141,14 +141,17 @@ def publish_to_bronze_only(kit):
     kit.write_bronze("inmet_hourly", kit.bronze["inmet_hourly"][before:], mode="append")
 
 
-def test_records_that_silver_has_not_read_are_not_missing_from_it(kit):
-    """Negative control: to a checkpoint that covers them they are."""
+def test_control_records_that_silver_has_not_read_are_not_missing_from_it_and_once_read_they_are(kit, control):
+    """The checkpoint says which: lagging, or past them."""
+
+    def missing() -> list[str]:
+        evidence = kit.evidence(progress=progress_of(kit, "silver.inmet_hourly"))
+        return [f"{each.where}: {each.what}" for each in silver.check_batch(evidence).findings]
+
     publish_to_bronze_only(kit)
-    lagging = kit.evidence(progress=progress_of(kit, "silver.inmet_hourly"))
-    assert silver.check_batch(lagging).findings == []
+    control.holds(missing)
     write_checkpoint(kit.checkpoints, "silver.inmet_hourly", batch=2, sources=[at_end(kit, "bronze.inmet_hourly")])
-    caught_up = kit.evidence(progress=progress_of(kit, "silver.inmet_hourly"))
-    assert silver.check_batch(caught_up).findings
+    control.objects(missing, damage="rows of the batch over bronze are missing")
 
 
 def test_a_batch_between_its_two_silver_writes_is_not_a_difference(kit):
@@ -163,16 +166,20 @@ def test_a_batch_between_its_two_silver_writes_is_not_a_difference(kit):
     assert silver.check_keys(kit.evidence()).findings
 
 
-def test_gold_rows_that_unread_revisions_may_change_are_left_out(kit):
-    """Negative control: without the lag the same tables differ."""
+def test_control_gold_rows_that_unread_revisions_may_change_are_left_out_and_without_the_lag_they_differ(kit, control):
     query = "gold.fact_economic_observation"
     write_checkpoint(kit.checkpoints, query, batch=1, sources=[at_end(kit, "silver.bcb_sgs_revisions")])
     revised = kit.versions("bcb_sgs")[0][0] | {"value": 9, "kafka_offset": 999}
     kit.append_revisions("bcb_sgs", [revised])
     check = gold.checks()[f"{query} = batch(silver)"]
-    outcome = check(kit.evidence(progress=progress_of(kit, query)))
-    assert (outcome.findings, outcome.rows, len(outcome.notes)) == ([], 53, 1)
-    assert check(kit.evidence()).findings
+
+    def differing(evidence) -> list[str]:
+        return [f"{each.where}: {each.what}" for each in check(evidence).findings]
+
+    lagging = kit.evidence(progress=progress_of(kit, query))
+    assert (check(lagging).rows, len(check(lagging).notes)) == (53, 1)
+    control.holds(differing, lagging)
+    control.objects(differing, kit.evidence(), damage="gold.fact_economic_observation: 1 values of value differ")
 
 
 def test_a_lagging_manifest_topic_excuses_rows_without_a_manifest(kit):

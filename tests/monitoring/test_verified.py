@@ -130,12 +130,18 @@ def test_a_row_retrieved_long_before_it_was_published_is_looked_at_in_silver_too
     assert "silver current = newest" in findings(run(kit, left))
 
 
-def test_control_a_window_of_kafkas_clock_alone_does_not_see_it(kit, left, held, monkeypatch):
+def test_control_a_window_of_kafkas_clock_alone_does_not_see_it(kit, left, held, monkeypatch, control):
     """Silver knows no Kafka clock: the row was retrieved before the window begins."""
+
+    def overlooked() -> list[str]:
+        is_seen = "silver current = newest" in findings(run(kit, left))
+        return [] if is_seen else ["a row that current has lost is not seen"]
+
     hour_comes(kit, retrieved_at=BEGIN + timedelta(days=2))
     lose_from_current(kit)
+    control.holds(overlooked)
     monkeypatch.setattr(verified, "reading_on", lambda evidence, _, begin: replace(evidence, since=begin))
-    assert "silver current = newest" not in findings(run(kit, left))
+    control.objects(overlooked, damage="a row that current has lost is not seen")
 
 
 def test_an_offset_that_bronze_skipped_since_is_found_although_no_row_tells_its_time(kit, left, held):
@@ -157,10 +163,16 @@ def test_rows_taken_out_of_bronze_bring_everything_back(kit, left, held):
     assert (report.since, findings(report)["manifests = rows"]) == (None, LOST)
 
 
-def test_control_without_that_the_same_loss_is_seen_by_full_only(kit, left, held, monkeypatch):
+def test_control_without_that_the_same_loss_is_seen_by_full_only(kit, left, held, monkeypatch, control):
+    def overlooked() -> list[str]:
+        """Whether the default run says of a loss what `--full` says of it."""
+        told, all_of_it = (findings(run(kit, left, full=full)).get("manifests = rows", []) for full in (False, True))
+        return [f"seen by --full alone: {each}" for each in all_of_it if each not in told]
+
     kit.delete("bronze.inmet_stations", "true")
+    control.holds(overlooked)
     monkeypatch.setattr(verified, "_has_only_grown", lambda *_: True)
-    assert run(kit, left).holds
+    control.objects(overlooked, damage="seen by --full alone: ")
     assert findings(run(kit, left, full=True))["manifests = rows"] == LOST
 
 

@@ -108,12 +108,17 @@ def test_a_backfill_and_the_schedule_publish_every_value_once(run, series, targe
 
 @pytest.mark.integration
 def test_control_without_the_ownership_of_days_and_of_parts_values_are_published_twice(
-    run, series, target, monkeypatch
+    run, series, target, monkeypatch, control
 ):
+    def twice() -> list[str]:
+        return [f"{key.decode()} was published twice" for key in doubled(target)]
+
     run(LIVE)
+    run(Span(date(2010, 1, 1), before(LIVE.first)))
+    control.holds(twice)
     monkeypatch.setattr(cursor, "read", lambda *_: {})
     run(Span(date(2000, 1, 1), before(NOW.date())))
-    assert doubled(target) != []
+    control.objects(twice, damage="was published twice")
 
 
 @pytest.mark.integration

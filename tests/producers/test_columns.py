@@ -202,7 +202,7 @@ def values(found: list[Any]) -> list[Any]:
 
 @each_file
 def test_the_files_themselves_are_read_without_a_note_of_something_unknown(file):
-    """The control of what follows."""
+    """What follows changes this."""
     assert values(file.whole())
     assert not [note for note in notes(file.whole()) if "declared" in note]
 

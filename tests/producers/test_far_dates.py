@@ -9,6 +9,7 @@ from producers import chunk, sources
 from producers.formats import values
 from producers.model import Part, PartState
 from schemas.contracts import load_all
+from tests.controls import complaint
 from tests.golden import kit
 from tests.producers.test_contract_suite import rejects, rows
 
@@ -74,8 +75,12 @@ def test_a_far_day_of_a_series_rejects_its_row_alone():
     assert (found.count, len(found.rejects)) == (1, 1)
 
 
-def test_control_a_far_day_that_no_parser_stops_ends_the_poll(monkeypatch):
-    monkeypatch.setattr(values, "reference_day", values.day)
+def test_control_a_far_day_that_no_parser_stops_ends_the_poll(monkeypatch, control):
     content = b'[{"data": "01/12/9999", "valor": "0.10"}]'
-    with pytest.raises(ValueError, match="year 10000"):
-        built("bcb_sgs", content, Part("433", "k", "n", kit.RETRIEVED_AT))
+
+    def poll() -> list[str]:
+        return complaint(lambda: built("bcb_sgs", content, Part("433", "k", "n", kit.RETRIEVED_AT)))
+
+    control.holds(poll)
+    monkeypatch.setattr(values, "reference_day", values.day)
+    control.objects(poll, damage="year 10000 is out of range")

@@ -133,13 +133,16 @@ def test_the_sources_own_parser_rejects_nothing(name, folder):
     assert total == {"mobile": ROWS + 2 * (ROWS // 1000), "stations": STATIONS * stations.HOURS}[name]
 
 
-def test_the_parser_does_reject_a_row_that_is_none(tmp_path, folder):
-    """Negative control of the test above."""
-    damaged = tmp_path / "damaged.zip"
-    with zipfile.ZipFile(written("mobile", ROWS, folder)) as archive, zipfile.ZipFile(damaged, "w") as copy:
-        copy.writestr(mobile.NEWEST, archive.read(mobile.NEWEST) + b"2026;7;half a row\r\n")
-    ((_, chunks),) = parsed("anatel_mobile_accesses", damaged)
-    assert sum(len(chunk.rejects) for chunk in chunks) == 1
+def test_control_the_parser_does_reject_a_row_that_is_none(tmp_path, folder, control):
+    def rejected(extra: bytes) -> list[str]:
+        copied = tmp_path / "copied.zip"
+        with zipfile.ZipFile(written("mobile", ROWS, folder)) as archive, zipfile.ZipFile(copied, "w") as copy:
+            copy.writestr(mobile.NEWEST, archive.read(mobile.NEWEST) + extra)
+        ((_, chunks),) = parsed("anatel_mobile_accesses", copied)
+        return [f"rejected: {each.reason} {each.raw!r}" for chunk in chunks for each in chunk.rejects]
+
+    control.holds(rejected, b"")
+    control.objects(rejected, b"2026;7;half a row\r\n", damage="2026;7;half a row")
 
 
 def test_a_station_has_every_hour_of_the_year_once_in_the_real_layout(folder):

@@ -9,6 +9,7 @@ from confluent_kafka.schema_registry.common.schema_registry_client import Config
 from foundation.errors import TransientError, UnsafeState
 from schemas.contracts import load, load_all
 from schemas.registry import Registry
+from tests.controls import complaint
 from tests.proxy import Proxy
 
 pytestmark = pytest.mark.integration
@@ -55,15 +56,19 @@ def test_a_field_without_a_default_is_refused(registry, prefix):
     assert len(registry.versions(prefix + contract.subject)) == 1
 
 
-def test_the_probe_fails_where_compatibility_is_not_enforced(registry):
-    """The negative control: the same probe at level NONE."""
+def test_control_the_probe_fails_where_compatibility_is_not_enforced(registry, control):
+    """The same probe at level NONE."""
+
+    def probe() -> list[str]:
+        return complaint(registry.prove_compatibility)
+
+    registry.enforce_compatibility()
+    control.holds(probe)
     registry._client.set_config(config=ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
     try:
-        with pytest.raises(UnsafeState, match="accepts an incompatible schema"):
-            registry.prove_compatibility()
+        control.objects(probe, damage="accepts an incompatible schema")
     finally:
         registry.enforce_compatibility()
-    registry.prove_compatibility()
 
 
 def test_the_probe_leaves_no_subject(registry):

@@ -1,5 +1,6 @@
 """`apply_changes` against a model in plain Python, and each of its promises with the protection off."""
 
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -62,6 +63,18 @@ def test_a_full_re_read_under_a_new_generation_changes_nothing(silver):
     assert DeltaTable(silver.target.quarantine).to_pyarrow_table().num_rows == rows
 
 
+def test_control_without_a_look_at_what_is_stored_a_full_re_read_doubles_revisions(silver, monkeypatch, control):
+    """New app ids: no transaction id tells that the records were there before."""
+    batch = [Change(("a", 1), 1, 1.0, 0), Change(("b", 1), 2, 1.0, 1)]
+    silver.apply(batch, 0)
+    silver.history.forgets()
+    silver.apply(batch, 0, generation=1)
+    control.holds(doubled, silver)
+    monkeypatch.setattr(module, "_stored", lambda *_: None)
+    silver.apply(batch, 0, generation=2)
+    control.objects(doubled, silver, damage="version 1 stands 2 times")
+
+
 def test_an_app_id_used_again_for_other_rows_loses_them_silently(silver):
     """Why a new checkpoint is a new generation: its batch ids restart at 0, and Delta takes them for known."""
     silver.apply([Change(("a", 1), 1, 1.0, 0)], batch_id=0)
@@ -81,17 +94,22 @@ def test_a_late_version_is_a_revision_but_never_current(silver):
     assert silver.current == [0]
 
 
-def test_without_any_protection_a_repeated_batch_doubles_revisions(silver, monkeypatch):
-    """Negative control of the replay tests: with neither transaction ids nor a look at what is stored."""
+def doubled(silver: Silver) -> list[str]:
+    """The oracle: every version stands once in revisions."""
+    return [f"version {each} stands {n} times" for each, n in Counter(silver.revisions).items() if n > 1]
+
+
+def test_control_without_any_protection_a_repeated_batch_doubles_revisions(silver, monkeypatch, control):
+    """With neither transaction ids nor a look at what is stored; the transaction id alone is enough."""
     batch = [Change(("a", 1), 1, 1.0, 0)]
     silver.apply(batch, batch_id=0)
     monkeypatch.setattr(module, "_stored", lambda *_: None)
     silver.apply(batch, batch_id=0)
-    assert silver.revisions == [0]  # the transaction id alone is enough
+    control.holds(doubled, silver)
 
     monkeypatch.setattr("sinks.append.transaction", lambda *_: nullcontext())
     silver.apply(batch, batch_id=0)
-    assert silver.revisions == [0, 0]
+    control.objects(doubled, silver, damage="version 0 stands 2 times")
 
 
 def test_expectations_warn_or_set_aside_or_stop(spark, tmp_path):

@@ -9,6 +9,7 @@ from deltalake import DeltaTable
 
 from foundation import failpoints
 from sinks import late
+from tests.controls import counted, differs
 from tests.seeds import seed_of
 from tests.sinks.silver_model import Change, Model, digest
 from tests.sinks.silver_tables import Silver
@@ -55,13 +56,22 @@ def cut(choose: random.Random, rows: list[Change]) -> list[list[Change]]:
     return [rows[first:last] for first, last in zip([0, *places], [*places, len(rows)], strict=True)]
 
 
-def require_batch(silver: Silver, rows: list[Change]) -> None:
-    model = Model(rows)
-    for path, expected in ((silver.target.revisions, model.revisions), (silver.target.current, model.current)):
+def unlike_one_batch(silver: Silver, rows: list[Change]) -> list[str]:
+    """The oracle: both tables and quarantine are what one batch over all rows gives, by the model in plain Python."""
+    model, found = Model(rows), []
+    tables = (
+        ("revisions", silver.target.revisions, model.revisions),
+        ("current", silver.target.current, model.current),
+    )
+    for name, path, expected in tables:
         held = silver.held(path)
         if digest(held) != digest(expected):
-            assert sorted(map(repr, held)) == sorted(map(repr, expected))
-    assert silver.quarantined == model.quarantined
+            found += counted(map(repr, held), map(repr, expected), f"{name}: ")
+    return found + differs(silver.quarantined, model.quarantined)
+
+
+def require_batch(silver: Silver, rows: list[Change]) -> None:
+    assert unlike_one_batch(silver, rows) == []
 
 
 def test_any_rows_in_any_order_and_any_batches_give_what_one_batch_gives(silver, monkeypatch):
@@ -83,17 +93,19 @@ def test_any_rows_in_any_order_and_any_batches_give_what_one_batch_gives(silver,
         require_batch(silver, before)
 
 
-def test_control_without_late_handling_it_does_not(silver, monkeypatch):
-    """Negative control of the test above, with a seed whose late rows reach current."""
-    monkeypatch.setattr(late, "late_keys", lambda *_: None)
-    choose = random.Random(1)
-    rows = list(histories(choose))
-    for batch_id, batch in enumerate(cut(choose, rows)):
-        silver.apply(batch, batch_id)
+def test_control_without_late_handling_it_does_not(spark, tmp_path, monkeypatch, control):
+    """With a seed whose late rows reach current; twice, each time from empty tables."""
 
-    model = Model(rows)
-    assert digest(silver.held(silver.target.revisions)) != digest(model.revisions)
-    assert digest(silver.held(silver.target.current)) != digest(model.current)
+    def filled(name: str) -> list[str]:
+        silver, choose = Silver(spark, tmp_path / name), random.Random(1)
+        rows = list(histories(choose))
+        for batch_id, batch in enumerate(cut(choose, rows)):
+            silver.apply(batch, batch_id)
+        return unlike_one_batch(silver, rows)
+
+    control.holds(filled, "with")
+    monkeypatch.setattr(late, "late_keys", lambda *_: None)
+    control.objects(filled, "without", damage=("revisions:  'Change(key=", "current:  'Change(key="))
 
 
 CONFIRMED = [row(1, 1.5, 0)], [row(10, 1.5, 1)], [row(5, 9.9, 2)]
@@ -107,12 +119,16 @@ def test_a_value_that_was_confirmed_after_a_late_one_is_current(silver):
     assert (silver.revisions, silver.current) == ([0, 1, 2], [1])
 
 
-def test_control_a_late_version_would_become_current(silver, monkeypatch):
-    monkeypatch.setattr(late, "late_keys", lambda *_: None)
-    for batch_id, batch in enumerate(CONFIRMED):
-        silver.apply(batch, batch_id)
+def test_control_a_late_version_would_become_current(spark, tmp_path, monkeypatch, control):
+    def current(name: str) -> list[str]:
+        silver = Silver(spark, tmp_path / name)
+        for batch_id, batch in enumerate(CONFIRMED):
+            silver.apply(batch, batch_id)
+        return counted(silver.current, [1], "as current, version")
 
-    assert (silver.revisions, silver.current) == ([0, 2], [2])
+    control.holds(current, "with")
+    monkeypatch.setattr(late, "late_keys", lambda *_: None)
+    control.objects(current, "without", damage="as current, version 1 stands 0 times instead of 1")
 
 
 @pytest.mark.parametrize("point", ["after_deletes", "after_mended_revisions"])

@@ -8,6 +8,7 @@ import pytest
 from sinks import quality
 from sinks.expectations import Expectation
 from sinks.transactions import Batch
+from tests.controls import counted
 
 RULES = (Expectation("small", "value < 10", "warn"), Expectation("present", "value IS NOT NULL", "quarantine"))
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -40,10 +41,15 @@ def test_a_repeated_batch_adds_nothing_and_another_does(table):
     assert table(0, job="silver.bcb_ptax").height == 9
 
 
-def test_control_without_the_look_at_the_transaction_a_repeated_batch_doubles(table, monkeypatch):
+def test_control_without_the_look_at_the_transaction_a_repeated_batch_doubles(table, monkeypatch, control):
+    def counts_of_a_batch() -> list[str]:
+        rows = table(0).to_dicts()
+        return counted([row["expectation"] for row in rows], ["small", "present", "*"], "the count of")
+
     table(0)
+    control.holds(counts_of_a_batch)
     monkeypatch.setattr("sinks.quality.DeltaTable.transaction_version", lambda *_: None)
-    assert table(0).height == 6
+    control.objects(counts_of_a_batch, damage="the count of 'small' stands 2 times instead of 1")
 
 
 def test_an_empty_batch_writes_nothing(table):

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from foundation.errors import TransientError, UnsafeState
 from schemas.contracts import Contract, load
 from stream_jobs.places import SCHEMAS
+from tests.pipeline import astray
 from tests.records import framed, message
 
 DATASET = "inmet_stations"
@@ -151,9 +152,13 @@ def test_f17_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_li
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
 
 
-def test_f17_control_without_the_query_id_the_repeated_batch_doubles(pipeline):
-    """Negative control: the id under which Delta remembers the batch is another one."""
+def test_f17_control_without_the_query_id_the_repeated_batch_doubles(pipeline, control):
+    """The id under which Delta remembers the batch is another one."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
+    newest_commit(pipeline).unlink()
+    pipeline.run(job)
+    control.holds(astray, pipeline, DATASET)
+
     newest_commit(pipeline).unlink()
     guard = pipeline.places.checkpoint(TABLE) / "guard.json"
     content = json.loads(guard.read_text())
@@ -161,8 +166,7 @@ def test_f17_control_without_the_query_id_the_repeated_batch_doubles(pipeline):
     guard.write_text(json.dumps({**content, "query_id": other["id"]}))
     (pipeline.checkpoint(TABLE) / "metadata").write_text(json.dumps(other))
     pipeline.run(job)
-
-    assert len(pipeline.offsets(TABLE)) == 2 * len(pipeline.committed(DATASET))
+    control.objects(astray, pipeline, DATASET, damage="stands 2 times")
 
 
 def test_f21_a_topic_made_anew_is_refused_and_can_be_adopted(pipeline):

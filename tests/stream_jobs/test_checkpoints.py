@@ -1,6 +1,7 @@
 """When a query may start, and when it must not: the guard beside every checkpoint."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,9 +112,19 @@ def test_f31_adopting_takes_up_what_this_release_is(checkpoint):
     assert checkpoint.guard.fingerprint == now.fingerprint
 
 
-def test_f31_control_without_the_fingerprint_another_kind_of_query_starts(checkpoint):
-    guard = checkpoint.open(replace(EMPTY, fingerprint={"spark": "3.5"}))
-    assert checkpoint.open(EMPTY) == guard
+def test_f31_control_without_the_fingerprint_another_kind_of_query_starts(checkpoint, control):
+    was = fingerprint.of("bronze.things")
+    checkpoint.open(replace(EMPTY, fingerprint=was))
+
+    def starts(now) -> list[str]:
+        """Whether a release that says this of itself is let on."""
+        with suppress(UnsafeState):
+            checkpoint.open(now)
+            return [f"a query that says {now.fingerprint} of itself goes on a checkpoint of {was['spark']}"]
+        return []
+
+    control.holds(starts, replace(FULL, has_rows=False, fingerprint=was | {"spark": "9.9"}))
+    control.objects(starts, EMPTY, damage="a query that says None of itself goes on")
 
 
 def test_f31_a_guard_of_an_older_release_is_accepted_and_given_a_fingerprint(started):

@@ -1,6 +1,7 @@
 """Queries are restarted alone, with back-off, within bounds; nothing half alive goes on. No Spark here."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from stream_jobs import supervisor
 from stream_jobs.supervisor import Attempts, Supervised, drain, keep_running
+from tests.controls import complaint
 
 
 class Query:
@@ -110,11 +112,18 @@ def test_one_that_goes_on_failing_takes_the_driver_down():
     assert healthy.running.stopped
 
 
-def test_without_a_bound_it_would_be_tried_for_ever(monkeypatch):
-    """Negative control."""
+def test_f34_control_without_a_bound_it_would_be_tried_for_ever(monkeypatch, control):
+    def alive() -> list[str]:
+        """Whether a driver goes on after so many failures of one of its queries as its bound is twice over."""
+        failing = Job("silver.a", [Query(0, "boom")])
+        with suppress(CorrentezaError):
+            run(failing, until=lambda: failing.starts > 20)
+            return [f"the driver lives after {failing.starts} starts of a query that always fails"]
+        return []
+
+    control.holds(alive)
     monkeypatch.setattr(supervisor, "MOST_FAILURES", 10**6)
-    failing = Job("silver.a", [Query(0, "boom")])
-    run(failing, until=lambda: failing.starts > 20)
+    control.objects(alive, damage="starts of a query that always fails")
 
 
 def test_a_dependency_that_is_away_is_waited_for_however_long():
@@ -211,12 +220,13 @@ def test_f28_a_full_disk_is_waited_for_however_long_it_stays_full():
     assert {attempts.pause(full, float(now)) for now in range(100)} <= {0.001, 0.002, 0.004, 0.008, 0.01}
 
 
-def test_f28_control_another_failure_is_given_up_after_some_tries():
-    attempts, broken = Attempts(), CorrentezaError("the disk is read-only")
-    for now in range(supervisor.MOST_FAILURES):
-        attempts.pause(broken, float(now))
-    with pytest.raises(CorrentezaError, match="read-only"):
-        attempts.pause(broken, float(supervisor.MOST_FAILURES))
+def test_f28_control_another_failure_is_given_up_after_some_tries(control):
+    def given_up(said: str) -> list[str]:
+        attempts, error = Attempts(), CorrentezaError(said)
+        return complaint(lambda: [attempts.pause(error, float(now)) for now in range(supervisor.MOST_FAILURES + 1)])
+
+    control.holds(given_up, "bronze.a failed: java.io.IOException: No space left on device")
+    control.objects(given_up, "the disk is read-only", damage="the disk is read-only")
 
 
 class Ending(Query):

@@ -42,10 +42,12 @@ def test_the_chosen_members_share_no_month_and_no_other_set_is_worth_more(drawn)
     assert worth(chosen) == max(worth(each) for each in every_set if not overlapping(each))
 
 
-def test_the_oracle_sees_a_common_month():
-    """Negative control."""
-    assert overlapping([Period("a", 1, 3, False), Period("b", 3, 4, False)])
-    assert not overlapping([Period("a", 1, 3, False), Period("b", 4, 4, False)])
+def test_control_the_oracle_sees_a_common_month(control):
+    def common(*periods) -> list[str]:
+        return [f"{len(periods)} periods share a month"] if overlapping(periods) else []
+
+    control.holds(common, Period("a", 1, 3, False), Period("b", 4, 4, False))
+    control.objects(common, Period("a", 1, 3, False), Period("b", 3, 4, False), damage="2 periods share a month")
 
 
 @pytest.mark.parametrize(

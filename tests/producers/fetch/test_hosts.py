@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 
 import httpcore2
 import httpx2
@@ -47,9 +48,14 @@ def test_requests_to_one_host_begin_a_pause_apart(turns, clock):
     assert [begin(turns, clock, "a", 0.25) for _ in range(4)] == [0.0, 0.25, 0.5, 0.75]
 
 
-def test_without_a_pause_they_begin_at_once(turns, clock):
-    """Negative control of the test above."""
-    assert [begin(turns, clock, "a", 0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.0]
+def test_control_without_a_pause_they_begin_at_once(turns, clock, control):
+    def too_soon(host: str, pause: float) -> list[str]:
+        """Requests that begin less than a quarter of a second after the one before."""
+        began = [begin(turns, clock, host, pause) for _ in range(4)]
+        return [f"two requests {later - one:.2f} s apart" for one, later in pairwise(began) if later - one < 0.25]
+
+    control.holds(too_soon, "a", 0.25)
+    control.objects(too_soon, "b", 0.0, damage="two requests 0.00 s apart")
 
 
 def test_hosts_do_not_wait_for_each_other(turns, clock):
@@ -115,13 +121,16 @@ def test_two_requests_at_a_time_are_under_way_at_a_host(turns):
     assert (crowd.done, crowd.most) == (6, hosts.MAX_AT_ONCE)
 
 
-def test_without_the_limit_all_of_them_are(turns, monkeypatch):
-    """Negative control of the test above: the oracle counts."""
+def test_control_without_the_limit_all_of_them_are_under_way(turns, monkeypatch, control):
+    def crowded(host: str, expected: int) -> list[str]:
+        crowd = Crowd(turns, host, 6)
+        wait_for(lambda: crowd.inside == expected, "those that may begin")
+        crowd.let_go()
+        return [f"{crowd.most} requests at once at {host}"] if crowd.most > 2 else []
+
+    control.holds(crowded, "a", 2)
     monkeypatch.setattr(hosts, "MAX_AT_ONCE", 6)
-    crowd = Crowd(turns, "a", 6)
-    wait_for(lambda: crowd.inside == 6, "all at once")
-    crowd.let_go()
-    assert crowd.most == 6
+    control.objects(crowded, "b", 6, damage="6 requests at once at b")
 
 
 def test_a_turn_is_not_waited_for_for_ever(turns, monkeypatch):

@@ -6,6 +6,7 @@ import logging
 import re
 import traceback
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -279,15 +280,25 @@ def test_the_api_key_is_sent_and_never_shown(httpserver, caplog, capsys):
 
 
 def test_the_key_is_a_parameter_beside_the_others_and_comes_back_after_a_redirect(httpserver):
-    """Controls of the test above: the key was sent, and where it is an ordinary parameter, the oracle objects."""
     httpserver.expect_request("/data/x").respond_with_data("", 302, {"Location": "/data/there?y=2"})
     httpserver.expect_request("/data/there").respond_with_data("[]")
     with Client.for_source(KEYED, httpserver.url_for("/data"), CANARY) as client:
         client.get("x", {"y": "2"})
     assert [dict(request.args) for request, _ in httpserver.log] == [{"y": "2", "apikey": CANARY}] * 2
+
+
+def test_control_a_key_that_is_an_ordinary_parameter_is_shown(httpserver, control):
     httpserver.expect_request("/data/plain").respond_with_data("[]")
+
+    def shown(client: Client, **params: str) -> list[str]:
+        said = repr(client.get("plain", params))
+        return [f"the key is in {said}"] if CANARY in said else []
+
+    with Client.for_source(KEYED, httpserver.url_for("/data"), CANARY) as client:
+        control.holds(shown, client)
     with Client(httpserver.url_for("/data"), is_mirror=True) as careless:
-        assert CANARY in repr(careless.get("plain", {"apikey": CANARY}))
+        control.objects(shown, careless, apikey=CANARY, damage="apikey=canary-7f3a-key")
+    assert [request.args["apikey"] for request, _ in httpserver.log] == [CANARY] * 2, "both were asked with the key"
 
 
 def test_the_key_goes_to_the_paying_customers_address_and_to_no_other():
@@ -352,10 +363,17 @@ def gzipped(sent: bytes, block: int) -> httpx2.Response:
     return httpx2.Response(200, headers={"Content-Encoding": "gzip"}, content=pieces, request=request)
 
 
-def test_control_a_reader_of_one_member_gives_half_the_body_and_no_error():
+def test_control_a_reader_of_one_member_gives_half_the_body_and_no_error(control):
     """What stands behind the library's own decoding, and why the end of a member is looked at here."""
     sent = gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:])
-    assert zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(sent) == BODY[:5000]
+
+    def cut_short(read: Callable[[bytes], bytes]) -> list[str]:
+        body = read(sent)
+        return [] if body == BODY else [f"{len(body)} of {len(BODY)} bytes, and no error"]
+
+    control.holds(cut_short, lambda each: bodies.whole(gzipped(each, 100), 1 << 20))
+    of_one_member = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress
+    control.objects(cut_short, of_one_member, damage="5000 of 10240 bytes, and no error")
 
 
 def test_the_last_of_several_members_that_ends_early_is_asked_for_again(httpserver, client):

@@ -124,35 +124,31 @@ def with_groups(table: GoldTable, dataset: str, groups: Callable[[DataFrame], Da
     return replace(table, inputs=(*others, Input(dataset, groups)))
 
 
-@pytest.mark.parametrize(
-    ("table", "dataset", "widening", "steps"),
-    [
-        (fact_weather_daily.TABLE, "inmet_stations", nothing, ("hours", "first metadata")),
-        (external_factors_daily.TABLE, "inmet_hourly", the_hours_own_day, ("hours", "hours")),
-        (external_factors_daily.TABLE, "bcb_sgs", its_own_day, ("hours", "quotations")),
-        (external_factors_daily.TABLE, "bcb_sgs", its_own_day, ("hours", "periods")),
-        (external_factors_daily.TABLE, "bcb_focus", its_own_survey_day, ("hours", "quotations", "expectations")),
-        (external_factors_daily.TABLE, "anatel_base_stations", lambda rows: rows.limit(0).select(
-            F.lit("").alias("municipality_code"), F.lit(None).cast("date").alias("date_on"),
-            F.lit(None).cast("date").alias("from_on"), "license_row_id",
-            F.lit(1).alias("lasting")), ("hours", "hours", "licences", "licences")),
-    ],
-    ids=["deaf to metadata", "no windows of weather", "no windows", "no carrying", "a survey of one day",
-         "deaf to licences"],
-)  # fmt: skip
-def test_a_widening_that_misses_a_group_is_noticed(silver, table, dataset, widening, steps):
-    """Negative control of the tests above."""
-    broken = with_groups(table, dataset, widening)
-    held = incremental(broken, silver, [(kind, number) for number, kind in enumerate(steps)])
-    assert content_hash(held) != content_hash(from_scratch(table.name, silver))
+def test_control_a_widening_that_misses_a_group_is_noticed(silver, table, dataset, widening, steps, control):
+    history = [(kind, number) for number, kind in enumerate(steps)]
+
+    def behind(followed: GoldTable, silver: MemorySilver) -> list[str]:
+        held, whole = incremental(followed, silver, history), from_scratch(table.name, silver)
+        keys = [key for key in held.keys() | whole.keys() if held.get(key) != whole.get(key)]
+        return [f"{table.name}: {len(keys)} rows are not what silver gives"] if keys else []
+
+    control.holds(behind, table, MemorySilver(silver.spark))
+    control.objects(behind, with_groups(table, dataset, widening), silver, damage="rows are not what silver gives")
 
 
-def test_a_month_that_its_predecessor_changed_is_noticed(silver):
-    """Negative control: without the month after, a change of coverage stays what it was."""
+def test_control_a_month_that_its_predecessor_changed_is_noticed(silver, control):
+    """Without the month after, a change of coverage stays what it was."""
+    history = [("mobile", seed) for seed in range(4)]
+    whole = incremental(fact_5g_municipality.TABLE, MemorySilver(silver.spark), history)
+
+    def behind(followed: GoldTable, silver: MemorySilver) -> list[str]:
+        held = incremental(followed, silver, history)
+        keys = [key for key in held.keys() | whole.keys() if held.get(key) != whole.get(key)]
+        return [f"coverage of {len(keys)} months is not what silver gives"] if keys else []
+
+    control.holds(behind, fact_5g_municipality.TABLE, MemorySilver(silver.spark))
     table = with_groups(fact_5g_municipality.TABLE, "anatel_mobile_accesses", its_own_month)
-    held = incremental(table, silver, [("mobile", seed) for seed in range(4)])
-    whole = incremental(fact_5g_municipality.TABLE, MemorySilver(silver.spark), [("mobile", seed) for seed in range(4)])
-    assert content_hash(held) != content_hash(whole)
+    control.objects(behind, table, silver, damage="months is not what silver gives")
 
 
 def test_a_row_whose_hours_move_to_another_day_vanishes(silver):

@@ -11,6 +11,7 @@ from sinks.recompute import GoldTarget, recompute
 from sinks.transactions import Batch
 from stream_jobs.gold import external_factors_daily, fact_weather_daily
 from stream_jobs.gold.model import GoldTable
+from tests.controls import counted
 from tests.stream_jobs.gold.memory_silver import MemorySilver, affected, hours_of, instant
 
 
@@ -57,11 +58,14 @@ def test_a_row_whose_group_has_none_left_disappears(silver, lake):
     assert [row[:2] for row in weather.rows()] == [("A999", date(2024, 2, 29))]
 
 
-def test_without_the_group_that_it_leaves_the_row_would_stay(silver, lake):
-    """Negative control of the test above."""
-    weather = lake(fact_weather_daily.TABLE)
-    place_and_move(silver, weather, keep="date_on < DATE'2024-03-01'")
-    assert [row[:2] for row in weather.rows()] == [("A999", date(2024, 2, 29)), ("A999", MARCH)]
+def test_control_without_the_group_that_it_leaves_the_row_would_stay(spark, tmp_path, control):
+    def days(keep: str) -> list[str]:
+        weather = Lake(spark, fact_weather_daily.TABLE, tmp_path / str(len(keep)))
+        place_and_move(MemorySilver(spark), weather, keep=keep)
+        return counted((f"{row[0]} {row[1]}" for row in weather.rows()), ["A999 2024-02-29"], "day")
+
+    control.holds(days, "true")
+    control.objects(days, "date_on < DATE'2024-03-01'", damage="day 'A999 2024-03-01' stands 1 times instead of 0")
 
 
 def test_a_repeated_batch_and_a_later_equal_one_change_nothing(silver, lake):

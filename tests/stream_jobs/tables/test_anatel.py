@@ -47,7 +47,7 @@ def broken(table, row: dict) -> set[str]:
 
 @pytest.mark.parametrize("table", [anatel_mobile_accesses.TABLE, anatel_base_stations.TABLE], ids=lambda t: t.dataset)
 def test_every_rule_is_broken_by_some_case_below(table):
-    """Negative control: a rule that nothing breaks would protect nothing."""
+    """A rule that nothing breaks would protect nothing."""
     cases = MOBILE_CASES if table is anatel_mobile_accesses.TABLE else STATION_CASES
     assert {rule for _, rules in cases for rule in rules} == {each.name for each in table.expectations}
 

@@ -86,7 +86,7 @@ def test_a_row_breaks_the_rules_that_it_should(dataset, changes, rules):
 
 @pytest.mark.parametrize("dataset", TABLES)
 def test_every_rule_is_broken_by_some_case(dataset):
-    """Negative control: a rule that nothing breaks would protect nothing."""
+    """A rule that nothing breaks would protect nothing."""
     found = {rule for name, _, rules in CASES if name == dataset for rule in rules}
     assert found == {each.name for each in TABLES[dataset].expectations}
 
