@@ -6,6 +6,7 @@ Data goes to stdout, everything else to stderr. A command's module is imported o
 
 import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -95,10 +96,10 @@ def main() -> None:
         app()
     except CorrentezaError as error:
         if "--debug" in sys.argv:
-            raise
+            print(redacted(traceback.format_exc()), file=sys.stderr)
         print(f"error: {redacted(str(error))}", file=sys.stderr)
         if error.hint:
-            print(f"  try: {error.hint}", file=sys.stderr)
+            print(f"  try: {redacted(error.hint)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

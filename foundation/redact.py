@@ -1,4 +1,7 @@
-"""What no log, message or status may show: the user information of an address, and numbers that name a person."""
+"""What no log, message or status may show: the user information of an address, numbers that name a person, our keys.
+
+A source may repeat a key that it was asked with, in the reason why it refuses: whoever holds one says so to `hide`.
+"""
 
 import re
 from typing import Any
@@ -11,9 +14,19 @@ _CPF = re.compile(r"(?<![\d.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\d)")
 
 SHOWN = "***"
 
+_hidden: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """From now on this process shows `***` in the place of this text, wherever it comes from."""
+    if secret:
+        _hidden.add(secret)
+
 
 def redacted(text: str) -> str:
     """The text, with `***` in the place of what must not be shown."""
+    for secret in _hidden:
+        text = text.replace(secret, SHOWN)
     return _CPF.sub(SHOWN, _USER_INFO.sub(SHOWN, text))
 
 

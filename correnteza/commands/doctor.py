@@ -14,6 +14,7 @@ from correnteza.commands.run import places
 from correnteza.embedded import jars
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
+from foundation.redact import redacted
 from schemas import topics
 from schemas.registry import Registry
 from stream_jobs import diagnosis
@@ -129,11 +130,11 @@ def _asked(question: Callable[[], object]) -> list[Finding]:
     try:
         question()
     except UnsafeState as error:
-        return [Finding("unsafe", str(error), error.hint or "correnteza up")]
+        return [Finding("unsafe", redacted(str(error)), error.hint or "correnteza up")]
     except CorrentezaError as error:
         return [_away(error)]
     return []
 
 
 def _away(error: CorrentezaError) -> Finding:
-    return Finding("away", str(error), error.hint or "correnteza up")
+    return Finding("away", redacted(str(error)), error.hint or "correnteza up")

@@ -17,6 +17,7 @@ from correnteza import backfill, polling
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import CorrentezaError, UsageError
+from foundation.redact import redacted
 from producers import sources
 from producers.model import Source, Span
 from producers.poll import Outcome
@@ -95,7 +96,7 @@ class _Poller:
                 break
             outcomes.append(do(source))
             if self._as_json:
-                print(json.dumps(_summary(outcomes[-1])), flush=True)
+                print(redacted(json.dumps(_summary(outcomes[-1]))), flush=True)
         if not self._as_json:
             _print_table(outcomes)
         if self._signal is not None:

@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from foundation import clock, log
 from foundation.errors import CorrentezaError, InvalidContent, TransientError, UsageError
+from foundation.redact import hide
 from producers.fetch import bodies
 from producers.fetch.addresses import Deadline, Transport
 from producers.fetch.answers import SAMPLE_BYTES, Answer, Version, refused
@@ -77,6 +78,8 @@ class Client:
         self._pause = pause.total_seconds()
         self._throttled_for = throttled_for
         self._key_name = api_key[0] if api_key else None
+        if api_key:
+            hide(api_key[1].get_secret_value())  # a source may repeat it when it refuses
         self._transport = Transport(is_checked=not is_mirror, api_key=api_key, gets_key=self._reach.is_own)
         self._client = httpx2.Client(
             transport=self._transport,

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Self
 
 from foundation.errors import CorrentezaError, InvalidContent
+from foundation.redact import redacted
 from producers.fetch.answers import ThrottledError
 from producers.poll import Outcome
 from producers.schedule import circuit, plain
@@ -151,7 +152,7 @@ def after(
         rejects=tally.rejects,
         parts=tally.parts,
         unchanged_parts=tally.unchanged_parts,
-        error=str(error)[:ERROR_CHARACTERS] if error else None,
+        error=redacted(str(error))[:ERROR_CHARACTERS] if error else None,
         consecutive_failures=failures,
         circuit_open_until=until,
         last_success_at=former.last_success_at if former else None,

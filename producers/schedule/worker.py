@@ -23,6 +23,7 @@ from faust.web import Request, Response, View
 
 from foundation import log
 from foundation.errors import CorrentezaError, FencedError
+from foundation.redact import redacted
 from producers.schedule import watchdog
 from producers.schedule.scheduler import Scheduler
 from schemas.queues import APP, REQUEST_PARTITIONS, REQUESTS
@@ -127,7 +128,7 @@ class _Worker:
 
 def end(error: CorrentezaError) -> NoReturn:
     """End the process at once, from whatever thread: what a fenced producer has not committed, another one has."""
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    print(f"error: {redacted(str(error))}", file=sys.stderr, flush=True)
     os._exit(error.exit_code)
 
 

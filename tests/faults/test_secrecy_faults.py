@@ -1,14 +1,19 @@
 """O13: passwords, keys and taxpayers' numbers that are planted wherever one can stand occur in nothing that is said."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug import Request, Response
 
-from foundation.errors import TransientError
+from schemas import topics
 from schemas.contracts import load_all
-from schemas.registry import Registry
+from schemas.queues import OUTCOMES
+from tests import schedule_kit
+from tests.helpers import environment
 from tests.pipeline import pipeline
 from tests.spark_fixtures import spark
 
@@ -21,9 +26,14 @@ PASSWORD, KEY, TAXPAYER = "canary-51c0", "canary-7f3a", "529.982.247-25"
 DATASET = "inmet_stations"
 
 
-def secrets_in(*said: str) -> set[str]:
-    """Which of the planted ones occur."""
-    return {secret for secret in (PASSWORD, KEY, TAXPAYER) for text in said if secret in text}
+def secrets_in(*said: str) -> list[str]:
+    """The oracle: which of the planted ones occur, and where."""
+    return [
+        f"{secret} is said: ...{text[max(0, text.index(secret) - 60) : text.index(secret)]}"
+        for text in said
+        for secret in (PASSWORD, KEY, TAXPAYER)
+        if secret in text
+    ]
 
 
 def with_password(url: str) -> str:
@@ -36,15 +46,25 @@ def kept(home: Path) -> list[str]:
     return [file.read_text(errors="replace") for file in files if file.is_file()]
 
 
-def test_o13_no_command_says_and_no_log_keeps_what_is_planted(pipeline, cli, httpserver):
-    httpserver.expect_request("/").respond_with_data(f"key {KEY} of {TAXPAYER}", 500)
-    pipeline.declare(*load_all())
-    pipeline.send(DATASET, [(TAXPAYER.encode(), framing + TAXPAYER.encode()) for framing in (b"\x01", UNKNOWN_SCHEMA)])
-    variables: dict[str, Any] = {
-        "CORRENTEZA_REGISTRY_URL": with_password(pipeline.settings.registry),
+@pytest.fixture
+def repeats_the_key(httpserver) -> dict[str, str]:
+    """A source that tells what it refuses with all it was told; the variables of a poll that asks it."""
+
+    def refuse(request: Request) -> Response:
+        reason = f"{request.args['apikey']} of {TAXPAYER} may not ask for this"
+        return Response(json.dumps({"error": True, "reason": reason}), 400, content_type="application/json")
+
+    httpserver.expect_request("/v1/archive").respond_with_handler(refuse)
+    return {
         "CORRENTEZA_API_KEYS": json.dumps({"openmeteo_archive": KEY}),
         "CORRENTEZA_BASE_URLS": json.dumps({"openmeteo_archive": httpserver.url_for("/")}),
     }
+
+
+def test_o13_no_command_says_and_no_log_keeps_what_is_planted(pipeline, cli, httpserver, repeats_the_key):
+    pipeline.declare(*load_all())
+    pipeline.send(DATASET, [(TAXPAYER.encode(), framing + TAXPAYER.encode()) for framing in (b"\x01", UNKNOWN_SCHEMA)])
+    variables = {"CORRENTEZA_REGISTRY_URL": with_password(pipeline.settings.registry), **repeats_the_key}
 
     said = [
         cli(*command.split(), **variables)
@@ -52,22 +72,62 @@ def test_o13_no_command_says_and_no_log_keeps_what_is_planted(pipeline, cli, htt
             "topics apply",
             "schemas plan",
             "poll openmeteo_archive --once",
+            "poll openmeteo_archive --once --json",
             "run bronze --once",
             "status",
             "sources",
-            "--debug sources",
         )
     ]
+    debug = cli("--debug", "poll", "openmeteo_archive", "--once", **variables)
     away = cli("schemas", "plan", CORRENTEZA_REGISTRY_URL=with_password("http://127.0.0.1:9"))
 
     assert away.returncode == 4
+    assert "Traceback" in debug.stderr
+    assert httpserver.log, "nobody asked the source that tells"
     texts = [text for each in (*said, away) for text in (each.stdout, each.stderr)]
-    assert "Traceback" not in "".join(texts[:-2]), texts
-    assert secrets_in(*texts, *kept(pipeline.settings.home)) == set()
+    assert "may not ask for this" in "".join(texts), "the source's words are shown"
+    assert "Traceback" not in "".join(texts), texts
+    assert secrets_in(*texts, debug.stdout, debug.stderr, *kept(pipeline.settings.home)) == []
+    assert secrets_in(*(str(row) for row in outcomes(pipeline))) == [], "nor what is remembered of a poll"
     assert len(pipeline.rows(f"bronze.{DATASET}")) == 2  # where the bytes are kept, as they came
 
 
-def test_o13_control_the_oracle_finds_a_password_in_an_error_that_nobody_redacted():
-    with pytest.raises(TransientError) as silent:
-        Registry(with_password("http://127.0.0.1:9")).versions("any")
-    assert secrets_in(str(silent.value)) == {PASSWORD}
+def outcomes(pipeline: Any) -> list[bytes]:
+    """What stands in `poll.outcomes`: every process that shows a status reads it."""
+    settings = pipeline.settings
+    return schedule_kit.values(settings.bootstrap, settings.topic_prefix + OUTCOMES)
+
+
+UNREDACTED = """
+from foundation import redact
+redact.redacted = lambda text: text
+from correnteza.cli import main
+main()
+"""
+
+
+def test_o13_control_without_the_redaction_the_same_commands_say_it_all(settings, tmp_path, repeats_the_key, control):
+    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+
+    def said(*start: str) -> list[str]:
+        asked = (
+            (["poll", "openmeteo_archive", "--once"], repeats_the_key),
+            (["schemas", "plan"], {"CORRENTEZA_REGISTRY_URL": with_password("http://127.0.0.1:9")}),
+        )
+        done = [
+            subprocess.run(
+                [sys.executable, *start, *arguments],
+                cwd=tmp_path,
+                env=environment(settings, {**variables, "PYTHONPATH": str(Path(__file__).parents[2])}),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            for arguments, variables in asked
+        ]
+        return [text for each in done for text in (each.stdout, each.stderr)]
+
+    control.holds(secrets_in, *said("-m", "correnteza"))
+    damage = ("canary-7f3a is said", "529.982.247-25 is said", "canary-51c0 is said")
+    control.objects(secrets_in, *said("-c", UNREDACTED), damage=damage)

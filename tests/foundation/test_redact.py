@@ -4,9 +4,11 @@ import io
 import json
 
 import pytest
+from pydantic import SecretStr
 
-from foundation import log
+from foundation import log, redact
 from foundation.redact import redacted
+from producers.fetch.http import Client
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,15 @@ def test_user_information_and_taxpayers_numbers_are_not_shown(text, shown):
 )
 def test_what_only_looks_like_it_is_left(text):
     assert redacted(text) == text
+
+
+def test_a_key_is_not_shown_from_the_moment_that_a_client_holds_it(monkeypatch):
+    """A source may repeat it in the reason why it refuses."""
+    monkeypatch.setattr(redact, "_hidden", set())
+    said = "the source says: key canary-7f3a may not ask for this"
+    assert redacted(said) == said
+    Client("http://host/", api_key=("apikey", SecretStr("canary-7f3a")))
+    assert redacted(said) == "the source says: key *** may not ask for this"
 
 
 def test_a_line_of_the_log_is_redacted_however_deep_and_in_a_stack_trace_too():
