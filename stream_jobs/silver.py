@@ -31,12 +31,15 @@ MOST_BYTES_PER_BATCH = "64m"
 
 
 def records(bronze: DataFrame, contract: Contract) -> DataFrame:
-    """Bronze rows → what `apply_changes` takes. Rows that did not decode stay in bronze."""
+    """Bronze rows → what `apply_changes` takes. Rows that did not decode stay in bronze.
+
+    Bronze keeps the column of a field that the contract has lost; silver reads what the contract has.
+    """
     types = record_type(contract)
     return (
         bronze.where(F.col("decode_status") == "ok")
         .select(
-            "record.*",
+            *(F.col("record").getField(name).alias(name) for name in contract.fields),
             F.col("key").cast("string").alias("key"),
             "topic",
             F.col("partition").alias("kafka_partition"),
