@@ -1,13 +1,16 @@
-"""After a run: each fault of the matrix, how many tests met it, and how many negative controls failed as they must."""
+"""After a run: each fault of the matrix and how many tests met it, then each promise with its tests and controls."""
 
+import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.controls import PASSED
+from tests.guarantee_list import declared, is_control, listed, tell, verb_of
 
 FAULTS = {
     1: "poller killed in mid-transaction",
@@ -45,6 +48,18 @@ FAULTS = {
 }
 """The rows of the fault matrix that the tests meet."""
 
+UNTESTED = {
+    26: "OPTIMIZE and VACUUM against merges and lagging readers",
+    27: "kill in the swap that ends a rebuild",
+    29: "object store that errs, is slow, or answers wrongly",
+}
+"""The rows that no test meets yet."""
+
+MUST_NOT_SKIP = ("CI", "NO_SKIPPED_FAULTS")
+"""Where one of these variables is set, a fault test that is skipped has failed: it shows nothing."""
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "guarantees.md"
 _NAMED = re.compile(r"^test_f(\d+)_")
 
 
@@ -55,41 +70,77 @@ def fault_of(item: pytest.Item) -> int | None:
     return fault if fault in FAULTS else None
 
 
-def is_control(item: pytest.Item) -> bool:
-    """Whether a test takes a protection away, by its name or the first words of its docstring."""
-    said = getattr(getattr(item, "function", None), "__doc__", None) or ""
-    return "control" in item.name or "egative control" in said or said.startswith("Control")
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Note beside a report which fault it tells of, so that it travels to the end of the run."""
+    """Note beside a report what its test is, so that it travels to the end of the run, also from another process."""
     result = yield
     report = result.get_result()  # type: ignore[attr-defined]
     if report.when == "call":
         item.stash[PASSED] = report.passed
-    if (fault := fault_of(item)) is not None:
-        report.user_properties.append(("fault", (fault, is_control(item))))
-    for words in getattr(getattr(item, "control", None), "words", ()):
-        report.user_properties.append(("control", words))
+    name = getattr(item, "originalname", None) or item.name
+    is_fault = fault_of(item) is not None or item.get_closest_marker("fault") is not None
+    forbid_skip(report, is_fault=is_fault)
+    noted = {
+        "test": name,
+        "file": str(item.path.relative_to(ROOT)) if item.path.is_relative_to(ROOT) else str(item.path),
+        "verb": verb_of(mark.name for mark in item.iter_markers()),
+        "fault": fault_of(item),
+        "is_fault": is_fault,
+        "control": is_control(name, getattr(getattr(item, "function", None), "__doc__", None)),
+        "words": list(getattr(getattr(item, "control", None), "words", ())),
+    }
+    report.user_properties.append(("guarantee", noted))
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the list, if the run met a fault at all."""
-    counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for outcome in ("passed", "failed", "error", "skipped"):
-        for report in terminalreporter.stats.get(outcome, ()):
-            for name, value in getattr(report, "user_properties", ()):
-                if name == "fault":
-                    fault, control = value
-                    counts[fault]["controls" if control and outcome == "passed" else outcome] += 1
-    if not counts:
+def forbid_skip(report: Any, *, is_fault: bool, environment: Mapping[str, str] = os.environ) -> None:
+    """Where nothing may be skipped, a fault test that is skipped has failed, with the reason of the skip."""
+    is_skipped = report.skipped and is_fault and not hasattr(report, "wasxfail")
+    if is_skipped and any(environment.get(name) for name in MUST_NOT_SKIP):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"a fault test that is skipped shows nothing: {reason}"
+
+
+def reports_of(stats: Mapping[str, Iterable[Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """(outcome, what was noted) of each report that counts."""
+    return [
+        (outcome, value)
+        for outcome in ("passed", "failed", "error", "skipped")
+        for report in stats.get(outcome, ())
+        for name, value in getattr(report, "user_properties", ())
+        if name == "guarantee"
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what the run met, if it met a fault at all: first the faults, then the promises."""
+    told = reports_of(terminalreporter.stats)
+    if not any(noted["is_fault"] for _, noted in told):
         return
     terminalreporter.section("faults and negative controls")
-    for fault in sorted(counts):
+    for line in by_fault(told):
+        terminalreporter.write_line(line, red="FAILED" in line or "ERROR" in line)
+    terminalreporter.section("guarantees: how each test ended, and the verb of `make` that runs it")
+    is_whole = not config.option.keyword and config.args == config.getini("testpaths")
+    tests = tell(declared(ROOT / "tests"), told)
+    for line in listed(PAGE.read_text(encoding="utf-8"), tests, every=is_whole):
+        terminalreporter.write_line(line, red=line.startswith(("  failed", "  error")))
+
+
+def by_fault(told: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """One line per fault: how many tests held, how many controls named their damage, and what went wrong."""
+    counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    skipped = 0
+    for outcome, noted in told:
+        skipped += outcome == "skipped" and noted["is_fault"]
+        if noted["fault"] is not None:
+            counts[noted["fault"]]["controls" if noted["control"] and outcome == "passed" else outcome] += 1
+    for fault in sorted(counts.keys() | UNTESTED.keys()):
+        if fault in UNTESTED:
+            yield f"F{fault:<3} {UNTESTED[fault]:58} no test yet"
+            continue
         found = counts[fault]
         trouble = "".join(f"  {found[each]} {each.upper()}" for each in ("failed", "error", "skipped") if found[each])
-        tests, controls = found["passed"], found["controls"]
-        terminalreporter.write_line(
-            f"F{fault:<3} {FAULTS[fault]:58} {tests:3} held  {controls:2} controls{trouble}", red="FAILED" in trouble
-        )
+        yield f"F{fault:<3} {FAULTS[fault]:58} {found['passed']:3} held  {found['controls']:2} controls{trouble}"
+    if skipped:
+        yield f"{skipped} fault tests were SKIPPED: what they show was not shown in this run"

@@ -1,0 +1,168 @@
+"""The list of guarantees after a run: each promise of the page, its tests, how they ended, its controls' words.
+
+Everything here is made from the page's text, from the sources' marks and from what a run told; see `fault_report`.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+WIDTH = 140
+RESULTS = ("failed", "error", "skipped", "passed", "not run")
+"""Worst first: of a test's parameters the worst counts."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table of the page.
+
+    Attributes:
+        promise: in the page's words; a line without goes on with the promise of the line before.
+        fault: what is brought about.
+        named: tests and test files that it names, in order, those of its control too.
+    """
+
+    promise: str
+    fault: str
+    named: tuple[str, ...]
+
+
+@dataclass
+class Told:
+    """What a run told of one test: of all its parameters and phases together.
+
+    Attributes:
+        words: what oracles said once its control had switched the protection off.
+    """
+
+    name: str
+    file: str
+    verb: str
+    fault: int | None = None
+    is_control: bool = False
+    result: str = "not run"
+    words: list[str] = field(default_factory=list)
+
+    def ended(self, result: str) -> None:
+        """Take in how one of its parameters ended."""
+        self.result = min(self.result, result, key=RESULTS.index)
+
+
+def rows(page: str) -> Iterator[Row]:
+    """The lines of the tables with the columns promise, fault, test, control that name a test."""
+    promise = ""
+    for text in page.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", text)[1:-1]]
+        if len(cells) != 4:
+            continue
+        promise = cells[0] or promise
+        if named := re.findall(r"`(test_\w+|tests/[\w/]+\.py)`", cells[2] + cells[3]):
+            yield Row(promise, cells[1].replace("**", ""), tuple(dict.fromkeys(named)))
+
+
+def verb_of(marks: Iterable[str]) -> str:
+    """The verb of the Makefile that runs a test with these marks, the quickest if there are several."""
+    found = set(marks)
+    return "test-faults-long" if "long" in found else "test-faults" if "slow" in found else "test"
+
+
+def is_control(name: str, said: str | None) -> bool:
+    """Whether a test takes a protection away, by its name or its docstring."""
+    return "control" in name or "egative control" in (said or "") or (said or "").startswith("Control")
+
+
+def declared(folder: Path) -> dict[str, Told]:
+    """Every test of a folder's files by file and name, with the verb that its marks and its module's give it."""
+    found: dict[str, Told] = {}
+    for file in sorted(folder.rglob("test_*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        of_all = [each for each in tree.body if isinstance(each, ast.Assign) and _names(each) == ["pytestmark"]]
+        for each in tree.body:
+            if isinstance(each, ast.FunctionDef) and each.name.startswith("test_"):
+                marks = [mark for node in (*of_all, *each.decorator_list) for mark in _marks(node)]
+                where = str(file.relative_to(folder.parent))
+                control = is_control(each.name, ast.get_docstring(each))
+                found[f"{where}::{each.name}"] = Told(each.name, where, verb_of(marks), is_control=control)
+    return found
+
+
+def _names(node: ast.Assign) -> list[str]:
+    return [target.id for target in node.targets if isinstance(target, ast.Name)]
+
+
+def _marks(node: ast.AST) -> list[str]:
+    """`pytest.mark.slow` → slow; of a parametrized test those of its parameters are left out."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("parametrize"):
+        return []
+    return re.findall(r"pytest\.mark\.(\w+)", ast.unparse(node))
+
+
+def tell(known: Mapping[str, Told], reports: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Told]:
+    """What a run told, taken into what is declared: (outcome, what `fault_report` noted beside the report)."""
+    found = dict(known)
+    for outcome, noted in reports:
+        where = f"{noted['file']}::{noted['test']}"
+        test = found.setdefault(where, Told(noted["test"], noted["file"], noted["verb"]))
+        test.fault, test.is_control = noted["fault"], noted["control"]
+        test.ended(outcome)
+        test.words += [each for each in noted["words"] if each not in test.words]
+    return found
+
+
+def listed(page: str, tests: Mapping[str, Told], *, every: bool) -> Iterator[str]:
+    """The list, line by line.
+
+    Args:
+        every: promises too of which this run had no test.
+    """
+    left_out = 0
+    for row in rows(page):
+        carried = [(name, _of(name, tests)) for name in row.named]
+        if not every and all(test.result == RESULTS[-1] for _, found in carried for test in found):
+            left_out += 1
+            continue
+        yield ""
+        yield from wrap(f"{row.promise} [{row.fault}]".replace("`", ""), WIDTH)
+        for name, found in carried:
+            yield from _together(name, found, every=every) if name.endswith(".py") else _one_by_one(found)
+    if left_out:
+        yield ""
+        yield f"{left_out} more promises have no test in this run"
+
+
+SHOWN = 3
+"""Objections of one control: those of its other parameters are alike."""
+
+
+def _of(name: str, tests: Mapping[str, Told]) -> list[Told]:
+    """The tests of a file, or those of a name."""
+    return [test for test in tests.values() if name in (test.file, test.name)] or [Told(name, "", "?")]
+
+
+def _together(file: str, found: Iterable[Told], *, every: bool) -> Iterator[str]:
+    """How many tests of a file ended how under which verb, and its controls one by one."""
+    tests = [test for test in found if every or test.result != RESULTS[-1]]
+    counts = Counter((test.result, test.verb) for test in tests if not test.is_control)
+    for (result, verb), count in sorted(counts.items()):
+        yield _cut(f"{result:8} {count:2} tests {verb:17}{file}", 2)
+    yield from _one_by_one(test for test in tests if test.is_control)
+
+
+def _one_by_one(tests: Iterable[Told]) -> Iterator[str]:
+    for test in tests:
+        kind = "control" if test.is_control else "test"
+        yield _cut(f"{test.result:8} {kind:8} {test.verb:17}{test.name}", 2)
+        for said in test.words[:SHOWN]:
+            yield _cut(f'said: "{" ".join(said.split())}"', 20)
+        if len(test.words) > SHOWN:
+            yield " " * 20 + f"and {len(test.words) - SHOWN} more"
+
+
+def _cut(text: str, indent: int) -> str:
+    room = WIDTH - indent
+    return " " * indent + (text if len(text) <= room else text[: room - 3] + "...")
