@@ -124,19 +124,19 @@ def test_o11_control_a_real_process_that_leaks_with_each_batch_is_found(
 
 @pytest.mark.fault
 def test_o11_control_checkpoints_of_which_nothing_is_removed_are_found(tmp_path: Path, control: Control) -> None:
-    folder = tmp_path / "checkpoints" / "bronze.inmet_hourly" / "g0" / "commits"
-    folder.mkdir(parents=True)
-
-    def written(kept: int) -> list[dict[str, float]]:
+    def written(home: Path, kept: int) -> list[dict[str, float]]:
+        """Samples of a query that keeps the notes of so many batches."""
+        folder = home / "checkpoints" / "bronze.inmet_hourly" / "g0" / "commits"
+        folder.mkdir(parents=True)
         samples = []
         for number in range(WARM_UP_BATCHES + JUDGED_BATCHES + 1):
             (folder / str(number)).write_text("v1\n{}")
             (folder / str(number - kept)).unlink(missing_ok=True)
-            samples.append({"batches": float(number), **census(os.getpid(), tmp_path)})
+            samples.append({"batches": float(number), **census(os.getpid(), home)})
         return [{**sample, **dict.fromkeys(set(COUNTED) - {"checkpoint_files"}, 0.0)} for sample in samples]
 
-    control.holds(growing, written(kept=10))
-    control.objects(growing, written(kept=10_000), damage="checkpoint_files grows by 1.00 a batch")
+    control.holds(growing, written(tmp_path / "sound", kept=10))
+    control.objects(growing, written(tmp_path / "all", kept=10_000), damage="checkpoint_files grows by 1.00 a batch")
 
 
 def test_o11_what_comes_and_goes_hides_no_leak_and_is_none() -> None:
