@@ -1,10 +1,14 @@
 """`correnteza features`: the factors as they were known at past instants."""
 
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import pyarrow.parquet as pq
 import typer
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
 
 from correnteza import printing
 from correnteza import spark as sessions
@@ -13,6 +17,8 @@ from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.as_of import instant
 from stream_jobs.vintages import DAYS, training_set
+
+ORDER = ("origin_at", "municipality_code", "date_on")
 
 
 def command(
@@ -44,9 +50,29 @@ def command(
     rows = training_set(
         spark, places(settings), instants, days=days, municipality_codes=capital, measured_only=measured_only
     )
-    table = rows.orderBy("origin_at", "municipality_code", "date_on").toArrow()
     if output is not None:
-        pq.write_table(table, output)
-        print(f"{table.num_rows} rows of {len(instants)} origins in {output}")
-    else:
-        print(printing.as_json(table) if json_ else printing.as_table(table))
+        count = _write(rows, instants, output)
+        print(f"{count} rows of {len(instants)} origins in {output}")
+        return
+    table = rows.orderBy(*ORDER).toArrow()
+    print(printing.as_json(table) if json_ else printing.as_table(table))
+
+
+def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:
+    """Write the rows, one origin after the other, so that no more than one is held here; returns how many.
+
+    All are computed in one pass; what memory does not hold of them Spark keeps on disk. The file has its name only when
+    it is whole.
+    """
+    rows, count = rows.persist(), 0
+    unfinished = output.with_name(output.name + ".unfinished")
+    with ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
+        for origin in sorted(set(origins)):
+            table = rows.where(F.col("origin_at") == F.lit(origin)).orderBy(*ORDER).toArrow()
+            writer = writer or stack.enter_context(pq.ParquetWriter(unfinished, table.schema))
+            writer.write_table(table)
+            count += table.num_rows
+    unfinished.replace(output)
+    rows.unpersist()
+    return count
