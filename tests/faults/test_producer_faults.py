@@ -252,6 +252,49 @@ def test_f3_control_under_two_transactional_ids_both_publish(target, variables, 
     control.objects(problems, target, damage="has 2 manifests")
 
 
+# F33
+
+
+def unfinished(target, chunks: int) -> list[str]:
+    """Whether a poller that was told to stop ended its chunk and began no further one: so many are acknowledged."""
+    there = len(acknowledged(target))
+    return [] if there == chunks else [f"{there} chunks are acknowledged, not {chunks}"]
+
+
+def stopped_in_chunk_2(cli_process, variables, gate: Path, signals: int) -> int:
+    """The exit code of a poller that got so many SIGTERMs while its second transaction was open."""
+    poller = cli_process(*POLL, CORRENTEZA_FAILPOINT=f"after_produce@2:wait={gate}", **variables)
+    reached = gate.with_name(gate.name + ".reached")
+    wait_for(lambda: reached.exists() or poller.poll() is not None, "the poller to be in mid-transaction")
+    poller.terminate()
+    if signals > 1:
+        # Two signals that arrive as one are one: it is sent until the process has heard a second.
+        wait_for(lambda: poller.poll() is not None or poller.terminate(), "its end")
+    gate.touch()
+    return poller.wait(60)
+
+
+def test_f33_a_poller_that_gets_sigterm_in_mid_transaction_ends_the_chunk_and_the_next_goes_on(
+    cli, cli_process, target, variables, tmp_path
+):
+    assert stopped_in_chunk_2(cli_process, variables, tmp_path / "gate", 1) == 128 + signal.SIGTERM
+    assert unfinished(target, 2) == []
+    assert problems(target) == []
+    assert cli(*POLL, **variables).returncode == 0
+    assert_every_row_once(target)
+
+
+def test_f33_control_a_poller_that_does_not_wait_for_its_chunk_leaves_it_to_the_next(
+    cli_process, target, variables, tmp_path, control
+):
+    """The second signal switches the waiting off. What is lost is work, no row: the chunk is sent again, whole."""
+    assert stopped_in_chunk_2(cli_process, variables, tmp_path / "gate", 1) == 128 + signal.SIGTERM
+    control.holds(unfinished, target, 2)
+    hasty = stopped_in_chunk_2(cli_process, variables, tmp_path / "other", 2)
+    assert hasty in {128 + signal.SIGTERM, -signal.SIGTERM}, "a further signal may meet the interpreter at its end"
+    control.objects(unfinished, target, 4, damage="3 chunks are acknowledged, not 4")
+
+
 # F11
 
 
