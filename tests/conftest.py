@@ -17,12 +17,21 @@ from hypothesis import HealthCheck, settings
 
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
+from tests import collected
 from tests.controls import control
 from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
 from tests.helpers import Command, environment, start_commands
+from tests.last_runs import pytest_runtest_logreport, pytest_sessionfinish
 from tests.seeds import pytest_report_header, seed_hypothesis
 
-__all__ = ["control", "pytest_report_header", "pytest_runtest_makereport", "pytest_terminal_summary"]
+__all__ = [
+    "control",
+    "pytest_report_header",
+    "pytest_runtest_logreport",
+    "pytest_runtest_makereport",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+]
 
 # No property is about how fast this machine is: on a loaded one, drawing a value may take seconds.
 settings.register_profile("correnteza", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,11 +45,13 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 CliProcess = Callable[..., Command]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What asks for a broker or for a JVM is an integration test, whatever its file says."""
     for item in items:
         if {"services", "spark"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.integration)
+    collected.keep(config, items)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""Which verb of the Makefile runs which test: by pytest's own collection, and by the verbs' own mark expressions."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from _pytest.mark.expression import Expression
+
+ROOT = Path(__file__).parents[1]
+COLLECTED = pytest.StashKey["list[Collected]"]()
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One test as pytest found it.
+
+    Attributes:
+        file: relative to the checkout, such as `tests/test_readers.py`.
+        name: of the function, without parameters.
+        marks: those of the function, of its module and those that `tests/conftest.py` adds.
+    """
+
+    file: str
+    name: str
+    marks: frozenset[str]
+
+
+def keep(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember what was collected, before marks or names on the command line deselect any of it."""
+    config.stash[COLLECTED] = [
+        Collected(
+            str(item.path.relative_to(ROOT)),
+            getattr(item, "originalname", None) or item.name,
+            frozenset(mark.name for mark in item.iter_markers()),
+        )
+        for item in items
+    ]
+
+
+def is_whole(config: pytest.Config) -> bool:
+    """Whether this run collects all tests, and not some files of them."""
+    return [Path(config.rootpath, each).resolve() for each in config.args] == [ROOT / "tests"]
+
+
+def verbs(makefile: str) -> dict[str, list[str]]:
+    """Verb → the mark expression of each time that it runs pytest."""
+    found: dict[str, list[str]] = {}
+    verb = ""
+    for line in makefile.splitlines():
+        if target := re.match(r"([a-z-]+):", line):
+            verb = target[1]
+        elif "/pytest" in line:
+            expressions = re.findall(r'-m (?:"([^"]+)"|(\S+))', line)
+            found.setdefault(verb, []).extend(quoted or bare for quoted, bare in expressions)
+    return found
+
+
+def runs(expressions: list[str], marks: frozenset[str]) -> bool:
+    """Whether a verb with these expressions runs a test with these marks."""
+    return any(Expression.compile(each).evaluate(lambda name, **_: name in marks) for each in expressions)
