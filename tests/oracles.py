@@ -3,7 +3,7 @@
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,28 @@ def read(
     Args:
         settled: wait first until no transaction is open there: a commit is acknowledged before its markers are written.
     """
+    schema = schema_of(dataset)
+    return [
+        Record(dataset, partition, offset, key, value, fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None))
+        for partition, offset, key, value in messages(bootstrap, prefix, dataset, isolation, settled=settled)
+    ]
+
+
+def schema_of(dataset: str) -> Any:
+    """The contract's own schema."""
     contract = json.loads((SCHEMAS / f"{dataset}.avsc").read_text())
-    schema = fastavro.parse_schema({name: contract[name] for name in ("type", "name", "fields")})
+    return fastavro.parse_schema({name: contract[name] for name in ("type", "name", "fields")})
+
+
+def messages(
+    bootstrap: str, prefix: str, dataset: str, isolation: str = "read_committed", *, settled: bool = True
+) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """Partition, offset, key and value of everything that `read` reads, whatever it is."""
+    contract = json.loads((SCHEMAS / f"{dataset}.avsc").read_text())
     topic = prefix + contract["topic"]
     if settled:
         end_offsets(bootstrap, [topic])
     consumer = _consumer(bootstrap, isolation)
-    records = []
     for partition in range(contract["partitions"]):
         consumer.assign([TopicPartition(topic, partition, 0)])
         while True:
@@ -52,10 +67,8 @@ def read(
             assert message is not None, "the broker does not answer"
             if message.error():
                 break  # the end of the partition
-            fields = fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), schema, None)
-            records.append(Record(dataset, partition, message.offset(), message.key(), message.value(), fields))
+            yield partition, message.offset(), message.key(), message.value()
     consumer.close()
-    return records
 
 
 def end_offsets(bootstrap: str, topics: Iterable[str]) -> dict[str, int]:

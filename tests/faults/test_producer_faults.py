@@ -19,13 +19,14 @@ import pytest
 
 from foundation.errors import FencedError
 from producers import cursor, editions, poll, poll_zip, publish, sources
-from producers.model import Parsed, Part, Reject, RejectReason, Span
+from producers.model import Cursor, Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
+from tests.edition_oracles import HEADER_LINES, not_as_served
 from tests.helpers import environment, wait_for
-from tests.producers.served import SALVADOR, ServedZip, member_name
+from tests.producers.served import FIRST, SALVADOR, ServedZip, member_name, year_zip
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -48,7 +49,7 @@ def target(settings) -> poll.Services:
 def year(httpserver) -> ServedZip:
     """One year, one member."""
     served = ServedZip(httpserver, "/2025.zip")
-    served.put({member_name(SALVADOR): SALVADOR.read_bytes()})
+    served.put(SERVED)
     return served
 
 
@@ -70,6 +71,7 @@ def variables(httpserver, target, year) -> dict[str, str]:
     }
 
 
+SERVED = {member_name(SALVADOR): SALVADOR.read_bytes()}
 POLL = ("poll", "inmet_hourly", "--once", "--json")
 
 
@@ -94,6 +96,7 @@ def acknowledged(target) -> set[str]:
 def assert_every_row_once(target) -> None:
     """O2, O3, O5: what was acknowledged is visible, every chunk whole and once, every row of the file there."""
     assert problems(target) == []
+    assert not_as_served({FIRST: year_zip(SERVED)}, target.bootstrap, target.prefix) == []
     assert {manifest["chunk_id"] for manifest in manifests(target)} == acknowledged(target)
     rows = oracles.read(target.bootstrap, target.prefix, "inmet_hourly")
     assert sorted(row.fields["row_number"] for row in rows) == list(range(ROWS))
@@ -192,6 +195,47 @@ def test_f2_control_without_the_cursor_the_successor_publishes_again(
     monkeypatch.setattr(cursor, "read", lambda *_: {})
     poll_here(target, base_url=httpserver.url_for("/"))
     control.objects(problems, target, damage="has 2 manifests")
+
+
+def test_f2_control_a_successor_that_goes_on_too_far_is_found_out_by_the_served_bytes(
+    target, httpserver, monkeypatch, control
+):
+    """Chunks are whole and once, and manifests count what they hold: no other oracle can say that rows are lost."""
+    zipped, served = ServedZip(httpserver, "/2025.zip"), {}
+
+    def publish_edition(days: int) -> None:
+        zipped.put(SERVED if not days else {name: with_other_rain(body) for name, body in SERVED.items()}, days=days)
+        served[zipped.modified_at] = zipped.body
+        chunks = iter([False, False, True])
+        poll_here(target, base_url=httpserver.url_for("/"), is_stopping=lambda: next(chunks))
+
+    publish_edition(0)
+    poll_here(target, base_url=httpserver.url_for("/"))
+    control.holds(not_as_served, served, target.bootstrap, target.prefix)
+
+    publish_edition(1)
+    read = cursor.read
+    monkeypatch.setattr(cursor, "read", lambda *given: too_far(read(*given)))
+    poll_here(target, base_url=httpserver.url_for("/"))
+    assert problems(target) == []
+    control.objects(not_as_served, served, target.bootstrap, target.prefix, damage=f"Kafka lacks 7 of {ROWS} rows")
+
+
+def too_far(cursors: dict[str, dict[str, Cursor]]) -> dict[str, dict[str, Cursor]]:
+    """As a successor would have it that took more rows for published than were."""
+    for each in cursors[INMET.name].values():
+        each.parts = {
+            key: state if state.is_complete else replace(state, next_row=state.next_row + 7)
+            for key, state in each.parts.items()
+        }
+    return cursors
+
+
+def with_other_rain(body: bytes) -> bytes:
+    """A station's year with other rain in every hour."""
+    lines = body.splitlines(keepends=True)
+    cells = [line.split(b";") for line in lines[HEADER_LINES:]]
+    return b"".join([*lines[:HEADER_LINES], *(b";".join([*each[:2], b"99,8", *each[3:]]) for each in cells)])
 
 
 # F3

@@ -23,6 +23,31 @@ main()
 """
 """The command line of a producer that, once it is told to forget, does not read how far its predecessor came."""
 
+LOST, LOSING = (
+    7,
+    """
+from dataclasses import replace
+from pathlib import Path
+from producers import cursor
+read = cursor.read
+
+def too_far(*arguments):
+    found = read(*arguments)
+    if Path("losing").exists():
+        for each in found["inmet_hourly"].values():
+            each.parts = {
+                key: state if state.is_complete else replace(state, next_row=state.next_row + 7)
+                for key, state in each.parts.items()
+            }
+    return found
+
+cursor.read = too_far
+from correnteza.cli import main
+main()
+""",
+)
+"""As above, of a producer whose successor believes, once there is a file `losing`, that more rows were published."""
+
 
 @pytest.fixture
 def timeline(tmp_path):
@@ -87,3 +112,35 @@ def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_orac
         rig.go_on()
         rig.until_well("producer", "the next edition")
         control.objects(killed_and_judged, rig, damage=("row of a payload", "has 2 manifests"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_f35_control_a_producer_that_skips_rows_after_a_kill_is_found_out_by_the_served_bytes(
+    tmp_path, timeline, control
+):
+    """Chunks, manifests and ledger agree with each other: only who reads what was served can say what is lost."""
+
+    def lost() -> list[str]:
+        result = Result(seed_of())
+        judge(rig, result)
+        assert (result.doubled, result.other) == ([], [])
+        return result.lost
+
+    with Rig(tmp_path / "rig", timeline, producer=("-c", LOSING)) as rig:
+        kill_in_mid_edition(rig)
+        control.holds(lost)
+        (rig.home / "losing").touch()
+        rig.go_on()
+        kill_in_mid_edition(rig)
+        control.objects(lost, damage=f"Kafka lacks {LOST} of {ROWS} rows of the edition of")
+
+
+def kill_in_mid_edition(rig: Rig) -> None:
+    """The producer is killed among the chunks of an edition; its successor ends it, and bronze reads everything."""
+    edition = ROWS // CHUNK_ROWS
+    before = acknowledged(rig.ledger)
+    rig.until(lambda: acknowledged(rig.ledger) > before, "a chunk")
+    rig.until(lambda: 5 < acknowledged(rig.ledger) % edition < edition - 5, "the middle of an edition")
+    rig.kill("producer")
+    rig.drain()

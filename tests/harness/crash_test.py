@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests import lake_oracles, oracles, silver_oracles
+from tests import edition_oracles, lake_oracles, oracles, silver_oracles
 from tests.harness.load import acknowledged
 from tests.harness.rig import BRONZE, DATASETS, TARGETS, Rig, load_average
 from tests.harness.timeline import Timeline, seed_of
@@ -127,6 +127,7 @@ def judge(rig: Rig, result: Result, *, poisoned: bool = False) -> None:
     bootstrap, lake = rig.settings.bootstrap, rig.settings.lake
     result.lost += lake_oracles.ledger_covered(rig.ledger, bootstrap, "", lake, DATASETS)
     result.lost += lake_oracles.coverage(bootstrap, "", lake, BRONZE)
+    result.lost += edition_oracles.not_as_served(rig.editions.served, bootstrap, "", lake)
     result.doubled += lake_oracles.doubled(lake, BRONZE)
     result.other += [] if poisoned else oracles.problems(bootstrap, "", DATASETS)
     result.other += lake_oracles.chunks_whole(lake, DATASETS)

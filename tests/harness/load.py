@@ -1,7 +1,7 @@
 """A source whose publication is replaced again and again: each edition corrects every row of the one before."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from replay.content import Resource, build_zip, instant
@@ -20,6 +20,7 @@ class Editions:
 
     Attributes:
         number: of the edition that is served, from 1 on.
+        served: Last-Modified → the bytes, of every edition so far.
     """
 
     def __init__(self, rows: int) -> None:
@@ -28,6 +29,7 @@ class Editions:
         self._instead: dict[str, Resource] = {}
         self._lock = threading.Lock()
         self.number = 0
+        self.served: dict[datetime, bytes] = {}
         self.publish()
         self._server: Replay = serve(instead=self._instead)
 
@@ -44,6 +46,7 @@ class Editions:
             lines = [b";".join([*cells[:RAIN], rain, *cells[RAIN + 1 :]]) for cells in self._cells()]
             modified_at = FIRST + timedelta(minutes=self.number)
             body = build_zip([(member_name(SALVADOR), b"".join([*self._head, *lines]))], modified_at)
+            self.served[modified_at] = body
             self._instead[f"/inmet/{YEAR}.zip"] = Resource(body, "application/zip", modified_at)
 
     def close(self) -> None:

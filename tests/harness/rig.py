@@ -286,8 +286,7 @@ class Rig:
         self.timeline.note("drained", chunks=acknowledged(self.ledger))
 
     def go_on(self) -> None:
-        """Poll again, after `drain`."""
-        self.editions.publish()
+        """Poll again, after `drain`: first what is served, which the last poll may not have read to its end."""
         self.producer.start()
 
     # What ends by itself

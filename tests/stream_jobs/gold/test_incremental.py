@@ -1,23 +1,28 @@
 """Recomputing what changed gives the table that DuckDB computes from scratch."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from stream_jobs.gold import external_factors_daily, fact_5g_municipality, fact_weather_daily, factor_changes
 from stream_jobs.gold.model import GoldTable, Input, discover
-from tests.stream_jobs.gold.batch_oracle import Rows, content_hash, from_scratch, keyed
+from tests.harness.timeline import seed_of
+from tests.stream_jobs.gold.batch_oracle import Rows, from_scratch, keyed
 from tests.stream_jobs.gold.changes import DRAW, change
+from tests.stream_jobs.gold.lake_silver import LakeSilver, not_as_from_scratch
 from tests.stream_jobs.gold.memory_silver import MemorySilver, affected, instant
 
 TABLES = [table for table in discover().values() if isinstance(table, GoldTable)]
+SEQUENCES = math.ceil(100 / len(TABLES))
+"""Of each table, in `make test-faults`; `SEED=` draws others."""
+
+every_table = pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
 
 Step = tuple[str, int]
 
@@ -28,57 +33,48 @@ def kinds_of(table: GoldTable) -> list[str]:
     return [kind for kind, (dataset, _) in DRAW.items() if dataset in datasets]
 
 
-def incremental(table: GoldTable, silver: MemorySilver, steps: Sequence[Step]) -> Rows:
-    """The table after each step's groups were replaced by their recomputed rows."""
-    held: Rows = {}
-    for kind, seed in steps:
-        changes = change(silver, random.Random(seed), kind)
-        groups = affected(table, silver, changes)
-        named = {tuple(row) for row in groups.collect()}
-        if not named:
-            continue
-        rows = keyed(table.keys, [row.asDict() for row in table.recompute(silver, groups).collect()])
-        group_of = [table.keys.index(column) for column in table.group]
-        recomputed = {tuple(key[place] for place in group_of) for key in rows}
-        assert recomputed <= named, "rows of groups that were not asked for"
-        held = {key: row for key, row in held.items() if tuple(key[place] for place in group_of) not in named} | rows
-    return held
+def drawn_sequence(spark, root, table: GoldTable, number: int, *, most_batches: int) -> None:
+    """A lake whose silver grows by changes that are drawn, in batches of any number of them, each followed by gold."""
+    print(f"SEED={(seed := seed_of(default=1))}, sequence {number}")  # shown when it fails
+    choose = random.Random(f"{table.name} {seed} {number}")
+    kinds, lake = kinds_of(table), LakeSilver(spark, root)
+    for batch in range(choose.randint(2, most_batches)):
+        # The first kind is what the table is about: without it there may be nothing to change.
+        for kind in [*kinds[:1], *choose.choices(kinds, k=2)] if batch == 0 else choose.choices(kinds, k=2):
+            change(lake, choose, kind)
+            if choose.random() < 0.2:
+                lake.make_void(DRAW[kind][0], choose)
+        lake.follow(table)
+    assert not_as_from_scratch(lake, table) == []
 
 
-def assert_equal(held: Rows, expected: Rows) -> None:
-    """Compared by hash; a difference is shown row by row."""
-    if content_hash(held) != content_hash(expected):
-        assert held == expected
+@every_table
+def test_changes_in_any_order_give_the_table_computed_from_scratch(spark, tmp_path, table):
+    drawn_sequence(spark, tmp_path, table, 0, most_batches=2)
 
 
-# Spark needs a second or so per step, so there are few examples; they are the same in every run.
-few = settings(max_examples=3, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-
-
-@pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
-@few
-@given(data=st.data())
-def test_changes_in_any_order_give_the_table_computed_from_scratch(spark, table, data):
-    kinds = kinds_of(table)
-    step = st.tuples(st.sampled_from(kinds), st.integers(0, 999))
-    steps = [(kind, 1) for kind in kinds[:1]] + data.draw(st.lists(step, min_size=2, max_size=4))
-    silver = MemorySilver(spark)
-    assert_equal(incremental(table, silver, steps), from_scratch(table.name, silver))
+@pytest.mark.slow
+@every_table
+@pytest.mark.parametrize("number", range(1, 1 + SEQUENCES))
+def test_a_hundred_sequences_of_changes_give_the_tables_computed_from_scratch(spark, tmp_path, table, number):
+    drawn_sequence(spark, tmp_path, table, number, most_batches=4)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_external_factors_follow_every_input_one_after_the_other(silver):
+def test_external_factors_follow_every_input_one_after_the_other(spark, tmp_path):
     """In an order in which one step does not hide what another should have recomputed."""
-    table = external_factors_daily.TABLE
+    table, lake = external_factors_daily.TABLE, LakeSilver(spark, tmp_path)
     # Seeds with which every kind shows in the end: a forecast day where no station observed, a year of broadband.
     steps = [
         ("periods", 0), ("hours", 1), ("licences", 2), ("quotations", 3), ("mobile", 4), ("reanalysis", 2),
         ("broadband", 8), ("population", 3), ("hours", 7), ("periods", 8), ("stations", 9), ("licences", 10),
         ("mobile", 11), ("reanalysis", 12), ("expectations", 13), ("expectations", 14),
     ]  # fmt: skip
-    held = incremental(table, silver, steps)
-    expected = from_scratch(table.name, silver)
+    for kind, seed in steps:
+        change(lake, random.Random(seed), kind)
+        lake.follow(table)
+    expected = from_scratch(table.name, lake)
     assert {row["weather_source"] for row in expected.values()} == {"inmet_hourly", "openmeteo_archive", None}
     assert {row["is_forecast"] for row in expected.values()} == {True, False}
     assert any(row["heavy_rain_days_30d"] and row["extreme_heat_days_30d"] for row in expected.values())
@@ -87,7 +83,7 @@ def test_external_factors_follow_every_input_one_after_the_other(silver):
     assert any(row["broadband_growth_12m_percent"] is not None for row in expected.values())
     assert len({row["selic_expected_next_meeting_id"] for row in expected.values()}) > 1
     assert any(row["selic_expected_year_end_percent"] is not None for row in expected.values())
-    assert_equal(held, expected)
+    assert not_as_from_scratch(lake, table) == []
 
 
 def its_own_day(observations: DataFrame) -> DataFrame:
@@ -112,6 +108,11 @@ def nothing(stations: DataFrame) -> DataFrame:
     return fact_weather_daily.touched_by_stations(stations).limit(0)
 
 
+def no_licence(licences: DataFrame) -> DataFrame:
+    """Deaf, as above."""
+    return factor_changes.touched_by_licences(licences).limit(0)
+
+
 def its_own_month(accesses: DataFrame) -> DataFrame:
     """Forgets the month after, whose change is against this one."""
     months = [row["reference_month_on"] for row in accesses.select("reference_month_on").distinct().collect()]
@@ -124,31 +125,55 @@ def with_groups(table: GoldTable, dataset: str, groups: Callable[[DataFrame], Da
     return replace(table, inputs=(*others, Input(dataset, groups)))
 
 
-def test_control_a_widening_that_misses_a_group_is_noticed(silver, table, dataset, widening, steps, control):
-    history = [(kind, number) for number, kind in enumerate(steps)]
+class LastStep:
+    """A table that was right, and one change more. What Spark recomputes of it is recomputed once."""
 
-    def behind(followed: GoldTable, silver: MemorySilver) -> list[str]:
-        held, whole = incremental(followed, silver, history), from_scratch(table.name, silver)
-        keys = [key for key in held.keys() | whole.keys() if held.get(key) != whole.get(key)]
-        return [f"{table.name}: {len(keys)} rows are not what silver gives"] if keys else []
+    def __init__(self, table: GoldTable, silver: MemorySilver, steps: Sequence[Step]) -> None:
+        for kind, seed in steps[:-1]:
+            change(silver, random.Random(seed), kind)
+        self._table, self._silver = table, silver
+        self._before = from_scratch(table.name, silver)
+        kind, seed = steps[-1]
+        self._changes = change(silver, random.Random(seed), kind)
+        self._expected = from_scratch(table.name, silver)
+        groups = affected(table, silver, self._changes)
+        self._named = {tuple(row) for row in groups.collect()}
+        self._recomputed = keyed(table.keys, [row.asDict() for row in table.recompute(silver, groups).collect()])
+        assert {self._group(key) for key in self._recomputed} <= self._named, "rows of groups that were not asked for"
 
-    control.holds(behind, table, MemorySilver(silver.spark))
-    control.objects(behind, with_groups(table, dataset, widening), silver, damage="rows are not what silver gives")
+    def wrong(self, widened_by: GoldTable) -> list[str]:
+        """The keys that are not what scratch gives, when the groups that this table's inputs name are replaced."""
+        named = {tuple(row) for row in affected(widened_by, self._silver, self._changes).collect()}
+        assert named <= self._named, "groups that nobody recomputed"
+        held: Rows = {key: row for key, row in self._before.items() if self._group(key) not in named}
+        held |= {key: row for key, row in self._recomputed.items() if self._group(key) in named}
+        wrong = [key for key in held | self._expected if held.get(key) != self._expected.get(key)]
+        return [f"{widened_by.name}: {key} is not what scratch gives" for key in wrong]
+
+    def _group(self, key: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(key[self._table.keys.index(column)] for column in self._table.group)
 
 
-def test_control_a_month_that_its_predecessor_changed_is_noticed(silver, control):
-    """Without the month after, a change of coverage stays what it was."""
-    history = [("mobile", seed) for seed in range(4)]
-    whole = incremental(fact_5g_municipality.TABLE, MemorySilver(silver.spark), history)
+FACTORS = external_factors_daily.TABLE
+CASES = {
+    "deaf to metadata": (fact_weather_daily.TABLE, "inmet_stations", nothing, ("hours", "first metadata")),
+    "no windows of weather": (FACTORS, "inmet_hourly", the_hours_own_day, ("hours", "hours")),
+    "no windows": (FACTORS, "bcb_sgs", its_own_day, ("hours", "quotations")),
+    "no carrying": (FACTORS, "bcb_sgs", its_own_day, ("hours", "periods")),
+    "a survey of one day": (FACTORS, "bcb_focus", its_own_survey_day, ("hours", "quotations", "expectations")),
+    "deaf to licences": (FACTORS, "anatel_base_stations", no_licence, ("hours", "hours", "licences", "licences")),
+    "deaf to the month after": (fact_5g_municipality.TABLE, "anatel_mobile_accesses", its_own_month, ("mobile",) * 4),
+}
+"""Table, dataset, a wrong widening of it, and changes of which the last one is widened wrongly."""
 
-    def behind(followed: GoldTable, silver: MemorySilver) -> list[str]:
-        held = incremental(followed, silver, history)
-        keys = [key for key in held.keys() | whole.keys() if held.get(key) != whole.get(key)]
-        return [f"coverage of {len(keys)} months is not what silver gives"] if keys else []
 
-    control.holds(behind, fact_5g_municipality.TABLE, MemorySilver(silver.spark))
-    table = with_groups(fact_5g_municipality.TABLE, "anatel_mobile_accesses", its_own_month)
-    control.objects(behind, table, silver, damage="months is not what silver gives")
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_control_a_widening_that_misses_a_group_is_noticed(silver, control, case):
+    """Negative control of the tests above: the last change reaches fewer groups than it touches."""
+    table, dataset, widening, steps = case
+    last = LastStep(table, silver, [(kind, number) for number, kind in enumerate(steps)])
+    control.holds(last.wrong, table)
+    control.objects(last.wrong, with_groups(table, dataset, widening), damage="is not what scratch gives")
 
 
 def test_a_row_whose_hours_move_to_another_day_vanishes(silver):
