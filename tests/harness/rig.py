@@ -25,6 +25,7 @@ from tests.harness import progress
 from tests.harness.kept import Keeper, Kept
 from tests.harness.load import SOURCE, YEAR, Editions, acknowledged
 from tests.harness.timeline import Timeline
+from tests.seeds import seed_of
 
 DATASETS = ("inmet_hourly", "inmet_stations")
 BRONZE = (*DATASETS, "ingest.manifests", "ingest.rejects")
@@ -77,6 +78,7 @@ class Rig:
         self.met_open = 0
         self.met_batches: Counter[str] = Counter()
         self._program, self._rows = producer, rows
+        self._chance = random.Random(seed_of())
         self._cleanup = ExitStack()
 
     def __enter__(self) -> "Rig":
@@ -201,7 +203,7 @@ class Rig:
 
         while not self.producer.hold(is_the_moment):
             aims -= 1
-            time.sleep(random.uniform(0, AIMS_APART_SECONDS))
+            time.sleep(self._chance.uniform(0, AIMS_APART_SECONDS))
         self.met_open += bool(found)
         self.timeline.note("held", "producer", with_an_open_transaction_in=found)
 
