@@ -30,7 +30,10 @@ from stream_jobs.supervisor import drain
 from stream_jobs.tables import model as silver
 from tests import lake_oracles
 from tests.helpers import wait_for
+from tests.judges import silver_and_gold
 from tests.records import Message, message, publish
+
+OWN_ORACLES = "silver and gold, by the tests' own readers"
 
 
 class Pipeline:
@@ -119,6 +122,8 @@ class Pipeline:
     ) -> dict[str, list[str]]:
         """Check of `verify` → what it found wrong in the tables of these contracts; empty when all hold.
 
+        The tests' own oracles are asked, too: what they find wrong in silver and gold stands under `OWN_ORACLES`.
+
         Args:
             without: checks to leave out.
             has_rules: whether silver was filled under the declared rules, or under none.
@@ -131,11 +136,14 @@ class Pipeline:
         home = self.settings
         subject = Subject(home.lake, home.checkpoints, reference.FOLDER, home.topic_prefix, rules)
         report = verify(subject, Cluster(home.bootstrap), {name: load(name) for name in names}, since=None)
-        return {
+        wrong = {
             each.check: [f"{found.where}: {found.what}" for found in each.outcome.findings]
             for each in report.verdicts
-            if not each.holds and each.check not in without
+            if not each.holds
         }
+        if found := silver_and_gold(home.lake, (name for name in names if not load(name).compacted)):
+            wrong[OWN_ORACLES] = found
+        return {check: found for check, found in wrong.items() if check not in without}
 
     def checkpoint(self, query: str) -> Path:
         """Spark's own folder of the query's present life."""

@@ -227,7 +227,9 @@ def _of(row: Row, columns: list[str]) -> tuple[Any, ...]:
 
 
 def _utc(value: Any) -> Any:
-    """An instant in UTC, whatever zone a reader has put on it: equal instants must look equal."""
+    """An instant in UTC, whatever zone a reader has put on it, and a map in order: equal values must look equal."""
+    if isinstance(value, list):
+        return tuple(sorted(value))
     return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
 
 

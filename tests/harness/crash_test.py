@@ -4,8 +4,8 @@ Unmodified processes over an embedded broker and registry in a temporary home: `
 again, each time of a newer edition of 1,000 rows in forty transactions, and `correnteza run all`: bronze, silver and
 gold run under the kills. What was killed is started again at once; the next kill comes when all is well again, and a
 random moment later; half of the producer's kills wait for a moment at which a transaction of it stands open. At the end
-everything is read back by readers of the tests' own (tests/oracles.py, tests/lake_oracles.py, tests/silver_oracles.py)
-and `correnteza verify --full` has its say. Exit code 1 if anything was lost or doubled, did not recover by itself, or
+everything is read back by readers of the tests' own (tests/oracles.py, tests/lake_oracles.py, tests/judges.py) and
+`correnteza verify --full` has its say. Exit code 1 if anything was lost or doubled, did not recover by itself, or
 if of many kills of the producer none met an open transaction. The result is printed as a block of Markdown; `--page`
 puts it into docs/guarantees.md.
 """
@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests import edition_oracles, lake_oracles, oracles, silver_oracles
+from tests import edition_oracles, lake_oracles, oracles
 from tests.harness.load import acknowledged
 from tests.harness.rig import BRONZE, DATASETS, TARGETS, Rig, load_average
 from tests.harness.timeline import Timeline, seed_of
+from tests.judges import silver_and_gold
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guarantees.md"
@@ -131,9 +132,9 @@ def judge(rig: Rig, result: Result, *, poisoned: bool = False) -> None:
     result.doubled += lake_oracles.doubled(lake, BRONZE)
     result.other += [] if poisoned else oracles.problems(bootstrap, "", DATASETS)
     result.other += lake_oracles.chunks_whole(lake, DATASETS)
-    for dataset in DATASETS:
-        for oracle in (silver_oracles.silver_keys, silver_oracles.silver_follows, silver_oracles.conserved):
-            result.other += oracle(lake, dataset)
+    result.other += silver_and_gold(
+        lake, DATASETS, "fact_weather_daily", "dim_weather_station", "external_factors_daily"
+    )
     result.other += rig.complaints
     result.chunks = len(lake_oracles.acknowledged(rig.ledger))
     result.rows = sum(len(lake_oracles.places(lake, dataset)) for dataset in DATASETS)

@@ -1,0 +1,28 @@
+"""Silver and gold of a lake at rest, judged by everything in `tests/` that knows what they must be.
+
+The readers, the rules and the hashes are the tests' own (`tests/silver_oracles.py`, `tests/gold_oracles.py`); nothing
+here asks the product, or its `verify`.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from tests.gold_oracles import gold_follows
+from tests.silver_oracles import conserved, silver_follows, silver_keys
+
+
+def silver_and_gold(lake: Path, datasets: Iterable[str], *wanted: str) -> list[str]:
+    """O4, O6 and O9: what contradicts, in words.
+
+    Args:
+        datasets: those whose silver to judge; one without a silver table is left out.
+        wanted: tables of gold that must be there; all that are there are judged.
+    """
+    found = []
+    for dataset in datasets:
+        if DeltaTable.is_deltatable(str(lake / "silver" / f"{dataset}_revisions")):
+            for oracle in (silver_keys, silver_follows, conserved):
+                found += oracle(lake, dataset)
+    return found + gold_follows(lake, *wanted)
