@@ -3,7 +3,6 @@ control: without the protection the oracle objects.
 """
 
 import random
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -14,12 +13,13 @@ import pytest
 from foundation.errors import InvalidContent
 from producers import chunk, poll, poll_zip, sources
 from producers.families import inmet_header
-from producers.formats import lines, zips
+from producers.formats import zips
 from producers.model import Parsed, Part, Source, Span
 from schemas import topics
 from schemas.contracts import load_all
 from schemas.topics import MAX_RECORD_BYTES
 from tests import oracles
+from tests.producers import memory
 from tests.producers.served import MACAPA, SALVADOR, ServedZip, member_name, year_zip
 from tests.records import RETRIEVED_AT
 
@@ -258,48 +258,26 @@ def test_f16_a_row_of_fifty_megabytes_is_one_reject_in_its_place(run, year, targ
     assert is_whole(target)
 
 
-def long_rows(count: int) -> Iterator[bytes]:
-    """A station file whose rows are as long as a row may be, in blocks."""
-    yield file([])
-    for _ in range(count):
-        yield b"2024/01/01;" + b"9" * ((1 << 18) - 20) + b"\n"
+def held(kind: str, count: int, **bounds: int) -> int:
+    """MiB that a fresh process holds for parsing such a file, beside the program."""
+    found = memory.measured(kind, "inmet_hourly", count, **bounds)
+    return (found["peak"] - found["at_first"]) >> 20
 
 
-def parsing_peak(blocks: Iterator[bytes]) -> int:
-    """Most memory that parsing held, bytes."""
-    tracemalloc.start()
-    for _ in INMET.parse(blocks, Part("2025", "A401", member_name(SALVADOR), RETRIEVED_AT)):
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
+def test_f16_memory_does_not_grow_with_a_row_or_with_long_rows():
+    assert held("endless", 100) < 64
+    assert held("long", 600, CHUNK_BYTES=8 << 20) < 128
 
 
-def endless_row(blocks: int) -> Iterator[bytes]:
-    yield file([])
-    for _ in range(blocks):
-        yield b"9" * (1 << 20)
+def test_f16_control_without_the_bounds_memory_is_the_files(control):
+    def in_memory(kind: str, count: int, **bounds: int) -> list[str]:
+        found = held(kind, count, **bounds)
+        return [f"parsing held {found} MiB of a file of 60"] if found >= 60 else []
 
-
-def test_f16_memory_does_not_grow_with_a_row_or_with_long_rows(monkeypatch):
-    assert parsing_peak(endless_row(100)) < 16 << 20
-    monkeypatch.setattr(lines, "CHUNK_BYTES", 8 << 20)
-    assert parsing_peak(long_rows(400)) < 64 << 20
-
-
-def test_f16_control_without_the_bounds_memory_is_the_files(monkeypatch, control):
-    monkeypatch.setattr(lines, "CHUNK_BYTES", 2 << 20)
-
-    def in_memory(blocks: Iterator[bytes]) -> list[str]:
-        peak = parsing_peak(blocks) >> 20
-        return [f"parsing held {peak} MiB of a file of 40"] if peak >= 32 else []
-
-    control.holds(in_memory, endless_row(40))
-    control.holds(in_memory, long_rows(160))
-    monkeypatch.setattr(lines, "MAX_LINE", 1 << 40)
-    control.objects(in_memory, endless_row(40), damage="MiB of a file of 40")
-    monkeypatch.setattr(lines, "CHUNK_BYTES", 1 << 40)
-    control.objects(in_memory, long_rows(160), damage="MiB of a file of 40")
+    control.holds(in_memory, "endless", 60)
+    control.holds(in_memory, "long", 240, CHUNK_BYTES=2 << 20)
+    control.objects(in_memory, "endless", 60, MAX_LINE=1 << 40, damage="MiB of a file of 60")
+    control.objects(in_memory, "long", 240, CHUNK_BYTES=1 << 40, damage="MiB of a file of 60")
 
 
 BOMB = bytes(100 << 20)
