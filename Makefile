@@ -33,7 +33,7 @@ check: setup  ## format, lint, types and contracts; changes nothing
 
 test: check  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
 	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long"; first=$$?; \
-	$(BIN)/pytest $(PARALLEL) -m "integration and not slow and not long" && exit $$first
+	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long" && exit $$first
 
 test-faults: setup  ## every fault, the slow ones too: a day under ten kills, hung brokers
 	$(BIN)/pytest -m "(fault or slow) and not long"

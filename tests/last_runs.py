@@ -43,12 +43,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what this run found over what former runs did."""
-    if hasattr(session.config, "workerinput") or session.config.cache is None:
+    cache = getattr(session.config, "cache", None)
+    if hasattr(session.config, "workerinput") or cache is None:
         return
-    kept = session.config.cache.get(KEY, {}) | {name: [each.outcome, each.reason] for name, each in _ended.items()}
-    session.config.cache.set(KEY, kept)
+    cache.set(KEY, cache.get(KEY, {}) | {name: [each.outcome, each.reason] for name, each in _ended.items()})
 
 
 def last_runs(config: pytest.Config) -> dict[str, Ended]:
     """Test function → how it last ended here, before this run."""
-    return {name: Ended(*told) for name, told in (config.cache.get(KEY, {}) if config.cache else {}).items()}
+    cache = getattr(config, "cache", None)
+    return {name: Ended(*told) for name, told in (cache.get(KEY, {}) if cache else {}).items()}
