@@ -37,13 +37,13 @@ from schemas.registry import enforce_compatibility
 SAMPLE_SECONDS = 5.0
 LONGEST_WARM_UP_SECONDS = 25 * 60
 START_SECONDS = 240
-LAYERS = {"bronze": "inmet_hourly", "silver": "inmet_hourly", "gold": "fact_weather_daily"}
-"""The tables that the load reaches."""
+QUERIES = ("bronze.inmet_hourly", "silver.inmet_hourly", "gold.fact_weather_daily", "gold.external_factors_daily")
+"""The queries that the load reaches, each named as its table."""
 
 WARM_UP_BATCHES, JUDGED_BATCHES = 12, 10
-"""Of the short form, by the layer that runs fewest. A query keeps its last 10 batches: its files are flat after 12."""
+"""Of the short form, by the query that runs fewest. A query keeps its last 10 batches: its files are flat after 12."""
 
-SHORT_SECONDS = 900
+SHORT_SECONDS = 1800
 """Longest that the short form waits for its batches."""
 
 COUNTED = ("jvm_threads", "python_threads", "jvm_open_files", "python_open_files", "checkpoint_files")
@@ -109,16 +109,17 @@ def soak(
 
 
 def short_soak(
-    home: Path, command: Sequence[str] = COMMAND, layers: Sequence[str] = tuple(LAYERS)
+    home: Path, command: Sequence[str] = COMMAND, queries: Sequence[str] = QUERIES
 ) -> list[dict[str, float]]:
-    """Samples a second apart, until these layers have run their batches or `SHORT_SECONDS` are over."""
-    samples = []
-    wanted = WARM_UP_BATCHES + JUDGED_BATCHES
-    intervals = {f"CORRENTEZA_{layer.upper()}_INTERVAL_SECONDS": "1" for layer in layers}
-    for sample in sampled(home, intervals, command, every=1.0, layers=layers):
+    """Samples a second apart, until these queries were seen at enough batches or `SHORT_SECONDS` are over."""
+    samples: list[dict[str, float]] = []
+    layers = {name.partition(".")[0].upper() for name in queries}
+    intervals = {f"CORRENTEZA_{layer}_INTERVAL_SECONDS": "1" for layer in layers}
+    for sample in sampled(home, intervals, command, every=1.0, queries=queries):
         samples.append(sample)
-        tell(sample, f"{wanted} batches")
-        if sample["batches"] > wanted or sample["seconds"] > SHORT_SECONDS:
+        tell(sample, f"{WARM_UP_BATCHES + JUDGED_BATCHES} batches or more")
+        seen = {each["batches"] for each in samples if each["batches"] > WARM_UP_BATCHES}
+        if len(seen) >= JUDGED_BATCHES or sample["seconds"] > SHORT_SECONDS:
             break
     return samples
 
@@ -129,7 +130,7 @@ def sampled(
     command: Sequence[str],
     *,
     every: float,
-    layers: Sequence[str] = tuple(LAYERS),
+    queries: Sequence[str] = QUERIES,
 ) -> Iterator[dict[str, float]]:
     """Start all, load the driver with 1,000 rows each time, and count what it holds; ends when the driver does."""
     settings = Settings(home=home)
@@ -142,14 +143,14 @@ def sampled(
         load.stations()
         log = home / "soak-driver.log"
         running = cleanup.enter_context(driver(settings, log, variables, command))
-        last = settings.lake / layers[-1] / LAYERS[layers[-1]] / "_delta_log"
-        wait(lambda: last.exists() or running.poll() is not None, f"the driver's table of {layers[-1]}", START_SECONDS)
+        last = settings.lake / queries[-1].replace(".", "/") / "_delta_log"
+        wait(lambda: last.exists() or running.poll() is not None, f"the driver's table {queries[-1]}", START_SECONDS)
         for second in ticks(time.monotonic(), every):
             load.run(1)
             if running.poll() is not None:
                 print(f"the driver ended with code {running.returncode}:\n{_tail(log)}", file=sys.stderr)
                 return
-            done = batches(home, layers)
+            done = batches(home, queries)
             yield {"seconds": second, "batches": min(done.values()), **done, **census(running.pid, home)}
 
 
@@ -160,12 +161,12 @@ def ticks(began: float, every: float) -> Iterator[float]:
         time.sleep(every - (time.monotonic() - began) % every)
 
 
-def batches(home: Path, layers: Sequence[str]) -> dict[str, float]:
+def batches(home: Path, queries: Sequence[str]) -> dict[str, float]:
     """Batches that each loaded query has finished: a driver that stands still holds nothing that grows."""
     found = {}
-    for layer in layers:
-        done = (home / "checkpoints" / f"{layer}.{LAYERS[layer]}").glob("g0/commits/*")
-        found[f"{layer}_batches"] = float(max((int(file.name) for file in done if file.name.isdigit()), default=-1) + 1)
+    for query in queries:
+        done = [int(file.name) for file in (home / "checkpoints" / query).glob("g0/commits/*") if file.name.isdigit()]
+        found[f"{query}_batches"] = float(max(done, default=-1) + 1)
     return found
 
 
@@ -191,8 +192,8 @@ def judge_batches(samples: Samples) -> list[Slope]:
 
 
 def _series(samples: Samples) -> list[str]:
-    clocks = {"seconds", "batches", *(f"{layer}_batches" for layer in LAYERS)}
-    return [name for name in (samples[0] if samples else ()) if name not in clocks]
+    names = samples[0] if samples else ()
+    return [name for name in names if name != "seconds" and not name.endswith("batches")]
 
 
 def standing(samples: Samples) -> list[str]:

@@ -85,10 +85,10 @@ def leaked(pid: int, batch: Callable[[str], None], leak: str) -> list[dict[str, 
 
 @pytest.mark.integration
 @pytest.mark.fault
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_o11_threads_open_files_and_checkpoints_of_a_driver_stay_flat_under_load(tmp_path: Path) -> None:
     """Bronze alone: its batches are the quickest. All layers are judged below, beside a driver that leaks."""
-    samples = short_soak(tmp_path, (sys.executable, "-m", "correnteza", "run", "bronze"), ("bronze",))
+    samples = short_soak(tmp_path, (sys.executable, "-m", "correnteza", "run", "bronze"), ("bronze.inmet_hourly",))
 
     assert growing(samples) == []
     assert standing(samples) == []
@@ -97,7 +97,7 @@ def test_o11_threads_open_files_and_checkpoints_of_a_driver_stay_flat_under_load
 @pytest.mark.integration
 @pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(4500)
 def test_o11_control_a_driver_that_leaves_a_thread_and_a_file_behind_with_each_batch_is_found(
     tmp_path: Path, control: Control
 ) -> None:
