@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,9 @@ def verbs(makefile: str) -> dict[str, list[str]]:
     return found
 
 
+_compiled = cache(Expression.compile)
+
+
 def runs(expressions: list[str], marks: frozenset[str]) -> bool:
     """Whether a verb with these expressions runs a test with these marks."""
-    return any(Expression.compile(each).evaluate(lambda name, **_: name in marks) for each in expressions)
+    return any(_compiled(each).evaluate(lambda name, **_: name in marks) for each in expressions)

@@ -4,11 +4,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.collected import ROOT
 from tests.controls import PASSED
 from tests.guarantee_list import declared, is_control, listed, tell, verb_of
 
@@ -58,7 +58,6 @@ UNTESTED = {
 MUST_NOT_SKIP = ("CI", "NO_SKIPPED_FAULTS")
 """Where one of these variables is set, a fault test that is skipped has failed: it shows nothing."""
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "guarantees.md"
 _NAMED = re.compile(r"^test_f(\d+)_")
 

@@ -12,24 +12,13 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from tests.collected import ROOT, runs, verbs
+from tests.guarantees import FAULTS, LONG, SHORT, lines
+
+VERBS = verbs((ROOT / "Makefile").read_text(encoding="utf-8"))
 WIDTH = 140
 RESULTS = ("failed", "error", "skipped", "passed", "not run")
 """Worst first: of a test's parameters the worst counts."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table of the page.
-
-    Attributes:
-        promise: in the page's words; a line without goes on with the promise of the line before.
-        fault: what is brought about.
-        named: tests and test files that it names, in order, those of its control too.
-    """
-
-    promise: str
-    fault: str
-    named: tuple[str, ...]
 
 
 @dataclass
@@ -53,22 +42,10 @@ class Told:
         self.result = min(self.result, result, key=RESULTS.index)
 
 
-def rows(page: str) -> Iterator[Row]:
-    """The lines of the tables with the columns promise, fault, test, control that name a test."""
-    promise = ""
-    for text in page.splitlines():
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", text)[1:-1]]
-        if len(cells) != 4:
-            continue
-        promise = cells[0] or promise
-        if named := re.findall(r"`(test_\w+|tests/[\w/]+\.py)`", cells[2] + cells[3]):
-            yield Row(promise, cells[1].replace("**", ""), tuple(dict.fromkeys(named)))
-
-
 def verb_of(marks: Iterable[str]) -> str:
     """The verb of the Makefile that runs a test with these marks, the quickest if there are several."""
-    found = set(marks)
-    return "test-faults-long" if "long" in found else "test-faults" if "slow" in found else "test"
+    own = frozenset(marks)
+    return next(verb for verb in (SHORT, FAULTS, LONG) if runs(VERBS[verb], own))
 
 
 def is_control(name: str, said: str | None) -> bool:
@@ -121,13 +98,13 @@ def listed(page: str, tests: Mapping[str, Told], *, every: bool) -> Iterator[str
         every: promises too of which this run had no test.
     """
     left_out = 0
-    for row in rows(page):
-        carried = [(name, _of(name, tests)) for name in row.named]
+    for line in lines(page):
+        carried = [(name, _of(name, tests)) for name in line.named]
         if not every and all(test.result == RESULTS[-1] for _, found in carried for test in found):
             left_out += 1
             continue
         yield ""
-        yield from wrap(f"{row.promise} [{row.fault}]".replace("`", ""), WIDTH)
+        yield from wrap(f"{line.promise} [{line.fault}]".replace("`", ""), WIDTH)
         for name, found in carried:
             yield from _together(name, found, every=every) if name.endswith(".py") else _one_by_one(found)
     if left_out:

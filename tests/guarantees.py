@@ -13,30 +13,38 @@ SHORT, FAULTS, LONG = "test", "test-faults", "test-faults-long"
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table.
+    """One line of a table that names a test.
 
     Attributes:
-        promise: in the page's words.
+        promise: in the page's words; a line without goes on with the promise of the line before.
+        fault: what is brought about.
         is_bold: whether the page says that `make test` shows it.
-        named: tests and test files that it names.
+        short: tests and test files that it names, those of its control too.
         long: those after the word `long:`.
+        named: all of them, in the order of the page.
     """
 
     promise: str
+    fault: str
     is_bold: bool
-    named: tuple[str, ...]
+    short: tuple[str, ...]
     long: tuple[str, ...]
+    named: tuple[str, ...]
 
 
 def lines(page: str) -> Iterator[Line]:
-    """Every line of the tables with the columns promise, fault, test, control."""
+    """The lines of the tables with the columns promise, fault, test, control that name a test."""
+    promise = ""
     for text in page.splitlines():
         cells = [each.strip() for each in re.split(r"(?<!\\)\|", text)[1:-1]]
-        if len(cells) == 4 and (names := _named(cells[2]) + _named(cells[3])):
-            before, _, after = cells[2].partition("long:")
-            long = _named(after)
-            short = tuple(each for each in names if each not in long or each in _named(before))
-            yield Line(cells[0], "**" in cells[1], short, tuple(long))
+        if len(cells) != 4:
+            continue
+        promise = cells[0] or promise
+        before, after = (_named(part) for part in cells[2].partition("long:")[::2])
+        if named := before + after + _named(cells[3]):
+            short = tuple(each for each in named if each in before or each not in after)
+            bare = cells[1].replace("**", "")
+            yield Line(promise, bare, bare != cells[1], short, tuple(after), tuple(dict.fromkeys(named)))
 
 
 def _named(text: str) -> list[str]:
@@ -58,7 +66,7 @@ def complaints(
     wrong = []
     for line in page:
         shown = (SHORT,) if line.is_bold else (SHORT, FAULTS)
-        for name, wanted in [*((each, shown) for each in line.named), *((each, (LONG,)) for each in line.long)]:
+        for name, wanted in [*((each, shown) for each in line.short), *((each, (LONG,)) for each in line.long)]:
             if name not in known:
                 continue
             tests = found.get(name, [])
@@ -78,7 +86,7 @@ def unshown(
 
     What `make test` runs is not held against it when it failed: the run that found it said so, and the next one will.
     """
-    named = {name for line in page for name in (*line.named, *line.long)}
+    named = {name for line in page for name in line.named}
     wrong = {}
     for each in collected:
         last = ended.get(each.name)

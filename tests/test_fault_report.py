@@ -4,7 +4,8 @@ import json
 from types import SimpleNamespace
 
 from tests.fault_report import FAULTS, PAGE, ROOT, UNTESTED, by_fault, forbid_skip, reports_of
-from tests.guarantee_list import WIDTH, Told, declared, listed, rows, tell, verb_of
+from tests.guarantee_list import WIDTH, Told, declared, listed, tell, verb_of
+from tests.guarantees import lines
 
 SMALL = """
 | Promise | Fault | Test | Control: switched off is |
@@ -34,7 +35,7 @@ RAN = [
 
 
 def test_a_line_of_the_page_is_a_promise_a_fault_and_the_tests_that_it_names():
-    assert [(row.promise, row.fault, row.named) for row in rows(SMALL)] == [
+    assert [(row.promise, row.fault, row.named) for row in lines(SMALL)] == [
         ("Rows are there once", "F2 killed", ("test_f2_once", "test_f2_a_day", "test_f2_control_without")),
         ("Rows are there once", "F9", ("tests/faults/test_some.py",)),
         ("Nothing else", "F1", ("test_f1_gone",)),
@@ -81,11 +82,11 @@ def test_every_promise_of_the_page_fits_and_names_tests_that_are_declared():
     printed = list(listed(PAGE.read_text(encoding="utf-8"), tests, every=True))
     assert max(map(len, printed)) <= WIDTH
     assert [line for line in printed if " ?  " in line] == []
-    assert len(printed) > 2 * len(list(rows(PAGE.read_text(encoding="utf-8"))))
+    assert len(printed) > 2 * len(list(lines(PAGE.read_text(encoding="utf-8"))))
 
 
 def test_the_verb_of_a_test_is_the_one_whose_marks_it_has():
-    assert [verb_of(marks) for marks in ([], ["fault"], ["fault", "slow"], ["slow", "long"])] == [
+    assert [verb_of(iter(marks)) for marks in ([], ["fault"], ["fault", "slow"], ["slow", "long"])] == [
         "test", "test", "test-faults", "test-faults-long",
     ]  # fmt: skip
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.collected import COLLECTED, ROOT, Collected, is_whole, runs, verbs
+from tests.collected import COLLECTED, ROOT, Collected, is_whole, runs
 from tests.fault_report import FAULTS
+from tests.guarantee_list import VERBS
 from tests.guarantees import FAULTS as TEST_FAULTS
 from tests.guarantees import LONG, SHORT, complaints, lines, unshown
 from tests.last_runs import Ended, last_runs, note
@@ -16,7 +17,6 @@ from tests.last_runs import Ended, last_runs, note
 GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 SOURCES = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py")}
 DEFINED = {name: file for file, text in SOURCES.items() for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
-VERBS = verbs((ROOT / "Makefile").read_text(encoding="utf-8"))
 
 
 def unknown(text: str) -> list[str]:
