@@ -91,16 +91,13 @@ def main() -> None:
     sys.exit(1 if complaints else 0)
 
 
-def soak(
-    home: Path, minutes: float, variables: Mapping[str, str], command: Sequence[str] = COMMAND
-) -> list[dict[str, float]]:
+def soak(home: Path, minutes: float, variables: Mapping[str, str]) -> list[dict[str, float]]:
     """Samples of a driver under load, `SAMPLE_SECONDS` apart; they end early when the driver does.
 
-    Args:
-        variables, command: as `driving.driver`.
+    Args: variables: as `driving.driver`.
     """
     samples = []
-    for sample in sampled(home, variables, command, every=SAMPLE_SECONDS):
+    for sample in sampled(home, variables, COMMAND, every=SAMPLE_SECONDS):
         samples.append(sample)
         tell(sample, f"{minutes:g} min")
         if sample["seconds"] >= minutes * 60:

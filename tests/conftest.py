@@ -5,7 +5,6 @@ Each test has a home of its own and, on the shared broker and registry, a prefix
 
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from correnteza.settings import Settings
 from tests import collected
 from tests.controls import control
 from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
-from tests.helpers import Command, environment, start_commands
+from tests.helpers import UNMODIFIED, Command, run_to_its_end, start_commands
 from tests.last_runs import pytest_runtest_logreport, pytest_sessionfinish
 from tests.seeds import pytest_report_header, seed_hypothesis
 
@@ -37,9 +36,6 @@ __all__ = [
 settings.register_profile("correnteza", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("correnteza")
 seed_hypothesis()
-
-CLI_SECONDS = 240
-"""Longest that a test waits for a command."""
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 CliProcess = Callable[..., Command]
@@ -103,15 +99,7 @@ def cli(settings: Settings, tmp_path: Path) -> Cli:
     """Run a command to its end: `cli("verify", "--json", CORRENTEZA_FAILPOINT="...")`. It never raises by its code."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "correnteza", *arguments],
-            cwd=tmp_path,
-            env=environment(settings, variables),
-            capture_output=True,
-            text=True,
-            timeout=CLI_SECONDS,
-            check=False,
-        )
+        return run_to_its_end(settings, tmp_path, UNMODIFIED, arguments, variables)
 
     return run
 

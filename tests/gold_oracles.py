@@ -9,17 +9,16 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import xxhash
 from deltalake import DeltaTable
 
 from tests.gold_rules import economy, factors, places, telecom, weather
 from tests.gold_rules.known import Row, Silver
-from tests.lake_oracles import table
+from tests.lake_oracles import order_free_hash, table, utc
 
 SHOWN = 5
 CLOSE = 1e-9
@@ -119,11 +118,8 @@ def differences(name: str, key: tuple[str, ...], stored: list[Row], expected: li
 
 
 def content_hash(rows: Iterable[Row]) -> tuple[int, int]:
-    """Rows and the sum of their hashes, modulo 2**64: whatever the order."""
-    hashes = [
-        xxhash.xxh64_intdigest(repr([(name, _plain(row[name])) for name in sorted(row)]).encode()) for row in rows
-    ]
-    return len(hashes), sum(hashes) % 2**64
+    """Of rows in any order, and of their columns in any."""
+    return order_free_hash([(name, _plain(row[name])) for name in sorted(row)] for row in rows)
 
 
 def silver_of(lake: Path) -> Silver:
@@ -131,7 +127,7 @@ def silver_of(lake: Path) -> Silver:
 
     def revisions(dataset: str) -> list[Row]:
         rows = table(lake, f"silver.{dataset}_revisions")
-        return [] if rows is None else [{name: _utc(row[name]) for name in row} for row in rows.to_pylist()]
+        return [] if rows is None else [{name: utc(row[name]) for name in row} for row in rows.to_pylist()]
 
     return Silver(revisions)
 
@@ -171,8 +167,4 @@ def _plain(value: Any) -> Any:
         return float(f"{value:.9g}") + 0.0
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
-    return str(_utc(value)) if isinstance(value, datetime) else value
-
-
-def _utc(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+    return str(utc(value)) if isinstance(value, datetime) else value

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,13 @@ from correnteza.embedded.processes import clear_leftovers
 from correnteza.settings import Settings
 
 T = TypeVar("T")
+
+ROOT = Path(__file__).parents[1]
+UNMODIFIED = ("-m", "correnteza")
+"""What Python is started with for a command as it is shipped; controls give it a text of their own after `-c`."""
+
+COMMAND_SECONDS = 240
+"""Longest that a test waits for a command."""
 
 
 def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 60) -> T:
@@ -28,6 +35,14 @@ def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 60) 
     pytest.fail(f"waited {seconds:.0f} s in vain: {what}")
 
 
+def still(oracle: Callable[[], list[str]], seconds: float) -> list[str]:
+    """What an oracle says when it has had so many seconds to consent; nothing as soon as it does."""
+    until = time.monotonic() + seconds
+    while (found := oracle()) and time.monotonic() < until:
+        time.sleep(0.5)
+    return found
+
+
 def environment(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
     """The environment of a command that has these settings (those a test may set) and some variables more."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CORRENTEZA_")}
@@ -37,18 +52,42 @@ def environment(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
         "CORRENTEZA_REGISTRY_URL": settings.registry_url,
         "CORRENTEZA_TOPIC_PREFIX": settings.topic_prefix,
         "CORRENTEZA_JARS": settings.jars and str(settings.jars),
+        "PYTHONPATH": str(ROOT),  # a program of a control may use what stands in tests/
     }
     return {**clean, **{name: value for name, value in ours.items() if value}, **changes}
+
+
+def run_to_its_end(
+    settings: Settings, folder: Path, start: Sequence[str], arguments: Sequence[str], variables: dict[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a folder. It never raises by its code. Args: start: as `UNMODIFIED`."""
+    return subprocess.run(
+        [sys.executable, *start, *arguments],
+        cwd=folder,
+        env=environment(settings, variables),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
 
 
 class Command(subprocess.Popen[str]):
     """A running `correnteza`; what it says goes to a file, so that no full pipe can stall it."""
 
-    def __init__(self, arguments: tuple[str, ...], folder: Path, variables: dict[str, str], output: Path) -> None:
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        folder: Path,
+        variables: dict[str, str],
+        output: Path,
+        start: Sequence[str] = UNMODIFIED,
+    ) -> None:
+        """Args: start: as `UNMODIFIED`."""
         self._output = output
         with output.open("w") as file:
             super().__init__(
-                [sys.executable, "-m", "correnteza", *arguments],
+                [sys.executable, *start, *arguments],
                 cwd=folder,
                 env=variables,
                 stdout=file,
@@ -73,6 +112,13 @@ class Command(subprocess.Popen[str]):
                 except psutil.NoSuchProcess:
                     continue
         self.wait(timeout=30)
+
+
+def wait_at_gate(gate: Path, process: Command, what: str, seconds: float = 60) -> None:
+    """Until a process waits at the gate of its failure point; fails the test if it ends first."""
+    reached = gate.with_name(f"{gate.name}.reached")
+    wait_for(lambda: reached.exists() or process.poll() is not None, what, seconds)
+    assert reached.exists(), f"{what}: it ended with {process.returncode}: {process.said}"
 
 
 def start_commands(settings: Settings, folder: Path) -> Iterator[Callable[..., Command]]:

@@ -7,11 +7,13 @@ an empty list is consent.
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import xxhash
 from confluent_kafka import TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
@@ -22,6 +24,17 @@ Places = set[tuple[str, int, int]]
 """(topic id, partition, offset) of records."""
 
 SHOWN = 5
+
+
+def utc(value: Any) -> Any:
+    """An instant in UTC, whatever zone a reader has put on it: equal instants must look equal."""
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def order_free_hash(things: Iterable[Any]) -> tuple[int, int]:
+    """How many things, and the sum of their hashes, modulo 2**64: whatever the order."""
+    hashes = [xxhash.xxh64_intdigest(repr(each).encode()) for each in things]
+    return len(hashes), sum(hashes) % 2**64
 
 
 def table(lake: Path, name: str, columns: list[str] | None = None) -> pa.Table | None:

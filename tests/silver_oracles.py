@@ -7,16 +7,15 @@ is consent.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import xxhash
 
 from tests import oracles
-from tests.lake_oracles import table
+from tests.lake_oracles import order_free_hash, table, utc
 
 Row = dict[str, Any]
 PROVENANCE = ("published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
@@ -202,13 +201,8 @@ def _histories(rows: Iterable[Row], key: list[str], values: list[str]) -> dict[A
 
 
 def _hash(histories: dict[Any, list[Any]]) -> tuple[int, int]:
-    """Versions and the sum of their hashes, modulo 2**64: whatever the order."""
-    hashes = [
-        xxhash.xxh64_intdigest(repr((each, *version)).encode())
-        for each, history in histories.items()
-        for version in history
-    ]
-    return len(hashes), sum(hashes) % 2**64
+    """Of all versions, whatever the order."""
+    return order_free_hash((each, *version) for each, history in histories.items() for version in history)
 
 
 def _grouped(rows: Iterable[Row], key: list[str]) -> dict[Any, list[Row]]:
@@ -230,7 +224,7 @@ def _utc(value: Any) -> Any:
     """An instant in UTC, whatever zone a reader has put on it, and a map in order: equal values must look equal."""
     if isinstance(value, list):
         return tuple(sorted(value))
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+    return utc(value)
 
 
 def _place(row: Row) -> tuple[int, int]:

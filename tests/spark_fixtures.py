@@ -1,11 +1,21 @@
-"""The one Spark session of a test run. A conftest imports `spark`; the JVM starts with the first test that asks."""
+"""The one Spark session of a test run, for whoever imports `spark`; and programs in a JVM of their own."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from correnteza import spark as sessions
+from correnteza.embedded.jars import class_path
+from correnteza.embedded.jars import folder as jar_folder
+from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
 
+DEADLINE_SECONDS = 240
 _running: list[SparkSession] = []
 
 
@@ -15,3 +25,21 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
     if not _running:
         _running.append(sessions.start(Settings(home=tmp_path_factory.mktemp("spark-home")), short_lived=True))
     return _running[0]
+
+
+def in_jvms_apart(
+    settings: Settings, folder: Path, program: str, ways: tuple[str, str], *given: Path
+) -> list["subprocess.CompletedProcess[str]"]:
+    """Run a Python program that starts a JVM of its own, once each way, both at once: each takes some ten seconds.
+
+    Args: program: gets Spark's jars, a scratch folder, what is given, and the way.
+    """
+    jars = class_path(jar_folder(settings), "spark")[0].parent
+    java = {**os.environ, "JAVA_HOME": str(spark_java_home(settings))}
+
+    def run(way: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", program, jars, folder / way, *given, way]
+        return subprocess.run(command, env=java, capture_output=True, text=True, check=False, timeout=DEADLINE_SECONDS)
+
+    with ThreadPoolExecutor(len(ways)) as pool:
+        return list(pool.map(run, ways))

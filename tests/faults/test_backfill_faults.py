@@ -16,7 +16,7 @@ from producers import poll, sources
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
-from tests.helpers import wait_for
+from tests.helpers import wait_at_gate
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 FAULT = 2
@@ -72,7 +72,7 @@ def test_a_poll_of_the_one_in_the_middle_of_the_other_doubles_nothing(
 ):
     gate, (first, second) = tmp_path / "gate", order
     held = cli_process(*first, CORRENTEZA_FAILPOINT=f"after_fetch@1:wait={gate}", **variables)
-    wait_for(lambda: gate.with_name("gate.reached").exists(), "the first to have read its cursors and a window")
+    wait_at_gate(gate, held, "the first to have read its cursors and a window")
     done = cli(*second, **variables)
     assert done.returncode == 0, done.stderr
     assert len(published(target)) > 0
@@ -100,7 +100,7 @@ def test_control_two_that_own_the_same_days_publish_them_twice(cli, cli_process,
     """The live schedule is told another start of its history than the backfill was, while that is under way."""
     gate = tmp_path / "gate"
     held = cli_process(*BACKFILL, CORRENTEZA_FAILPOINT=f"after_fetch@1:wait={gate}", **variables)
-    wait_for(lambda: gate.with_name("gate.reached").exists(), "the backfill to have read its cursors and a window")
+    wait_at_gate(gate, held, "the backfill to have read its cursors and a window")
     moved = {"CORRENTEZA_HISTORY_START": json.dumps({"bcb_sgs": "2003-01-01"})}
     assert cli(*LIVE, **(variables | moved)).returncode == 0
     control.holds(values_astray, target)  # all of it by the one that was told to begin so early
@@ -126,7 +126,7 @@ def test_of_two_backfills_at_once_the_older_is_fenced_and_nothing_is_doubled(
 ):
     gate = tmp_path / "gate"
     older = cli_process(*BACKFILL, CORRENTEZA_FAILPOINT=f"after_fetch@1:wait={gate}", **variables)
-    wait_for(lambda: gate.with_name("gate.reached").exists(), "the older one to be under way")
+    wait_at_gate(gate, older, "the older one to be under way")
     assert cli(*BACKFILL, **variables).returncode == 0
     gate.touch()
     assert older.wait(60) == 75, older.said

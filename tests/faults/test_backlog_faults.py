@@ -5,8 +5,6 @@ killed in the middle of catching up leaves nothing out and reads nothing twice.
 import json
 import os
 import shutil
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -47,20 +45,10 @@ class CappedDriver(Command):
     """`correnteza run bronze` with the small cap, and the peak of what its JVM holds in memory."""
 
     def __init__(self, pipeline: Pipeline, folder: Path) -> None:
-        self._output = folder / "driver.out"
         self.peak = 0
         variables = {"CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1", "CORRENTEZA_SPARK_DRIVER_MEMORY": HEAP}
-        with self._output.open("w") as file:
-            subprocess.Popen.__init__(
-                self,
-                [sys.executable, "-c", CAPPED, "run", "bronze"],
-                cwd=folder,
-                env=environment(pipeline.settings, {**variables, "PYTHONPATH": str(Path(__file__).parents[2])}),
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
+        told = environment(pipeline.settings, variables)
+        super().__init__(("run", "bronze"), folder, told, folder / "driver.out", ("-c", CAPPED))
 
     def look(self) -> None:
         """Note the memory of the JVM."""

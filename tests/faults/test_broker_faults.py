@@ -22,10 +22,10 @@ from schemas.contracts import load_all
 from stream_jobs import bronze
 from tests import lake_oracles, oracles
 from tests.brokers import OwnBroker, own_broker
-from tests.helpers import wait_for
+from tests.helpers import still, wait_for
 from tests.pipeline import Pipeline, committed
 from tests.plain_producer import PlainProducer
-from tests.producers.served import SALVADOR, ServedZip, member_name
+from tests.producers.served import SALVADOR, ServedZip, corrected, member_name
 from tests.spark_fixtures import spark
 from tests.supervised import EVERY_SECOND, kept_running
 
@@ -239,8 +239,7 @@ def test_f19_control_what_is_sent_without_acknowledgements_dies_with_the_broker(
     control.holds(oracles.ledger_problems, *asked)
 
     monkeypatch.setattr(publish, "Producer", lambda wanted: PlainProducer(wanted, acks="0"))
-    at = SOME.index(b";26,")
-    polling.served.put({member_name(SALVADOR): SOME[:at] + b";25," + SOME[at + 4 :]}, days=1)
+    polling.served.put({member_name(SALVADOR): corrected(SOME)}, days=1)
     frozen_and_killed(polls_end=True)
     control.objects(oracles.ledger_problems, *asked, damage="was acknowledged and is not to be seen")
 
@@ -303,12 +302,9 @@ def test_f20_a_very_slow_broker_loses_and_doubles_nothing(own, pipeline, polling
 
 def behind(own: OwnBroker, pipeline: Pipeline) -> list[str]:
     """The oracle: bronze holds all that a reader on the direct way sees, within the time that a restart takes."""
-    settings, until = pipeline.settings, time.monotonic() + 20
-    while found := lake_oracles.coverage(own.direct, settings.topic_prefix, settings.lake, ["inmet_stations"]):
-        if time.monotonic() > until:
-            return found
-        time.sleep(0.5)
-    return []
+    settings = pipeline.settings
+    asked = (own.direct, settings.topic_prefix, settings.lake, ["inmet_stations"])
+    return still(lambda: lake_oracles.coverage(*asked), 20)
 
 
 def test_f20_control_without_a_supervisor_a_query_that_lost_its_broker_stays_ended(own, pipeline, impatient, control):

@@ -17,7 +17,7 @@ from schemas.contracts import load
 from sinks.expectations import Expectation
 from stream_jobs.silver import SilverJob
 from stream_jobs.tables import model
-from tests.helpers import wait_for
+from tests.helpers import wait_at_gate
 from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark
 
@@ -214,8 +214,7 @@ def test_f3_of_two_redrives_the_older_is_fenced_and_nothing_of_it_is_visible(
     unknown()
     gate = tmp_path / "gate"
     older = cli_process("dead-letters", "redrive", "--all", CORRENTEZA_FAILPOINT=f"redrive_before_commit:wait={gate}")
-    reached = gate.with_name("gate.reached")
-    wait_for(lambda: reached.exists() or older.poll() is not None, "the first redrive is about to commit", 60)
+    wait_at_gate(gate, older, "the first redrive is about to commit")
     assert cli("dead-letters", "redrive", "--all").returncode == 0
     gate.touch()
     assert older.wait(timeout=60) == 75, older.said

@@ -7,7 +7,6 @@ import errno
 import os
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -26,7 +25,7 @@ from producers.model import Span
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
-from tests.helpers import wait_for
+from tests.helpers import still, wait_for
 from tests.pipeline import Pipeline, astray, pipeline
 from tests.producers.served import SALVADOR, ServedZip, member_name
 from tests.spark_fixtures import spark
@@ -226,10 +225,7 @@ def test_f28_control_without_a_supervisor_a_query_that_met_a_full_disk_stays_end
 
     def behind() -> list[str]:
         """What bronze lacks still, when it has had the time that a restart takes."""
-        until = time.monotonic() + 30
-        while (found := astray(pipeline, DATASET)) and time.monotonic() < until:
-            time.sleep(0.5)
-        return found
+        return still(lambda: astray(pipeline, DATASET), 30)
 
     with mounted(pipeline.settings.home / "lake", 32) as disk:
         pipeline.publish(DATASET, *stations(0, 50))

@@ -8,12 +8,13 @@ import os
 import signal
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import silver_oracles
-from tests.helpers import wait_for
+from tests.helpers import Command, wait_at_gate, wait_for
 from tests.pipeline import pipeline
 from tests.spark_fixtures import spark
 from tests.stations import DATASET, stations
@@ -31,15 +32,21 @@ def observation(day: int) -> dict[str, Any]:
     return {"series_code": 1, "reference_on": date(2024, 1, day), "value": Decimal("5.25")}
 
 
-@pytest.mark.slow
-def test_f33_sigterm_in_the_midst_of_a_batch_lets_it_end_and_be_noted(pipeline, cli_process, tmp_path):
-    """The stop is asked for between the batch's two writes, and nothing is left for the next driver to repeat."""
+def in_mid_batch(pipeline, cli_process, tmp_path, **variables: str) -> tuple[Command, Path]:
+    """A driver of silver that stands between the two writes of its first batch, and the gate that lets it go on."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.driver.locks.release()
     gate = tmp_path / "gate"
-    driver = cli_process("run", "silver", CORRENTEZA_FAILPOINT=f"after_revisions:wait={gate}", **EVERY_SECOND)
-    reached = gate.with_name("gate.reached")
-    wait_for(lambda: reached.exists() or driver.poll() is not None, "the midst of a batch", 200)
+    point = f"after_revisions:wait={gate}"
+    driver = cli_process("run", "silver", CORRENTEZA_FAILPOINT=point, **EVERY_SECOND, **variables)
+    wait_at_gate(gate, driver, "the midst of a batch", 200)
+    return driver, gate
+
+
+@pytest.mark.slow
+def test_f33_sigterm_in_the_midst_of_a_batch_lets_it_end_and_be_noted(pipeline, cli_process, tmp_path):
+    """The stop is asked for between the batch's two writes, and nothing is left for the next driver to repeat."""
+    driver, gate = in_mid_batch(pipeline, cli_process, tmp_path)
 
     os.killpg(driver.pid, signal.SIGTERM)
     assert pipeline.rows(f"silver.{DATASET}") == []
@@ -58,18 +65,7 @@ def test_f33_sigterm_in_the_midst_of_a_batch_lets_it_end_and_be_noted(pipeline, 
 def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_with_code_0_and_repeated(
     pipeline, cli_process, tmp_path
 ):
-    pipeline.bronze_after(DATASET, stations(0, 5))
-    pipeline.driver.locks.release()
-    gate = tmp_path / "gate"
-    driver = cli_process(
-        "run",
-        "silver",
-        CORRENTEZA_FAILPOINT=f"after_revisions:wait={gate}",
-        CORRENTEZA_STOP_TIMEOUT_SECONDS="2",
-        **EVERY_SECOND,
-    )
-    reached = gate.with_name("gate.reached")
-    wait_for(lambda: reached.exists() or driver.poll() is not None, "the midst of a batch", 200)
+    driver, _ = in_mid_batch(pipeline, cli_process, tmp_path, CORRENTEZA_STOP_TIMEOUT_SECONDS="2")
 
     os.killpg(driver.pid, signal.SIGTERM)
     assert driver.wait(timeout=120) == 0, driver.said  # the gate stays shut: it did not wait for the batch
@@ -83,12 +79,7 @@ def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_with_code_0_and
 
 @pytest.mark.slow
 def test_f33_a_second_sigterm_ends_the_driver_at_once_with_code_143(pipeline, cli_process, tmp_path):
-    pipeline.bronze_after(DATASET, stations(0, 5))
-    pipeline.driver.locks.release()
-    gate = tmp_path / "gate"
-    driver = cli_process("run", "silver", CORRENTEZA_FAILPOINT=f"after_revisions:wait={gate}", **EVERY_SECOND)
-    reached = gate.with_name("gate.reached")
-    wait_for(lambda: reached.exists() or driver.poll() is not None, "the midst of a batch", 200)
+    driver, _ = in_mid_batch(pipeline, cli_process, tmp_path)
 
     os.kill(driver.pid, signal.SIGTERM)
     os.kill(driver.pid, signal.SIGTERM)

@@ -3,11 +3,9 @@
 import json
 import random
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,8 +16,6 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from correnteza.embedded.jars import class_path, folder
-from correnteza.embedded.java import spark_java_home
 from monitoring.kafka import Cluster
 from monitoring.status import Line, Places, status
 from producers import chunk, sources
@@ -33,7 +29,7 @@ from stream_jobs.bronze import KAFKA
 from tests import lake_oracles, silver_oracles
 from tests.pipeline import Pipeline, pipeline
 from tests.records import message
-from tests.spark_fixtures import spark
+from tests.spark_fixtures import in_jvms_apart, spark
 
 __all__ = ["pipeline", "spark"]
 
@@ -295,24 +291,15 @@ print(decoded(rows, contract, schemas, topic_id="t").select("decode_status").fir
 """
 
 
-def test_f16_control_a_reader_with_a_tighter_limit_would_file_it_as_corrupt(settings, tmp_path, monkeypatch, control):
+def test_f16_control_a_reader_with_a_tighter_limit_would_file_it_as_corrupt(settings, tmp_path, control):
     """The reader's limit is one of its own, half the producer's."""
-    monkeypatch.setenv("JAVA_HOME", str(spark_java_home(settings)))
     record = tmp_path / "record"
     record.write_bytes(message(load(STATIONS), 1, long_record(1, LONGEST - 1000))[1] or b"")
-    spark_jars = class_path(folder(settings), "spark")[0].parent
-
-    def read(limit: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-c", LIMITED, spark_jars, tmp_path / limit, record, limit],
-            capture_output=True, text=True, check=False, timeout=240,
-        )  # fmt: skip
 
     def misfiled(done: "subprocess.CompletedProcess[str]") -> list[str]:
         return [] if done.stdout.split() == ["ok"] else [f"filed as {done.stdout!r}: {done.stderr[-500:]}"]
 
-    with ThreadPoolExecutor(2) as pool:  # two JVMs at once: each takes some ten seconds to start
-        shared, own = pool.map(read, ("shared", "own"))
+    shared, own = in_jvms_apart(settings, tmp_path, LIMITED, ("shared", "own"), record)
     control.holds(misfiled, shared)
     control.objects(misfiled, own, damage=r"filed as 'corrupt\n'")
 

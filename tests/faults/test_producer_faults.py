@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -19,14 +17,15 @@ import pytest
 
 from foundation.errors import FencedError
 from producers import cursor, editions, poll, poll_zip, publish, sources
-from producers.model import Cursor, Parsed, Part, Reject, RejectReason, Span
+from producers.model import Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
 from tests.edition_oracles import HEADER_LINES, not_as_served
-from tests.helpers import environment, wait_for
-from tests.producers.served import FIRST, SALVADOR, ServedZip, member_name, year_zip
+from tests.harness.too_far import LOST, too_far
+from tests.helpers import run_to_its_end, wait_at_gate, wait_for
+from tests.producers.served import FIRST, SALVADOR, ServedZip, corrected, member_name, year_zip
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -51,13 +50,6 @@ def year(httpserver) -> ServedZip:
     served = ServedZip(httpserver, "/2025.zip")
     served.put(SERVED)
     return served
-
-
-def corrected(year: ServedZip) -> None:
-    """The next day the same member is published with one other value: all its rows are news."""
-    content = SALVADOR.read_bytes()
-    at = content.index(b";26,")
-    year.put({member_name(SALVADOR): content[:at] + b";25," + content[at + 4 :]}, days=1)
 
 
 @pytest.fixture
@@ -152,21 +144,13 @@ def test_f1_control_without_the_transaction_a_reader_sees_the_half_chunk_too(
     cli, settings, target, variables, year, tmp_path, control
 ):
     def die(transaction: str) -> None:
-        dead = subprocess.run(
-            [sys.executable, "-c", DYING, transaction, *POLL],
-            cwd=tmp_path,
-            env=environment(settings, {**variables, "PYTHONPATH": str(Path(__file__).parents[2])}),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        dead = run_to_its_end(settings, tmp_path, ("-c", DYING), (transaction, *POLL), variables)
         assert dead.returncode == -signal.SIGKILL, dead.stderr
 
     die("with")
     assert cli(*POLL, **variables).returncode == 0  # its successor ends what it had open
     control.holds(problems, target)
-    corrected(year)
+    year.put({member_name(SALVADOR): corrected(SALVADOR.read_bytes())}, days=1)
     die("without")
     control.objects(problems, target, damage="has rows and no manifest")
 
@@ -218,17 +202,7 @@ def test_f2_control_a_successor_that_goes_on_too_far_is_found_out_by_the_served_
     monkeypatch.setattr(cursor, "read", lambda *given: too_far(read(*given)))
     poll_here(target, base_url=httpserver.url_for("/"))
     assert problems(target) == []
-    control.objects(not_as_served, served, target.bootstrap, target.prefix, damage=f"Kafka lacks 7 of {ROWS} rows")
-
-
-def too_far(cursors: dict[str, dict[str, Cursor]]) -> dict[str, dict[str, Cursor]]:
-    """As a successor would have it that took more rows for published than were."""
-    for each in cursors[INMET.name].values():
-        each.parts = {
-            key: state if state.is_complete else replace(state, next_row=state.next_row + 7)
-            for key, state in each.parts.items()
-        }
-    return cursors
+    control.objects(not_as_served, served, target.bootstrap, target.prefix, damage=f"Kafka lacks {LOST} of {ROWS} rows")
 
 
 def with_other_rain(body: bytes) -> bytes:
@@ -244,7 +218,7 @@ def with_other_rain(body: bytes) -> bytes:
 def test_f3_a_zombie_is_fenced_ends_with_75_and_nothing_of_it_is_visible(cli, cli_process, target, variables, tmp_path):
     gate = tmp_path / "gate"
     zombie = cli_process(*POLL, CORRENTEZA_FAILPOINT=f"after_produce@3:wait={gate}", **variables)
-    wait_for(lambda: gate.with_name("gate.reached").exists(), "the first poller to be in mid-transaction")
+    wait_at_gate(gate, zombie, "the first poller to be in mid-transaction")
     os.kill(zombie.pid, signal.SIGSTOP)
     successor = cli(*POLL, **variables)
     assert successor.returncode == 0, successor.stderr
@@ -291,7 +265,7 @@ def test_f3_control_under_two_transactional_ids_both_publish(target, variables, 
     monkeypatch.setattr(
         poll, "Publisher", lambda bootstrap, prefix, _, ledger: real(bootstrap, prefix, next(names), ledger=ledger)
     )
-    corrected(year)
+    year.put({member_name(SALVADOR): corrected(SALVADOR.read_bytes())}, days=1)
     one_within_the_other()
     control.objects(problems, target, damage="has 2 manifests")
 
@@ -308,8 +282,7 @@ def unfinished(target, chunks: int) -> list[str]:
 def stopped_in_chunk_2(cli_process, variables, gate: Path, signals: int) -> int:
     """The exit code of a poller that got so many SIGTERMs while its second transaction was open."""
     poller = cli_process(*POLL, CORRENTEZA_FAILPOINT=f"after_produce@2:wait={gate}", **variables)
-    reached = gate.with_name(gate.name + ".reached")
-    wait_for(lambda: reached.exists() or poller.poll() is not None, "the poller to be in mid-transaction")
+    wait_at_gate(gate, poller, "the poller to be in mid-transaction")
     poller.terminate()
     if signals > 1:
         # Two signals that arrive as one are one: it is sent until the process has heard a second.

@@ -33,7 +33,7 @@ from schemas.registry import Registry
 from tests import oracles
 from tests.brokers import OwnBroker, own_broker
 from tests.helpers import environment, wait_for
-from tests.producers.served import MACAPA, SALVADOR, ServedZip, member_name
+from tests.producers.served import MACAPA, SALVADOR, ServedZip, corrected, member_name
 from tests.proxy import Proxy
 from tests.records import message
 from tests.records import publish as publish_plainly
@@ -146,17 +146,11 @@ def test_f4_control_a_publisher_that_asks_once_does_not_know_what_it_has_publish
     monkeypatch.setattr(Publisher, "_commit", asks_once)
     again_passed = cluster.proxy.end_txns
     cluster.proxy.swallow = lambda number: number - again_passed >= 2
-    year.put({member_name(SALVADOR): other_values(SOME)}, days=1)
+    year.put({member_name(SALVADOR): corrected(SOME)}, days=1)
     assert isinstance(run().error, TransientError)
     cluster.proxy.swallow = lambda number: False
     assert run().error is None
     control.objects(unsettled, cluster, target, damage="is to be seen and was never acknowledged")
-
-
-def other_values(content: bytes) -> bytes:
-    """The same rows, one of them corrected: all of the member is news."""
-    at = content.index(b";26,")
-    return content[:at] + b";25," + content[at + 4 :]
 
 
 @pytest.fixture
@@ -198,7 +192,7 @@ def test_f4_control_a_publisher_that_forgets_its_cursor_when_an_answer_is_held_p
     fail_then_ask_again()
     control.holds(problems, cluster, target)
     monkeypatch.setattr(cursor, "read", lambda *_: {})
-    year.put({member_name(SALVADOR): other_values(SOME)}, days=1)
+    year.put({member_name(SALVADOR): corrected(SOME)}, days=1)
     fail_then_ask_again()
     control.objects(problems, cluster, target, damage="has 2 manifests")
 
@@ -365,7 +359,7 @@ def test_f6_control_a_process_that_remembers_nothing_waits_for_its_registry(run,
         return [f"{type(error).__name__}: {error}"] if error else []
 
     control.holds(failure)
-    year.put({member_name(SALVADOR): other_values(SOME), member_name(MACAPA): MACAPA.read_bytes()}, days=2)
+    year.put({member_name(SALVADOR): corrected(SOME), member_name(MACAPA): MACAPA.read_bytes()}, days=2)
     monkeypatch.setattr(registries, "_IDS", {})
     monkeypatch.setattr(registries, "_TEXTS", {})
     control.objects(failure, damage="TransientError: cannot register ")

@@ -8,7 +8,9 @@ from tests.harness import walk
 from tests.harness.crash_test import Result, crash_test, judge, plan, verified
 from tests.harness.load import acknowledged
 from tests.harness.rig import CHUNK_ROWS, ROWS, TARGETS, Rig
-from tests.harness.timeline import Timeline, seed_of
+from tests.harness.timeline import Timeline
+from tests.harness.too_far import LOST
+from tests.seeds import seed_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -23,29 +25,15 @@ main()
 """
 """The command line of a producer that, once it is told to forget, does not read how far its predecessor came."""
 
-LOST, LOSING = (
-    7,
-    """
-from dataclasses import replace
+LOSING = """
 from pathlib import Path
 from producers import cursor
+from tests.harness.too_far import too_far
 read = cursor.read
-
-def too_far(*arguments):
-    found = read(*arguments)
-    if Path("losing").exists():
-        for each in found["inmet_hourly"].values():
-            each.parts = {
-                key: state if state.is_complete else replace(state, next_row=state.next_row + 7)
-                for key, state in each.parts.items()
-            }
-    return found
-
-cursor.read = too_far
+cursor.read = lambda *given: too_far(read(*given)) if Path("losing").exists() else read(*given)
 from correnteza.cli import main
 main()
-""",
-)
+"""
 """As above, of a producer whose successor believes, once there is a file `losing`, that more rows were published."""
 
 
@@ -98,12 +86,10 @@ def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_orac
 
     def killed_and_judged(rig: Rig) -> list[str]:
         """What all oracles say after a producer was killed in the middle of an edition."""
-        result, edition = Result(seed_of()), ROWS // CHUNK_ROWS
-        rig.until(lambda: 5 < acknowledged(rig.ledger) % edition < edition - 5, "the middle of an edition")
-        rig.kill("producer")
-        rig.drain()
+        result = Result(seed_of())
+        kill_in_mid_edition(rig)
         judge(rig, result)
-        return [*result.lost, *result.doubled, *result.other]
+        return result.problems
 
     with Rig(tmp_path / "rig", timeline, producer=("-c", FORGETFUL)) as rig:
         rig.warm_up()

@@ -17,7 +17,7 @@ from replay.server import serve
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles, schedule_kit
-from tests.helpers import wait_for
+from tests.helpers import wait_at_gate, wait_for
 from tests.schedule_kit import Fleet, begun, health, replay_clock, results_by_slot, slots_between
 from tests.seeds import seed_of
 
@@ -302,8 +302,7 @@ def test_f33_sigterm_lets_a_worker_s_poll_reach_the_end_of_its_chunk_and_ends_wi
     gate = tmp_path / "gate"
     held = f"after_produce@1:wait={gate}"
     worker = start(replay_clock(MIDNIGHT, FAST), "bcb_sgs", CORRENTEZA_FAILPOINT=held)
-    reached = gate.with_name("gate.reached")
-    wait_for(lambda: reached.exists() or worker.poll() is not None, "a poll in mid-transaction")
+    wait_at_gate(gate, worker, "a poll in mid-transaction")
     worker.terminate()
     wait_for(lambda: "worker_stopping" in worker.said or worker.poll() is not None, "the worker to have heard it")
     gate.touch()

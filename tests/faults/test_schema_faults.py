@@ -76,11 +76,6 @@ def wrong(pipeline: Pipeline) -> dict[str, list[str]]:
     return {check: what for check, what in found.items() if not check.endswith("= reference")}
 
 
-def findings(pipeline: Pipeline) -> list[str]:
-    """The same as an oracle says it."""
-    return [f"{check}: {each}" for check, found in wrong(pipeline).items() for each in found]
-
-
 def misfiled(pipeline: Pipeline) -> list[str]:
     """The oracle: every record is under a schema that the registry has, so every one decodes."""
     return [f"record {n} is filed as {status}" for n, status in enumerate(statuses(pipeline)) if status != "ok"]

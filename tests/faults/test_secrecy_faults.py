@@ -1,8 +1,6 @@
 """O13: passwords, keys and taxpayers' numbers that are planted wherever one can stand occur in nothing that is said."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from schemas import topics
 from schemas.contracts import load_all
 from schemas.queues import OUTCOMES
 from tests import schedule_kit
-from tests.helpers import environment
+from tests.helpers import UNMODIFIED, run_to_its_end
 from tests.pipeline import pipeline
 from tests.spark_fixtures import spark
 
@@ -114,20 +112,9 @@ def test_o13_control_without_the_redaction_the_same_commands_say_it_all(settings
             (["poll", "openmeteo_archive", "--once"], repeats_the_key),
             (["schemas", "plan"], {"CORRENTEZA_REGISTRY_URL": with_password("http://127.0.0.1:9")}),
         )
-        done = [
-            subprocess.run(
-                [sys.executable, *start, *arguments],
-                cwd=tmp_path,
-                env=environment(settings, {**variables, "PYTHONPATH": str(Path(__file__).parents[2])}),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
-            for arguments, variables in asked
-        ]
+        done = [run_to_its_end(settings, tmp_path, start, arguments, variables) for arguments, variables in asked]
         return [text for each in done for text in (each.stdout, each.stderr)]
 
-    control.holds(secrets_in, *said("-m", "correnteza"))
+    control.holds(secrets_in, *said(*UNMODIFIED))
     damage = ("canary-7f3a is said", "529.982.247-25 is said", "canary-51c0 is said")
     control.objects(secrets_in, *said("-c", UNREDACTED), damage=damage)

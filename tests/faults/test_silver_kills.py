@@ -1,4 +1,4 @@
-"""A batch of silver that dies at any of its failure points and is repeated, judged by tests/silver_oracles.py.
+"""A batch of silver that dies at any of its failure points and is repeated, judged by tests/judges.py.
 
 Through the real query on a lake whose bronze the test writes. The batch that dies has all that a batch can have: new
 versions, a row that comes late and makes a stored version void, conflicts at a new and at a late clock, a row that
@@ -6,14 +6,12 @@ breaks a rule, and a withdrawal.
 """
 
 import ast
-import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from threading import Event
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pytest
@@ -24,16 +22,13 @@ from foundation import failpoints
 from foundation.errors import CorrentezaError
 from schemas.contracts import load
 from sinks import append, apply_changes
-from sinks.locks import TableLocks
 from stream_jobs import supervisor
 from stream_jobs.bronze import ensure_table
-from stream_jobs.jobs import Driver
-from stream_jobs.places import Places
 from stream_jobs.silver import SilverJob
-from stream_jobs.supervisor import drain
 from stream_jobs.tables.model import discover
-from tests import silver_oracles
 from tests.faults import test_gold_kills
+from tests.judges import silver_and_gold
+from tests.lakes import Lake
 from tests.spark_fixtures import spark
 from tests.stream_jobs.gold.lake_silver import not_counted_once
 
@@ -57,20 +52,16 @@ def clock(day: int) -> datetime:
     return datetime(2024, 5, 1, tzinfo=UTC) + timedelta(days=day)
 
 
-class Lake:
+class LakeBronze(Lake):
     """Bronze as a test writes it, followed by silver's query."""
 
     def __init__(self, spark: SparkSession, root: Path) -> None:
-        self.root = root
-        self.places = Places(str(root / "lake"), root / "checkpoints", root / "locks")
-        self.driver = Driver(spark, self.places, TableLocks(spark, self.places.locks))
+        super().__init__(spark, root)
         self._offsets = {DATASET: 0, WITHDRAWALS: 0}
 
-    def copy_to(self, root: Path) -> "Lake":
-        """The same lake with its checkpoints elsewhere."""
-        for folder in ("lake", "checkpoints"):
-            shutil.copytree(self.root / folder, root / folder)
-        other = Lake(self.driver.spark, root)
+    def copy_to(self, root: Path) -> Self:
+        """With the offsets that are taken."""
+        other = super().copy_to(root)
         other._offsets = dict(self._offsets)
         return other
 
@@ -93,10 +84,7 @@ class Lake:
 
     def follow(self) -> None:
         """Let silver's query run to the present."""
-        try:
-            drain([SilverJob(discover()[DATASET], self.driver)], at_once=1, stop=Event())
-        finally:
-            self.driver.locks.release()
+        self.run(SilverJob(discover()[DATASET], self.driver))
 
 
 def value(month: int, amount: str, day: int, *, series: int = 433) -> dict[str, Any]:
@@ -115,9 +103,9 @@ def withdrawn(month: int, day: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def base(spark, tmp_path_factory) -> Lake:
+def base(spark, tmp_path_factory) -> LakeBronze:
     """Silver has read a batch; the next one has everything that a batch can have."""
-    made = Lake(spark, tmp_path_factory.mktemp("base"))
+    made = LakeBronze(spark, tmp_path_factory.mktemp("base"))
     made.publish(DATASET, value(1, "1", 1), value(1, "2", 9), value(2, "1", 1), value(2, "3", 1), value(3, "1", 1))
     ensure_table(spark, made.places.table("bronze.ingest_withdrawals"), load(WITHDRAWALS))
     made.follow()
@@ -132,22 +120,20 @@ def base(spark, tmp_path_factory) -> Lake:
 
 
 @pytest.fixture
-def lake(base, tmp_path, monkeypatch) -> Lake:
+def lake(base, tmp_path, monkeypatch) -> LakeBronze:
     """A copy of it."""
     monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
     return base.copy_to(tmp_path)
 
 
-def wrong(lake: Lake) -> list[str]:
+def wrong(lake: LakeBronze) -> list[str]:
     """What contradicts, in words."""
     root = lake.root / "lake"
-    oracles = (silver_oracles.silver_keys, silver_oracles.silver_follows, silver_oracles.conserved)
-    return [each for oracle in oracles for each in oracle(root, DATASET)] + not_counted_once(
-        root, f"silver.{DATASET}", f"silver.{DATASET}_revisions"
-    )
+    counted = not_counted_once(root, f"silver.{DATASET}", f"silver.{DATASET}_revisions")
+    return silver_and_gold(root, [DATASET]) + counted
 
 
-def die(lake: Lake, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def die(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next batch dies at the point."""
     with monkeypatch.context() as armed:
         armed.setenv(failpoints.VARIABLE, f"{point}:raise")
@@ -165,7 +151,7 @@ def test_a_silver_batch_that_dies_anywhere_and_is_repeated_is_what_bronze_gives(
     assert rows_of_everything(lake) == (7, 3, 4)
 
 
-def rows_of_everything(lake: Lake) -> tuple[int, int, int]:
+def rows_of_everything(lake: LakeBronze) -> tuple[int, int, int]:
     """Of revisions, current and quarantine: the batch did have all that it was to have."""
     names = (f"silver.{DATASET}_revisions", f"silver.{DATASET}", "silver.quarantine")
     return tuple(DeltaTable(lake.places.table(name)).to_pyarrow_table().num_rows for name in names)
@@ -189,7 +175,7 @@ def test_control_without_ids_and_without_a_look_at_revisions_a_repeated_silver_b
 ):
     """Either of the two protects alone, so both are switched off; and no row is late, for those are mended."""
     monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
-    lakes = [Lake(spark, tmp_path / name) for name in ("with", "without")]
+    lakes = [LakeBronze(spark, tmp_path / name) for name in ("with", "without")]
     for each in lakes:
         each.publish(DATASET, value(1, "1", 1), value(2, "1", 1))
         die(each, "after_current", monkeypatch)

@@ -4,22 +4,18 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from correnteza.embedded.jars import class_path, folder
-from correnteza.embedded.java import spark_java_home
 from foundation.errors import UnsafeState
 from schemas.contracts import load_all
 from sinks.locks import TableLocks
 from stream_jobs import guards
 from stream_jobs.jobs import Driver
-from tests.helpers import wait_for
+from tests.helpers import wait_at_gate, wait_for
 from tests.pipeline import Pipeline, astray, pipeline
-from tests.spark_fixtures import spark
+from tests.spark_fixtures import in_jvms_apart, spark
 from tests.stations import DATASET, stations
 
 __all__ = ["pipeline", "spark"]
@@ -75,8 +71,7 @@ def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_
     wait_for((commits / "0").exists, "the first batch is noted")
 
     pipeline.publish(DATASET, *stations(5, 10))
-    reached = gate.with_name("gate.reached")
-    wait_for(lambda: reached.exists() or driver.poll() is not None, "the second batch is about to be noted", 120)
+    wait_at_gate(gate, driver, "the second batch is about to be noted", 120)
     driver.kill_tree()
 
     assert len(transactions(pipeline)) == 2, "killed too early: the batch was not written"
@@ -205,22 +200,9 @@ def what_became_of_it(reading: subprocess.CompletedProcess[str]) -> list[str]:
     return found if reading.stdout.split() == ["corrupt"] or found else [f"it was filed as {reading.stdout!r}"]
 
 
-def test_f30_control_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, monkeypatch, control):
+def test_f30_control_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, control):
     """13 bytes that claim a string of half a gigabyte, in a heap of that size."""
-    monkeypatch.setenv("JAVA_HOME", str(spark_java_home(settings)))
-    spark_jars = class_path(folder(settings), "spark")[0].parent
-
-    def read(limits: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", HOSTILE, spark_jars, tmp_path / limits, limits],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-
-    with ThreadPoolExecutor(2) as pool:  # two JVMs at once: each takes some ten seconds to start
-        limited, unlimited = pool.map(read, ("limited", "unlimited"))
+    limited, unlimited = in_jvms_apart(settings, tmp_path, HOSTILE, ("limited", "unlimited"))
     control.holds(what_became_of_it, limited)
     control.objects(what_became_of_it, unlimited, damage="java.lang.OutOfMemoryError: Java heap space")
 

@@ -5,7 +5,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "stream_jobs" / "reference"
 SCHEMAS = ROOT / "schemas"
+DAY = timedelta(days=1)
 MILLIONTH = Decimal("0.000001")
 TOO_LARGE = 1e12
 """Of a measurement: twelve digits stand before the point at most, six behind it."""
@@ -115,6 +116,22 @@ def group(rows: Iterable[Row], key: Callable[[Row], Hashable | None]) -> dict[An
     return found
 
 
+def until_the_next(rows: Iterable[Row]) -> list[Row]:
+    """Descriptions in time: each holds from its `valid_from_on` until the day before the next one's.
+
+    That it ends is known since the next one is: `known_from` is the later of both.
+    """
+    ordered = sorted(rows, key=lambda row: row["valid_from_on"])
+    return [
+        row
+        | {
+            "valid_to_on": following and following["valid_from_on"] - DAY,
+            "known_from": latest([row["known_from"], following and following["known_from"]]),
+        }
+        for row, following in zip(ordered, [*ordered[1:], None], strict=True)
+    ]
+
+
 def civil_day(instant: datetime, zone: str) -> date:
     """The date on a zone's wall clock, with the summer time of its year."""
     return instant.astimezone(_zone(zone)).date()
@@ -138,39 +155,39 @@ def reference(name: str) -> tuple[dict[str, str], ...]:
 
 
 @cache
+def _column(name: str, key: str, value: str) -> dict[str, str]:
+    """One column of a reference file by another."""
+    return {row[key]: row[value] for row in reference(name)}
+
+
 def zone_of_state() -> dict[str, str]:
     """State → its time zone."""
-    return {row["uf"]: row["time_zone"] for row in reference("state_time_zones.csv")}
+    return _column("state_time_zones.csv", "uf", "time_zone")
 
 
-@cache
 def zone_of_municipality() -> dict[str, str]:
     """Municipality → its own time zone, for those that have another than their state."""
-    return {row["municipality_code"]: row["time_zone"] for row in reference("municipality_time_zones.csv")}
+    return _column("municipality_time_zones.csv", "municipality_code", "time_zone")
 
 
-@cache
 def zone_of_station() -> dict[str, str]:
     """Station in such a municipality → that zone."""
-    return {row["station_code"]: row["time_zone"] for row in reference("municipality_time_zones.csv")}
+    return _column("municipality_time_zones.csv", "station_code", "time_zone")
 
 
-@cache
 def station_of_capital() -> dict[str, str]:
     """Capital → the station that stands for its weather."""
-    return {row["municipality_code"]: row["station_code"] for row in reference("capital_stations.csv")}
+    return _column("capital_stations.csv", "municipality_code", "station_code")
 
 
-@cache
 def state_of_capital() -> dict[str, str]:
     """Capital → its state."""
-    return {row["municipality_code"]: row["uf"] for row in reference("capital_stations.csv")}
+    return _column("capital_stations.csv", "municipality_code", "uf")
 
 
-@cache
 def state_of_code() -> dict[str, str]:
     """First two digits of a municipality's code → its state."""
-    return {row["codigo_uf"]: row["uf"] for row in reference("estados.csv")}
+    return _column("estados.csv", "codigo_uf", "uf")
 
 
 def zone_of_place(municipality_code: str) -> str | None:

@@ -1,13 +1,12 @@
 """Municipalities, their inhabitants, and the calendar."""
 
 import re
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
-from tests.gold_rules.known import Row, Silver, by, latest, reference, utc_day, zone_of_place
+from tests.gold_rules.known import DAY, Row, Silver, by, reference, until_the_next, utc_day, zone_of_place
 
 FIRST_ON, LAST_ON = date(2000, 1, 1), date(2035, 12, 31)
-DAY = timedelta(days=1)
 FIXED = {
     (1, 1): "Confraternização Universal",
     (4, 21): "Tiradentes",
@@ -60,20 +59,14 @@ def estimates(silver: Silver) -> list[Row]:
 
 def populations(silver: Silver) -> list[Row]:
     """`dim_municipality_population`: an estimate holds until the day before the next one's."""
-    found = []
-    for (code,), rows in by(estimates(silver), "municipality_code").items():
-        rows.sort(key=lambda row: row["reference_on"])
-        for row, following in zip(rows, [*rows[1:], None], strict=True):
-            found.append(
-                {
-                    "municipality_code": code,
-                    "valid_from_on": row["reference_on"],
-                    "valid_to_on": following and following["reference_on"] - DAY,
-                    "population": row["population"],
-                    "known_from": latest([row["known_from"], following and following["known_from"]]),
-                }
-            )
-    return found
+    kept = ("municipality_code", "population", "known_from")
+    return [
+        row
+        for rows in by(estimates(silver), "municipality_code").values()
+        for row in until_the_next(
+            {name: row[name] for name in kept} | {"valid_from_on": row["reference_on"]} for row in rows
+        )
+    ]
 
 
 def calendar() -> list[Row]:

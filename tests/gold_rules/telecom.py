@@ -1,14 +1,13 @@
 """Accesses, licences and operators."""
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
-from tests.gold_rules.known import Row, Silver, by, group, latest, percent, utc_day
+from tests.gold_rules.known import Row, Silver, by, group, latest, percent, until_the_next, utc_day
 
 MOBILE, BROADBAND, LICENCES = "anatel_mobile_accesses", "anatel_broadband_accesses", "anatel_base_stations"
 LEAP_POINTS = 5
-DAY = timedelta(days=1)
 LICENCE = (
     "station_number",
     "cnpj",
@@ -24,6 +23,7 @@ LICENCE = (
     "first_licensed_on",
     "valid_until_on",
 )
+DESCRIBED = ("company", "economic_group", "provider_size")
 CARRIER = ("municipality_code", "station_number", "technology", "first_licensed_on", "licensed_on")
 
 
@@ -100,24 +100,20 @@ def operators(silver: Silver) -> list[Row]:
     rows = [*silver.newest(MOBILE, "accesses"), *silver.newest(BROADBAND, "accesses")]
     found = []
     for (cnpj,), own in by(rows, "cnpj").items():
-        changes: list[tuple[date, tuple[Any, ...], Any]] = []
+        changes: list[Row] = []
+        before = None
         for (month,), of_month in sorted(by(own, "reference_month_on").items()):
-            said = by(of_month, "company", "economic_group", "provider_size")
+            said = by(of_month, *DESCRIBED)
             most = max(said, key=lambda each: (count(said[each]), *((part is not None, part or "") for part in each)))
-            if not changes or changes[-1][1] != most:
-                changes.append((month, most, latest(row["known_from"] for row in of_month)))
-        for (month, (company, group_, size), known_from), following in zip(changes, [*changes[1:], None], strict=True):
-            found.append(
-                {
+            if most != before:
+                change = {
                     "cnpj": cnpj,
                     "valid_from_on": month,
-                    "valid_to_on": following and following[0] - DAY,
-                    "company": company,
-                    "economic_group": group_,
-                    "provider_size": size,
-                    "known_from": latest([known_from, following and following[2]]),
+                    "known_from": latest(row["known_from"] for row in of_month),
                 }
-            )
+                changes.append(change | dict(zip(DESCRIBED, most, strict=True)))
+                before = most
+        found += until_the_next(changes)
     return found
 
 

@@ -1,7 +1,5 @@
 """Stations, observed days and reanalysed days."""
 
-from datetime import timedelta
-
 from tests.gold_rules.known import (
     Row,
     Silver,
@@ -13,6 +11,7 @@ from tests.gold_rules.known import (
     mean,
     station_of_capital,
     total,
+    until_the_next,
     zone_of_place,
     zone_of_state,
     zone_of_station,
@@ -22,24 +21,17 @@ ENOUGH_HOURS = 20
 """A day with so many temperatures is complete."""
 KM_H = 3.6
 """In one metre per second."""
-DAY = timedelta(days=1)
 DESCRIBED = ("region", "uf", "name", "latitude_degrees", "longitude_degrees", "altitude_m", "founded_on")
 
 
 def stations(silver: Silver) -> list[Row]:
     """`dim_weather_station`: a description holds until the day before the next one's first."""
-    found = []
-    for rows in by(silver.newest("inmet_stations"), "station_code").values():
-        rows.sort(key=lambda row: row["valid_from_on"])
-        for row, following in zip(rows, [*rows[1:], None], strict=True):
-            found.append(
-                {name: row[name] for name in ("station_code", "valid_from_on", *DESCRIBED)}
-                | {
-                    "valid_to_on": following and following["valid_from_on"] - DAY,
-                    "known_from": latest([row["known_from"], following and following["known_from"]]),
-                }
-            )
-    return found
+    kept = ("station_code", "valid_from_on", *DESCRIBED, "known_from")
+    return [
+        row
+        for rows in by(silver.newest("inmet_stations"), "station_code").values()
+        for row in until_the_next({name: row[name] for name in kept} for row in rows)
+    ]
 
 
 def station_zones(silver: Silver) -> dict[str, str]:

@@ -27,8 +27,9 @@ from pathlib import Path
 from tests import edition_oracles, lake_oracles, oracles
 from tests.harness.load import acknowledged
 from tests.harness.rig import BRONZE, DATASETS, TARGETS, Rig, load_average
-from tests.harness.timeline import Timeline, seed_of
+from tests.harness.timeline import Timeline
 from tests.judges import silver_and_gold
+from tests.seeds import seed_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guarantees.md"

@@ -25,6 +25,7 @@ from tests.harness import progress
 from tests.harness.kept import Keeper, Kept
 from tests.harness.load import SOURCE, YEAR, Editions, acknowledged
 from tests.harness.timeline import Timeline
+from tests.helpers import ROOT, UNMODIFIED
 from tests.seeds import seed_of
 
 DATASETS = ("inmet_hourly", "inmet_stations")
@@ -52,7 +53,6 @@ HOPELESS = (2, 3)
 """Exit codes that a restart does not heal: one of them ends the promise that all recover by themselves."""
 
 TARGETS = ("producer", "broker", "driver")
-UNMODIFIED = ("-m", "correnteza")
 
 Environment = dict[str, str]
 
@@ -68,16 +68,14 @@ class Rig:
         met_batches: layer → how many kills of the driver left a batch of it undone.
     """
 
-    def __init__(
-        self, home: Path, timeline: Timeline, *, producer: tuple[str, ...] = UNMODIFIED, rows: int = ROWS
-    ) -> None:
+    def __init__(self, home: Path, timeline: Timeline, *, producer: tuple[str, ...] = UNMODIFIED) -> None:
         """Args: producer: the program in place of `python -m correnteza`, for negative controls."""
         self.home, self.timeline = home, timeline
         self.ledger = home / "ledger.jsonl"
         self.complaints: list[str] = []
         self.met_open = 0
         self.met_batches: Counter[str] = Counter()
-        self._program, self._rows = producer, rows
+        self._program = producer
         self._chance = random.Random(seed_of())
         self._cleanup = ExitStack()
 
@@ -96,7 +94,7 @@ class Rig:
         self.stack = self._cleanup.enter_context(Stack(settings))
         self.settings = settings.model_copy(update=self.stack.endpoints)
         topics.apply(self.settings.bootstrap, load_all().values(), "")
-        self.editions = Editions(self._rows)
+        self.editions = Editions(ROWS)
         self._cleanup.callback(self.editions.close)
         self._keeper = self._cleanup.enter_context(Keeper())
         poll = (*self._program, "poll", SOURCE, "--once", "--json")
@@ -111,7 +109,7 @@ class Rig:
     def environment(self) -> Environment:
         """What every process of ours is told."""
         return {
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(ROOT),
             "CORRENTEZA_HOME": str(self.settings.home),
             "CORRENTEZA_KAFKA_BOOTSTRAP": self.settings.bootstrap,
             "CORRENTEZA_REGISTRY_URL": self.settings.registry,

@@ -6,10 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.seeds import seed_of
-
-__all__ = ["Timeline", "seed_of"]
-
 
 class Timeline:
     """One run's events, in a file of its own.

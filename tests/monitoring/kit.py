@@ -403,6 +403,11 @@ def small_lake(root):
     return kit.write()
 
 
+def found(check, *arguments):
+    """A check's findings, as an oracle says them."""
+    return [f"{each.where}: {each.what}" for each in check(*arguments).findings]
+
+
 def write_checkpoint(root, query, *, batch, sources, guard=None, planned=None):
     """A Spark checkpoint whose newest committed batch ends at these source offsets."""
     life = root / query / "g0"

@@ -7,7 +7,7 @@ import pytest
 from deltalake import write_deltalake
 
 from monitoring.checks import doubles, files, gold, manifests, offsets, silver
-from tests.monitoring.kit import BEGIN, accesses, at, hour, value
+from tests.monitoring.kit import BEGIN, accesses, at, found, hour, value
 
 
 def checks_of(kit, layer):
@@ -99,11 +99,6 @@ def test_control_records_that_bronze_has_not_committed_are_lag_and_with_them_com
     assert len(offsets.check(lagging, kit.cluster).notes) == 1
     control.holds(found, offsets.check, lagging, kit.cluster)
     control.objects(found, offsets.check, kit.evidence(), kit.cluster, damage="committed records are not in bronze")
-
-
-def found(check, *arguments) -> list[str]:
-    """A check's findings, as an oracle says them."""
-    return [f"{each.where}: {each.what}" for each in check(*arguments).findings]
 
 
 def test_a_doubled_row_fails_the_double_checks_and_the_manifest(kit):

@@ -1,12 +1,13 @@
 """O9: every record read is decoded or set aside, every decoded row is in silver or set aside; the others are named."""
 
 from monitoring.checks import conservation
+from tests.monitoring.kit import found
 
 DATASET = "bcb_sgs"
 
 
 def findings(kit):
-    return [f"{each.where}: {each.what}" for each in conservation.check(kit.evidence()).findings]
+    return found(conservation.check, kit.evidence())
 
 
 def test_a_right_lake_is_accounted_for_and_its_rows_are_counted(kit):

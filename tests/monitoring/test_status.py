@@ -14,7 +14,7 @@ from monitoring.spark_checkpoints import DeltaPosition
 from monitoring.status import Places, as_json, status
 from monitoring.verify import Subject, gather
 from schemas.contracts import load_all
-from tests.monitoring.kit import BEGIN, REFERENCE, TOPIC_ID, hour, small_lake, value, write_checkpoint
+from tests.monitoring.kit import BEGIN, REFERENCE, TOPIC_ID, found, hour, small_lake, value, write_checkpoint
 
 SGS = "p.bcb_sgs.v1"
 
@@ -145,8 +145,7 @@ def test_control_records_that_silver_has_not_read_are_not_missing_from_it_and_on
     """The checkpoint says which: lagging, or past them."""
 
     def missing() -> list[str]:
-        evidence = kit.evidence(progress=progress_of(kit, "silver.inmet_hourly"))
-        return [f"{each.where}: {each.what}" for each in silver.check_batch(evidence).findings]
+        return found(silver.check_batch, kit.evidence(progress=progress_of(kit, "silver.inmet_hourly")))
 
     publish_to_bronze_only(kit)
     control.holds(missing)
@@ -173,13 +172,10 @@ def test_control_gold_rows_that_unread_revisions_may_change_are_left_out_and_wit
     kit.append_revisions("bcb_sgs", [revised])
     check = gold.checks()[f"{query} = batch(silver)"]
 
-    def differing(evidence) -> list[str]:
-        return [f"{each.where}: {each.what}" for each in check(evidence).findings]
-
     lagging = kit.evidence(progress=progress_of(kit, query))
     assert (check(lagging).rows, len(check(lagging).notes)) == (53, 1)
-    control.holds(differing, lagging)
-    control.objects(differing, kit.evidence(), damage="gold.fact_economic_observation: 1 values of value differ")
+    control.holds(found, check, lagging)
+    control.objects(found, check, kit.evidence(), damage="gold.fact_economic_observation: 1 values of value differ")
 
 
 def test_a_lagging_manifest_topic_excuses_rows_without_a_manifest(kit):

@@ -21,6 +21,12 @@ def member_name(path) -> str:
     return path.name[path.name.index("INMET_") :]
 
 
+def corrected(content: bytes) -> bytes:
+    """The same rows of a station, one value corrected: to a poll all of the member is news."""
+    at = content.index(b";26,")
+    return content[:at] + b";25," + content[at + 4 :]
+
+
 def year_zip(members: dict[str, bytes]) -> bytes:
     """A deflated zip, equal for equal members."""
     buffer = io.BytesIO()

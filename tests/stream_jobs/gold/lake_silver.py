@@ -2,49 +2,40 @@
 
 import json
 import random
-import shutil
 from collections import Counter, defaultdict
 from copy import deepcopy
 from pathlib import Path
-from threading import Event
-from typing import Any
+from typing import Any, Self
 
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from schemas.contracts import load
-from sinks.locks import TableLocks
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.query import GoldJob
-from stream_jobs.jobs import Driver
-from stream_jobs.places import Places
 from stream_jobs.silver import ensure_tables
-from stream_jobs.supervisor import drain
 from stream_jobs.tables.model import discover
+from tests.lakes import Lake
 from tests.stream_jobs.gold.batch_oracle import arrow, from_scratch, keyed
 from tests.stream_jobs.gold.memory_silver import Row, instant
 
 SHOWN = 5
 
 
-class LakeSilver:
-    """A lake of its own, silver and gold.
+class LakeSilver(Lake):
+    """Silver as a test writes it, followed by the queries of gold.
 
     Attributes:
         rows: the revisions that silver holds, as the test wrote them down: what scratch is computed from.
     """
 
     def __init__(self, spark: SparkSession, root: Path) -> None:
-        self.root = root
+        super().__init__(spark, root)
         self.rows: dict[str, list[Row]] = defaultdict(list)
-        self.places = Places(str(root / "lake"), root / "checkpoints", root / "locks")
-        self.driver = Driver(spark, self.places, TableLocks(spark, self.places.locks))
 
-    def copy_to(self, root: Path) -> "LakeSilver":
-        """The same lake with its checkpoints elsewhere."""
-        for folder in ("lake", "checkpoints"):
-            shutil.copytree(self.root / folder, root / folder)
-        other = LakeSilver(self.driver.spark, root)
+    def copy_to(self, root: Path) -> Self:
+        """With the rows that are written down."""
+        other = super().copy_to(root)
         other.rows = deepcopy(self.rows)
         return other
 
@@ -85,10 +76,7 @@ class LakeSilver:
 
     def follow(self, table: GoldTable) -> None:
         """Let the table's query run from where it stands to the present."""
-        try:
-            drain([GoldJob(table, self.driver)], at_once=1, stop=Event())
-        finally:
-            self.driver.locks.release()
+        self.run(GoldJob(table, self.driver))
 
     def stored(self, name: str) -> list[Row]:
         """The rows of any table, read without Spark; none where there is no table."""

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from stream_jobs.gold import external_factors_daily, fact_5g_municipality, fact_weather_daily, factor_changes
 from stream_jobs.gold.model import GoldTable, Input, discover
-from tests.harness.timeline import seed_of
+from tests.seeds import seed_of
 from tests.stream_jobs.gold.batch_oracle import Rows, from_scratch, keyed
 from tests.stream_jobs.gold.changes import DRAW, change
 from tests.stream_jobs.gold.lake_silver import LakeSilver, not_as_from_scratch
