@@ -13,6 +13,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from schemas import topics
 from schemas.contracts import load
+from tests import oracles
 from tests.harness import crash_test, progress
 from tests.harness.kept import Keeper, Kept
 from tests.harness.timeline import Timeline
@@ -78,6 +79,7 @@ def test_an_open_transaction_is_seen_until_it_is_decided(services, prefix):
     """As the rig looks for it after a kill of the producer."""
     contract = load("inmet_hourly")
     topics.apply(services.bootstrap, [contract], prefix)
+    oracles.end_offsets(services.bootstrap, [prefix + contract.topic])  # its leader is known a moment later
     producer = Producer({"bootstrap.servers": services.bootstrap, "transactional.id": f"{prefix}open", "log_level": 0})
     producer.init_transactions()
 
