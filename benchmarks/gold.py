@@ -23,7 +23,7 @@ from correnteza.settings import Settings
 from schemas.contracts import load
 from sinks import tables
 from sinks.transactions import Batch
-from stream_jobs.asof import Derived, Known
+from stream_jobs.asof import Derived, Known, Snapshots
 from stream_jobs.columns import silver_schema
 from stream_jobs.gold import external_factors_daily, fact_weather_daily
 from stream_jobs.gold.model import GoldTable
@@ -122,7 +122,7 @@ class _Job:
         (hours,) = (each for each in self._table.inputs if each.dataset == DATASET)
         changed = hours.groups(revision)
         changed = changed if self._table.widen else changed.select(*self._table.group)
-        silver = Known(self._spark, self._places, kept=self._kept)
+        silver = Known(self._spark, Snapshots(self._places), kept=self._kept)
         groups, _ = update(self._table, silver, changed, self._target, Batch(f"gold.{self._table.name}", 1, number))
         if not groups:
             raise SystemExit("nothing was recomputed")

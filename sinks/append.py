@@ -1,18 +1,10 @@
-"""Append rows once, by a batch's transaction id or by a streaming query's own."""
+"""Append a stream to a table; Delta's own sink knows each of its batches."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from sinks.transactions import Batch, transaction
-
 Trigger = dict[str, str | bool]
 """What `DataStreamWriter.trigger` takes: `{"availableNow": True}` or `{"processingTime": "5 seconds"}`."""
-
-
-def append(frame: DataFrame, path: str, *, batch: Batch, table: str) -> None:
-    """Append the frame; the same batch again changes nothing."""
-    with transaction(frame.sparkSession, batch, table):
-        frame.write.format("delta").mode("append").save(path)
 
 
 def append_stream(

@@ -1,6 +1,6 @@
 """One micro-batch of a dataset's records into its two silver tables, once, whatever the order they arrive in.
 
-    batch ──► expectations ──► fate of every row (sinks/versions.py) ──► cached once
+    batch ──► expectations ──► fate of every row (sinks/versions.py) ──► fixed once
                  │                                     │
                  └─► quarantine ◄── conflicting ───────┤
                                                        ├─► 1. revisions   append every new version
@@ -17,19 +17,19 @@ bronze (sinks/late.py). So both tables are what one batch over all of bronze giv
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.storagelevel import StorageLevel
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
-from sinks import late, quarantine, tables
-from sinks.append import append
+from sinks import current, late, quarantine, tables
+from sinks.commit import append
 from sinks.expectations import broken
+from sinks.frames import fixed
 from sinks.history import History, Seen
-from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching, packed, same_within
-from sinks.transactions import Batch, transaction
+from sinks.snapshot import FILE, Snapshot
+from sinks.target import IS_WITHDRAWN, SilverTarget, bounds, matching, packed
+from sinks.transactions import Batch
 from sinks.versions import FATES, STORED_COLUMNS, classify
 
 __all__ = ["Applied", "SilverTarget", "apply_changes"]
@@ -64,10 +64,8 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch, histor
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
-    # Read once: what follows looks at the batch some five times.
-    records = records.persist(StorageLevel.MEMORY_AND_DISK)
-    classified = _classified(records, target).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
+    # What is judged is what is written, whatever others write meanwhile; and the batch is read once.
+    with fixed(records) as batch_rows, fixed(_classified(batch_rows, target)) as classified:
         found = _summary(classified, target)
         _stop_on_failure(found, target)
         keys = late.late_keys(classified, found, target, history)
@@ -84,9 +82,6 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch, histor
             flawed=int(found["flawed"]),
             mended=0 if keys is None else keys.count(),
         )
-    finally:
-        classified.unpersist()
-        records.unpersist()
 
 
 def _classified(records: DataFrame, target: SilverTarget) -> DataFrame:
@@ -106,11 +101,12 @@ def _stored(batch: DataFrame, target: SilverTarget) -> DataFrame | None:
     if not tables.may_hold_rows(target.revisions):
         return None
     columns = (*target.keys, *STORED_COLUMNS)
-    return target.stored(batch.select(*target.keys), columns, bounds(batch, target.prune_by))
+    within = bounds(batch, target.prune_by)
+    return target.stored(Snapshot.of(target.revisions), batch.select(*target.keys), columns, within).drop(FILE)
 
 
 def _summary(classified: DataFrame, target: SilverTarget) -> Row:
-    """Everything that has to be known before writing, in the one job that also fills the cache."""
+    """Everything that has to be known before writing, in the one job that also fixes the frame."""
     counts = [F.count_if(F.col("fate") == fate).alias(fate) for fate in FATES]
     every = F.concat("warn", "quarantine", "fail")
     broken_by = [
@@ -167,35 +163,18 @@ def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) ->
     if found["new"]:
         failpoint("before_revisions")
         versions = packed(timely.where(F.col("fate") == "new").select(*target.columns), found["new"])
-        append(versions, target.revisions, batch=batch, table=f"{target.dataset}_revisions")
+        append(versions, target.revisions, once=batch.once(f"{target.dataset}_revisions"))
     if found["new"] or found["stored"]:
         failpoint("after_revisions")
         if found["from"] is None:
             return  # read again, and revisions hold newer ones
-        newest = timely.where("is_newest").select(*target.columns)
+        newest, once = timely.where("is_newest").select(*target.columns), batch.once(target.dataset)
         if found["is_known_key"]:
-            _merge_current(newest, target, batch, within=(found["from"], found["to"]))
+            # A row of current that is as new or newer stays.
+            is_newer = F.struct("l.known_from", "l.kafka_offset") > F.struct("r.known_from", "r.kafka_offset")
+            current.bring(newest, target, within=(found["from"], found["to"]), counts=is_newer, once=once)
         else:
             # Current never holds a key before revisions do, so none of these can be there: half the price.
             newest = packed(newest.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns), found["new"])
-            append(newest, target.current, batch=batch, table=target.dataset)
+            append(newest, target.current, once=once)
         failpoint("after_current")
-
-
-def _merge_current(newest: DataFrame, target: SilverTarget, batch: Batch, *, within: Bounds) -> None:
-    """Replace what is older, and take out what is withdrawn. A row that is as new or newer stays."""
-    spark = newest.sparkSession
-    is_newer = F.struct("s.known_from", "s.kafka_offset") > F.struct("t.known_from", "t.kafka_offset")
-    source = tables.padded(newest, target.current)
-    every: dict[str, str | Column] = {name: F.col(f"s.{name}") for name in source.columns if name != IS_WITHDRAWN}
-    is_withdrawn = F.col(f"s.{IS_WITHDRAWN}")
-    with transaction(spark, batch, target.dataset):
-        (
-            DeltaTable.forPath(spark, target.current)
-            .alias("t")
-            .merge(source.alias("s"), same_within(target.keys, target.prune_by, within))
-            .whenMatchedDelete(condition=is_newer & is_withdrawn)
-            .whenMatchedUpdate(condition=is_newer & ~is_withdrawn, set=every)
-            .whenNotMatchedInsert(condition=~is_withdrawn, values=every)
-            .execute()
-        )

@@ -21,15 +21,18 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from foundation.failpoints import failpoint
-from sinks import quarantine, tables
+from sinks import current, quarantine
+from sinks.commit import append
 from sinks.expectations import broken
+from sinks.frames import fixed
 from sinks.history import History
-from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching, packed, same_within
+from sinks.rewrite import rewrite
+from sinks.snapshot import FILE, Snapshot
+from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching, packed
 from sinks.versions import IDENTITY, classify
 
 _PLACE = ("topic", "kafka_partition", "kafka_offset")
@@ -67,8 +70,7 @@ def _is_late(least: int | None, bound: int | None) -> bool:
 
 
 def _fixed(rows: DataFrame, keys: Sequence[str]) -> DataFrame | None:
-    # A cached frame that reads a Delta table is computed anew once the table is written, and these keys would be late
-    # no more; a checkpoint forgets what it was computed from.
+    # Computed anew once silver is written, these keys would be late no more. Few, so they are freed with the frame.
     found = rows.select(*keys).distinct().localCheckpoint()
     return None if found.isEmpty() else found
 
@@ -77,16 +79,16 @@ def mend(keys: DataFrame, target: SilverTarget, history: History) -> None:
     """Bring revisions, quarantine and current to what bronze says of some keys; twice is the same as once."""
     history.begin_mending()
     within = bounds(keys, target.prune_by)
-    # Both are fixed before anything is written, as the keys are.
-    stored = target.stored(keys, target.columns, within).localCheckpoint()
-    timeline = _judged(history.rows_of(keys, within), stored, target)
-    folded = classify(timeline, None, keys=target.keys).localCheckpoint()
-    _mend_quarantine(folded, target)
-    versions = folded.where(F.col("fate") == "new").select(*target.columns, "is_newest")
-    _mend_revisions(versions, stored, target, within)
-    failpoint("after_mended_revisions")
-    _mend_current(versions.where("is_newest").drop("is_newest"), target, within)
-    failpoint("after_mended_current")
+    revisions = Snapshot.of(target.revisions)
+    with fixed(target.stored(revisions, keys, target.columns, within)) as stored:
+        timeline = _judged(history.rows_of(keys, within), stored, target)
+        with fixed(classify(timeline, None, keys=target.keys)) as folded:
+            _mend_quarantine(folded, target)
+            versions = folded.where(F.col("fate") == "new").select(*target.columns, "is_newest")
+            _mend_revisions(versions, stored, target, revisions)
+            failpoint("after_mended_revisions")
+            _mend_current(versions.where("is_newest").drop("is_newest"), target, within)
+            failpoint("after_mended_current")
 
 
 def _judged(rows: DataFrame, stored: DataFrame, target: SilverTarget) -> DataFrame:
@@ -96,7 +98,7 @@ def _judged(rows: DataFrame, stored: DataFrame, target: SilverTarget) -> DataFra
     not read yet, what breaks them. A row that is a version has passed.
     """
     spark = rows.sparkSession
-    held = tables.read(spark, target.quarantine).where(F.col("dataset") == target.dataset)
+    held = Snapshot.of(target.quarantine).read(spark, [("dataset", "=", target.dataset)])
     by_rule = held.where(~F.array_contains("rules", quarantine.CONFLICT)).select(*_PLACE, F.lit(True).alias("_aside"))
     passed = stored.where(~F.col("is_withdrawn")).select(
         F.col("kafka_partition"), F.col("kafka_offset"), F.col("chunk_id"), F.lit(True).alias("_passed")
@@ -123,7 +125,7 @@ def _mend_quarantine(folded: DataFrame, target: SilverTarget) -> None:
     failpoint("after_mended_quarantine")
 
 
-def _mend_revisions(versions: DataFrame, stored: DataFrame, target: SilverTarget, within: Bounds) -> None:
+def _mend_revisions(versions: DataFrame, stored: DataFrame, target: SilverTarget, revisions: Snapshot) -> None:
     of_row = (*target.keys, "known_from", *IDENTITY)
     missing = matching(versions, stored, of_row, "left_anti")
     obsolete = matching(stored, versions, of_row, "left_anti")
@@ -132,34 +134,20 @@ def _mend_revisions(versions: DataFrame, stored: DataFrame, target: SilverTarget
     again = matching(versions.where("is_newest"), unheard, target.keys, "left_semi")
     columns = list(target.columns)
     appended = missing.select(columns).unionByName(again.select(columns))
-    deleted = obsolete.select(*of_row).unionByName(again.select(*of_row))
-    additions, deletions = appended.count(), deleted.count()
-    if deletions:
-        _delete(deleted, target, within)
-        failpoint("after_deletes")
+    outdated = obsolete.select(*of_row).unionByName(again.select(*of_row))
+    with fixed(matching(stored, outdated, of_row, "left_semi")) as deleted:
+        found = deleted.agg(F.collect_set(FILE)).first()
+        additions = appended.count()
+        if found and found[0]:
+            # A withdrawal has no hash; what is null in a release that knew none cannot tell the two apart here.
+            place = ("known_from", "kafka_partition", "kafka_offset", "version_hash")
+            rewrite(revisions, found[0], deleted, (*target.keys, *place))
+            failpoint("after_deletes")
     if additions:
-        packed(appended, additions).write.format("delta").mode("append").save(target.revisions)
-
-
-def _delete(rows: DataFrame, target: SilverTarget, within: Bounds) -> None:
-    place = ("known_from", "kafka_partition", "kafka_offset")
-    same = same_within((*target.keys, *place), target.prune_by, within)
-    is_kind = F.coalesce(f"t.{IS_WITHDRAWN}", F.lit(False)) == F.col(f"s.{IS_WITHDRAWN}")
-    table = DeltaTable.forPath(rows.sparkSession, target.revisions).alias("t")
-    table.merge(rows.alias("s"), same & is_kind).whenMatchedDelete().execute()
+        append(packed(appended, additions), target.revisions)
 
 
 def _mend_current(newest: DataFrame, target: SilverTarget, within: Bounds) -> None:
     place = ("known_from", "kafka_partition", "kafka_offset")
-    differs = F.struct(*(f"s.{name}" for name in place)) != F.struct(*(f"t.{name}" for name in place))
-    source = tables.padded(newest, target.current)
-    every: dict[str, str | Column] = {name: F.col(f"s.{name}") for name in source.columns if name != IS_WITHDRAWN}
-    (
-        DeltaTable.forPath(newest.sparkSession, target.current)
-        .alias("t")
-        .merge(source.alias("s"), same_within(target.keys, target.prune_by, within))
-        .whenMatchedDelete(condition=f"s.{IS_WITHDRAWN}")
-        .whenMatchedUpdate(condition=differs, set=every)
-        .whenNotMatchedInsert(condition=f"NOT s.{IS_WITHDRAWN}", values=every)
-        .execute()
-    )
+    differs = F.struct(*(f"l.{name}" for name in place)) != F.struct(*(f"r.{name}" for name in place))
+    current.bring(newest, target, within=within, counts=F.col(f"l.{IS_WITHDRAWN}") | differs)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import ArrayType, StringType, StructType
 
 from sinks import tables
-from sinks.append import append
+from sinks.commit import append, is_known
+from sinks.frames import fixed
+from sinks.rewrite import rewrite
+from sinks.snapshot import FILE, Snapshot
 from sinks.transactions import Batch
 
 NAME = "quarantine"
@@ -62,14 +64,14 @@ def write(rows: DataFrame, path: str, *, dataset: str, batch: Batch) -> None:
     Args:
         rows: frame with the table's columns but `dataset`.
     """
-    append(_fresh(rows, path, dataset), path, batch=batch, table=NAME)
+    once = batch.once(NAME)
+    if not is_known(path, once):
+        append(_fresh(rows, path, dataset), path, once=once)
 
 
 def add(rows: DataFrame, path: str, *, dataset: str) -> None:
     """Append the rows that the table does not hold, whatever batch they came in; nothing where it holds all."""
-    fresh = _fresh(rows, path, dataset)
-    if not fresh.isEmpty():
-        fresh.write.format("delta").mode("append").save(path)
+    append(_fresh(rows, path, dataset), path)
 
 
 def release(rows: DataFrame, path: str, *, dataset: str) -> None:
@@ -78,16 +80,18 @@ def release(rows: DataFrame, path: str, *, dataset: str) -> None:
     Args:
         rows: topic, kafka_partition and kafka_offset.
     """
-    held = tables.read(rows.sparkSession, path).where(F.col("dataset") == dataset)
-    in_conflict = held.where(F.array_contains("rules", CONFLICT)).select(*_PLACE)
-    gone = in_conflict.join(rows, list(_PLACE), "left_semi").distinct()
-    if gone.isEmpty():
-        return
-    same = " AND ".join(f"t.{name} = s.{name}" for name in _PLACE)
-    table = DeltaTable.forPath(rows.sparkSession, path).alias("t")
-    table.merge(gone.alias("s"), f"t.dataset = '{dataset}' AND {same}").whenMatchedDelete().execute()
+    table = Snapshot.of(path)
+    in_conflict = _held(table, rows.sparkSession, dataset).where(F.array_contains("rules", CONFLICT))
+    with fixed(in_conflict.join(rows, list(_PLACE), "left_semi").select(*_PLACE, FILE)) as gone:
+        found = gone.agg(F.collect_set(FILE)).first()
+        if found and found[0]:
+            rewrite(table, found[0], gone, _PLACE)
 
 
 def _fresh(rows: DataFrame, path: str, dataset: str) -> DataFrame:
-    held = tables.read(rows.sparkSession, path).where(F.col("dataset") == dataset).select(*_PLACE)
+    held = _held(Snapshot.of(path), rows.sparkSession, dataset).select(*_PLACE)
     return rows.withColumn("dataset", F.lit(dataset)).join(held, list(_PLACE), "left_anti").select(*SCHEMA.names)
+
+
+def _held(table: Snapshot, spark: SparkSession, dataset: str) -> DataFrame:
+    return table.read(spark, [("dataset", "=", dataset)])

@@ -3,23 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
-from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.storagelevel import StorageLevel
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from sinks import tables
-from sinks.append import append
+from sinks.commit import is_known
 from sinks.expectations import Expectation
-from sinks.transactions import Batch, transaction
+from sinks.frames import fixed
+from sinks.rewrite import rewrite
+from sinks.snapshot import FILE, Filter, Snapshot, between
+from sinks.transactions import Batch
 
 ACTION = "_action"
-
-Bounds = dict[str, tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -73,32 +71,28 @@ def recompute(
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
-    rows = rows.select(*target.columns)
-    is_first = not tables.may_hold_rows(target.path)
-    bounds = {} if is_first else _bounds(groups, target.group)
-    # A merge rewrites every file that holds a matched row, changed or not; so it gets only what differs.
-    changes = rows.withColumn(ACTION, F.lit("insert")) if is_first else _changes(rows, groups, target, bounds)
-    changes = changes.persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        kinds, found = _judged(changes, target)
+    # Judged and written against one version of the table and of what the rows were made from.
+    held = Snapshot.of(target.path)
+    with fixed(_changes(rows.select(*target.columns), groups, target, held)) as changes:
+        kinds, addresses, found = _judged(changes, target)
         count(found)
         failpoint("before_groups")
-        if kinds == {"insert"}:
-            append(changes.select(*target.columns), target.path, batch=batch, table=target.table)
-        elif kinds:
-            _merge(changes, target, batch, bounds)
+        once = batch.once(target.table)
+        if kinds and not is_known(target.path, once):
+            written = changes.where(F.col(ACTION) != "delete").select(*target.columns)
+            rewrite(held, addresses, changes, target.keys, rows=written, count=found.rows, once=once)
         failpoint("after_groups")
         return found
-    finally:
-        changes.unpersist()
 
 
-def _judged(changes: DataFrame, target: GoldTarget) -> tuple[set[str], Recomputed]:
-    """The actions there are, and the expectations broken by what is to be written, in the job that fills the cache."""
+def _judged(changes: DataFrame, target: GoldTarget) -> tuple[set[str], list[str], Recomputed]:
+    """The actions there are, the files they concern, and the expectations broken by what is to be written, in the job
+    that fixes the frame."""
     written = F.col(ACTION) != "delete"
     breaks = {each.name: written & ~F.coalesce(F.expr(f"({each.sql})"), F.lit(True)) for each in target.expectations}
     row = changes.agg(
         F.collect_set(ACTION).alias("kinds"),
+        F.collect_set(FILE).alias("files"),
         F.count_if(written).alias("rows"),
         F.count_if(reduce(Column.__or__, breaks.values(), F.lit(False))).alias("flawed"),
         *(F.count_if(predicate).alias(f"broken:{name}") for name, predicate in breaks.items()),
@@ -112,7 +106,7 @@ def _judged(changes: DataFrame, target: GoldTarget) -> tuple[set[str], Recompute
                 f"gold.{target.table}: {broken[each.name]} rows break {each.name} ({each.sql})",
                 hint="nothing was written; mend silver or the computation, then run again",
             )
-    return set(row["kinds"]), Recomputed(int(row["rows"]), broken, int(row["flawed"]))
+    return set(row["kinds"]), row["files"], Recomputed(int(row["rows"]), broken, int(row["flawed"]))
 
 
 def replace(rows: DataFrame, path: str) -> bool:
@@ -129,31 +123,28 @@ def replace(rows: DataFrame, path: str) -> bool:
     return True
 
 
-def _bounds(groups: DataFrame, columns: Sequence[str]) -> Bounds:
+def _bounds(groups: DataFrame, columns: Sequence[str]) -> list[Filter]:
     """Least and greatest value of each column, in one job."""
     limits = [limit for column in columns for limit in (F.min(column), F.max(column))]
     row = groups.agg(*limits).first()
     found = tuple(row) if row else ()
-    return {column: (found[2 * i], found[2 * i + 1]) for i, column in enumerate(columns)}
+    each = (between(column, found[2 * i], found[2 * i + 1]) for i, column in enumerate(columns))
+    return [limit for pair in each for limit in pair]
 
 
-def _within(bounds: Bounds, prefix: str = "") -> Column:
-    """The bounds as a predicate with literals, for the side of a merge that the prefix names."""
-    each = (F.col(prefix + column).between(F.lit(low), F.lit(high)) for column, (low, high) in bounds.items())
-    return reduce(Column.__and__, each)
-
-
-def _changes(rows: DataFrame, groups: DataFrame, target: GoldTarget, bounds: Bounds) -> DataFrame:
-    """Rows to insert, update and delete, each with its action; what is as it should be is left out."""
-    held = tables.read(rows.sparkSession, target.path).where(_within(bounds))
-    held = held.join(groups, list(target.group), "left_semi").select(*target.columns)
+def _changes(rows: DataFrame, groups: DataFrame, target: GoldTarget, table: Snapshot) -> DataFrame:
+    """Rows to insert, update and delete, each with its action, and where it stands; what is right is left out."""
+    if not table.files():
+        return rows.withColumns({ACTION: F.lit("insert"), FILE: F.lit(None).cast("string")})
+    held = table.read(rows.sparkSession, _bounds(groups, target.group))
+    held = held.join(groups, list(target.group), "left_semi").select(*target.columns, FILE)
     return (
         rows.alias("r")
         .join(held.alias("h"), list(target.keys), "full_outer")
         .withColumn(ACTION, _action(target))
         .where(F.col(ACTION).isNotNull())
-        .select(*target.keys, *(F.col(f"r.{value}").alias(value) for value in _values(target)), ACTION)
-        .select(*target.columns, ACTION)
+        .select(*target.keys, *(F.col(f"r.{value}").alias(value) for value in _values(target)), ACTION, FILE)
+        .select(*target.columns, ACTION, FILE)
     )
 
 
@@ -170,19 +161,3 @@ def _action(target: GoldTarget) -> Column:
 
 def _values(target: GoldTarget) -> list[str]:
     return [column for column in target.columns if column not in target.keys]
-
-
-def _merge(changes: DataFrame, target: GoldTarget, batch: Batch, bounds: Bounds) -> None:
-    spark = changes.sparkSession
-    same_key = reduce(Column.__and__, (F.col(f"t.{key}") == F.col(f"s.{key}") for key in target.keys))
-    every: dict[str, str | Column] = {column: F.col(f"s.{column}") for column in target.columns}
-    with transaction(spark, batch, target.table):
-        (
-            DeltaTable.forPath(spark, target.path)
-            .alias("t")
-            .merge(changes.alias("s"), _within(bounds, "t.") & same_key)
-            .whenMatchedDelete(condition=F.col(f"s.{ACTION}") == "delete")
-            .whenMatchedUpdate(set=every)
-            .whenNotMatchedInsert(values=every)
-            .execute()
-        )

@@ -7,8 +7,7 @@ import json
 
 from deltalake import DeltaTable, Schema
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType, StructType
 
 from foundation.errors import UnsafeState
@@ -47,7 +46,7 @@ def ensure(
             partition_by=list(partition_by),
             configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
         )
-    elif not _holds(_columns(path), schema):
+    elif not holds(_columns(path), schema):
         _add_columns(spark, path, schema)
 
 
@@ -94,33 +93,22 @@ def last_note(path: str) -> str | None:
     return None if note is None else str(note)
 
 
-def read(spark: SparkSession, path: str) -> DataFrame:
-    """The table's present rows."""
-    return spark.read.format("delta").load(path)
-
-
-def padded(frame: DataFrame, path: str) -> DataFrame:
-    """The frame with null in every column of the table that it lacks: what a MERGE of whole rows must name."""
-    lacking = [field for field in read(frame.sparkSession, path).schema if field.name not in frame.columns]
-    return frame.withColumns({field.name: F.lit(None).cast(field.dataType) for field in lacking}) if lacking else frame
-
-
 def path_of(root: str, name: str) -> str:
     """Where a table named `<layer>.<table>` stands below the lake's root."""
     layer, _, table = name.partition(".")
     return f"{root}/{layer}/{table}"
 
 
-def _columns(path: str) -> StructType:
-    return StructType.fromJson(json.loads(DeltaTable(path).schema().to_json()))
-
-
-def _holds(there: DataType, declared: DataType) -> bool:
+def holds(there: DataType, declared: DataType) -> bool:
     """Whether a table's type has room for the declared one, in whatever order: added fields stand at its end."""
     if isinstance(there, StructType) and isinstance(declared, StructType):
         fields = {field.name: field.dataType for field in there}
-        return all(field.name in fields and _holds(fields[field.name], field.dataType) for field in declared)
+        return all(field.name in fields and holds(fields[field.name], field.dataType) for field in declared)
     return there.simpleString() == declared.simpleString()
+
+
+def _columns(path: str) -> StructType:
+    return StructType.fromJson(json.loads(DeltaTable(path).schema().to_json()))
 
 
 def _add_columns(spark: SparkSession, path: str, schema: StructType) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from sinks import tables
 from sinks.expectations import Expectation
+from sinks.snapshot import FILE, Snapshot, between
 
 ROWS_PER_FILE = 100_000
 """A batch up to here is written as one file."""
@@ -45,31 +45,23 @@ class SilverTarget:
         """All columns of current, in order."""
         return tuple(name for name in self.columns if name != IS_WITHDRAWN)
 
-    def stored(self, keys: DataFrame, columns: Sequence[str], within: Bounds) -> DataFrame:
-        """Some columns of the revisions of these keys, which lie within the bounds."""
-        least, greatest = within
-        rows = tables.read(keys.sparkSession, self.revisions).where(
-            F.col(self.prune_by).between(F.lit(least), F.lit(greatest))
-        )
+    def stored(self, revisions: Snapshot, keys: DataFrame, columns: Sequence[str], within: Bounds) -> DataFrame:
+        """Some columns of the revisions of these keys, which lie within the bounds, and `FILE`."""
+        rows = revisions.read(keys.sparkSession, between(self.prune_by, *within))
         # Null in rows of a release that knew no withdrawals.
         told = rows.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
-        return matching(told.select(*columns), keys, self.keys, "left_semi")
+        return matching(told.select(*columns, FILE), keys, self.keys, "left_semi")
 
 
 def matching(
     left: DataFrame, right: DataFrame, columns: Iterable[str], how: Literal["left_semi", "left_anti"]
 ) -> DataFrame:
     """The rows of `left` that have, or have not, one in `right` with the same columns; null equals null."""
-    return left.alias("l").join(right.alias("r"), _same(columns, "l", "r"), how)
+    return left.alias("l").join(right.alias("r"), same(columns, "l", "r"), how)
 
 
-def same_within(columns: Iterable[str], prune_by: str, within: Bounds) -> Column:
-    """A merge's condition: a row of the table `t` is one of `s`, and lies within the bounds of all of these."""
-    least, greatest = within
-    return F.col(f"t.{prune_by}").between(F.lit(least), F.lit(greatest)) & _same(columns, "t", "s")
-
-
-def _same(columns: Iterable[str], left: str, right: str) -> Column:
+def same(columns: Iterable[str], left: str, right: str) -> Column:
+    """Whether two sides of a join agree in all of these; null equals null."""
     return reduce(
         Column.__and__, (F.col(f"{left}.{column}").eqNullSafe(F.col(f"{right}.{column}")) for column in columns)
     )

@@ -6,12 +6,13 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.storagelevel import StorageLevel
 
 from schemas.contracts import load
 from sinks import tables
+from sinks.frames import fix, free
+from sinks.snapshot import FILE, Filter, Snapshot
 from sinks.target import IS_WITHDRAWN
 from stream_jobs.columns import silver_schema
 from stream_jobs.places import Places
@@ -29,21 +30,36 @@ Versions = tuple[int | None, ...]
 
 
 class Derived:
-    """Small frames made from whole datasets, kept while the tables they were made from do not change."""
+    """Small frames made from whole datasets, fixed while the tables they were made from do not change."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[Versions, DataFrame]] = {}
 
     def get(self, name: str, versions: Versions, build: Callable[[], DataFrame]) -> DataFrame:
-        """The frame of these versions of its tables, or of newer ones."""
+        """The frame of these versions of its tables."""
         kept = self._kept.get(name)
         if kept is not None and kept[0] == versions:
             return kept[1]
         if kept is not None:
-            kept[1].unpersist()
-        frame = build().persist(StorageLevel.MEMORY_AND_DISK)
+            free(kept[1])
+        frame = fix(build())
         self._kept[name] = (versions, frame)
         return frame
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The revisions of every dataset, each at the version it had when it was first asked for."""
+
+    places: Places
+    _found: dict[str, Snapshot | None] = field(default_factory=dict)
+
+    def of(self, dataset: str) -> Snapshot | None:
+        """None for a dataset that was never polled: it has no table yet, and no rows."""
+        if dataset not in self._found:
+            path = self.places.table(f"silver.{dataset}_revisions")
+            self._found[dataset] = Snapshot.of(path) if tables.exists(path) else None
+        return self._found[dataset]
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,7 @@ class Known:
     """
 
     spark: SparkSession
-    places: Places
+    snapshots: Snapshots
     at: datetime | None = None
     measured_only: bool = False
     kept: Derived = field(default_factory=Derived)
@@ -69,26 +85,24 @@ class Known:
         self,
         dataset: str,
         *,
-        within: Column | None = None,
+        within: Sequence[Filter] = (),
         columns: Sequence[str] | None = None,
         withdrawn: bool = False,
     ) -> DataFrame:
         """Per key the newest version: there is one per key and `known_from`."""
-        known = _revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
+        known = _revisions(self.spark, self.snapshots, dataset, within, columns, measured_only=self.measured_only)
         if self.at is not None:
             known = known.where(F.col("known_from") <= F.lit(self.at))
         return newest_of(known, dataset, withdrawn=withdrawn)
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
         """As `Revisions.versions`."""
-        return _revisions(self.spark, self.places, dataset, None, columns, measured_only=self.measured_only)
+        return _revisions(self.spark, self.snapshots, dataset, (), columns, measured_only=self.measured_only)
 
     def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
         """As `Revisions.derived`."""
-        # Read before the frame is: it may then know more than these versions, never less.
-        paths = (self.places.table(f"silver.{each}_revisions") for each in datasets)
-        versions = tuple(tables.version(path) if tables.exists(path) else None for path in paths)
-        return self.kept.get(name, versions, build)
+        snapshots = [self.snapshots.of(each) for each in datasets]
+        return self.kept.get(name, tuple(None if each is None else each.version for each in snapshots), build)
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,7 @@ class KnownAtEach:
     """
 
     spark: SparkSession
-    places: Places
+    snapshots: Snapshots
     origins: tuple[datetime, ...]
     measured_only: bool = False
 
@@ -110,12 +124,12 @@ class KnownAtEach:
         self,
         dataset: str,
         *,
-        within: Column | None = None,
+        within: Sequence[Filter] = (),
         columns: Sequence[str] | None = None,
         withdrawn: bool = False,
     ) -> DataFrame:
         """Per origin and key the newest version that was known at the origin."""
-        known = _revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
+        known = _revisions(self.spark, self.snapshots, dataset, within, columns, measured_only=self.measured_only)
         known = known.where(F.col("known_from") <= F.lit(max(self.origins)))
         origins = F.array(*(F.lit(origin) for origin in sorted(set(self.origins))))
         seen_by = known.withColumn(VINTAGE, F.explode(F.filter(origins, lambda origin: origin >= F.col("known_from"))))
@@ -123,7 +137,7 @@ class KnownAtEach:
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
         """As `Revisions.versions`."""
-        return _revisions(self.spark, self.places, dataset, None, columns, measured_only=self.measured_only)
+        return _revisions(self.spark, self.snapshots, dataset, (), columns, measured_only=self.measured_only)
 
     def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
         """As `Revisions.derived`: there is no next batch to keep anything for."""
@@ -132,22 +146,20 @@ class KnownAtEach:
 
 def _revisions(
     spark: SparkSession,
-    places: Places,
+    snapshots: Snapshots,
     dataset: str,
-    within: Column | None,
+    within: Sequence[Filter],
     columns: Sequence[str] | None,
     *,
     measured_only: bool,
 ) -> DataFrame:
-    path = places.table(f"silver.{dataset}_revisions")
-    # A dataset that was never polled has no table yet, and no rows.
-    none_yet = not tables.exists(path)
-    schema = silver_schema(load(dataset), revisions=True)
-    revisions = spark.createDataFrame([], schema) if none_yet else tables.read(spark, path)
+    snapshot = snapshots.of(dataset)
+    if snapshot is None:
+        revisions = spark.createDataFrame([], silver_schema(load(dataset), revisions=True))
+    else:
+        revisions = snapshot.read(spark, within).drop(FILE)
     # Null in rows of a release that knew no withdrawals.
     revisions = revisions.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
-    if within is not None:
-        revisions = revisions.where(within)
     if measured_only:
         revisions = revisions.where(F.col("published_at_basis") != ASSUMED)
     if columns is not None:
@@ -185,4 +197,4 @@ def as_of(
     """
     if instant.tzinfo is None:
         raise ValueError("an instant without a time zone names no instant")
-    return Known(spark, places, instant, measured_only).newest(dataset)
+    return Known(spark, Snapshots(places), instant, measured_only).newest(dataset)

@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.contracts import Contract
-from sinks import tables
 from sinks.history import Seen
+from sinks.snapshot import FILE, Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, matching
 from sinks.transactions import Batch
 from stream_jobs.checkpoints import replace_file
@@ -91,7 +91,7 @@ class BronzeHistory:
 
     def withdrawn_keys(self) -> DataFrame:
         """As `History`."""
-        found = withdrawals(tables.read(self._spark, self._withdrawn), self._contract)
+        found = withdrawals(_now(self._spark, self._withdrawn), self._contract)
         return found.select(*self._contract.key).distinct()
 
     def begin_mending(self) -> None:
@@ -107,8 +107,8 @@ class BronzeHistory:
         self._note(Noted(self._batch.generation, self._batch.batch_id, newest, withdrawn, is_mending=False))
 
     def _rows(self, spark: SparkSession) -> DataFrame:
-        records = self._records(tables.read(spark, self._bronze), self._contract)
-        return records.unionByName(withdrawals(tables.read(spark, self._withdrawn), self._contract))
+        records = self._records(_now(spark, self._bronze), self._contract)
+        return records.unionByName(withdrawals(_now(spark, self._withdrawn), self._contract))
 
     def _fits(self, noted: Noted) -> bool:
         """Whether it was noted by the batch before this one, or by an earlier attempt at this one."""
@@ -118,6 +118,10 @@ class BronzeHistory:
     def _note(self, noted: Noted) -> None:
         replace_file(self._file, json.dumps(asdict(noted)))
         self._noted = noted
+
+
+def _now(spark: SparkSession, path: str) -> DataFrame:
+    return Snapshot.of(path).read(spark).drop(FILE)
 
 
 def _later(one: int | None, other: int | None) -> int | None:

@@ -38,6 +38,8 @@ SESSION = {
     # Micro-batches are small: planning and scheduling cost more than the rows.
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.adaptive.enabled": "false",
+    # A table is read by the list of its files; finding so many on local disks needs no job of its own.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     "spark.databricks.delta.snapshotPartitions": "1",  # the default of 50 tasks dominates every MERGE
     "spark.sql.codegen.cache.maxEntries": "5000",
     # One pool per query, so that a large first load does not starve the others.

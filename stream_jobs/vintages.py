@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
-from stream_jobs.asof import VINTAGE, KnownAtEach
+from stream_jobs.asof import VINTAGE, KnownAtEach, Snapshots
 from stream_jobs.gold.external_factors_daily import TABLE
 from stream_jobs.gold.reference import capitals
 from stream_jobs.places import Places
@@ -50,8 +50,8 @@ def training_set(
     codes = [capital.municipality_code for capital in capitals()] if municipality_codes is None else municipality_codes
     groups = [(origin, day, code) for origin in instants for day in _days_before(origin, days) for code in codes]
     schema = f"{VINTAGE} TIMESTAMP, date_on DATE, municipality_code STRING"
-    known = KnownAtEach(spark, places, instants, measured_only)
-    return TABLE.recompute(known, spark.createDataFrame(groups, schema).cache())
+    known = KnownAtEach(spark, Snapshots(places), instants, measured_only)
+    return TABLE.recompute(known, spark.createDataFrame(groups, schema))
 
 
 def features_as_of(

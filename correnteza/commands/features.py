@@ -16,6 +16,7 @@ from correnteza.commands.run import places
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.as_of import instant
+from sinks.frames import fixed
 from stream_jobs.vintages import DAYS, training_set
 
 ORDER = ("origin_at", "municipality_code", "date_on")
@@ -64,9 +65,10 @@ def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:
     All are computed in one pass; what memory does not hold of them Spark keeps on disk. The file has its name only when
     it is whole.
     """
-    rows, count = rows.persist(), 0
+    count = 0
     unfinished = output.with_name(output.name + ".unfinished")
     with ExitStack() as stack:
+        rows = stack.enter_context(fixed(rows))
         writer: pq.ParquetWriter | None = None
         for origin in sorted(set(origins)):
             table = rows.where(F.col("origin_at") == F.lit(origin)).orderBy(*ORDER).toArrow()
@@ -74,5 +76,4 @@ def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:
             writer.write_table(table)
             count += table.num_rows
     unfinished.replace(output)
-    rows.unpersist()
     return count

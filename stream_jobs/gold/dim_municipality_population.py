@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.population import DATASET, IS_ESTIMATE, estimates
 
@@ -22,7 +23,7 @@ def touched(cells: DataFrame) -> DataFrame:
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """All rows of the municipalities."""
     ((first, last),) = bounds(groups, "municipality_code")
-    rows = estimates(silver, F.col("territory_code").between(first, last))
+    rows = estimates(silver, between("territory_code", first, last))
     in_order = Window.partitionBy("municipality_code").orderBy("reference_on")
     return rows.join(groups, "municipality_code", "left_semi").select(
         "municipality_code",

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 DATASETS = ("anatel_mobile_accesses", "anatel_broadband_accesses")
@@ -25,7 +26,7 @@ def touched(accesses: DataFrame) -> DataFrame:
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """All rows of the operators."""
     ((first, last),) = bounds(groups, "cnpj")
-    within = F.col("cnpj").between(first, last)
+    within = between("cnpj", first, last)
     each = (silver.newest(dataset, within=within, columns=["accesses"]) for dataset in DATASETS)
     needed = ("cnpj", "reference_month_on", *DESCRIPTION, "accesses", "known_from")
     rows = reduce(DataFrame.unionByName, (frame.select(*needed) for frame in each))

@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 
@@ -15,7 +16,7 @@ def touched(stations: DataFrame) -> DataFrame:
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """All rows of the stations."""
     ((first, last),) = bounds(groups, "station_code")
-    stations = silver.newest("inmet_stations", within=F.col("station_code").between(first, last))
+    stations = silver.newest("inmet_stations", within=between("station_code", first, last))
     by_start = Window.partitionBy("station_code").orderBy("valid_from_on")
     return stations.join(groups, "station_code", "left_semi").select(
         "station_code",

@@ -121,7 +121,7 @@ NAMES = tuple(column.name for column in COLUMNS)
 
 
 def needed(first_on: date, last_on: date) -> Expression:
-    """The observations, by key, that the features of a range of days depend on; literals, so that files prune."""
+    """The observations, by key, that the features of a range of days depend on."""
     series, on = F.col("series_code"), F.col("reference_on")
     begin = first_on - timedelta(days=LOOK_BACK_DAYS)
     in_time = on.between(F.lit(begin), F.lit(last_on))

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import Filter
 from stream_jobs.gold import (
     economy,
     population,
@@ -42,7 +43,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     day = [*silver.vintage, "date_on"]
     place = [*day, "municipality_code"]
 
-    observations = silver.newest("bcb_sgs", within=economy.needed(first_on, last_on), columns=["value"])
+    observations = silver.newest("bcb_sgs", columns=["value"]).where(economy.needed(first_on, last_on))
     economic = economy.by_day(observations, first_on, last_on, silver.vintage)
     expectations = silver.newest("bcb_focus", within=selic_expected.needed(first_on, last_on), columns=["median"])
     expected = selic_expected.by_day(expectations, first_on, last_on, silver.vintage)
@@ -72,7 +73,7 @@ def _weather(silver: Revisions, groups: DataFrame, first_on: date, last_on: date
     )
     observed = weather.days_of_groups(silver, station_days, first_on, last_on, station_in(STATION))
     observed = observed.withColumn("municipality_code", municipality())
-    points = F.col("point_id").isin(*STATION) & (F.col("model") == MODEL)
+    points: list[Filter] = [("point_id", "in", list(STATION)), ("model", "=", MODEL)]
     reanalysed = reanalysis.days_of_groups(silver, groups, first_on, last_on, points)
 
     of_station = [*(column.name for column in weather.DAY_COLUMNS), "known_from", "is_assumed"]

@@ -6,10 +6,13 @@ Widening: changed accesses touch their month and the one after, which is compare
 every month of each municipality that any version of it names.
 """
 
+from datetime import timedelta
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between, predicate
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.telecom import COLUMNS as FEATURES
 from stream_jobs.gold.telecom import (
@@ -63,15 +66,14 @@ def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """The months of the groups."""
     (first, last), (first_on, last_on) = bounds(groups, *KEY)
-    here = F.col("municipality_code").between(first, last)
-    month = F.col("reference_month_on")
-    in_time = month.between(F.add_months(F.lit(first_on), -1), F.lit(last_on))
-    rows = silver.newest(MOBILE, within=here & in_time, columns=["accesses"], withdrawn=True)
+    here = between("municipality_code", first, last)
+    in_time = between("reference_month_on", first_on - timedelta(days=31), last_on)  # growth looks at the month before
+    rows = silver.newest(MOBILE, within=[*here, *in_time], columns=["accesses"], withdrawn=True)
     accesses = mobile_months(rows)
     coverage = with_5g_coverage(accesses).withColumnRenamed("known_from", "accesses_known_from")
 
     places = groups.select("municipality_code").distinct()
-    carriers = silver.newest(STATIONS, columns=STATION_COLUMNS).where(F.expr(IS_NR) & here)
+    carriers = silver.newest(STATIONS, columns=STATION_COLUMNS).where(F.expr(IS_NR) & predicate(here))
     stations = (
         carriers.join(places, "municipality_code", "left_semi")
         .groupBy("municipality_code", "station_number")
@@ -80,7 +82,9 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
         .agg(F.count(F.lit(1)).alias("stations"), F.max("stations_known_from").alias("stations_known_from"))
     )
     so_far = (
-        Window.partitionBy("municipality_code").orderBy(month).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+        Window.partitionBy("municipality_code")
+        .orderBy("reference_month_on")
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
     return (
         coverage.join(stations, list(KEY), "full_outer")

@@ -1,9 +1,9 @@
 """Licensed carriers of base stations, as last published."""
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.telecom import STATIONS
 
@@ -34,7 +34,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """The licences of the groups."""
     ((first, last),) = bounds(groups, *KEY)
     names = [column.name for column in VALUES]
-    rows = silver.newest(STATIONS, within=F.col("license_row_id").between(first, last), columns=names)
+    rows = silver.newest(STATIONS, within=between("license_row_id", first, last), columns=names)
     return rows.join(groups, list(KEY), "left_semi").select(*KEY, *names, "known_from")
 
 

@@ -1,9 +1,9 @@
 """One value of one economic series, as last published."""
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 
 KEY = ("series_code", "reference_on")
@@ -19,8 +19,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     (first_code, last_code), (first_on, last_on) = bounds(groups, *KEY)
     observations = silver.newest(
         "bcb_sgs",
-        within=F.col("series_code").between(first_code, last_code)
-        & F.col("reference_on").between(F.lit(first_on), F.lit(last_on)),
+        within=[*between("series_code", first_code, last_code), *between("reference_on", first_on, last_on)],
     )
     return observations.join(groups, list(KEY), "left_semi").select(
         *KEY, "reference_end_on", "value", "known_from", "published_at_basis"

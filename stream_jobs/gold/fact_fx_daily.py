@@ -6,7 +6,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
-from stream_jobs.gold.weather import civil_day, from_day, to_day
+from stream_jobs.gold.weather import civil_day, in_days
 
 DATASET = "bcb_ptax"
 KEY = ("currency_code", "date_on")
@@ -25,10 +25,9 @@ def touched(bulletins: DataFrame) -> DataFrame:
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """The days of the groups."""
     ((first_on, last_on),) = bounds(groups, "date_on")
-    quoted_at = F.col("quoted_at")
     bulletins = silver.newest(
         DATASET,
-        within=from_day(quoted_at, first_on) & to_day(quoted_at, last_on),
+        within=in_days("quoted_at", first_on, last_on),
         columns=["buying_rate", "selling_rate"],
     ).withColumn("date_on", _day())
 

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.reanalysis import DATASET, DAY_COLUMNS, days_of_groups, point_day
 
@@ -22,7 +23,7 @@ def touched(hours: DataFrame) -> DataFrame:
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """The point-days of the groups, of every model."""
     (first_on, last_on), (first_point, last_point) = bounds(groups, "date_on", "municipality_code")
-    days = days_of_groups(silver, groups, first_on, last_on, F.col("point_id").between(first_point, last_point))
+    days = days_of_groups(silver, groups, first_on, last_on, between("point_id", first_point, last_point))
     return days.select(*(column.name for column in TABLE.columns))
 
 

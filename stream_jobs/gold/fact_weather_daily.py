@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from sinks.snapshot import between
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
 from stream_jobs.gold.weather import DAY_COLUMNS, days_of_groups, days_of_stations, possible_days
 
@@ -30,13 +31,13 @@ def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
     whole = [row["station_code"] for row in touched.where(F.col("date_on").isNull()).collect()]
     if not whole:
         return days
-    return days.unionByName(days_of_stations(silver, F.col("station_code").isin(whole)))
+    return days.unionByName(days_of_stations(silver, [("station_code", "in", whole)]))
 
 
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """The station-days of the groups."""
     (first_on, last_on), (first_station, last_station) = bounds(groups, "date_on", "station_code")
-    stations = F.col("station_code").between(first_station, last_station)
+    stations = between("station_code", first_station, last_station)
     days = days_of_groups(silver, groups, first_on, last_on, stations)
     return days.select(*(column.name for column in TABLE.columns))
 

@@ -22,6 +22,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.snapshot import Filter
 from stream_jobs.gold import economy, population, reanalysis, selic_expected, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.model import Revisions
@@ -143,8 +144,8 @@ def _since_licences(silver: Revisions, touched: DataFrame) -> DataFrame:
 def _span(silver: Revisions) -> tuple[date, date] | None:
     """The first and the last day that any capital can have a row for; None when there is none."""
     hours = silver.newest("inmet_hourly", within=station_in(STATION), columns=[])
-    points = silver.newest(reanalysis.DATASET, within=F.col("point_id").isin(*STATION), columns=[])
-    quotations = silver.newest("bcb_sgs", within=F.col("series_code").isin(*economy.DAILY), columns=[])
+    points = silver.newest(reanalysis.DATASET, within=[("point_id", "in", list(STATION))], columns=[])
+    quotations = silver.newest("bcb_sgs", within=[("series_code", "in", list(economy.DAILY))], columns=[])
     # One day more at either end: in another time zone the first or last hours belong to it.
     days = (
         hours.select(F.to_date("observed_at").alias("day"))
@@ -195,6 +196,6 @@ def municipality() -> Expression:
     return literal_map(MUNICIPALITY)[F.col("station_code")]
 
 
-def station_in(municipality_codes: Iterable[str]) -> Expression:
+def station_in(municipality_codes: Iterable[str]) -> list[Filter]:
     """Whether the row's station is one of these capitals'."""
-    return F.col("station_code").isin([STATION[code] for code in municipality_codes])
+    return [("station_code", "in", [STATION[code] for code in municipality_codes])]

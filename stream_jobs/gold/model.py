@@ -12,11 +12,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol
 
-from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer uses
 
 from sinks.expectations import Expectation
+from sinks.snapshot import Filter
 
 
 class Revisions(Protocol):
@@ -34,7 +34,7 @@ class Revisions(Protocol):
         self,
         dataset: str,
         *,
-        within: Expression | None = None,
+        within: Sequence[Filter] = (),
         columns: Sequence[str] | None = None,
         withdrawn: bool = False,
     ) -> DataFrame:
@@ -42,8 +42,8 @@ class Revisions(Protocol):
 
         Args:
             dataset: such as `inmet_hourly`. A dataset without rows gives an empty frame, never an error.
-            within: a predicate on *key* columns with literal bounds (see `bounds`), pushed down to the files. On
-                other columns it would choose among versions, which is not its business.
+            within: bounds of *key* columns (see `bounds`), by which files are left out. On other columns they would
+                choose among versions, which is not their business. What says more of a key is a `where` of the result.
             columns: the value columns that are needed; None for all.
             withdrawn: give withdrawn keys too: a row with `is_withdrawn`, null values and the withdrawal's clock, by
                 which a sum says since when it has been without them.

@@ -4,12 +4,13 @@ Table 6579 of SIDRA. The estimate of a year is of the 1st of July and is publish
 none for the years of a census, and for some more: the estimate before holds on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.snapshot import Filter
 from stream_jobs.gold.expressions import is_assumed
 from stream_jobs.gold.model import Column, Revisions
 from stream_jobs.gold.weather import Vintage
@@ -47,12 +48,12 @@ def reference_on() -> Expression:
     return F.make_date(F.col("period_code").try_cast("int"), F.lit(7), F.lit(1))
 
 
-def estimates(silver: Revisions, within: Expression) -> DataFrame:
+def estimates(silver: Revisions, within: Sequence[Filter]) -> DataFrame:
     """municipality_code, reference_on, population and the clocks of every estimate that has a value.
 
-    Args: within: a predicate on `territory_code`, the municipality.
+    Args: within: of `territory_code`, the municipality.
     """
-    cells = silver.newest(DATASET, within=F.expr(IS_ESTIMATE) & within, columns=["value"])
+    cells = silver.newest(DATASET, within=within, columns=["value"]).where(IS_ESTIMATE)
     return cells.where(F.col("value").isNotNull()).select(
         *silver.vintage,
         F.col("territory_code").alias("municipality_code"),
@@ -71,7 +72,7 @@ def known(silver: Revisions, municipality_codes: Iterable[str]) -> DataFrame:
     Returns: municipality_code, from_on, until_on (the day after the last; null: still), and newest: a struct of
         reference_on, population, known_from, is_assumed.
     """
-    within = F.col("territory_code").isin(*sorted(municipality_codes))
+    within = [("territory_code", "in", sorted(municipality_codes))]
     place = [*silver.vintage, "municipality_code"]
 
     def build() -> DataFrame:

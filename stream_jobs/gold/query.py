@@ -1,26 +1,27 @@
 """Keep a declared gold table up to date: changed rows → groups they touch → recompute those → write.
 
-The batch says only *which* groups changed. Their content is recomputed from silver as it stands now, which may already
-hold more than the batch: then a later batch recomputes the same groups to the same result.
+The batch says only *which* groups changed. Their content is recomputed from silver as it stands when the batch first
+asks for it, and that may hold more than the batch: then a later batch recomputes the same groups to the same result.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import StructType
-from pyspark.storagelevel import StorageLevel
 
 from foundation import clock
 from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from sinks import quality, tables
 from sinks.append import Trigger
+from sinks.frames import fixed
 from sinks.recompute import GoldTarget, Recomputed, recompute, replace
 from sinks.transactions import Batch
 from stream_jobs import news
-from stream_jobs.asof import Derived, Known
+from stream_jobs.asof import Derived, Known, Snapshots
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.jobs import Batches, Driver
@@ -90,7 +91,7 @@ class GoldJob:
         return touched if self._table.widen else touched.select(*self._table.group)
 
     def _recompute(self, changed: DataFrame, batch_id: int) -> None:
-        silver = Known(changed.sparkSession, self._driver.places, kept=self._kept)
+        silver = Known(changed.sparkSession, Snapshots(self._driver.places), kept=self._kept)
         batch = Batch(self.name, self._generation, batch_id)
 
         def count(found: Recomputed) -> None:
@@ -130,19 +131,16 @@ def update(
 
     Returns: how many groups were recomputed, and what was found in them.
     """
-    changed = changed.distinct().persist(StorageLevel.MEMORY_AND_DISK)
-    groups = changed
-    try:
+    with ExitStack() as stack:
+        rows = stack.enter_context(fixed(changed.distinct()))
+        groups = rows
         if table.widen is not None:
-            widened = table.widen(silver, changed).select(*table.group)
-            groups = widened.distinct().persist(StorageLevel.MEMORY_AND_DISK)
+            widened = table.widen(silver, rows).select(*table.group)
+            groups = stack.enter_context(fixed(widened.distinct()))
         touched = groups.count()
         if not touched:
             return 0, Recomputed(0, {}, 0)
         return touched, recompute(table.recompute(silver, groups), groups, target, batch, count)
-    finally:
-        groups.unpersist()
-        changed.unpersist()
 
 
 def write_static(table: StaticTable, driver: Driver) -> bool:

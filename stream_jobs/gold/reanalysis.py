@@ -1,16 +1,18 @@
 """From the hours of a reanalysis to days of a point, in the units of the observed ones."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.snapshot import Filter
 from stream_jobs.gold.expressions import exact_mean, exact_sum, is_assumed, literal_map
 from stream_jobs.gold.model import Column, Revisions
 from stream_jobs.gold.reference import capitals, own_zones
 from stream_jobs.gold.thresholds import COMPLETE_DAY_FROM_HOURS
-from stream_jobs.gold.weather import Vintage, civil_day, from_day, to_day, zone_of_state
+from stream_jobs.gold.weather import Vintage, civil_day, in_days, zone_of_state
 
 DATASET = "openmeteo_archive"
 KM_H_PER_M_S = 3.6
@@ -106,15 +108,14 @@ def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
 
 
 def days_of_groups(
-    silver: Revisions, groups: DataFrame, first_on: date, last_on: date, points: Expression
+    silver: Revisions, groups: DataFrame, first_on: date, last_on: date, points: Sequence[Filter]
 ) -> DataFrame:
     """The point-days in the groups (municipality_code, date_on), for every model, as `daily` gives them.
 
-    Args: first_on, last_on, points: literal predicates that hold for every group, so that no other hour is read.
+    Args: first_on, last_on, points: what holds for every group, so that no other hour is read.
     """
-    valid_at = F.col("valid_at")
-    in_time = from_day(valid_at, first_on) & to_day(valid_at, last_on)
-    hours = silver.newest(DATASET, within=in_time & points, columns=HOURLY)
-    days = hours.withColumn("date_on", point_day(valid_at, F.col("point_id"))).where(F.col("date_on").isNotNull())
+    in_time = in_days("valid_at", first_on, last_on)
+    hours = silver.newest(DATASET, within=[*in_time, *points], columns=HOURLY)
+    days = hours.withColumn("date_on", point_day(F.col("valid_at"), F.col("point_id"))).where("date_on IS NOT NULL")
     wanted = groups.select(*silver.vintage, F.col("municipality_code").alias("point_id"), "date_on")
     return daily(days.join(wanted, [*silver.vintage, "point_id", "date_on"], "left_semi"), silver.vintage)

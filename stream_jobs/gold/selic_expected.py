@@ -11,6 +11,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.snapshot import Filter, between
 from stream_jobs.gold.expressions import is_assumed
 from stream_jobs.gold.model import Column
 from stream_jobs.gold.reference import copom_meetings
@@ -66,10 +67,9 @@ def is_used() -> Expression:
     return used
 
 
-def needed(first_on: date, last_on: date) -> Expression:
-    """The expectations, by key, that a range of days depends on; literals, so that files prune."""
-    begin = first_on - timedelta(days=SURVEY_WITHIN_DAYS)
-    return is_used() & F.col("surveyed_on").between(F.lit(begin), F.lit(last_on))
+def needed(first_on: date, last_on: date) -> tuple[Filter, Filter]:
+    """The surveys that a range of days depends on."""
+    return between("surveyed_on", first_on - timedelta(days=SURVEY_WITHIN_DAYS), last_on)
 
 
 def days_of(surveyed_on: Expression) -> Expression:

@@ -7,6 +7,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.snapshot import Filter, between, predicate
 from stream_jobs.gold.economy import calendar
 from stream_jobs.gold.expressions import MONTHS_OF_A_YEAR, is_assumed, month_number
 from stream_jobs.gold.model import Column, Revisions, bounds
@@ -105,7 +106,7 @@ def rows_of_groups(silver: Revisions, dataset: str, groups: DataFrame) -> DataFr
     Withdrawn ones are among them, without accesses: a sum has been without them since their `known_from`.
     """
     ((first_on, last_on),) = bounds(groups, "reference_month_on")
-    months = F.col("reference_month_on").between(F.lit(first_on), F.lit(last_on))
+    months = between("reference_month_on", first_on, last_on)
     rows = silver.newest(dataset, within=months, columns=["accesses"], withdrawn=True)
     return named(rows, groups.columns).join(groups, groups.columns, "left_semi")
 
@@ -215,7 +216,7 @@ def by_day(silver: Revisions, municipality_codes: Iterable[str], first_on: date,
     Returns: municipality_code, date_on, the columns of `COLUMNS`, known_from and is_assumed, null if nothing is known.
     """
     vintage, codes = silver.vintage, sorted(municipality_codes)
-    here = F.col("municipality_code").isin(codes)
+    here: list[Filter] = [("municipality_code", "in", codes)]
 
     def mobile() -> DataFrame:
         rows = silver.newest(MOBILE, within=here, columns=["accesses"], withdrawn=True)
@@ -227,7 +228,7 @@ def by_day(silver: Revisions, municipality_codes: Iterable[str], first_on: date,
 
     def stations() -> DataFrame:
         rows = silver.newest(STATIONS, columns=STATION_COLUMNS)
-        return stations_5g(rows.where(here), vintage)
+        return stations_5g(rows.where(predicate(here)), vintage)
 
     # Weather changes every hour and these every month: a changed hour must not count all accesses anew.
     events = (

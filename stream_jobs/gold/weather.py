@@ -1,11 +1,13 @@
 """From station-hours to station-days: the civil day of an hour, and what is computed over it."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.snapshot import Filter
 from stream_jobs.gold.expressions import exact_mean, exact_sum, is_assumed, literal_map
 from stream_jobs.gold.model import Column, Revisions
 from stream_jobs.gold.reference import capitals, own_station_zones, state_zones
@@ -69,14 +71,11 @@ def possible_days(observed_at: Expression) -> Expression:
     return F.array_distinct(F.array(*(civil_day(observed_at, zone) for zone in (WESTERNMOST, EASTERNMOST))))
 
 
-def from_day(observed_at: Expression, first_on: date) -> Expression:
-    """Whether an instant can belong to a civil day or a later one; a literal, so that files prune."""
-    return observed_at >= F.lit(datetime.combine(first_on, time(), UTC))
-
-
-def to_day(observed_at: Expression, last_on: date) -> Expression:
-    """Whether an instant can belong to a civil day or an earlier one."""
-    return observed_at < F.lit(datetime.combine(last_on + timedelta(days=1), time(), UTC) + FURTHEST_BEHIND_UTC)
+def in_days(observed_at: str, first_on: date, last_on: date) -> tuple[Filter, Filter]:
+    """Whether a column's instant can belong to one of these civil days, both ends included."""
+    begin = datetime.combine(first_on, time(), UTC)
+    end = datetime.combine(last_on + timedelta(days=1), time(), UTC) + FURTHEST_BEHIND_UTC
+    return (observed_at, ">=", begin), (observed_at, "<", end)
 
 
 def zone_of_state() -> Expression:
@@ -138,21 +137,20 @@ def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
 
 
 def days_of_groups(
-    silver: Revisions, groups: DataFrame, first_on: date, last_on: date, stations: Expression
+    silver: Revisions, groups: DataFrame, first_on: date, last_on: date, stations: Sequence[Filter]
 ) -> DataFrame:
     """The station-days in the groups (station_code, date_on), as `daily` gives them.
 
-    Args: first_on, last_on, stations: literal predicates that hold for every group, so that no other hour is read.
+    Args: first_on, last_on, stations: what holds for every group, so that no other hour is read.
     """
-    observed_at = F.col("observed_at")
-    in_time = from_day(observed_at, first_on) & to_day(observed_at, last_on)
-    hours = silver.newest("inmet_hourly", within=in_time & stations, columns=HOURLY)
+    in_time = in_days("observed_at", first_on, last_on)
+    hours = silver.newest("inmet_hourly", within=[*in_time, *stations], columns=HOURLY)
     zones = station_zones(silver.newest("inmet_stations", within=stations, columns=["uf"]), silver.vintage)
     days = with_civil_day(hours, zones, silver.vintage)
     return daily(days.join(groups, [*silver.vintage, "station_code", "date_on"], "left_semi"), silver.vintage)
 
 
-def days_of_stations(silver: Revisions, within: Expression) -> DataFrame:
+def days_of_stations(silver: Revisions, within: Sequence[Filter]) -> DataFrame:
     """(station_code, date_on) of every civil day that hours may belong to, duplicates included.
 
     New metadata can move a station to another zone, and so its hours to other days: those it leaves are among these.

@@ -186,35 +186,6 @@ def test_evolution_a_field_removed_stays_in_the_tables_and_in_the_bytes_of_who_s
 
 
 @pytest.mark.slow
-def test_evolution_control_without_padding_current_keeps_what_a_field_said_that_is_gone(
-    pipeline, release, monkeypatch, control
-):
-    """A merge sets the columns that it names; a row is right again at its next version, once rows are padded."""
-    lose_a_field(pipeline, release)
-
-    def kept() -> list[str]:
-        run(pipeline)
-        return [
-            f"{row['station_code']} still has region {row['region']}" for row in pipeline.rows(SILVER) if row["region"]
-        ]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tables, "padded", lambda frame, _: frame)
-        without = kept()
-
-    newest = release(loses("region"))
-    [schema_id] = declare(pipeline, newest)
-    later = {"retrieved_at": PUBLISHED + timedelta(days=2), "chunk_id": "chunk-3", "name": "SALVADOR (ONDINA)"}
-    send(pipeline, newest, schema_id, *(station(number, **later) for number in (0, 1, 2)))
-
-    def said(found: list[str]) -> list[str]:
-        return found
-
-    control.holds(said, kept())
-    control.objects(said, without, damage="A000 still has region NE")
-
-
-@pytest.mark.slow
 def test_evolution_a_default_changed_touches_nothing_that_was_written_and_nothing_that_was_read(pipeline, release):
     versions = [release(), release(BLOCK), release(BLOCK, defaults("wmo_block", 99))]
     schema_ids = declare(pipeline, *versions)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from foundation.errors import UnsafeState
@@ -16,6 +16,7 @@ from sinks.expectations import Expectation
 from sinks.recompute import GoldTarget, recompute, replace
 from sinks.transactions import Batch
 from tests.controls import counted
+from tests.sinks.test_frames import persisted
 
 COLUMNS = "month int not null, place string not null, total int"
 
@@ -66,6 +67,37 @@ def test_control_without_looking_for_rows_that_vanished_a_stale_one_stays(gold, 
     gold.recompute([1], [(1, "a", 15), (1, "c", 12)], 2)
     monkeypatch.setattr(module, "_changes", lambda *given: changes(*given).where(F.col(module.ACTION) != "delete"))
     control.objects(month, 1, [(1, "a", 15)], 3, damage="row (1, 'c', 12) stands 1 times instead of 0")
+
+
+def test_control_with_persisted_frames_a_commit_between_judging_and_writing_doubles_a_row(
+    spark, tmp_path, monkeypatch, control
+):
+    """Judged was that b is new; written would be, in Spark's shared cache, what silver says by then: a has changed."""
+
+    def doubled(name: str) -> list[str]:
+        silver = str(tmp_path / f"silver of {name}")
+        newest = "month int, place string, total int, version int"
+        versions = [(1, "a", 10, 0), (1, "b", 12, 1)]
+        spark.createDataFrame(versions[:1], newest).write.format("delta").save(silver)
+        gold = Gold(spark, tmp_path / name)
+        groups = spark.createDataFrame([(1,)], "month int")
+
+        def rows() -> DataFrame:
+            revisions = spark.read.format("delta").load(silver)
+            return revisions.groupBy("month", "place").agg(F.max_by("total", "version").alias("total"))
+
+        def commits(found: object) -> None:
+            later = spark.newSession().createDataFrame([(1, "a", 15, 2)], newest)
+            later.write.format("delta").mode("append").save(silver)
+
+        recompute(rows(), groups, gold.target, Batch("gold.totals", 0, 0))
+        spark.createDataFrame(versions[1:], newest).write.format("delta").mode("append").save(silver)
+        recompute(rows(), groups, gold.target, Batch("gold.totals", 0, 1), commits)
+        return counted(gold.rows, [(1, "a", 10), (1, "b", 12)], "row")
+
+    control.holds(doubled, "fixed")
+    monkeypatch.setattr(module, "fixed", persisted)
+    control.objects(doubled, "persisted", damage="row (1, 'a', 15) stands 1 times instead of 0")
 
 
 def test_the_same_rows_again_rewrite_no_file(gold):

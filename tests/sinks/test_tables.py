@@ -44,15 +44,10 @@ def test_columns_and_nested_fields_that_a_contract_gains_are_added(ensure, spark
     assert (row["record"], row["note"], DeltaTable(path).version()) == ({"name": "a", "owner": None}, None, version)
 
 
-def test_a_column_that_a_contract_loses_stays_without_a_commit_and_is_null_in_what_is_merged(ensure, spark):
+def test_a_column_that_a_contract_loses_stays_without_a_commit(ensure):
     path = ensure(WIDER)
     ensure(FIRST)
     assert DeltaTable(path).version() == 0
-
-    padded = tables.padded(spark.sql("select 1 day, cast(null as binary) value"), path)
-    assert padded.schema["note"].dataType.simpleString() == "string"
-    assert sorted(padded.columns) == ["day", "note", "record", "value"]
-    assert padded.first().record is None
 
 
 def test_another_type_is_refused(ensure):

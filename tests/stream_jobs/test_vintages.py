@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import functions as F  # noqa: N812
 
 from stream_jobs import asof
@@ -81,8 +81,8 @@ def test_control_without_the_guard_the_future_leaks(spark, published, monkeypatc
     """Every origin sees every version."""
     silver, places = published
 
-    def newest_of_all(self, dataset, *, within=None, columns=None, withdrawn=False):
-        known = asof._revisions(self.spark, self.places, dataset, within, columns, measured_only=self.measured_only)
+    def newest_of_all(self, dataset, *, within=(), columns=None, withdrawn=False):
+        known = asof._revisions(self.spark, self.snapshots, dataset, within, columns, measured_only=self.measured_only)
         origins = F.explode(F.array(*(F.lit(origin) for origin in self.origins)))
         seen = known.withColumn(asof.VINTAGE, origins)
         return asof.newest_of(seen, dataset, vintage=self.vintage, withdrawn=withdrawn)
@@ -142,24 +142,38 @@ def test_nonsense_is_refused(spark, published):
         training_set(spark, places, [])
 
 
+def test_a_batch_reads_every_dataset_at_one_version(spark, published):
+    """However often it asks, and whoever commits meanwhile; the next batch sees what came."""
+    _, places = published
+    batches = [asof.Known(spark, asof.Snapshots(places)) for _ in range(2)]
+    before = batches[0].versions("bcb_sgs", columns=["value"]).count()
+    path = places.table("silver.bcb_sgs_revisions")
+    write_deltalake(path, DeltaTable(path).to_pyarrow_table().slice(0, 1), mode="append")
+    found = [batch.versions("bcb_sgs", columns=["value"]).count() for batch in batches]
+    assert found == [before, before + 1]
+
+
 def test_what_was_counted_is_kept_until_its_table_changes(spark, published, monkeypatch):
     """A changed hour must not count all accesses anew; changed accesses must."""
     _, places = published
-    known, counted = asof.Known(spark, places), []
+    kept, counted = asof.Derived(), []
 
-    def build():
-        counted.append(1)
-        return known.newest("anatel_mobile_accesses").select("accesses")
+    def rows(dataset="anatel_mobile_accesses"):
+        """What one batch counts."""
+        known = asof.Known(spark, asof.Snapshots(places), kept=kept)
 
-    def rows():
-        return known.derived("mobile", ["anatel_mobile_accesses"], build).count()
+        def build():
+            counted.append(1)
+            return known.newest("anatel_mobile_accesses").select("accesses")
+
+        return known.derived(dataset, [dataset], build).count()
 
     before = rows()
     assert (rows(), len(counted)) == (before, 1)
-    (newest,) = known.newest("anatel_mobile_accesses").limit(1).collect()
+    (newest,) = asof.Known(spark, asof.Snapshots(places)).newest("anatel_mobile_accesses").limit(1).collect()
     silver = MemorySilver(spark)
     silver.add("anatel_mobile_accesses", newest.asDict() | {"cnpj": "9" * 14})
     path = places.table("silver.anatel_mobile_accesses_revisions")
     write_deltalake(path, silver.revisions("anatel_mobile_accesses").toArrow(), mode="append")
     assert (rows(), len(counted)) == (before + 1, 2)
-    assert known.derived("none", ["bcb_focus"], build).count() == before + 1, "a dataset without a table has no version"
+    assert rows("bcb_focus") == before + 1, "a dataset without a table has no version"

@@ -7,10 +7,11 @@ from functools import reduce
 from typing import Any
 
 import pytest
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.contracts import load
+from sinks.snapshot import Filter, predicate
 from stream_jobs.columns import silver_schema
 from stream_jobs.gold.model import GoldTable
 
@@ -58,12 +59,12 @@ class MemorySilver:
         self,
         dataset: str,
         *,
-        within: Column | None = None,
+        within: Sequence[Filter] = (),
         columns: Sequence[str] | None = None,
         withdrawn: bool = False,
     ) -> DataFrame:
         key = Window.partitionBy(*load(dataset).key)
-        rows = self.revisions(dataset) if within is None else self.revisions(dataset).where(within)
+        rows = self.revisions(dataset).where(predicate(within))
         order = key.orderBy(F.desc("known_from"), F.desc("kafka_offset"))
         # Only a series publishes periods without a value; every other row holds something.
         told = "NOT is_withdrawn AND value IS NOT NULL" if dataset == "bcb_sgs" else "NOT is_withdrawn"

@@ -5,6 +5,7 @@ from zoneinfo import available_timezones
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.snapshot import predicate
 from stream_jobs.gold import reanalysis, weather
 from stream_jobs.gold.reference import FOLDER, capitals, municipalities, time_zones
 from tests.stream_jobs.gold.memory_silver import hours_of, instant, utc
@@ -52,7 +53,7 @@ def test_the_possible_days_and_the_literal_bounds_hold_the_civil_day_in_every_zo
         day = weather.civil_day(at, zone)
         assert hours.where(~F.array_contains(weather.possible_days(at), day)).isEmpty()
         in_range = day.between(F.lit(first), F.lit(last))
-        assert hours.where(in_range & ~(weather.from_day(at, first) & weather.to_day(at, last))).isEmpty()
+        assert hours.where(in_range & ~predicate(weather.in_days("at", first, last))).isEmpty()
 
 
 def test_the_27_capitals_have_a_station_a_zone_and_a_state_each():

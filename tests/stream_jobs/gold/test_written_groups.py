@@ -29,7 +29,7 @@ class Lake:
         recompute(rows, groups, self.target, Batch(f"gold.{self.table.name}", 1, batch_id))
 
     def rows(self) -> list[tuple[object, ...]]:
-        return sorted(tuple(row) for row in tables.read(self.spark, self.path).collect())
+        return sorted(tuple(row) for row in self.spark.read.format("delta").load(self.path).collect())
 
 
 @pytest.fixture

@@ -1,0 +1,152 @@
+"""How every batch reaches a Delta table: Spark writes the files, delta-rs commits them, once.
+
+Spark's own commit takes half a second, most of it to reconstruct the table's state for a transaction id; delta-rs takes
+some milliseconds. Both write the same log. A file that no commit names is not part of the table: what a killed attempt
+has left behind is VACUUM's.
+
+A commit may carry the batch's transaction id, which the table remembers. delta-rs commits what it is given, so whether
+the table knows the id already is asked first; the table's lock sees to it that nobody else commits under it meanwhile.
+An attempt whose outcome is unknown is settled the same way, by the next one.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.transaction import AddAction, RemoveAction
+from pyspark.sql import DataFrame
+
+from foundation.errors import UnsafeState
+from sinks.snapshot import FILE, Snapshot
+from sinks.tables import holds
+
+LONGEST_STATISTIC = 256
+"""Characters of a text that is kept as a file's least or greatest value; with longer ones there is none."""
+
+WRITING = {
+    # The commit makes files visible, not their names: one rename is enough, and no marker.
+    "mapreduce.fileoutputcommitter.algorithm.version": "2",
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+}
+
+
+def is_known(path: str, once: Transaction) -> bool:
+    """Whether the table has seen this version of the transaction's app id, or a later one."""
+    seen = DeltaTable(path).transaction_version(once.app_id)
+    return seen is not None and seen >= once.version
+
+
+def append(frame: DataFrame, path: str, *, once: Transaction | None = None) -> None:
+    """Add rows to a table.
+
+    Args:
+        frame: columns of the table; one that it lacks is null. Evaluated once, into a file per task.
+        once: the transaction that this is; nothing happens where the table knows it.
+
+    Raises:
+        UnsafeState: the rows do not fit the table's columns.
+    """
+    if once is None or not is_known(path, once):
+        replace_files(Snapshot.of(path), (), frame, once=once)
+
+
+def replace_files(snapshot: Snapshot, files: Collection[str], rows: DataFrame, *, once: Transaction | None) -> None:
+    """Take some files out of a table and put rows in, in one commit; none where there is neither.
+
+    Args:
+        files: of the snapshot, as it names them.
+        rows: as of `append`.
+        once: marks the commit. Whoever calls has asked `is_known`.
+    """
+    added = list(_written(rows, snapshot))
+    removed = [RemoveAction(quote(name, safe="/="), True, _now()) for name in files]
+    if not added and not removed:
+        return
+    snapshot.table.create_write_transaction(
+        [*removed, *added],
+        mode="append",
+        schema=snapshot.table.schema(),
+        partition_by=snapshot.table.metadata().partition_columns,
+        commit_properties=CommitProperties(app_transactions=[once] if once else []),
+    )
+
+
+def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
+    """Write rows as files below the table's folder, and say what the log needs to know of each that holds any."""
+    rows = rows.drop(FILE)
+    if not holds(snapshot.schema, rows.schema):
+        raise UnsafeState(
+            f"rows of {rows.schema.simpleString()} do not fit the table at {snapshot.path}",
+            hint="the table is made from the contract; restart the driver, which adds the columns it has gained",
+        )
+    root = Path(snapshot.path)
+    # Spark does not say which files it wrote, so they get a folder of their own first, which VACUUM may remove.
+    folder = root / uuid4().hex
+    metadata = snapshot.table.metadata()
+    rows.write.options(**WRITING).partitionBy(*metadata.partition_columns).parquet(str(folder))
+    wanted = [name for name in metadata.configuration.get("delta.dataSkippingStatsColumns", "").split(",") if name]
+    never_null = [field.name for field in snapshot.schema if not field.nullable]
+    for written in sorted(folder.rglob("*.parquet")):
+        footer = pq.read_metadata(written)
+        if not footer.num_rows:
+            continue
+        statistics = _statistics(footer, wanted, never_null)
+        if nulls := [name for name in never_null if statistics["nullCount"].get(name)]:
+            raise UnsafeState(f"{', '.join(nulls)} of the table at {snapshot.path} must not be null")
+        name = written.relative_to(folder)
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        written.rename(file)
+        yield AddAction(
+            path=quote(name.as_posix(), safe="/="),
+            size=file.stat().st_size,
+            partition_values=dict(_partition(part) for part in name.parts[:-1]),
+            modification_time=_now(),
+            data_change=True,
+            stats=json.dumps(statistics),
+        )
+    shutil.rmtree(folder)
+
+
+def _partition(folder: str) -> tuple[str, str | None]:
+    """Column and value of a folder that Spark has named after both."""
+    name, _, value = folder.partition("=")
+    return name, None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+
+
+def _statistics(footer: Any, wanted: Collection[str], never_null: Collection[str]) -> dict[str, Any]:
+    """Rows, nulls, least and greatest values of a file, from its footer, in the form of Delta's log."""
+    found: dict[str, Any] = {"numRecords": footer.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
+    places = {footer.schema.column(place).path: place for place in range(footer.num_columns)}
+    for name in {*wanted, *never_null} & places.keys():
+        groups = [footer.row_group(group).column(places[name]).statistics for group in range(footer.num_row_groups)]
+        if any(each is None or not each.has_null_count for each in groups):
+            continue
+        found["nullCount"][name] = sum(each.null_count for each in groups)
+        valued = [each for each in groups if each.null_count < each.num_values + each.null_count]
+        if name not in wanted or not valued or not all(each.has_min_max for each in valued):
+            continue
+        least, greatest = min(each.min for each in valued), max(each.max for each in valued)
+        if isinstance(least, str) and max(len(least), len(greatest)) > LONGEST_STATISTIC:
+            continue
+        found["minValues"][name], found["maxValues"][name] = _told(least), _told(greatest)
+    return found
+
+
+def _told(value: Any) -> Any:
+    """A value as Delta's log writes it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,117 @@
+"""A Delta table at one version: the list of its files, which no later commit changes.
+
+Spark needs 0.6 s and more to look at a version that is new to it, and looks at the newest whenever it plans a read.
+delta-rs lists the files of a version in milliseconds. Read as plain Parquet they are the same rows, for as long as the
+frame lives. That holds for tables without deletion vectors and column mapping, and no other is read.
+"""
+
+import json
+import operator
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from deltalake import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructType
+
+from foundation.errors import UnsafeState
+
+Filter = tuple[str, str, Any]
+"""Column, operator and value, such as `("date_on", ">=", date(2025, 1, 1))`. Of several, all must hold."""
+
+FILE = "_file"
+"""The column that names the file a row stands in."""
+
+_OPERATORS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+def between(column: str, least: Any, greatest: Any) -> tuple[Filter, Filter]:
+    """Both bounds belong to it."""
+    return (column, ">=", least), (column, "<=", greatest)
+
+
+def predicate(filters: Sequence[Filter]) -> Column:
+    """The filters as one Spark expression."""
+    each = (
+        F.col(name).isin(list(value)) if sign == "in" else _OPERATORS[sign](F.col(name), F.lit(value))
+        for name, sign, value in filters
+    )
+    return reduce(Column.__and__, each, F.lit(True))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table."""
+
+    path: str
+    table: DeltaTable
+
+    @classmethod
+    def of(cls, path: str) -> "Snapshot":
+        """The newest version. Raises: UnsafeState, when its files alone do not say what its rows are."""
+        table = DeltaTable(path)
+        if table.protocol().min_reader_version > 1:
+            raise UnsafeState(
+                f"the table at {path} uses features of Delta that change what its files mean",
+                hint="rewrite it without deletion vectors and column mapping",
+            )
+        return cls(path, table)
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return int(self.table.version())
+
+    @property
+    def schema(self) -> StructType:
+        """All columns."""
+        return StructType.fromJson(json.loads(self.table.schema().to_json()))
+
+    def files(self, filters: Sequence[Filter] = ()) -> list[str]:
+        """The files, below the table's folder, that may hold such rows by the statistics in the table's log."""
+        if any(value is None for _, _, value in filters):
+            return []  # nothing is equal to null, or less or greater
+        # delta-rs takes the empty text for null, and would leave out every file.
+        told = [(name, sign, _told(value)) for name, sign, value in filters if "" not in _each(value)]
+        root = self.table.table_uri.removeprefix("file://")
+        return [uri.removeprefix(root) for uri in self.table.file_uris(file_pruning_predicate=told or None)]
+
+    def read(self, spark: SparkSession, filters: Sequence[Filter] = ()) -> DataFrame:
+        """The rows that pass the filters: all columns of the table, and `FILE`."""
+        return self.read_files(spark, self.files(filters)).where(predicate(filters))
+
+    def read_files(self, spark: SparkSession, files: Collection[str]) -> DataFrame:
+        """The rows of some of its files, as `read`."""
+        if not files:
+            return spark.createDataFrame([], self.schema).withColumn(FILE, F.lit(None).cast("string"))
+        addresses = [f"{self.path}/{name}" for name in files]
+        rows = spark.read.schema(self.schema).option("basePath", self.path).parquet(*addresses)
+        return rows.withColumn(FILE, F.col("_metadata.file_path"))
+
+    def named(self, addresses: Collection[str]) -> list[str]:
+        """The files with these values of `FILE`."""
+        folder = Path(self.path).resolve()
+        return [Path(unquote(urlsplit(address).path)).relative_to(folder).as_posix() for address in addresses]
+
+    def bytes_of(self, files: Collection[str]) -> int:
+        """How large some of its files are together."""
+        actions = self.table.get_add_actions()
+        sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
+        return sum(int(size) for name, size in sizes.items() if unquote(name) in files)
+
+
+def _each(value: Any) -> Collection[Any]:
+    return value if isinstance(value, list | tuple | set | frozenset) else (value,)
+
+
+def _told(value: Any) -> Any:
+    """A value as delta-rs compares it. Spark hands out instants in the host's zone, without saying so."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return list(value) if isinstance(value, tuple | set | frozenset) else value
