@@ -30,20 +30,22 @@ def read(
 ) -> dict[str, dict[str, Cursor]]:
     """The newest committed cursors, by owner (a source, or its backfill) and resource; the topic is read once for all.
 
+    Only the newest record of a key is decoded: a year of 590 stations leaves 590 records that each repeat the former.
+
     Raises:
         TransientError: as `committed.records`.
         UnsafeState: a cursor that cannot be read.
     """
-    schema = cache(lambda schema_id: _writer(schema_id, schema_text))
-    found: dict[str, dict[str, Cursor]] = {owner: {} for owner in owners}
+    newest: dict[tuple[str, str], tuple[bytes | None, int]] = {}
     for record in committed.records(bootstrap, topic):
         owner, _, resource = (record.key or b"").decode().partition(KEY_SEPARATOR)
-        if owner not in found:
-            continue
-        if record.value is None:
-            found[owner].pop(resource, None)
-        else:
-            found[owner][resource] = _decode(record.value, schema, topic, record.offset)
+        if owner in owners:
+            newest[owner, resource] = record.value, record.offset
+    schema = cache(lambda schema_id: _writer(schema_id, schema_text))
+    found: dict[str, dict[str, Cursor]] = {owner: {} for owner in owners}
+    for (owner, resource), (value, offset) in newest.items():
+        if value is not None:
+            found[owner][resource] = _decode(value, schema, topic, offset)
     return found
 
 

@@ -18,6 +18,10 @@ RETENTION_MS = 7 * 24 * 3600 * 1000
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 """One record, the raw text of a rejected row included; far above any row, far below what stalls a reader."""
 
+COMPACTED_SEGMENT_BYTES = 4 * 1024 * 1024
+"""Of a compacted topic. Kafka never compacts the segment that is being written to: in one of a gigabyte, which is its
+default, every cursor that was ever committed would be read again at the start of each poll."""
+
 TIMEOUT_SECONDS = 30
 
 
@@ -131,12 +135,18 @@ def _wait_until_led(admin: AdminClient, topics: list[str]) -> None:
 
 
 def _config(change: Change) -> dict[str, str]:
-    return {
+    common = {
         "cleanup.policy": change.cleanup,
-        "retention.ms": "-1" if change.cleanup == "compact" else str(RETENTION_MS),
         "message.timestamp.type": "CreateTime",
-        "min.compaction.lag.ms": str(change.compaction_lag_ms),
         "max.message.bytes": str(MAX_RECORD_BYTES),
+    }
+    if change.cleanup != "compact":
+        return {**common, "retention.ms": str(RETENTION_MS)}
+    return {
+        **common,
+        "retention.ms": "-1",
+        "min.compaction.lag.ms": str(change.compaction_lag_ms),
+        "segment.bytes": str(COMPACTED_SEGMENT_BYTES),
     }
 
 

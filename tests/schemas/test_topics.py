@@ -1,14 +1,17 @@
 """Topics are created as declared, and one that is made otherwise is refused."""
 
+import os
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from foundation.errors import UnsafeState
 from schemas import queues, topics
 from schemas.contracts import load, load_all
-from tests.helpers import wait_for
+from tests import schedule_kit
+from tests.helpers import still, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +38,52 @@ def test_topics_are_made_as_declared(services, prefix):
     cursors = settings_of(services.bootstrap, prefix + load("ingest.cursors").topic)
     assert (rows["cleanup.policy"], rows["retention.ms"]) == ("delete", str(topics.RETENTION_MS))
     assert (cursors["cleanup.policy"], cursors["retention.ms"]) == ("compact", "-1")
+    assert cursors["segment.bytes"] == str(topics.COMPACTED_SEGMENT_BYTES)
     assert rows["message.timestamp.type"] == cursors["message.timestamp.type"] == "CreateTime"
+
+
+RECORD = 512 * 1024
+"""Bytes of one record here: about twice what the cursor of a year with 590 stations has."""
+
+
+def fill(bootstrap: str, topic: str) -> None:
+    """Twenty megabytes of one key that do not shrink when they are compressed."""
+    producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": topics.MAX_RECORD_BYTES})
+    for _ in range(40):
+        producer.produce(topic, os.urandom(RECORD), b"inmet_hourly|2025")
+    assert producer.flush(60) == 0
+
+
+def superseded(bootstrap: str, topic: str, *, seconds: float) -> list[str]:
+    """What is still read of the key, once the broker has had so long to compact it."""
+    most = 2 * topics.COMPACTED_SEGMENT_BYTES // RECORD
+
+    def left() -> list[str]:
+        count = len(schedule_kit.values(bootstrap, topic))
+        return [f"{count} records of one key are read"] if count > most else []
+
+    return still(left, seconds)
+
+
+@pytest.mark.slow
+def test_control_in_a_segment_of_the_broker_s_own_size_cursors_are_never_compacted(
+    services, prefix, monkeypatch, control
+):
+    cursors = load("ingest.cursors")
+    topics.apply(services.bootstrap, [cursors], prefix)
+    fill(services.bootstrap, prefix + cursors.topic)
+    control.holds(superseded, services.bootstrap, prefix + cursors.topic, seconds=120)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(topics, "COMPACTED_SEGMENT_BYTES", 1 << 30)
+        topics.apply(services.bootstrap, [cursors], f"{prefix}control.")
+    fill(services.bootstrap, f"{prefix}control.{cursors.topic}")
+    # The cleaner looks every 15 seconds; it has passed once it has compacted what came after.
+    fill(services.bootstrap, prefix + cursors.topic)
+    control.holds(superseded, services.bootstrap, prefix + cursors.topic, seconds=120)
+    control.objects(
+        superseded, services.bootstrap, f"{prefix}control.{cursors.topic}", seconds=0, damage="40 records of one key"
+    )
 
 
 def test_every_slots_outcome_stays_as_long_as_its_request(services, prefix):
