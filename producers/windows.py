@@ -1,8 +1,9 @@
-"""History in windows of days, and one newest window that slides. Pure: planned anew from what is published already.
+"""One newest window of days that slides, and history in windows. Pure: planned anew from what is published already.
 
     2015-01-01..2024-12-28   a closed window, asked once and then never again
     2024-12-29..             the open window: every day from that one on; asked again at each poll, from a little
-                             before the newest value it brought, or whole where the source revises all of it
+                             before the newest value it brought, or whole where the source revises all of it. After
+                             a long standstill another one is opened: of several the last is the open one
 
 A window's key says which days it covers, so that keys alone tell what is missing: whatever history was wanted before,
 however it was cut then, and whoever published it, the live schedule or a backfill.
@@ -12,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from producers.model import Progress
 
@@ -36,10 +38,11 @@ class Window:
 def plan(
     progress: Progress, *, longest: timedelta, overlap: timedelta | None, newest: Callable[[bytes], date | None]
 ) -> Iterator[Window]:
-    """What to ask: first the missing days, oldest first, then the newest window.
+    """What to ask: first the newest window, then the missing days, oldest first.
 
-    The newest window begins some time before the newest value last published, not before today: a source that stood
-    still, or a poller that did, leaves no hole. At first no day is in two windows.
+    History may be long, and may fail: the present does not wait for it. The newest window begins some time before the
+    newest value last published, not before today: a source that stood still, or a poller that did, leaves no hole. At
+    first no day is in two windows, and no missing day is in the newest one, which would date it as news.
 
     Args:
         longest: whole days that one request may span.
@@ -50,34 +53,50 @@ def plan(
     """
     today, span = progress.today, progress.span
     known = [(key, *days) for key in progress.complete if (days := _days(key))]
-    is_live = span.last == date.max
-    opened = min(((first, key) for key, first, last in known if last == date.max), default=None)
-    covered = sorted((first, last) for _, first, last in known)
-    for first, last in _missing(span.first, min(span.last, today), covered):
-        for begin, end in _cut(first, last, longest):
-            is_open = is_live and opened is None and end == today
-            yield Window(f"{begin}.." if is_open else f"{begin}..{end}", begin, end)
-    if is_live and opened is not None:
-        since, key = opened
-        if overlap is None:
-            yield Window(key, min(span.first, covered[0][0]), today)
-            return
-        body = progress.newest_body(key)
+
+    def begins_again(key: str) -> date | None:
+        """From which day on an open window is asked again; None if no value says so."""
+        body = progress.newest_body(key) if overlap is not None else None
         value_on = newest(body) if body else None
-        # Without a value to begin before (all null, or lost from the archive), all that one request may span.
-        first = min(value_on, today) - overlap if value_on else max(since, today - longest + _DAY)
-        for begin, end in _cut(max(first, span.first), today, longest):
-            # Only after a standstill of longer than a request may span is there more than one.
-            if end == today:
-                yield Window(key, begin, end)
-            elif f"{begin}..{end}" not in progress.complete:
-                yield Window(f"{begin}..{end}", begin, end)
+        return min(value_on, today) - overlap if value_on and overlap is not None else None
+
+    opened = sorted((first, key) for key, first, last in known if last == date.max)
+    covered = [(first, last) for _, first, last in known if last != date.max]
+    for (first, key), (following, _) in pairwise(opened):
+        covered.append((first, min(begins_again(key) or following, following) - _DAY))
+    covered = sorted([*covered, *((first, date.max) for first, _ in opened[-1:])])
+    missing = list(_missing(span.first, min(span.last, today), covered))
+    history = [cut for first, last in missing for cut in _cut(first, last, longest)]
+    if span.last == date.max and not opened:
+        if history and history[-1][1] == today:
+            begin, end = history.pop()
+            yield Window(f"{begin}..", begin, end)
+    elif span.last == date.max:
+        since, key = opened[-1]
+        reach = missing[-1][1] + _DAY if missing else None
+        if overlap is None:
+            yield Window(key, reach or min(span.first, covered[0][0]), today)
+        else:
+            # Without a value to begin before (all null, or lost from the archive), all that one request may span.
+            first = begins_again(key) or max(since, today - longest + _DAY)
+            cuts = list(_cut(max(first, reach or span.first), today, longest))
+            # After a standstill of longer than a request may span another window is opened, and what lies between the
+            # former one's values and it is history.
+            for begin, end in cuts[-1:]:
+                yield Window(f"{begin}.." if len(cuts) > 1 else key, begin, end)
+            history += [cut for cut in cuts[:-1] if _closed(*cut) not in progress.complete]
+    for begin, end in history:
+        yield Window(_closed(begin, end), begin, end)
 
 
 def is_closed(key: str) -> bool:
     """Whether a part's key is that of a closed window: once answered, even with nothing, it is not asked again."""
     days = _days(key)
     return days is not None and days[1] != date.max
+
+
+def _closed(first: date, last: date) -> str:
+    return f"{first}..{last}"
 
 
 def _days(key: str) -> tuple[date, date] | None:

@@ -150,14 +150,10 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     """History in windows of some months; the newest window only when the service has a newer day than was published.
 
-    Compound filters are fragile here. The newest window needs none; a closed one has a second bound, and so, at first,
-    the newest comes before them: history that cannot be had must not keep the present back.
+    Compound filters are fragile here. The newest window needs none; a closed one has a second bound.
     """
     newest = partial(_newest, until=progress.today)
-    found = list(windows.plan(progress, longest=RESOURCES[resource.name], overlap=_OVERLAP, newest=newest))
-    if all(windows.is_closed(key) for key in progress.complete):
-        found.sort(key=lambda window: windows.is_closed(window.key))
-    for window in found:
+    for window in windows.plan(progress, longest=RESOURCES[resource.name], overlap=_OVERLAP, newest=newest):
         former = None if windows.is_closed(window.key) else progress.newest_body(window.key)
         if former is not None and not _is_newer(resource, progress, newest(former)):
             continue

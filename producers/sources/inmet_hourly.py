@@ -184,8 +184,9 @@ def _with_station(station: pa.RecordBatch | Reject | None, parsed: Parsed) -> Pa
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:
-    # Closed years are asked again too: INMET republishes them with corrections, and the question costs one byte.
-    years = range(span.first.year, today.year + 1)
+    # The running year first: history may be long, and may fail. Closed years are asked again too: INMET republishes
+    # them with corrections, and the question costs one byte.
+    years = range(today.year, span.first.year - 1, -1)
     return [Resource(str(year), f"{year}.zip") for year in years if span.owns(date(year, 12, 31))]
 
 

@@ -16,12 +16,16 @@ JANUARY = Span(date(2026, 1, 1))
 TODAY = date(2026, 1, 25)
 
 
-def planned(complete=(), *, span: Span = JANUARY, today: date = TODAY, newest: date | None = None) -> list[Window]:
-    """At most ten days a request, three of them again."""
-    body = json.dumps(newest and newest.isoformat()).encode()
-    progress = Progress(
-        today, span, frozenset(complete), lambda key: body, lambda key: None, lambda path, params: b"never asked"
-    )
+def planned(
+    complete=(), *, span: Span = JANUARY, today: date = TODAY, newest: date | dict[str, date] | None = None
+) -> list[Window]:
+    """At most ten days a request, three of them again. Args: newest: of every body, or by key."""
+
+    def body(key: str) -> bytes:
+        value_on = newest.get(key) if isinstance(newest, dict) else newest
+        return json.dumps(value_on and value_on.isoformat()).encode()
+
+    progress = Progress(today, span, frozenset(complete), body, lambda key: None, lambda path, params: b"never asked")
 
     def read(body: bytes) -> date | None:
         text = json.loads(body)
@@ -41,16 +45,25 @@ def days(found: list[Window]) -> list[date]:
 HISTORY = ["2026-01-01..2026-01-10", "2026-01-11..2026-01-20"]
 
 
-def test_history_is_asked_in_the_longest_cuts_oldest_first_and_the_rest_is_the_open_window():
-    assert keys() == [*HISTORY, "2026-01-21.."]
+def test_the_present_is_asked_first_and_then_history_in_the_longest_cuts_oldest_first():
+    assert keys() == ["2026-01-21..", *HISTORY]
 
 
 def test_history_goes_on_where_a_crash_left_it():
-    assert keys(HISTORY[:1]) == [*HISTORY[1:], "2026-01-21.."]
+    assert keys(["2026-01-21..", HISTORY[0]]) == ["2026-01-21..", HISTORY[1]]
 
 
 def test_an_open_window_that_was_never_answered_ends_where_a_cut_is_full():
-    assert keys(HISTORY, today=date(2026, 1, 31)) == ["2026-01-21..2026-01-30", "2026-01-31.."]
+    assert keys(HISTORY, today=date(2026, 1, 31)) == ["2026-01-31..", "2026-01-21..2026-01-30"]
+
+
+def test_what_is_asked_again_does_not_reach_into_days_that_are_missing():
+    """They are history: in the newest window they would be dated as news."""
+    (present, *history) = planned(["2026-01-21.."], newest=date(2026, 1, 22))
+    assert present == Window("2026-01-21..", date(2026, 1, 21), TODAY)
+    assert [window.key for window in history] == HISTORY
+    (present,) = planned(["2026-01-21..", *HISTORY], newest=date(2026, 1, 22))
+    assert present == Window("2026-01-21..", date(2026, 1, 19), TODAY)
 
 
 def test_later_polls_ask_from_before_the_newest_value_not_from_before_today():
@@ -63,12 +76,28 @@ def test_a_value_of_a_day_to_come_does_not_move_the_window_past_today():
     assert (window.first, window.last) == (date(2026, 1, 22), TODAY)
 
 
-def test_after_a_standstill_longer_than_a_request_the_days_between_are_closed_windows():
-    complete = [*HISTORY, "2026-01-21.."]
-    found = keys(complete, newest=date(2026, 1, 23), today=date(2026, 2, 12))
-    assert found == ["2026-01-20..2026-01-29", "2026-01-30..2026-02-08", "2026-01-21.."]
-    # The source has ended: its closed windows are not asked again at each poll.
-    assert keys([*complete, *found], newest=date(2026, 1, 23), today=date(2026, 2, 13)) == ["2026-01-21.."]
+STILL = [*HISTORY, "2026-01-21.."]
+BETWEEN = ["2026-01-21..2026-01-30", "2026-01-31..2026-02-09"]
+
+
+def test_after_a_standstill_longer_than_a_request_another_window_is_opened_and_the_days_between_are_history():
+    assert keys(STILL, newest=date(2026, 1, 24), today=date(2026, 2, 12)) == ["2026-02-10..", *BETWEEN]
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2])
+def test_the_days_of_a_standstill_are_asked_for_until_they_are_answered(answered):
+    """The present was answered first: the values of the window that was open before say where the days begin."""
+    newest = {"2026-01-21..": date(2026, 1, 24), "2026-02-10..": date(2026, 2, 12)}
+    complete = [*STILL, "2026-02-10..", *BETWEEN[:answered]]
+    assert keys(complete, newest=newest, today=date(2026, 2, 13)) == ["2026-02-10..", *BETWEEN[answered:]]
+
+
+def test_a_source_that_has_ended_is_asked_for_its_newest_window_alone():
+    complete = [*STILL, "2026-02-10..", *BETWEEN]
+    ended = {"2026-01-21..": date(2026, 1, 24)}
+    assert planned(complete, newest=ended, today=date(2026, 3, 30)) == [
+        Window("2026-02-10..", date(2026, 3, 21), date(2026, 3, 30))
+    ]
 
 
 def test_the_newest_window_never_begins_before_the_span():
@@ -89,15 +118,15 @@ def test_a_backfill_has_closed_windows_only():
 def test_an_earlier_start_of_the_history_asks_for_the_days_before_alone():
     earlier = Span(date(2025, 12, 20))
     assert keys([*HISTORY, "2026-01-21.."], span=earlier, newest=TODAY) == [
+        "2026-01-21..",
         "2025-12-20..2025-12-29",
         "2025-12-30..2025-12-31",
-        "2026-01-21..",
     ]
 
 
 def test_the_day_on_which_the_open_window_began_is_known_even_where_no_history_came_before_it():
     found = planned(["2026-01-21.."], span=JANUARY, newest=TODAY)
-    assert [window.key for window in found] == [*HISTORY, "2026-01-21.."]
+    assert [window.key for window in found] == ["2026-01-21..", *HISTORY]
 
 
 def test_nothing_is_asked_of_a_span_that_has_not_begun():
@@ -150,15 +179,18 @@ def test_the_whole_is_also_what_was_asked_in_closed_windows_and_by_a_backfill():
     found = revised(complete)
     assert found[-1] == Window("2026-01-21..", date(2019, 1, 1), TODAY)
     assert [window.key for window in found[:-1]] == []
-    assert revised(HISTORY)[-1] == Window("2026-01-21..", date(2026, 1, 21), TODAY)  # first the open window is opened
+    assert revised(HISTORY) == [Window("2026-01-21..", date(2026, 1, 21), TODAY)]  # first the open window is opened
 
 
-def test_an_earlier_start_is_asked_as_history_before_the_whole_is():
+def test_an_earlier_start_is_asked_as_history_and_belongs_to_the_whole_once_it_is_published():
     """So that it is dated as history, and not as if it had come out today."""
-    assert revised(["2026-01-21..", *HISTORY], span=Span(date(2025, 1, 1))) == [
+    earlier, complete = Span(date(2025, 1, 1)), ["2026-01-21..", *HISTORY]
+    assert revised(complete, span=earlier) == [
+        Window("2026-01-21..", JANUARY.first, TODAY),
         Window("2025-01-01..2025-12-31", date(2025, 1, 1), date(2025, 12, 31)),
-        Window("2026-01-21..", date(2025, 1, 1), TODAY),
     ]
+    complete.append("2025-01-01..2025-12-31")
+    assert revised(complete, span=earlier) == [Window("2026-01-21..", earlier.first, TODAY)]
 
 
 def test_a_backfill_of_what_may_be_revised_has_closed_windows_only():

@@ -222,12 +222,11 @@ def test_history_is_asked_in_windows_after_the_newest_which_has_one_bound_only()
     assert looks == []
 
 
-def test_after_a_standstill_the_missed_days_are_asked_for_before_the_newest():
-    """The newest window begins before the newest value: once that is today's, nobody would ask for the days between."""
+def test_after_a_standstill_the_newest_days_are_asked_for_in_a_window_of_their_own_and_then_those_between():
     known = [ask.key for ask in asks()[0]]
     newest = body(ITEM | {"Data": "2026-05-29"})
     found, _ = asks(known, body(ITEM), newest=newest, today=date(2026, 6, 1))
-    assert [ask.key for ask in found] == ["2025-10-08..2026-01-05", "2026-01-06..2026-04-05", known[0]]
+    assert [ask.key for ask in found] == ["2026-04-06..", "2025-10-08..2026-01-05", "2026-01-06..2026-04-05"]
 
 
 def test_without_a_newer_day_nothing_is_asked_but_that_day():

@@ -112,11 +112,11 @@ def windows(complete=(), body=None, *, today=date(2026, 1, 10), series="1"):
     return [(ask.key, ask.params["dataInicial"], ask.params["dataFinal"]) for ask in SOURCE.plan(resource, progress)]
 
 
-def test_history_is_asked_in_cuts_of_less_than_ten_years_oldest_first():
+def test_history_is_asked_after_the_present_in_cuts_of_less_than_ten_years_oldest_first():
     assert windows() == [
+        (OPEN, "27/12/2019", "10/01/2026"),
         ("2000-01-01..2009-12-28", "01/01/2000", "28/12/2009"),
         ("2009-12-29..2019-12-26", "29/12/2009", "26/12/2019"),
-        (OPEN, "27/12/2019", "10/01/2026"),
     ]
 
 

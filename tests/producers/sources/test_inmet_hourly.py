@@ -346,3 +346,8 @@ def test_two_files_of_one_station_in_a_year_are_two_parts():
     assert SOURCE.select is not None
     found = SOURCE.select(SOURCE.resources(date(2024, 1, 1), Span(date(2024, 1, 1)))[0], names, Span(date(2024, 1, 1)))
     assert sorted(found.values()) == names
+
+
+def test_the_running_year_is_asked_before_the_closed_ones():
+    found = SOURCE.resources(date(2026, 1, 5), Span(date(2024, 1, 1)))
+    assert [each.path for each in found] == ["2026.zip", "2025.zip", "2024.zip"]

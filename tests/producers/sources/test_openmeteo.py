@@ -321,12 +321,12 @@ def asked(source, today: date, complete=(), newest: bytes | None = None, span: S
     return resource.path, list(source.plan(resource, progress))
 
 
-def test_the_archive_is_asked_in_years_and_then_for_the_ten_days_before_its_newest_value():
+def test_the_archive_is_asked_in_years_the_present_first_and_then_for_the_ten_days_before_its_newest_value():
     path, asks = asked(ARCHIVE, date(2026, 2, 1))
     assert path == "v1/archive"
     assert [(ask.key, ask.params["start_date"], ask.params["end_date"]) for ask in asks] == [
-        ("2025-01-01..2025-12-31", "2025-01-01", "2025-12-31"),
         ("2026-01-01..", "2026-01-01", "2026-02-01"),
+        ("2025-01-01..2025-12-31", "2025-01-01", "2025-12-31"),
     ]
     _, (ask,) = asked(ARCHIVE, date(2025, 11, 11), ["2025-01-01.."], DAY_1.read_bytes(), Span(date(2025, 1, 1)))
     assert (ask.params["start_date"], ask.params["end_date"]) == ("2025-10-31", "2025-11-11")
