@@ -297,6 +297,7 @@ class Cursor:
     """What a source needs to go on with one resource.
 
     Attributes:
+        read_since: zip only: first day of the history that the file was read for when it was read to its end.
         comparisons: by part key.
         holdings: the payloads that were the last to state some keys, oldest first.
     """
@@ -311,6 +312,7 @@ class Cursor:
     last_slot_id: str | None = None
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     holdings: list[Holding] = field(default_factory=list)
+    read_since: date | None = None
 
     def held(self, key: str) -> int:
         """Withdrawals of a part that wait for a decision."""

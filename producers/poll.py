@@ -1,19 +1,22 @@
 """Poll one source once: fence, read the cursor, finish what was started, publish what is new."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from foundation import log
-from foundation.errors import CorrentezaError, DependencyUnavailable, FencedError, UnsafeState
+from foundation.errors import CorrentezaError, FencedError, UnsafeState
 from producers import cursor, poll_body, poll_zip
 from producers.archive import Archive
 from producers.chunk import CURSORS, MANIFESTS, REJECTS, WITHDRAWALS
+from producers.fetch.answers import ThrottledError
 from producers.fetch.http import Client
+from producers.in_turn import Step, in_turn
 from producers.model import CHUNK_ROWS, Source, Span
 from producers.publish import Publisher
 from producers.schedule import slots
@@ -80,7 +83,8 @@ def poll(
         base_url: a mirror to ask instead of the source.
         api_key: of a paying customer of the source.
 
-    Trouble with a resource is in the outcome. Raises: FencedError and UnsafeState, after which the process must end.
+    Trouble with a resource is in the outcome. Raises: FencedError, when another process polls the source; UnsafeState,
+    after which this process must end.
     """
     started, span, tally = now(), span or Span(source.history_start), Tally()
     owner = source.name
@@ -131,7 +135,7 @@ def reparse(source: Source, services: Services, parts: Collection[tuple[str, str
     Args:
         parts: (resource, part key) of those that had rejects; such as the owner no longer has are left out.
 
-    Trouble with a part is in the outcome. Raises: FencedError and UnsafeState, after which the process must end.
+    Trouble with a part is in the outcome. Raises: as `poll`.
     """
     slot_id, tally = slots.slot_id(source.name, at), Tally()
 
@@ -184,25 +188,40 @@ def open_session(
 
 
 def _poll_resources(session: Session) -> CorrentezaError | None:
-    """Every resource in turn; one that answers nonsense does not keep the others back, a source that is away does."""
-    poll_resource = poll_zip.poll if session.source.kind == "zip" else poll_body.poll
-    first: CorrentezaError | None = None
+    """Every resource in turn, the present of each before the history of any. Returns what went wrong first, if any."""
+    tally, error = session.tally, None
+    for steps in _rounds(session):
+        ended = in_turn(session, _watched(session, steps))
+        tally.failed += ended.failed
+        if error is None or isinstance(ended.error, ThrottledError):
+            error = ended.error
+        tally.has_answered = not ended.gave_up and (tally.has_answered or ended.passed > 0)
+        if ended.gave_up:
+            return error
+    session.begin(1, 1)
+    return error
+
+
+def _rounds(session: Session) -> Iterator[list[Step]]:
     resources = session.source.resources(session.today, session.span)
-    for number, resource in enumerate(resources):
+    if session.source.kind == "zip":
+        yield [(resource.name, partial(poll_zip.poll, session, resource)) for resource in resources]
+        return
+    asked = [poll_body.Questions(session, resource) for resource in resources]
+    if not session.is_live:
+        yield [(each.name, each.whole) for each in asked]
+        return
+    yield [(each.name, each.present) for each in asked]
+    yield [(each.name, each.history) for each in asked if each.missing and each.name not in session.tally.failed]
+
+
+def _watched(session: Session, steps: Sequence[Step]) -> Iterator[Step]:
+    """The same steps, with the place of each told. Raises: StoppedError when the poll is to stop."""
+    for number, step in enumerate(steps):
         if session.is_stopping():
             raise StoppedError
-        session.begin(number, len(resources))
-        try:
-            poll_resource(session, resource)
-        except (FencedError, UnsafeState):
-            raise
-        except CorrentezaError as failure:
-            first = first or failure
-            session.tally.problems.append(f"{resource.name}: {failure}")
-            if isinstance(failure, DependencyUnavailable):
-                return first
-    session.begin(1, 1)
-    return first
+        session.begin(number, len(steps))
+        yield step
 
 
 def _report(outcome: Outcome) -> None:
@@ -219,6 +238,7 @@ def _report(outcome: Outcome) -> None:
         withdrawn=tally.withdrawn,
         held=tally.held,
         parts=tally.parts,
+        failed=tally.failed[:MOST_NAMED],
         unchanged_parts=tally.unchanged_parts,
         unread_members=tally.unread_members[:MOST_NAMED],
         problems=tally.problems[:MOST_NAMED],

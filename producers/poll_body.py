@@ -1,13 +1,15 @@
 """Poll plain bodies: ask what the source plans, compare, publish the bodies that differ."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
-from foundation.errors import CorrentezaError, DependencyUnavailable, FencedError, UnsafeState
+from foundation.errors import CorrentezaError
 from producers import windows
 from producers.archive import Payload, read_blocks
 from producers.clock import API, HTTP
 from producers.editions import MEDIA_BODY
 from producers.fetch.answers import Answer, Version, refused
+from producers.in_turn import in_turn
 from producers.model import Ask, Cursor, Part, PartState, Progress, Resource
 from producers.poll_zip import sniffed
 from producers.session import Session
@@ -16,48 +18,73 @@ SAID_BYTES = 300
 """Of the body of a refusal that its error repeats: where a source says why at all, it says so at once."""
 
 
-def poll(session: Session, resource: Resource) -> None:
-    """Publish what is new in the bodies of one resource. Raises: CorrentezaError."""
-    cursor = session.cursor(resource)
+class Questions:
+    """What one poll asks of one resource.
 
-    def newest_body(key: str) -> bytes | None:
-        state = session.known(cursor, key)
-        payload = session.archive.get(state.payload_sha256) if state else None
+    Attributes:
+        name: of the resource.
+        missing: questions about history, once `present` has planned.
+    """
+
+    def __init__(self, session: Session, resource: Resource) -> None:
+        self.name = resource.name
+        self.missing: list[Ask] = []
+        self._session, self._resource = session, resource
+        self._cursor = session.cursor(resource)
+        self._covered = session.covered(self._cursor)
+
+    def present(self) -> None:
+        """Plan, ask for all that is not history, and publish what is new. Raises: CorrentezaError."""
+        session, cursor = self._session, self._cursor
+        assert session.source.plan is not None
+        progress = Progress(
+            session.today,
+            session.span,
+            self._covered,
+            self._newest_body,
+            lambda key: session.known(cursor, key),
+            self._look,
+        )
+        for ask in session.source.plan(self._resource, progress):
+            if windows.is_closed(ask.key):
+                self.missing.append(ask)
+            else:
+                self._ask(ask)
+
+    def history(self) -> None:
+        """Ask for the days that are missing. Raises: CorrentezaError: the first failure, after the other windows."""
+        session, count = self._session, len(self.missing)
+
+        def step(number: int, ask: Ask) -> None:
+            self._ask(ask)
+            session.advance(number / count)
+
+        asks = enumerate(self.missing, 1)
+        ended = in_turn(session, [(f"{self.name} {ask.key}", partial(step, number, ask)) for number, ask in asks])
+        if ended.error is not None:
+            raise ended.error
+
+    def whole(self) -> None:
+        """Both: of a backfill, which has no present. Raises: CorrentezaError."""
+        self.present()
+        self.history()
+
+    def _ask(self, ask: Ask) -> None:
+        answer = self._session.client.get(ask.path or self._resource.path, ask.params)
+        former = self._newest_body(ask.key) if ask.key in self._covered else None
+        _take(self._session, self._cursor, ask, answer, former=former)
+
+    def _newest_body(self, key: str) -> bytes | None:
+        state = self._session.known(self._cursor, key)
+        payload = self._session.archive.get(state.payload_sha256) if state else None
         return b"".join(read_blocks(payload.path)) if payload else None
 
-    def look(path: str, params: Mapping[str, str]) -> bytes:
-        answer = session.client.get(path, params)
+    def _look(self, path: str, params: Mapping[str, str]) -> bytes:
+        answer = self._session.client.get(path, params)
         if answer.status != 200:
             raise _refused(answer)
-        sniffed(session, answer, session.source.media)
+        sniffed(self._session, answer, self._session.source.media)
         return answer.body
-
-    covered = session.covered(cursor)
-    progress = Progress(session.today, session.span, covered, newest_body, lambda key: session.known(cursor, key), look)
-    assert session.source.plan is not None
-    asks: Iterable[Ask] = session.source.plan(resource, progress)
-    if not session.is_live:
-        asks = list(asks)  # a backfill is long, and its share of the work is shown
-    failure: CorrentezaError | None = None
-    for number, ask in enumerate(asks, 1):
-        if isinstance(failure, DependencyUnavailable) and windows.is_closed(ask.key):
-            continue  # the source may be away; but the present is asked for even so
-        try:
-            answer = session.client.get(ask.path or resource.path, ask.params)
-            former = newest_body(ask.key) if ask.key in covered else None
-            _take(session, cursor, ask, answer, former=former)
-        except (FencedError, UnsafeState):
-            raise
-        except CorrentezaError as error:
-            if not windows.is_closed(ask.key):
-                raise
-            # History that cannot be had must not keep the present back.
-            session.tally.problems.append(f"{resource.name} {ask.key}: {error}")
-            failure = failure or error
-        if isinstance(asks, list):
-            session.advance(number / len(asks))
-    if failure is not None:
-        raise failure
 
 
 def _take(session: Session, cursor: Cursor, ask: Ask, answer: Answer, *, former: bytes | None) -> None:

@@ -25,13 +25,16 @@ Wanted = tuple[str, zips.Member]
 def poll(session: Session, resource: Resource) -> None:
     """Publish what is new in one zip. Raises: CorrentezaError."""
     cursor = session.cursor(resource)
-    answer = session.client.ask(resource.path, etag=cursor.etag, last_modified=cursor.last_modified)
+    # Read for a shorter history, the same file holds members that nobody has looked at.
+    is_read = cursor.read_since is not None and cursor.read_since <= session.span.first
+    etag, last_modified = (cursor.etag, cursor.last_modified) if is_read else (None, None)
+    answer = session.client.ask(resource.path, etag=etag, last_modified=last_modified)
     if answer.status == 304 or session.source.is_no_news(answer.status, answer.body):
         session.no_news(cursor, f"status {answer.status}")
         session.tally.unchanged_parts += len(cursor.parts)
         return
     version = _version(session, answer)
-    if why := is_old(cursor, version):
+    if why := is_old(cursor, version, is_read=is_read):
         session.no_news(cursor, why)
         session.tally.unchanged_parts += len(cursor.parts)
         return
@@ -54,24 +57,27 @@ def poll(session: Session, resource: Resource) -> None:
     if session.is_live:
         # No member changed, or the last one that did had been published before: no chunk has carried the validators,
         # and without them the directory would be read again at every poll.
-        session.remember(cursor, **version.validators)
+        session.remember(cursor, **version.validators, read_since=session.span.first)
 
 
 def _size(wanted: Wanted) -> int:
     return wanted[1].end - wanted[1].start
 
 
-def is_old(cursor: Cursor, version: Version) -> str | None:
+def is_old(cursor: Cursor, version: Version, *, is_read: bool) -> str | None:
     """Why an answer of this version holds nothing new, if it does not.
 
     A cache on the way may give an older version than one seen before: publishing it would undo a revision.
+
+    Args:
+        is_read: whether the version that the cursor knows was read for all the history that is wanted.
     """
     clock, seen = version.last_modified, cursor.newest_clock(until=version.seen_at)
     # An edition's clock may lie microseconds after its Last-Modified: two editions of one clock are told apart.
     if clock is not None and seen is not None and clock < seen.replace(microsecond=0):
         return f"stale: Last-Modified {clock:%Y-%m-%dT%H:%M:%SZ}, and {seen:%Y-%m-%dT%H:%M:%SZ} was seen"
     known = (cursor.etag, cursor.last_modified, cursor.content_length)
-    if version.etag or clock:
+    if is_read and (version.etag or clock):
         return "same validators" if known == (version.etag, clock, version.length) else None
     return None
 

@@ -38,12 +38,17 @@ _FENCED_CODES = {
 
 
 class Publisher:
-    """Publishes chunks of one source."""
+    """Publishes chunks of one source.
+
+    Attributes:
+        has_failed: whether a transaction failed for good: nothing more can be published with this one.
+    """
 
     def __init__(self, bootstrap: str, prefix: str, source: str, *, ledger: Path | None = None) -> None:
         """Args: ledger: file to which each acknowledged chunk is appended, for tests to compare with."""
         self._prefix = prefix
         self._ledger = ledger
+        self.has_failed = False
         self._id = f"{prefix}correnteza.{source}"
         self._producer = Producer(
             {
@@ -162,6 +167,7 @@ class Publisher:
                 raise self._translated(cause) from error
 
     def _translated(self, error: KafkaError) -> DependencyUnavailable | FencedError:
+        self.has_failed = True
         if error.code() in _FENCED_CODES or (error.fatal() and "fenced" in str(error).lower()):
             return FencedError(
                 f"another process publishes as {self._id}; this one was fenced and published nothing more",

@@ -37,6 +37,9 @@ class Tally:
         share: how much of the work is done, 0 to 1; every resource counts as much as another.
         withdrawn, held: keys that the new editions no longer hold; held ones wait for a person's decision.
         unread_members: CSV members of zips that no part is made of, by name.
+        failed: resources that failed, by name.
+        has_answered: whether all resources were asked, and one of them at least answered; those that failed are then
+            sick alone.
         problems: what went wrong with single resources, in words.
     """
 
@@ -49,6 +52,8 @@ class Tally:
     unchanged_parts: int = 0
     share: float = 0.0
     unread_members: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    has_answered: bool = False
     problems: list[str] = field(default_factory=list)
 
 
@@ -301,7 +306,7 @@ class Session:
                 if not step.must_remember:
                     del after.comparisons[key]
         if read is not None:
-            after = replace(after, **read.validators)
+            after = replace(after, **read.validators, read_since=self.span.first)
         self.publisher.publish(built, cursors.message(after, self.schema_ids[chunks.CURSORS]))
         # Only now: what memory holds must never be ahead of what is committed.
         cursor.__dict__.update(after.__dict__)

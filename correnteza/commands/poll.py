@@ -16,7 +16,7 @@ from rich.table import Table
 from correnteza import backfill, polling
 from correnteza.settings import Settings
 from foundation import clock
-from foundation.errors import CorrentezaError, UsageError
+from foundation.errors import CorrentezaError, FencedError, UsageError
 from foundation.redact import redacted
 from producers import sources
 from producers.model import Source, Span
@@ -90,18 +90,23 @@ class _Poller:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         enforce_compatibility(self.settings.registry)  # before a schema is registered, not after
-        outcomes = []
+        outcomes: list[Outcome] = []
+        errors: list[CorrentezaError] = []
         for source in chosen:
             if self._stop.is_set():
                 break
-            outcomes.append(do(source))
+            try:
+                outcomes.append(do(source))
+            except FencedError as error:
+                errors.append(error)  # another process polls this one; the others are still ours
+                continue
             if self._as_json:
                 print(redacted(json.dumps(_summary(outcomes[-1]))), flush=True)
         if not self._as_json:
             _print_table(outcomes)
         if self._signal is not None:
             raise typer.Exit(128 + self._signal)
-        errors = [outcome.error for outcome in outcomes if outcome.error]
+        errors += [outcome.error for outcome in outcomes if outcome.error]
         if errors:
             worst = min(errors, key=lambda error: (error.exit_code != 1, error.exit_code))
             # Each failure is in the log and the summary; the exit code is 1 if any is no mere absence (4).
@@ -158,6 +163,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "unchanged_parts": tally.unchanged_parts,
         "seconds": round(outcome.seconds, 3),
         "unread_members": tally.unread_members,
+        "failed": tally.failed,
         "problems": tally.problems,
     }
 

@@ -24,6 +24,7 @@ from producers.session import Tally
 from schemas.queues import OUTCOMES
 
 ERROR_CHARACTERS = 500
+MOST_NAMED = 20
 
 
 class Result(StrEnum):
@@ -36,6 +37,7 @@ class Result(StrEnum):
     INVALID = "invalid"
     CIRCUIT_OPEN = "circuit_open"
     STOPPED = "stopped"
+    FENCED = "fenced"
     COVERED = "covered"
 
 
@@ -51,7 +53,9 @@ class Record:
         scheduled_for: the newest slot due when the source was asked.
         rows: published by this poll; rejects, parts and unchanged_parts likewise.
         error: what went wrong first, at most ERROR_CHARACTERS.
-        consecutive_failures: polls that failed since the last one that did not.
+        failed: resources that failed, by name, at most MOST_NAMED.
+        consecutive_failures: polls in a row that failed as a whole. One in which other resources answered is none: the
+            source is there, and a circuit would keep the others from being asked.
         last_success_at: when a poll last ended well, with news or without.
         last_news_at, last_news_rows: when rows were last published, and how many.
         worker: who polled: host and process id.
@@ -70,6 +74,7 @@ class Record:
     parts: int = 0
     unchanged_parts: int = 0
     error: str | None = None
+    failed: tuple[str, ...] = ()
     consecutive_failures: int = 0
     circuit_open_until: datetime | None = None
     last_success_at: datetime | None = None
@@ -93,7 +98,7 @@ class Record:
             known = {each.name: found[each.name] for each in fields(cls) if each.name in found}
             for name in known.keys() & _INSTANTS:
                 known[name] = known[name] and datetime.fromisoformat(known[name]).astimezone(UTC)
-            return cls(**known | {"outcome": Result(known["outcome"])})
+            return cls(**known | {"outcome": Result(known["outcome"]), "failed": tuple(known.get("failed", ()))})
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"no outcome: {type(error).__name__}: {str(error)[:200]}") from None
 
@@ -110,6 +115,16 @@ def judged(outcome: Outcome) -> Result:
     if outcome.is_stopped:
         return Result.STOPPED
     return Result.PUBLISHED if outcome.tally.rows or outcome.tally.rejects else Result.NO_NEWS
+
+
+def is_done(request: PollRequest, former: Record) -> bool:
+    """Whether a request needs no poll any more: the source's newest record is of it, or of a newer one. Pure.
+
+    Of a poll that was fenced nothing is known but that another one began: if its request comes again, it is polled.
+    """
+    if request.place == former.place:
+        return former.outcome is not Result.FENCED
+    return request.place < former.place
 
 
 def after(
@@ -129,16 +144,17 @@ def after(
         former: the source's newest record.
         outcome: what the poll did; None if nothing was asked.
     """
-    failures = (former.consecutive_failures if former else 0) + (result in FAILURES)
-    if result in GOOD:
+    tally = outcome.tally if outcome else Tally()
+    is_away = result in FAILURES and not tally.has_answered
+    failures = (former.consecutive_failures if former else 0) + is_away
+    if result in GOOD or tally.has_answered:
         failures = 0
     until = former.circuit_open_until if former else None
-    if result in FAILURES:
+    if is_away:
         asked_for = error.until if isinstance(error, ThrottledError) else None
         until = circuit.open_until(failures, ended_at, asked_for)
     elif failures == 0:
         until = None
-    tally = outcome.tally if outcome else Tally()
     record = Record(
         source=request.source,
         slot_id=request.slot_id,
@@ -153,6 +169,7 @@ def after(
         parts=tally.parts,
         unchanged_parts=tally.unchanged_parts,
         error=redacted(str(error))[:ERROR_CHARACTERS] if error else None,
+        failed=tuple(tally.failed[:MOST_NAMED]),
         consecutive_failures=failures,
         circuit_open_until=until,
         last_success_at=former.last_success_at if former else None,
@@ -168,12 +185,15 @@ def after(
 
 def covered(record: Record, former: Record | None, asked: PollRequest, calendar: Calendar) -> list[Record]:
     """The records of the older slots for which this poll stands: those since the source's former record, or since the
-    slot asked for. Oldest first, no further back than requests are emitted. Pure.
+    slot asked for; the former's own too if its poll was fenced. Oldest first, no further back than requests are
+    emitted. Pure.
     """
     since = former.scheduled_for if former else asked.scheduled_for - timedelta(seconds=1)
+    if former and former.outcome is Result.FENCED:
+        since -= timedelta(seconds=1)
     slots = calendar.between(max(since, record.scheduled_for - CATCH_UP), record.scheduled_for - timedelta(seconds=1))
     nothing = replace(
-        record, outcome=Result.COVERED, attempt=1, error=None, rows=0, rejects=0, parts=0, unchanged_parts=0
+        record, outcome=Result.COVERED, attempt=1, error=None, failed=(), rows=0, rejects=0, parts=0, unchanged_parts=0
     )
     return [replace(nothing, slot_id=slot_id(record.source, slot), scheduled_for=slot) for slot in slots]
 

@@ -2,17 +2,21 @@
 
 import json
 import re
+import signal
 from datetime import UTC, datetime
 
 import pytest
 from werkzeug import Request, Response
 
 from correnteza import polling
+from correnteza.commands import poll as command
 from correnteza.settings import Settings
-from foundation.errors import CorrentezaError
+from foundation.errors import CorrentezaError, FencedError
 from producers import sources
 from producers.fetch import http
+from producers.poll import Outcome
 from producers.schedule import attempt
+from producers.session import Tally
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
@@ -92,3 +96,23 @@ def test_a_key_in_the_settings_reaches_the_client_and_shows_nowhere(settings, ht
     assert seen == [("openmeteo_archive", None, "s3cret")]
     said = capsys.readouterr()
     assert "s3cret" not in said.out + said.err + repr(keyed)
+
+
+@pytest.mark.parametrize("names", [["bcb_sgs"], ["bcb_focus", "bcb_sgs", "bcb_ptax"]], ids=["alone", "among others"])
+def test_a_source_that_is_fenced_ends_alone_and_the_code_is_75(names, tmp_path, monkeypatch, capsys):
+    """Another process polls it; of `--all` the others are polled nevertheless."""
+    monkeypatch.setattr(command, "enforce_compatibility", lambda registry: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+
+    def do(source):
+        if source.name == "bcb_sgs":
+            raise FencedError("another process publishes")
+        return Outcome(source.name, "slot", Tally(), 0.1, None, False)
+
+    poller = command._Poller(Settings(home=tmp_path, registry_url="http://127.0.0.1:9"), as_json=True)
+    with pytest.raises(FencedError) as caught:
+        poller.run([sources.load(name) for name in names], do)
+    assert caught.value.exit_code == 75
+    assert [json.loads(line)["source"] for line in capsys.readouterr().out.splitlines()] == [
+        name for name in names if name != "bcb_sgs"
+    ]

@@ -207,7 +207,7 @@ def test_f15_control_without_the_clocks_comparison_an_older_file_is_published_as
     year.put(one(A401=file(LINES[:100])), days=1)
     run()
     control.holds(oracles.moved, target.bootstrap, before)
-    monkeypatch.setattr(poll_zip, "is_old", lambda *_: None)
+    monkeypatch.setattr(poll_zip, "is_old", lambda *_, **__: None)
     run()
     control.objects(oracles.moved, target.bootstrap, before, damage="ingest.manifests.v1 went from")
 

@@ -96,7 +96,15 @@ def test_a_last_modified_in_the_future_is_the_moment_of_the_fetch(httpserver, cl
             answer = question()
         assert answer.version.last_modified == answer.retrieved_at
         assert answer.version.if_range == stated, "the server is asked with its own words"
-        assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["last_modified_ahead"] * warnings
+        said = {
+            "component": "producers",
+            "event": "last_modified_ahead",
+            "log_level": "warning",
+            "url": answer.url,
+            "last_modified": stated,
+            "taken_for": answer.retrieved_at.isoformat(),
+        }
+        assert [line for line in lines if line["log_level"] == "warning"] == [said] * warnings
 
 
 def test_a_last_modified_of_the_past_is_kept_and_not_spoken_of(httpserver, client):

@@ -215,13 +215,62 @@ def test_a_bug_in_a_source_is_a_failure_like_any_other(desk):
     assert len(desk.put_backs) == 1
 
 
-def test_a_fenced_poll_ends_the_process_and_records_nothing(desk):
-    def poll(now):
-        raise FencedError("another one polls")
+def fenced(now):
+    raise FencedError("another one polls")
 
-    with pytest.raises(FencedError):
-        work_off(desk, REQUEST, poll)
-    assert desk.written == []
+
+def test_a_fenced_poll_is_recorded_and_asked_again_at_the_next_slot_which_covers_it(desk):
+    """Put back, its producer would fence the other one in turn."""
+    record = work_off(desk, REQUEST, fenced)
+    assert (record.outcome, record.error, record.consecutive_failures) == ("fenced", "another one polls", 0)
+    assert desk.put_backs == []
+    late = SLOT + timedelta(hours=3)
+    work_off(desk, PollRequest(SOURCE.name, late), answering(rows=3), late)
+    assert [(each.slot_id[-9:], each.outcome) for each in desk.records] == [
+        ("00:23:00Z", "fenced"),
+        ("00:23:00Z", "covered"),
+        ("03:23:00Z", "published"),
+    ]
+
+
+def test_a_request_whose_poll_was_fenced_is_polled_if_it_comes_again(desk):
+    """Whoever fenced it was killed before it had an outcome; its request goes to another worker."""
+    work_off(desk, REQUEST, fenced)
+    assert work_off(desk, REQUEST, answering(rows=3)).outcome == "published"
+    assert work_off(desk, REQUEST, answering(rows=3)) is None
+
+
+def test_the_outcome_of_who_fenced_stands_if_it_comes_first(desk):
+    def outrun(now):
+        work_off(desk, REQUEST, answering(rows=3))
+        fenced(now)
+
+    assert work_off(desk, REQUEST, outrun) is None
+    assert [record.outcome for record in desk.records] == ["published"]
+
+
+def partly_answering(now):
+    """One of the source's resources fails, the others answer."""
+    tally = Tally(rows=3, failed=["2927408"], has_answered=True)
+    return Outcome(SOURCE.name, "slot", tally, 0.1, AWAY, False)
+
+
+def test_a_resource_that_is_sick_alone_opens_no_circuit_and_is_named(desk):
+    for day in range(5):
+        slot = SLOT + timedelta(days=day)
+        record = work_off(desk, PollRequest(SOURCE.name, slot), partly_answering, slot)
+        assert (record.outcome, record.failed, record.circuit_open_until) == ("failed", ("2927408",), None)
+    assert record.last_news_at == record.ended_at
+
+
+def test_a_resource_that_answers_closes_the_circuit(desk):
+    for day in range(3):
+        slot = SLOT + timedelta(days=day)
+        record = work_off(desk, PollRequest(SOURCE.name, slot), answering(AWAY), slot)
+    assert record.circuit_open_until is not None
+    later = slot + timedelta(days=1)
+    record = work_off(desk, PollRequest(SOURCE.name, later), partly_answering, later)
+    assert (record.consecutive_failures, record.circuit_open_until) == (0, None)
 
 
 def test_an_error_is_kept_bounded(desk):

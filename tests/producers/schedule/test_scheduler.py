@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from foundation import clock
-from foundation.errors import FencedError
+from foundation.errors import FencedError, UnsafeState
 from producers import sources
 from producers.poll import Outcome
 from producers.schedule import scheduler as scheduling
@@ -108,11 +108,23 @@ def test_what_is_no_request_of_ours_is_put_among_the_dead_and_the_queue_goes_on(
     assert asked == ["bcb_sgs"]
 
 
-def test_a_fenced_poll_ends_the_process(scheduler):
+def test_a_fenced_poll_ends_alone_and_the_other_sources_go_on(scheduler, settings):
     def fenced(source, now, is_stopping):
-        raise FencedError("another one polls")
+        if source.name == "bcb_sgs":
+            raise FencedError("another one polls")
+        return Outcome(source.name, "slot", Tally(), 0.1, None, False)
 
     scheduler.poll = fenced
+    assert [scheduler.work(latest(name).to_json()) for name in NAMES] == [True, True]
+    found = schedule_kit.results_by_slot(settings.bootstrap, settings.topic_prefix)
+    assert found == {latest("bcb_sgs").slot_id: ["fenced"], latest("inmet_hourly").slot_id: ["no_news"]}
+
+
+def test_an_unsafe_state_ends_the_process(scheduler):
+    def unsafe(source, now, is_stopping):
+        raise UnsafeState("going on could lose data")
+
+    scheduler.poll = unsafe
     with pytest.raises(Ended):
         scheduler.work(latest("bcb_sgs").to_json())
 

@@ -1,0 +1,61 @@
+"""Take steps that have nothing to do with one another: one that fails keeps the others back only if it is not alone."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from foundation.errors import CorrentezaError, FencedError, UnsafeState
+from producers.fetch.answers import ThrottledError
+from producers.session import Session
+
+MOST_IN_A_ROW = 3
+"""Failures in a row that are taken for the source's own. Each has retried its request for up to three minutes."""
+
+Step = tuple[str, Callable[[], None]]
+"""(name, what to do)"""
+
+
+@dataclass
+class Ended:
+    """How the steps ended.
+
+    Attributes:
+        error: the first failure; where the source asked to be left alone, that.
+        failed: names of the steps that failed.
+        passed: how many did not.
+        gave_up: whether steps were left out.
+    """
+
+    error: CorrentezaError | None = None
+    failed: list[str] = field(default_factory=list)
+    passed: int = 0
+    gave_up: bool = False
+
+
+def in_turn(session: Session, steps: Iterable[Step]) -> Ended:
+    """Take each step, and name in the tally those that fail.
+
+    What a step fails with does not matter: a series that was taken down is refused for ever, and another one's server
+    may be away for ever. The rest is given up after MOST_IN_A_ROW; at once where the source asks for its peace, and
+    where the broker failed, without which nothing can be published.
+
+    Raises: FencedError and UnsafeState.
+    """
+    ended, in_a_row = Ended(), 0
+    for name, step in steps:
+        try:
+            step()
+        except (FencedError, UnsafeState):
+            raise
+        except CorrentezaError as error:
+            session.tally.problems.append(f"{name}: {error}")
+            is_throttled = isinstance(error, ThrottledError)
+            ended.error = error if is_throttled else ended.error or error
+            ended.failed.append(name)
+            in_a_row += 1
+            if in_a_row == MOST_IN_A_ROW or is_throttled or session.publisher.has_failed:
+                ended.gave_up = True
+                break
+        else:
+            in_a_row = 0
+            ended.passed += 1
+    return ended
