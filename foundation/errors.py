@@ -6,7 +6,7 @@ CorrentezaError            exit 1
 ├── DependencyUnavailable  exit 4   broker, registry or source away
 │   └── TransientError              worth retrying as it is: timeout, 429, 5xx
 ├── InvalidContent         exit 1   an answer that is not the data asked for (an HTML page, a truncated zip)
-└── FencedError            exit 75  another producer with our transactional id took over: stop at once
+└── FencedError            exit 75  another producer with our transactional id took over: end this one at once
 """
 
 

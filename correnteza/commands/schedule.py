@@ -38,7 +38,10 @@ def command(
     is lost and nothing is published twice. On another machine none may run yet: the archive of payloads is a local
     folder. Give all workers of one topic prefix the same --source.
 
-    Exit codes: 0 stopped as asked · 3 going on is unsafe · 75 another process took over, or no progress: start again.
+    When another process polls one of the sources (`poll`, `withdrawals accept`, a worker that joins), the poll under
+    way here ends as `fenced`. The source's next slot asks again; the other sources go on.
+
+    Exit codes: 0 stopped as asked · 3 going on is unsafe · 75 no progress: start again.
     """
     settings = Settings()
     chosen = {name: sources.load(name) for name in only} if only else sources.load_all()

@@ -58,8 +58,11 @@ def attempt(
     Args:
         poll: polls the source at the moment that the given clock says.
 
+    A poll that was fenced is recorded too, unless whoever fenced it has recorded its own by now. It is not put back:
+    a producer made anew at once would fence the other in turn. The next slot makes one, and covers this slot.
+
     Raises:
-        FencedError, UnsafeState: the process must end; nothing is recorded, the request comes again.
+        UnsafeState: the process must end; nothing is recorded, the request comes again.
         TransientError: the broker does not take what must be written; the request has to be worked off again.
     """
     if request.scheduled_for > now() + AHEAD:
@@ -67,7 +70,7 @@ def attempt(
         desk.give_up(request)
         return None
     former = _former(source, desk, now())
-    if former is not None and request.place <= former.place:
+    if former is not None and outcomes.is_done(request, former):
         log.get_logger("schedule").debug("request_skipped", slot_id=request.slot_id, attempt=request.attempt)
         return None
     # A clock that lags behind the leader's must not poll for a slot before the one that was asked for.
@@ -76,6 +79,8 @@ def attempt(
         outcome, result, error = None, Result.CIRCUIT_OPEN, None
     else:
         outcome, result, error = _poll(request, poll, lambda: max(now(), request.scheduled_for))
+        if result is Result.FENCED and _former(source, desk, now()) != former:
+            return None
     newest = replace(request, scheduled_for=max(request.scheduled_for, source.calendar.latest(started)))
     record = outcomes.after(
         former,
@@ -130,8 +135,11 @@ def _poll(
 ) -> tuple[Outcome | None, Result, CorrentezaError | None]:
     try:
         outcome = poll(now)
-    except (FencedError, UnsafeState):
+    except UnsafeState:
         raise
+    except FencedError as error:
+        log.get_logger("schedule").warning("poll_fenced", slot_id=request.slot_id, error=str(error))
+        return None, Result.FENCED, error
     except Exception as error:  # a bug in one source must not stop the others
         log.get_logger("schedule").exception("poll_crashed", slot_id=request.slot_id)
         return None, Result.FAILED, CorrentezaError(f"{type(error).__name__}: {error}")
@@ -151,7 +159,7 @@ def _write(desk: Desk, request: PollRequest, record: Record, covered: list[Recor
 
 def _again(request: PollRequest, record: Record) -> PollRequest | None:
     """The request to put back after this outcome; None when nothing is left to do. Pure."""
-    if record.outcome in outcomes.GOOD:
+    if record.outcome in outcomes.GOOD or record.outcome is Result.FENCED:
         return None
     failures, due = request.failures, record.ended_at
     if record.outcome in FAILURES:

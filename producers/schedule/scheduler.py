@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foundation import clock, log
-from foundation.errors import CorrentezaError, FencedError, TransientError, UnsafeState
+from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.failpoints import failpoint
 from producers.model import Source
 from producers.poll import Outcome
@@ -157,7 +157,7 @@ class Scheduler:
             try:
                 step()
                 return True
-            except (FencedError, UnsafeState) as error:
+            except UnsafeState as error:
                 self.end(error)
             except TransientError as error:
                 self._log.warning("request_not_recorded", source=name, error=str(error))

@@ -11,13 +11,14 @@ import pytest
 
 from producers import cursor, poll, sources
 from producers.model import Span
+from producers.publish import Publisher
 from producers.schedule import attempt, outcomes
 from producers.schedule.requests import PollRequest
 from replay.server import serve
 from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles, schedule_kit
-from tests.helpers import wait_at_gate, wait_for
+from tests.helpers import Command, environment, still, wait_at_gate, wait_for
 from tests.schedule_kit import Fleet, begun, health, replay_clock, results_by_slot, slots_between
 from tests.seeds import seed_of
 
@@ -309,3 +310,104 @@ def test_f33_sigterm_lets_a_worker_s_poll_reach_the_end_of_its_chunk_and_ends_wi
     assert worker.wait(60) == 0, worker.said
     assert len(acknowledged(target)) == 1
     assert problems(target, ["bcb_sgs"]) == []
+
+
+# F3, of a worker of all sources
+
+FENCED = "bcb_sgs"
+"""A slot every six hours; another publisher of it comes in the midst of a transaction. The other source is FORECAST."""
+
+HOLDING = """
+import os, time
+from pathlib import Path
+from correnteza.cli import main
+from producers import publish
+
+gate, commit = Path(os.environ["GATE"]), publish.Publisher._commit
+
+def held(publisher):
+    if publisher._id.endswith("correnteza.bcb_sgs") and not gate.exists():
+        gate.with_name(gate.name + ".reached").touch()
+        while not gate.exists():
+            time.sleep(0.02)
+    commit(publisher)
+
+publish.Publisher._commit = held
+"""
+
+ENDING = """
+from foundation.errors import FencedError
+from producers.schedule import attempt, worker
+
+poll = attempt._poll
+
+def ending(*given):
+    found = poll(*given)
+    if isinstance(found[2], FencedError):
+        worker.end(found[2])
+    return found
+
+attempt._poll = ending
+"""
+"""As it was: whoever is fenced ends, and with it the polls of all other sources."""
+
+
+@pytest.fixture
+def fenced_worker(settings, replay, target, tmp_path):
+    """Start a worker by a program, at a moment of the replay; returns it and its clock, its poll of FENCED fenced."""
+    started = []
+
+    def begun_and_fenced(program: str, start: datetime):
+        gate, at = tmp_path / f"gate{len(started)}", replay_clock(start, 3 * FAST)
+        variables = environment(
+            settings,
+            {
+                "CORRENTEZA_CLOCK": at,
+                "CORRENTEZA_BASE_URLS": json.dumps(replay.base_urls),
+                "CORRENTEZA_CHUNK_ROWS": "500",
+                "GATE": str(gate),
+            },
+        )
+        named = ("schedule", "--source", FENCED, "--source", FORECAST)
+        output = tmp_path / f"fenced{len(started)}.out"
+        worker = Command(named, tmp_path, variables, output, ("-c", f"{program}\nmain()"))
+        started.append(worker)
+        wait_at_gate(gate, worker, "a transaction of the source that is to be fenced", seconds=120)
+        Publisher(target.bootstrap, target.prefix, FENCED).start()
+        gate.touch()
+        return worker, at
+
+    yield begun_and_fenced
+    for each in started:
+        each.kill_tree()
+
+
+def missed(target, at: str, *, seconds: float = 120) -> list[str]:
+    """Slots of the other source that come due from now on, by this clock, and have no outcome in the end."""
+    began = clock_of(at)
+    wanted = slots_between([FORECAST], began + timedelta(hours=3), began + timedelta(hours=9))
+    wait_for(lambda: clock_of(at) > began + timedelta(hours=10), "two slots of the other source")
+    return still(lambda: [f"{slot} has no outcome" for slot in sorted(wanted - complete(target, wanted))], seconds)
+
+
+@pytest.mark.slow
+def test_f3_a_worker_of_which_one_source_is_fenced_goes_on_with_the_others_and_asks_it_again_at_its_next_slot(
+    fenced_worker, target, replay, control
+):
+    """Control: a worker that ends when it is fenced misses the other source's slots until somebody starts it again."""
+    worker, at = fenced_worker(HOLDING, MIDNIGHT)
+    control.holds(missed, target, at)
+    assert worker.poll() is None, worker.said
+    fenced = {slot for slot, ends in results_by_slot(target.bootstrap, target.prefix).items() if "fenced" in ends}
+    assert {slot.partition("@")[0] for slot in fenced} == {FENCED}
+    wait_for(
+        lambda: complete(target, fenced) == fenced, "the next slot's poll, which covers the fenced one's", seconds=120
+    )
+    assert worker.poll() is None, worker.said
+    assert problems(target, [FENCED, FORECAST]) == []
+    worker.kill_tree()
+
+    replay.set_day(2)
+    ending, at = fenced_worker(HOLDING + ENDING, clock_of(at))
+    assert ending.wait(60) == 75, ending.said
+    control.objects(missed, target, at, seconds=5, damage="has no outcome")
