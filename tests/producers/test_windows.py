@@ -160,6 +160,21 @@ def test_whatever_was_wanted_before_every_day_is_asked_once_and_none_twice(wishe
     assert sorted(asked) == [JANUARY.first + n * DAY for n in range(-40, 25)]
 
 
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4)), min_size=1, max_size=6))
+def test_however_long_a_poller_stands_still_and_wherever_it_is_cut_off_no_day_is_left_out(polls):
+    """Polls so many days apart, each cut off after some windows, the last one whole; the source has every day."""
+    newest: dict[str, date] = {}
+    answered: set[date] = set()
+    today = TODAY
+    for number, (pause, windows_answered) in enumerate(polls, 1):
+        today += pause * DAY
+        found = planned(newest, today=today, newest=newest)
+        for window in found if number == len(polls) else found[:windows_answered]:
+            newest[window.key] = window.last
+            answered |= set(days([window]))
+    assert answered == {JANUARY.first + n * DAY for n in range((today - JANUARY.first).days + 1)}
+
+
 def revised(complete=(), *, span: Span = JANUARY, today: date = TODAY) -> list[Window]:
     """What is asked of a source that may change all it ever published."""
     progress = Progress(
