@@ -55,11 +55,11 @@ def attempt(
     """Work off one request. Returns the new outcome; None if the request was done before, or a newer one of its source,
     or if it is none to work off, because a clock that was wrong emitted it.
 
-    Args:
-        poll: polls the source at the moment that the given clock says.
-
     A poll that was fenced is recorded too, unless whoever fenced it has recorded its own by now. It is not put back:
     a producer made anew at once would fence the other in turn. The next slot makes one, and covers this slot.
+
+    Args:
+        poll: polls the source at the moment that the given clock says.
 
     Raises:
         UnsafeState: the process must end; nothing is recorded, the request comes again.
