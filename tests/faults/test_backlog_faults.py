@@ -33,7 +33,7 @@ CAP = bronze.MOST_OFFSETS_PER_BATCH
 BACKLOG = CAP + CAP // 4
 """As shipped, two batches."""
 
-HEAP = "640m"
+HEAP, LARGE_HEAP = "640m", "4g"
 MOST_HELD = (640 + 1000) << 20
 """The heap, and beside it what a JVM of Spark takes (classes, compiled code, threads, network buffers), and Python."""
 
@@ -54,10 +54,10 @@ main()
 
 
 class Driver(Command):
-    """`correnteza run bronze` with a small heap."""
+    """`correnteza run bronze`, and the most that it held."""
 
-    def __init__(self, settings: Settings, folder: Path, start: Sequence[str]) -> None:
-        variables = {"CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1", "CORRENTEZA_SPARK_DRIVER_MEMORY": HEAP}
+    def __init__(self, settings: Settings, folder: Path, start: Sequence[str], heap: str) -> None:
+        variables = {"CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1", "CORRENTEZA_SPARK_DRIVER_MEMORY": heap}
         super().__init__(("run", "bronze"), folder, environment(settings, variables), folder / "driver.out", start)
 
     def held(self) -> int:
@@ -111,12 +111,12 @@ def assert_each_offset_once(settings: Settings) -> None:
     assert {row["partition"] for row in found.to_pylist()} == {each for each, end in ends.items() if end}
 
 
-def read_until(settings: Settings, folder: Path, start: Sequence[str], rows: int) -> int:
+def read_until(settings: Settings, folder: Path, start: Sequence[str], rows: int, heap: str = HEAP) -> int:
     """A driver that begins where its home's checkpoint ends, killed once so many rows are in bronze.
 
     Returns: the most bytes that it held until then.
     """
-    driver = Driver(settings, folder, start)
+    driver = Driver(settings, folder, start, heap)
     try:
 
         def has_read() -> bool:
@@ -175,13 +175,16 @@ def test_f32_a_driver_killed_half_way_through_a_backlog_leaves_nothing_out_and_r
     assert_each_offset_once(settings)
 
 
-def test_f32_control_without_a_cap_one_batch_takes_the_whole_backlog(pipeline, tmp_path, control):
-    """The same backlog read back twice, each time into a lake of its own: as shipped, and with no limit."""
+def test_f32_control_without_a_cap_a_batch_takes_all_and_without_a_small_heap_the_driver_holds_more(
+    pipeline, tmp_path, control
+):
+    """The same backlog read back three times, each time into a lake of its own."""
     preload(pipeline, BACKLOG)
 
-    def read_into(lake: str, start: Sequence[str]) -> tuple[Settings, int]:
+    def read_into(lake: str, start: Sequence[str], heap: str = HEAP) -> tuple[Settings, int]:
         settings = pipeline.settings.model_copy(update={"home": tmp_path / lake})
-        return settings, read_until(settings, tmp_path, start, BACKLOG)
+        return settings, read_until(settings, tmp_path, start, BACKLOG, heap)
 
     control.holds(too_much, *read_into("capped", UNMODIFIED))
     control.objects(too_much, *read_into("whole", with_cap(1 << 40)), damage=f"a batch of {BACKLOG} rows")
+    control.objects(too_much, *read_into("roomy", UNMODIFIED, LARGE_HEAP), damage="MiB held")
