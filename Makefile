@@ -47,7 +47,7 @@ crash-test: setup  ## KILLS=100 random kill -9 under load, all layers; SEED=... 
 soak: setup  ## MINUTES=60 of steady load: slopes of memory, threads, files and checkpoints
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
-bench-verify: setup  ## what verify costs beside the ingest of the same rows
+bench-verify: setup  ## what verify costs beside the ingest of the same rows, of a fresh lake and an aged one
 	@$(BIN)/python -m benchmarks.verify
 
 bench-ingest: setup  ## Kafka to bronze: rows/s and CPU against a raw consumer and a hand-written one
@@ -62,7 +62,7 @@ bench-publish: setup  ## zip bytes to committed transactions: rows/s and memory 
 bench-gold: setup  ## what one changed hour costs gold, as the lake grows ten-fold to 10 years of 600 stations
 	@$(BIN)/python -m benchmarks.gold
 
-bench-query: setup  ## 20 analyst questions on the demo lake (make demo first): P95
+bench-query: setup  ## 20 analyst questions on the demo lake (make demo first), fresh and aged: P95
 	@$(BIN)/python -m benchmarks.query
 
 dictionary: setup  ## write docs/data-dictionary.md anew from the declarations

@@ -1,11 +1,13 @@
-"""What the benchmarks share: the cost of a whole process tree, a described machine, one way to print a result."""
+"""What the benchmarks share: the cost of a process tree, the spread of several runs, one way to print a result."""
 
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from rich.table import Table
 
 SAMPLE_SECONDS = 0.2
 RESULTS = Path("var") / "benchmarks"
+RUNS = 3
+"""Of each measurement, where a benchmark does not say otherwise: the fewest that have a median."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +85,49 @@ class TreeMeter:
 
 
 def run_candidate(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Run one candidate as `python -m module arguments…` and read the JSON object on its last line of output.
+    """Run one candidate as `python -m module arguments…` and read the JSON object on its last line of output."""
+    result: dict[str, Any] = json.loads(timed(["-m", module, *arguments], environment)[1].strip().splitlines()[-1])
+    return result
+
+
+def timed(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[float, str]:
+    """Run Python with these arguments: the seconds, the interpreter's start and its imports among them, and its output.
 
     Raises:
         RuntimeError: it failed; what it wrote to stderr has been passed on.
     """
+    began = time.perf_counter()
     finished = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
+        [sys.executable, *arguments], env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=False
     )
+    seconds = time.perf_counter() - began
     if finished.returncode:
-        raise RuntimeError(f"{module} {' '.join(arguments)} ended with exit code {finished.returncode}")
-    result: dict[str, Any] = json.loads(finished.stdout.strip().splitlines()[-1])
-    return result
+        raise RuntimeError(f"{' '.join(arguments)} ended with {finished.returncode}: {finished.stdout[-2000:]}")
+    return seconds, finished.stdout
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """What several runs gave, as columns of a table: the median, the least and the greatest."""
+    return {name: statistics.median(values), f"{name}_least": min(values), f"{name}_greatest": max(values)}
+
+
+def together(runs: Sequence[Sequence[Mapping[str, Any]]], *spreads: str) -> list[dict[str, Any]]:
+    """The rows of several runs, each with the same candidates in the same order, as one table of medians.
+
+    Args:
+        spreads: figures of which the least and the greatest are shown too.
+    """
+    rows = []
+    for of_one in zip(*runs, strict=True):
+        row: dict[str, Any] = {}
+        for name, first in of_one[0].items():
+            values = [each[name] for each in of_one]
+            if name in spreads:
+                row |= spread(name, values)
+            else:
+                row[name] = first if isinstance(first, str) or len(set(values)) == 1 else statistics.median(values)
+        rows.append(row)
+    return rows
 
 
 def machine() -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """`make bench-ingest`: one million records of about 190 bytes, preloaded in four partitions, into bronze.
 
 Beside it, in the same run and on the same topic: a raw consumer (the limit) and a consumer written by hand on delta-rs
-with transaction actions (what people write today). Every candidate is a process of its own; the broker's CPU is not
-counted, it is the same for all.
+with transaction actions (what people write today). Every candidate is a process of its own, and runs several times, by
+turns; the broker's CPU is not counted, it is the same for all.
 """
 
 import argparse
@@ -10,13 +10,14 @@ import json
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
 
 from benchmarks.generator import CONTRACT, framed
-from benchmarks.harness import TreeMeter, machine, report, run_candidate
+from benchmarks.harness import RUNS, TreeMeter, machine, report, run_candidate, together
 from correnteza import spark as sessions
 from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
@@ -40,11 +41,13 @@ def main() -> None:
     """Preload, run every candidate, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each candidate")
     parser.add_argument("--bronze", action="store_true", help="run only the pipeline's candidate, on running services")
     arguments = parser.parse_args()
     if arguments.bronze:
         _bronze()
         return
+    before = machine()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder))
         with Stack(settings) as stack:
@@ -52,19 +55,31 @@ def main() -> None:
             bytes_per_record = preload(settings, "", arguments.rows)
             for number in range(WARM_UPS):
                 preload(settings, f"warm{number}.", WARM_UP_ROWS)
-            rows = [_measured(name, settings, folder) for name in ("raw consumer", "by hand", "correnteza")]
+            runs = [_run(settings, Path(folder) / str(number)) for number in range(arguments.runs)]
+    rows = compared(runs)
+    notes = (
+        f"{arguments.rows:,} records of {bytes_per_record:.0f} bytes in {CONTRACT.partitions} partitions; "
+        f"each candidate reads all, from the first record to its last commit; medians of {arguments.runs} runs",
+        f"correnteza: in a JVM warmed by {WARM_UPS} × {WARM_UP_ROWS:,} records of other topics; from the start of its "
+        f"process to the end of the first of these: {rows[-1]['cold_seconds']:.1f} s",
+        f"machine: {before}",
+    )
+    report("ingest", "Kafka to bronze", [{k: v for k, v in row.items() if k != "cold_seconds"} for row in rows], notes)
+
+
+def compared(runs: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The candidates' medians, and each against what is written by hand. Args: runs: each with every candidate."""
+    rows = together(runs, "rows_per_second")
     reference = next(row for row in rows if row["candidate"] == "by hand")
     for row in rows:
         row["rows_per_second_against_by_hand"] = row["rows_per_second"] / reference["rows_per_second"]
         row["cpu_against_by_hand"] = row["cpu_seconds_per_million_rows"] / reference["cpu_seconds_per_million_rows"]
-    notes = (
-        f"{arguments.rows:,} records of {bytes_per_record:.0f} bytes in {CONTRACT.partitions} partitions; "
-        "each candidate reads all, from the first record to its last commit",
-        f"correnteza: in a JVM warmed by {WARM_UPS} × {WARM_UP_ROWS:,} records of other topics; from the start of its "
-        f"process to the end of the first of these: {rows[-1]['cold_seconds']:.1f} s",
-        f"machine: {machine()}",
-    )
-    report("ingest", "Kafka to bronze", [{k: v for k, v in row.items() if k != "cold_seconds"} for row in rows], notes)
+    return rows
+
+
+def _run(settings: Settings, home: Path) -> list[dict[str, Any]]:
+    """Each candidate once, in a home that nothing stands in yet."""
+    return [_measured(name, settings, home) for name in ("raw consumer", "by hand", "correnteza")]
 
 
 def preload(settings: Settings, prefix: str, rows: int) -> float:
@@ -90,16 +105,17 @@ def preload(settings: Settings, prefix: str, rows: int) -> float:
     return size / rows
 
 
-def _measured(name: str, settings: Settings, folder: str) -> dict[str, Any]:
+def _measured(name: str, settings: Settings, home: Path) -> dict[str, Any]:
     peer = ["--bootstrap", settings.bootstrap, "--topic", CONTRACT.topic]
     addresses = {
-        "CORRENTEZA_HOME": folder,
+        "CORRENTEZA_HOME": str(home),
         "CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap,
         "CORRENTEZA_REGISTRY_URL": settings.registry,
     }
+    began = time.time()
     found = {
         "raw consumer": lambda: run_candidate("benchmarks.peers", peer, {}),
-        "by hand": lambda: run_candidate("benchmarks.peers", [*peer, "--table", f"{folder}/by-hand"], {}),
+        "by hand": lambda: run_candidate("benchmarks.peers", [*peer, "--table", f"{home}/by-hand"], {}),
         "correnteza": lambda: run_candidate("benchmarks.ingest", ["--bronze"], addresses),
     }[name]()
     return {
@@ -109,19 +125,18 @@ def _measured(name: str, settings: Settings, folder: str) -> dict[str, Any]:
         "rows_per_second": found["rows"] / found["seconds"],
         "cpu_seconds_per_million_rows": found["cpu_seconds"] / found["rows"] * 1e6,
         "peak_rss_mb": found["peak_rss_bytes"] / 1e6,
-        **({"cold_seconds": found["cold_seconds"]} if "cold_seconds" in found else {}),
+        **({"cold_seconds": found["cold_at"] - began} if "cold_at" in found else {}),
     }
 
 
 def _bronze() -> None:
     """The pipeline's own bronze query, warmed, then measured; prints JSON."""
-    began = time.perf_counter()
     settings = Settings()
     spark = sessions.start(settings)
     for number in range(WARM_UPS):
         _drain(spark, settings, f"warm{number}.")
         if number == 0:
-            cold = time.perf_counter() - began
+            cold_at = time.time()
     with TreeMeter() as meter:
         began = time.perf_counter()
         rows = _drain(spark, settings, "")
@@ -134,7 +149,7 @@ def _bronze() -> None:
                 "seconds": seconds,
                 "cpu_seconds": cost.cpu_seconds,
                 "peak_rss_bytes": cost.peak_rss_bytes,
-                "cold_seconds": cold,
+                "cold_at": cold_at,
             }
         )
     )

@@ -1,9 +1,9 @@
-"""`make bench-latency`: 1,000 station-hours a second for a minute, from produce to the commit that shows them.
+"""`make bench-latency`: 1,000 station-hours a second for some minutes, from produce to the commit that shows them.
 
 One driver runs every layer, and has been under the same load for five minutes. A row's produce time is its
 `published_at`; it is visible in bronze, and in silver's current table, with the first version whose new files hold it,
 and in gold with the first version in which its station's day is as new as the row. A version becomes visible when its
-log file appears.
+log file appears. Each minute gives percentiles of its own; the table has their median, least and greatest.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.harness import RESULTS, TreeMeter, machine, report
+from benchmarks.harness import RESULTS, RUNS, TreeMeter, machine, report, together
 from benchmarks.station_hours import ROWS_PER_SECOND, Load
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
@@ -43,7 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--warm-up", type=int, default=WARM_UP_SECONDS, help="seconds of load before the measured ones")
     parser.add_argument("--seconds", type=int, default=MEASURED_SECONDS)
+    parser.add_argument("--runs", type=int, default=RUNS, help="of the measured seconds, one after the other")
     arguments = parser.parse_args()
+    before = machine()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as cleanup:
         settings = Settings(home=Path(folder))
         stack = cleanup.enter_context(Stack(settings))
@@ -56,17 +58,17 @@ def main() -> None:
         _wait((settings.lake / LAYERS["gold"] / "_delta_log").exists, "the driver's gold table")
         load_generator.run(arguments.warm_up)
         with TreeMeter(driver.pid) as meter:
-            first, last = load_generator.run(arguments.seconds)
+            spans = [load_generator.run(arguments.seconds) for _ in range(arguments.runs)]
         expected = arguments.seconds * ROWS_PER_SECOND
-        _wait(lambda: len(_gold_latencies(settings, first, last)) == expected, "every measured row in gold")
-        rows = _measure(settings, first, last)
-    cpu = meter.cost.cpu_seconds / arguments.seconds
+        _wait(lambda: len(_gold_latencies(settings, *spans[-1])) == expected, "every measured row in gold")
+        rows = together([_measure(settings, *span) for span in spans], "p50_s", "p99_s")
+    cpu = meter.cost.cpu_seconds / arguments.seconds / arguments.runs
     memory = meter.cost.peak_rss_bytes / 1e6
     notes = (
-        f"{ROWS_PER_SECOND:,} rows/s for {arguments.seconds} s after {arguments.warm_up} s of the same load",
+        f"{ROWS_PER_SECOND:,} rows/s for {arguments.runs} × {arguments.seconds} s after {arguments.warm_up} s of it",
         "every layer in one driver, each query triggered every second",
         f"the driver used {cpu:.2f} of {os.cpu_count()} cores meanwhile, and {memory:,.0f} MB at most",
-        f"machine: {machine()}",
+        f"machine: {before}",
     )
     report("latency", "produce → visible, seconds", rows, notes)
 

@@ -4,13 +4,13 @@ Real publications: `correnteza poll` of a generated mobile file and of a generat
 gold), and of the replay's series and broadband files. Ingest is bronze, silver and gold brought up to date, layer after
 layer as `correnteza run all --once` does it, in a JVM that has done the same for a smaller prefix before; neither the
 polling nor the JVM's start are counted. Verify is `correnteza verify`, a process of its own from its start to its exit.
+It is asked of the lake as it was ingested, and of a copy whose hourly tables are aged (`benchmarks/ageing.py`). Each
+figure is of several runs; each run of `verify` begins with the mark that the first one found.
 """
 
 import argparse
 import json
-import os
-import subprocess
-import sys
+import shutil
 import tempfile
 import threading
 import time
@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import machine, report
+from benchmarks.ageing import COMMITS, HOURLY, age
+from benchmarks.harness import RUNS, machine, report, spread, timed
 from correnteza import spark as sessions
 from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
@@ -36,6 +37,8 @@ ROWS, STATIONS = 400_000, 40
 WARM_ROWS, WARM_STATIONS = 20_000, 4
 SOURCES = ("anatel_mobile_accesses", "inmet_hourly", "anatel_broadband_accesses", "bcb_sgs")
 NEWS = ("anatel_broadband_accesses", "bcb_sgs")
+DEAREST = 5
+"""Checks that are shown of each run."""
 
 
 def main() -> None:
@@ -43,6 +46,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of the mobile file")
     parser.add_argument("--stations", type=int, default=STATIONS, help="stations of the year, 8,760 rows each")
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each measurement")
+    parser.add_argument("--commits", type=int, default=COMMITS, help="of each aged table")
     parser.add_argument("--ingest", nargs="*", metavar="FOLDER", help="only this candidate, on running services")
     arguments = parser.parse_args()
     if arguments.ingest is not None:
@@ -50,33 +55,94 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="bench-verify-") as folder, Stack(Settings(home=Path(folder))) as stack:
         before = machine()
-        rows, notes = measure(Path(folder), stack.endpoints, arguments.rows, arguments.stations)
-    report("verify", "What verify costs", rows, [*notes, f"machine: {before}"])
+        bench = Bench(Path(folder), stack.endpoints, arguments.runs)
+        bench.ingest(arguments.rows, arguments.stations)
+        bench.age(arguments.commits)
+        bench.verify_all()
+        bench.verify_news(arguments.rows, arguments.stations)
+    report("verify", "What verify costs", bench.rows, [*bench.notes, f"machine: {before}"])
 
 
-def measure(
-    folder: Path, endpoints: Mapping[str, str], rows: int, stations: int
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The figures, and what is to be said about them."""
-    warm, bench = (Settings(home=folder / name, topic_prefix=f"{name}.", **endpoints) for name in ("warm", "bench"))  # type: ignore[arg-type]
-    _publish(warm, WARM_ROWS, WARM_STATIONS, SOURCES, day=1)
-    polled = _publish(bench, rows, stations, SOURCES, day=1)
-    stages = _run([sys.executable, "-m", "benchmarks.verify", "--ingest", str(warm.home), str(bench.home)], bench)
-    read = sum(stages["rows"]["bronze"].values())
-    ingest = sum(stages["seconds"].values())
-    shown = [_row("ingest: bronze, silver, gold", read, ingest, ingest)]
-    for layer, seconds in stages["seconds"].items():
-        shown.append(_row(f"  {layer}", sum(stages["rows"][layer].values()), seconds, ingest))
-    shown += _verified("verify --full", bench, ingest, "--full")
-    shown += _verified("verify, nothing new", bench, ingest)
-    news = _publish(bench, rows, stations, NEWS, day=2)
-    caught_up = _run([sys.executable, "-m", "correnteza", "run", "all", "--once", "--json"], bench)
-    new_rows = next(sum(stage["rows"].values()) for stage in caught_up if stage["layer"] == "bronze")
-    shown += _verified(f"verify, {new_rows:,} new records", bench, ingest)
-    return shown, [
-        f"{read:,} records, published in {polled:.1f} s (not counted); then {new_rows:,} more in {news:.1f} s",
-        "share: of the seconds of the ingest of all the records; below each run, the checks that took longest",
-    ]
+class Bench:
+    """One lake fresh and aged, the figures of both, and what is to be said about them."""
+
+    def __init__(self, folder: Path, endpoints: Mapping[str, str], runs: int) -> None:
+        self._folder, self._endpoints, self._runs = folder, endpoints, runs
+        self._fresh = self._settings("bench")
+        self._homes = {"fresh": self._fresh}
+        self._ingest_seconds = 0.0
+        self.rows: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+
+    def ingest(self, rows: int, stations: int) -> None:
+        """Publish, and bring the same topics to gold in several lakes, of which the last one is kept."""
+        _publish(self._settings("warm"), WARM_ROWS, WARM_STATIONS, SOURCES, day=1)
+        polled = _publish(self._fresh, rows, stations, SOURCES, day=1)
+        others = [str(self._folder / f"bench-{number}") for number in range(1, self._runs)]
+        homes = [str(self._folder / "warm"), *others, str(self._fresh.home)]
+        (_, *runs) = _run(["-m", "benchmarks.verify", "--ingest", *homes], self._fresh)[1]
+        for each in others:
+            shutil.rmtree(each)
+        read = sum(runs[-1]["rows"]["bronze"].values())
+        together = [sum(each["seconds"].values()) for each in runs]
+        self._ingest_seconds = spread("s", together)["s"]
+        self._add("ingest: bronze, silver, gold", read, together)
+        for layer, found in runs[-1]["rows"].items():
+            self._add(f"  {layer}", sum(found.values()), [each["seconds"][layer] for each in runs])
+        self.notes += [
+            f"{read:,} records, published in {polled:.1f} s (not counted)",
+            "share: of the ingest of all the records, medians; below each run, the checks that took longest",
+        ]
+
+    def age(self, commits: int) -> None:
+        """A copy of the lake, on the same topics and payloads, aged."""
+        old = self._homes["aged"] = self._settings("bench-aged")
+        for folder in ("lake", "checkpoints"):
+            shutil.copytree(self._fresh.home / folder, old.home / folder)
+        old.archive.symlink_to(self._fresh.archive.resolve())
+        self.notes.append(f"aged: {age(old.lake, HOURLY, commits)}")
+
+    def verify_all(self) -> None:
+        """Everything, and then nothing new."""
+        for kind, settings in self._homes.items():
+            self._verified(f"verify --full, {kind}", settings, "--full")
+            self._verified(f"verify, nothing new, {kind}", settings)
+
+    def verify_news(self, rows: int, stations: int) -> None:
+        """What another publication day brings, once it is in both lakes."""
+        _publish(self._fresh, rows, stations, NEWS, day=2)
+        for kind, settings in self._homes.items():
+            caught_up = _run(["-m", "correnteza", "run", "all", "--once", "--json"], settings)[1]
+            count = next(sum(stage["rows"].values()) for stage in caught_up if stage["layer"] == "bronze")
+            self._verified(f"verify, {count:,} new records, {kind}", settings)
+
+    def _verified(self, name: str, settings: Settings, *options: str) -> None:
+        """The whole process, then its dearest checks. Raises: RuntimeError when a check does not hold."""
+        mark = settings.home / "verify" / "verified.json"
+        found = mark.read_bytes() if mark.exists() else None
+        seconds: list[float] = []
+        checks: dict[str, list[float]] = {}
+        rows: dict[str, int] = {}
+        for _ in range(self._runs):
+            if found is not None:
+                mark.write_bytes(found)
+            took, said = _run(["-m", "correnteza", "verify", "--json", *options], settings)
+            seconds.append(took)
+            for check in said["checks"]:
+                checks.setdefault(check["check"], []).append(check["seconds"])
+                rows[check["check"]] = check["rows"]
+        self._add(name, 0, seconds)
+        for check in sorted(checks, key=lambda each: -spread("s", checks[each])["s"])[:DEAREST]:
+            self._add(f"  {check}", rows[check], checks[check])
+
+    def _add(self, name: str, rows: int, seconds: Sequence[float]) -> None:
+        shown = spread("seconds", seconds)
+        share = shown["seconds"] / self._ingest_seconds * 100
+        self.rows.append({"candidate": name, "rows": rows, **shown, "share_percent": share})
+
+    def _settings(self, name: str) -> Settings:
+        prefix = f"{name.partition('-')[0]}."
+        return Settings(home=self._folder / name, topic_prefix=prefix, **self._endpoints)  # type: ignore[arg-type]
 
 
 def _publish(settings: Settings, rows: int, stations: int, sources: Sequence[str], *, day: int) -> float:
@@ -90,55 +156,38 @@ def _publish(settings: Settings, rows: int, stations: int, sources: Sequence[str
                 "CORRENTEZA_BASE_URLS": json.dumps({source: replay.base_urls[source]}),
                 "CORRENTEZA_HISTORY_START": json.dumps({"inmet_hourly": "2025-01-01"}),
             }
-            _run([sys.executable, "-m", "correnteza", "poll", source, "--once", "--json"], settings, own)
+            _run(["-m", "correnteza", "poll", source, "--once", "--json"], settings, own)
     return time.perf_counter() - began
 
 
-def _verified(name: str, settings: Settings, ingest: float, *options: str) -> list[dict[str, Any]]:
-    """The whole process, then its dearest checks. Raises: RuntimeError when a check does not hold."""
-    began = time.perf_counter()
-    found = _run([sys.executable, "-m", "correnteza", "verify", "--json", *options], settings)
-    seconds = time.perf_counter() - began
-    rows = [_row(name, 0, seconds, ingest)]
-    for check in sorted(found["checks"], key=lambda check: -check["seconds"])[:5]:
-        rows.append(_row(f"  {check['check']}", check["rows"], check["seconds"], ingest))
-    return rows
-
-
-def _row(name: str, rows: int, seconds: float, ingest: float) -> dict[str, Any]:
-    return {"candidate": name, "rows": rows, "seconds": round(seconds, 2), "share_percent": seconds / ingest * 100}
-
-
-def _run(command: Sequence[str], settings: Settings, variables: Mapping[str, str] | None = None) -> Any:
-    """Run one program; returns the JSON that its output is, or ends with. Raises: RuntimeError when it fails."""
+def _run(arguments: Sequence[str], settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[float, Any]:
+    """Run Python with these arguments: its seconds, and the JSON that its output is, or ends with."""
     own = {
         "CORRENTEZA_HOME": str(settings.home),
         "CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap,
         "CORRENTEZA_REGISTRY_URL": settings.registry,
         "CORRENTEZA_TOPIC_PREFIX": settings.topic_prefix,
     }
-    finished = subprocess.run(
-        command, env={**os.environ, **own, **(variables or {})}, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if finished.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {finished.returncode}: {finished.stdout[-2000:]}")
+    seconds, said = timed(arguments, {**own, **(variables or {})})
     try:
-        return json.loads(finished.stdout)
+        return seconds, json.loads(said)
     except json.JSONDecodeError:
-        return json.loads(finished.stdout.splitlines()[-1])
+        return seconds, json.loads(said.splitlines()[-1])
 
 
 def _ingest(homes: Sequence[Path]) -> None:
-    """Bring one home after the other up to date in one JVM; prints seconds and rows of the last as JSON."""
+    """Bring one home after the other up to date in one JVM; prints seconds and rows of each as JSON."""
     settings = Settings()
     spark = sessions.start(settings)
+    found = []
     for home in homes:
-        own = settings.model_copy(update={"home": home, "topic_prefix": f"{home.name}."})
+        own = settings.model_copy(update={"home": home, "topic_prefix": f"{home.name.partition('-')[0]}."})
         broker, registry = Broker(own.bootstrap, own.topic_prefix), Registry(own.registry)
         driver = StreamDriver(spark, places(own), broker=broker, registry=registry, layers=LAYERS)
         stages = driver.run_once(threading.Event())
-    seconds = {stage.layer: stage.seconds for stage in stages}
-    print(json.dumps({"seconds": seconds, "rows": {stage.layer: stage.rows for stage in stages}}))
+        seconds = {stage.layer: stage.seconds for stage in stages}
+        found.append({"seconds": seconds, "rows": {stage.layer: stage.rows for stage in stages}})
+    print(json.dumps(found))
     spark.stop()
 
 
