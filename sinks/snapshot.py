@@ -96,14 +96,16 @@ class Snapshot:
 
     def named(self, addresses: Collection[str]) -> list[str]:
         """The files with these values of `FILE`."""
-        folder = Path(self.path).resolve()
-        return [Path(unquote(urlsplit(address).path)).relative_to(folder).as_posix() for address in addresses]
+        root = Path(self.path).resolve()
+        files = (Path(unquote(urlsplit(address).path)).resolve() for address in addresses)
+        return [file.relative_to(root).as_posix() for file in files]
 
     def bytes_of(self, files: Collection[str]) -> int:
         """How large some of its files are together."""
         actions = self.table.get_add_actions()
         sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
-        return sum(int(size) for name, size in sizes.items() if unquote(name) in files)
+        wanted = set(files)
+        return sum(int(size) for name, size in sizes.items() if unquote(name) in wanted)
 
 
 def _each(value: Any) -> Collection[Any]:

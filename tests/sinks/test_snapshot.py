@@ -103,6 +103,13 @@ def test_a_row_names_the_file_it_stands_in(spark, path):
     assert snapshot.bytes_of(snapshot.files()) == sum(file.stat().st_size for file in Path(path).glob("*.parquet"))
 
 
+def test_a_lake_behind_a_link_is_read_as_well(spark, path, tmp_path):
+    (tmp_path / "link").symlink_to(Path(path).parent)
+    snapshot = Snapshot.of(str(tmp_path / "link" / "numbers"))
+    [row] = snapshot.read(spark, [("number", "=", 1)]).collect()
+    assert snapshot.named([row[FILE]]) == snapshot.files([("number", "=", 1)])
+
+
 def test_a_column_that_the_table_has_gained_is_null_in_older_files(spark, path):
     wider = spark.createDataFrame([], f"{SCHEMA}, note string").schema
     tables.ensure(spark, path, wider, statistics_on=("number",))
