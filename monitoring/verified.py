@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from foundation.files import replace_file
 from monitoring import delta_log
 from monitoring.checks.gold_sql import DEFINITIONS
 from monitoring.checks.model import Evidence, TopicState
@@ -60,9 +61,7 @@ def write(file: Path, mark: Mark) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     until = mark.until.astimezone(UTC).isoformat()
     document = {"form": FORM, "until": until, "tables": mark.tables, "offsets": mark.offsets}
-    fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    fresh.replace(file)
+    replace_file(file, json.dumps(document, indent=1))
 
 
 def since(mark: Mark | None, lake: Lake) -> datetime | None:

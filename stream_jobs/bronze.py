@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, UnsafeState
+from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract, load_all
 from schemas.topics import MAX_RECORD_BYTES
@@ -108,7 +109,7 @@ class BronzeJob:
             return False
         exists = self._book.ask(schema_id)
         if not exists:
-            self._unknown_file.write_text(json.dumps(sorted(self._unknown() | {schema_id})))
+            replace_file(self._unknown_file, json.dumps(sorted(self._unknown() | {schema_id})))
         get_logger("bronze").info("schema_id_asked_for", query=self.name, schema_id=schema_id, exists=exists)
         return True
 
@@ -143,6 +144,11 @@ class BronzeJob:
             return frozenset(json.loads(self._unknown_file.read_text()))
         except FileNotFoundError:
             return frozenset()
+        except (ValueError, TypeError) as error:
+            raise UnsafeState(
+                f"{self._unknown_file} is damaged: {error}",
+                hint=f"rm {self._unknown_file}; the registry is asked again",
+            ) from error
 
     @property
     def _unknown_file(self) -> Path:

@@ -9,13 +9,13 @@ ids of the tables before a query first starts, and nothing starts unless all of 
 """
 
 import json
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from foundation.errors import UnsafeState
+from foundation.files import replace_file
 from stream_jobs import fingerprint
 
 _OFFSET_HEADER_LINES = 2
@@ -249,13 +249,3 @@ def _is_json(line: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def replace_file(file: Path, text: str) -> None:
-    """Replace a file whole, and on disk."""
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    partial.replace(file)

@@ -1,13 +1,22 @@
 """Would each query start? Asked of the very guards that a start asks, without a JVM, and changing nothing."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from foundation.errors import UnsafeState
 from stream_jobs import retention
 from stream_jobs.guards import checkpoint_of, look, open_checkpoint
 from stream_jobs.jobs import Broker
 from stream_jobs.places import Places
+
+STATE_FILES = {
+    "seen.json": "the clocks are read from bronze once more",
+    "standing.json": "the driver writes it anew",
+    "unknown_schemas.json": "the registry is asked again",
+}
+"""What stands beside a checkpoint, and what becomes of it when it is removed."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,19 @@ def _require_startable(
     if not begun and not orphaned and not look(places, query, guard).has_rows:
         return  # it has never run: `open_checkpoint` would begin it
     guard = open_checkpoint(places, query, topic=topic, topic_id=topic_id)
+    _require_sound(checkpoint.folder)
     if broker is not None and topic is not None:
         first = retention.first_offsets(broker, topic)
         retention.require_nothing_missing(query, topic, checkpoint.position(guard), first)
+
+
+def _require_sound(folder: Path) -> None:
+    """Raises: UnsafeState when a file beside the checkpoint cannot be read; each of them may be lost, not be wrong."""
+    for name, what_then in STATE_FILES.items():
+        file = folder / name
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise UnsafeState(f"{file} is damaged: {error}", hint=f"rm {file}  # {what_then}") from error

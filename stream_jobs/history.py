@@ -12,12 +12,13 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from foundation.files import replace_file
+from foundation.log import get_logger
 from schemas.contracts import Contract
 from sinks.history import Seen
 from sinks.snapshot import FILE, Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, matching
 from sinks.transactions import Batch
-from stream_jobs.checkpoints import replace_file
 from stream_jobs.withdrawals import withdrawals
 
 
@@ -132,5 +133,8 @@ def _read(file: Path) -> Noted | None:
     """What was noted; None where nothing can be read: then bronze is asked."""
     try:
         return Noted(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        get_logger("silver").warning("clocks_seen_damaged", file=str(file), error=str(error))
         return None

@@ -22,6 +22,7 @@ from correnteza.embedded.lock import LOCK_FILE, PROJECT, Artifact, file_sha256, 
 from correnteza.embedded.maven import Fetch
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable, UnsafeState
+from foundation.files import replace_file
 
 KITS = ("spark", "kafka", "registry")
 DOWNLOADS_AT_ONCE = 4
@@ -157,6 +158,4 @@ def _stamp(jars: Path) -> dict[str, Any]:
 
 
 def _write_stamp(jars: Path, stamp: dict[str, Any]) -> None:
-    partial = _stamp_path(jars).with_suffix(".partial")
-    partial.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-    partial.replace(_stamp_path(jars))
+    replace_file(_stamp_path(jars), json.dumps(stamp, indent=1))

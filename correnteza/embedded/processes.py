@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from foundation.errors import UnsafeState
+from foundation.files import replace_file
 
 LOG_BYTES = 20 * 1024 * 1024
 """A log that has grown beyond this is moved to `<name>.log.1`, whose former content goes."""
@@ -208,6 +209,4 @@ def _record(run: Path, name: str, pid: int) -> None:
 def write_json(path: Path, content: object) -> None:
     """Whole or not at all, whatever happens in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    partial.replace(path)
+    replace_file(path, json.dumps(content, indent=1))

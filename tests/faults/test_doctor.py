@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
+from stream_jobs.diagnosis import STATE_FILES
 from tests.faults.test_checkpoint_faults import TABLE, make_anew, of_another_query
 from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark
@@ -56,7 +57,12 @@ def remove_records(pipeline: Pipeline) -> None:
     admin.delete_records([place])[place].result()
 
 
+def damage_beside(name: str) -> Callable[[Pipeline], None]:
+    return lambda pipeline: (pipeline.places.checkpoint(TABLE) / name).write_text("[16")
+
+
 DAMAGES = {
+    **{f"{name} damaged": (damage_beside(name), f"{name} is damaged", "rm ") for name in STATE_FILES},
     "F21 topic made anew": (exchange_topic, "made anew", ADOPT),
     "F22 checkpoint lost": (lose, "is lost", ADOPT),
     "F22 guard lost": (lose_guard, "no guard.json", ADOPT),

@@ -1,0 +1,31 @@
+"""Small files that hold state: written whole or not at all, and on disk when the call returns."""
+
+import os
+from pathlib import Path
+
+
+def replace_file(file: Path, content: str | bytes) -> None:
+    """Replace a file whole: a reader, or a machine that lost its power, has the old content or the new one.
+
+    The folder is written out too: else the new name may be lost with the power, though its bytes are there.
+    Text is written as UTF-8.
+    """
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as opened:
+            opened.write(content.encode() if isinstance(content, str) else content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Write out a folder's names: which files are in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
