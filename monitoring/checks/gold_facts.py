@@ -22,15 +22,16 @@ WEATHER_QUERY = f"""
         SELECT s.station_code, arg_max(c.time_zone, s.valid_from_on) AS time_zone
         FROM ({newest("inmet_stations")}) s JOIN capitals c USING (uf) GROUP BY 1
     ), hours AS (
-        SELECT h.*, timezone(coalesce(o.time_zone, z.time_zone, c.time_zone), h.observed_at)::DATE AS date_on
+        SELECT h.*, timezone(coalesce(o.time_zone, z.time_zone, c.time_zone), h.observed_at)::DATE AS date_on,
+               date_trunc('hour', h.observed_at) AS hour
         FROM ({newest("inmet_hourly")}) h
         LEFT JOIN own_zones o ON o.station_code = h.station_code
         LEFT JOIN zones z ON z.station_code = h.station_code LEFT JOIN capitals c ON c.station_code = h.station_code
         WHERE coalesce(o.time_zone, z.time_zone, c.time_zone) IS NOT NULL
     )
     SELECT station_code, date_on,
-           count(air_temperature_celsius) AS hours_observed,
-           count(rain_mm) AS rain_hours_observed,
+           count(DISTINCT hour) FILTER (air_temperature_celsius IS NOT NULL) AS hours_observed,
+           count(DISTINCT hour) FILTER (rain_mm IS NOT NULL) AS rain_hours_observed,
            avg(air_temperature_celsius) AS temperature_mean_celsius,
            max(air_temperature_max_celsius) AS temperature_max_celsius,
            min(air_temperature_min_celsius) AS temperature_min_celsius,
@@ -40,7 +41,7 @@ WEATHER_QUERY = f"""
            max(wind_gust_m_s) AS wind_gust_max_m_s,
            avg(pressure_hpa) AS pressure_mean_hpa,
            sum(global_radiation_kj_m2) AS global_radiation_kj_m2,
-           count(air_temperature_celsius) >= 20 AS is_complete,
+           count(DISTINCT hour) FILTER (air_temperature_celsius IS NOT NULL) >= 20 AS is_complete,
            max(known_from) AS known_from{{extra}}
     FROM hours GROUP BY station_code, date_on"""
 

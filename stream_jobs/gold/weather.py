@@ -24,8 +24,8 @@ Vintage = tuple[str, ...]
 """Columns that tell instants apart: see `Revisions.vintage`."""
 
 DAY_COLUMNS = (
-    Column("hours_observed", "BIGINT NOT NULL", "hours with a temperature", "h", HOURS, "count"),
-    Column("rain_hours_observed", "BIGINT NOT NULL", "hours with a value of rain", "h", HOURS, "count"),
+    Column("hours_observed", "BIGINT NOT NULL", "hours with a temperature", "h", HOURS, "different hours"),
+    Column("rain_hours_observed", "BIGINT NOT NULL", "hours with a value of rain", "h", HOURS, "different hours"),
     Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", HOURS, "mean of the hours there are"),
     Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", HOURS, "greatest hourly maximum"),
     Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", HOURS, "least hourly minimum"),
@@ -117,10 +117,10 @@ def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
     Maximum and minimum are those of the hourly extremes, which describe the hour before the instant. A sum over no
     value is null, never 0. Hours with no value count for nothing, but their day exists.
     """
-    temperature = F.count("air_temperature_celsius")
+    temperature = _hours_with("air_temperature_celsius")
     return hours.groupBy(*vintage, "station_code", "date_on").agg(
         temperature.alias("hours_observed"),
-        F.count("rain_mm").alias("rain_hours_observed"),
+        _hours_with("rain_mm").alias("rain_hours_observed"),
         exact_mean("air_temperature_celsius").alias("temperature_mean_celsius"),
         F.max("air_temperature_max_celsius").alias("temperature_max_celsius"),
         F.min("air_temperature_min_celsius").alias("temperature_min_celsius"),
@@ -134,6 +134,12 @@ def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
         F.max("known_from").alias("known_from"),
         F.max(is_assumed()).alias("is_assumed"),
     )
+
+
+def _hours_with(column: str) -> Expression:
+    """How many different hours hold a value: a file may bring half hours too."""
+    hour = F.when(F.col(column).isNotNull(), F.date_trunc("hour", "observed_at"))
+    return F.size(F.collect_set(hour)).cast("bigint")
 
 
 def days_of_groups(

@@ -57,14 +57,19 @@ def observed(silver: Silver) -> list[Row]:
     return [_observed(*place, hours) for place, hours in group(silver.newest("inmet_hourly"), day).items()]
 
 
+def _different_hours(rows: list[Row], name: str) -> int:
+    """Half hours are two rows of one hour."""
+    return len({row["observed_at"].replace(minute=0) for row in rows if row[name] is not None})
+
+
 def _observed(station: str, on: object, hours: list[Row]) -> Row:
     values = {name: [row[name] for row in hours] for name in hours[0]}
-    temperatures = sum(each is not None for each in values["air_temperature_celsius"])
+    temperatures = _different_hours(hours, "air_temperature_celsius")
     return {
         "station_code": station,
         "date_on": on,
         "hours_observed": temperatures,
-        "rain_hours_observed": sum(each is not None for each in values["rain_mm"]),
+        "rain_hours_observed": _different_hours(hours, "rain_mm"),
         "temperature_mean_celsius": mean(values["air_temperature_celsius"]),
         "temperature_max_celsius": latest(values["air_temperature_max_celsius"]),
         "temperature_min_celsius": least(values["air_temperature_min_celsius"]),

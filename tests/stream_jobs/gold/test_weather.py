@@ -1,5 +1,5 @@
 import csv
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import available_timezones
 
 import pytest
@@ -161,6 +161,14 @@ def test_no_rain_is_zero_and_no_gauge_is_null(silver, rain, expected):
 def test_a_day_is_complete_from_twenty_hours_on(silver, hours, expected):
     day = day_of(silver, hours_of("A401", date(2024, 1, 1), air_temperature_celsius=[20.0] * hours))
     assert (day["hours_observed"], day["is_complete"]) == (hours, expected)
+
+
+def test_half_hours_are_rows_and_not_hours(silver):
+    """Of 48 of them a day has 24 hours and all of its rain."""
+    whole = hours_of("A401", date(2024, 1, 1), air_temperature_celsius=[20.0] * 24, rain_mm=[1.0] * 24)
+    halves = [row | {"observed_at": row["observed_at"] + timedelta(minutes=30)} for row in whole]
+    found = day_of(silver, [*whole, *halves])
+    assert (found["hours_observed"], found["rain_hours_observed"], found["rain_mm"]) == (24, 24, 48.0)
 
 
 def test_known_from_is_the_newest_of_the_hours(silver):
