@@ -3,9 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from foundation.errors import UnsafeState
 
 _GUARD = "guard.json"
+_STANDING = "standing.json"
 # A Delta offset's index when the version before was read to its end; -100 is the newer spelling.
 _START_OF_VERSION = (-1, -100)
 
@@ -73,6 +76,38 @@ def read(root: Path, query: str) -> Progress | None:
         kafka=kafka,
         delta=delta,
     )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """That a query stands still, as its driver left word of it.
+
+    Attributes:
+        state: `stopped` for good, or `stalled`: its batch made no progress.
+    """
+
+    state: Literal["stopped", "stalled"]
+    reason: str
+    hint: str | None
+
+
+def standing(root: Path, progress: Progress | None) -> Standing | None:
+    """Whether the query stands still; what was left of a place that it has left since counts for nothing.
+
+    Raises: UnsafeState when the file cannot be read.
+    """
+    if progress is None:
+        return None
+    file = root / progress.query / _STANDING
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if (found["generation"], found["committed_batch"]) != (progress.generation, progress.committed_batch):
+            return None
+        return Standing(found["state"], found["reason"], found["hint"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnsafeState(f"{file} is damaged: {error}", hint=f"rm {file}; the driver writes it anew") from error
 
 
 def _add(line: str, kafka: dict[tuple[str, int], int], delta: dict[str, DeltaPosition]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from monitoring import delta_log, spark_checkpoints
 from monitoring.kafka import Cluster, Topic
 from monitoring.lake import Lake
-from monitoring.spark_checkpoints import Progress
+from monitoring.spark_checkpoints import Progress, Standing
 from schemas.contracts import Contract
 
 _ANSWER_WITHIN_SECONDS = 1.5
@@ -23,7 +23,7 @@ _ANSWER_WITHIN_SECONDS = 1.5
 WITHDRAWALS = "bronze.ingest_withdrawals"
 """What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
 
-State = Literal["ok", "behind", "not_started", "topic_replaced"]
+State = Literal["ok", "behind", "not_started", "topic_replaced", "stopped", "stalled"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Line:
         records_behind: None when it cannot be known.
         seconds_behind: None when it cannot be known.
         newest_event_at: UTC; None for a table without rows.
+        reason, hint: why the query is `stopped` or `stalled`, and what to do.
     """
 
     layer: str
@@ -45,6 +46,8 @@ class Line:
     seconds_behind: float | None
     newest_event_at: datetime | None
     committed_batch: int | None
+    reason: str | None = None
+    hint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def status(places: Places, cluster: Cluster, contracts: Iterable[Contract], *, n
 def as_json(lines: Iterable[Line], *, at: float) -> dict[str, Any]:
     """The document of `status --json`; its form changes only with the number in `schema`."""
     return {
-        "schema": 1,
+        "schema": 2,
         "at": _text(datetime.fromtimestamp(at, UTC)),
         "layers": [
             {
@@ -93,6 +96,8 @@ def as_json(lines: Iterable[Line], *, at: float) -> dict[str, Any]:
                 "seconds_behind": None if line.seconds_behind is None else round(line.seconds_behind, 3),
                 "newest_event_at": None if line.newest_event_at is None else _text(line.newest_event_at),
                 "committed_batch": line.committed_batch,
+                "reason": line.reason,
+                "hint": line.hint,
             }
             for line in lines
         ],
@@ -125,6 +130,7 @@ def _bronze(places: Places, cluster: Cluster, lake: Lake, contracts: list[Contra
         lines.append(
             _line(
                 "bronze", bronze_table(contract), names[contract.name], progress[contract.name], lake,
+                standing=spark_checkpoints.standing(places.checkpoints, progress[contract.name]),
                 records=None if waiting is None else sum(count for _, count in waiting.values()),
                 seconds=max(ages, default=0.0) if is_known else None,
                 topic=topics.get(names[contract.name]),
@@ -166,16 +172,19 @@ def _from_tables(places: Places, lake: Lake, query: str, sources: list[str], now
     ages = [max(0.0, now - each.oldest_at) for each in waiting if each.oldest_at is not None]
     return _line(
         layer, table, ", ".join(sources), progress, lake,
+        standing=spark_checkpoints.standing(places.checkpoints, progress),
         records=sum(each.records for each in waiting), seconds=max(ages, default=0.0), topic=None,
     )  # fmt: skip
 
 
 def _line(
     layer: str, table: str, source: str, progress: Progress | None, lake: Lake,
-    *, records: int | None, seconds: float | None, topic: Topic | None,
+    *, standing: Standing | None, records: int | None, seconds: float | None, topic: Topic | None,
 ) -> Line:  # fmt: skip
-    if progress is None or progress.committed_batch is None:
-        state: State = "not_started"
+    if standing is not None:
+        state: State = standing.state
+    elif progress is None or progress.committed_batch is None:
+        state = "not_started"
     elif topic is not None and progress.topic_id not in (None, topic.topic_id):
         state = "topic_replaced"
     else:
@@ -189,6 +198,8 @@ def _line(
         seconds_behind=seconds,
         newest_event_at=newest_event(lake, layer, table),
         committed_batch=progress.committed_batch if progress else None,
+        reason=standing.reason if standing else None,
+        hint=standing.hint if standing else None,
     )
 
 

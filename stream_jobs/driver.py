@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
+from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from sinks.locks import TableLocks
 from stream_jobs.bronze import BronzeJob, bronze_contracts
@@ -17,7 +18,8 @@ from stream_jobs.news import topics_now
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.schema_book import Registry, SchemaBook
 from stream_jobs.silver import SilverJob
-from stream_jobs.supervisor import STOP_SECONDS, Supervised, drain, keep_running
+from stream_jobs.standing import note_in
+from stream_jobs.supervisor import STOP_SECONDS, Supervised, bring_up_to_date, keep_running, require_none_stands
 from stream_jobs.tables import model as silver
 
 AT_ONCE = 4
@@ -46,6 +48,7 @@ class StreamDriver:
         self, spark: SparkSession, places: Places, *, broker: Broker, registry: Registry, layers: Sequence[str] = LAYERS
     ) -> None:
         self._driver = Driver(spark, places, TableLocks(spark, places.locks))
+        self._note = note_in(places)
         self._book = SchemaBook(spark, places.table(SCHEMAS), registry, broker.prefix)
         self._broker = broker
         self._contracts = bronze_contracts()
@@ -60,20 +63,25 @@ class StreamDriver:
         """Layer after layer, read everything there is, and end. A query that would find nothing is not started.
 
         Raises:
-            UnsafeState: a guard refused; what the layers before have written stays.
+            UnsafeState: a guard refused, and what the layers before have written stays; or a query stood still, and
+                all others of all layers are up to date.
             CorrentezaError: a query cannot go on.
         """
         stages = []
+        standing: dict[str, CorrentezaError] = {}
         try:
             for layer in self._layers:
                 began = time.monotonic()
                 self._prepare(layer)
                 idle = {job.name: 0 for job in self._jobs(layer)}
-                rows = idle | drain(self._with_news(layer), at_once=AT_ONCE, stop=stop)
+                done = bring_up_to_date(self._with_news(layer), at_once=AT_ONCE, stop=stop, note=self._note)
+                rows = idle | done.rows
+                standing |= done.standing
                 stages.append(Stage(layer, time.monotonic() - began, rows))
                 log.info("layer_drained", layer=layer, seconds=round(stages[-1].seconds, 2), rows=sum(rows.values()))
         finally:
             self._driver.locks.release()
+        require_none_stands(standing)
         return stages
 
     def run(self, stop: threading.Event, intervals: Mapping[str, float], stop_seconds: float = STOP_SECONDS) -> None:
@@ -91,7 +99,7 @@ class StreamDriver:
             for layer in self._layers:
                 self._prepare(layer)
                 trigger: dict[str, str | bool] = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
-                supervised += [Supervised(job, trigger) for job in self._jobs(layer)]
+                supervised += [Supervised(job, trigger, self._note) for job in self._jobs(layer)]
             for each in supervised:
                 each.start()
             log.info("driver_ready", layers=self._layers, queries=len(supervised))

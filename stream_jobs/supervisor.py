@@ -1,15 +1,20 @@
-"""Keep queries running: restart one that fails, alone and with back-off; stop the driver when that cannot help."""
+"""Keep queries running: restart one that fails or stalls, alone and with back-off.
+
+One whose batch finds an unsafe state, such as a broken `fail` expectation, stands still from then on and the others go
+on; one that fails again and again takes the driver down.
+"""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from py4j.protocol import Py4JError
-from pyspark.errors import StreamingQueryException
+from deltalake.exceptions import DeltaError
+from py4j.protocol import Py4JError, Py4JNetworkError
+from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
@@ -17,6 +22,8 @@ from foundation.log import get_logger
 from sinks.append import Trigger
 from stream_jobs.jobs import Job
 from stream_jobs.progress import Progress
+from stream_jobs.stalls import STALL_SECONDS, Stall
+from stream_jobs.standing import Note, State
 
 WATCH_SECONDS = 0.5
 CHECK_SECONDS = 30.0
@@ -34,6 +41,9 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 _NO_SPACE = "No space left on device"
 """What the operating system says (ENOSPC); Java and Spark pass it on within their own messages."""
+
+PASSING = (OSError, DeltaError, Py4JError, PySparkException)
+"""What a start may meet that concerns one job alone, and may be gone at the next: a file, a table, Spark."""
 
 log = get_logger("supervisor")
 
@@ -68,12 +78,17 @@ def _doubled(times: int) -> float:
 class Supervised:
     """One job and its present query."""
 
-    def __init__(self, job: Job, trigger: Trigger) -> None:
+    def __init__(self, job: Job, trigger: Trigger, note: Note = lambda query, state, error: None) -> None:
+        """Args: note: told when the query comes to stand."""
         self.job = job
+        self.standing: CorrentezaError | None = None
+        self._note = note
         self._trigger = trigger
         self._attempts = Attempts()
         self._query: StreamingQuery | None = None
         self._progress: Progress | None = None
+        self._stall: Stall | None = None
+        self._ending: Future[None] | None = None
         self._not_before = 0.0
         self._error = ""
         self._outdated_since = 0.0
@@ -89,50 +104,41 @@ class Supervised:
             self._query = self.job.start(self._trigger)
         except UnsafeState:
             raise
-        except (CorrentezaError, Py4JError, StreamingQueryException) as error:
+        except (CorrentezaError, *PASSING) as error:
             self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
             return
         self._error = ""
         self._progress = Progress(self._query)
+        self._stall = Stall(self._query)
 
     def watch(self) -> bool:
-        """Report progress, see whether the query failed, start again when it is time. Returns whether it has ended.
+        """Report progress, see whether the query failed, start again when it is time.
+
+        Returns: whether it has ended: nothing is left to do, or it stands still for good.
 
         Raises:
             CorrentezaError: the query cannot go on; the driver must stop.
         """
+        if self._ending is not None:
+            self._start_anew_once_ended(self._ending)
+            return False
+        if self.standing is not None:
+            return True
         if self._query is None:
             if time.monotonic() >= self._not_before:
                 self.start()
             return False
         if self.job.outdated:
-            # Between two batches, and not waited for here: the other queries are watched meanwhile.
-            self._outdated_since = self._outdated_since or time.monotonic()
-            if self.idle or time.monotonic() > self._outdated_since + STOP_SECONDS:
-                self.end()
-                self._outdated_since = 0.0
-                self._query, self._not_before = None, 0.0
+            self._end_outdated()
             return False
         ended = not self._query.isActive  # before the report, so that a query's last batch is never missed
         self._report()
         if not ended:
+            self._end_if_stalled(self._query)
             return False
         error = self._query.exception()
         self._query = None
-        if error is None:
-            return True
-        if isinstance(self.job.failure, UnsafeState):
-            raise self.job.failure
-        self._error = str(error)
-        try:
-            if self.job.mend(self._error):
-                self._error = ""
-                self._not_before = 0.0
-                return False
-            self._put_off(self.job.failure or _failed(self.job, self._error))
-        except TransientError as away:
-            self._put_off(away)
-        return False
+        return self._has_finished(None if error is None else str(error))
 
     @property
     def idle(self) -> bool:
@@ -145,6 +151,74 @@ class Supervised:
             return
         self._report()
         self._query.stop()
+
+    def _has_finished(self, error: str | None) -> bool:
+        """What a query that has ended leaves to do: nothing, or to start it again, now or later."""
+        if isinstance(self.job.failure, UnsafeState):
+            self._stand("stopped", self.job.failure)
+            return True
+        if error is None:
+            return True
+        self._error = error
+        try:
+            if self.job.mend(self._error):
+                self._error = ""
+                self._not_before = 0.0
+                return False
+            self._put_off(self.job.failure or _failed(self.job, self._error))
+        except TransientError as away:
+            self._put_off(away)
+        except OSError as trouble:
+            self._put_off(_failed(self.job, str(trouble)))
+        return False
+
+    def _end_outdated(self) -> None:
+        """Between two batches, and not waited for here: the other queries are watched meanwhile."""
+        self._outdated_since = self._outdated_since or time.monotonic()
+        if self.idle or time.monotonic() > self._outdated_since + STOP_SECONDS:
+            self.end()
+            self._outdated_since = 0.0
+            self._query, self._not_before = None, 0.0
+
+    def _end_if_stalled(self, query: StreamingQuery) -> None:
+        """Tell a query whose batch makes no progress to stop; `watch` starts it again once it has ended."""
+        assert self._stall is not None
+        if not self._stall.is_reached():
+            return
+        stalled = CorrentezaError(
+            f"{self.job.name}: its batch has made no progress for {STALL_SECONDS:.0f} s, and is stopped",
+            hint="it is started again once it has ended; if it does not end, start the driver again",
+        )
+        self._stand("stalled", stalled)
+        self._ending = _beside(query.stop)
+
+    def _start_anew_once_ended(self, ending: "Future[None]") -> None:
+        """Not waited for: it may take for ever. Until Spark says that it has ended it may write, whatever it seems."""
+        assert self._query is not None
+        assert self.standing is not None
+        if not ending.done():
+            return
+        error = ending.exception()
+        if isinstance(error, Py4JNetworkError):
+            raise error
+        if error is not None:
+            self._ending = _beside(self._query.stop)  # Spark waited as long as it does, and gave up
+            return
+        stalled, self.standing = self.standing, None
+        self._ending = self._query = None
+        if isinstance(self.job.failure, UnsafeState):
+            self._stand("stopped", self.job.failure)
+        else:
+            self._put_off(stalled)
+
+    def _stand(self, state: State, error: CorrentezaError) -> None:
+        """Stand still, say so in the log, and leave word for `status`."""
+        self.standing = error
+        log.error("query_stands_still", query=self.job.name, state=state, error=str(error), hint=error.hint)
+        try:
+            self._note(self.job.name, state, error)
+        except (OSError, CorrentezaError) as trouble:
+            log.warning("standing_not_noted", query=self.job.name, error=str(trouble))
 
     def _report(self) -> None:
         assert self._progress is not None
@@ -179,7 +253,8 @@ def keep_running(
         stop_seconds: how long batches may take to end once told to stop.
 
     Raises:
-        CorrentezaError: a query cannot go on. All are stopped.
+        CorrentezaError: a query cannot go on, or every one stands still. All are stopped.
+        UnsafeState, CorrentezaError: told to stop, all are stopped, and some stood still: they are named.
     """
     with _stopped_after(supervised, stop_seconds):
         checking: Future[None] | None = None
@@ -187,26 +262,65 @@ def keep_running(
         while not stop.wait(WATCH_SECONDS):
             for each in supervised:
                 each.watch()
+            if supervised and all(isinstance(each.standing, UnsafeState) for each in supervised):
+                break
             if checking is not None and checking.done():
                 _settle(checking)
                 checking = None
             if checking is None and time.monotonic() >= next_check:
                 checking = _beside(check)
                 next_check = time.monotonic() + CHECK_SECONDS
+    require_none_stands({each.job.name: each.standing for each in supervised if each.standing is not None})
+
+
+def require_none_stands(standing: Mapping[str, CorrentezaError]) -> None:
+    """Raises: UnsafeState, or what else it was, naming every query that stands still."""
+    if not standing:
+        return
+    worst = max(standing.values(), key=lambda error: error.exit_code)
+    reasons = "; ".join(f"{name} stands still: {error}" for name, error in standing.items())
+    raise type(worst)(reasons, hint=worst.hint)
 
 
 def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[str, int]:
-    """Bring every job up to the present and end it; returns input rows per job.
+    """As `bring_up_to_date`. Raises: UnsafeState too, once the others are done, when a query stands still."""
+    done = bring_up_to_date(jobs, at_once=at_once, stop=stop)
+    require_none_stands(done.standing)
+    return done.rows
+
+
+@dataclass
+class Done:
+    """What came of jobs that were brought up to the present.
+
+    Attributes:
+        rows: job → input rows.
+        standing: job → why it stands still.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    standing: dict[str, CorrentezaError] = field(default_factory=dict)
+
+
+def bring_up_to_date(
+    jobs: Sequence[Job],
+    *,
+    at_once: int,
+    stop: threading.Event,
+    note: Note = lambda query, state, error: None,
+) -> Done:
+    """Bring every job up to the present and end it; one that comes to stand does not keep the others from it.
 
     Args:
         at_once: how many queries run side by side.
+        note: as of `Supervised`.
 
     Raises:
         CorrentezaError: a query cannot go on, or a stop was asked for. All are stopped.
     """
-    waiting = deque(Supervised(job, {"availableNow": True}) for job in jobs)
+    waiting = deque(Supervised(job, {"availableNow": True}, note) for job in jobs)
     running: list[Supervised] = []
-    done: dict[str, int] = {}
+    done = Done()
     with _stopped_after(running, STOP_SECONDS):
         while waiting or running:
             if stop.is_set():
@@ -216,7 +330,9 @@ def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[s
                 running[-1].start()
             for each in list(running):
                 if each.watch():
-                    done[each.job.name] = each.rows
+                    done.rows[each.job.name] = each.rows
+                    if each.standing is not None:
+                        done.standing[each.job.name] = each.standing
                     running.remove(each)
             time.sleep(0.02)
     return done

@@ -26,7 +26,7 @@ def command(
     )
     now = time.time()
     lines = status(places, Cluster(settings.bootstrap), contracts.load_all().values(), now=now)
-    print(json.dumps(as_json(lines, at=now), indent=1) if json_ else _table(lines))
+    print(json.dumps(as_json(lines, at=now), indent=1) if json_ else "\n".join([_table(lines), *_reasons(lines)]))
 
 
 def _table(lines: list[Line]) -> str:
@@ -50,3 +50,16 @@ def _table(lines: list[Line]) -> str:
         ).rstrip()
         for row in (header, *rows)
     )
+
+
+def _reasons(lines: list[Line]) -> list[str]:
+    """Why queries stand still, and what to do."""
+    return [
+        text
+        for line in lines
+        if line.reason is not None
+        for text in (
+            f"{line.layer}.{line.table} {line.state}: {line.reason}",
+            f"        try: {line.hint or 'see the log'}",
+        )
+    ]

@@ -117,12 +117,27 @@ def test_a_version_read_in_part_leaves_its_other_files(kit):
     assert (whole.records, part.records) == (55, 0)
 
 
+def leave_word(kit, query, **found):
+    word = {"state": "stopped", "reason": "a rule is broken", "hint": "mend it", "at": "-", "generation": 0}
+    (kit.checkpoints / query / "standing.json").write_text(json.dumps(word | {"committed_batch": 4} | found))
+
+
+def test_a_query_that_stands_still_is_shown_with_its_reason_until_it_commits_again(kit):
+    write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
+    leave_word(kit, "bronze.bcb_sgs")
+    line = lines(kit, Broker())["bronze.bcb_sgs"]
+    assert (line.state, line.reason, line.hint, line.records_behind) == ("stopped", "a rule is broken", "mend it", 3)
+
+    write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=5, sources=[{SGS: {"0": 10}}])
+    assert lines(kit, Broker())["bronze.bcb_sgs"].state == "ok"
+
+
 def test_the_json_document_has_this_form(kit):
     found = as_json(lines(kit, Broker()).values(), at=BEGIN.timestamp())
-    assert (found["schema"], found["at"]) == (1, "2026-11-20T12:00:00.000Z")
+    assert (found["schema"], found["at"]) == (2, "2026-11-20T12:00:00.000Z")
     assert {"layer": "bronze", "table": "inmet_hourly", "source": "p.inmet_hourly.v1", "state": "not_started",
             "records_behind": None, "seconds_behind": None, "newest_event_at": "2026-11-20T13:00:00.000Z",
-            "committed_batch": None} in found["layers"]  # fmt: skip
+            "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip
     assert {each["layer"] for each in found["layers"]} == {"bronze", "silver", "gold"}
 
 

@@ -79,9 +79,11 @@ def test_a_run_to_the_end_touches_only_what_has_news(pipeline, monkeypatch):
     pipeline.declare(*load_all())
     pipeline.publish(DATASET, station(1))
     started: list[str] = []
-    drain = module.drain
+    bring = module.bring_up_to_date
     monkeypatch.setattr(
-        module, "drain", lambda jobs, **rest: (started.extend(job.name for job in jobs), drain(jobs, **rest))[1]
+        module,
+        "bring_up_to_date",
+        lambda jobs, **rest: (started.extend(job.name for job in jobs), bring(jobs, **rest))[1],
     )
 
     def run() -> dict[str, int]:

@@ -1,7 +1,11 @@
 """From bronze to silver, to any past instant, and to gold."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,13 +14,18 @@ from foundation import failpoints
 from foundation.errors import CorrentezaError, UnsafeState
 from schemas.contracts import datasets
 from sinks import apply_changes, tables
-from stream_jobs import supervisor
+from sinks.expectations import Expectation
+from stream_jobs import stalls, supervisor
 from stream_jobs.asof import as_of
 from stream_jobs.gold import query
 from stream_jobs.gold.fact_economic_observation import TABLE as OBSERVATIONS
 from stream_jobs.gold.query import GoldJob
+from stream_jobs.silver import SilverJob
+from stream_jobs.standing import note_in
+from stream_jobs.supervisor import Supervised
 from stream_jobs.tables.model import discover
 from tests import silver_oracles
+from tests.helpers import wait_for
 
 DATASET = "bcb_sgs"
 JANUARY = datetime(2024, 1, 10, tzinfo=UTC)
@@ -72,6 +81,61 @@ def test_measured_only_leaves_assumed_clocks_out(pipeline):
     assert [row.value.normalize() for row in measured] == [Decimal("0.7")]
     with pytest.raises(ValueError, match="time zone"):
         as_of(pipeline.spark, pipeline.places, DATASET, JANUARY.replace(tzinfo=None))
+
+
+def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_word(pipeline):
+    """Bronze goes on, for retention is running."""
+    pipeline.publish(DATASET, value("0.5"))
+    rule = Expectation("above_one", "value > 1", "fail")
+    sick = SilverJob(replace(discover()[DATASET], expectations=(rule,)), pipeline.driver)
+    trigger = {"processingTime": "100 milliseconds"}
+    jobs = (pipeline.bronze(DATASET), sick)
+    bronze, silver = (Supervised(job, trigger, note_in(pipeline.places)) for job in jobs)
+
+    def watched(until: Callable[[], bool]) -> bool:
+        bronze.watch(), silver.watch()
+        return until()
+
+    bronze.start()
+    silver.start()
+    try:
+        wait_for(lambda: watched(lambda: silver.standing is not None), "silver stands still", 120)
+        pipeline.publish(DATASET, value("2.5", on=date(2024, 1, 1)))
+        wait_for(lambda: watched(lambda: len(pipeline.rows(f"bronze.{DATASET}")) == 2), "bronze goes on", 120)
+    finally:
+        bronze.end()
+
+    word = json.loads((pipeline.places.checkpoint(f"silver.{DATASET}") / "standing.json").read_text())
+    assert (word["state"], "breaks above_one" in word["reason"]) == ("stopped", True)
+    assert pipeline.rows(f"silver.{DATASET}") == []
+
+
+def test_a_real_batch_that_hangs_is_told_to_stop_and_its_query_started_again(pipeline, monkeypatch):
+    """Spark itself is asked for signs of progress; the query starts anew once its batch has ended."""
+    pipeline.publish(DATASET, value("0.5"))
+    pipeline.run(pipeline.bronze(DATASET))
+    job, gate, held = pipeline.silver(DATASET), Event(), Event()
+    apply = job._batches.work
+
+    def hang(batch: Any, batch_id: int) -> None:
+        held.set()
+        assert gate.wait(300)
+        apply(batch, batch_id)
+
+    monkeypatch.setattr(job._batches, "work", hang)
+    noted: list[str] = []
+    silver = Supervised(job, {"availableNow": True}, lambda query, state, error: noted.append(f"{query} {state}"))
+    silver.start()
+    wait_for(held.is_set, "the batch hangs", 120)
+    monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(stalls, "STALL_SECONDS", 1.0)
+    wait_for(lambda: silver.watch() or noted, "it is found to make no progress", 120)
+    monkeypatch.setattr(stalls, "STALL_SECONDS", 600.0)
+    gate.set()
+    wait_for(silver.watch, "it has read everything", 300)
+
+    assert noted == [f"silver.{DATASET} stalled"]
+    assert amounts(pipeline, f"silver.{DATASET}") == [Decimal("0.5")]
 
 
 def test_a_row_that_breaks_an_expectation_is_set_aside_with_its_rule(pipeline):

@@ -1,16 +1,21 @@
 """Queries are restarted alone, with back-off, within bounds; nothing half alive goes on. No Spark here."""
 
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from deltalake.exceptions import DeltaError
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
-from stream_jobs import supervisor
-from stream_jobs.supervisor import Attempts, Supervised, drain, keep_running
+from stream_jobs import stalls, supervisor
+from stream_jobs.supervisor import Attempts, Supervised, bring_up_to_date, drain, keep_running
 from tests.controls import complaint
+from tests.helpers import wait_for
 
 
 class Query:
@@ -18,6 +23,8 @@ class Query:
 
     def __init__(self, lives: int, error: str | None) -> None:
         self.lives, self.error = lives, error
+        self.seen = 0
+        self.tasks = 0
         self.stopped = False
         self.busy = False
         self._jsq = self
@@ -25,6 +32,7 @@ class Query:
     @property
     def isActive(self) -> bool:  # noqa: N802 - Spark's name
         self.lives -= 1
+        self.seen += 1
         return self.lives >= 0 and not self.stopped
 
     @property
@@ -46,7 +54,7 @@ class Job:
     """Starts the queries of a script, one after the other; the last one for ever."""
 
     name: str
-    queries: list[Query | CorrentezaError]
+    queries: list[Query | Exception]
     failure: CorrentezaError | None = None
     mends: bool | CorrentezaError = False
     outdated: bool = False
@@ -56,7 +64,7 @@ class Job:
     def start(self, trigger: Any) -> Any:
         self.starts += 1
         script = self.queries.pop(0) if len(self.queries) > 1 else self.queries[0]
-        if isinstance(script, CorrentezaError):
+        if isinstance(script, Exception):
             raise script
         self.running = script
         return script
@@ -75,6 +83,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.001)
     monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(stalls, "_jobs", lambda query: query.tasks)
 
 
 def run(*jobs: Job, until: Any, check: Any = lambda: None) -> None:
@@ -133,13 +143,70 @@ def test_a_dependency_that_is_away_is_waited_for_however_long():
     assert away.starts == 13
 
 
-def test_an_unsafe_state_stops_the_driver_at_once():
-    unsafe = Job("bronze.a", [Query(0, "x")], failure=UnsafeState("rows would double"))
+def sick_beside_a_healthy_one(until: Any = lambda sick, healthy: healthy.seen > 20) -> tuple[Job, Job, list[str]]:
+    """A query that finds an unsafe state in a batch, one that does not, and what the driver says at its end."""
+    sick = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken", hint="mend it"))
+    healthy = Job("bronze.b", [Query(LONG, None)])
+    said = complaint(lambda: run(sick, healthy, until=lambda: until(sick, healthy.running)))
+    return sick, healthy, said
+
+
+def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_end_tells_of_it():
+    sick, healthy, said = sick_beside_a_healthy_one()
+    assert said == ["UnsafeState: silver.a stands still: a rule is broken"]
+    assert (sick.starts, healthy.starts) == (1, 1)
+    assert healthy.running.seen > 20
+    assert healthy.running.stopped
+
+
+def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one(monkeypatch, control):
+    def stopped_too() -> list[str]:
+        """Whether the healthy query was watched on after the other one had come to stand."""
+        _, healthy, said = sick_beside_a_healthy_one()
+        return [] if healthy.running.seen > 20 else [f"bronze.b ended after {healthy.running.seen} looks: {said}"]
+
+    def raising(self: Supervised, state: str, error: CorrentezaError) -> None:
+        raise error
+
+    control.holds(stopped_too)
+    monkeypatch.setattr(Supervised, "_stand", raising)
+    control.objects(stopped_too, damage="bronze.b ended after")
+
+
+def test_when_every_query_stands_still_the_driver_ends():
+    jobs = [Job(name, [Query(0, "x")], failure=UnsafeState("a rule is broken")) for name in ("silver.a", "silver.b")]
+    with pytest.raises(UnsafeState, match=r"silver\.a stands still.*silver\.b stands still"):
+        run(*jobs, until=lambda: False)
+
+
+def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_stands_still():
+    sick = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken"))
+    jobs = [sick, *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
+    noted: list[tuple[str, str]] = []
+    done = bring_up_to_date(
+        jobs, at_once=1, stop=threading.Event(), note=lambda query, state, error: noted.append((query, state))
+    )
+    assert done.rows.keys() == {"silver.a", "silver.0", "silver.1", "silver.2"}
+    assert (list(done.standing), noted) == (["silver.a"], [("silver.a", "stopped")])
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), DeltaError("the log is being written")])
+def test_what_the_system_or_delta_says_at_a_start_puts_its_job_off_and_the_others_go_on(error):
+    job = Job("bronze.a", [error, Query(LONG, None)])
     other = Job("bronze.b", [Query(LONG, None)])
-    with pytest.raises(UnsafeState, match="rows would double"):
-        run(unsafe, other, until=lambda: False)
-    assert unsafe.starts == 1
-    assert other.running.stopped
+    run(job, other, until=lambda: job.starts == 2)
+    assert other.starts == 1
+
+
+@pytest.mark.parametrize("error", [OSError(5, "gone away: a disk"), DeltaError("gone away: a log")])
+def test_control_a_supervisor_that_knows_spark_s_errors_alone_ends_with_the_others(monkeypatch, control, error):
+    def ended() -> list[str]:
+        job = Job("bronze.a", [error, Query(LONG, None)])
+        return complaint(lambda: run(job, Job("bronze.b", [Query(LONG, None)]), until=lambda: job.starts == 2))
+
+    control.holds(ended)
+    monkeypatch.setattr(supervisor, "PASSING", (Py4JError, PySparkException))
+    control.objects(ended, damage="gone away: a")
 
 
 def test_a_cause_that_was_mended_counts_as_no_failure():
@@ -352,3 +419,84 @@ def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_
 
     assert "correnteza checkpoint inspect silver.a" in given_up.value.hint
     assert "boom" in given_up.value.hint
+
+
+class Busy(Query):
+    """A query whose one batch never ends by itself; a task of it ends at every look, or none does."""
+
+    def __init__(self, *, ends_tasks: bool) -> None:
+        super().__init__(LONG, None)
+        self.busy = True
+        self.ends_tasks = ends_tasks
+
+    def lastProgress(self) -> None:  # noqa: N802
+        self.tasks += self.ends_tasks
+
+
+def left_stuck(seconds: float = 0.2) -> list[str]:
+    """Whether a query whose batch makes no progress goes on as it is while another one is watched for so long."""
+    first = Busy(ends_tasks=False)
+    stuck = Job("silver.a", [first, Query(LONG, None)])
+    other = Job("bronze.b", [Query(LONG, None)])
+    until = time.monotonic() + seconds
+
+    def enough() -> bool:
+        first.busy = stuck.starts == 1 and time.monotonic() < until  # so that its end is not waited for
+        return not first.busy
+
+    run(stuck, other, until=enough)
+    assert other.starts == 1
+    return [f"the batch of {stuck.name} still makes no progress"] if stuck.starts == 1 else []
+
+
+def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeypatch):
+    monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
+    noted: list[str] = []
+    first = Busy(ends_tasks=False)
+    job = Job("silver.a", [first, Query(LONG, None)])
+    supervised = Supervised(job, {}, lambda query, state, error: noted.append(f"{query} {state}: {error}"))
+    supervised.start()
+    wait_for(lambda: supervised.watch() or job.starts == 2, "it is started again", 60)
+    assert first.stopped
+    assert noted[0].startswith("silver.a stalled: silver.a: its batch has made no progress")
+    assert supervised.standing is None
+
+
+def test_control_without_the_bound_the_batch_is_waited_for_for_ever(monkeypatch, control):
+    with monkeypatch.context() as patch:
+        patch.setattr(stalls, "STALL_SECONDS", 0.05)
+        control.holds(left_stuck, 60)
+    monkeypatch.setattr(stalls, "STALL_SECONDS", 10**6)
+    control.objects(left_stuck, damage="the batch of silver.a still makes no progress")
+
+
+def test_a_long_batch_whose_tasks_end_is_left_alone(monkeypatch):
+    monkeypatch.setattr(stalls, "STALL_SECONDS", 1.0)
+    busy = Busy(ends_tasks=True)
+    job = Job("silver.a", [busy])
+    until = time.monotonic() + 2.0
+
+    def enough() -> bool:
+        busy.busy = time.monotonic() < until  # so that its end is not waited for
+        return not busy.busy
+
+    run(job, until=enough)
+    assert job.starts == 1
+    assert busy.tasks > 10
+
+
+def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s_end_tells_of_it(monkeypatch):
+    """Its batch may still write: a second one beside it would be a second writer."""
+    monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor, "END_SECONDS", 0.1)
+    stuck = Stuck()
+    job, other = Job("silver.a", [stuck, Query(LONG, None)]), Job("bronze.b", [Query(LONG, None)])
+
+    def enough() -> bool:
+        stuck.busy = other.running.seen <= 200  # so that its end is not waited for
+        return not stuck.busy
+
+    with pytest.raises(CorrentezaError, match=r"silver\.a stands still: .* no progress"):
+        run(job, other, until=enough)
+    assert (job.starts, other.starts) == (1, 1)
+    stuck.let_go.set()
