@@ -9,7 +9,7 @@ from monitoring.lake import Lake
 def difference(
     lake: Lake, outcome: Outcome, where: str, keys: Sequence[str], *, expected: str, stored: str, of: str
 ) -> None:
-    """Note the smallest keys whose rows differ between two queries with the same columns.
+    """Note the smallest keys whose rows differ, or stand otherwise often, between two queries with the same columns.
 
     Args: of: what `expected` is, such as `batch over bronze`; it completes the sentences.
     """
@@ -17,8 +17,8 @@ def difference(
     if lake.rows(digest.format(expected)) == lake.rows(digest.format(stored)):
         return
     for sides, what in (
-        (f"({expected}) EXCEPT ({stored})", f"rows of the {of} are missing or different"),
-        (f"({stored}) EXCEPT ({expected})", f"rows are not those of the {of}"),
+        (f"({expected}) EXCEPT ALL ({stored})", f"rows of the {of} are missing or different"),
+        (f"({stored}) EXCEPT ALL ({expected})", f"rows are not those of the {of}"),
     ):
         report(lake, outcome, where, f"SELECT {quoted(keys)} FROM ({sides})", what)
 

@@ -321,6 +321,15 @@ def test_a_gold_row_without_a_cause_is_found(kit):
     assert "keys stand more than once" in found
 
 
+def test_a_whole_number_that_differs_by_one_is_found_however_great_it_is(kit):
+    kit.publish("anatel_broadband_accesses", accesses(date(2026, 3, 1), 50_000_000))
+    kit.write()
+    assert failing(kit, "gold") == {}
+    kit.change("gold.fact_broadband_accesses_monthly", accesses="accesses + 1", where="accesses = 50000000")
+    found = failing(kit, "gold")["gold.fact_broadband_accesses_monthly = batch(silver)"]
+    assert "values of accesses differ" in text(found)
+
+
 def test_a_difference_below_a_millionth_is_none(kit):
     kit.change("gold.fact_weather_daily", rain_mm="rain_mm + 0.0000001")
     assert failing(kit, "gold") == {}
