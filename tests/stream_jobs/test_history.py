@@ -31,7 +31,7 @@ def history(file: Path) -> BronzeHistory:
 
 @pytest.fixture(autouse=True)
 def no_tables(monkeypatch):
-    monkeypatch.setattr("stream_jobs.history.tables.read", lambda *_: None)
+    monkeypatch.setattr("stream_jobs.history._now", lambda *_: None)
 
 
 def batch(batch_id: int, generation: int = 0) -> Batch:
