@@ -158,8 +158,8 @@ def test_f15_control_rows_that_stand_twice_would_be_versions_without_a_look_at_e
 
 
 def test_f15_control_a_late_answer_would_overwrite_without_the_guard_on_its_clock(pipeline, monkeypatch, control):
-    """No row is late, each is the newest, and the merge takes whatever comes last."""
-    struct, arrival = F.struct, {"s.known_from": F.lit(1), "t.known_from": F.lit(0)}
+    """No row is late, each is the newest, and current takes whatever comes last."""
+    struct, arrival = F.struct, {"l.known_from": F.lit(1), "r.known_from": F.lit(0)}
     lake, classify = pipeline.settings.lake, apply_changes.classify
     newest = F.col("fate").isin("new", "stored")
 
