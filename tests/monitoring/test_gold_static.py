@@ -96,7 +96,8 @@ def test_a_lost_and_a_doubled_row_are_found(kit):
     found = outcomes(kit)
     assert found["gold.dim_date = reference"].findings
     assert [each.what for each in found["gold.dim_economic_series = reference"].findings] == [
-        "1 keys stand more than once"
+        "1 keys stand more than once",
+        "1 rows are not those of the reference",
     ]
 
 
