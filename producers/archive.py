@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import psutil
 
 from foundation.errors import InvalidContent, TransientError
+from foundation.files import replace_file
 
 BLOCK = 1 << 20
 MAX_PAYLOAD_BYTES = 4 << 30
@@ -64,13 +65,14 @@ class Archive:
                     raise InvalidContent(f"a payload above {MAX_PAYLOAD_BYTES} bytes")
                 digest.update(block)
                 file.write(block)
-            _sync(file)
+            file.flush()
+            os.fsync(file.fileno())
             path = self._path(digest.hexdigest())
             path.parent.mkdir(parents=True, exist_ok=True)
             Path(file.name).rename(path)
             described = {**about, "sha256": digest.hexdigest(), "size": size}
-            _write_durably(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json).encode())
-            _sync_folder(path.parent)
+            # It writes out the folder too, and with it the payload's name.
+            replace_file(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json))
         return Payload(digest.hexdigest(), size, path, described)
 
     def get(self, sha256: str) -> Payload | None:
@@ -155,30 +157,6 @@ def read_blocks(path: Path, start: int = 0, length: int | None = None) -> Iterat
         while left and (block := file.read(min(BLOCK, left))):
             left -= len(block)
             yield block
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            _sync(file)
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _json(value: object) -> str:

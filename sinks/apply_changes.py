@@ -154,7 +154,7 @@ def _set_aside(classified: DataFrame, timely: DataFrame, found: Row, target: Sil
     flawed = classified.where("fate = 'quarantined'").withColumn("rules", F.col("quarantine"))
     rows = quarantine.entries(flawed.unionByName(conflicting), target.current_columns, F.col("rules"))
     failpoint("before_quarantine")
-    quarantine.write(rows, target.quarantine, dataset=target.dataset, batch=batch)
+    quarantine.add(rows, target.quarantine, dataset=target.dataset, once=batch.once(quarantine.NAME))
     failpoint("after_quarantine")
 
 

@@ -25,7 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyspark.sql import DataFrame
 
 from foundation.errors import UnsafeState
-from sinks.snapshot import FILE, Snapshot
+from sinks.snapshot import Snapshot
 from sinks.tables import holds
 
 LONGEST_STATISTIC = 256
@@ -38,9 +38,9 @@ WRITING = {
 }
 
 
-def is_known(path: str, once: Transaction) -> bool:
+def is_known(table: DeltaTable, once: Transaction) -> bool:
     """Whether the table has seen this version of the transaction's app id, or a later one."""
-    seen = DeltaTable(path).transaction_version(once.app_id)
+    seen = table.transaction_version(once.app_id)
     return seen is not None and seen >= once.version
 
 
@@ -54,8 +54,9 @@ def append(frame: DataFrame, path: str, *, once: Transaction | None = None) -> N
     Raises:
         UnsafeState: the rows do not fit the table's columns.
     """
-    if once is None or not is_known(path, once):
-        replace_files(Snapshot.of(path), (), frame, once=once)
+    snapshot = Snapshot.of(path)
+    if once is None or not is_known(snapshot.table, once):
+        replace_files(snapshot, (), frame, once=once)
 
 
 def replace_files(snapshot: Snapshot, files: Collection[str], rows: DataFrame, *, once: Transaction | None) -> None:
@@ -81,7 +82,6 @@ def replace_files(snapshot: Snapshot, files: Collection[str], rows: DataFrame, *
 
 def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
     """Write rows as files below the table's folder, and say what the log needs to know of each that holds any."""
-    rows = rows.drop(FILE)
     if not holds(snapshot.schema, rows.schema):
         raise UnsafeState(
             f"rows of {rows.schema.simpleString()} do not fit the table at {snapshot.path}",

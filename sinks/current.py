@@ -22,9 +22,9 @@ def bring(
         counts: whether a row `l` of `newest` takes the place of the row `r` of current that has its key.
         once: the transaction that this is; nothing happens where current knows it.
     """
-    if once is not None and is_known(target.current, once):
-        return
     current = Snapshot.of(target.current)
+    if once is not None and is_known(current.table, once):
+        return
     held = current.read(newest.sparkSession, between(target.prune_by, *within))
     joined = newest.alias("l").join(held.alias("r"), same(target.keys, "l", "r"), "left")
     is_absent = F.col(f"r.{FILE}").isNull()
@@ -32,6 +32,5 @@ def bring(
     with fixed(changes) as changes:
         found = changes.agg(F.collect_set(FILE), F.count_if(~F.col(IS_WITHDRAWN))).first()
         addresses, count = found if found else ([], 0)
-        if addresses or count:
-            rows = changes.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns)
-            rewrite(current, addresses, changes, target.keys, rows=rows, count=count, once=once)
+        rows = changes.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns)
+        rewrite(current, addresses, changes, target.keys, rows=rows, count=count, once=once)

@@ -30,8 +30,8 @@ from sinks.commit import append
 from sinks.expectations import broken
 from sinks.frames import fixed
 from sinks.history import History
-from sinks.rewrite import rewrite
-from sinks.snapshot import FILE, Snapshot
+from sinks.rewrite import addresses, rewrite
+from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching, packed
 from sinks.versions import IDENTITY, classify
 
@@ -136,12 +136,11 @@ def _mend_revisions(versions: DataFrame, stored: DataFrame, target: SilverTarget
     appended = missing.select(columns).unionByName(again.select(columns))
     outdated = obsolete.select(*of_row).unionByName(again.select(*of_row))
     with fixed(matching(stored, outdated, of_row, "left_semi")) as deleted:
-        found = deleted.agg(F.collect_set(FILE)).first()
-        additions = appended.count()
-        if found and found[0]:
+        found, additions = addresses(deleted), appended.count()
+        if found:
             # A withdrawal has no hash; what is null in a release that knew none cannot tell the two apart here.
             place = ("known_from", "kafka_partition", "kafka_offset", "version_hash")
-            rewrite(revisions, found[0], deleted, (*target.keys, *place))
+            rewrite(revisions, found, deleted, (*target.keys, *place))
             failpoint("after_deletes")
     if additions:
         append(packed(appended, additions), target.revisions)

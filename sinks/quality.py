@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from foundation.failpoints import failpoint
 from sinks import tables
+from sinks.commit import is_known
 from sinks.expectations import Expectation
 from sinks.transactions import Batch
 
@@ -52,11 +53,8 @@ def write(
         rows: that were judged: of silver all of the batch, of gold those that it writes.
         broken: expectation, or `ANY`, → rows that broke it; absent means none.
     """
-    table = DeltaTable(path)
-    app_id = batch.app_id(NAME)
-    # delta-rs commits what it is given; only who writes under an app id can know that it has been.
-    seen = table.transaction_version(app_id)
-    if not rows or (seen is not None and seen >= batch.batch_id):
+    table, once = DeltaTable(path), batch.once(NAME)
+    if not rows or is_known(table, once):
         return
     failpoint("before_counts")
     named = [(each.name, each.action) for each in expectations] + [(ANY, None)]
@@ -78,6 +76,6 @@ def write(
         table,
         pa.Table.from_pylist(counts, schema=table.to_pyarrow_dataset().schema),
         mode="append",
-        commit_properties=CommitProperties(app_transactions=[Transaction(app_id, batch.batch_id)]),
+        commit_properties=CommitProperties(app_transactions=[once]),
     )
     failpoint("after_counts")

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
+from deltalake import Transaction
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import ArrayType, StringType, StructType
 
 from sinks import tables
-from sinks.commit import append, is_known
+from sinks.commit import append
 from sinks.frames import fixed
-from sinks.rewrite import rewrite
+from sinks.rewrite import addresses, rewrite
 from sinks.snapshot import FILE, Snapshot
-from sinks.transactions import Batch
 
 NAME = "quarantine"
 CONFLICT = "conflicting_version"
@@ -58,20 +58,16 @@ def entries(rows: DataFrame, columns: Sequence[str], rules: Column) -> DataFrame
     )
 
 
-def write(rows: DataFrame, path: str, *, dataset: str, batch: Batch) -> None:
-    """Append the rows that the table does not hold: once per batch, and once per record in a full re-read.
+def add(rows: DataFrame, path: str, *, dataset: str, once: Transaction | None = None) -> None:
+    """Append the rows that the table does not hold: each record once, in a full re-read too.
 
     Args:
         rows: frame with the table's columns but `dataset`.
+        once: as of `append`.
     """
-    once = batch.once(NAME)
-    if not is_known(path, once):
-        append(_fresh(rows, path, dataset), path, once=once)
-
-
-def add(rows: DataFrame, path: str, *, dataset: str) -> None:
-    """Append the rows that the table does not hold, whatever batch they came in; nothing where it holds all."""
-    append(_fresh(rows, path, dataset), path)
+    held = _held(Snapshot.of(path), rows.sparkSession, dataset).select(*_PLACE)
+    fresh = rows.withColumn("dataset", F.lit(dataset)).join(held, list(_PLACE), "left_anti")
+    append(fresh.select(*SCHEMA.names), path, once=once)
 
 
 def release(rows: DataFrame, path: str, *, dataset: str) -> None:
@@ -83,14 +79,7 @@ def release(rows: DataFrame, path: str, *, dataset: str) -> None:
     table = Snapshot.of(path)
     in_conflict = _held(table, rows.sparkSession, dataset).where(F.array_contains("rules", CONFLICT))
     with fixed(in_conflict.join(rows, list(_PLACE), "left_semi").select(*_PLACE, FILE)) as gone:
-        found = gone.agg(F.collect_set(FILE)).first()
-        if found and found[0]:
-            rewrite(table, found[0], gone, _PLACE)
-
-
-def _fresh(rows: DataFrame, path: str, dataset: str) -> DataFrame:
-    held = _held(Snapshot.of(path), rows.sparkSession, dataset).select(*_PLACE)
-    return rows.withColumn("dataset", F.lit(dataset)).join(held, list(_PLACE), "left_anti").select(*SCHEMA.names)
+        rewrite(table, addresses(gone), gone, _PLACE)
 
 
 def _held(table: Snapshot, spark: SparkSession, dataset: str) -> DataFrame:

@@ -74,24 +74,23 @@ def recompute(
     # Judged and written against one version of the table and of what the rows were made from.
     held = Snapshot.of(target.path)
     with fixed(_changes(rows.select(*target.columns), groups, target, held)) as changes:
-        kinds, addresses, found = _judged(changes, target)
+        addresses, found = _judged(changes, target)
         count(found)
         failpoint("before_groups")
         once = batch.once(target.table)
-        if kinds and not is_known(target.path, once):
+        if not is_known(held.table, once):
             written = changes.where(F.col(ACTION) != "delete").select(*target.columns)
             rewrite(held, addresses, changes, target.keys, rows=written, count=found.rows, once=once)
         failpoint("after_groups")
         return found
 
 
-def _judged(changes: DataFrame, target: GoldTarget) -> tuple[set[str], list[str], Recomputed]:
-    """The actions there are, the files they concern, and the expectations broken by what is to be written, in the job
+def _judged(changes: DataFrame, target: GoldTarget) -> tuple[list[str], Recomputed]:
+    """The files that the changes concern, and the expectations broken by what is to be written, in the job
     that fixes the frame."""
     written = F.col(ACTION) != "delete"
     breaks = {each.name: written & ~F.coalesce(F.expr(f"({each.sql})"), F.lit(True)) for each in target.expectations}
     row = changes.agg(
-        F.collect_set(ACTION).alias("kinds"),
         F.collect_set(FILE).alias("files"),
         F.count_if(written).alias("rows"),
         F.count_if(reduce(Column.__or__, breaks.values(), F.lit(False))).alias("flawed"),
@@ -106,7 +105,7 @@ def _judged(changes: DataFrame, target: GoldTarget) -> tuple[set[str], list[str]
                 f"gold.{target.table}: {broken[each.name]} rows break {each.name} ({each.sql})",
                 hint="nothing was written; mend silver or the computation, then run again",
             )
-    return set(row["kinds"]), row["files"], Recomputed(int(row["rows"]), broken, int(row["flawed"]))
+    return row["files"], Recomputed(int(row["rows"]), broken, int(row["flawed"]))
 
 
 def replace(rows: DataFrame, path: str) -> bool:

@@ -1,9 +1,11 @@
 """Take single rows out of a table and put others in, by writing anew the files that hold them (copy on write)."""
 
 from collections.abc import Collection, Sequence
+from functools import partial, reduce
 
 from deltalake import Transaction
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.commit import replace_files
 from sinks.snapshot import FILE, Snapshot
@@ -13,9 +15,15 @@ BYTES_PER_FILE = 128 * 1024**2
 """Of the files that are written anew."""
 
 
+def addresses(rows: DataFrame) -> list[str]:
+    """The files that these rows of a table stand in, by their `FILE`; where it is null they stand in none."""
+    row = rows.agg(F.collect_set(FILE)).first()
+    return list(row[0]) if row else []
+
+
 def rewrite(
     snapshot: Snapshot,
-    addresses: Collection[str],
+    found_in: Collection[str],
     gone: DataFrame,
     keys: Sequence[str],
     *,
@@ -23,17 +31,22 @@ def rewrite(
     count: int = 0,
     once: Transaction | None = None,
 ) -> None:
-    """Replace rows, in one commit.
+    """Replace rows, in one commit; none where nothing goes or comes.
 
     Args:
-        snapshot: the version that `addresses` were found in.
-        addresses: `FILE` of every row of the table that `gone` names.
+        snapshot: the version that `found_in` names files of.
+        found_in: `FILE` of every row of the table that `gone` names.
         gone: keys that leave those files; null equals null.
         rows: that come in, the table's columns; none by default.
         count: how many of them there are.
     """
-    files = snapshot.named(addresses)
-    stay = matching(snapshot.read_files(gone.sparkSession, files).drop(FILE), gone, keys, "left_anti")
-    written = stay if rows is None else stay.unionByName(rows, allowMissingColumns=True)
+    if not found_in and not count:
+        return
+    files = snapshot.named(found_in)
+    written = [] if rows is None else [rows]
+    if files:
+        stay = snapshot.read_files(gone.sparkSession, files).drop(FILE)
+        written.insert(0, matching(stay, gone, keys, "left_anti"))
     parts = 1 + snapshot.bytes_of(files) // BYTES_PER_FILE + count // ROWS_PER_FILE
-    replace_files(snapshot, files, written.coalesce(parts), once=once)
+    every = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), written)
+    replace_files(snapshot, files, every.coalesce(parts), once=once)

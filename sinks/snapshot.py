@@ -5,12 +5,11 @@ delta-rs lists the files of a version in milliseconds. Read as plain Parquet the
 frame lives. That holds for tables without deletion vectors and column mapping, and no other is read.
 """
 
-import json
 import operator
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,9 +20,11 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
 from foundation.errors import UnsafeState
+from sinks.tables import columns_of
 
 Filter = tuple[str, str, Any]
-"""Column, operator and value, such as `("date_on", ">=", date(2025, 1, 1))`. Of several, all must hold."""
+"""Column, operator and value, such as `("date_on", ">=", date(2025, 1, 1))`; the value of `in` is a list. Of several
+filters, all must hold."""
 
 FILE = "_file"
 """The column that names the file a row stands in."""
@@ -39,7 +40,7 @@ def between(column: str, least: Any, greatest: Any) -> tuple[Filter, Filter]:
 def predicate(filters: Sequence[Filter]) -> Column:
     """The filters as one Spark expression."""
     each = (
-        F.col(name).isin(list(value)) if sign == "in" else _OPERATORS[sign](F.col(name), F.lit(value))
+        F.col(name).isin(value) if sign == "in" else _OPERATORS[sign](F.col(name), F.lit(value))
         for name, sign, value in filters
     )
     return reduce(Column.__and__, each, F.lit(True))
@@ -68,17 +69,16 @@ class Snapshot:
         """The version's number."""
         return int(self.table.version())
 
-    @property
+    @cached_property
     def schema(self) -> StructType:
         """All columns."""
-        return StructType.fromJson(json.loads(self.table.schema().to_json()))
+        return columns_of(self.table)
 
     def files(self, filters: Sequence[Filter] = ()) -> list[str]:
         """The files, below the table's folder, that may hold such rows by the statistics in the table's log."""
         if any(value is None for _, _, value in filters):
             return []  # nothing is equal to null, or less or greater
-        # delta-rs takes the empty text for null, and would leave out every file.
-        told = [(name, sign, _told(value)) for name, sign, value in filters if "" not in _each(value)]
+        told = [(name, sign, _told(value)) for name, sign, value in filters if not _has_empty_text(sign, value)]
         root = self.table.table_uri.removeprefix("file://")
         return [uri.removeprefix(root) for uri in self.table.file_uris(file_pruning_predicate=told or None)]
 
@@ -108,12 +108,11 @@ class Snapshot:
         return sum(int(size) for name, size in sizes.items() if unquote(name) in wanted)
 
 
-def _each(value: Any) -> Collection[Any]:
-    return value if isinstance(value, list | tuple | set | frozenset) else (value,)
+def _has_empty_text(sign: str, value: Any) -> bool:
+    """delta-rs takes the empty text for null, and would leave out every file."""
+    return "" in value if sign == "in" else bool(value == "")
 
 
 def _told(value: Any) -> Any:
     """A value as delta-rs compares it. Spark hands out instants in the host's zone, without saying so."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    return list(value) if isinstance(value, tuple | set | frozenset) else value
+    return value.astimezone(UTC) if isinstance(value, datetime) else value

@@ -46,7 +46,7 @@ def ensure(
             partition_by=list(partition_by),
             configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
         )
-    elif not holds(_columns(path), schema):
+    elif not holds(columns_of(DeltaTable(path)), schema):
         _add_columns(spark, path, schema)
 
 
@@ -107,8 +107,9 @@ def holds(there: DataType, declared: DataType) -> bool:
     return there.simpleString() == declared.simpleString()
 
 
-def _columns(path: str) -> StructType:
-    return StructType.fromJson(json.loads(DeltaTable(path).schema().to_json()))
+def columns_of(table: DeltaTable) -> StructType:
+    """All columns of a table."""
+    return StructType.fromJson(json.loads(table.schema().to_json()))
 
 
 def _add_columns(spark: SparkSession, path: str, schema: StructType) -> None:

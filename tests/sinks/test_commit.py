@@ -85,8 +85,8 @@ def test_a_transaction_is_known_from_a_checkpoint_alone_to_both_engines(spark, p
     DeltaTable(path).create_checkpoint()
     for commit_file in sorted(Path(path, "_delta_log").glob("*.json"))[:-1]:
         commit_file.unlink()
-    assert is_known(path, Transaction("job", 7))
-    assert not is_known(path, Transaction("job", 8))
+    assert is_known(DeltaTable(path), Transaction("job", 7))
+    assert not is_known(DeltaTable(path), Transaction("job", 8))
 
     names = {"txnAppId": "job", "txnVersion": "7"}
     rows(spark, 2).write.format("delta").mode("append").options(**names).save(path)
