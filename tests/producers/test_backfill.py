@@ -16,8 +16,6 @@ from foundation.errors import UsageError
 from producers import cursor, poll, session, sources
 from producers.model import Span
 from producers.session import Tally
-from schemas import topics
-from schemas.contracts import load_all
 from tests import oracles
 from tests.producers.served import MACAPA, SALVADOR, ServedZip, member_name
 
@@ -45,13 +43,6 @@ class ServedSeries:
 
 MONTHS = 25 * 12 + 3
 """Values from January 2000 to March 2025."""
-
-
-@pytest.fixture
-def target(settings) -> poll.Services:
-    """This test's own topics, on the shared broker."""
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 @pytest.fixture

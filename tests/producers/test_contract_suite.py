@@ -23,7 +23,6 @@ from producers.formats.lines import MAX_LINE
 from producers.model import RAW_CAP, Parsed, PartState, RejectReason
 from replay.families import SOURCES as REPLAYED
 from replay.server import serve
-from schemas import topics
 from schemas.contracts import PROVENANCE, load_all
 from schemas.contracts import load as load_contract
 from tests import oracles
@@ -337,13 +336,6 @@ def test_a_parser_of_lines_holds_its_memory_over_a_million_rows(source):
 
 
 # Publishing, on the real broker, from the replay
-
-
-@pytest.fixture
-def target(settings) -> poll.Services:
-    """This test's own topics, on the shared broker."""
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from producers.fetch import answers
 from producers.model import Cursor, PartState, Source, Span
 from replay.content import DATA
 from replay.server import serve
-from schemas import topics
 from schemas.contracts import datasets, load, load_all
 from schemas.registry import Registry
 from tests import oracles
@@ -41,13 +40,6 @@ NOW = datetime(2025, 3, 1, 6, 30, tzinfo=UTC)
 SOME = SALVADOR.read_bytes()[:400_000].rpartition(b"\n")[0] + b"\n"
 SOME_ROWS = SOME.count(b"\n") - 9
 ANOTHER = b"2024/12/31;2300 UTC;0;1006,7;1006,7;1005,8;;26,8;22,8;26,8;26,6;22,8;22,6;79;78;79;66;5,3;1,4;\n"
-
-
-@pytest.fixture
-def target(settings) -> poll.Services:
-    """This test's own topics, on the shared broker."""
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 @pytest.fixture

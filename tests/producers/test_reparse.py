@@ -8,8 +8,6 @@ import pytest
 from producers import poll, sources
 from producers.formats.columns import reject
 from producers.model import BadValueError, Parsed, RejectReason, Span
-from schemas import topics
-from schemas.contracts import load_all
 from tests import oracles
 from tests.producers.served import FIRST, ServedZip
 from tests.producers.test_withdrawals_published import H1, MOBILE, member
@@ -34,13 +32,6 @@ def broken(*groups: str):
             yield Parsed(parsed.first_row, parsed.next_row, kept, tuple(rejects))
 
     return replace(MOBILE, parse=parse)
-
-
-@pytest.fixture
-def target(settings) -> poll.Services:
-    """This test's own topics, on the shared broker."""
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from werkzeug import Request, Response
 
 from producers import in_turn, poll, sources
 from producers.model import Cursor, Span
-from schemas import topics
-from schemas.contracts import load_all
 from tests import oracles
 from tests.producers.served import ServedZip
 
@@ -55,12 +53,10 @@ class ServedSeries:
         return Response(json.dumps([{"data": day, "valor": "1"}]) if status == 200 else "no", status)
 
 
-@pytest.fixture
-def target(settings, monkeypatch) -> poll.Services:
-    """This test's own topics, on the shared broker. A request that fails is not repeated."""
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch) -> None:
+    """A request that fails is not repeated."""
     monkeypatch.setattr("producers.fetch.http.ATTEMPTS", 1)
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 @pytest.fixture

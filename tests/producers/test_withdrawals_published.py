@@ -13,8 +13,6 @@ from foundation.errors import UsageError
 from producers import decisions, poll, session, sources
 from producers.model import Span
 from producers.withdrawals import NOTHING
-from schemas import topics
-from schemas.contracts import load_all
 from tests import oracles
 from tests.producers.served import FIRST, ServedZip
 
@@ -42,13 +40,6 @@ def member(*rows: Row, year: int = 2025) -> bytes:
 
 H1, H2 = "Acessos_Telefonia_Movel_2025_1S.csv", "Acessos_Telefonia_Movel_2025_2S.csv"
 YEAR = "Acessos_Telefonia_Movel_202501-202512.csv"
-
-
-@pytest.fixture
-def target(settings) -> poll.Services:
-    """This test's own topics, on the shared broker."""
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 @pytest.fixture

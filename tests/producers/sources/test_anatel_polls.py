@@ -8,21 +8,12 @@ import pytest
 from producers import poll, sources
 from producers.model import Source, Span
 from replay.server import serve
-from schemas import topics
-from schemas.contracts import load_all
 from tests import oracles
 
 pytestmark = pytest.mark.integration
 
 MOBILE, STATIONS = sources.load("anatel_mobile_accesses"), sources.load("anatel_base_stations")
 NOW = datetime(2025, 11, 13, 6, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def target(settings) -> poll.Services:
-    """This test's own topics, on the shared broker."""
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 def polled(source: Source, target: poll.Services, span: Span) -> list[int]:

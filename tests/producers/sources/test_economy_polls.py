@@ -12,21 +12,12 @@ from producers import poll, sources
 from producers.model import Source, Span
 from replay import ptax
 from replay.server import serve
-from schemas import topics
-from schemas.contracts import load_all
 from tests import oracles
 
 pytestmark = pytest.mark.integration
 
 SIDRA, PTAX, SGS = (sources.load(name) for name in ("ibge_sidra", "bcb_ptax", "bcb_sgs"))
 NOW = datetime(2025, 11, 12, 15, tzinfo=UTC)
-
-
-@pytest.fixture
-def target(settings) -> poll.Services:
-    """This test's own topics, on the shared broker."""
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
 
 
 def polled(source: Source, target: poll.Services, span: Span, days=(1, 2, 3)) -> list[int]:
