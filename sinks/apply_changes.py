@@ -28,7 +28,7 @@ from sinks.expectations import broken
 from sinks.frames import fixed
 from sinks.history import History, Seen
 from sinks.snapshot import FILE, Snapshot
-from sinks.target import IS_WITHDRAWN, SilverTarget, bounds, matching, packed
+from sinks.target import IS_WITHDRAWN, SilverTarget, bounds, matching
 from sinks.transactions import Batch
 from sinks.versions import FATES, STORED_COLUMNS, classify
 
@@ -162,8 +162,8 @@ def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) ->
     """Revisions, then current."""
     if found["new"]:
         failpoint("before_revisions")
-        versions = packed(timely.where(F.col("fate") == "new").select(*target.columns), found["new"])
-        append(versions, target.revisions, once=batch.once(f"{target.dataset}_revisions"))
+        versions = timely.where(F.col("fate") == "new").select(*target.columns)
+        append(versions, target.revisions, rows=found["new"], once=batch.once(f"{target.dataset}_revisions"))
     if found["new"] or found["stored"]:
         failpoint("after_revisions")
         if found["from"] is None:
@@ -175,6 +175,6 @@ def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) ->
             current.bring(newest, target, within=(found["from"], found["to"]), counts=is_newer, once=once)
         else:
             # Current never holds a key before revisions do, so none of these can be there: half the price.
-            newest = packed(newest.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns), found["new"])
-            append(newest, target.current, once=once)
+            newest = newest.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns)
+            append(newest, target.current, rows=found["new"], once=once)
         failpoint("after_current")

@@ -28,6 +28,9 @@ from foundation.errors import UnsafeState
 from sinks.snapshot import Snapshot
 from sinks.tables import holds
 
+ROWS_PER_FILE = 100_000
+"""A batch up to here is written as one file."""
+
 LONGEST_STATISTIC = 256
 """Characters of a text that is kept as a file's least or greatest value; with longer ones there is none."""
 
@@ -44,11 +47,12 @@ def is_known(table: DeltaTable, once: Transaction) -> bool:
     return seen is not None and seen >= once.version
 
 
-def append(frame: DataFrame, path: str, *, once: Transaction | None = None) -> None:
+def append(frame: DataFrame, path: str, *, rows: int | None = None, once: Transaction | None = None) -> None:
     """Add rows to a table.
 
     Args:
         frame: columns of the table; one that it lacks is null. Evaluated once, into a file per task.
+        rows: how many they are at most, where that is known: few become one file.
         once: the transaction that this is; nothing happens where the table knows it.
 
     Raises:
@@ -56,7 +60,9 @@ def append(frame: DataFrame, path: str, *, once: Transaction | None = None) -> N
     """
     snapshot = Snapshot.of(path)
     if once is None or not is_known(snapshot.table, once):
-        replace_files(snapshot, (), frame, once=once)
+        # One task and one file for a small batch: two cost a third more, now and at every later read.
+        is_small = rows is not None and rows <= ROWS_PER_FILE
+        replace_files(snapshot, (), frame.coalesce(1) if is_small else frame, once=once)
 
 
 def replace_files(snapshot: Snapshot, files: Collection[str], rows: DataFrame, *, once: Transaction | None) -> None:

@@ -32,7 +32,7 @@ from sinks.frames import fixed
 from sinks.history import History
 from sinks.rewrite import addresses, rewrite
 from sinks.snapshot import Snapshot
-from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching, packed
+from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching
 from sinks.versions import IDENTITY, classify
 
 _PLACE = ("topic", "kafka_partition", "kafka_offset")
@@ -143,7 +143,7 @@ def _mend_revisions(versions: DataFrame, stored: DataFrame, target: SilverTarget
             rewrite(revisions, found, deleted, (*target.keys, *place))
             failpoint("after_deletes")
     if additions:
-        append(packed(appended, additions), target.revisions)
+        append(appended, target.revisions, rows=additions)
 
 
 def _mend_current(newest: DataFrame, target: SilverTarget, within: Bounds) -> None:

@@ -7,9 +7,9 @@ from deltalake import Transaction
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from sinks.commit import replace_files
+from sinks.commit import ROWS_PER_FILE, replace_files
 from sinks.snapshot import FILE, Snapshot
-from sinks.target import ROWS_PER_FILE, matching
+from sinks.target import matching
 
 BYTES_PER_FILE = 128 * 1024**2
 """Of the files that are written anew."""

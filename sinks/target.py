@@ -11,9 +11,6 @@ from pyspark.sql import functions as F  # noqa: N812
 from sinks.expectations import Expectation
 from sinks.snapshot import FILE, Snapshot, between
 
-ROWS_PER_FILE = 100_000
-"""A batch up to here is written as one file."""
-
 IS_WITHDRAWN = "is_withdrawn"
 
 Bounds = tuple[Any, Any]
@@ -71,8 +68,3 @@ def bounds(frame: DataFrame, column: str) -> Bounds:
     """Least and greatest value; (None, None) of an empty frame, which no row is between."""
     row = frame.agg(F.min(column), F.max(column)).first()
     return (row[0], row[1]) if row else (None, None)
-
-
-def packed(frame: DataFrame, rows: int) -> DataFrame:
-    """One task and one file for a small batch: two cost a third more, now and at every later read."""
-    return frame.coalesce(1) if rows <= ROWS_PER_FILE else frame

@@ -3,22 +3,25 @@
 import json
 from pathlib import Path
 
+from deltalake import Transaction
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, UnsafeState
+from foundation.failpoints import failpoint
 from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract, load_all
 from schemas.topics import MAX_RECORD_BYTES
 from sinks import tables
-from sinks.append import Trigger, append_stream
+from sinks.commit import append
 from stream_jobs import news, retention
 from stream_jobs.checkpoints import Guard
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
-from stream_jobs.decode import decoded, id_to_ask_for
+from stream_jobs.decode import decoded, id_to_ask_for, question
 from stream_jobs.guards import checkpoint_of, open_checkpoint
-from stream_jobs.jobs import Broker, Driver, own_pool
+from stream_jobs.jobs import Batches, Broker, Driver, Trigger, whole_message
 from stream_jobs.news import TopicNow
 from stream_jobs.schema_book import SchemaBook
 
@@ -61,9 +64,6 @@ def ensure_table(spark: SparkSession, path: str, contract: Contract) -> None:
 class BronzeJob:
     """The query of one topic."""
 
-    failure: CorrentezaError | None = None
-    """Nothing of ours runs inside its batches."""
-
     def __init__(self, contract: Contract, driver: Driver, broker: Broker, book: SchemaBook) -> None:
         self.name = table_name(contract)
         self.topic = broker.prefix + contract.topic
@@ -73,7 +73,13 @@ class BronzeJob:
         self._book = book
         self._checkpoint = checkpoint_of(driver.places, self.name)
         self._path = driver.places.table(self.name)
+        self._batches = Batches(self.name, self._append)
         self._denied: frozenset[int] = frozenset()
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """What stopped the query from inside a batch."""
+        return self._batches.failure
 
     def has_news(self, topic: TopicNow) -> bool:
         """Whether starting would find a record, or a batch to repeat. Raises: UnsafeState, as `start`."""
@@ -92,15 +98,8 @@ class BronzeJob:
         schemas = self._book.plan(self._contract, self._unknown())
         self._denied = schemas.unknown
         rows = decoded(self._records(spark, guard), self._contract, schemas, topic_id=topic_id)
-        own_pool(spark, self.name)
-        return append_stream(
-            rows,
-            self._path,
-            name=self.name,
-            checkpoint=str(self._checkpoint.path(guard.generation)),
-            trigger=trigger,
-            partition_by=PARTITION_COLUMNS,
-        )
+        self._guard = guard
+        return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 
     def mend(self, error: str) -> bool:
         """After a record with a schema id that the plan does not know: ask the registry, and remember the answer."""
@@ -126,6 +125,19 @@ class BronzeJob:
                 f"topic {self.topic} was made anew while {self.name} read it: its id was {guard.topic_id}, is {now}",
                 hint=f"correnteza checkpoint adopt {self.name}",
             )
+
+    def _append(self, batch: DataFrame, batch_id: int) -> None:
+        """The batch's rows, in one commit marked with (query id, batch id): once, however often it is repeated."""
+        rows = self._checkpoint.offsets_in(self._guard, batch_id)
+        try:
+            failpoint("before_bronze")
+            append(batch, self._path, rows=rows, once=Transaction(self._guard.query_id, batch_id))
+            failpoint("after_bronze")
+        except PySparkException as error:
+            schema_id = id_to_ask_for(whole_message(error))
+            if schema_id is None:
+                raise
+            raise CorrentezaError(question(schema_id)) from error
 
     def _records(self, spark: SparkSession, guard: Guard) -> DataFrame:
         return (

@@ -28,7 +28,7 @@ class Guard:
 
     Attributes:
         generation: its life, part of every Delta transaction app id.
-        query_id: Spark's id of the query, minted here; the app id of Delta's own streaming sink.
+        query_id: Spark's id of the query, minted here; the app id of a bronze query's commits.
         tables: table name → id of the Delta table it writes.
         topic, topic_id: of a bronze query; a topic made anew has another id, and other records at the same offsets.
         starting_offsets: where an adopted bronze checkpoint begins, as Spark's Kafka source takes it.
@@ -165,16 +165,25 @@ class Checkpoint:
 
     def position(self, guard: Guard) -> dict[int, int]:
         """Partition → the offset that a bronze query reads next; one that it never read is absent."""
-        assert guard.topic is not None
-        finished = self.last_batch(guard.generation, "commits")
-        if finished is None:
-            text = guard.starting_offsets or "{}"
-        else:
-            lines = (self.path(guard.generation) / "offsets" / str(finished)).read_text(encoding="utf-8").splitlines()
-            text = lines[_OFFSET_HEADER_LINES]
-        offsets: dict[str, int] = json.loads(text).get(guard.topic, {})
+        offsets = self._read_up_to(guard, self.last_batch(guard.generation, "commits"))
         # Spark writes "from the first one" as a negative number.
         return {int(partition): offset for partition, offset in offsets.items() if offset >= 0}
+
+    def offsets_in(self, guard: Guard, batch_id: int) -> int:
+        """How many offsets a planned bronze batch reads at most: exactly that many where it knows its beginning."""
+        begun, planned = (self._read_up_to(guard, each if each >= 0 else None) for each in (batch_id - 1, batch_id))
+        return sum(until - max(begun.get(partition, 0), 0) for partition, until in planned.items())
+
+    def _read_up_to(self, guard: Guard, batch_id: int | None) -> dict[str, int]:
+        """Partition → offset, exclusive, that a bronze batch reads up to; where None, that the life begins at."""
+        assert guard.topic is not None
+        if batch_id is None:
+            text = guard.starting_offsets or "{}"
+        else:
+            offsets = self.path(guard.generation) / "offsets" / str(batch_id)
+            text = offsets.read_text(encoding="utf-8").splitlines()[_OFFSET_HEADER_LINES]
+        found: dict[str, int] = json.loads(text).get(guard.topic, {})
+        return found
 
     def _new(self, generation: int, found: Found) -> Guard:
         noted = None if found.fingerprint is None else dict(found.fingerprint)

@@ -93,6 +93,11 @@ def decoded(records: DataFrame, contract: Contract, schemas: Schemas, *, topic_i
     )
 
 
+def question(schema_id: int) -> str:
+    """What a query says that stops to have the registry asked for a schema id."""
+    return f"{ASK_REGISTRY}{schema_id}"
+
+
 def id_to_ask_for(error: str) -> int | None:
     """The schema id that a stopped query's message asks the registry for, if that is why it stopped."""
     found = _ASKED.search(error)

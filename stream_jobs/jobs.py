@@ -11,13 +11,15 @@ from foundation.errors import CorrentezaError, DependencyUnavailable
 from foundation.failpoints import failpoint
 from foundation.log import get_logger
 from schemas.topics import topic_ids
-from sinks.append import Trigger
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
 
 log = get_logger("stream")
 
 LAYERS = ("bronze", "silver", "gold")
+
+Trigger = dict[str, str | bool]
+"""What `DataStreamWriter.trigger` takes: `{"availableNow": True}` or `{"processingTime": "5 seconds"}`."""
 
 MOST_SAID = 500
 """Characters of an engine's message that go into an error of ours; the log has the rest."""
@@ -99,7 +101,8 @@ class Batches:
     def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
         """Start it in its own scheduler pool."""
         self.failure = None
-        own_pool(frame.sparkSession, self.name)
+        # Queries share the cores fairly: this thread's next query takes the pool over.
+        frame.sparkSession.sparkContext.setLocalProperty("spark.scheduler.pool", self.name)
         return (
             frame.writeStream.queryName(self.name)
             .foreachBatch(self._run)
@@ -127,6 +130,11 @@ class Batches:
             raise RuntimeError(str(self.failure)) from None
 
 
-def own_pool(spark: SparkSession, name: str) -> None:
-    """Let the query that this thread starts next share the cores fairly with the others."""
-    spark.sparkContext.setLocalProperty("spark.scheduler.pool", name)
+def whole_message(error: BaseException) -> str:
+    """What an error of Spark's says, with its causes: pyspark keeps those in an attribute without a public name."""
+    messages = []
+    cause: BaseException | None = error
+    while cause is not None:
+        messages.append(str(cause))
+        cause = getattr(cause, "_cause", None)
+    return "\n".join(messages)

@@ -9,7 +9,6 @@ from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from schemas.contracts import Contract, load
 from sinks import quality, quarantine, tables
-from sinks.append import Trigger
 from sinks.apply_changes import apply_changes
 from sinks.target import IS_WITHDRAWN, SilverTarget
 from sinks.transactions import Batch
@@ -19,7 +18,7 @@ from stream_jobs.bronze import ensure_table
 from stream_jobs.columns import record_type, silver_schema
 from stream_jobs.guards import checkpoint_of, open_checkpoint
 from stream_jobs.history import BronzeHistory
-from stream_jobs.jobs import Batches, Driver
+from stream_jobs.jobs import Batches, Driver, Trigger
 from stream_jobs.places import EXPECTATIONS, QUARANTINE
 from stream_jobs.tables.model import SilverTable
 from stream_jobs.withdrawals import BRONZE as WITHDRAWALS

@@ -19,8 +19,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
-from sinks.append import Trigger
-from stream_jobs.jobs import Job
+from stream_jobs.jobs import Job, Trigger
 from stream_jobs.progress import Progress
 from stream_jobs.stalls import STALL_SECONDS, Stall
 from stream_jobs.standing import Note, State

@@ -16,7 +16,6 @@ from foundation import clock
 from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from sinks import quality, tables
-from sinks.append import Trigger
 from sinks.frames import fixed
 from sinks.recompute import GoldTarget, Recomputed, recompute, replace
 from sinks.transactions import Batch
@@ -24,7 +23,7 @@ from stream_jobs import news
 from stream_jobs.asof import Derived, Known, Snapshots
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.guards import checkpoint_of, open_checkpoint
-from stream_jobs.jobs import Batches, Driver
+from stream_jobs.jobs import Batches, Driver, Trigger
 from stream_jobs.places import EXPECTATIONS
 from stream_jobs.silver import ensure_tables
 from stream_jobs.tables import model as silver_tables

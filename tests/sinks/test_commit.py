@@ -56,6 +56,14 @@ def test_columns_that_the_rows_lack_are_null_and_no_rows_are_no_commit(spark, pa
     assert DeltaTable(path).version() == 1
 
 
+@pytest.mark.parametrize(("at_most", "files"), [(20, 1), (commit.ROWS_PER_FILE + 1, 2), (None, 2)])
+def test_few_rows_become_one_file_however_many_tasks_read_them(spark, path, at_most, files):
+    append(rows(spark, *range(20)).repartition(2), path, rows=at_most)
+
+    assert len(DeltaTable(path).file_uris()) == files
+    assert held(path) == list(range(20))
+
+
 def twice(path: str, numbers: list[int]) -> list[str]:
     """The oracle: the numbers stand once each."""
     return counted(held(path), numbers, "number")

@@ -56,6 +56,23 @@ def test_a_crash_before_the_guard_was_written_leaves_nothing_in_the_way(checkpoi
     assert checkpoint.open(EMPTY).generation == 0
 
 
+def test_the_offsets_of_a_batch_are_counted_from_the_end_of_the_one_before(started):
+    offsets = started.path(0) / "offsets"
+    (offsets / "1").write_text('v1\n{"batchId": 1}\n{"things.v1": {"0": 9, "1": 3}}')
+
+    assert [started.offsets_in(started.guard, batch) for batch in (0, 1)] == [5, 7]
+
+
+def test_the_offsets_of_an_adopted_query_are_counted_from_where_it_begins(started):
+    starting = json.dumps({"things.v1": {"0": 2, "1": -2}})
+    guard = started.adopt(FULL, starting)
+    offsets = started.path(guard.generation) / "offsets"
+    offsets.mkdir()
+    (offsets / "0").write_text('v1\n{"batchId": 0}\n{"things.v1": {"0": 5, "1": 4}}')
+
+    assert started.offsets_in(guard, 0) == 3 + 4
+
+
 def test_rows_without_a_checkpoint_are_refused(checkpoint):
     refused(checkpoint, FULL, "checkpoint .* is lost")
 
