@@ -59,6 +59,8 @@ def recompute(
     target: GoldTarget,
     batch: Batch,
     count: Callable[[Recomputed], None] = lambda found: None,
+    *,
+    within: Sequence[Filter] = (),
 ) -> Recomputed:
     """Make the table hold, of the given groups, exactly the given rows. The same rows again commit nothing.
 
@@ -67,13 +69,14 @@ def recompute(
         groups: the target's group columns, distinct; a group without a row in `rows` is emptied.
         count: keeps what was found. Called before the write: once that is done, a repetition finds no difference, and
             a batch that died in between would never be counted.
+        within: bounds of the groups, by which files of the table are left out.
 
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
     # Judged and written against one version of the table and of what the rows were made from.
     held = Snapshot.of(target.path)
-    with fixed(_changes(rows.select(*target.columns), groups, target, held)) as changes:
+    with fixed(_changes(rows.select(*target.columns), groups, target, held, within)) as changes:
         addresses, found = _judged(changes, target)
         count(found)
         failpoint("before_groups")
@@ -122,20 +125,23 @@ def replace(rows: DataFrame, path: str) -> bool:
     return True
 
 
-def _bounds(groups: DataFrame, columns: Sequence[str]) -> list[Filter]:
-    """Least and greatest value of each column, in one job."""
+def extent(groups: DataFrame, columns: Sequence[str]) -> tuple[int, list[Filter]]:
+    """How many groups there are, and the bounds of each column, in one job."""
     limits = [limit for column in columns for limit in (F.min(column), F.max(column))]
-    row = groups.agg(*limits).first()
-    found = tuple(row) if row else ()
-    each = (between(column, found[2 * i], found[2 * i + 1]) for i, column in enumerate(columns))
-    return [limit for pair in each for limit in pair]
+    row = groups.agg(F.count(F.lit(1)), *limits).first()
+    if row is None:
+        raise ValueError("an aggregate without grouping always has a row")
+    each = (between(column, row[1 + 2 * i], row[2 + 2 * i]) for i, column in enumerate(columns))
+    return int(row[0]), [limit for pair in each for limit in pair]
 
 
-def _changes(rows: DataFrame, groups: DataFrame, target: GoldTarget, table: Snapshot) -> DataFrame:
+def _changes(
+    rows: DataFrame, groups: DataFrame, target: GoldTarget, table: Snapshot, within: Sequence[Filter]
+) -> DataFrame:
     """Rows to insert, update and delete, each with its action, and where it stands; what is right is left out."""
     if not table.files():
         return rows.withColumns({ACTION: F.lit("insert"), FILE: F.lit(None).cast("string")})
-    held = table.read(rows.sparkSession, _bounds(groups, target.group))
+    held = table.read(rows.sparkSession, within)
     held = held.join(groups, list(target.group), "left_semi").select(*target.columns, FILE)
     return (
         rows.alias("r")

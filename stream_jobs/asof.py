@@ -1,6 +1,6 @@
 """Silver as any instant knew it, from revisions. Never by Delta time travel, which ends where VACUUM begins."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -33,17 +33,17 @@ class Derived:
     """Small frames made from whole datasets, fixed while the tables they were made from do not change."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Versions, DataFrame]] = {}
+        self._kept: dict[str, tuple[tuple[Versions, Hashable], DataFrame]] = {}
 
-    def get(self, name: str, versions: Versions, build: Callable[[], DataFrame]) -> DataFrame:
-        """The frame of these versions of its tables."""
+    def get(self, name: str, versions: Versions, of: Hashable, build: Callable[[], DataFrame]) -> DataFrame:
+        """The frame of this part of these versions of its tables."""
         kept = self._kept.get(name)
-        if kept is not None and kept[0] == versions:
+        if kept is not None and kept[0] == (versions, of):
             return kept[1]
         if kept is not None:
             free(kept[1])
         frame = fix(build())
-        self._kept[name] = (versions, frame)
+        self._kept[name] = ((versions, of), frame)
         return frame
 
 
@@ -99,10 +99,12 @@ class Known:
         """As `Revisions.versions`."""
         return _revisions(self.spark, self.snapshots, dataset, (), columns, measured_only=self.measured_only)
 
-    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+    def derived(
+        self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
+    ) -> DataFrame:
         """As `Revisions.derived`."""
         snapshots = [self.snapshots.of(each) for each in datasets]
-        return self.kept.get(name, tuple(None if each is None else each.version for each in snapshots), build)
+        return self.kept.get(name, tuple(None if each is None else each.version for each in snapshots), of, build)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,9 @@ class KnownAtEach:
         """As `Revisions.versions`."""
         return _revisions(self.spark, self.snapshots, dataset, (), columns, measured_only=self.measured_only)
 
-    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+    def derived(
+        self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
+    ) -> DataFrame:
         """As `Revisions.derived`: there is no next batch to keep anything for."""
         return build()
 

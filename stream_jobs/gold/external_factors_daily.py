@@ -43,11 +43,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     day = [*silver.vintage, "date_on"]
     place = [*day, "municipality_code"]
 
-    observations = silver.newest("bcb_sgs", columns=["value"]).where(economy.needed(first_on, last_on))
-    economic = economy.by_day(observations, first_on, last_on, silver.vintage)
-    expectations = silver.newest("bcb_focus", within=selic_expected.needed(first_on, last_on), columns=["median"])
-    expected = selic_expected.by_day(expectations, first_on, last_on, silver.vintage)
-    telecoms = telecom.by_day(silver, STATION, first_on, last_on)
+    economic, expected, telecoms = _slow_factors(silver, first_on, last_on)
     looked_at = weather_windows.needed(groups, silver.vintage)
     begin = first_on - timedelta(days=thresholds.WEATHER_DAYS - 1)
     wanted = groups.select(*place, F.lit(True).alias("is_wanted"))
@@ -62,6 +58,36 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     )
     inhabited = population.with_population(factors, population.known(silver, STATION), silver.vintage)
     return _features(inhabited, silver.vintage)
+
+
+def _slow_factors(silver: Revisions, first_on: date, last_on: date) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Economy and expectations per day, and telecom per capital and day, of a range.
+
+    Weather changes every hour, and these once a day or once a month. So they are kept from batch to batch, of whole
+    years: then the next batches, of days nearby, find them too.
+    """
+    # For several instants there is no next batch.
+    begin, end = (first_on, last_on) if silver.vintage else (date(first_on.year, 1, 1), date(last_on.year, 12, 31))
+
+    def economic() -> DataFrame:
+        observations = silver.newest("bcb_sgs", columns=["value"]).where(economy.needed(begin, end))
+        return economy.by_day(observations, begin, end, silver.vintage)
+
+    def expected() -> DataFrame:
+        expectations = silver.newest("bcb_focus", within=selic_expected.needed(begin, end), columns=["median"])
+        return selic_expected.by_day(expectations, begin, end, silver.vintage)
+
+    def telecoms() -> DataFrame:
+        return telecom.by_day(silver, STATION, begin, end)
+
+    kept = (
+        silver.derived("economy by day", (economy.DATASET,), economic, of=(begin, end)),
+        silver.derived("expected by day", (selic_expected.DATASET,), expected, of=(begin, end)),
+        silver.derived("telecom by day", telecom.DATASETS, telecoms, of=(begin, end)),
+    )
+    in_range = F.col("date_on").between(F.lit(first_on), F.lit(last_on))
+    economy_days, expected_days, telecom_days = (frame.where(in_range) for frame in kept)
+    return economy_days, expected_days, telecom_days
 
 
 def _weather(silver: Revisions, groups: DataFrame, first_on: date, last_on: date) -> DataFrame:

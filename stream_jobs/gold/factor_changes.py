@@ -104,14 +104,7 @@ def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
         "date_on",
         F.explode(F.when(F.col("municipality_code").isNull(), every).otherwise(one)).alias("municipality_code"),
     )
-    open_ended = (
-        touched.where(F.col("date_on").isNull() & F.col("license_row_id").isNull())
-        .select("municipality_code", "from_on")
-        .unionByName(_since_licences(silver, touched.where(F.col("license_row_id").isNotNull())))
-        .groupBy("municipality_code")
-        .agg(F.min("from_on"))
-    )
-    first = {row[0]: row[1] for row in open_ended.collect()}
+    first = _open_ended(silver, touched)
     span = _span(silver) if first else None
     if span is None:
         return days
@@ -128,6 +121,18 @@ def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
     for sequence in sequences:
         days = days.unionByName(sequence)
     return days
+
+
+def _open_ended(silver: Revisions, touched: DataFrame) -> dict[str | None, date]:
+    """Capital, or None for all of them, → the first day from which every day is touched."""
+    is_licence = F.col("license_row_id").isNotNull()
+    by_day = touched.where(F.col("date_on").isNull() & ~is_licence).select("municipality_code", "from_on")
+    found = touched.agg(F.bool_or(is_licence), F.bool_or(F.col("date_on").isNull() & ~is_licence)).first()
+    if found is None or not any(found):
+        return {}  # as of each batch of hours: neither all days nor all licences have to be looked at
+    if found[0]:
+        by_day = by_day.unionByName(_since_licences(silver, touched.where(is_licence)))
+    return {row[0]: row[1] for row in by_day.groupBy("municipality_code").agg(F.min("from_on")).collect()}
 
 
 def _since_licences(silver: Revisions, touched: DataFrame) -> DataFrame:

@@ -6,7 +6,7 @@ silver. The same `recompute` runs on as-of revisions, so it must read no clock a
 static reference data.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
@@ -58,11 +58,14 @@ class Revisions(Protocol):
         withdrawn leaves a group behind."""
         ...
 
-    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+    def derived(
+        self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
+    ) -> DataFrame:
         """A small frame made from nothing but some datasets: built anew only after one of them changed.
 
         Args:
             name: tells it from others that are made from the same datasets.
+            of: which part of them, such as a range of days; of another part it is built anew.
         """
         ...
 

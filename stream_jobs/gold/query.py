@@ -17,7 +17,7 @@ from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from sinks import quality, tables
 from sinks.frames import fixed
-from sinks.recompute import GoldTarget, Recomputed, recompute, replace
+from sinks.recompute import GoldTarget, Recomputed, extent, recompute, replace
 from sinks.transactions import Batch
 from stream_jobs import news
 from stream_jobs.asof import Derived, Known, Snapshots
@@ -50,6 +50,8 @@ class GoldJob:
         self._generation = 0
         self._path = driver.places.table(self.name)
         self._kept = Derived()
+        self.inputs = tuple(f"silver.{each.dataset}_revisions" for each in table.inputs)
+        """Tables that it reads as they grow."""
 
     @property
     def failure(self) -> CorrentezaError | None:
@@ -58,8 +60,7 @@ class GoldJob:
 
     def has_news(self) -> bool:
         """Whether starting would find revisions, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        inputs = [f"silver.{each.dataset}_revisions" for each in self._table.inputs]
-        return news.in_tables(self._driver.places, self.name, inputs)
+        return news.in_tables(self._driver.places, self.name, self.inputs)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading revisions where the checkpoint ends."""
@@ -136,10 +137,10 @@ def update(
         if table.widen is not None:
             widened = table.widen(silver, rows).select(*table.group)
             groups = stack.enter_context(fixed(widened.distinct()))
-        touched = groups.count()
+        touched, within = extent(groups, table.group)
         if not touched:
             return 0, Recomputed(0, {}, 0)
-        return touched, recompute(table.recompute(silver, groups), groups, target, batch, count)
+        return touched, recompute(table.recompute(silver, groups), groups, target, batch, count, within=within)
 
 
 def write_static(table: StaticTable, driver: Driver) -> bool:

@@ -17,6 +17,7 @@ from stream_jobs.gold.weather import Vintage
 MOBILE = "anatel_mobile_accesses"
 BROADBAND = "anatel_broadband_accesses"
 STATIONS = "anatel_base_stations"
+DATASETS = (MOBILE, BROADBAND, STATIONS)
 
 IS_5G = "generation LIKE '5G%'"
 """In 2022 a part of it was called `5G Non Stand Alone`."""

@@ -158,7 +158,7 @@ def test_what_was_counted_is_kept_until_its_table_changes(spark, published, monk
     _, places = published
     kept, counted = asof.Derived(), []
 
-    def rows(dataset="anatel_mobile_accesses"):
+    def rows(dataset="anatel_mobile_accesses", of=None):
         """What one batch counts."""
         known = asof.Known(spark, asof.Snapshots(places), kept=kept)
 
@@ -166,14 +166,16 @@ def test_what_was_counted_is_kept_until_its_table_changes(spark, published, monk
             counted.append(1)
             return known.newest("anatel_mobile_accesses").select("accesses")
 
-        return known.derived(dataset, [dataset], build).count()
+        return known.derived(dataset, [dataset], build, of=of).count()
 
     before = rows()
     assert (rows(), len(counted)) == (before, 1)
+    assert (rows(of=2025), len(counted)) == (before, 2), "another part of the dataset is another frame"
+    assert (rows(), len(counted)) == (before, 3), "of one name there is one frame"
     (newest,) = asof.Known(spark, asof.Snapshots(places)).newest("anatel_mobile_accesses").limit(1).collect()
     silver = MemorySilver(spark)
     silver.add("anatel_mobile_accesses", newest.asDict() | {"cnpj": "9" * 14})
     path = places.table("silver.anatel_mobile_accesses_revisions")
     write_deltalake(path, silver.revisions("anatel_mobile_accesses").toArrow(), mode="append")
-    assert (rows(), len(counted)) == (before + 1, 2)
+    assert (rows(), len(counted)) == (before + 1, 4)
     assert rows("bcb_focus") == before + 1, "a dataset without a table has no version"

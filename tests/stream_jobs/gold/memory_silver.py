@@ -1,7 +1,7 @@
 """Silver in memory: revisions as dictionaries, read as gold reads them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import Any
@@ -80,7 +80,9 @@ class MemorySilver:
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
         return self.revisions(dataset).select(*load(dataset).key, *columns, "known_from")
 
-    def derived(self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame]) -> DataFrame:
+    def derived(
+        self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
+    ) -> DataFrame:
         return build()
 
     def _frame(self, dataset: str, rows: list[Row]) -> DataFrame:
