@@ -55,10 +55,10 @@ class Settings(BaseSettings):
     ledger: Path | None = None
     """A file that gets one line per chunk the broker acknowledged, for tests to compare with. Unset: none."""
 
-    bronze_interval_seconds: PositiveInt = 5
-    """Trigger of the bronze queries."""
-    silver_interval_seconds: PositiveInt = 10
-    gold_interval_seconds: PositiveInt = 15
+    bronze_interval_seconds: PositiveInt = 1
+    """How often a bronze query that runs looks for records; one that finds none for a minute rests until some come."""
+    silver_interval_seconds: PositiveInt = 2
+    gold_interval_seconds: PositiveInt = 5
     stop_timeout_seconds: PositiveInt = 60
     """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
 

@@ -74,7 +74,7 @@ def write(
     ]
     write_deltalake(
         table,
-        pa.Table.from_pylist(counts, schema=table.to_pyarrow_dataset().schema),
+        pa.Table.from_pylist(counts, schema=pa.schema(table.schema().to_arrow())),
         mode="append",
         commit_properties=CommitProperties(app_transactions=[once]),
     )

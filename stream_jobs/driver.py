@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import SparkSession
 
@@ -13,10 +14,12 @@ from sinks.locks import TableLocks
 from stream_jobs.bronze import BronzeJob, bronze_contracts
 from stream_jobs.gold import model as gold
 from stream_jobs.gold.query import GoldJob, write_static
-from stream_jobs.jobs import LAYERS, Broker, Driver, Job
+from stream_jobs.jobs import LAYERS, Broker, Driver, Job, Trigger
 from stream_jobs.news import topics_now
 from stream_jobs.places import SCHEMAS, Places
+from stream_jobs.rest import Rest, Sign
 from stream_jobs.schema_book import Registry, SchemaBook
+from stream_jobs.signs import TableVersions, TopicEnds
 from stream_jobs.silver import SilverJob
 from stream_jobs.standing import note_in
 from stream_jobs.supervisor import STOP_SECONDS, Supervised, bring_up_to_date, keep_running, require_none_stands
@@ -96,10 +99,14 @@ class StreamDriver:
         """
         supervised: list[Supervised] = []
         try:
+            ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
+            if "bronze" in self._layers:
+                ends.watch(stop)
             for layer in self._layers:
                 self._prepare(layer)
-                trigger: dict[str, str | bool] = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
-                supervised += [Supervised(job, trigger, self._note) for job in self._jobs(layer)]
+                trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
+                for job in self._jobs(layer):
+                    supervised.append(Supervised(job, trigger, self._note, Rest(self._sign(job, ends))))
             for each in supervised:
                 each.start()
             log.info("driver_ready", layers=self._layers, queries=len(supervised))
@@ -122,6 +129,13 @@ class StreamDriver:
     def _jobs(self, layer: str) -> Sequence[Job]:
         jobs: dict[str, Sequence[Job]] = {"bronze": self._bronze, "silver": self._silver, "gold": self._gold}
         return jobs[layer]
+
+    def _sign(self, job: Job, ends: TopicEnds) -> Sign:
+        """What tells of a job's inputs whether anything has come."""
+        if isinstance(job, BronzeJob):
+            return partial(ends.of, job.topic)
+        assert isinstance(job, SilverJob | GoldJob)
+        return TableVersions(map(self._driver.places.table, job.inputs))
 
     def _with_news(self, layer: str) -> Sequence[Job]:
         """Those of a layer's jobs that have something to read."""

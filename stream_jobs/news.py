@@ -40,20 +40,29 @@ def topics_now(broker: Broker, names: Iterable[str]) -> dict[str, TopicNow]:
         TransientError: the broker does not answer.
     """
     ids = broker.topic_ids(names)
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    found = ends(AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0}), ids)
+    return {name: TopicNow(name, ids[name], found.get(name, {})) for name in ids}
+
+
+def ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
+    """Topic → partition → last stable offset, in two requests; a topic that does not exist is left out.
+
+    Raises:
+        TransientError: the broker does not answer.
+    """
     try:
         known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+        found: dict[str, dict[int, int]] = {name: {} for name in names if name in known}
         asked = admin.list_offsets(
-            {TopicPartition(name, each): OffsetSpec.latest() for name in ids for each in known[name].partitions},  # type: ignore[no-untyped-call]
+            {TopicPartition(name, each): OffsetSpec.latest() for name in found for each in known[name].partitions},  # type: ignore[no-untyped-call]
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=TIMEOUT_SECONDS,
         )
-        ends: dict[str, dict[int, int]] = {name: {} for name in ids}
         for place, answer in asked.items():
-            ends[place.topic][place.partition] = answer.result().offset
+            found[place.topic][place.partition] = answer.result().offset
     except KafkaException as error:
         raise TransientError(f"the broker does not say how far its topics go: {error}") from error
-    return {name: TopicNow(name, ids[name], ends[name]) for name in ids}
+    return found
 
 
 def in_topic(places: Places, query: str, topic: TopicNow) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -14,10 +15,12 @@ class Progress:
 
     Attributes:
         rows: input rows of all batches reported.
+        looked_at: when the query last looked for input, whether it found any; Spark says so every ten seconds at least.
     """
 
     query: StreamingQuery
     rows: int = 0
+    looked_at: datetime | None = None
     _last: int = field(default=-1, init=False)
     _seen: str = field(default="", init=False)
 
@@ -27,7 +30,7 @@ class Progress:
         latest = jvm_query.lastProgress()
         if latest is None or (moment := latest.timestamp()) == self._seen:
             return
-        self._seen = moment
+        self._seen, self.looked_at = moment, datetime.fromisoformat(moment)
         for each in jvm_query.recentProgress():
             # The JSON, because offsets as attributes are printed Python objects.
             batch = json.loads(each.json())

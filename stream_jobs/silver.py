@@ -70,8 +70,9 @@ class SilverJob:
         self._batches = Batches(self.name, self._apply)
         self._generation = 0
         place = driver.places.table
-        self._inputs = (f"bronze.{table.dataset}", WITHDRAWALS)
-        self._bronze, self._withdrawals = (place(name) for name in self._inputs)
+        self.inputs = (f"bronze.{table.dataset}", WITHDRAWALS)
+        """Tables that it reads as they grow."""
+        self._bronze, self._withdrawals = (place(name) for name in self.inputs)
         self._target = SilverTarget(
             dataset=table.dataset,
             keys=self._contract.key,
@@ -98,7 +99,7 @@ class SilverJob:
 
     def has_news(self) -> bool:
         """Whether starting would find rows of bronze, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return news.in_tables(self._driver.places, self.name, self._inputs)
+        return news.in_tables(self._driver.places, self.name, self.inputs)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading bronze where the checkpoint ends."""

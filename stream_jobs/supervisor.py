@@ -1,4 +1,4 @@
-"""Keep queries running: restart one that fails or stalls, alone and with back-off.
+"""Keep queries running: restart one that fails or stalls, alone and with back-off; let one rest that finds nothing.
 
 One whose batch finds an unsafe state, such as a broken `fail` expectation, stands still from then on and the others go
 on; one that fails again and again takes the driver down.
@@ -21,6 +21,7 @@ from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
 from stream_jobs.jobs import Job, Trigger
 from stream_jobs.progress import Progress
+from stream_jobs.rest import Rest
 from stream_jobs.stalls import STALL_SECONDS, Stall
 from stream_jobs.standing import Note, State
 
@@ -77,11 +78,15 @@ def _doubled(times: int) -> float:
 class Supervised:
     """One job and its present query."""
 
-    def __init__(self, job: Job, trigger: Trigger, note: Note = lambda query, state, error: None) -> None:
-        """Args: note: told when the query comes to stand."""
+    def __init__(
+        self, job: Job, trigger: Trigger, note: Note = lambda query, state, error: None, rest: Rest | None = None
+    ) -> None:
+        """Args: note: told when the query comes to stand. rest: None keeps it running though nothing comes."""
         self.job = job
         self.standing: CorrentezaError | None = None
         self._note = note
+        self._rest = rest
+        self._is_resting = False
         self._trigger = trigger
         self._attempts = Attempts()
         self._query: StreamingQuery | None = None
@@ -124,8 +129,7 @@ class Supervised:
         if self.standing is not None:
             return True
         if self._query is None:
-            if time.monotonic() >= self._not_before:
-                self.start()
+            self._start_when_due()
             return False
         if self.job.outdated:
             self._end_outdated()
@@ -134,6 +138,7 @@ class Supervised:
         self._report()
         if not ended:
             self._end_if_stalled(self._query)
+            self._rest_if_due()
             return False
         error = self._query.exception()
         self._query = None
@@ -178,6 +183,22 @@ class Supervised:
             self.end()
             self._outdated_since = 0.0
             self._query, self._not_before = None, 0.0
+
+    def _rest_if_due(self) -> None:
+        assert self._progress is not None
+        if self._rest is None or self._ending is not None:
+            return
+        if self._rest.is_due(self._progress.rows, self._progress.looked_at) and self.idle:
+            self.end()
+            self._query, self._is_resting = None, True
+            log.info("query_rests", query=self.job.name)
+
+    def _start_when_due(self) -> None:
+        if self._is_resting:
+            assert self._rest is not None
+            self._is_resting = not self._rest.is_over()
+        if not self._is_resting and time.monotonic() >= self._not_before:
+            self.start()
 
     def _end_if_stalled(self, query: StreamingQuery) -> None:
         """Tell a query whose batch makes no progress to stop; `watch` starts it again once it has ended."""

@@ -1,12 +1,13 @@
 """Queries of the tests' own JVM that are kept running as the driver keeps them: restarted alone, with back-off."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
+from stream_jobs.rest import Rest, Sign
 from stream_jobs.supervisor import Supervised, keep_running
 
 EVERY_SECOND = {"processingTime": "1 second"}
@@ -34,10 +35,14 @@ class Counted:
 
 
 @contextmanager
-def kept_running(*jobs: Any) -> Iterator[list[Counted]]:
-    """Run jobs beside the test; what ends the driver is raised at the end."""
+def kept_running(*jobs: Any, signs: Sequence[Sign] = ()) -> Iterator[list[Counted]]:
+    """Run jobs beside the test; what ends the driver is raised at the end.
+
+    Args: signs: of each job's inputs, to let it rest.
+    """
     counted = [Counted(job) for job in jobs]
-    supervised = [Supervised(each, EVERY_SECOND) for each in counted]
+    rests = [Rest(sign) for sign in signs] or [None] * len(jobs)
+    supervised = [Supervised(each, EVERY_SECOND, rest=rest) for each, rest in zip(counted, rests, strict=True)]
     stop, ended = threading.Event(), list[BaseException]()
 
     def run() -> None:

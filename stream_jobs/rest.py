@@ -1,0 +1,49 @@
+"""A query that finds nothing to read rests: it is stopped, and started again when one of its inputs has changed.
+
+A running query asks its inputs again and again, and holds a thread and a part of the heap; most sources publish once an
+hour, a day or a month. What its inputs are is told by a *sign*: something cheap that is another value whenever an input
+has gained anything. A query may rest once it has looked at its inputs and found nothing while the sign stayed the same:
+so whatever the sign stands for has been read.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+REST_AFTER_SECONDS = 60.0
+"""How long a query that finds nothing goes on looking: longer than its interval, and than Spark takes to say so."""
+
+Sign = Callable[[], Hashable | None]
+"""What the inputs are now; None while that is not known."""
+
+
+@dataclass
+class Rest:
+    """Of one query: since when nothing has come, and what its inputs were then."""
+
+    sign: Sign
+    _seen: Hashable | None = field(default=None, init=False)
+    _since: float = field(default=0.0, init=False)
+    _since_at: float = field(default=0.0, init=False)
+    _rows: int = field(default=-1, init=False)
+
+    def is_due(self, rows: int, looked_at: datetime | None) -> bool:
+        """Whether the running query may rest.
+
+        Args:
+            rows: that it has read since it started.
+            looked_at: when it last looked at its inputs, by Spark's own word; None when it has not yet.
+        """
+        now, sign = time.monotonic(), self.sign()
+        if sign is None or sign != self._seen or rows != self._rows:
+            self._seen, self._rows = sign, rows
+            self._since, self._since_at = now, time.time()
+            return False
+        has_looked = looked_at is not None and looked_at.timestamp() > self._since_at
+        return has_looked and now >= self._since + REST_AFTER_SECONDS
+
+    def is_over(self) -> bool:
+        """Whether an input of the resting query has changed."""
+        sign = self.sign()
+        return sign is not None and sign != self._seen
