@@ -64,7 +64,7 @@ class Report:
 
 
 def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None]) -> Report:
-    """Publish every recorded day that this home has not seen yet, stream each to gold, then poll the last day again.
+    """Publish every recorded day that this home has not seen yet, stream them to gold, then poll the last day again.
 
     Args:
         announce: told the name of each stage as it begins.
@@ -92,10 +92,11 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
             replay.set_day(day)
             with report.stage(f"poll day {day}", announce):
                 report.published[day] = _poll_all(settings, replay)
+        if to_publish:
             with report.stage("start Spark", announce):
                 driver = _driver(settings, session.result())
             _stream(driver, report, announce)
-            marker.write_text(str(day))
+            marker.write_text(str(DAYS[-1]))
         with report.stage(f"poll day {replay.day} again", announce):
             report.replayed = _poll_all(settings, replay)
         with report.stage("verify", announce):

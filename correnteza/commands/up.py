@@ -1,6 +1,8 @@
 """`correnteza up`: run the whole pipeline on one machine, and keep it running."""
 
 import sys
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -9,6 +11,7 @@ from correnteza.embedded.processes import Program
 from correnteza.embedded.service import Service
 from correnteza.embedded.stack import SERVICES, Stack
 from correnteza.embedded.supervisor import Stopped, signals_raise, supervise
+from correnteza.replaying import duration, replayed
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from schemas.contracts import load_all
@@ -22,23 +25,45 @@ COMPONENTS = ("broker", "registry", *CHILDREN)
 
 def command(
     components: Annotated[list[str] | None, typer.Argument(help=f"Any of: {', '.join(COMPONENTS)}.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Recorded publications in place of the sources, in <home>/replay.")
+    ] = False,
+    day_every: Annotated[
+        str, typer.Option(metavar="TIME", help="With --replay: how long a publication day takes, such as 30s, 2m, 1h.")
+    ] = "2m",
 ) -> None:
     """Run broker, registry, stream driver and schedule in the foreground; restart what dies; stop all on Ctrl-C.
 
     Without arguments: all four. `schedule` is one worker; another one on this machine outlives it
     (`correnteza schedule --help`). A broker or registry whose address is set is yours, and is not started.
+
+    With `--replay` nothing outside this machine is asked: the sources' recorded answers are served locally, publication
+    day after publication day, under a clock that passes so fast; broker and registry are always embedded ones.
     """
     names = tuple(components or COMPONENTS)
     if unknown := set(names) - set(COMPONENTS):
         raise UsageError(f"no component {', '.join(sorted(unknown))}", hint=f"correnteza up {' '.join(COMPONENTS)}")
     try:
         with signals_raise():
-            _up(Settings(), names)
+            if replay:
+                _up_replayed(names, duration(day_every))
+            else:
+                _up(Settings(), names)
     except Stopped as stopped:
         raise typer.Exit(stopped.exit_code) from None
 
 
-def _up(settings: Settings, names: tuple[str, ...]) -> None:
+def _up_replayed(names: tuple[str, ...], day_every: timedelta) -> None:
+    settings = Settings()
+    own = {"home": settings.home / "replay", "kafka_bootstrap": None, "registry_url": None}
+    settings = settings.model_copy(update=own)
+    with replayed(settings, day_every) as variables:
+        print(f"other commands see it with: export CORRENTEZA_HOME={settings.home}", file=sys.stderr)
+        _up(settings, names, variables)
+
+
+def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str] | None = None) -> None:
+    """Args: variables: of the children, beside this process's environment."""
     theirs = {"broker": settings.kafka_bootstrap, "registry": settings.registry_url}
     embedded = tuple(name for name in SERVICES if name in names and not theirs[name])
     with Stack(settings, embedded) as stack:
@@ -46,17 +71,20 @@ def _up(settings: Settings, names: tuple[str, ...]) -> None:
             enforce_compatibility(settings.registry)
         if "broker" in names:
             apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+        if variables is not None:
+            # What a settings file names is not asked in a replay.
+            variables = {f"CORRENTEZA_{name.upper()}": at for name, at in stack.endpoints.items()} | dict(variables)
         for name in CHILDREN:
             if name in names:
-                stack.run(_child(name, settings))
+                stack.run(_child(name, settings, variables))
         for name, address in stack.endpoints.items():
             print(f"{name}={address}", flush=True)
         print(f"ready: {', '.join(names)}; logs in {settings.logs}", file=sys.stderr)
         supervise(stack)
 
 
-def _child(name: str, settings: Settings) -> Service:
+def _child(name: str, settings: Settings, variables: Mapping[str, str] | None) -> Service:
     verb, stop_seconds = CHILDREN[name]
     command = (sys.executable, "-m", "correnteza", *verb)
     log = settings.logs.resolve() / f"{name}.log"
-    return Service(Program(name, command, log), is_ready=lambda: True, stop_seconds=stop_seconds)
+    return Service(Program(name, command, log, variables), is_ready=lambda: True, stop_seconds=stop_seconds)

@@ -1,0 +1,46 @@
+"""`up --replay`: the whole pipeline on recorded publications, day after day."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from correnteza.replaying import duration
+from foundation.errors import UsageError
+from tests import oracles
+from tests.helpers import wait_for
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("30s", timedelta(seconds=30)), ("2m", timedelta(minutes=2)), ("24h", timedelta(days=1))],
+)
+def test_a_length_of_a_day_is_a_number_and_a_unit(text, length):
+    assert duration(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "2", "m", "2 m", "-2m", "9s", "25h", "2d", "1e3s"])
+def test_another_length_is_refused_with_an_example(text):
+    with pytest.raises(UsageError, match="no length of a day") as error:
+        duration(text)
+    assert "--day-every 2m" in str(error.value.hint)
+
+
+@pytest.mark.integration
+def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
+    process = alone("up", "broker", "registry", "schedule", "--replay", "--day-every", "30s")
+    endpoints = home / "replay/run/endpoints.json"
+
+    def published_on() -> set[date]:
+        """Days of the replay's clock on which records were fetched."""
+        assert process.poll() is None, process.said
+        if not endpoints.exists():
+            return set()
+        bootstrap = json.loads(endpoints.read_text())["kafka_bootstrap"]
+        records = oracles.read(bootstrap, "", "anatel_mobile_accesses", settled=False)
+        return {each.fields["retrieved_at"].date() for each in records}
+
+    # Day 3 begins on the afternoon of the 12th.
+    wait_for(lambda: "ready: " in process.said, "up to be ready", 120)
+    wait_for(lambda: any(day >= date(2025, 11, 12) for day in published_on()), "a record of the third day", 180)
+    assert f"export CORRENTEZA_HOME={home / 'replay'}" in process.said
