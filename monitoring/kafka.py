@@ -1,7 +1,7 @@
 """What an independent read_committed reader sees of a topic: bounds, timestamps, records."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import (
@@ -17,6 +17,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation.errors import DependencyUnavailable
+from monitoring import kafka_places
 
 _RPC_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
@@ -160,9 +161,7 @@ class Cluster:
                 if messages:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > _SILENCE_SECONDS:
-                    raise DependencyUnavailable(
-                        f"{topic}/{partition}: no answer from {self._bootstrap} for {_SILENCE_SECONDS:.0f} s"
-                    )
+                    raise self._silence(f"{topic}/{partition}")
                 records = [message for message in messages if message.error() is None]
                 at_end = len(records) < len(messages) and any(_is_end(message) for message in messages)
                 reached = _offset(records[-1]) if records else -1
@@ -175,7 +174,27 @@ class Cluster:
         finally:
             consumer.close()
 
-    def _consumer(self) -> Consumer:
+    def read_at(self, places: Mapping[tuple[str, int], Sequence[int]]) -> dict[tuple[str, int, int], Message]:
+        """The committed records at these offsets of (topic, partition): (topic, partition, offset) → record.
+
+        An offset without a committed record that is still retained is left out.
+
+        Raises:
+            DependencyUnavailable: the broker stops answering before all is found or ruled out.
+        """
+        if not places:
+            return {}
+        consumer = self._consumer(kafka_places.SETTINGS)
+        try:
+            return kafka_places.collect(consumer, places, _SILENCE_SECONDS)
+        except TimeoutError as error:
+            raise self._silence("a sample of records") from error
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+        finally:
+            consumer.close()
+
+    def _consumer(self, more: Mapping[str, int] | None = None) -> Consumer:
         return Consumer(
             {
                 **self._quiet,
@@ -187,8 +206,12 @@ class Cluster:
                 "fetch.wait.max.ms": 50,
                 # A full queue pauses fetching for so long, a second unless told; reading a partition whole meets that.
                 "fetch.queue.backoff.ms": 10,
+                **(more or {}),
             }
         )
+
+    def _silence(self, of: str) -> DependencyUnavailable:
+        return DependencyUnavailable(f"{of}: no answer from {self._bootstrap} for {_SILENCE_SECONDS:.0f} s")
 
     def _unavailable(self, error: KafkaException) -> DependencyUnavailable:
         return DependencyUnavailable(

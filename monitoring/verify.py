@@ -10,6 +10,7 @@ from typing import Any
 from monitoring import spark_checkpoints, verified
 from monitoring.checks import (
     conservation,
+    decoding,
     doubles,
     files,
     gold,
@@ -134,6 +135,7 @@ def _judge(evidence: Evidence, cluster: Cluster, more: Mapping[str, Check]) -> R
         "data files are whole": files.check,
         "manifests = rows": manifests.check,
         "bronze = topic": lambda seen: offsets.check(seen, cluster),
+        "decoded = record": lambda seen: decoding.check(seen, cluster),
         "nothing twice in bronze": doubles.check,
         "all accounted for": conservation.check,
         **more,

@@ -9,8 +9,10 @@ from collections import defaultdict
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 
+import fastavro
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
@@ -30,14 +32,41 @@ TOPIC_ID = "topic-1"
 WITHDRAWALS = "ingest.withdrawals"
 
 
+SCHEMA_IDS = {name: number for number, name in enumerate(load_all(), 1)}
+
+
+def _writer(contract):
+    """The contract's schema with every field nullable: the kit's records say only what a test is about."""
+    schema = deepcopy(contract.schema)
+    for field in schema["fields"]:
+        field["type"] = field["type"] if isinstance(field["type"], list) else ["null", field["type"]]
+    return schema
+
+
+WRITERS = {name: _writer(contract) for name, contract in load_all().items()}
+
+
+def framed(contract, record):
+    """A record's bytes, framed as the registry's clients do it."""
+    body = BytesIO()
+    known = {name: dict(value) if isinstance(value, list) else value for name, value in record.items()}
+    fastavro.schemaless_writer(body, WRITERS[contract], known)
+    return b"\0" + SCHEMA_IDS[contract].to_bytes(4) + body.getvalue()
+
+
 def at(text):
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 class FakeMessage:
-    def __init__(self, offset, key, value):
-        self.key = key
-        self._offset, self._value = offset, value
+    def __init__(self, offset, key, value, kafka_at):
+        self._offset, self._key, self._value, self._at = offset, key, value, kafka_at
+
+    def key(self):
+        return self._key
+
+    def timestamp(self):
+        return 1, int(self._at.timestamp() * 1000)
 
     def offset(self):
         return self._offset
@@ -47,13 +76,21 @@ class FakeMessage:
 
 
 class FakeCluster:
-    """What the offsets check asks of a cluster."""
+    """What the checks of bronze ask of a cluster."""
 
     def __init__(self, messages):
         self.messages = messages
 
     def read(self, topic, partition, start, end):
         yield [each for each in self.messages[topic] if start <= each.offset() < end]
+
+    def read_at(self, places):
+        return {
+            (topic, partition, each.offset()): each
+            for (topic, partition), offsets in places.items()
+            for each in self.messages[topic]
+            if each.offset() in offsets
+        }
 
 
 class Kit:
@@ -85,11 +122,11 @@ class Kit:
                 "chunk_id": chunk_id, "row_number": number,
             } | record  # fmt: skip
             key = "|".join(str(whole[name]) for name in contract.key).encode()
-            value = repr(whole).encode()
+            value = framed(dataset, whole)
             total += row_hash(key, value)
             self.append_record(dataset, key, value, whole, kafka_at)
         for number in range(rejects):
-            self.append_record("ingest.rejects", b"k", b"reject%d" % number, {
+            self.append_framed("ingest.rejects", b"k", {
                 "source": dataset, "dataset": dataset, "chunk_id": chunk_id, "row_number": 100 + number,
                 "reason": "bad_number", "detail": None, "raw": b"x", "payload_sha256": "0" * 64,
                 "retrieved_at": kafka_at,
@@ -99,14 +136,21 @@ class Kit:
         )
         return chunk_id
 
+    def append_framed(self, contract, key, record, kafka_at):
+        """A record under the bytes that its contract gives it. Returns: its row hash."""
+        value = framed(contract, dict.fromkeys(load(contract).fields) | record)
+        self.append_record(contract, key, value, record, kafka_at)
+        return row_hash(key, value)
+
     def append_record(self, contract, key, value, record, kafka_at):
         topic = load(contract).topic
         offset = len(self.messages[topic]) + len(self.bronze[contract]) // 2  # gaps, as markers leave them
         hashed = value_hash(value)
-        self.messages[topic].append(FakeMessage(offset, key, value))
+        self.messages[topic].append(FakeMessage(offset, key, value, kafka_at))
         self.bronze[contract].append({
             "topic_id": TOPIC_ID, "topic": topic, "partition": 0, "offset": offset, "kafka_timestamp": kafka_at,
-            "key": key, "schema_id": 1, "value_hash": hashed - (1 << 64) if hashed >> 63 else hashed,
+            "key": key, "schema_id": SCHEMA_IDS[contract],
+            "value_hash": hashed - (1 << 64) if hashed >> 63 else hashed,
             "decode_status": "ok", "record": record, "value": None,
             "year": kafka_at.year, "month": kafka_at.month, "day": kafka_at.day,
         })  # fmt: skip
@@ -118,7 +162,7 @@ class Kit:
         kafka_at = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
         return {
             "topic_id": topic.topic_id, "topic": topic.name, "partition": partition, "offset": message.offset(),
-            "kafka_timestamp": kafka_at, "key": message.key(), "schema_id": 1,
+            "kafka_timestamp": kafka_at, "key": message.key(), "schema_id": int.from_bytes(message.value()[1:5]),
             "value_hash": hashed - (1 << 64) if hashed >> 63 else hashed, "decode_status": "ok", "record": record,
             "value": None, "year": kafka_at.year, "month": kafka_at.month, "day": kafka_at.day,
         }  # fmt: skip
@@ -133,7 +177,14 @@ class Kit:
                 quarantined += self.write_silver(dataset)
         self.write_quarantine(quarantined, mode="overwrite")
         self.write_gold()
+        self.write_schemas({SCHEMA_IDS[name]: WRITERS[name] for name in SCHEMA_IDS})
         return self
+
+    def write_schemas(self, writers):
+        """`ops.schemas`. Args: writers: schema id → schema, parsed."""
+        rows = [{"schema_id": number, "schema": json.dumps(schema)} for number, schema in writers.items()]
+        schema = pa.schema([("schema_id", pa.int64()), ("schema", pa.string())])
+        write_deltalake(str(self.path("ops.schemas")), pa.Table.from_pylist(rows, schema), mode="overwrite")
 
     def write_bronze(self, contract, rows, mode="overwrite"):
         record = pa.struct([field.with_nullable(True) for field in arrow_schema(load(contract))])
@@ -150,7 +201,7 @@ class Kit:
     def _receipt(self, chunk_id, source, kafka_at, *, datasets, total, rejects=0, **manifest):
         """A chunk's manifest."""
         rows = sum(count for name, count in datasets.items() if name != WITHDRAWALS)
-        self.append_record("ingest.manifests", chunk_id.encode(), chunk_id.encode(), {
+        self.append_framed("ingest.manifests", chunk_id.encode(), {
             "chunk_id": chunk_id, "source": source, "slot_id": "s", "payload_sha256": "0" * 64, "payload_bytes": 1,
             "part": "p", "first_row": 0, "rows_published": rows, "rows_rejected": rejects,
             "row_hash": format_hash(total), "datasets": list(datasets.items()),
@@ -164,9 +215,7 @@ class Kit:
         total = 0
         for number, key in enumerate(keys):
             text = "|".join(key.get(name, "") for name in load(dataset).key)
-            message = f"{dataset}|{text}".encode(), b"withdrawal%d" % number
-            total += row_hash(*message)
-            self.append_record(WITHDRAWALS, *message, {
+            total += self.append_framed(WITHDRAWALS, f"{dataset}|{text}".encode(), {
                 "dataset": dataset, "key": text, "key_fields": list(key.items()), "source": dataset, "resource": "r",
                 "part": "p", "edition": 2, "payload_sha256": "0" * 64, "published_at": published_at,
                 "published_at_basis": "none", "retrieved_at": kafka_at, "chunk_id": f"chunk-{self._chunk}",

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from monitoring.checks import doubles, files, gold, manifests, offsets, silver
+from monitoring.checks import decoding, doubles, files, gold, manifests, offsets, silver
 from tests.monitoring.kit import BEGIN, accesses, at, found, hour, value
 
 
@@ -17,6 +17,7 @@ def checks_of(kit, layer):
             "files": files.check,
             "manifests": manifests.check,
             "offsets": lambda evidence: offsets.check(evidence, kit.cluster),
+            "decoding": lambda evidence: decoding.check(evidence, kit.cluster),
             "doubles": doubles.check,
         },
         "silver": {"keys": silver.check_keys, "silver": silver.check_batch},

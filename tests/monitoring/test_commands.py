@@ -11,6 +11,7 @@ import pytest
 from monitoring.kafka import Cluster
 from replay.server import serve
 from schemas.contracts import datasets, load_all
+from schemas.registry import Registry
 from tests.monitoring.kit import Kit, small_lake, write_checkpoint
 
 
@@ -75,6 +76,9 @@ def bronze(settings, prefix, cli):
             polled = cli("poll", source, "--once", CORRENTEZA_BASE_URLS=json.dumps(replay.base_urls))
             assert polled.returncode == 0, polled.stderr
     kit = Kit(settings.home)
+    registry = Registry(settings.registry_url)
+    versions = [each for contract in load_all().values() for each in registry.versions(f"{prefix}{contract.subject}")]
+    kit.write_schemas({schema_id: json.loads(text) for schema_id, _, text in versions})
     cluster = Cluster(settings.bootstrap)
     names = {prefix + contract.topic: name for name, contract in load_all().items() if not contract.compacted}
     for topic in cluster.topics(names).values():
@@ -104,6 +108,7 @@ def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_t
     report = json.loads(found.stdout)
     assert (report["schema"], report["holds"]) == (1, True)
     rows = {each["check"]: each["rows"] for each in report["checks"]}
+    assert 200 < rows["decoded = record"] < 1000
     assert rows["bronze = topic"] > rows["payload = published + rejected"] > 5000
 
     bronze.remove_a_file("bronze.anatel_broadband_totals")

@@ -107,3 +107,20 @@ def test_a_broker_that_is_away_is_a_dependency_unavailable(monkeypatch):
     monkeypatch.setattr("monitoring.kafka._RPC_SECONDS", 1.0)
     with pytest.raises(DependencyUnavailable, match="does not answer"):
         Cluster("127.0.0.1:1").topics(["any"])
+
+
+def test_single_records_are_found_near_and_far_and_what_is_not_committed_is_left_out(services, topic, prefix):
+    """Far ones lie beyond a seek; beside them a partition that has nothing of what is asked for."""
+    far = f"{prefix}far"
+    admin = AdminClient({"bootstrap.servers": services.bootstrap})
+    admin.create_topics([NewTopic(far, 2, 1)])[far].result()
+    producer = Producer({"bootstrap.servers": services.bootstrap})
+    for number in range(3000):
+        producer.produce(far, value=b"%d" % number, partition=0)
+    producer.flush(30)
+    wanted = {(topic, 0): [7, 1, 4, 8, 50], (far, 0): [2900, 0, 1, 1500, 2999], (far, 1): [3]}
+    found = Cluster(services.bootstrap).read_at(wanted)
+    assert {place: int(message.value()) for place, message in found.items()} == {
+        (topic, 0, 1): 1, (topic, 0, 7): 0, **{(far, 0, offset): offset for offset in (0, 1, 1500, 2900, 2999)},
+    }  # fmt: skip
+    assert Cluster(services.bootstrap).read_at({}) == {}
