@@ -54,7 +54,9 @@ def check(evidence: Evidence, cluster: Cluster) -> Outcome:
     wrong: _Wrong = defaultdict(list)
     unknown: Counter[int] = Counter()
     for name, rows in samples.items():
-        topic, where = evidence.topics[name].topic.name, f"bronze.{bronze_table(evidence.contracts[name])}"
+        contract, topic = evidence.contracts[name], evidence.topics[name].topic.name
+        where = f"bronze.{bronze_table(contract)}"
+        defaults = {field["name"]: field.get("default") for field in contract.schema["fields"]}
         for row in rows:
             message = messages.get((topic, row["partition"], row["offset"]))
             if message is None or _hash(message) != row["value_hash"]:
@@ -67,7 +69,7 @@ def check(evidence: Evidence, cluster: Cluster) -> Outcome:
                 unknown[schema_id] += 1
                 continue
             outcome.rows += 1
-            for what, example in _differences(row, message, schema):
+            for what, example in _differences(row, message, schema, defaults):
                 wrong[where, what].append(f"{topic}/{row['partition']} offset {row['offset']}: {example}")
     for (where, what), examples in wrong.items():
         outcome.add(where, f"{len(examples)} sampled rows {what}", examples[:EXAMPLES])
@@ -156,8 +158,15 @@ def _schema_id(message: Message) -> int | None:
     return int.from_bytes(value[1:_HEADER_BYTES]) if value[:1] == b"\0" and len(value) >= _HEADER_BYTES else None
 
 
-def _differences(row: Mapping[str, Any], message: Message, schema: Any) -> Iterator[tuple[str, str]]:
-    """What is wrong with a row, and how it shows. Args: schema: of the writer; None if the record is not framed."""
+def _differences(
+    row: Mapping[str, Any], message: Message, schema: Any, defaults: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a row, and how it shows.
+
+    Args:
+        schema: of the writer; None if the record is not framed.
+        defaults: of the reader's fields, which they have where the writer lacks them.
+    """
     value, schema_id = message.value() or b"", _schema_id(message)
     if row["key"] != message.key():
         yield "have another key than their record", f"{row['key']!r} instead of {message.key()!r}"
@@ -175,10 +184,10 @@ def _differences(row: Mapping[str, Any], message: Message, schema: Any) -> Itera
         return
     held = row["record"] or {}
     for name, stored in held.items():
-        # A field that the writer lacks takes the reader's default, of which bronze knows null alone.
-        expected = decoded.get(name)
-        # A writer that bronze did not read whole may have had it before the table did: the bytes are kept for that.
-        if not _same(stored, expected) and not (stored is None and row["is_kept"]):
+        expected = decoded.get(name, defaults.get(name))
+        # The column may be younger than the row. If the writer had it already, the bytes are kept for that.
+        is_younger = stored is None and (row["is_kept"] or name not in decoded)
+        if not _same(stored, expected) and not is_younger:
             yield f"differ from their record in {name}", f"{stored!r} instead of {expected!r}"
 
 

@@ -112,7 +112,7 @@ def test_a_null_of_a_row_that_keeps_its_bytes_is_what_the_reader_of_then_did_not
     ]
 
 
-def test_a_field_that_the_writer_did_not_have_is_null(tmp_path, monkeypatch):
+def test_a_field_that_the_writer_did_not_have_is_the_reader_s_default_or_null(tmp_path, monkeypatch):
     kit, older = Kit(tmp_path), deepcopy(WRITERS["inmet_stations"])
     older["fields"] = [field for field in older["fields"] if field["name"] != "altitude_m"]
     monkeypatch.setitem(WRITERS, "inmet_stations", older)
