@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from monitoring import quarantine
 from monitoring.checks.model import Rule, broken_rules
 from monitoring.checks.redrives import UNDECODABLE
 from monitoring.lake import Lake
@@ -82,13 +83,14 @@ def _parts(lake: Lake) -> list[str]:
             f"{first}, b.decode_status, NULL, b.schema_id, b.kafka_timestamp, b.key, b.value, NULL"
             f" FROM {table} b WHERE b.decode_status IN ({statuses})"
         )
-        if contract.is_dataset and lake.has("silver.quarantine"):
-            # Quarantine has no topic id: the chunk tells a row from one at the same place of a topic made anew.
+        if contract.is_dataset and lake.has(quarantine.TABLE):
+            here = quarantine.is_of(
+                "q", "b.partition", 'b."offset"', topic_id="b.topic_id", chunk_id="b.record.chunk_id"
+            )
             parts.append(
                 f"{first}, array_to_string(q.rules, ', '), q.rules, b.schema_id, b.kafka_timestamp, b.key, NULL,"
-                f" q.record FROM silver.quarantine q JOIN {table} b ON b.topic = q.topic"
-                ' AND b.partition = q.kafka_partition AND b."offset" = q.kafka_offset'
-                " AND b.decode_status = 'ok' AND b.record.chunk_id IS NOT DISTINCT FROM q.chunk_id"
+                f" q.record FROM {quarantine.entries(lake)} q JOIN {table} b ON b.topic = q.topic"
+                f" AND {here} AND b.decode_status = 'ok'"
                 f" WHERE q.dataset = '{name}'"
             )
     return parts

@@ -58,7 +58,8 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch, histor
     """Bring a batch into revisions and current; the same batch again changes nothing.
 
     Args:
-        records: the target's columns and `key` (text), `topic`. Any order, repetitions and late versions welcome.
+        records: the target's columns and `key` (text), `topic`, `topic_id`. Any order, repetitions and late versions
+            welcome.
         history: of the dataset; it holds the batch already.
 
     Raises:

@@ -35,8 +35,6 @@ from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching
 from sinks.versions import IDENTITY, classify
 
-_PLACE = ("topic", "kafka_partition", "kafka_offset")
-
 
 def late_keys(classified: DataFrame, found: Any, target: SilverTarget, history: History) -> DataFrame | None:
     """The keys of a batch that only bronze can judge, fixed; None when there are none.
@@ -99,7 +97,8 @@ def _judged(rows: DataFrame, stored: DataFrame, target: SilverTarget) -> DataFra
     """
     spark = rows.sparkSession
     held = Snapshot.of(target.quarantine).read(spark, [("dataset", "=", target.dataset)])
-    by_rule = held.where(~F.array_contains("rules", quarantine.CONFLICT)).select(*_PLACE, F.lit(True).alias("_aside"))
+    by_rule = held.where(~F.array_contains("rules", quarantine.CONFLICT))
+    by_rule = by_rule.select(*quarantine.RECORD, F.lit(True).alias("_aside")).distinct()
     passed = stored.where(~F.col("is_withdrawn")).select(
         F.col("kafka_partition"), F.col("kafka_offset"), F.col("chunk_id"), F.lit(True).alias("_passed")
     )
@@ -107,7 +106,9 @@ def _judged(rows: DataFrame, stored: DataFrame, target: SilverTarget) -> DataFra
     is_sound = ~reduce(Column.__or__, breaks)
     is_valid = F.col("is_withdrawn") | (F.col("_aside").isNull() & (F.coalesce("_passed", F.lit(False)) | is_sound))
     return (
-        rows.join(by_rule.distinct(), list(_PLACE), "left")
+        rows.alias("r")
+        .join(by_rule.alias("q"), quarantine.is_of("q", "r"), "left")
+        .select("r.*", "q._aside")
         .join(passed.distinct(), ["kafka_partition", "kafka_offset", "chunk_id"], "left")
         .withColumn("is_valid", is_valid)
         .drop("_aside", "_passed")
@@ -120,7 +121,7 @@ def _mend_quarantine(folded: DataFrame, target: SilverTarget) -> None:
     entries = quarantine.entries(conflicts, target.current_columns, rules)
     quarantine.add(entries, target.quarantine, dataset=target.dataset)
     failpoint("after_mended_conflicts")
-    at_peace = folded.where("is_valid AND NOT is_withdrawn AND fate <> 'conflicting'").select(*_PLACE)
+    at_peace = folded.where("is_valid AND NOT is_withdrawn AND fate <> 'conflicting'").select(*quarantine.RECORD)
     quarantine.release(at_peace, target.quarantine, dataset=target.dataset)
     failpoint("after_mended_quarantine")
 

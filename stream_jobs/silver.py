@@ -41,6 +41,7 @@ def records(bronze: DataFrame, contract: Contract) -> DataFrame:
             *(F.col("record").getField(name).alias(name) for name in contract.fields),
             F.col("key").cast("string").alias("key"),
             "topic",
+            "topic_id",
             F.col("partition").alias("kafka_partition"),
             F.col("offset").alias("kafka_offset"),
         )

@@ -12,7 +12,8 @@ BRONZE = "bronze.ingest_withdrawals"
 
 
 def withdrawals(bronze: DataFrame, contract: Contract) -> DataFrame:
-    """Rows of `bronze.ingest_withdrawals` → those of one dataset, with the columns of its revisions, `key` and `topic`.
+    """Rows of `bronze.ingest_withdrawals` → those of one dataset, with the columns of its revisions, `key`,
+    `topic` and `topic_id`.
 
     A field of the key is absent from `key_fields` where it is null. The hash of a withdrawal is null: see
     `sinks.versions.classify`.
@@ -29,4 +30,4 @@ def withdrawals(bronze: DataFrame, contract: Contract) -> DataFrame:
         told.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name)
         for field in silver_schema(contract, revisions=True)
     ]
-    return mine.select(*columns, F.col("record.key").alias("key"), "topic")
+    return mine.select(*columns, F.col("record.key").alias("key"), "topic", "topic_id")

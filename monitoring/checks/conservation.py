@@ -3,6 +3,7 @@
 And every closing record of a dead letter (docs/adr/0014) names an original that was one, and a copy that is there.
 """
 
+from monitoring import quarantine
 from monitoring.checks.compare import report
 from monitoring.checks.model import Evidence, Outcome, quoted, same
 from monitoring.checks.redrives import UNDECODABLE, closed_originals, is_read
@@ -47,13 +48,16 @@ def _require_in_silver(evidence: Evidence, outcome: Outcome, dataset: str) -> No
     keys = evidence.contracts[dataset].key
     fields = ", ".join(f'record."{name}" AS "{name}"' for name in keys)
     decoded = f"""
-        SELECT {fields}, partition AS kafka_partition, "offset" AS kafka_offset FROM bronze.{dataset}
+        SELECT {fields}, topic_id, record.chunk_id AS chunk_id, partition AS kafka_partition, "offset" AS kafka_offset
+        FROM bronze.{dataset}
         WHERE decode_status = 'ok' AND {evidence.in_window()}"""
     aside = ""
-    if lake.has("silver.quarantine"):
-        aside = f"""
-            AND NOT EXISTS (SELECT 1 FROM silver.quarantine q WHERE q.dataset = '{dataset}'
-            AND q.kafka_partition = d.kafka_partition AND q.kafka_offset = d.kafka_offset)"""
+    if lake.has(quarantine.TABLE):
+        here = quarantine.is_of(
+            "q", "d.kafka_partition", "d.kafka_offset", topic_id="d.topic_id", chunk_id="d.chunk_id"
+        )
+        entries = f"FROM {quarantine.entries(lake)} q WHERE q.dataset = '{dataset}'"
+        aside = f"AND NOT EXISTS (SELECT 1 {entries} AND {here})"
     lost = f"""
         SELECT {quoted(keys, "d")}, d.kafka_partition, d.kafka_offset FROM ({decoded}) d
         ANTI JOIN (SELECT DISTINCT {quoted(keys)} FROM {revisions}) r ON {same(keys, "d", "r")}
@@ -76,10 +80,11 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
 
     closed_originals(evidence, dataset)
     letters = f"SELECT {here} FROM bronze.{dataset} WHERE decode_status IN ({_UNDECODABLE})"
-    if lake.has("silver.quarantine"):
+    if lake.has(quarantine.TABLE):
+        of_original = quarantine.is_of("q", "o.p", "o.o", topic_id="o.topic_id", chunk_id="o.chunk_id")
         letters += f"""
-            UNION SELECT o.topic_id, o.p, o.o FROM closed_originals o JOIN silver.quarantine q
-            ON q.dataset = '{dataset}' AND q.kafka_partition = o.p AND q.kafka_offset = o.o"""
+            UNION SELECT o.topic_id, o.p, o.o FROM closed_originals o JOIN {quarantine.entries(lake)} q
+            ON q.dataset = '{dataset}' AND {of_original}"""
     unfounded = f"SELECT {here} FROM ({closings}) ANTI JOIN ({letters}) USING ({here})"
     report(lake, outcome, _CLOSINGS, unfounded, f"closing records name no dead letter of {dataset}")
 

@@ -13,6 +13,7 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
+from monitoring import quarantine
 from monitoring.checks.compare import report
 from monitoring.checks.model import Evidence, Outcome, quoted, same
 from monitoring.checks.settled import find_bounds
@@ -133,8 +134,8 @@ def _compare(evidence: Evidence, contract: Contract, editions: list[_Edition], o
     lake.connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE held_keys AS
-        SELECT edition, {keys}, {place}, kafka_partition, kafka_offset FROM (
-            SELECT c.edition, unnest(b.record), b.partition AS kafka_partition, b."offset" AS kafka_offset
+        SELECT edition, {keys}, {place}, topic_id, chunk_id, kafka_partition, kafka_offset FROM (
+            SELECT c.edition, unnest(b.record), b.topic_id, b.partition AS kafka_partition, b."offset" AS kafka_offset
             FROM bronze.{dataset} b JOIN scope_chunks c ON c.chunk_id = b.record.chunk_id
             WHERE b.decode_status = 'ok');
         CREATE OR REPLACE TEMP TABLE current_keys AS SELECT {keys}, {place} FROM silver.{dataset};
@@ -156,9 +157,12 @@ def _compare(evidence: Evidence, contract: Contract, editions: list[_Edition], o
         "keys stand that the newest edition of their scope no longer holds",
     )
     quarantined = "false"
-    if lake.has("silver.quarantine"):
-        quarantined = f"""EXISTS (SELECT 1 FROM silver.quarantine q WHERE q.dataset = '{dataset}'
-            AND q.kafka_partition = h.kafka_partition AND q.kafka_offset = h.kafka_offset)"""
+    if lake.has(quarantine.TABLE):
+        here = quarantine.is_of(
+            "q", "h.kafka_partition", "h.kafka_offset", topic_id="h.topic_id", chunk_id="h.chunk_id"
+        )
+        entries = f"FROM {quarantine.entries(lake)} q WHERE q.dataset = '{dataset}'"
+        quarantined = f"EXISTS (SELECT 1 {entries} AND {here})"
     report(
         lake,
         outcome,

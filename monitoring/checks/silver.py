@@ -7,6 +7,7 @@ them.
 
 import pyarrow as pa
 
+from monitoring import quarantine
 from monitoring.checks.compare import difference, report
 from monitoring.checks.model import Evidence, Outcome, broken_rules, quoted, same
 from monitoring.checks.redrives import REDRIVES, closed_originals, is_read
@@ -111,7 +112,7 @@ def _of_touched_keys(evidence: Evidence, contract: Contract) -> str:
 def _decode(evidence: Evidence, contract: Contract) -> None:
     """Tables `decoded`: records that decoded and withdrawals, of every key that the window touches, with all its
     history; and `moving`: the keys among them that have a row which silver has not committed."""
-    place = 'topic, partition AS kafka_partition, "offset" AS kafka_offset'
+    place = 'topic_id, topic, partition AS kafka_partition, "offset" AS kafka_offset'
     clock = "coalesce(record.published_at, record.retrieved_at) AS known_from"
     fields = ", ".join(f'record."{name}" AS "{name}"' for name in contract.fields)
     parts = [
@@ -228,22 +229,35 @@ def _comparable(contract: Contract, field: str) -> str:
 
 def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
     lake = evidence.lake
-    places, here = "SELECT kafka_partition, kafka_offset", "(kafka_partition, kafka_offset)"
+    places, here = "topic_id, kafka_partition, kafka_offset", "(kafka_partition, kafka_offset)"
     resting = f"FROM judged r {_resting(contract)}"
-    lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {places}, rules {resting} WHERE len(rules) > 0")
+    lake.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE expected AS SELECT {places}, rules {resting} WHERE len(rules) > 0"
+    )
     lake.connection.execute("CREATE OR REPLACE TEMP TABLE stored AS FROM expected LIMIT 0")
-    if lake.has("silver.quarantine"):
+    where = f"silver.quarantine ({contract.name})"
+    if lake.has(quarantine.TABLE):
         moving = f"{here} IN (SELECT {here} FROM decoded r SEMI JOIN moving m ON {same(contract.key, 'r', 'm')})"
         restrict = "" if evidence.since is None else "SEMI JOIN decoded t USING (kafka_partition, kafka_offset)"
         lake.connection.execute(
-            f"INSERT INTO stored {places}, list_sort(rules) FROM silver.quarantine q {restrict}"
+            f"CREATE OR REPLACE TEMP TABLE aside AS SELECT q.* FROM {quarantine.entries(lake)} q {restrict}"
             f" WHERE q.dataset = ? AND NOT {moving} AND {settled('q', is_withdrawn='false')}"
-            " AND NOT EXISTS (SELECT 1 FROM closed_originals c"
-            " WHERE c.p = q.kafka_partition AND c.o = q.kafka_offset AND c.chunk_id = q.chunk_id)",
+            f" AND NOT EXISTS (SELECT 1 FROM closed_originals c WHERE {_of_original()})",
             [contract.name],
         )
-    where = f"silver.quarantine ({contract.name})"
+        doubled = f"SELECT {places}, chunk_id FROM aside GROUP BY ALL HAVING count(*) > 1"
+        report(lake, outcome, where, doubled, "records stand more than once")
+        # One without a topic id stands for its record in every life of the topic that published the chunk again.
+        of_record = quarantine.is_of(
+            "q", "r.kafka_partition", "r.kafka_offset", topic_id="r.topic_id", chunk_id="r.chunk_id"
+        )
+        lake.connection.execute(
+            "INSERT INTO stored SELECT coalesce(q.topic_id, r.topic_id), q.kafka_partition, q.kafka_offset,"
+            f" list_sort(q.rules) FROM aside q LEFT JOIN judged r ON NOT r.is_withdrawn AND {of_record}"
+        )
     keys = ("kafka_partition", "kafka_offset")
-    doubled = f"{places} FROM stored GROUP BY ALL HAVING count(*) > 1"
-    report(lake, outcome, where, doubled, "records stand more than once")
     difference(lake, outcome, where, keys, expected="FROM expected", stored="FROM stored", of="batch over bronze")
+
+
+def _of_original() -> str:
+    return quarantine.is_of("q", "c.p", "c.o", topic_id="c.topic_id", chunk_id="c.chunk_id")

@@ -253,7 +253,16 @@ class Kit:
                 rules = ["conflicting_version"]
             if rules:
                 quarantined.append(
-                    {"dataset": dataset, "key": str(key), "rules": rules, "record": "{}", "topic": "t", **place}
+                    {
+                        "dataset": dataset,
+                        "key": str(key),
+                        "rules": rules,
+                        "record": "{}",
+                        "topic": load(dataset).topic,
+                        "topic_id": TOPIC_ID,
+                        "chunk_id": record["chunk_id"],
+                        **place,
+                    }
                 )
             elif is_first:
                 standing[key] = (place["known_from"], values)
@@ -283,7 +292,7 @@ class Kit:
         schema = pa.schema([
             ("dataset", pa.string()), ("key", pa.string()), ("rules", pa.list_(pa.string())), ("record", pa.string()),
             ("known_from", pa.timestamp("us", "UTC")), ("topic", pa.string()), ("kafka_partition", pa.int32()),
-            ("kafka_offset", pa.int64()), ("chunk_id", pa.string()),
+            ("kafka_offset", pa.int64()), ("chunk_id", pa.string()), ("topic_id", pa.string()),
         ])  # fmt: skip
         table = pa.Table.from_pylist(rows, schema)
         write_deltalake(str(self.path("silver.quarantine")), table, mode=mode, partition_by=["dataset"])

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from monitoring.checks import scopes
-from tests.monitoring.kit import BEGIN, Kit, accesses, hour
+from tests.monitoring.kit import BEGIN, TOPIC_ID, Kit, accesses, hour
 
 ACCESSES, HOURLY = "anatel_broadband_accesses", "inmet_hourly"
 JANUARY, FEBRUARY = date(2026, 1, 1), date(2026, 2, 1)
@@ -53,7 +53,7 @@ def test_a_key_that_current_lost_is_named_and_one_in_quarantine_is_not_missed(ki
         ("1 keys of the newest edition of their scope are missing", ["reference_month_on=2026-02-01"])
     ]
     offset = kit.bronze[ACCESSES][-1]["offset"]
-    kit.write_quarantine([{"dataset": ACCESSES, "kafka_partition": 0, "kafka_offset": offset}])
+    kit.write_quarantine([{"dataset": ACCESSES, "kafka_partition": 0, "kafka_offset": offset, "topic_id": TOPIC_ID}])
     assert found(kit) == []
 
 

@@ -98,11 +98,12 @@ class Silver:
         current = empty.drop("is_withdrawn").schema
         tables.ensure(spark, self.target.current, current, statistics_on=("number", "known_from"))
         quarantine.ensure(spark, self.target.quarantine)
+        self.topic_id, self.chunk_id = "first", "chunk"
         self.history = Recorded(self)
 
     def frame(self, changes: list[Change]) -> DataFrame:
         rows = [
-            (*c.key, c.value, None, DAY_ZERO + c.known_from * DAY, "chunk", 0, c.offset, c.is_withdrawn)
+            (*c.key, c.value, None, DAY_ZERO + c.known_from * DAY, self.chunk_id, 0, c.offset, c.is_withdrawn)
             for c in changes
         ]
         return (
@@ -110,6 +111,7 @@ class Silver:
             .withColumn("version_hash", F.when(~F.col("is_withdrawn"), version_hash(VALUES)))
             .withColumn("key", F.concat_ws("|", "name", "number"))
             .withColumn("topic", F.when(F.col("is_withdrawn"), "withdrawals.v1").otherwise("things.v1"))
+            .withColumn("topic_id", F.lit(self.topic_id))
         )
 
     def apply(self, changes: list[Change], batch_id: int, *, generation: int = 0) -> Applied:
