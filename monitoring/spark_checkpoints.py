@@ -91,17 +91,18 @@ class Standing:
     hint: str | None
 
 
-def standing(root: Path, progress: Progress | None) -> Standing | None:
+def standing(root: Path, query: str, progress: Progress | None) -> Standing | None:
     """Whether the query stands still; what was left of a place that it has left since counts for nothing.
 
     Raises: UnsafeState when the file cannot be read.
     """
-    if progress is None:
-        return None
-    file = root / progress.query / _STANDING
+    file = root / query / _STANDING
+    place: tuple[int | None, int | None] = (None, None)  # without a guard the driver knows no place either
+    if progress is not None and _guard(root / query):
+        place = progress.generation, progress.committed_batch
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        if (found["generation"], found["committed_batch"]) != (progress.generation, progress.committed_batch):
+        if (found["generation"], found["committed_batch"]) != place:
             return None
         return Standing(found["state"], found["reason"], found["hint"])
     except FileNotFoundError:

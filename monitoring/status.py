@@ -130,7 +130,9 @@ def _bronze(places: Places, cluster: Cluster, lake: Lake, contracts: list[Contra
         lines.append(
             _line(
                 "bronze", bronze_table(contract), names[contract.name], progress[contract.name], lake,
-                standing=spark_checkpoints.standing(places.checkpoints, progress[contract.name]),
+                standing=spark_checkpoints.standing(
+                    places.checkpoints, f"bronze.{bronze_table(contract)}", progress[contract.name]
+                ),
                 records=None if waiting is None else sum(count for _, count in waiting.values()),
                 seconds=max(ages, default=0.0) if is_known else None,
                 topic=topics.get(names[contract.name]),
@@ -172,7 +174,7 @@ def _from_tables(places: Places, lake: Lake, query: str, sources: list[str], now
     ages = [max(0.0, now - each.oldest_at) for each in waiting if each.oldest_at is not None]
     return _line(
         layer, table, ", ".join(sources), progress, lake,
-        standing=spark_checkpoints.standing(places.checkpoints, progress),
+        standing=spark_checkpoints.standing(places.checkpoints, query, progress),
         records=sum(each.records for each in waiting), seconds=max(ages, default=0.0), topic=None,
     )  # fmt: skip
 

@@ -23,6 +23,10 @@ PATIENCE_SECONDS = 20.0
 """How long to wait for the JVM of a driver whose Python is dead: it ends by itself."""
 
 
+class TableIsTakenError(UnsafeState):
+    """Another driver writes the table."""
+
+
 class TableLocks:
     """The locks of one driver. They end with `release`, or with the JVM."""
 
@@ -36,7 +40,7 @@ class TableLocks:
         """Take a table's lock; nothing happens if it is held here already.
 
         Raises:
-            UnsafeState: another driver has it; its process and machine are named.
+            TableIsTakenError: another driver has it; its process and machine are named.
         """
         if table in self._held:
             return
@@ -73,7 +77,7 @@ class TableLocks:
 
 @contextmanager
 def exclusive(folder: Path, table: str) -> Iterator[None]:
-    """Hold a table's lock from Python, for work that needs no JVM. Raises: UnsafeState, when a driver has it."""
+    """Hold a table's lock from Python, for work that needs no JVM. Raises: TableIsTakenError, when a driver has it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{table}.lock"
     with path.open("a") as file:
@@ -110,10 +114,10 @@ def _holder_lives(lock: Path) -> bool:
     return True
 
 
-def _held_elsewhere(table: str, path: Path) -> UnsafeState:
+def _held_elsewhere(table: str, path: Path) -> TableIsTakenError:
     note = _holder(path)
     holder = f"process {note['pid']} on {note['host']}" if note else "another process"
-    return UnsafeState(
+    return TableIsTakenError(
         f"{table} is being written by {holder}, which holds {path}; two writers would double or lose rows",
         hint="stop that driver first; its lock goes with it",
     )

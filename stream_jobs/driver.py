@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from pyspark.sql import SparkSession
 
-from foundation.errors import CorrentezaError
+from foundation.errors import CorrentezaError, UnsafeState
 from foundation.log import get_logger
 from sinks.locks import TableLocks
 from stream_jobs.bronze import BronzeJob, bronze_contracts
@@ -22,7 +22,14 @@ from stream_jobs.schema_book import Registry, SchemaBook
 from stream_jobs.signs import TableVersions, TopicEnds
 from stream_jobs.silver import SilverJob
 from stream_jobs.standing import note_in
-from stream_jobs.supervisor import STOP_SECONDS, Supervised, bring_up_to_date, keep_running, require_none_stands
+from stream_jobs.supervisor import (
+    STOP_SECONDS,
+    Supervised,
+    bring_up_to_date,
+    keep_running,
+    leave_word,
+    require_none_stands,
+)
 from stream_jobs.tables import model as silver
 
 AT_ONCE = 4
@@ -66,9 +73,8 @@ class StreamDriver:
         """Layer after layer, read everything there is, and end. A query that would find nothing is not started.
 
         Raises:
-            UnsafeState: a guard refused, and what the layers before have written stays; or a query stood still, and
-                all others of all layers are up to date.
-            CorrentezaError: a query cannot go on.
+            UnsafeState: a guard refused a query, or one stood still; all others of all layers are up to date.
+            CorrentezaError: a query cannot go on, or another driver writes a table; what was written stays.
         """
         stages = []
         standing: dict[str, CorrentezaError] = {}
@@ -77,9 +83,10 @@ class StreamDriver:
                 began = time.monotonic()
                 self._prepare(layer)
                 idle = {job.name: 0 for job in self._jobs(layer)}
-                done = bring_up_to_date(self._with_news(layer), at_once=AT_ONCE, stop=stop, note=self._note)
+                jobs, refused = self._with_news(layer)
+                done = bring_up_to_date(jobs, at_once=AT_ONCE, stop=stop, note=self._note)
                 rows = idle | done.rows
-                standing |= done.standing
+                standing |= refused | done.standing
                 stages.append(Stage(layer, time.monotonic() - began, rows))
                 log.info("layer_drained", layer=layer, seconds=round(stages[-1].seconds, 2), rows=sum(rows.values()))
         finally:
@@ -95,7 +102,8 @@ class StreamDriver:
             stop_seconds: how long batches may take to end once told to stop.
 
         Raises:
-            UnsafeState, CorrentezaError: as `run_once`. All queries are stopped, at batch boundaries where they can be.
+            UnsafeState, CorrentezaError: as `run_once`: told to stop, queries that stood still are named; at once when
+                all do. All queries are stopped, at batch boundaries where they can be.
         """
         supervised: list[Supervised] = []
         try:
@@ -137,17 +145,35 @@ class StreamDriver:
         assert isinstance(job, SilverJob | GoldJob)
         return TableVersions(map(self._driver.places.table, job.inputs))
 
-    def _with_news(self, layer: str) -> Sequence[Job]:
-        """Those of a layer's jobs that have something to read."""
+    def _with_news(self, layer: str) -> tuple[Sequence[Job], dict[str, CorrentezaError]]:
+        """Those of a layer's jobs that have something to read; and, by name, why a guard refuses others."""
+        asked: dict[Job, Callable[[], bool]]
         if layer == "bronze":
             now = topics_now(self._broker, [job.topic for job in self._bronze])
-            return [job for job in self._bronze if job.has_news(now[job.topic])]
-        return [job for job in (self._silver if layer == "silver" else self._gold) if job.has_news()]
+            asked = {job: partial(job.has_news, now[job.topic]) for job in self._bronze}
+        else:
+            asked = {job: job.has_news for job in (self._silver if layer == "silver" else self._gold)}
+        found: list[Job] = []
+        refused: dict[str, CorrentezaError] = {}
+        for job, has_news in asked.items():
+            try:
+                if has_news():
+                    found.append(job)
+            except UnsafeState as error:
+                self._driver.locks.acquire(job.name)  # the word is the owner's to leave
+                leave_word(self._note, job.name, "stopped", error)
+                refused[job.name] = error
+        return found, refused
 
-    def _check(self) -> None:
-        """Beside the running queries: the topics are still the same ones, the schemas still all there are."""
+    def _check(self) -> dict[str, UnsafeState]:
+        """Beside the running queries: which of them read a topic that was made anew. The schemas are asked for too."""
+        found: dict[str, UnsafeState] = {}
         if "bronze" in self._layers:
             self._book.refresh(self._contracts)
             ids = self._broker.topic_ids(job.topic for job in self._bronze)
             for job in self._bronze:
-                job.require_same_topic(ids[job.topic])
+                try:
+                    job.require_same_topic(ids[job.topic])
+                except UnsafeState as error:
+                    found[job.name] = error
+        return found

@@ -2,7 +2,8 @@
 
     checkpoints/<layer>.<table>/standing.json
 
-It holds until the query commits another batch, or begins another life; nobody has to remove it.
+It holds until the query commits another batch, or begins another life; nobody has to remove it. A query whose
+checkpoint is lost has neither: what is noted of it holds until there is one.
 """
 
 import json
@@ -30,14 +31,15 @@ class Standing:
 
     Attributes:
         at: when it came to stand, ISO 8601 in UTC.
-        generation, committed_batch: where the checkpoint stood then; None before a batch was committed.
+        generation, committed_batch: where the checkpoint stood then; None without a checkpoint, and before a batch was
+            committed.
     """
 
     state: State
     reason: str
     hint: str | None
     at: str
-    generation: int
+    generation: int | None
     committed_batch: int | None
 
 
@@ -47,12 +49,10 @@ def note_in(places: Places) -> Note:
     def note(query: str, state: State, error: CorrentezaError) -> None:
         checkpoint = checkpoint_of(places, query)
         guard = checkpoint.guard
-        if guard is None:
-            return  # it never ran: there is no place that it stands at
-        committed = checkpoint.last_batch(guard.generation, "commits")
-        standing = Standing(
-            state, redacted(str(error)), error.hint, clock.now().isoformat(), guard.generation, committed
-        )
+        generation = None if guard is None else guard.generation
+        committed = None if generation is None else checkpoint.last_batch(generation, "commits")
+        standing = Standing(state, redacted(str(error)), error.hint, clock.now().isoformat(), generation, committed)
+        checkpoint.folder.mkdir(parents=True, exist_ok=True)
         replace_file(checkpoint.folder / "standing.json", json.dumps(asdict(standing), indent=1))
 
     return note

@@ -1,7 +1,8 @@
 """Keep queries running: restart one that fails or stalls, alone and with back-off; let one rest that finds nothing.
 
-One whose batch finds an unsafe state, such as a broken `fail` expectation, stands still from then on and the others go
-on; one that fails again and again takes the driver down.
+One that a guard refuses to start, whose topic was made anew, or whose batch finds an unsafe state, such as a broken
+`fail` expectation, stands still from then on and the others go on; one that fails again and again takes the driver
+down, and so does a table that another driver writes.
 """
 
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from deltalake.exceptions import DeltaError
 from py4j.protocol import Py4JError, Py4JNetworkError
@@ -19,6 +21,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
+from sinks.locks import TableIsTakenError
+from stream_jobs import attempts
+from stream_jobs.attempts import Attempts
 from stream_jobs.jobs import Job, Trigger
 from stream_jobs.progress import Progress
 from stream_jobs.rest import Rest
@@ -34,45 +39,11 @@ ERROR_STOP_SECONDS = 3.0
 END_SECONDS = 2.0
 """How long Spark may take to end a query that was told to; one in the midst of a batch may take for ever."""
 
-MOST_FAILURES = 5
-WITHIN_SECONDS = 600.0
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
-
-_NO_SPACE = "No space left on device"
-"""What the operating system says (ENOSPC); Java and Spark pass it on within their own messages."""
-
 PASSING = (OSError, DeltaError, Py4JError, PySparkException)
 """What a start may meet that concerns one job alone, and may be gone at the next: a file, a table, Spark."""
 
 log = get_logger("supervisor")
-
-
-@dataclass
-class Attempts:
-    """How often one job failed lately, and so how long to wait before the next start."""
-
-    _failures: deque[float] = field(default_factory=deque)
-    _away: int = 0
-
-    def pause(self, error: CorrentezaError, now: float) -> float:
-        """Seconds to wait after a failure. Raises: the error, when there were too many."""
-        if isinstance(error, TransientError) or _NO_SPACE in str(error):
-            # A dependency that is away comes back by itself, however long it takes: it counts for nothing else. So does
-            # space: somebody frees it, and what a driver that had ended would do then is begin where this one waits.
-            self._away += 1
-            return _doubled(self._away)
-        self._away = 0
-        self._failures.append(now)
-        while self._failures[0] < now - WITHIN_SECONDS:
-            self._failures.popleft()
-        if len(self._failures) > MOST_FAILURES:
-            raise error
-        return _doubled(len(self._failures))
-
-
-def _doubled(times: int) -> float:
-    return float(min(FIRST_PAUSE_SECONDS * 2 ** min(times - 1, 16), LONGEST_PAUSE_SECONDS))
+T = TypeVar("T")
 
 
 class Supervised:
@@ -100,14 +71,21 @@ class Supervised:
         self.abandoned = False
 
     def start(self) -> None:
-        """Start the query; a failure that may pass is put off to `watch`. Raises: UnsafeState."""
+        """Start the query; a failure that may pass is put off to `watch`; one that a guard refuses stands still.
+
+        Raises:
+            TableIsTakenError: another driver writes its table.
+        """
         try:
             # What stopped the last query may have to be removed first, and that may need a registry that is away.
             if self._error and self.job.mend(self._error):
                 self._attempts = Attempts()
             self._query = self.job.start(self._trigger)
-        except UnsafeState:
+        except TableIsTakenError:
             raise
+        except UnsafeState as refused:
+            self._stand("stopped", refused)
+            return
         except (CorrentezaError, *PASSING) as error:
             self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
             return
@@ -124,7 +102,7 @@ class Supervised:
             CorrentezaError: the query cannot go on; the driver must stop.
         """
         if self._ending is not None:
-            self._start_anew_once_ended(self._ending)
+            self._settle_once_ended(self._ending)
             return False
         if self.standing is not None:
             return True
@@ -143,6 +121,14 @@ class Supervised:
         error = self._query.exception()
         self._query = None
         return self._has_finished(None if error is None else str(error))
+
+    def stop_for_good(self, error: UnsafeState) -> None:
+        """Tell the query to stop, in the midst of a batch if need be: it is not safe to go on, and it stands still."""
+        if isinstance(self.standing, UnsafeState):
+            return
+        self._stand("stopped", error)
+        if self._query is not None and self._ending is None:
+            self._ending = _beside(self._query.stop)
 
     @property
     def idle(self) -> bool:
@@ -212,8 +198,11 @@ class Supervised:
         self._stand("stalled", stalled)
         self._ending = _beside(query.stop)
 
-    def _start_anew_once_ended(self, ending: "Future[None]") -> None:
-        """Not waited for: it may take for ever. Until Spark says that it has ended it may write, whatever it seems."""
+    def _settle_once_ended(self, ending: "Future[None]") -> None:
+        """Start a stalled query anew; one that was stopped for good stays so.
+
+        Not waited for: it may take for ever. Until Spark says that it has ended it may write, whatever it seems.
+        """
         assert self._query is not None
         assert self.standing is not None
         if not ending.done():
@@ -224,8 +213,10 @@ class Supervised:
         if error is not None:
             self._ending = _beside(self._query.stop)  # Spark waited as long as it does, and gave up
             return
-        stalled, self.standing = self.standing, None
         self._ending = self._query = None
+        if isinstance(self.standing, UnsafeState):
+            return
+        stalled, self.standing = self.standing, None
         if isinstance(self.job.failure, UnsafeState):
             self._stand("stopped", self.job.failure)
         else:
@@ -234,11 +225,7 @@ class Supervised:
     def _stand(self, state: State, error: CorrentezaError) -> None:
         """Stand still, say so in the log, and leave word for `status`."""
         self.standing = error
-        log.error("query_stands_still", query=self.job.name, state=state, error=str(error), hint=error.hint)
-        try:
-            self._note(self.job.name, state, error)
-        except (OSError, CorrentezaError) as trouble:
-            log.warning("standing_not_noted", query=self.job.name, error=str(trouble))
+        leave_word(self._note, self.job.name, state, error)
 
     def _report(self) -> None:
         assert self._progress is not None
@@ -252,24 +239,34 @@ class Supervised:
         except CorrentezaError:
             reason = next(iter(str(error).splitlines()), "no message")
             raise type(error)(
-                f"{error} (given up after {MOST_FAILURES + 1} failures)",
+                f"{error} (given up after {attempts.MOST_FAILURES + 1} failures)",
                 hint=f"correnteza checkpoint inspect {self.job.name}, then run again; it was given up for: {reason}",
             ) from error
         self._not_before = time.monotonic() + pause
         log.warning("query_failed", query=self.job.name, error=str(error), restart_in_seconds=pause)
 
 
+def leave_word(note: Note, query: str, state: State, error: CorrentezaError) -> None:
+    """Say in the log that a query stands still, and let the note say it to `status`."""
+    log.error("query_stands_still", query=query, state=state, error=str(error), hint=error.hint)
+    try:
+        note(query, state, error)
+    except (OSError, CorrentezaError) as trouble:
+        log.warning("standing_not_noted", query=query, error=str(trouble))
+
+
 def keep_running(
     supervised: Sequence[Supervised],
     stop: threading.Event,
-    check: Callable[[], None],
+    check: Callable[[], Mapping[str, UnsafeState]],
     *,
     stop_seconds: float = STOP_SECONDS,
 ) -> None:
     """Watch until told to stop; then stop every query at a batch boundary.
 
     Args:
-        check: called every half minute beside the queries; it raises when it is not safe to go on.
+        check: called every half minute beside the queries; it tells which may not go on, and why, and raises when none
+            may.
         stop_seconds: how long batches may take to end once told to stop.
 
     Raises:
@@ -277,7 +274,7 @@ def keep_running(
         UnsafeState, CorrentezaError: told to stop, all are stopped, and some stood still: they are named.
     """
     with _stopped_after(supervised, stop_seconds):
-        checking: Future[None] | None = None
+        checking: Future[Mapping[str, UnsafeState]] | None = None
         next_check = time.monotonic() + CHECK_SECONDS
         while not stop.wait(WATCH_SECONDS):
             for each in supervised:
@@ -285,7 +282,10 @@ def keep_running(
             if supervised and all(isinstance(each.standing, UnsafeState) for each in supervised):
                 break
             if checking is not None and checking.done():
-                _settle(checking)
+                unsafe = _settle(checking)
+                for each in supervised:
+                    if each.job.name in unsafe:
+                        each.stop_for_good(unsafe[each.job.name])
                 checking = None
             if checking is None and time.monotonic() >= next_check:
                 checking = _beside(check)
@@ -397,14 +397,13 @@ def _stop(supervised: Sequence[Supervised], deadline: float) -> None:
             log.warning("query_not_stopped", query=each.job.name, error=str(error))
 
 
-def _beside(work: Callable[[], None]) -> "Future[None]":
+def _beside(work: Callable[[], T]) -> "Future[T]":
     """Do it in a thread that no end of the process waits for, as it would for a pool's."""
-    future: Future[None] = Future()
+    future: Future[T] = Future()
 
     def run() -> None:
         try:
-            work()
-            future.set_result(None)
+            future.set_result(work())
         except BaseException as error:
             future.set_exception(error)
 
@@ -412,12 +411,13 @@ def _beside(work: Callable[[], None]) -> "Future[None]":
     return future
 
 
-def _settle(checking: "Future[None]") -> None:
+def _settle(checking: "Future[Mapping[str, UnsafeState]]") -> Mapping[str, UnsafeState]:
     """Pass on what a check found; one that could not ask is repeated."""
     try:
-        checking.result()
+        return checking.result()
     except TransientError as error:
         log.warning("check_postponed", error=str(error))
+        return {}
 
 
 def _failed(job: Job, error: str) -> CorrentezaError:

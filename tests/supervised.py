@@ -47,7 +47,7 @@ def kept_running(*jobs: Any, signs: Sequence[Sign] = ()) -> Iterator[list[Counte
 
     def run() -> None:
         try:
-            keep_running(supervised, stop, lambda: None)
+            keep_running(supervised, stop, dict)
         except BaseException as error:
             ended.append(error)
 

@@ -13,7 +13,7 @@ import pytest
 
 from foundation import failpoints
 from foundation.errors import CorrentezaError, UnsafeState
-from stream_jobs import guards, supervisor
+from stream_jobs import attempts, guards
 from stream_jobs.gold.fact_economic_observation import TABLE
 from stream_jobs.gold.query import GoldJob
 from tests.pipeline import Pipeline, pipeline
@@ -55,7 +55,7 @@ def base(spark, tmp_path_factory) -> LakeSilver:
 @pytest.fixture
 def lake(base, tmp_path, monkeypatch) -> LakeSilver:
     """A copy, with changes that gold has not read: the batch to come merges, and the one before appended."""
-    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     made = base.copy_to(tmp_path)
     made.add(DATASET, *CHANGES)
     return made
@@ -89,7 +89,7 @@ def test_the_first_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table
     spark, tmp_path, point, monkeypatch
 ):
     """The batch is an append to an empty table."""
-    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     lake = LakeSilver(spark, tmp_path)
     lake.add(DATASET, *FIRST)
     die(lake, point, monkeypatch)

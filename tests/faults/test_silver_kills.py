@@ -21,7 +21,7 @@ from foundation import failpoints
 from foundation.errors import CorrentezaError
 from schemas.contracts import load
 from sinks import apply_changes, commit
-from stream_jobs import supervisor
+from stream_jobs import attempts
 from stream_jobs.bronze import ensure_table
 from stream_jobs.silver import SilverJob
 from stream_jobs.tables.model import discover
@@ -121,7 +121,7 @@ def base(spark, tmp_path_factory) -> LakeBronze:
 @pytest.fixture
 def lake(base, tmp_path, monkeypatch) -> LakeBronze:
     """A copy of it."""
-    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     return base.copy_to(tmp_path)
 
 
@@ -173,7 +173,7 @@ def test_control_without_ids_and_without_a_look_at_revisions_a_repeated_silver_b
     spark, tmp_path, monkeypatch, control
 ):
     """Either of the two protects alone, so both are switched off; and no row is late, for those are mended."""
-    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     lakes = [LakeBronze(spark, tmp_path / name) for name in ("with", "without")]
     for each in lakes:
         each.publish(DATASET, value(1, "1", 1), value(2, "1", 1))

@@ -132,6 +132,21 @@ def test_a_query_that_stands_still_is_shown_with_its_reason_until_it_commits_aga
     assert lines(kit, Broker())["bronze.bcb_sgs"].state == "ok"
 
 
+@pytest.mark.parametrize("lost", ["all of it", "the guard"])
+def test_a_query_whose_checkpoint_is_lost_is_shown_with_the_refusal(kit, lost):
+    folder = kit.checkpoints / "bronze.bcb_sgs"
+    if lost == "the guard":
+        write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
+        (folder / "guard.json").unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    leave_word(kit, "bronze.bcb_sgs", generation=None, committed_batch=None)
+    line = lines(kit, Broker())["bronze.bcb_sgs"]
+    assert (line.state, line.reason, line.hint) == ("stopped", "a rule is broken", "mend it")
+
+    write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
+    assert lines(kit, Broker())["bronze.bcb_sgs"].state == "behind"
+
+
 def test_the_json_document_has_this_form(kit):
     found = as_json(lines(kit, Broker()).values(), at=BEGIN.timestamp())
     assert (found["schema"], found["at"]) == (2, "2026-11-20T12:00:00.000Z")

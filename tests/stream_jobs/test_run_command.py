@@ -2,17 +2,25 @@
 
 import json
 import os
+import shutil
 import signal
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
-from schemas.contracts import load_all
+from schemas.contracts import load, load_all
 from sinks.tables import has_rows
 from tests.helpers import wait_for
+from tests.samples import sample
 
 pytestmark = pytest.mark.integration
+
+
+def station(number):
+    return {"station_code": f"A{number:03}", "valid_from_on": date(2024, 1, 1)}
+
 
 OBSERVATION = {
     "series_code": 433,
@@ -64,3 +72,38 @@ def test_a_wrong_layer_is_a_usage_error(cli):
     wrong = cli("run", "platinum")
 
     assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_says_so_and_ends_with_3_when_it_is_told_to(
+    pipeline, cli_process, cli
+):
+    """One has lost its checkpoint before the start, the topic of another is made anew while it runs."""
+    pipeline.declare(*load_all())
+    pipeline.bronze_after("bcb_sgs", [OBSERVATION])
+    pipeline.bronze_after("inmet_stations", [station(0)])
+    pipeline.driver.locks.release()
+    shutil.rmtree(pipeline.places.checkpoint("bronze.bcb_sgs"))
+    pipeline.publish("bcb_sgs", OBSERVATION)
+
+    driver = cli_process("run", "bronze", CORRENTEZA_BRONZE_INTERVAL_SECONDS="1")
+    wait_for(lambda: "driver_ready" in driver.said or driver.poll() is not None, "the ready line", 200)
+    topic = pipeline.topic("inmet_stations")
+    admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})
+    admin.delete_topics([topic])[topic].result()
+    pipeline.declare_until_there("inmet_stations")
+    pipeline.publish("inmet_stations", *(station(number) for number in range(1, 9)))
+    wait_for(lambda: driver.said.count("query_stands_still") == 2 or driver.poll() is not None, "both stand still", 200)
+    assert driver.poll() is None, driver.said
+    pipeline.publish("ibge_municipalities", sample(load("ibge_municipalities"), 1))
+    wait_for(lambda: has_rows(pipeline.places.table("bronze.ibge_municipalities")), "the others go on", 200)
+
+    lines = json.loads(cli("status", "--json").stdout)["layers"]
+    stopped = {line["table"]: (line["reason"], line["hint"]) for line in lines if line["state"] == "stopped"}
+    assert "is lost" in stopped["bcb_sgs"][0]
+    assert "made anew" in stopped["inmet_stations"][0] or topic in stopped["inmet_stations"][0]
+    assert {name: hint for name, (_, hint) in stopped.items()} == {
+        name: f"correnteza checkpoint adopt bronze.{name}" for name in ("bcb_sgs", "inmet_stations")
+    }
+    os.killpg(driver.pid, signal.SIGTERM)
+    assert driver.wait(timeout=100) == 3, driver.said
+    assert [len(pipeline.rows(f"bronze.{name}")) for name in stopped] == [1, 1], "a refused query writes nothing"

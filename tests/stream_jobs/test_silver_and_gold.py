@@ -15,7 +15,7 @@ from foundation.errors import CorrentezaError, UnsafeState
 from schemas.contracts import datasets
 from sinks import apply_changes, tables
 from sinks.expectations import Expectation
-from stream_jobs import stalls, supervisor
+from stream_jobs import attempts, stalls
 from stream_jobs.asof import as_of
 from stream_jobs.gold import query
 from stream_jobs.gold.fact_economic_observation import TABLE as OBSERVATIONS
@@ -150,7 +150,7 @@ def test_a_row_that_breaks_an_expectation_is_set_aside_with_its_rule(pipeline):
 def fail_between_the_writes(pipeline, monkeypatch) -> None:
     """F18: revisions are written, current is not, and the query dies."""
     revisions, current = (len(silver_rows(pipeline, each)) for each in ("silver.bcb_sgs_revisions", "silver.bcb_sgs"))
-    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     monkeypatch.setenv(failpoints.VARIABLE, "after_revisions:raise")
     with pytest.raises(CorrentezaError, match="after_revisions"):
         pipeline.run(pipeline.silver(DATASET))
@@ -309,7 +309,7 @@ def test_a_withdrawn_row_leaves_current_and_gold_and_the_past_still_has_it(pipel
     pipeline.publish(DATASET, value("0.6", on=other, known=JANUARY + 5 * DAY))
     pipeline.run(*jobs)
     monkeypatch.setattr(query, "READING", query.READING | {"skipChangeCommits": "false"})
-    monkeypatch.setattr(supervisor, "MOST_FAILURES", 0)
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     with pytest.raises(CorrentezaError):  # negative control: a stream that reads what deletes rewrite does not go on
         pipeline.run(GoldJob(OBSERVATIONS, pipeline.driver))
     monkeypatch.undo()

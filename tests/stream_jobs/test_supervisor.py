@@ -12,8 +12,10 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
-from stream_jobs import stalls, supervisor
-from stream_jobs.supervisor import Attempts, Supervised, bring_up_to_date, drain, keep_running
+from sinks.locks import TableIsTakenError
+from stream_jobs import attempts, stalls, supervisor
+from stream_jobs.attempts import Attempts
+from stream_jobs.supervisor import Supervised, bring_up_to_date, drain, keep_running
 from tests.controls import complaint
 from tests.helpers import wait_for
 
@@ -81,13 +83,13 @@ LONG = 10**9
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.001)
-    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(attempts, "LONGEST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(stalls, "_jobs", lambda query: query.tasks)
 
 
-def run(*jobs: Job, until: Any, check: Any = lambda: None) -> None:
+def run(*jobs: Job, until: Any, check: Any = dict) -> None:
     """Keep the jobs running until a condition holds."""
     stop = threading.Event()
     supervised = [Supervised(job, {}) for job in jobs]
@@ -118,7 +120,7 @@ def test_one_that_goes_on_failing_takes_the_driver_down():
     with pytest.raises(CorrentezaError, match=r"silver\.a failed: boom"):
         run(failing, healthy, until=lambda: False)
 
-    assert failing.starts == supervisor.MOST_FAILURES + 1
+    assert failing.starts == attempts.MOST_FAILURES + 1
     assert healthy.running.stopped
 
 
@@ -132,7 +134,7 @@ def test_f34_control_without_a_bound_it_would_be_tried_for_ever(monkeypatch, con
         return []
 
     control.holds(alive)
-    monkeypatch.setattr(supervisor, "MOST_FAILURES", 10**6)
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 10**6)
     control.objects(alive, damage="starts of a query that always fails")
 
 
@@ -171,6 +173,79 @@ def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one
     control.holds(stopped_too)
     monkeypatch.setattr(Supervised, "_stand", raising)
     control.objects(stopped_too, damage="bronze.b ended after")
+
+
+def refused_beside_a_healthy_one(error: CorrentezaError) -> list[str]:
+    """Whether the healthy query was watched on, though the other one may not start; what the driver says at its end."""
+    refused, healthy = Job("bronze.a", [error]), Job("bronze.b", [Query(LONG, None)])
+    said = complaint(
+        lambda: run(refused, healthy, until=lambda: healthy.running is not None and healthy.running.seen > 20)
+    )
+    assert refused.starts == 1
+    seen = 0 if healthy.running is None else healthy.running.seen
+    assert said, "the driver's end tells of the refusal"
+    return [] if seen > 20 and "bronze.a stands still" in said[0] else [f"bronze.b ended after {seen} looks: {said}"]
+
+
+def test_f21_control_a_refusal_that_is_raised_at_the_start_keeps_the_others_from_running(monkeypatch, control):
+    refusal = UnsafeState("its checkpoint is lost")
+    control.holds(refused_beside_a_healthy_one, refusal)
+
+    def raising(self: Supervised, state: str, error: CorrentezaError) -> None:
+        raise error
+
+    monkeypatch.setattr(Supervised, "_stand", raising)
+    control.objects(refused_beside_a_healthy_one, refusal, damage="bronze.b ended after 0 looks")
+
+
+def test_a_table_that_another_driver_writes_ends_the_driver_and_leaves_no_word_in_its_checkpoint():
+    noted: list[str] = []
+    taken = Supervised(
+        Job("bronze.a", [TableIsTakenError("held")]), {}, lambda query, state, error: noted.append(query)
+    )
+    with pytest.raises(TableIsTakenError):
+        taken.start()
+    assert noted == []
+
+
+def test_a_refusal_at_a_restart_stops_the_query_alone():
+    job = Job("bronze.a", [Query(2, "boom"), UnsafeState("the topic was made anew")])
+    other = Job("bronze.b", [Query(LONG, None)])
+    said = complaint(lambda: run(job, other, until=lambda: job.starts == 2 and other.running.seen > 20))
+    assert said == ["UnsafeState: bronze.a stands still: the topic was made anew"]
+
+
+def test_draining_brings_the_others_up_to_date_before_it_names_one_that_may_not_start():
+    jobs = [Job("silver.a", [UnsafeState("lost")]), *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
+    done = bring_up_to_date(jobs, at_once=1, stop=threading.Event())
+    assert (sorted(done.rows), list(done.standing)) == (["silver.0", "silver.1", "silver.2", "silver.a"], ["silver.a"])
+
+
+def test_a_check_that_names_a_query_stops_it_alone_in_the_midst_of_a_batch_and_for_good(monkeypatch):
+    monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
+    gone, other = Job("bronze.a", [Query(LONG, None)]), Job("bronze.b", [Query(LONG, None)])
+    checks: list[int] = []
+
+    def check() -> dict[str, UnsafeState]:
+        gone.running.busy = True
+        checks.append(1)
+        return {"bronze.a": UnsafeState("topic made anew")}
+
+    def seen_on() -> bool:
+        return len(checks) > 3 and gone.running.stopped and other.running.seen > 20
+
+    said = complaint(lambda: run(gone, other, until=seen_on, check=check))
+    assert said == ["UnsafeState: bronze.a stands still: topic made anew"]
+    assert (gone.starts, other.starts) == (1, 1)
+
+
+def test_when_every_query_may_not_go_on_the_driver_ends_at_once(monkeypatch):
+    monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
+    jobs = [Job(name, [Query(LONG, None)]) for name in ("bronze.a", "bronze.b")]
+    unsafe = {job.name: UnsafeState("topic made anew") for job in jobs}
+    with pytest.raises(UnsafeState, match=r"bronze\.a stands still.*bronze\.b stands still"):
+        run(*jobs, until=lambda: False, check=lambda: unsafe)
+    assert all(job.running.stopped for job in jobs)
 
 
 def test_when_every_query_stands_still_the_driver_ends():
@@ -244,7 +319,7 @@ def test_an_outdated_query_is_started_anew():
 def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
 
-    def check() -> None:
+    def check() -> dict[str, UnsafeState]:
         raise UnsafeState("topic made anew")
 
     job = Job("bronze.a", [Query(LONG, None)])
@@ -254,12 +329,12 @@ def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
 
 
 def test_the_pause_doubles_and_failures_of_long_ago_are_forgiven(monkeypatch):
-    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 1.0)
-    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 60.0)
-    attempts, error = Attempts(), CorrentezaError("x")
+    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 1.0)
+    monkeypatch.setattr(attempts, "LONGEST_PAUSE_SECONDS", 60.0)
+    tries, error = Attempts(), CorrentezaError("x")
 
-    assert [attempts.pause(error, now) for now in (0.0, 1.0, 2.0)] == [1.0, 2.0, 4.0]
-    assert attempts.pause(error, supervisor.WITHIN_SECONDS + 10) == 1.0
+    assert [tries.pause(error, now) for now in (0.0, 1.0, 2.0)] == [1.0, 2.0, 4.0]
+    assert tries.pause(error, attempts.WITHIN_SECONDS + 10) == 1.0
 
 
 def test_draining_runs_a_few_at_once_and_each_to_its_end():
@@ -275,22 +350,22 @@ def test_draining_that_is_told_to_stop_says_so():
 
 
 def test_failures_of_a_dependency_do_not_count_against_the_job():
-    attempts = Attempts()
+    tries = Attempts()
     for now in range(20):
-        attempts.pause(TransientError("away"), float(now))
-    assert attempts.pause(CorrentezaError("boom"), 21.0) == supervisor.FIRST_PAUSE_SECONDS
+        tries.pause(TransientError("away"), float(now))
+    assert tries.pause(CorrentezaError("boom"), 21.0) == attempts.FIRST_PAUSE_SECONDS
 
 
 def test_f28_a_full_disk_is_waited_for_however_long_it_stays_full():
-    attempts = Attempts()
+    tries = Attempts()
     full = CorrentezaError("bronze.a failed: java.io.IOException: No space left on device")
-    assert {attempts.pause(full, float(now)) for now in range(100)} <= {0.001, 0.002, 0.004, 0.008, 0.01}
+    assert {tries.pause(full, float(now)) for now in range(100)} <= {0.001, 0.002, 0.004, 0.008, 0.01}
 
 
 def test_f28_control_another_failure_is_given_up_after_some_tries(control):
     def given_up(said: str) -> list[str]:
-        attempts, error = Attempts(), CorrentezaError(said)
-        return complaint(lambda: [attempts.pause(error, float(now)) for now in range(supervisor.MOST_FAILURES + 1)])
+        tries, error = Attempts(), CorrentezaError(said)
+        return complaint(lambda: [tries.pause(error, float(now)) for now in range(attempts.MOST_FAILURES + 1)])
 
     control.holds(given_up, "bronze.a failed: java.io.IOException: No space left on device")
     control.objects(given_up, "the disk is read-only", damage="the disk is read-only")
@@ -320,7 +395,7 @@ def told_to_stop(query: Query, stop_seconds: float) -> None:
     supervised.start()
     ordered = threading.Event()
     ordered.set()
-    keep_running([supervised], ordered, lambda: None, stop_seconds=stop_seconds)
+    keep_running([supervised], ordered, dict, stop_seconds=stop_seconds)
 
 
 def cut(query: Ending) -> list[str]:
@@ -367,7 +442,7 @@ def stopped_beside_a_stuck_one(stop_seconds: float, *others: Job) -> Supervised:
         each.start()
     ordered = threading.Event()
     ordered.set()
-    keep_running(supervised, ordered, lambda: None, stop_seconds=stop_seconds)
+    keep_running(supervised, ordered, dict, stop_seconds=stop_seconds)
     return supervised[0]
 
 
