@@ -104,7 +104,7 @@ def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
         footer = pq.read_metadata(written)
         if not footer.num_rows:
             continue
-        statistics = _statistics(footer, wanted, never_null)
+        statistics = statistics_of(footer, wanted, never_null)
         if nulls := [name for name in never_null if statistics["nullCount"].get(name)]:
             raise UnsafeState(f"{', '.join(nulls)} of the table at {snapshot.path} must not be null")
         name = written.relative_to(folder)
@@ -128,7 +128,7 @@ def _partition(folder: str) -> tuple[str, str | None]:
     return name, None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
 
 
-def _statistics(footer: Any, wanted: Collection[str], never_null: Collection[str]) -> dict[str, Any]:
+def statistics_of(footer: Any, wanted: Collection[str], never_null: Collection[str]) -> dict[str, Any]:
     """Rows, nulls, least and greatest values of a file, from its footer, in the form of Delta's log."""
     found: dict[str, Any] = {"numRecords": footer.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
     places = {footer.schema.column(place).path: place for place in range(footer.num_columns)}

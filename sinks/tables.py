@@ -4,6 +4,7 @@ Spark needs a quarter of a second to create a table and a job to describe one; d
 """
 
 import json
+from pathlib import Path
 
 from deltalake import DeltaTable, Schema
 from pyspark.errors import AnalysisException
@@ -16,6 +17,8 @@ PROPERTIES = {
     "delta.enableDeletionVectors": "false",  # readers without a JVM refuse them
     # A log checkpoint costs as much as a small commit, and readers are quick over some dozens of commit files.
     "delta.checkpointInterval": "50",
+    # By age alone, whatever a stream still has to read; sinks/remains.py knows the streams.
+    "delta.enableExpiredLogCleanup": "false",
 }
 
 
@@ -27,7 +30,7 @@ def ensure(
     partition_by: tuple[str, ...] = (),
     statistics_on: tuple[str, ...],
 ) -> None:
-    """Create the table if it is absent; add columns and nested fields that the declaration has gained.
+    """Create the table if it is absent; add columns, nested fields and properties that the declaration has gained.
 
     A column that the declaration has lost stays, and is null in every row written from then on (see `padded`).
 
@@ -46,7 +49,11 @@ def ensure(
             partition_by=list(partition_by),
             configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
         )
-    elif not holds(columns_of(DeltaTable(path)), schema):
+        return
+    table = DeltaTable(path)
+    if missing := {name: value for name, value in PROPERTIES.items() if name not in table.metadata().configuration}:
+        table.alter.set_table_properties(missing)
+    if not holds(columns_of(table), schema):
         _add_columns(spark, path, schema)
 
 
@@ -63,6 +70,22 @@ def identity(path: str) -> str:
 def version(path: str) -> int:
     """The table's newest version."""
     return int(DeltaTable(path).version())
+
+
+def has_gained(path: str, since: int) -> bool:
+    """Whether a version from `since` on brought rows or took some away; a compaction did neither.
+
+    True too where the log no longer tells.
+    """
+    for each in range(since, version(path) + 1):
+        try:
+            lines = (Path(path) / "_delta_log" / f"{each:020}.json").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return True
+        actions = (action for line in lines for action in json.loads(line).items())
+        if any(kind in ("add", "remove") and action.get("dataChange", True) for kind, action in actions):
+            return True
+    return False
 
 
 def has_rows(path: str) -> bool:

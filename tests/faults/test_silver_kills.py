@@ -28,6 +28,7 @@ from stream_jobs.tables.model import discover
 from tests.faults import test_gold_kills
 from tests.judges import silver_and_gold
 from tests.lakes import Lake
+from tests.sinks import test_maintenance
 from tests.spark_fixtures import spark
 from tests.stream_jobs.gold.lake_silver import not_counted_once
 
@@ -199,4 +200,4 @@ def declared() -> Iterator[str]:
 
 def test_every_failure_point_of_silver_and_gold_is_met_by_a_test():
     """A new one needs a place in `POINTS` here or there; the one of any batch is met by `test_driver_faults.py`."""
-    assert set(declared()) == {*POINTS, *test_gold_kills.POINTS, "of any batch"}
+    assert set(declared()) == {*POINTS, *test_gold_kills.POINTS, *test_maintenance.POINTS, "of any batch"}

@@ -1,11 +1,12 @@
 """Tables are created as declared, and follow a declaration that only adds."""
 
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 
 from foundation.errors import UnsafeState
 from sinks import schemas_table, tables
 from sinks.schemas_table import StoredSchema
+from tests.sinks import delta_tables
 
 FIRST = "day int, record struct<name: string>, value binary"
 WIDER = "day int, note string, record struct<name: string, owner: string>, value binary"
@@ -29,6 +30,32 @@ def test_a_table_is_made_as_declared_with_our_properties(ensure):
     assert configuration["delta.dataSkippingStatsColumns"] == "day"
     assert configuration["delta.enableDeletionVectors"] == "false"
     assert not tables.has_rows(made.table_uri)
+
+
+def test_a_table_of_an_older_release_gets_the_properties_it_lacks_once(spark, tmp_path):
+    path, schema = str(tmp_path / "things"), spark.createDataFrame([], FIRST).schema
+    DeltaTable.create(path, Schema.from_json(schema.json()), configuration={"delta.checkpointInterval": "10"})
+    for _ in range(2):
+        tables.ensure(spark, path, schema, statistics_on=("day",))
+
+    configuration = DeltaTable(path).metadata().configuration
+    assert configuration["delta.enableExpiredLogCleanup"] == "false"
+    assert configuration["delta.checkpointInterval"] == "10"
+    assert DeltaTable(path).version() == 1
+
+
+def test_a_compaction_is_no_gain_and_a_version_whose_commit_is_gone_may_be_one(tmp_path):
+    path = delta_tables.made(str(tmp_path / "numbers"))
+    delta_tables.add(path, 1), delta_tables.add(path, 2)
+    assert tables.has_gained(path, 2)
+    assert not tables.has_gained(path, 3)
+    DeltaTable(path).optimize.compact()
+    assert not tables.has_gained(path, 3)
+    DeltaTable(path).delete("number = 1")
+    assert tables.has_gained(path, 4)
+    DeltaTable(path).create_checkpoint()
+    (tmp_path / "numbers" / "_delta_log" / f"{3:020}.json").unlink()
+    assert tables.has_gained(path, 3)
 
 
 def test_columns_and_nested_fields_that_a_contract_gains_are_added(ensure, spark):

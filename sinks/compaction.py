@@ -1,0 +1,265 @@
+"""Small files of a table become large ones, in a commit that says that no row changed (`dataChange=false`).
+
+Rows are copied as they are: a file's columns, types and values are read and written again, batch by batch, so memory
+does not grow with the table. A stream passes such a commit over, since it brings no row and takes none away.
+
+delta-rs compacts too, but keeps instants in the log to the millisecond, and so bounds that are no bounds. The
+statistics here are those of every other commit (sinks/commit.py).
+
+delta-rs does not hold a commit that takes files out against others: of two that replace the same file both succeed, and
+its rows stand twice. So whoever compacts a table must be the only one who replaces its files meanwhile.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
+
+from foundation.errors import UnsafeState
+from foundation.failpoints import failpoint
+from sinks.commit import statistics_of
+from sinks.snapshot import Snapshot
+
+ROWS_AT_ONCE = 256
+"""Read at a time; a row may have a megabyte."""
+ROW_GROUP_BYTES = 32 * 1024**2
+"""In memory, before a row group is written."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which files of a table are worth writing anew.
+
+    Attributes:
+        small_bytes: a file below it is small.
+        target_bytes: of a file that is written from small ones.
+        at_least: small files that a partition must have.
+        closed_days: leave out the partition of the present day; for a table with year, month and day as partitions.
+    """
+
+    small_bytes: int
+    target_bytes: int
+    at_least: int
+    closed_days: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """One data file, as the table's log has it. Args: rows: None where the log does not say."""
+
+    name: str
+    size: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one partition that become one file.
+
+    Attributes:
+        partition: column → value, as the log writes it.
+    """
+
+    partition: dict[str, str | None]
+    files: tuple[File, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.size for file in self.files)
+
+
+def groups(snapshot: Snapshot, policy: Policy, today: date) -> list[Group]:
+    """What a policy makes of the table's files; an empty list when nothing is worth it.
+
+    Files that become one lie next to each other in the columns with statistics, so that it can still be left out.
+
+    Args:
+        today: UTC.
+    """
+    wanted = _with_statistics(snapshot)
+    partitions: dict[tuple[tuple[str, str | None], ...], list[tuple[Any, File]]] = {}
+    for action in pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist():
+        if action["size_bytes"] < policy.small_bytes:
+            columns = snapshot.table.metadata().partition_columns
+            partition = tuple((column, _text(action[f"partition.{column}"])) for column in columns)
+            place = [_comparable(action.get(f"min.{column}")) for column in wanted]
+            file = File(unquote(action["path"]), int(action["size_bytes"]), action["num_records"])
+            partitions.setdefault(partition, []).append(((place, action["modification_time"]), file))
+    found = []
+    for partition in sorted(partitions, key=lambda each: [_comparable(value) for _, value in each]):
+        files = partitions[partition]
+        if len(files) >= policy.at_least and not (policy.closed_days and _day(dict(partition)) >= today):
+            ordered = [file for _, file in sorted(files, key=lambda each: each[0])]
+            found += [Group(dict(partition), part) for part in _parts(ordered, policy.target_bytes)]
+    return found
+
+
+def compact(
+    snapshot: Snapshot,
+    wanted: Sequence[Group],
+    *,
+    until: float,
+    is_owner: Callable[[], bool] = lambda: True,
+) -> list[Group]:
+    """Write groups anew, one after the other, and commit once; returns those that were.
+
+    Args:
+        snapshot: the version that the groups are of; nobody else may replace the table's files meanwhile.
+        until: by `time.monotonic`, when no further group is begun; one is written whatever the time.
+        is_owner: asked before the commit; there is none when the table has another owner by then.
+
+    Raises:
+        UnsafeState: a file does not hold the rows that the log says, or somebody has replaced it; nothing is committed.
+    """
+    actions: list[AddAction | RemoveAction] = []
+    done: list[Group] = []
+    for group in wanted:
+        if done and time.monotonic() > until:
+            break
+        actions += _rewritten(snapshot, group)
+        done.append(group)
+    if not done:
+        return []
+    failpoint("compaction_written")
+    if not is_owner():
+        return []
+    newest = DeltaTable(snapshot.path)
+    root = newest.table_uri.removeprefix("file://")
+    there = {uri.removeprefix(root) for uri in newest.file_uris()}
+    if gone := [file.name for group in done for file in group.files if file.name not in there]:
+        raise UnsafeState(f"{gone[0]} of the table at {snapshot.path} was replaced while it was compacted")
+    newest.create_write_transaction(
+        actions, mode="append", schema=newest.schema(), partition_by=newest.metadata().partition_columns
+    )
+    failpoint("compaction_committed")
+    return done
+
+
+def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveAction]:
+    """Write one group's rows, and say what the log needs to know of the files that come and go."""
+    root = Path(snapshot.path)
+    folder = (root / group.files[0].name).parent
+    written = _copied([root / file.name for file in group.files], folder)
+    never_null = [field.name for field in snapshot.schema if not field.nullable]
+    rows = 0
+    for file in written:
+        footer = pq.read_metadata(file)
+        rows += footer.num_rows
+        yield AddAction(
+            path=quote(file.relative_to(root).as_posix(), safe="/="),
+            size=file.stat().st_size,
+            partition_values=group.partition,
+            modification_time=_now(),
+            data_change=False,
+            stats=json.dumps(statistics_of(footer, _with_statistics(snapshot), never_null)),
+        )
+    told = [file.rows for file in group.files]
+    if None not in told and sum(filter(None, told)) != rows:
+        raise UnsafeState(
+            f"{group.files[0].name} and {len(told) - 1} more files of the table at {snapshot.path} hold {rows} rows,"
+            f" and the log says {sum(filter(None, told))}",
+            hint="correnteza verify --full",
+        )
+    for each in group.files:
+        yield RemoveAction(quote(each.name, safe="/="), False, _now())
+
+
+def _copied(sources: Iterable[Path], folder: Path) -> list[Path]:
+    """Write the rows of some files into as few as their columns allow: a contract may have gained some meanwhile."""
+    kinds: list[_Copy] = []
+    with ExitStack() as open_files:
+        for source in sources:
+            with pq.ParquetFile(source) as file:
+                schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
+                copy = next((each for each in kinds if each.schema.equals(schema)), None)
+                if copy is None:
+                    copy = _Copy(folder / f"part-{uuid4()}.zstd.parquet", schema)
+                    open_files.callback(copy.close)
+                    kinds.append(copy)
+                for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
+                    copy.add(batch)
+    for copy in kinds:
+        _flush(copy.path)
+    _flush(folder)
+    return [copy.path for copy in kinds]
+
+
+class _Copy:
+    """One file that is being written."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema = path, schema
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", store_schema=False, write_batch_size=64)
+        self._waiting: list[pa.RecordBatch] = []
+        self._bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch.cast(self.schema))
+        self._bytes += batch.nbytes
+        if self._bytes >= ROW_GROUP_BYTES:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+        self._writer.close()
+
+    def _write(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, self.schema))
+        self._waiting, self._bytes = [], 0
+
+
+def _parts(files: Sequence[File], target: int) -> Iterator[tuple[File, ...]]:
+    """Neighbours that fill one file; one alone stays as it is."""
+    part: list[File] = []
+    for file in files:
+        part.append(file)
+        if sum(each.size for each in part) >= target:
+            yield tuple(part)
+            part = []
+    if len(part) > 1:
+        yield tuple(part)
+
+
+def _with_statistics(snapshot: Snapshot) -> list[str]:
+    configured = snapshot.table.metadata().configuration.get("delta.dataSkippingStatsColumns", "")
+    return [name for name in configured.split(",") if name]
+
+
+def _comparable(value: Any) -> tuple[bool, Any]:
+    """Files without a bound come first."""
+    return (value is not None, value)
+
+
+def _day(partition: dict[str, str | None]) -> date:
+    return date(*(int(partition[name] or 0) for name in ("year", "month", "day")))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _flush(path: Path) -> None:
+    """Onto the disk: the files that these rows came from go one day, and a power cut must not take the copy."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

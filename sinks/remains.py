@@ -1,0 +1,174 @@
+"""What a table's folder holds that nobody needs any more: files that left the table, and the log's oldest entries.
+
+Nothing goes that a stream still has to read. A stream stands at a version: it reads the log from there on, and the
+files that those versions brought, even if later versions took them out; at its first read it lists the whole table as
+it stood at that version. So what may go depends on all streams, and neither Spark nor delta-rs knows them: both would
+remove old log entries by age alone, which tables forbid (`delta.enableExpiredLogCleanup`).
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from deltalake import DeltaTable
+
+from foundation.failpoints import failpoint
+
+KEPT_DAYS = 7
+"""A file stays so long after it left the table: longer than any batch, query or `verify` reads one version."""
+LOG_DAYS = 2
+"""An entry of the log stays so long: a daily `verify` still finds every commit since the last. Every commit lists the
+log's folder, so it must not hold a month of entries of a table that gets one every five seconds."""
+
+_DAY = 86_400
+_LOG_ENTRY = re.compile(r"\.?(\d{20})\.")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
+_ATTEMPT = re.compile(r"[0-9a-f]{32}/")
+"""The folder that sinks/commit.py has Spark write to; no commit ever names a file in it."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A stream that reads the table.
+
+    Attributes:
+        query: `<layer>.<table>`.
+        version: the first that it has not read whole. None when that is not known, as before its first batch; then it
+            may need all there is.
+        is_snapshot: whether it is at its first read, which lists the table as it stood at `version`.
+    """
+
+    query: str
+    version: int | None
+    is_snapshot: bool = False
+
+
+class Removable(NamedTuple):
+    """What may go, and what would, were it not for a reader.
+
+    Attributes:
+        files: below the table's folder, or its log's.
+        held: as `files`, but needed.
+        held_by: queries that need them, the one that is furthest behind first.
+    """
+
+    files: list[str]
+    held: list[str]
+    held_by: list[str]
+
+
+def files_to_remove(path: str, readers: Sequence[Reader]) -> Removable:
+    """Data files that left the table, or never were in it, KEPT_DAYS ago."""
+    old = DeltaTable(path).vacuum(retention_hours=KEPT_DAYS * 24, dry_run=True, full=True)
+    # A file that went stays in delta-rs' list as long as the log remembers it.
+    names = sorted(name for name in {unquote(name) for name in old} if (Path(path) / name).exists())
+    if not names or not readers:
+        return Removable(names, [], [])
+    needed = {reader.query: _needed(path, reader) for reader in readers}
+    held, held_by = [], set()
+    for name in names:
+        if _ATTEMPT.match(name):
+            continue
+        if by := [query for query, files in needed.items() if files is None or name in files]:
+            held.append(name)
+            held_by |= set(by)
+    kept = set(held)
+    return Removable([name for name in names if name not in kept], held, _slowest_first(readers, held_by))
+
+
+def log_to_remove(path: str, readers: Sequence[Reader], *, now: float) -> Removable:
+    """Entries of the log below the newest checkpoint that every reader can begin from, older than LOG_DAYS.
+
+    Args:
+        now: seconds since the epoch, by the clock of the file system.
+    """
+    folder = Path(path) / "_delta_log"
+    entries = sorted(
+        (int(match[1]), entry) for entry in folder.iterdir() if (match := _LOG_ENTRY.match(entry.name)) is not None
+    )
+    newest = _last_checkpoint(folder)
+    checkpoints = [
+        version for version, entry in entries if version <= newest and _CHECKPOINT.fullmatch(entry.name) is not None
+    ]
+    by_age = []
+    for version, entry in entries:
+        if version >= max(checkpoints, default=0) or entry.stat().st_mtime > now - LOG_DAYS * _DAY:
+            break  # a gap in the log would end it for whoever reads from before
+        by_age.append((version, entry.name))
+    floor = min((reader.version or 0 for reader in readers), default=None)
+    last = max((version for version in checkpoints if floor is None or version <= floor), default=0)
+    held = [name for version, name in by_age if version >= last]
+    behind = {reader.query for reader in readers if (reader.version or 0) <= (by_age[-1][0] if by_age else -1)}
+    return Removable([name for version, name in by_age if version < last], held, _slowest_first(readers, behind))
+
+
+def remove(folder: Path, names: Iterable[str], *, until: float) -> int:
+    """Delete files, and folders that become empty by it; returns how many files went.
+
+    Args:
+        names: below the folder; an order that matters is kept.
+        until: by `time.monotonic`, when to stop; what is left is found again.
+    """
+    gone = 0
+    for name in names:
+        if time.monotonic() > until:
+            break
+        (folder / name).unlink(missing_ok=True)
+        gone += 1
+        failpoint("removed")
+        for parent in Path(name).parents[:-1]:
+            try:
+                (folder / parent).rmdir()
+            except OSError:
+                break  # it holds more
+    return gone
+
+
+def entries(path: str) -> list[tuple[str, int]]:
+    """Name and bytes of the log's files."""
+    found = ((entry.name, entry.stat().st_size) for entry in (Path(path) / "_delta_log").iterdir() if entry.is_file())
+    return sorted(found)
+
+
+def commits_since_checkpoint(path: str) -> int:
+    """How many commits a reader has to read after the newest checkpoint."""
+    names = [name for name, _ in entries(path)]
+    newest = max((int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)) is not None), default=-1)
+    return sum(name[:20].isdecimal() and name[20:] == ".json" and int(name[:20]) > newest for name in names)
+
+
+def _last_checkpoint(folder: Path) -> int:
+    """The version of the checkpoint that readers of the log are pointed to; -1 without one."""
+    try:
+        return int(json.loads((folder / "_last_checkpoint").read_text(encoding="utf-8"))["version"])
+    except FileNotFoundError:
+        return -1
+
+
+def _needed(path: str, reader: Reader) -> set[str] | None:
+    """Files that a reader has to read yet; None when nobody knows."""
+    if reader.version is None:
+        return None
+    newest = DeltaTable(path).version()
+    files: set[str] = set()
+    if reader.is_snapshot:
+        table = DeltaTable(path, version=reader.version)
+        root = table.table_uri.removeprefix("file://")
+        files |= {uri.removeprefix(root) for uri in table.file_uris()}
+    for version in range(reader.version, newest + 1):
+        try:
+            lines = (Path(path) / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return None
+        files |= {unquote(action["add"]["path"]) for action in map(json.loads, lines) if "add" in action}
+    return files
+
+
+def _slowest_first(readers: Sequence[Reader], queries: set[str]) -> list[str]:
+    found = sorted((reader.version or 0, reader.query) for reader in readers if reader.query in queries)
+    return [query for _, query in found]
