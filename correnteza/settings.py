@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     """Source name → key of a paying customer. Unset: asked without one. Only for sources that know keys."""
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
+    archive_keep_days: PositiveInt | None = None
+    """Days after which `maintain` removes a payload that nothing refers to. Unset: it lists those of 30 days, and
+    removes none."""
     ledger: Path | None = None
     """A file that gets one line per chunk the broker acknowledged, for tests to compare with. Unset: none."""
 
@@ -59,6 +62,9 @@ class Settings(BaseSettings):
     """How often a bronze query that runs looks for records; one that finds none for a minute rests until some come."""
     silver_interval_seconds: PositiveInt = 2
     gold_interval_seconds: PositiveInt = 5
+    maintenance_interval_seconds: PositiveInt = 3600
+    """How often the driver compacts its tables and removes what nobody needs; the first time ten minutes after its
+    start, or sooner if this is shorter."""
     stop_timeout_seconds: PositiveInt = 60
     """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
 

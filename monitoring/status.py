@@ -7,7 +7,7 @@ newest event     newest Kafka timestamp in bronze, newest `known_from` in silver
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +65,28 @@ class Places:
     gold_inputs: dict[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class Storage:
+    """What a table takes, and what maintenance would save.
+
+    Attributes:
+        table: `<layer>.<table>`.
+        files, bytes: of the present version. log_files: of its log, checkpoints included.
+        small_files: that would become `into` files.
+        free_bytes: of data and log files that would be removed.
+        held_back_by: queries that keep more from being removed, the one furthest behind first.
+    """
+
+    table: str
+    files: int
+    bytes: int
+    log_files: int
+    small_files: int
+    into: int
+    free_bytes: int
+    held_back_by: tuple[str, ...]
+
+
 def status(places: Places, cluster: Cluster, contracts: Iterable[Contract], *, now: float | None = None) -> list[Line]:
     """All lines: bronze, silver, gold.
 
@@ -81,10 +103,10 @@ def status(places: Places, cluster: Cluster, contracts: Iterable[Contract], *, n
     ]
 
 
-def as_json(lines: Iterable[Line], *, at: float) -> dict[str, Any]:
+def as_json(lines: Iterable[Line], storage: Iterable[Storage], *, at: float) -> dict[str, Any]:
     """The document of `status --json`; its form changes only with the number in `schema`."""
     return {
-        "schema": 2,
+        "schema": 3,
         "at": _text(datetime.fromtimestamp(at, UTC)),
         "layers": [
             {
@@ -101,6 +123,7 @@ def as_json(lines: Iterable[Line], *, at: float) -> dict[str, Any]:
             }
             for line in lines
         ],
+        "tables": [{**asdict(each), "held_back_by": list(each.held_back_by)} for each in storage],
     }
 
 

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,6 +85,35 @@ class Archive:
         except (FileNotFoundError, ValueError, KeyError):
             return None
         return Payload(sha256, about["size"], path, about)
+
+    def names(self) -> Iterator[tuple[str, datetime]]:
+        """SHA-256 of every payload, and when it was last put."""
+        for path in sorted(self._root.glob("sha256/*/*")):
+            if not path.suffix:
+                yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+    def remove(self, sha256: str, before: datetime) -> bool:
+        """Remove a payload, unless it was put again since `before`; whether it is gone.
+
+        Whoever puts the same bytes meanwhile makes files of its own. So each is taken aside first, and put back when it
+        turns out to be new.
+        """
+        path = self._path(sha256)
+        (self._root / "spool").mkdir(parents=True, exist_ok=True)
+        asides, is_new = [], False
+        for file in (path, path.with_name(path.name + ".json")):
+            aside = self._root / "spool" / f"{os.getpid()}-{file.name}"
+            try:
+                file.rename(aside)
+            except FileNotFoundError:
+                continue
+            if is_new := aside.stat().st_mtime >= before.timestamp():
+                aside.rename(file)
+                break
+            asides.append(aside)
+        for aside in asides:
+            aside.unlink()
+        return not is_new
 
     def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Path:
         """Keep the beginning of an answer that is not data; the oldest samples go. Raises: TransientError: no room."""

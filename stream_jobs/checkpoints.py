@@ -163,6 +163,14 @@ class Checkpoint:
         text = (self.path(generation) / "offsets" / str(planned)).read_text(encoding="utf-8")
         return text.splitlines()[_OFFSET_HEADER_LINES:]
 
+    def finished(self, generation: int) -> list[str]:
+        """Spark's offsets, as `settled`, of the last batch that has ended; none before the first."""
+        last = self.last_batch(generation, "commits")
+        if last is None:
+            return []
+        text = (self.path(generation) / "offsets" / str(last)).read_text(encoding="utf-8")
+        return text.splitlines()[_OFFSET_HEADER_LINES:]
+
     def position(self, guard: Guard) -> dict[int, int]:
         """Partition → the offset that a bronze query reads next; one that it never read is absent."""
         offsets = self._read_up_to(guard, self.last_batch(guard.generation, "commits"))

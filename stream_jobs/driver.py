@@ -15,6 +15,7 @@ from stream_jobs.bronze import BronzeJob, bronze_contracts
 from stream_jobs.gold import model as gold
 from stream_jobs.gold.query import GoldJob, write_static
 from stream_jobs.jobs import LAYERS, Broker, Driver, Job, Trigger
+from stream_jobs.maintainer import Maintainer
 from stream_jobs.news import topics_now
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.rest import Rest, Sign
@@ -31,6 +32,7 @@ from stream_jobs.supervisor import (
     require_none_stands,
 )
 from stream_jobs.tables import model as silver
+from stream_jobs.turns import Turns
 
 AT_ONCE = 4
 """Queries side by side when everything is read once: one plans and commits while another computes."""
@@ -94,11 +96,19 @@ class StreamDriver:
         require_none_stands(standing)
         return stages
 
-    def run(self, stop: threading.Event, intervals: Mapping[str, float], stop_seconds: float = STOP_SECONDS) -> None:
-        """Keep every query running until told to stop.
+    def run(
+        self,
+        stop: threading.Event,
+        intervals: Mapping[str, float],
+        stop_seconds: float = STOP_SECONDS,
+        *,
+        maintenance_seconds: float,
+    ) -> None:
+        """Keep every query running, and its tables small, until told to stop.
 
         Args:
             intervals: layer → seconds between its batches.
+            maintenance_seconds: between two rounds over the tables.
             stop_seconds: how long batches may take to end once told to stop.
 
         Raises:
@@ -106,6 +116,7 @@ class StreamDriver:
                 all do. All queries are stopped, at batch boundaries where they can be.
         """
         supervised: list[Supervised] = []
+        maintainer = Maintainer(self._driver.places, self._writers(), every=maintenance_seconds)
         try:
             ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
             if "bronze" in self._layers:
@@ -117,12 +128,26 @@ class StreamDriver:
                     supervised.append(Supervised(job, trigger, self._note, Rest(self._sign(job, ends))))
             for each in supervised:
                 each.start()
+            maintainer.start()
             log.info("driver_ready", layers=self._layers, queries=len(supervised))
             keep_running(supervised, stop, self._check, stop_seconds=stop_seconds)
         finally:
+            maintainer.stop()
             # A batch that was abandoned may still write: then the locks last as long as the JVM.
             if not any(each.abandoned for each in supervised):
                 self._driver.locks.release()
+
+    def _writers(self) -> dict[str, Turns | None]:
+        """Every query and static table of these layers, as `upkeep.owned` takes them."""
+        found: dict[str, Turns | None] = {}
+        if "bronze" in self._layers:
+            found |= {SCHEMAS: None, **{job.name: None for job in self._bronze}}
+        if "silver" in self._layers:
+            found |= {job.name: job.turns for job in self._silver}
+        if "gold" in self._layers:
+            found |= {job.name: job.turns for job in self._gold}
+            found |= {f"gold.{table.name}": None for table in self._static}
+        return found
 
     def _prepare(self, layer: str) -> None:
         """What must stand before a layer's queries start."""

@@ -13,6 +13,7 @@ from foundation.log import get_logger
 from schemas.topics import topic_ids
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
+from stream_jobs.turns import Turns
 
 log = get_logger("stream")
 
@@ -97,6 +98,7 @@ class Batches:
     name: str
     work: Callable[[DataFrame, int], None]
     failure: CorrentezaError | None = field(default=None, init=False)
+    turns: Turns = field(default_factory=Turns, init=False)
 
     def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
         """Start it in its own scheduler pool."""
@@ -114,7 +116,8 @@ class Batches:
     def _run(self, batch: DataFrame, batch_id: int) -> None:
         try:
             failpoint(f"batch.{self.name}")
-            self.work(batch, batch_id)
+            with self.turns.batch():
+                self.work(batch, batch_id)
         except CorrentezaError as error:
             self.failure = error
             raise RuntimeError(str(error)) from None

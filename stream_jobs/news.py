@@ -75,7 +75,7 @@ def in_topic(places: Places, query: str, topic: TopicNow) -> bool:
 
 
 def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
-    """Whether one of a query's input tables (`<layer>.<table>`) gained a version that the query has not committed.
+    """Whether one of a query's input tables (`<layer>.<table>`) gained rows that the query has not committed.
 
     Raises:
         UnsafeState: as its start.
@@ -84,10 +84,12 @@ def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
     if settled is None:
         return True
     offsets = [json.loads(line) for line in settled if line != "-"]
+    if any(offset.get("isStartingVersion") for offset in offsets):
+        return True  # in the midst of its first read, which no version's commit tells of
     # A source that was read to the end of version 7 stands at the start of version 8.
     next_version = {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in offsets}
     paths = [path for name in inputs if tables.has_rows(path := places.table(name))]
-    return any(tables.version(path) >= next_version.get(tables.identity(path), 0) for path in paths)
+    return any(tables.has_gained(path, next_version.get(tables.identity(path), 0)) for path in paths)
 
 
 def _settled(places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None) -> list[str] | None:

@@ -21,6 +21,7 @@ from stream_jobs.history import BronzeHistory
 from stream_jobs.jobs import Batches, Driver, Trigger
 from stream_jobs.places import EXPECTATIONS, QUARANTINE
 from stream_jobs.tables.model import SilverTable
+from stream_jobs.turns import Turns
 from stream_jobs.withdrawals import BRONZE as WITHDRAWALS
 from stream_jobs.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
 from stream_jobs.withdrawals import withdrawals
@@ -97,6 +98,11 @@ class SilverJob:
     def failure(self) -> CorrentezaError | None:
         """What stopped the query from inside a batch."""
         return self._batches.failure
+
+    @property
+    def turns(self) -> Turns:
+        """What its batches take turns by with maintenance of its tables."""
+        return self._batches.turns
 
     def has_news(self) -> bool:
         """Whether starting would find rows of bronze, or a batch to repeat. Raises: UnsafeState, as `start`."""

@@ -54,7 +54,12 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
         if once:
             return driver.run_once(stop)
         intervals = {name: float(getattr(settings, f"{name}_interval_seconds")) for name in LAYERS}
-        driver.run(stop, intervals, settings.stop_timeout_seconds)
+        driver.run(
+            stop,
+            intervals,
+            settings.stop_timeout_seconds,
+            maintenance_seconds=settings.maintenance_interval_seconds,
+        )
         return []
     finally:
         with suppress(Py4JError, ConnectionError):  # a JVM that is gone needs no stopping

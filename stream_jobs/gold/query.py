@@ -27,6 +27,7 @@ from stream_jobs.jobs import Batches, Driver, Trigger
 from stream_jobs.places import EXPECTATIONS
 from stream_jobs.silver import ensure_tables
 from stream_jobs.tables import model as silver_tables
+from stream_jobs.turns import Turns
 
 MOST_BYTES_PER_BATCH = "256m"
 """Of revision files, per input. Larger than silver's: only the group columns are read, and groups repeat."""
@@ -57,6 +58,11 @@ class GoldJob:
     def failure(self) -> CorrentezaError | None:
         """What stopped the query from inside a batch."""
         return self._batches.failure
+
+    @property
+    def turns(self) -> Turns:
+        """What its batches take turns by with maintenance of its tables."""
+        return self._batches.turns
 
     def has_news(self) -> bool:
         """Whether starting would find revisions, or a batch to repeat. Raises: UnsafeState, as `start`."""

@@ -11,7 +11,7 @@ from monitoring.checks import gold, manifests, offsets, silver
 from monitoring.delta_log import unread
 from monitoring.kafka import Bounds, Topic
 from monitoring.spark_checkpoints import DeltaPosition
-from monitoring.status import Places, as_json, status
+from monitoring.status import Places, Storage, as_json, status
 from monitoring.verify import Subject, gather
 from schemas.contracts import load_all
 from tests.monitoring.kit import BEGIN, REFERENCE, TOPIC_ID, found, hour, small_lake, value, write_checkpoint
@@ -148,8 +148,13 @@ def test_a_query_whose_checkpoint_is_lost_is_shown_with_the_refusal(kit, lost):
 
 
 def test_the_json_document_has_this_form(kit):
-    found = as_json(lines(kit, Broker()).values(), at=BEGIN.timestamp())
-    assert (found["schema"], found["at"]) == (2, "2026-11-20T12:00:00.000Z")
+    storage = Storage("bronze.inmet_hourly", 9, 10_000, 20, 8, 1, 500, ("silver.inmet_hourly",))
+    found = as_json(lines(kit, Broker()).values(), [storage], at=BEGIN.timestamp())
+    assert (found["schema"], found["at"]) == (3, "2026-11-20T12:00:00.000Z")
+    assert found["tables"] == [
+        {"table": "bronze.inmet_hourly", "files": 9, "bytes": 10_000, "log_files": 20, "small_files": 8, "into": 1,
+         "free_bytes": 500, "held_back_by": ["silver.inmet_hourly"]}
+    ]  # fmt: skip
     assert {"layer": "bronze", "table": "inmet_hourly", "source": "p.inmet_hourly.v1", "state": "not_started",
             "records_behind": None, "seconds_behind": None, "newest_event_at": "2026-11-20T13:00:00.000Z",
             "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip

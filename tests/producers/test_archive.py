@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,53 @@ def test_what_a_dead_process_spooled_is_removed_and_what_a_living_one_spools_is_
         (tmp_path / "spool" / "999999999-dead").write_bytes(b"x")
         store.clear_spool()
         assert [path.name for path in (tmp_path / "spool").iterdir()] == [file.name.rsplit("/", 1)[1]]
+
+
+def put_again(store, monkeypatch, at_rename):
+    """Put the payload again just before the nth rename of its removal."""
+    rename, count = Path.rename, [0]
+
+    def late(self, target):
+        if self.parent.parent.name == "sha256":
+            count[0] += 1
+            if count[0] == at_rename:
+                monkeypatch.setattr(Path, "rename", rename)
+                store.put([b"payload"], {"source": "again"})
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+
+
+def is_whole(store, sha256):
+    """The oracle: the archive still holds what was put again."""
+    found = store.get(sha256)
+    return [] if found and found.path.read_bytes() == b"payload" else ["the payload that was put again is gone"]
+
+
+def old_payload(root):
+    """A store with a payload of a month ago, and the moment before which it may go."""
+    store = Archive(root)
+    payload = store.put([b"payload"], {"source": "some"})
+    for file in (payload.path, payload.path.with_name(payload.path.name + ".json")):
+        os.utime(file, (1e9, 1e9))
+    return store, payload.sha256, datetime.fromtimestamp(1e9 + 1, UTC)
+
+
+def test_an_old_payload_is_named_and_removed_whole(tmp_path):
+    store, sha256, before = old_payload(tmp_path)
+    assert list(store.names()) == [(sha256, datetime.fromtimestamp(1e9, UTC))]
+    assert store.remove(sha256, before)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("at_rename", [1, 2])
+def test_control_a_payload_that_is_put_again_meanwhile_stays(tmp_path, monkeypatch, control, at_rename):
+    store, sha256, before = old_payload(tmp_path / "one")
+    put_again(store, monkeypatch, at_rename)
+    store.remove(sha256, before)
+    control.holds(is_whole, store, sha256)
+
+    store, sha256, _ = old_payload(tmp_path / "other")
+    put_again(store, monkeypatch, at_rename)
+    store.remove(sha256, datetime.max.replace(tzinfo=UTC))  # whatever was put since
+    control.objects(is_whole, store, sha256, damage="that was put again is gone")

@@ -1,0 +1,215 @@
+"""`correnteza maintain [TABLE…]`: keep tables small, as a running driver does by itself."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+
+from correnteza import printing, unneeded_payloads
+from correnteza.commands.run import places
+from correnteza.settings import Settings
+from correnteza.unneeded_payloads import Unneeded
+from foundation import clock
+from foundation.errors import CorrentezaError, UnsafeState, UsageError
+from sinks.locks import exclusive
+from sinks.maintenance import Plan, budget, clean, tidy
+from sinks.remains import KEPT_DAYS, LOG_DAYS
+from stream_jobs.places import Places
+from stream_jobs.readers import Readers
+from stream_jobs.upkeep import BRONZE, OTHERS, lock_of, plan_of, policy_of, tables_there
+
+NO_BOUND = 1e9
+"""Seconds: who calls the command waits for its end."""
+MOST_NAMED = 2
+"""Queries in the table for people; `--json` names them all."""
+
+HELP = f"""Compact small files, and remove what no reader needs: as a running driver does by itself every hour.
+
+For each table, one after the other:
+
+compact: small files become large ones; no row changes, and no stream reads one again. In bronze a day that is over,
+once it has {BRONZE.at_least} files below {BRONZE.small_bytes >> 20} MiB; elsewhere {OTHERS.at_least} files below
+{OTHERS.small_bytes >> 20} MiB.
+
+log: entries older than {LOG_DAYS} days go, up to the checkpoint that every reader can begin from.
+
+vacuum: data files go {KEPT_DAYS} days after they left the table, and so does what killed attempts left.
+
+Nothing goes that a query has yet to read: "held back by" names the queries, the one furthest behind first. One that
+has not begun may need everything; one that is abandoned holds until the folder of its checkpoint is removed.
+
+payload archive: payloads that no part state, manifest, reject or withdrawal names are listed by --dry-run once they
+are {unneeded_payloads.KEPT_DAYS} days old, and removed only where the setting archive_keep_days says after how many.
+
+A table that a driver writes is maintained by that driver; here it is refused, with exit 3.
+"""
+
+
+def command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[TABLE]...", help="<layer>.<table>; none is all.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing: print what there is and would be.")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="With --dry-run: a JSON array of objects.")] = False,
+) -> None:
+    """As `HELP` says. Exit 3 where a driver has a table's lock."""
+    settings = Settings()
+    where = places(settings)
+    chosen = _chosen(where, names or [])
+    if dry_run:
+        plans = list(looked(where, chosen))
+        payloads = None if names else _payloads(settings)
+        if json_:
+            print(json.dumps(_as_json(plans, payloads), indent=1))
+        else:
+            print("\n".join([printing.as_table(_for_people(plans)), _sum(plans), *_listed(payloads, settings)]))
+        return
+    if json_:
+        raise UsageError("--json is for --dry-run", hint="correnteza maintain --dry-run --json")
+    refused = [table for table in chosen if not _maintained(where, table)]
+    if not names and settings.archive_keep_days is not None and (payloads := _payloads(settings)):
+        print(f"payload archive: {unneeded_payloads.remove(settings, payloads)} payloads were removed")
+    if refused:
+        raise UnsafeState(
+            f"{len(refused)} of {len(chosen)} tables are written by a driver, {refused[0]} among them",
+            hint="leave them to it: it does the same every hour; or stop it first",
+        )
+
+
+command.__doc__ = HELP
+
+
+def looked(where: Places, chosen: Sequence[str]) -> Iterable[Plan]:
+    """What is worth doing to some tables; changes nothing, and needs no lock."""
+    readers = Readers(where)
+    return (plan_of(where, table, readers) for table in chosen)
+
+
+def _as_json(plans: Iterable[Plan], payloads: Sequence[Unneeded] | None) -> dict[str, Any]:
+    """The document of `--dry-run --json`. `payloads` is null where the archive was not looked at."""
+    tables = [
+        {
+            "table": plan.table,
+            "files": plan.files,
+            "bytes": plan.bytes,
+            "log_files": plan.log_files,
+            "log_bytes": plan.log_bytes,
+            "would_compact": plan.small_files,
+            "into": len(plan.groups),
+            "would_remove_files": len(plan.old_files.files),
+            "would_remove_log_files": len(plan.old_log.files),
+            "would_free_bytes": plan.old_bytes,
+            "held_back": len(plan.old_files.held) + len(plan.old_log.held),
+            "held_back_by": plan.held_by,
+        }
+        for plan in plans
+    ]
+    listed = None if payloads is None else [printing.plain(asdict(each)) for each in payloads]
+    return {"schema": 1, "tables": tables, "payloads": listed}
+
+
+def _payloads(settings: Settings) -> list[Unneeded] | None:
+    """What nothing refers to; None, and a word on stderr, where that cannot be known now."""
+    try:
+        return unneeded_payloads.unneeded(settings)
+    except CorrentezaError as error:
+        print(f"payload archive: not looked at, {error}", file=sys.stderr)
+        return None
+
+
+def _listed(payloads: Sequence[Unneeded] | None, settings: Settings) -> list[str]:
+    """The payloads in lines for people."""
+    if not payloads:
+        return [] if payloads is None else ["payload archive: something refers to every payload, or it is young"]
+    days = settings.archive_keep_days
+    fate = "would be removed" if days else "stay until archive_keep_days is set"
+    lines = [f"{each.put_at:%Y-%m-%d}  {each.sha256[:12]}  {each.bytes:>12,}  {each.url}" for each in payloads]
+    size = _mib(sum(each.bytes for each in payloads))
+    return [f"payload archive: {len(payloads)} payloads ({size}) that nothing refers to {fate}:", *lines]
+
+
+def _for_people(plans: Iterable[Plan]) -> pa.Table:
+    """A row per table that fits a screen."""
+    rows = [
+        {
+            "table": plan.table,
+            "files": plan.files,
+            "MiB": round(plan.bytes / 1024**2, 1),
+            "log files": plan.log_files,
+            "would compact": f"{plan.small_files} into {len(plan.groups)}" if plan.groups else "-",
+            "would remove": _removed(plan),
+            "held back by": _named(plan.held_by),
+        }
+        for plan in plans
+    ]
+    return pa.Table.from_pylist(rows) if rows else pa.table({"table": pa.array([], pa.string())})
+
+
+def _removed(plan: Plan) -> str:
+    if not plan.old_bytes:
+        return "-"
+    return f"{len(plan.old_files.files)} files, {len(plan.old_log.files)} of the log, {_mib(plan.old_bytes)}"
+
+
+def _chosen(where: Places, names: Sequence[str]) -> list[str]:
+    there = tables_there(where)
+    if missing := [name for name in names if name not in there]:
+        raise UsageError(f"no table {missing[0]}", hint=f"one of: {', '.join(there) or 'none yet'}")
+    return [table for table in there if table in names] if names else there
+
+
+def _maintained(where: Places, table: str) -> bool:
+    """Do what is worth doing, and say so; False where a driver has the table's lock."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(where.locks, lock_of(table)))
+        except UnsafeState as held:
+            print(f"{table}: left alone, {held}", file=sys.stderr)
+            return False
+        plan = plan_of(where, table, Readers(where))
+        if plan.is_empty:
+            return True
+        print(f"{table}: {_intended(plan)} …", file=sys.stderr, flush=True)
+        compacted = tidy(plan, policy_of(table), now=clock.now(), until=budget(NO_BOUND))
+        log_files, files = clean(plan, until=budget(NO_BOUND))
+    small = sum(len(group.files) for group in compacted)
+    print(f"{table}: {small} files became {len(compacted)}, {log_files} log files and {files} data files were removed")
+    return True
+
+
+def _intended(plan: Plan) -> str:
+    """In a line."""
+    parts = []
+    if plan.groups:
+        parts.append(f"compact {plan.small_files} files into {len(plan.groups)}")
+    elif plan.needs_checkpoint:
+        parts.append("make a log checkpoint")
+    if plan.old_bytes:
+        parts.append(f"remove {len(plan.old_log.files) + len(plan.old_files.files)} files ({_mib(plan.old_bytes)})")
+    return ", ".join(parts)
+
+
+def _sum(plans: Sequence[Plan]) -> str:
+    small, into = sum(plan.small_files for plan in plans), sum(len(plan.groups) for plan in plans)
+    return (
+        f"{small} small files would become {into}, and {_mib(sum(plan.old_bytes for plan in plans))} be freed;"
+        f" {sum(not plan.is_empty for plan in plans)} of {len(plans)} tables have something to do"
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1024**2:.1f} MiB"
+
+
+def _named(queries: Sequence[str]) -> str:
+    """The slowest, and how many more."""
+    if len(queries) <= MOST_NAMED:
+        return ", ".join(queries)
+    return f"{', '.join(queries[:MOST_NAMED])} and {len(queries) - MOST_NAMED} more"

@@ -1,0 +1,73 @@
+"""Which streams read a table, and what each has yet to read of it: maintenance removes nothing of that.
+
+A declared reader counts before its first batch too: it may begin at any moment, at the table as it stands then, and
+where its checkpoint is lost it reads everything. A query that no release declares any more, but that has left a
+checkpoint, counts as well: its release may come back. Who is sure that it does not removes the folder.
+"""
+
+import json
+from collections.abc import Mapping
+
+from foundation.errors import UnsafeState
+from sinks import tables
+from sinks.remains import Reader
+from stream_jobs.checkpoints import Checkpoint
+from stream_jobs.gold.model import GoldTable
+from stream_jobs.gold.model import discover as gold_tables
+from stream_jobs.places import Places
+from stream_jobs.tables.model import discover as silver_tables
+from stream_jobs.withdrawals import BRONZE as WITHDRAWALS
+
+Position = tuple[int, bool]
+"""The first version that was not read whole, and whether it stands for the table as it was then."""
+
+
+class Readers:
+    """Every stream over the lake's tables, as its checkpoint stands when this is made."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._inputs = declared()
+        there = {folder.name for folder in places.checkpoints.glob("*.*") if folder.is_dir()}
+        self._positions = {
+            query: _positions(Checkpoint(query, places.checkpoint(query)))
+            for query in sorted(there | set(self._inputs))
+        }
+
+    def of(self, table: str) -> list[Reader]:
+        """The readers of one table (`<layer>.<table>`), which exists."""
+        identity = tables.identity(self._places.table(table))
+        found = []
+        for query, positions in self._positions.items():
+            if identity in positions:
+                found.append(Reader(query, *positions[identity]))
+            elif table in self._inputs.get(query, ()):
+                found.append(Reader(query, None))
+        return found
+
+
+def declared() -> dict[str, tuple[str, ...]]:
+    """Query → the tables that it streams."""
+    silver = {f"silver.{name}": (f"bronze.{name}", WITHDRAWALS) for name in silver_tables()}
+    gold = {
+        f"gold.{name}": tuple(f"silver.{each.dataset}_revisions" for each in table.inputs)
+        for name, table in gold_tables().items()
+        if isinstance(table, GoldTable)
+    }
+    return silver | gold
+
+
+def _positions(checkpoint: Checkpoint) -> Mapping[str, Position]:
+    """Table id → position, by the last batch that ended: one that did not is repeated from there."""
+    try:
+        guard = checkpoint.guard
+    except UnsafeState:
+        return {}  # damaged: whoever mends it decides from where it goes on, until then it needs all
+    if guard is None:
+        return {}
+    offsets = [json.loads(line) for line in checkpoint.finished(guard.generation) if line != "-"]
+    return {
+        each["reservoirId"]: (int(each["reservoirVersion"]), bool(each.get("isStartingVersion", False)))
+        for each in offsets
+        if "reservoirId" in each
+    }

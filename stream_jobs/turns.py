@@ -1,0 +1,54 @@
+"""A query's batches and the maintenance of the tables that it writes take turns.
+
+A batch lists a table's files, judges, and replaces some of them. A compaction replaces files too, and delta-rs holds
+neither commit against the other: in the midst of a batch it would bring back the rows that the batch takes out.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+
+class Turns:
+    """Of one query."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._batches = 0
+        self._is_maintained = False
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """A batch is under way; it waits for the end of maintenance, which is bounded."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_maintained)
+            self._batches += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._batches -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def maintenance(self, seconds: float) -> Iterator[bool]:
+        """Whether it may begin: no batch is under way, or its end came within so many seconds. Batches wait then."""
+        with self._changed:
+            is_free = self._changed.wait_for(lambda: not self._batches and not self._is_maintained, seconds)
+            self._is_maintained |= is_free
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                with self._changed:
+                    self._is_maintained = False
+                    self._changed.notify_all()
+
+
+@contextmanager
+def all_of(turns: Iterable[Turns], seconds: float) -> Iterator[bool]:
+    """As `Turns.maintenance`, of a table that several queries write. Args: seconds: for all of them together."""
+    until = time.monotonic() + seconds
+    with ExitStack() as stack:
+        yield all(stack.enter_context(each.maintenance(max(0.0, until - time.monotonic()))) for each in turns)
