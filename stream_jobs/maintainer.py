@@ -61,6 +61,7 @@ class Maintainer:
     def round(self) -> None:
         """Each table once, for as long as a round may take. A failure is logged and concerns its table alone."""
         until = budget(ROUND_SECONDS)
+        readers = Readers(self._places)  # what they have read since only holds more back than need be
         for each in self._in_turn():
             if self._stop.is_set():
                 return
@@ -68,7 +69,7 @@ class Maintainer:
                 self._next = each.table
                 return
             try:
-                self._maintain(each)
+                self._maintain(each, readers)
             except Exception as error:
                 # Whatever it is, the queries go on, and the next round finds the table as it is.
                 log.warning("maintenance_put_off", table=each.table, error=str(error), exc_info=True)
@@ -86,9 +87,9 @@ class Maintainer:
         start = next((place for place, each in enumerate(found) if each.table == self._next), 0)
         return found[start:] + found[:start]
 
-    def _maintain(self, each: Owned) -> None:
+    def _maintain(self, each: Owned, readers: Readers) -> None:
         with self._lock(each) as is_ours:
-            plan = plan_of(self._places, each.table, Readers(self._places)) if is_ours else None
+            plan = plan_of(self._places, each.table, readers) if is_ours else None
             if plan is None or plan.is_empty:
                 return
             began = time.monotonic()
