@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import fastavro
 import pytest
 
 from monitoring.kafka import Cluster
+from producers.archive import Archive
 from replay.server import serve
 from schemas.contracts import datasets, load_all
 from schemas.registry import Registry
@@ -154,9 +156,56 @@ def test_status_counts_what_bronze_and_silver_have_not_read(bronze, cli, setting
     write_checkpoint(settings.checkpoints, "bronze.bcb_sgs", batch=1, sources=[{topic: {"0": 100}}])
     found = cli("status", "--json")
     assert found.returncode == 0, found.stderr
+    (taken,) = (each for each in json.loads(found.stdout)["tables"] if each["table"] == "bronze.bcb_sgs")
+    assert (taken["files"], taken["small_files"], taken["held_back_by"]) == (1, 0, [])
+    assert taken["log_files"] >= 1
     lines = {f"{each['layer']}.{each['table']}": each for each in json.loads(found.stdout)["layers"]}
     assert {f"bronze.{name}" for name in datasets()} < lines.keys()
     assert (lines["bronze.anatel_broadband_totals"]["state"], lines["bronze.bcb_sgs"]["state"]) == ("ok", "behind")
     assert lines["bronze.bcb_sgs"]["records_behind"] > 5000
     assert 0 < lines["bronze.bcb_sgs"]["seconds_behind"] < 600
     assert (lines["silver.bcb_sgs"]["state"], lines["silver.bcb_sgs"]["records_behind"]) == ("not_started", 5361)
+
+
+@pytest.mark.integration
+def test_control_maintain_lists_a_payload_that_nothing_refers_to_and_removes_it_only_by_the_setting(
+    bronze, cli, settings, control
+):
+    """Every published payload is as old as the stray one."""
+    archive = Archive(settings.archive)
+    stray = archive.put([b"never published"], {"source": "bcb_sgs", "url": "https://example.org/x"})
+    for file in settings.archive.rglob("*"):
+        if file.is_file():
+            os.utime(file, (1.7e9, 1.7e9))
+    published = {sha256 for sha256, _ in archive.names()} - {stray.sha256}
+
+    found = json.loads(cli("maintain", "--dry-run", "--json").stdout)
+    assert [(each["sha256"], each["url"]) for each in found["payloads"]] == [(stray.sha256, "https://example.org/x")]
+    assert "stay until archive_keep_days is set" in cli("maintain", "--dry-run").stdout
+    assert cli("maintain").returncode == 0
+    assert archive.get(stray.sha256)
+
+    topic = f"{settings.topic_prefix}ingest.manifests.v1"
+    write_checkpoint(settings.checkpoints, "bronze.ingest_manifests", batch=1, sources=[{topic: {"0": 1}}])
+    behind = cli("maintain", CORRENTEZA_ARCHIVE_KEEP_DAYS="30")
+    assert "bronze.ingest_manifests has not read its topic to the end" in behind.stderr
+    assert archive.get(stray.sha256)
+
+    write_checkpoint(settings.checkpoints, "bronze.ingest_manifests", batch=2, sources=[{topic: {"0": 10**6}}])
+    removed = cli("maintain", CORRENTEZA_ARCHIVE_KEEP_DAYS="30")
+    assert "payload archive: 1 payloads were removed" in removed.stdout
+    assert {sha256 for sha256, _ in archive.names()} == published
+
+    def verified() -> list[str]:
+        checks = json.loads(cli("verify", "--full", "--json").stdout)["checks"]
+        return [finding["what"] for each in checks for finding in each["findings"]]
+
+    write_checkpoint(settings.checkpoints, "bronze.ingest_manifests", batch=3, sources=[{topic: ends(settings, topic)}])
+    control.holds(verified)
+    archive.remove(published.pop(), datetime.now(UTC))  # as if a manifest did not count
+    control.objects(verified, damage="a published payload is gone")
+
+
+def ends(settings, topic):
+    partitions = Cluster(settings.bootstrap).topics([topic])[topic].partitions
+    return {str(partition): bounds.stable for partition, bounds in partitions.items()}
