@@ -7,11 +7,13 @@ remove old log entries by age alone, which tables forbid (`delta.enableExpiredLo
 """
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -97,7 +99,8 @@ def log_to_remove(path: str, readers: Sequence[Reader], *, now: float) -> Remova
     ]
     by_age = []
     for version, entry in entries:
-        if version >= max(checkpoints, default=0) or entry.stat().st_mtime > now - LOG_DAYS * _DAY:
+        stat = _stat(entry)
+        if stat is None or version >= max(checkpoints, default=0) or stat.st_mtime > now - LOG_DAYS * _DAY:
             break  # a gap in the log would end it for whoever reads from before
         by_age.append((version, entry.name))
     floor = min((reader.version or 0 for reader in readers), default=None)
@@ -131,7 +134,10 @@ def remove(folder: Path, names: Iterable[str], *, until: float) -> int:
 
 def entries(path: str) -> list[tuple[str, int]]:
     """Name and bytes of the log's files."""
-    found = ((entry.name, entry.stat().st_size) for entry in (Path(path) / "_delta_log").iterdir() if entry.is_file())
+    found = []
+    for entry in (Path(path) / "_delta_log").iterdir():
+        if (stat := _stat(entry)) is not None and S_ISREG(stat.st_mode):
+            found.append((entry.name, stat.st_size))
     return sorted(found)
 
 
@@ -142,11 +148,19 @@ def commits_since_checkpoint(path: str) -> int:
     return sum(name[:20].isdecimal() and name[20:] == ".json" and int(name[:20]) > newest for name in names)
 
 
+def _stat(file: Path) -> os.stat_result | None:
+    """None where it has gone meanwhile: whoever owns the table cleans up too."""
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
+
+
 def _last_checkpoint(folder: Path) -> int:
     """The version of the checkpoint that readers of the log are pointed to; -1 without one."""
     try:
         return int(json.loads((folder / "_last_checkpoint").read_text(encoding="utf-8"))["version"])
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, KeyError):
         return -1
 
 

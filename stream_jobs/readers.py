@@ -61,11 +61,11 @@ def _positions(checkpoint: Checkpoint) -> Mapping[str, Position]:
     """Table id → position, by the last batch that ended: one that did not is repeated from there."""
     try:
         guard = checkpoint.guard
-    except UnsafeState:
+        if guard is None:
+            return {}
+        offsets = [json.loads(line) for line in checkpoint.finished(guard.generation) if line != "-"]
+    except (UnsafeState, OSError, ValueError):
         return {}  # damaged: whoever mends it decides from where it goes on, until then it needs all
-    if guard is None:
-        return {}
-    offsets = [json.loads(line) for line in checkpoint.finished(guard.generation) if line != "-"]
     return {
         each["reservoirId"]: (int(each["reservoirVersion"]), bool(each.get("isStartingVersion", False)))
         for each in offsets

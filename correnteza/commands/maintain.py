@@ -131,7 +131,7 @@ def _listed(payloads: Sequence[Unneeded] | None, settings: Settings) -> list[str
     days = settings.archive_keep_days
     fate = "would be removed" if days else "stay until archive_keep_days is set"
     lines = [f"{each.put_at:%Y-%m-%d}  {each.sha256[:12]}  {each.bytes:>12,}  {each.url}" for each in payloads]
-    size = _mib(sum(each.bytes for each in payloads))
+    size = _size(sum(each.bytes for each in payloads))
     return [f"payload archive: {len(payloads)} payloads ({size}) that nothing refers to {fate}:", *lines]
 
 
@@ -155,7 +155,8 @@ def _for_people(plans: Iterable[Plan]) -> pa.Table:
 def _removed(plan: Plan) -> str:
     if not plan.old_bytes:
         return "-"
-    return f"{len(plan.old_files.files)} files, {len(plan.old_log.files)} of the log, {_mib(plan.old_bytes)}"
+    old = len(plan.old_files.files) + len(plan.old_log.files)
+    return f"{old} files ({len(plan.old_log.files)} of the log), {_size(plan.old_bytes)}"
 
 
 def _chosen(where: Places, names: Sequence[str]) -> list[str]:
@@ -179,8 +180,9 @@ def _maintained(where: Places, table: str) -> bool:
         print(f"{table}: {_intended(plan)} …", file=sys.stderr, flush=True)
         compacted = tidy(plan, policy_of(table), now=clock.now(), until=budget(NO_BOUND))
         log_files, files = clean(plan, until=budget(NO_BOUND))
-    small = sum(len(group.files) for group in compacted)
-    print(f"{table}: {small} files became {len(compacted)}, {log_files} log files and {files} data files were removed")
+    parts = [f"{sum(len(group.files) for group in compacted)} files became {len(compacted)}"] if compacted else []
+    parts += [f"{files + log_files} files were removed ({log_files} of the log)"] if files + log_files else []
+    print(f"{table}: {', '.join(parts) or 'a log checkpoint was made'}")
     return True
 
 
@@ -192,20 +194,20 @@ def _intended(plan: Plan) -> str:
     elif plan.needs_checkpoint:
         parts.append("make a log checkpoint")
     if plan.old_bytes:
-        parts.append(f"remove {len(plan.old_log.files) + len(plan.old_files.files)} files ({_mib(plan.old_bytes)})")
+        parts.append(f"remove {len(plan.old_log.files) + len(plan.old_files.files)} files ({_size(plan.old_bytes)})")
     return ", ".join(parts)
 
 
 def _sum(plans: Sequence[Plan]) -> str:
     small, into = sum(plan.small_files for plan in plans), sum(len(plan.groups) for plan in plans)
     return (
-        f"{small} small files would become {into}, and {_mib(sum(plan.old_bytes for plan in plans))} be freed;"
+        f"{small} small files would become {into}, and {_size(sum(plan.old_bytes for plan in plans))} be freed;"
         f" {sum(not plan.is_empty for plan in plans)} of {len(plans)} tables have something to do"
     )
 
 
-def _mib(size: int) -> str:
-    return f"{size / 1024**2:.1f} MiB"
+def _size(size: int) -> str:
+    return f"{size / 1024**2:.1f} MiB" if size >= 1024**2 else f"{size / 1024:.1f} KiB"
 
 
 def _named(queries: Sequence[str]) -> str:

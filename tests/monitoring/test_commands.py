@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -67,6 +68,21 @@ def test_verify_and_status_without_a_broker_exit_4(lake_home):
         found = run(lake_home, verb)
         assert found.returncode == 4, found.stderr
         assert "correnteza up" in found.stderr
+
+
+def test_maintain_says_what_it_would_do_without_a_broker_and_names_the_tables_there_are(lake_home):
+    found = run(lake_home, "maintain", "--dry-run")
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    assert re.split(r" {2,}", lines[0])[3:] == ["log files", "would compact", "would remove", "held back by"]
+    assert "silver.inmet_hourly_revisions" in found.stdout
+    assert "tables have something to do" in lines[-1]
+    assert "payload archive: not looked at" in found.stderr
+    assert json.loads(run(lake_home, "maintain", "--dry-run", "--json").stdout)["payloads"] is None
+    assert run(lake_home, "maintain", "--json").returncode == 2
+    wrong = run(lake_home, "maintain", "silver.nonsense")
+    assert (wrong.returncode, "silver.inmet_hourly_revisions" in wrong.stderr) == (2, True)
+    assert run(lake_home, "maintain", "silver.inmet_hourly").returncode == 0
 
 
 @pytest.fixture

@@ -72,6 +72,11 @@ def test_a_declared_reader_that_has_not_begun_may_need_everything_and_so_may_one
     batch(checkpoint, 0, offset(places, BRONZE, 3), ended=False)
     assert of(places, BRONZE, SILVER) == [Reader(SILVER, None)]
     batch(checkpoint, 0, offset(places, BRONZE, 3))
+    assert of(places, BRONZE, SILVER) == [Reader(SILVER, 3)]
+    (checkpoint.path(0) / "offsets" / "0").write_text("v1\n{}\n{")
+    assert of(places, BRONZE, SILVER) == [Reader(SILVER, None)]
+    (checkpoint.path(0) / "offsets" / "0").unlink()
+    assert of(places, BRONZE, SILVER) == [Reader(SILVER, None)]
     (checkpoint.folder / "guard.json").write_text("{")
     assert of(places, BRONZE, SILVER) == [Reader(SILVER, None)]
 

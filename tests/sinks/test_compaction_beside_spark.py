@@ -1,0 +1,53 @@
+"""Spark appends to a table that is compacted meanwhile, whichever of the two commits first: bronze takes no turns."""
+
+import time
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F  # noqa: N812
+
+from sinks import compaction
+from sinks.compaction import Policy, compact, groups
+from sinks.snapshot import Snapshot
+from tests.sinks import delta_tables
+from tests.sinks.delta_tables import TODAY, add, commit, numbers
+
+EAGER = Policy(small_bytes=1 << 20, target_bytes=4 << 20, at_least=2)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Four rows, a file each."""
+    made = delta_tables.made(str(tmp_path / "numbers"))
+    for number in range(4):
+        add(made, number)
+    return made
+
+
+def compacted(path: str) -> int:
+    snapshot = Snapshot.of(path)
+    return len(compact(snapshot, groups(snapshot, EAGER, TODAY), until=time.monotonic() + 60))
+
+
+def test_what_spark_commits_in_the_midst_of_a_compaction_stays(spark, path, monkeypatch):
+    row = spark.read.format("delta").load(path).where("number = 0").withColumn("number", F.lit(100).cast("long"))
+
+    def append(point: str) -> None:
+        if point == "compaction_written":
+            row.write.format("delta").mode("append").save(path)
+
+    monkeypatch.setattr(compaction, "failpoint", append)
+    assert compacted(path) == 1
+    assert numbers(path) == [0, 1, 2, 3, 100]
+    assert sorted(each.number for each in spark.read.format("delta").load(path).collect()) == [0, 1, 2, 3, 100]
+
+
+def test_what_spark_began_before_a_compaction_is_committed_after_it(spark, path):
+    """The compaction happens in a task of Spark's own write."""
+    in_a_task = F.udf(lambda number: number + 100 * compacted(path), "long")
+    row = spark.read.format("delta").load(path).where("number = 0").coalesce(1)
+    row.withColumn("number", in_a_task("number")).write.format("delta").mode("append").save(path)
+
+    assert numbers(path) == [0, 1, 2, 3, 100]
+    assert all(action["add"]["dataChange"] for action in commit(path) if "add" in action)
+    assert not any(action["add"]["dataChange"] for action in commit(path, 5) if "add" in action)
