@@ -11,16 +11,13 @@ its rows stand twice. So whoever compacts a table must be the only one who repla
 """
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,12 +27,8 @@ from deltalake.transaction import AddAction, RemoveAction
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from sinks.commit import statistics_of
+from sinks.copies import copied
 from sinks.snapshot import Snapshot
-
-ROWS_AT_ONCE = 256
-"""Read at a time; a row may have a megabyte."""
-ROW_GROUP_BYTES = 32 * 1024**2
-"""In memory, before a row group is written."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +145,7 @@ def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveA
     """Write one group's rows, and say what the log needs to know of the files that come and go."""
     root = Path(snapshot.path)
     folder = (root / group.files[0].name).parent
-    written = _copied([root / file.name for file in group.files], folder)
+    written = copied([root / file.name for file in group.files], folder)
     never_null = [field.name for field in snapshot.schema if not field.nullable]
     rows = 0
     for file in written:
@@ -177,59 +170,16 @@ def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveA
         yield RemoveAction(quote(each.name, safe="/="), False, _now())
 
 
-def _copied(sources: Iterable[Path], folder: Path) -> list[Path]:
-    """Write the rows of some files into as few as their columns allow: a contract may have gained some meanwhile."""
-    kinds: list[_Copy] = []
-    with ExitStack() as open_files:
-        for source in sources:
-            with pq.ParquetFile(source) as file:
-                schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
-                copy = next((each for each in kinds if each.schema.equals(schema)), None)
-                if copy is None:
-                    copy = _Copy(folder / f"part-{uuid4()}.zstd.parquet", schema)
-                    open_files.callback(copy.close)
-                    kinds.append(copy)
-                for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
-                    copy.add(batch)
-    for copy in kinds:
-        _flush(copy.path)
-    _flush(folder)
-    return [copy.path for copy in kinds]
-
-
-class _Copy:
-    """One file that is being written."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path, self.schema = path, schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", store_schema=False, write_batch_size=64)
-        self._waiting: list[pa.RecordBatch] = []
-        self._bytes = 0
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        self._waiting.append(batch.cast(self.schema))
-        self._bytes += batch.nbytes
-        if self._bytes >= ROW_GROUP_BYTES:
-            self._write()
-
-    def close(self) -> None:
-        self._write()
-        self._writer.close()
-
-    def _write(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, self.schema))
-        self._waiting, self._bytes = [], 0
-
-
 def _parts(files: Sequence[File], target: int) -> Iterator[tuple[File, ...]]:
     """Neighbours that fill one file; one alone stays as it is."""
     part: list[File] = []
+    size = 0
     for file in files:
         part.append(file)
-        if sum(each.size for each in part) >= target:
+        size += file.size
+        if size >= target:
             yield tuple(part)
-            part = []
+            part, size = [], 0
     if len(part) > 1:
         yield tuple(part)
 
@@ -250,15 +200,6 @@ def _day(partition: dict[str, str | None]) -> date:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _flush(path: Path) -> None:
-    """Onto the disk: the files that these rows came from go one day, and a power cut must not take the copy."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _now() -> int:

@@ -53,7 +53,7 @@ class Maintainer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, soon: once this has returned nothing more is committed."""
+        """End, soon: once this has returned no file is replaced any more. Removal may go on: nobody needs what goes."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(END_SECONDS)
@@ -78,7 +78,10 @@ class Maintainer:
     def _run(self) -> None:
         seconds = min(FIRST_SECONDS, self._every)
         while not self._stop.wait(seconds):
-            self.round()
+            try:
+                self.round()
+            except Exception as error:
+                log.warning("maintenance_put_off", error=str(error), exc_info=True)
             seconds = self._every
 
     def _in_turn(self) -> list[Owned]:

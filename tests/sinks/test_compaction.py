@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import RemoveAction
 
 from foundation.errors import UnsafeState
-from sinks import compaction
+from sinks import compaction, copies
 from sinks.compaction import Policy, compact, groups
 from sinks.snapshot import Snapshot, between
 from tests.controls import counted
@@ -114,8 +114,8 @@ def test_files_of_other_columns_are_not_mixed(path):
 
 
 def test_rows_are_held_by_the_row_group_and_not_by_the_table(path, monkeypatch):
-    monkeypatch.setattr(compaction, "ROW_GROUP_BYTES", 200)
-    monkeypatch.setattr(compaction, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(copies, "ROW_GROUP_BYTES", 200)
+    monkeypatch.setattr(copies, "ROWS_AT_ONCE", 2)
     before = held(path)
     compacted(path)
     assert held(path) == before
