@@ -4,11 +4,12 @@ import time
 from pathlib import Path
 
 import pytest
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks import compaction
 from sinks.compaction import Policy, compact, groups
-from sinks.snapshot import Snapshot
+from sinks.snapshot import FILE, Snapshot
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import TODAY, add, commit, numbers
 
@@ -29,8 +30,14 @@ def compacted(path: str) -> int:
     return len(compact(snapshot, groups(snapshot, EAGER, TODAY), until=time.monotonic() + 60))
 
 
+def first_row(spark: SparkSession, path: str) -> DataFrame:
+    """Of the files as they are: who reads the table itself while writing to it appends with an eye on what is there."""
+    files = Snapshot.of(path)
+    return files.read_files(spark, files.files()).where("number = 0").drop(FILE).coalesce(1)
+
+
 def test_what_spark_commits_in_the_midst_of_a_compaction_stays(spark, path, monkeypatch):
-    row = spark.read.format("delta").load(path).where("number = 0").withColumn("number", F.lit(100).cast("long"))
+    row = first_row(spark, path).withColumn("number", F.lit(100).cast("long"))
 
     def append(point: str) -> None:
         if point == "compaction_written":
@@ -45,7 +52,7 @@ def test_what_spark_commits_in_the_midst_of_a_compaction_stays(spark, path, monk
 def test_what_spark_began_before_a_compaction_is_committed_after_it(spark, path):
     """The compaction happens in a task of Spark's own write."""
     in_a_task = F.udf(lambda number: number + 100 * compacted(path), "long")
-    row = spark.read.format("delta").load(path).where("number = 0").coalesce(1)
+    row = first_row(spark, path)
     row.withColumn("number", in_a_task("number")).write.format("delta").mode("append").save(path)
 
     assert numbers(path) == [0, 1, 2, 3, 100]
