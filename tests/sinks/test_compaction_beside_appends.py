@@ -1,12 +1,18 @@
-"""Spark appends to a table that is compacted meanwhile, whichever of the two commits first: bronze takes no turns."""
+"""Rows are appended to a table that is compacted meanwhile, whichever of the two commits first: bronze takes no turns.
+
+By Spark's own writer, as in earlier releases, and by the committer of every batch.
+"""
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from deltalake import Transaction
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks import commit as committer
 from sinks import compaction
 from sinks.compaction import Policy, compact, groups
 from sinks.snapshot import FILE, Snapshot
@@ -58,3 +64,30 @@ def test_what_spark_began_before_a_compaction_is_committed_after_it(spark, path)
     assert numbers(path) == [0, 1, 2, 3, 100]
     assert all(action["add"]["dataChange"] for action in commit(path) if "add" in action)
     assert not any(action["add"]["dataChange"] for action in commit(path, 5) if "add" in action)
+
+
+def test_what_the_committer_appends_in_the_midst_of_a_compaction_stays(spark, path, monkeypatch):
+    row = first_row(spark, path).withColumn("number", F.lit(100).cast("long"))
+
+    def append(point: str) -> None:
+        if point == "compaction_written":
+            committer.append(row, path)
+
+    monkeypatch.setattr(compaction, "failpoint", append)
+    assert compacted(path) == 1
+    assert numbers(path) == [0, 1, 2, 3, 100]
+
+
+def test_what_the_committer_has_written_before_a_compaction_is_committed_after_it(spark, path, monkeypatch):
+    row = first_row(spark, path).withColumn("number", F.lit(100).cast("long"))
+    written = committer._written
+
+    def compact_then(rows: DataFrame, snapshot: Snapshot) -> list[Any]:
+        actions = list(written(rows, snapshot))
+        assert compacted(path) == 1
+        return actions
+
+    monkeypatch.setattr(committer, "_written", compact_then)
+    committer.append(row, path, once=Transaction("query", 7))
+    assert numbers(path) == [0, 1, 2, 3, 100]
+    assert committer.is_known(Snapshot.of(path).table, Transaction("query", 7))
