@@ -118,14 +118,12 @@ class StreamDriver:
         supervised: list[Supervised] = []
         maintainer = Maintainer(self._driver.places, self._writers(), every=maintenance_seconds)
         try:
-            ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
-            if "bronze" in self._layers:
-                ends.watch(stop)
+            signs = self._signs(stop)
             for layer in self._layers:
                 self._prepare(layer)
                 trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
                 for job in self._jobs(layer):
-                    supervised.append(Supervised(job, trigger, self._note, Rest(self._sign(job, ends))))
+                    supervised.append(Supervised(job, trigger, self._note, Rest(signs[job.name])))
             for each in supervised:
                 each.start()
             maintainer.start()
@@ -163,12 +161,16 @@ class StreamDriver:
         jobs: dict[str, Sequence[Job]] = {"bronze": self._bronze, "silver": self._silver, "gold": self._gold}
         return jobs[layer]
 
-    def _sign(self, job: Job, ends: TopicEnds) -> Sign:
-        """What tells of a job's inputs whether anything has come."""
-        if isinstance(job, BronzeJob):
-            return partial(ends.of, job.topic)
-        assert isinstance(job, SilverJob | GoldJob)
-        return TableVersions(map(self._driver.places.table, job.inputs))
+    def _signs(self, stop: threading.Event) -> dict[str, Sign]:
+        """What tells, of each job's inputs, whether anything has come."""
+        place = self._driver.places.table
+        following: list[SilverJob | GoldJob] = [*self._silver, *self._gold]
+        signs: dict[str, Sign] = {job.name: TableVersions(map(place, job.inputs)) for job in following}
+        if "bronze" in self._layers:
+            ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
+            ends.watch(stop)
+            signs |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
+        return signs
 
     def _with_news(self, layer: str) -> tuple[Sequence[Job], dict[str, CorrentezaError]]:
         """Those of a layer's jobs that have something to read; and, by name, why a guard refuses others."""
