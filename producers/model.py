@@ -137,6 +137,7 @@ class Progress:
         newest_body: the part last published under a key, as archived; None if there is none.
         state: the state of the part last published under a key.
         look: (path, params) → the body of a question that is not itself data, such as "what changed?".
+        read_since: first day that parts whose keys name no days were asked for; None where nobody noted it.
     """
 
     today: date
@@ -145,6 +146,7 @@ class Progress:
     newest_body: Callable[[str], bytes | None]
     state: Callable[[str], "PartState | None"]
     look: Callable[[str, Mapping[str, str]], bytes]
+    read_since: date | None = None
 
 
 @dataclass(frozen=True)
@@ -297,7 +299,8 @@ class Cursor:
     """What a source needs to go on with one resource.
 
     Attributes:
-        read_since: zip only: first day of the history that the file was read for when it was read to its end.
+        read_since: first day of the history that a zip was read for when it was read to its end, or that the parts of
+            a body source were asked for whose keys name no days.
         comparisons: by part key.
         holdings: the payloads that were the last to state some keys, oldest first.
     """

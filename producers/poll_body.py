@@ -1,6 +1,7 @@
 """Poll plain bodies: ask what the source plans, compare, publish the bodies that differ."""
 
 from collections.abc import Mapping
+from datetime import date
 from functools import partial
 
 from foundation.errors import CorrentezaError
@@ -44,12 +45,15 @@ class Questions:
             self._newest_body,
             lambda key: session.known(cursor, key),
             self._look,
+            cursor.read_since,
         )
         for ask in session.source.plan(self._resource, progress):
             if windows.is_closed(ask.key):
                 self.missing.append(ask)
             else:
                 self._ask(ask)
+        if session.span.last == date.max and not all(map(windows.names_days, cursor.parts)):
+            session.remember(cursor, read_since=min(session.span.first, cursor.read_since or date.max))
 
     def history(self) -> None:
         """Ask for the days that are missing. Raises: CorrentezaError: the first failure, after the other windows."""

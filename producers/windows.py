@@ -89,6 +89,11 @@ def plan(
         yield Window(_closed(begin, end), begin, end)
 
 
+def names_days(key: str) -> bool:
+    """Whether a part's key says which days it covers, as that of a window does."""
+    return _days(key) is not None
+
+
 def is_closed(key: str) -> bool:
     """Whether a part's key is that of a closed window: once answered, even with nothing, it is not asked again."""
     days = _days(key)

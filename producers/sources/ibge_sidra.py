@@ -143,7 +143,8 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     """Ask what changed; then for the periods changed since, the oldest day of change first.
 
     The first time, all history comes in one answer under its newest day: each value is dated by its period and lag,
-    where that is earlier. The day last seen is asked for again, for more may have followed on it.
+    where that is earlier. The day last seen is asked for again, for more may have followed on it. Periods that are
+    wanted since the history begins earlier are asked for once, as a part of their own, as a backfill's are.
     """
     table = _BY_NUMBER[int(resource.name)]
     listed = sidra_periods.listed(progress.look(_PERIODS.format(table.number), {}))
@@ -158,9 +159,32 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     since = _asked_since(state.published_at) if state and state.published_at else None
     for changed_on, periods in sidra_periods.groups(listed, dated, since, is_revised=table.is_revised):
         yield _ask(resource, table, VALUES + suffix, periods, _published(changed_on))
+    if since and not table.is_revised and not suffix:
+        yield from _plan_earlier(resource, table, progress, [each for each in dated if _is_before(each, since)], listed)
     if undated := [period.code for period in wanted if period.changed_on is None]:
         periods = sidra_periods.bounded(sidra_periods.text_of(listed, undated))
         yield _ask(resource, table, UNDATED + suffix, periods, None)
+
+
+def _is_before(period: sidra_periods.Period, since: date) -> bool:
+    return period.changed_on is not None and period.changed_on < since
+
+
+def _plan_earlier(
+    resource: Resource,
+    table: Table,
+    progress: Progress,
+    unchanged: Sequence[sidra_periods.Period],
+    listed: Sequence[sidra_periods.Period],
+) -> Iterator[Ask]:
+    """The periods that end before the days which were asked for so far."""
+    begin, end = progress.span.first, progress.read_since
+    if end is None or begin >= end:
+        return
+    earlier = [each for each in unchanged if _is_owned(each, table, Span(begin, end - timedelta(days=1)))]
+    for changed_on, periods in sidra_periods.groups(listed, earlier, None, is_revised=False):
+        key = f"{VALUES} {begin}..{end - timedelta(days=1)}"
+        yield _ask(resource, table, key, periods, _published(changed_on))
 
 
 def _plan_by_period(

@@ -10,9 +10,11 @@ from werkzeug import Response
 from foundation.errors import CorrentezaError, DependencyUnavailable, InvalidContent
 from producers import poll, sources
 from producers.model import Source, Span
+from producers.sources import ibge_sidra
 from replay import ptax
 from replay.server import serve
 from tests import oracles
+from tests.controls import differs
 
 pytestmark = pytest.mark.integration
 
@@ -127,3 +129,24 @@ def test_a_revised_series_is_published_whole_under_one_clock_and_an_equal_answer
     revised = [row for row in fields(target, "bcb_sgs") if row["published_at_basis"] == "none"]
     assert {row["reference_on"]: f"{row['value']:.2f}" for row in revised} == vintages[1]
     assert len({row["retrieved_at"] for row in revised}) == 1
+
+
+def unasked_periods(target: poll.Services, span: Span, expected: int) -> list[str]:
+    """The oracle: a poll whose history begins earlier publishes what was lacking, and the next one nothing."""
+    rows = polled(SIDRA, target, span, days=[1, 1])
+    return differs(rows, [expected, 0])
+
+
+def test_control_a_sidra_history_that_begins_earlier_is_asked_for_at_the_next_poll(target, monkeypatch, control):
+    polled(SIDRA, target, Span(date(2025, 7, 1)), days=[1])
+    before = Counter(row["table_id"] for row in fields(target, "ibge_sidra"))
+    lacking = 3 * 3  # months, tables
+    control.holds(unasked_periods, target, Span(date(2025, 4, 1)), lacking)
+    grown = Counter(row["table_id"] for row in fields(target, "ibge_sidra")) - before
+    assert set(grown) <= {1737, 7060, 7062, 1736}
+    ipca = [row for row in fields(target, "ibge_sidra") if row["table_id"] == 1737]
+    known_on = {row["period_code"]: row["published_at"].date() for row in ipca if row["period_code"] < "202507"}
+    assert max(known_on.values()) < date(2025, 7, 17), "history is dated as history"
+    assert oracles.problems(target.bootstrap, target.prefix, SIDRA.datasets) == []
+    monkeypatch.setattr(ibge_sidra, "_plan_earlier", lambda *_: iter(()))
+    control.objects(unasked_periods, target, Span(date(2025, 1, 1)), lacking, damage="[0, 0] instead of")

@@ -216,7 +216,7 @@ def state(published_at, key=VALUES):
     return PartState(key, "0" * 64, 1, 1, True, True, NOON, published_at, "api_field")
 
 
-def asks(periods, *, seen=None, table=1737, span=None, suffix="", published=None):
+def asks(periods, *, seen=None, table=1737, span=None, suffix="", published=None, read_since=None):
     """The questions of a plan: (key, periods asked for, published_at). `periods`: code → day of change.
 
     `seen`: clock of the part of dated periods; `published`: other parts' states.
@@ -232,7 +232,7 @@ def asks(periods, *, seen=None, table=1737, span=None, suffix="", published=None
     parts = {VALUES + suffix: state(seen)} if seen else {}
     parts |= published or {}
     resource = next(each for each in SOURCE.resources(NOON.date(), span) if each.name == str(table))
-    progress = Progress(NOON.date(), span, frozenset(parts), lambda key: None, parts.get, look)
+    progress = Progress(NOON.date(), span, frozenset(parts), lambda key: None, parts.get, look, read_since)
     found = list(SOURCE.plan(resource, progress))
     assert looks == [f"https://servicodados.ibge.gov.br/api/v3/agregados/{table}/periodos"]
     assert all(ask.params == {"formato": "json"} for ask in found)
@@ -383,6 +383,29 @@ def test_a_backfill_asks_for_its_own_days_under_a_part_of_its_own(noon):
     published = datetime(2025, 10, 9, 12, tzinfo=UTC)
     assert asks(periods, span=span) == [(f"{VALUES} 1999-12-01..1999-12-31", "199912", published)]
     assert asks(periods, span=Span(date(2000, 1, 1))) == [(VALUES, "200001", published)]
+
+
+EARLIER = {"202503": "10/04/2025", "202504": "09/05/2025", "202505": "10/06/2025", "202510": "11/11/2025"}
+
+
+def test_periods_that_are_wanted_since_the_history_begins_earlier_are_asked_for_as_a_part_of_their_own(noon):
+    wide = Span(date(2025, 4, 1))
+    known = [(VALUES, "202510", nine(date(2025, 11, 11)))]
+    found = asks(EARLIER, seen=nine(date(2025, 11, 11)), span=wide, read_since=date(2025, 7, 1))
+    assert found == [*known, (f"{VALUES} 2025-04-01..2025-06-30", "202504-202505", nine(date(2025, 6, 10)))]
+    for read_since in (wide.first, date(2025, 1, 1), None):
+        assert asks(EARLIER, seen=nine(date(2025, 11, 11)), span=wide, read_since=read_since) == known
+    changed = EARLIER | {"202504": "12/11/2025"}
+    found = asks(changed, seen=nine(date(2025, 11, 11)), span=wide, read_since=date(2025, 7, 1))
+    assert [periods for _, periods, _ in found] == ["202510", "202504", "202505"], "what changed since is news"
+
+
+def test_a_table_that_is_revised_is_not_asked_in_parts(noon):
+    quarters = {"202501": "30/05/2025", "202503": "11/11/2025"}
+    found = asks(
+        quarters, seen=nine(date(2025, 11, 11)), table=5932, span=Span(date(2025, 1, 1)), read_since=date(2025, 7, 1)
+    )
+    assert found == [(VALUES, "202503", nine(date(2025, 11, 11)))]
 
 
 def test_a_quarter_is_owned_by_the_day_on_which_it_ends(noon):
