@@ -56,6 +56,12 @@ bench-ingest: setup  ## Kafka to bronze: rows/s and CPU against a raw consumer a
 bench-latency: setup  ## produce to bronze, silver and gold at 1,000 rows/s: p50, p95, p99
 	@$(BIN)/python -m benchmarks.latency
 
+bench-idle: setup  ## what the running pipeline costs while nothing comes: percent of a core, memory, by component
+	@$(BIN)/python -m benchmarks.idle
+
+bench-trickle: setup  ## the same while every topic gets a record a second
+	@$(BIN)/python -m benchmarks.idle --trickle
+
 bench-publish: setup  ## zip bytes to committed transactions: rows/s and memory against row by row
 	@$(BIN)/python -m benchmarks.publish
 
@@ -76,4 +82,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-publish bench-gold bench-query dictionary lock clean
+.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary lock clean

@@ -1,21 +1,20 @@
 """`make bench-latency`: 1,000 station-hours a second for some minutes, from produce to the commit that shows them.
 
-One driver runs every layer, and has been under the same load for five minutes. A row's produce time is its
-`published_at`; it is visible in bronze, and in silver's current table, with the first version whose new files hold it,
-and in gold with the first version in which its station's day is as new as the row. A version becomes visible when its
-log file appears. Each minute gives percentiles of its own; the table has their median, least and greatest.
+One driver runs every layer with its default settings, and has been under the same load for five minutes. A row's
+produce time is its `published_at`; it is visible in bronze, and in silver's current table, with the first version whose
+new files hold it, and in a gold table with the first version in which its station's day is as new as the row (of
+`external_factors_daily`: of the capitals' stations). A version becomes visible when its log file appears.
+Each minute gives percentiles of its own; the table has their median, least and greatest.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmarks.driving import driver
 from benchmarks.harness import RESULTS, RUNS, TreeMeter, machine, report, together
 from benchmarks.station_hours import ROWS_PER_SECOND, Load
 from correnteza.embedded.stack import Stack
@@ -30,12 +30,14 @@ from correnteza.settings import Settings
 from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
+from stream_jobs.gold import reference
 
 WARM_UP_SECONDS = 300
 MEASURED_SECONDS = 60
 DRAIN_SECONDS = 120
 UTC_OFFSET = timedelta(hours=-3)  # the stations stand in São Paulo, in years without summer time
-LAYERS = {"bronze": "bronze/inmet_hourly", "silver": "silver/inmet_hourly", "gold": "gold/fact_weather_daily"}
+BRONZE, SILVER = "bronze/inmet_hourly", "silver/inmet_hourly"
+GOLD = ("gold/fact_weather_daily", "gold/external_factors_daily")
 
 
 def main() -> None:
@@ -54,99 +56,90 @@ def main() -> None:
         enforce_compatibility(settings.registry)
         load_generator = Load(settings)
         load_generator.stations()
-        driver = cleanup.enter_context(_driver(settings))
-        _wait((settings.lake / LAYERS["gold"] / "_delta_log").exists, "the driver's gold table")
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        running = cleanup.enter_context(driver(settings, RESULTS / "latency-driver.log", {}))
+        _wait((settings.lake / GOLD[-1] / "_delta_log").exists, "the driver's gold tables")
         load_generator.run(arguments.warm_up)
-        with TreeMeter(driver.pid) as meter:
+        with TreeMeter(running.pid) as meter:
             spans = [load_generator.run(arguments.seconds) for _ in range(arguments.runs)]
         expected = arguments.seconds * ROWS_PER_SECOND
-        _wait(lambda: len(_gold_latencies(settings, *spans[-1])) == expected, "every measured row in gold")
+        _wait(
+            lambda: len(_gold_latencies(settings, GOLD[0], *spans[-1])) == expected, f"every measured row in {GOLD[0]}"
+        )
+        capitals = {each.station_code for each in reference.capitals()}
+        due = sum(row[0] in capitals for row in _silver_rows(settings, *spans[-1]))
+        _wait(lambda: len(_gold_latencies(settings, GOLD[1], *spans[-1])) == due, f"every measured row in {GOLD[1]}")
         rows = together([_measure(settings, *span) for span in spans], "p50_s", "p99_s")
     cpu = meter.cost.cpu_seconds / arguments.seconds / arguments.runs
     memory = meter.cost.peak_rss_bytes / 1e6
     notes = (
         f"{ROWS_PER_SECOND:,} rows/s for {arguments.runs} × {arguments.seconds} s after {arguments.warm_up} s of it",
-        "every layer in one driver, each query triggered every second",
+        "every layer in one driver, default settings",
         f"the driver used {cpu:.2f} of {os.cpu_count()} cores meanwhile, and {memory:,.0f} MB at most",
         f"machine: {before}",
     )
     report("latency", "produce → visible, seconds", rows, notes)
 
 
-@contextlib.contextmanager
-def _driver(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
-    variables = {
-        "CORRENTEZA_HOME": str(settings.home),
-        "CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap,
-        "CORRENTEZA_REGISTRY_URL": settings.registry,
-        **{f"CORRENTEZA_{layer.upper()}_INTERVAL_SECONDS": "1" for layer in LAYERS},
-    }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    with (RESULTS / "latency-driver.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "correnteza", "run", "all"], env={**os.environ, **variables}, stderr=log, stdout=log
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
-
-
 def _measure(settings: Settings, first: int, last: int) -> list[dict[str, Any]]:
+    found = {table: _latencies(settings, table, first, last) for table in (BRONZE, SILVER)}
+    found |= {table: _gold_latencies(settings, table, first, last) for table in GOLD}
     rows = []
-    for layer in LAYERS:
-        latencies = (
-            _gold_latencies(settings, first, last) if layer == "gold" else _latencies(settings, layer, first, last)
-        )
+    for table, latencies in found.items():
         p50, p95, p99 = pc.quantile(pa.array(latencies), [0.5, 0.95, 0.99]).to_pylist()
-        rows.append({"candidate": layer, "rows": len(latencies), "p50_s": p50, "p95_s": p95, "p99_s": p99})
+        rows.append({"candidate": table, "rows": len(latencies), "p50_s": p50, "p95_s": p95, "p99_s": p99})
     return rows
 
 
-def _latencies(settings: Settings, layer: str, first: int, last: int) -> list[float]:
+def _latencies(settings: Settings, table: str, first: int, last: int) -> list[float]:
     """Seconds from produce to the version that shows it, per row of the measured minute."""
-    column = ["record", "published_at"] if layer == "bronze" else ["published_at"]
+    column = ["record", "published_at"] if table == BRONZE else ["published_at"]
     found: list[float] = []
-    for visible_at, file in _added(settings, layer):
-        table = pq.ParquetFile(file).read(columns=[".".join(column)])
-        produced = table.column(column[0])
-        if layer == "bronze":
+    for visible_at, file in _added(settings, table):
+        rows = pq.ParquetFile(file).read(columns=[".".join(column)])
+        produced = rows.column(column[0])
+        if table == BRONZE:
             produced = pc.struct_field(produced, "published_at")
         micros = produced.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
         found += [visible_at - produced_at / 1e6 for produced_at in micros if first <= produced_at <= last]
     return found
 
 
-def _gold_latencies(settings: Settings, first: int, last: int) -> list[float]:
+def _gold_latencies(settings: Settings, table: str, first: int, last: int) -> list[float]:
     """As `_latencies`, by the first version in which the row's station-day has its `known_from` or a newer one.
 
-    Only rows that silver holds and gold shows are counted.
+    Only rows that silver holds and the table shows are counted.
     """
     visible: dict[tuple[str, date], list[tuple[float, int]]] = {}
-    for visible_at, file in _added(settings, "gold"):
-        table = pq.ParquetFile(file).read(columns=["station_code", "date_on", "known_from"])
-        known = table.column("known_from").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    for visible_at, file in _added(settings, table):
+        shown = pq.ParquetFile(file).read(columns=["station_code", "date_on", "known_from"])
+        known = shown.column("known_from").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
         for station, day, known_from in zip(
-            table["station_code"].to_pylist(), table["date_on"].to_pylist(), known.to_pylist(), strict=True
+            shown["station_code"].to_pylist(), shown["date_on"].to_pylist(), known.to_pylist(), strict=True
         ):
             visible.setdefault((station, day), []).append((visible_at, known_from))
     found: list[float] = []
-    for _, file in _added(settings, "silver"):
-        table = pq.ParquetFile(file).read(columns=["station_code", "observed_at", "published_at"])
-        produced = table.column("published_at").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
-        for station, observed_at, micros in zip(
-            table["station_code"].to_pylist(), table["observed_at"].to_pylist(), produced, strict=True
-        ):
-            if first <= micros <= last:
-                shown = visible.get((station, (observed_at + UTC_OFFSET).date()), ())
-                found += [at - micros / 1e6 for at, known_from in shown if known_from >= micros][:1]
+    for station, observed_at, micros in _silver_rows(settings, first, last):
+        of_day = visible.get((station, (observed_at + UTC_OFFSET).date()), ())
+        found += [at - micros / 1e6 for at, known_from in of_day if known_from >= micros][:1]
     return found
 
 
-def _added(settings: Settings, layer: str) -> Iterator[tuple[float, Path]]:
+def _silver_rows(settings: Settings, first: int, last: int) -> Iterator[tuple[str, datetime, int]]:
+    """Station, hour and produce time (microseconds since 1970) of the rows that were produced in a span."""
+    for _, file in _added(settings, SILVER):
+        rows = pq.ParquetFile(file).read(columns=["station_code", "observed_at", "published_at"])
+        produced = rows.column("published_at").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
+        for station, observed_at, micros in zip(
+            rows["station_code"].to_pylist(), rows["observed_at"].to_pylist(), produced, strict=True
+        ):
+            if first <= micros <= last:
+                yield station, observed_at, micros
+
+
+def _added(settings: Settings, name: str) -> Iterator[tuple[float, Path]]:
     """(When its version became visible, data file) of every file ever added, oldest version first."""
-    table = settings.lake / LAYERS[layer]
+    table = settings.lake / name
     for log in sorted((table / "_delta_log").glob("*.json")):
         for line in log.read_text().splitlines():
             action = json.loads(line)
