@@ -1,6 +1,7 @@
 """What goes from a table's folder is what nobody reads any more, and nothing else."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -183,3 +184,20 @@ def test_removal_stops_in_time_and_goes_on_later(path):
     found = log_to_remove(path, [], now=time.time()).files
     assert remove(Path(path) / "_delta_log", found, until=0) == 0
     assert len(log_to_remove(path, [], now=time.time()).files) == 10
+
+
+def versions_after_a_checkpoint(path: str) -> list[str]:
+    """The oracle: versions that are gone after the engine's own checkpoint of an old log, at every fiftieth commit."""
+    DeltaTable(path).create_checkpoint()
+    age(path, 40)
+    for number in range(10, 60):
+        add(path, number)
+    return [f"version {version} is gone" for version in range(60) if version not in log_versions(path)]
+
+
+def test_control_delta_rs_leaves_the_log_alone_because_the_table_says_so(path, tmp_path, control):
+    other = str(tmp_path / "other")
+    shutil.copytree(path, other)
+    DeltaTable(other).alter.set_table_properties({"delta.enableExpiredLogCleanup": "true"})
+    control.holds(versions_after_a_checkpoint, path)
+    control.objects(versions_after_a_checkpoint, other, damage="version 3 is gone")
