@@ -40,9 +40,9 @@ class Reader:
 
     Attributes:
         query: `<layer>.<table>`.
-        version: the first that it has not read whole. None when that is not known, as before its first batch; then it
-            may need all there is.
-        is_snapshot: whether it is at its first read, which lists the table as it stood at `version`.
+        version: the first that it may ask for. None when that is not known, as before its first batch; then it may need
+            all there is.
+        is_snapshot: whether that is its first read, which lists the table as it stood at `version`.
     """
 
     query: str

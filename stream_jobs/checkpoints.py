@@ -163,12 +163,16 @@ class Checkpoint:
         text = (self.path(generation) / "offsets" / str(planned)).read_text(encoding="utf-8")
         return text.splitlines()[_OFFSET_HEADER_LINES:]
 
-    def finished(self, generation: int) -> list[str]:
-        """Spark's offsets, as `settled`, of the last batch that has ended; none before the first."""
+    def finished(self, generation: int, *, before: int = 0) -> list[str]:
+        """Spark's offsets, as `settled`, of the last batch that has ended; none before the first.
+
+        Args:
+            before: how many batches before that one; Spark keeps some.
+        """
         last = self.last_batch(generation, "commits")
-        if last is None:
+        if last is None or last < before:
             return []
-        text = (self.path(generation) / "offsets" / str(last)).read_text(encoding="utf-8")
+        text = (self.path(generation) / "offsets" / str(last - before)).read_text(encoding="utf-8")
         return text.splitlines()[_OFFSET_HEADER_LINES:]
 
     def position(self, guard: Guard) -> dict[int, int]:

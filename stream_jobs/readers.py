@@ -7,6 +7,7 @@ checkpoint, counts as well: its release may come back. Who is sure that it does 
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from foundation.errors import UnsafeState
 from sinks import tables
@@ -19,7 +20,7 @@ from stream_jobs.tables.model import discover as silver_tables
 from stream_jobs.withdrawals import BRONZE as WITHDRAWALS
 
 Position = tuple[int, bool]
-"""The first version that was not read whole, and whether it stands for the table as it was then."""
+"""The first version that Spark may ask for, and whether it stands for the table as it was then."""
 
 
 class Readers:
@@ -58,16 +59,32 @@ def declared() -> dict[str, tuple[str, ...]]:
 
 
 def _positions(checkpoint: Checkpoint) -> Mapping[str, Position]:
-    """Table id → position, by the last batch that ended: one that did not is repeated from there."""
+    """Table id → position, by where the last batch that ended began.
+
+    When a query starts again Spark asks its sources for that batch once more, though nothing of it is read: a source
+    whose log begins later refuses to go on.
+    """
     try:
         guard = checkpoint.guard
         if guard is None:
             return {}
-        offsets = [json.loads(line) for line in checkpoint.finished(guard.generation) if line != "-"]
+        ends = checkpoint.finished(guard.generation)
+        starts = checkpoint.finished(guard.generation, before=1) or ["-"] * len(ends)
+        found: dict[str, Position] = {}
+        for start, end in zip(starts, ends, strict=True):
+            if end != "-" and "reservoirId" in (offset := json.loads(end)):
+                position = _first_read(offset) if start == "-" else _position(json.loads(start))
+                found[offset["reservoirId"]] = min(position, found.get(offset["reservoirId"], position))
     except (UnsafeState, OSError, ValueError):
         return {}  # damaged: whoever mends it decides from where it goes on, until then it needs all
-    return {
-        each["reservoirId"]: (int(each["reservoirVersion"]), bool(each.get("isStartingVersion", False)))
-        for each in offsets
-        if "reservoirId" in each
-    }
+    return found
+
+
+def _position(offset: Mapping[str, Any]) -> Position:
+    return int(offset["reservoirVersion"]), bool(offset.get("isStartingVersion", False))
+
+
+def _first_read(end: Mapping[str, Any]) -> Position:
+    """The table that a source listed first, by where its first batch ended: in it, or at the version after it."""
+    version, is_snapshot = _position(end)
+    return (version if is_snapshot else version - 1), True

@@ -55,13 +55,23 @@ def of(places: Places, table: str, query: str) -> list[Reader]:
     return [reader for reader in Readers(places).of(table) if reader.query == query]
 
 
-def test_a_reader_stands_where_its_last_finished_batch_ended(places):
+def test_a_reader_stands_where_its_last_finished_batch_began(places):
+    """Spark asks for that batch once more at the next start."""
     checkpoint = begun(places, SILVER)
     batch(checkpoint, 0, offset(places, BRONZE, 3, first=True), "-")
     assert of(places, BRONZE, SILVER) == [Reader(SILVER, 3, is_snapshot=True)]
     batch(checkpoint, 1, offset(places, BRONZE, 5), "-")
-    batch(checkpoint, 2, offset(places, BRONZE, 9), "-", ended=False)
+    assert of(places, BRONZE, SILVER) == [Reader(SILVER, 3, is_snapshot=True)]
+    batch(checkpoint, 2, offset(places, BRONZE, 9), "-")
     assert of(places, BRONZE, SILVER) == [Reader(SILVER, 5)]
+    batch(checkpoint, 3, offset(places, BRONZE, 11), "-", ended=False)
+    assert of(places, BRONZE, SILVER) == [Reader(SILVER, 5)]
+
+
+def test_a_first_batch_that_read_all_there_was_listed_the_version_before_its_end(places):
+    checkpoint = begun(places, SILVER)
+    batch(checkpoint, 0, offset(places, BRONZE, 4), "-")
+    assert of(places, BRONZE, SILVER) == [Reader(SILVER, 3, is_snapshot=True)]
 
 
 def test_a_declared_reader_that_has_not_begun_may_need_everything_and_so_may_one_whose_guard_is_damaged(places):
@@ -72,7 +82,7 @@ def test_a_declared_reader_that_has_not_begun_may_need_everything_and_so_may_one
     batch(checkpoint, 0, offset(places, BRONZE, 3), ended=False)
     assert of(places, BRONZE, SILVER) == [Reader(SILVER, None)]
     batch(checkpoint, 0, offset(places, BRONZE, 3))
-    assert of(places, BRONZE, SILVER) == [Reader(SILVER, 3)]
+    assert of(places, BRONZE, SILVER) == [Reader(SILVER, 2, is_snapshot=True)]
     (checkpoint.path(0) / "offsets" / "0").write_text("v1\n{}\n{")
     assert of(places, BRONZE, SILVER) == [Reader(SILVER, None)]
     (checkpoint.path(0) / "offsets" / "0").unlink()
@@ -95,7 +105,7 @@ def test_the_present_life_counts_and_the_table_as_it_was_made(places):
 def test_a_query_that_is_declared_no_more_counts_until_its_checkpoint_is_gone(places):
     checkpoint = begun(places, "gold.abandoned")
     batch(checkpoint, 0, offset(places, BRONZE, 2))
-    assert of(places, BRONZE, "gold.abandoned") == [Reader("gold.abandoned", 2)]
+    assert of(places, BRONZE, "gold.abandoned") == [Reader("gold.abandoned", 1, is_snapshot=True)]
     assert of(places, OTHER, "gold.abandoned") == []
 
 
