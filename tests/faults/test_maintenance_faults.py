@@ -22,7 +22,7 @@ from tests.stations import DATASET, stations
 
 __all__ = ["pipeline", "spark"]
 
-pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BRONZE, REVISIONS = f"bronze.{DATASET}", f"silver.{DATASET}_revisions"
 FILES = 20
