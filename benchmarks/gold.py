@@ -25,16 +25,17 @@ from benchmarks.harness import machine, report, spread
 from correnteza import spark as sessions
 from correnteza.settings import Settings
 from schemas.contracts import load
-from sinks import quality, tables
+from sinks import tables
+from sinks.ops import quality
 from sinks.recompute import Recomputed, recompute
 from sinks.transactions import Batch
-from stream_jobs.asof import Derived, Known, Snapshots
 from stream_jobs.columns import silver_schema
-from stream_jobs.gold import external_factors_daily, fact_weather_daily
 from stream_jobs.gold.factor_changes import STATION
+from stream_jobs.gold.job import target_of, update
 from stream_jobs.gold.model import GoldTable
-from stream_jobs.gold.query import target_of, update
+from stream_jobs.gold.tables import external_factors_daily, fact_weather_daily
 from stream_jobs.places import EXPECTATIONS, Places
+from stream_jobs.silver.asof import Derived, Known, Snapshots
 
 STATIONS = 600
 LAST_YEAR = 2024

@@ -24,7 +24,7 @@ from benchmarks.pipeline import ALL, costs, pipeline, settle
 from correnteza.settings import Settings
 from schemas.contracts import Contract, load
 from schemas.registry import Registry
-from stream_jobs.tables.model import discover
+from stream_jobs.silver.tables.model import discover
 
 MEASURED_SECONDS = 60
 WARM_UP_SECONDS = 120

@@ -26,11 +26,11 @@ from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import Registry
 from sinks.locks import TableLocks
-from stream_jobs.bronze import Broker, BronzeJob
-from stream_jobs.jobs import Driver
+from stream_jobs.bronze.job import Broker, BronzeJob
+from stream_jobs.bronze.schema_book import SchemaBook
 from stream_jobs.places import SCHEMAS
-from stream_jobs.schema_book import SchemaBook
-from stream_jobs.supervisor import drain
+from stream_jobs.running.jobs import Driver
+from stream_jobs.running.supervisor import drain
 
 ROWS = 1_000_000
 WARM_UP_ROWS = 200_000

@@ -29,9 +29,9 @@ from replay.volume import catalogue
 from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import Registry
-from stream_jobs.driver import StreamDriver
 from stream_jobs.gold.reference import municipalities
-from stream_jobs.jobs import LAYERS, Broker
+from stream_jobs.running.driver import StreamDriver
+from stream_jobs.running.jobs import LAYERS, Broker
 
 ROWS, STATIONS = 400_000, 40
 WARM_ROWS, WARM_STATIONS = 20_000, 4

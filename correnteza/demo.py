@@ -28,8 +28,8 @@ from replay.server import DAYS, Replay, serve
 from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import Registry, enforce_compatibility
-from stream_jobs.bronze import Broker
-from stream_jobs.driver import StreamDriver
+from stream_jobs.bronze.job import Broker
+from stream_jobs.running.driver import StreamDriver
 
 Announce = Callable[[str], None]
 

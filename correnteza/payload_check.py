@@ -11,7 +11,7 @@ from pathlib import Path
 
 from foundation import clock
 from foundation.errors import CorrentezaError
-from monitoring.checks.model import Evidence, Outcome
+from monitoring.proof.checks.model import Evidence, Outcome
 from producers import sources
 from producers.archive import Archive, Payload, read_blocks
 from producers.editions import content

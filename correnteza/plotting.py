@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from monitoring.series import Line, Picture
+from monitoring.reading.series import Line, Picture
 
 SIZE_INCHES = (12.0, 6.75)
 DOTS_PER_INCH = 100

@@ -7,7 +7,7 @@ import producers.poll
 from correnteza.settings import Settings
 from foundation import clock
 from monitoring.lake import Lake
-from monitoring.rejects import with_rejects
+from monitoring.reading.rejects import with_rejects
 from producers.model import Source, Span
 from producers.poll import Outcome, Services, poll
 from producers.session import Tally

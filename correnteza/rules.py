@@ -1,7 +1,7 @@
 """The expectations that quarantine a row, as the silver tables declare them."""
 
-from monitoring.checks.model import Rule
-from stream_jobs.tables import model
+from monitoring.proof.checks.model import Rule
+from stream_jobs.silver.tables import model
 
 
 def quarantining() -> dict[str, tuple[Rule, ...]]:

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from correnteza.embedded.jars import class_path, folder, require
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
-from stream_jobs import session
+from stream_jobs.running import session
 
 
 def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import UnsafeState
-from monitoring import spark_checkpoints
-from monitoring.kafka import Cluster
+from monitoring.lag import spark_checkpoints
+from monitoring.lag.kafka import Cluster
+from monitoring.lag.status import bronze_table
 from monitoring.lake import Lake
-from monitoring.status import bronze_table
 from producers.archive import Archive
 from producers.poll import Services
 from producers.references import of_cursors

@@ -8,9 +8,9 @@ from typing import Self
 from pyspark.sql import SparkSession
 
 from sinks.locks import TableLocks
-from stream_jobs.jobs import Driver, Job
 from stream_jobs.places import Places
-from stream_jobs.supervisor import drain
+from stream_jobs.running.jobs import Driver, Job
+from stream_jobs.running.supervisor import drain
 
 
 class Lake:

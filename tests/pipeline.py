@@ -12,22 +12,22 @@ from pyspark.sql import SparkSession
 
 from correnteza.commands.run import places
 from correnteza.settings import Settings
-from monitoring.checks.model import Rule
-from monitoring.kafka import Cluster
-from monitoring.verify import Subject, verify
+from monitoring.lag.kafka import Cluster
+from monitoring.proof.checks.model import Rule
+from monitoring.proof.verify import Subject, verify
 from schemas import topics
 from schemas.contracts import load
 from schemas.registry import Registry
 from sinks.locks import TableLocks
-from stream_jobs import guards
-from stream_jobs.bronze import Broker, BronzeJob
+from stream_jobs.bronze.job import Broker, BronzeJob
+from stream_jobs.bronze.schema_book import SchemaBook
 from stream_jobs.gold import reference
-from stream_jobs.jobs import Driver, Job
 from stream_jobs.places import SCHEMAS
-from stream_jobs.schema_book import SchemaBook
-from stream_jobs.silver import SilverJob
-from stream_jobs.supervisor import drain
-from stream_jobs.tables import model as silver
+from stream_jobs.running import guards
+from stream_jobs.running.jobs import Driver, Job
+from stream_jobs.running.supervisor import drain
+from stream_jobs.silver.job import SilverJob
+from stream_jobs.silver.tables import model as silver
 from tests import lake_oracles
 from tests.helpers import wait_for
 from tests.judges import silver_and_gold

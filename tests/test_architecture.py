@@ -56,7 +56,7 @@ def test_control_the_import_check_sees_an_import(tmp_path, control):
 
     control.holds(imported, "def late():\n    from json import loads\n")
     damage = "some.py imports stream_jobs"
-    control.objects(imported, "def late():\n    from stream_jobs.driver import run\n", damage=damage)
+    control.objects(imported, "def late():\n    from stream_jobs.running.driver import run\n", damage=damage)
 
 
 def test_only_sinks_writes_delta():

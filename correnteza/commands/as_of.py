@@ -7,8 +7,8 @@ import typer
 from correnteza import printing
 from correnteza.settings import Settings
 from foundation.errors import UsageError
-from monitoring.as_of import as_of, instant
 from monitoring.lake import Lake
+from monitoring.reading.as_of import as_of, instant
 from schemas import contracts
 
 

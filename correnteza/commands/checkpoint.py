@@ -11,9 +11,9 @@ from correnteza.commands.run import places
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from sinks.locks import exclusive
-from stream_jobs import guards
-from stream_jobs.bronze import bronze_contracts, table_name
-from stream_jobs.jobs import Broker
+from stream_jobs.bronze.job import bronze_contracts, table_name
+from stream_jobs.running import guards
+from stream_jobs.running.jobs import Broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 

@@ -12,8 +12,8 @@ from correnteza.arguments import confirm
 from correnteza.rules import quarantining
 from correnteza.settings import Settings
 from foundation.errors import UsageError
-from monitoring import dead_letters
 from monitoring.lake import Lake
+from monitoring.reading import dead_letters
 from producers.redrive import REDRIVES, Action, Closer, Letter, still_undecodable
 from schemas import topics
 from schemas.contracts import load

@@ -17,12 +17,12 @@ from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeStat
 from foundation.redact import redacted
 from schemas import topics
 from schemas.registry import Registry
-from stream_jobs import diagnosis
-from stream_jobs.bronze import bronze_contracts, table_name
+from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
-from stream_jobs.jobs import Broker
-from stream_jobs.tables.model import discover as silver_tables
+from stream_jobs.running import diagnosis
+from stream_jobs.running.jobs import Broker
+from stream_jobs.silver.tables.model import discover as silver_tables
 
 LEAST_FREE_BYTES = 1 << 30
 """Below this the spool's floor (256 MiB) and a batch in flight come close to each other."""

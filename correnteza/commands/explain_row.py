@@ -11,7 +11,7 @@ from correnteza import printing
 from correnteza.arguments import key_of
 from correnteza.settings import Settings
 from monitoring.lake import Lake
-from monitoring.lineage import MOST_VERSIONS, Step, explain
+from monitoring.reading.lineage import MOST_VERSIONS, Step, explain
 from stream_jobs.gold.reference import FOLDER
 
 SHOWN = 12

@@ -15,9 +15,9 @@ from correnteza import spark as sessions
 from correnteza.commands.run import places
 from correnteza.settings import Settings
 from foundation.errors import UsageError
-from monitoring.as_of import instant
+from monitoring.reading.as_of import instant
 from sinks.frames import fixed
-from stream_jobs.vintages import DAYS, training_set
+from stream_jobs.gold.vintages import DAYS, training_set
 
 ORDER = ("origin_at", "municipality_code", "date_on")
 

@@ -20,8 +20,8 @@ from sinks.locks import exclusive
 from sinks.maintenance import Plan, budget, clean, tidy
 from sinks.remains import KEPT_DAYS, LOG_DAYS
 from stream_jobs.places import Places
-from stream_jobs.readers import Readers
-from stream_jobs.upkeep import BRONZE, OTHERS, lock_of, plan_of, policy_of, tables_there
+from stream_jobs.running.readers import Readers
+from stream_jobs.running.upkeep import BRONZE, OTHERS, lock_of, plan_of, policy_of, tables_there
 
 NO_BOUND = 1e9
 """Seconds: who calls the command waits for its end."""

@@ -9,9 +9,9 @@ import typer
 from correnteza import plotting
 from correnteza.settings import Settings
 from foundation.errors import UsageError
-from monitoring.as_of import instant
 from monitoring.lake import Lake
-from monitoring.series import FORMS, picture
+from monitoring.reading.as_of import instant
+from monitoring.reading.series import FORMS, picture
 
 SUFFIXES = (".png", ".svg")
 

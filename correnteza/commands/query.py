@@ -7,9 +7,9 @@ import typer
 from correnteza import printing
 from correnteza.settings import Settings
 from foundation.errors import UsageError
-from monitoring import dead_letters
 from monitoring.lake import Lake
 from monitoring.quality import views
+from monitoring.reading import dead_letters
 
 
 def command(

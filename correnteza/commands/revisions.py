@@ -8,8 +8,8 @@ from correnteza import printing
 from correnteza.arguments import key_of
 from correnteza.settings import Settings
 from foundation.errors import UsageError
-from monitoring.as_of import revisions
 from monitoring.lake import Lake
+from monitoring.reading.as_of import revisions
 from schemas import contracts
 
 

@@ -16,10 +16,10 @@ from correnteza import spark as sessions
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from schemas.registry import Registry
-from stream_jobs.bronze import bronze_contracts
-from stream_jobs.driver import Stage, StreamDriver
-from stream_jobs.jobs import LAYERS, Broker
+from stream_jobs.bronze.job import bronze_contracts
 from stream_jobs.places import Places
+from stream_jobs.running.driver import Stage, StreamDriver
+from stream_jobs.running.jobs import LAYERS, Broker
 
 
 def command(

@@ -10,12 +10,12 @@ from deltalake.exceptions import DeltaError
 from correnteza.commands.run import places as placed
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError
-from monitoring.checks.gold_sql import DEFINITIONS
-from monitoring.kafka import Cluster
-from monitoring.status import Line, Places, Storage, as_json, status
+from monitoring.lag.kafka import Cluster
+from monitoring.lag.status import Line, Places, Storage, as_json, status
+from monitoring.proof.checks.gold_sql import DEFINITIONS
 from schemas import contracts
-from stream_jobs.readers import Readers
-from stream_jobs.upkeep import plan_of, tables_there
+from stream_jobs.running.readers import Readers
+from stream_jobs.running.upkeep import plan_of, tables_there
 
 _RIGHT = (2, 3, 5, 6, 7)
 """Columns of numbers."""

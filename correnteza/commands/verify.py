@@ -9,8 +9,8 @@ from correnteza.payload_check import payload_check
 from correnteza.rules import quarantining
 from correnteza.settings import Settings
 from foundation.errors import UnsafeState
-from monitoring.kafka import Cluster
-from monitoring.verify import Report, Subject, as_json, verify_since_last
+from monitoring.lag.kafka import Cluster
+from monitoring.proof.verify import Report, Subject, as_json, verify_since_last
 from schemas import contracts
 from stream_jobs.gold import reference
 

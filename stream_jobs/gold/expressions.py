@@ -6,7 +6,7 @@ from typing import Any
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.asof import ASSUMED
+from stream_jobs.silver.asof import ASSUMED
 
 
 def literal_map(pairs: Mapping[str, Any]) -> Column:

@@ -179,10 +179,10 @@ def bounds(groups: DataFrame, *columns: str) -> tuple[tuple[Any, Any], ...]:
 
 def discover() -> dict[str, GoldTable | StaticTable]:
     """Every declared table by name, in alphabetical order."""
-    package = import_module("stream_jobs.gold")
+    package = import_module("stream_jobs.gold.tables")
     found: dict[str, GoldTable | StaticTable] = {}
     for module in sorted(info.name for info in iter_modules(package.__path__)):
-        table = getattr(import_module(f"stream_jobs.gold.{module}"), "TABLE", None)
+        table = getattr(import_module(f"stream_jobs.gold.tables.{module}"), "TABLE", None)
         if table is not None:
             found[table.name] = table
     return found

@@ -7,7 +7,7 @@ import pytest
 
 from correnteza.payload_check import PATIENCE, payload_check
 from foundation import clock
-from monitoring.checks.model import Outcome
+from monitoring.proof.checks.model import Outcome
 from producers import sources
 from producers.archive import Archive
 from tests.monitoring.kit import Kit, value

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from correnteza import plotting
 from correnteza.cli import app
 from foundation.errors import UsageError
-from monitoring.as_of import instant
 from monitoring.lake import Lake
-from monitoring.series import picture
+from monitoring.reading.as_of import instant
+from monitoring.reading.series import picture
 from tests.monitoring.kit import Kit, at, small_lake, value
 
 
@@ -69,7 +69,7 @@ def test_what_cannot_be_drawn_is_refused_with_the_reason(home, name, vintages, r
 
 
 def test_too_many_points_are_refused(home, monkeypatch):
-    monkeypatch.setattr("monitoring.series.MOST_POINTS", 40)
+    monkeypatch.setattr("monitoring.reading.series.MOST_POINTS", 40)
     with pytest.raises(UsageError, match="too many"):
         drawn(home, "inmet:A401:rain_mm")
 

@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from foundation.errors import CorrentezaError, UnsafeState
 from schemas import topics
 from schemas.contracts import load, load_all
-from stream_jobs import bronze, checkpoints, retention
-from stream_jobs.checkpoints import Checkpoint
+from stream_jobs.bronze.job import job as bronze
+from stream_jobs.running import checkpoints, retention
+from stream_jobs.running.checkpoints import Checkpoint
 from tests.helpers import wait_for
 from tests.pipeline import Pipeline, astray, pipeline
 from tests.samples import sample

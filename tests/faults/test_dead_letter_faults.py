@@ -15,8 +15,8 @@ from deltalake import DeltaTable
 from producers.redrive import Closer, Letter
 from schemas.contracts import load
 from sinks.expectations import Expectation
-from stream_jobs.silver import SilverJob
-from stream_jobs.tables import model
+from stream_jobs.silver.job import SilverJob
+from stream_jobs.silver.tables import model
 from tests.helpers import wait_at_gate
 from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark
@@ -71,7 +71,7 @@ class Answers:
 @pytest.fixture
 def unknown(pipeline, monkeypatch) -> Callable[[], None]:
     """Bronze has filed a record under an unknown id; the call lets the registry know it."""
-    monkeypatch.setattr("stream_jobs.schema_book.GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("stream_jobs.bronze.schema_book.GRACE_SECONDS", 0.0)
     pipeline.declare(DATASET, REDRIVES)
     pipeline.publish(DATASET, station(0))
     pipeline.send(DATASET, [under(UNKNOWN, station(1))])

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
-from stream_jobs.diagnosis import STATE_FILES
+from stream_jobs.running.diagnosis import STATE_FILES
 from tests.faults.test_checkpoint_faults import TABLE, make_anew, of_another_query
 from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark

@@ -2,7 +2,7 @@
 noticed (ENGINE.md, sections 6 and 7).
 
 Elsewhere: hostile lengths (6.1) in test_stream_faults.py; a batch that is repeated after a crash (6.2) in
-tests/stream_jobs/test_bronze.py; a topic made anew (6.4) in test_checkpoint_faults.py; the lock that outlives a killed
+tests/stream_jobs/bronze/test_job.py; a topic made anew (6.4) in test_checkpoint_faults.py; the lock that outlives a killed
 Python (6.6) in test_stream_faults.py; two statements under one transaction id (7) in tests/sinks/test_transactions.py.
 """
 
@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 
 from sinks.transactions import Batch
-from stream_jobs.checkpoints import Checkpoint
+from stream_jobs.running.checkpoints import Checkpoint
 from tests import silver_oracles
 from tests.helpers import wait_for
 from tests.pipeline import pipeline

@@ -13,9 +13,9 @@ import pytest
 
 from foundation import failpoints
 from foundation.errors import CorrentezaError, UnsafeState
-from stream_jobs import attempts, guards
-from stream_jobs.gold.fact_economic_observation import TABLE
-from stream_jobs.gold.query import GoldJob
+from stream_jobs.gold.job import GoldJob
+from stream_jobs.gold.tables.fact_economic_observation import TABLE
+from stream_jobs.running import attempts, guards
 from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark
 from tests.stream_jobs.gold.lake_silver import LakeSilver, not_as_from_scratch, not_counted_once
@@ -108,7 +108,7 @@ def test_control_without_the_look_at_the_transaction_a_repeated_gold_batch_is_co
     other = base.copy_to(tmp_path / "other")
     other.add(DATASET, *CHANGES)
     die(other, "after_counts", monkeypatch)
-    monkeypatch.setattr("sinks.quality.DeltaTable.transaction_version", lambda *_: None)
+    monkeypatch.setattr("sinks.ops.quality.DeltaTable.transaction_version", lambda *_: None)
     other.follow(TABLE)
     control.objects(wrong, other, damage="is counted 2 times")
 

@@ -16,16 +16,16 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from monitoring.kafka import Cluster
-from monitoring.status import Line, Places, status
+from monitoring.lag.kafka import Cluster
+from monitoring.lag.status import Line, Places, status
 from producers import chunk, sources
 from producers.model import Part, PartState
 from producers.publish import Publisher
 from schemas.contracts import load, load_all
 from schemas.topics import MAX_RECORD_BYTES
 from sinks import apply_changes, late
-from stream_jobs import session
-from stream_jobs.bronze import KAFKA
+from stream_jobs.bronze.job import KAFKA
+from stream_jobs.running import session
 from tests import lake_oracles, silver_oracles
 from tests.pipeline import Pipeline, pipeline
 from tests.records import message
@@ -275,13 +275,13 @@ def test_f16_the_longest_record_is_whole_in_silver(pipeline):
 LIMITED = """
 import sys
 from pathlib import Path
-from stream_jobs import session
+from stream_jobs.running import session
 if sys.argv[4] == "own":
     session.AVRO_LIMITS |= {name: str(1 << 20) for name in session.AVRO_LIMITS}
     session.JVM_OPTIONS = tuple(f"-D{name}={value}" for name, value in session.AVRO_LIMITS.items())
 spark = session.start(sorted(Path(sys.argv[1]).glob("*.jar")), driver_memory="512m", scratch=Path(sys.argv[2]))
 from schemas.contracts import load, load_all
-from stream_jobs.decode import Schemas, Writer, decoded
+from stream_jobs.bronze.decode import Schemas, Writer, decoded
 contract = load("anatel_base_stations")
 value = Path(sys.argv[3]).read_bytes()
 kafka = "topic string, partition int, offset long, timestamp timestamp, key binary, value binary"
@@ -308,7 +308,7 @@ def test_f16_control_a_reader_with_a_tighter_limit_would_file_it_as_corrupt(sett
 def test_f16_a_backlog_of_long_records_larger_than_the_heap_is_read_in_one_batch(pipeline, cli):
     """Twice as much in one batch as the driver's heap holds. What it needs is a row group per core, whatever comes.
 
-    With Parquet's own defaults, without the two settings of `stream_jobs.session`, it ends in an OutOfMemoryError.
+    With Parquet's own defaults, without the two settings of `stream_jobs.running.session`, it ends in an OutOfMemoryError.
     """
     pipeline.declare(*load_all())
     records = 2 * HEAP_BYTES // LONGEST

@@ -15,9 +15,9 @@ from schemas import topics
 from schemas.contracts import Contract
 from schemas.registry import Registry
 from sinks import tables
-from stream_jobs import schema_book
-from stream_jobs.gold.dim_weather_station import TABLE as STATIONS
-from stream_jobs.gold.query import GoldJob
+from stream_jobs.bronze.job import schema_book
+from stream_jobs.gold.job import GoldJob
+from stream_jobs.gold.tables.dim_weather_station import TABLE as STATIONS
 from tests.helpers import wait_for
 from tests.pipeline import Pipeline, pipeline
 from tests.proxy import Proxy

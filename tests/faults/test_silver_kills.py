@@ -21,10 +21,10 @@ from foundation import failpoints
 from foundation.errors import CorrentezaError
 from schemas.contracts import load
 from sinks import apply_changes, commit
-from stream_jobs import attempts
-from stream_jobs.bronze import ensure_table
-from stream_jobs.silver import SilverJob
-from stream_jobs.tables.model import discover
+from stream_jobs.bronze.job import ensure_table
+from stream_jobs.running import attempts
+from stream_jobs.silver.job import SilverJob
+from stream_jobs.silver.tables.model import discover
 from tests.faults import test_gold_kills
 from tests.judges import silver_and_gold
 from tests.lakes import Lake

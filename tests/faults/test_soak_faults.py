@@ -28,7 +28,7 @@ LEAKING_DRIVER = """
 import threading
 from pyspark import SparkContext
 from correnteza.cli import main
-from stream_jobs import jobs
+from stream_jobs.running import jobs
 
 kept = []
 

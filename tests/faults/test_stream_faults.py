@@ -11,8 +11,8 @@ import pytest
 from foundation.errors import UnsafeState
 from schemas.contracts import load_all
 from sinks.locks import TableLocks
-from stream_jobs import guards
-from stream_jobs.jobs import Driver
+from stream_jobs.running import guards
+from stream_jobs.running.jobs import Driver
 from tests.helpers import wait_at_gate, wait_for
 from tests.pipeline import Pipeline, astray, pipeline
 from tests.spark_fixtures import in_jvms_apart, spark
@@ -175,14 +175,14 @@ def test_f25_control_without_the_lock_the_second_driver_writes(pipeline, monkeyp
 HOSTILE = """
 import sys
 from pathlib import Path
-from stream_jobs import session
+from stream_jobs.running import session
 if sys.argv[3] == "unlimited":
     session.require_avro_limits = lambda _: None
     session.JVM_OPTIONS = tuple(each for each in session.JVM_OPTIONS if "avro.limits" not in each)
 session.JVM_OPTIONS += ("-XX:+ExitOnOutOfMemoryError",)
 spark = session.start(sorted(Path(sys.argv[1]).glob("*.jar")), driver_memory="512m", scratch=Path(sys.argv[2]))
 from schemas.contracts import load
-from stream_jobs.decode import Schemas, Writer, decoded
+from stream_jobs.bronze.decode import Schemas, Writer, decoded
 contract = load("inmet_stations")
 value = b"\\x00\\x00\\x00\\x00\\x01" + b"\\x80\\xca\\xb5\\xee\\x03" + b"xyz"
 kafka = "topic string, partition int, offset long, timestamp timestamp, key binary, value binary"

@@ -17,11 +17,11 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 from foundation.rowhash import format_hash, row_hash, value_hash
-from monitoring.checks.gold_definition import reference_tables
-from monitoring.checks.gold_sql import DEFINITIONS
-from monitoring.checks.model import Evidence, Rule, TopicState
-from monitoring.kafka import Bounds, Topic
+from monitoring.lag.kafka import Bounds, Topic
 from monitoring.lake import Lake
+from monitoring.proof.checks.gold_definition import reference_tables
+from monitoring.proof.checks.gold_sql import DEFINITIONS
+from monitoring.proof.checks.model import Evidence, Rule, TopicState
 from schemas.arrow import arrow_schema
 from schemas.contracts import PROVENANCE, load, load_all
 

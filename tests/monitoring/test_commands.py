@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import fastavro
 import pytest
 
-from monitoring.kafka import Cluster
+from monitoring.lag.kafka import Cluster
 from producers.archive import Archive
 from replay.server import serve
 from schemas.contracts import datasets, load_all

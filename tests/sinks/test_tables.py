@@ -4,8 +4,9 @@ import pytest
 from deltalake import DeltaTable, Schema
 
 from foundation.errors import UnsafeState
-from sinks import schemas_table, tables
-from sinks.schemas_table import StoredSchema
+from sinks import tables
+from sinks.ops import schemas_table
+from sinks.ops.schemas_table import StoredSchema
 from tests.sinks import delta_tables
 
 FIRST = "day int, record struct<name: string>, value binary"

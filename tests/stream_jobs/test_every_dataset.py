@@ -10,9 +10,9 @@ import pytest
 
 from schemas.arrow import arrow_schema
 from schemas.contracts import PROVENANCE, Contract, datasets, load
-from stream_jobs.silver import SilverJob
-from stream_jobs.supervisor import drain
-from stream_jobs.tables.model import SilverTable, discover
+from stream_jobs.running.supervisor import drain
+from stream_jobs.silver.job import SilverJob
+from stream_jobs.silver.tables.model import SilverTable, discover
 from tests.records import PUBLISHED
 from tests.samples import changed, sample
 

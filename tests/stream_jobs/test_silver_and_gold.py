@@ -15,15 +15,15 @@ from foundation.errors import CorrentezaError, UnsafeState
 from schemas.contracts import datasets
 from sinks import apply_changes, tables
 from sinks.expectations import Expectation
-from stream_jobs import attempts, stalls
-from stream_jobs.asof import as_of
 from stream_jobs.gold import query
-from stream_jobs.gold.fact_economic_observation import TABLE as OBSERVATIONS
-from stream_jobs.gold.query import GoldJob
-from stream_jobs.silver import SilverJob
-from stream_jobs.standing import note_in
-from stream_jobs.supervisor import Supervised
-from stream_jobs.tables.model import discover
+from stream_jobs.gold.job import GoldJob
+from stream_jobs.gold.tables.fact_economic_observation import TABLE as OBSERVATIONS
+from stream_jobs.running import attempts, stalls
+from stream_jobs.running.standing import note_in
+from stream_jobs.running.supervisor import Supervised
+from stream_jobs.silver.asof import as_of
+from stream_jobs.silver.job import SilverJob
+from stream_jobs.silver.tables.model import discover
 from tests import silver_oracles
 from tests.helpers import wait_for
 

@@ -12,7 +12,7 @@ from producers.model import Part, Progress, RejectReason, Span
 from producers.sources import bcb_sgs
 from producers.sources.bcb_sgs import SOURCE, parse
 from replay.content import DATA
-from stream_jobs.gold.dim_economic_series import SERIES as DESCRIBED
+from stream_jobs.gold.tables.dim_economic_series import SERIES as DESCRIBED
 from tests.records import RETRIEVED_AT
 
 DOLLAR = DATA / "sgs" / "sgs_1_usd_venda_2020-11-03_2025-10-31.json"

@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from monitoring.checks.gold_definition import reference_tables
-from monitoring.checks.gold_sql import DEFINITIONS
+from monitoring.proof.checks.gold_definition import reference_tables
+from monitoring.proof.checks.gold_sql import DEFINITIONS
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 from tests.stream_jobs.gold.memory_silver import MemorySilver

@@ -11,10 +11,10 @@ from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from schemas.contracts import load
+from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.model import GoldTable
-from stream_jobs.gold.query import GoldJob
-from stream_jobs.silver import ensure_tables
-from stream_jobs.tables.model import discover
+from stream_jobs.silver.job import ensure_tables
+from stream_jobs.silver.tables.model import discover
 from tests.lakes import Lake
 from tests.stream_jobs.gold.batch_oracle import arrow, from_scratch, keyed
 from tests.stream_jobs.gold.memory_silver import Row, instant

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stream_jobs.gold import external_factors_daily, fact_weather_daily
 from stream_jobs.gold.model import GoldTable
+from stream_jobs.gold.tables import external_factors_daily, fact_weather_daily
 from tests.stream_jobs.gold.batch_oracle import Rows, from_scratch, keyed
 from tests.stream_jobs.gold.memory_silver import MemorySilver, affected
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 import pytest
 from pyspark.sql.types import StructType
 
-from stream_jobs.gold import external_factors_daily
 from stream_jobs.gold.reference import capitals
+from stream_jobs.gold.tables import external_factors_daily
 from tests.stream_jobs.gold.memory_silver import affected, hours_of, instant, utc
 
 TABLE = external_factors_daily.TABLE

@@ -1,7 +1,8 @@
 from datetime import date
 from decimal import Decimal
 
-from stream_jobs.gold import (
+from stream_jobs.gold.model import GoldTable, StaticTable, discover
+from stream_jobs.gold.tables import (
     dim_date,
     dim_economic_series,
     dim_municipality,
@@ -14,7 +15,6 @@ from stream_jobs.gold import (
     fact_fx_daily,
     fact_mobile_accesses_monthly,
 )
-from stream_jobs.gold.model import GoldTable, StaticTable, discover
 from stream_jobs.gold.telecom import MOBILE
 from tests.stream_jobs.gold.memory_silver import affected, instant, utc
 

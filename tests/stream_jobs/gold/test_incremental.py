@@ -10,8 +10,9 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold import external_factors_daily, fact_5g_municipality, fact_weather_daily, factor_changes
+from stream_jobs.gold import factor_changes
 from stream_jobs.gold.model import GoldTable, Input, discover
+from stream_jobs.gold.tables import external_factors_daily, fact_5g_municipality, fact_weather_daily
 from tests.seeds import seed_of
 from tests.stream_jobs.gold.batch_oracle import Rows, from_scratch, keyed
 from tests.stream_jobs.gold.changes import DRAW, change

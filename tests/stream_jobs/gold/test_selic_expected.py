@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from replay.content import DATA
-from stream_jobs.gold import dim_copom_meeting, selic_expected
-from stream_jobs.gold.external_factors_daily import TABLE
+from stream_jobs.gold import selic_expected
 from stream_jobs.gold.factor_changes import STATION
 from stream_jobs.gold.reference import MEETINGS_A_YEAR, copom_meetings
+from stream_jobs.gold.tables import dim_copom_meeting
+from stream_jobs.gold.tables.external_factors_daily import TABLE
 from tests.stream_jobs.gold.memory_silver import affected, instant, utc
 
 SURVEYED, KNOWN = date(2024, 3, 1), "2024-03-04T12"

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from sinks import tables
 from sinks.recompute import GoldTarget, recompute
 from sinks.transactions import Batch
-from stream_jobs.gold import external_factors_daily, fact_weather_daily
 from stream_jobs.gold.model import GoldTable
+from stream_jobs.gold.tables import external_factors_daily, fact_weather_daily
 from tests.controls import counted
 from tests.stream_jobs.gold.memory_silver import MemorySilver, affected, hours_of, instant
 

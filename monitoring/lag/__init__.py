@@ -1,0 +1,1 @@
+"""How far each layer is behind what it reads."""

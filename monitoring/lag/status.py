@@ -1,0 +1,246 @@
+"""How far behind every layer is, from checkpoints, Delta logs and Kafka: right when Spark is down, too.
+
+records behind   what the next layer has not committed: last stable offset minus next offset, markers included
+seconds behind   age of the oldest record among them, by its Kafka timestamp; 0 when there is none
+newest event     newest Kafka timestamp in bronze, newest `known_from` in silver and gold
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from monitoring.lag import delta_log, spark_checkpoints
+from monitoring.lag.kafka import Cluster, Topic
+from monitoring.lag.spark_checkpoints import Progress, Standing
+from monitoring.lake import Lake
+from schemas.contracts import Contract
+
+_ANSWER_WITHIN_SECONDS = 1.5
+
+WITHDRAWALS = "bronze.ingest_withdrawals"
+"""What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
+
+State = Literal["ok", "behind", "not_started", "topic_replaced", "stopped", "stalled"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One table of one layer.
+
+    Attributes:
+        source: the topic, or the table that it is made from.
+        records_behind: None when it cannot be known.
+        seconds_behind: None when it cannot be known.
+        newest_event_at: UTC; None for a table without rows.
+        reason, hint: why the query is `stopped` or `stalled`, and what to do.
+    """
+
+    layer: str
+    table: str
+    source: str
+    state: State
+    records_behind: int | None
+    seconds_behind: float | None
+    newest_event_at: datetime | None
+    committed_batch: int | None
+    reason: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Places:
+    """What there is to look at: `<home>/lake`, `<home>/checkpoints`, and the gold tables' inputs.
+
+    Attributes:
+        topic_prefix: stands before every topic.
+        gold_inputs: gold table → the datasets it is made from.
+    """
+
+    lake: Path
+    checkpoints: Path
+    topic_prefix: str
+    gold_inputs: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a table takes, and what maintenance would save.
+
+    Attributes:
+        table: `<layer>.<table>`.
+        files, bytes: of the present version. log_files: of its log, checkpoints included.
+        small_files: that would become `into` files.
+        free_bytes: of data and log files that would be removed.
+        held_back_by: queries that keep more from being removed, the one furthest behind first.
+    """
+
+    table: str
+    files: int
+    bytes: int
+    log_files: int
+    small_files: int
+    into: int
+    free_bytes: int
+    held_back_by: tuple[str, ...]
+
+
+def status(places: Places, cluster: Cluster, contracts: Iterable[Contract], *, now: float | None = None) -> list[Line]:
+    """All lines: bronze, silver, gold.
+
+    Raises:
+        DependencyUnavailable: Kafka does not answer.
+    """
+    now = time.time() if now is None else now
+    streamed = [contract for contract in contracts if not contract.compacted]
+    lake = Lake(places.lake)
+    return [
+        *_bronze(places, cluster, lake, streamed, now),
+        *_silver(places, lake, [contract for contract in streamed if contract.is_dataset], now),
+        *_gold(places, lake, now),
+    ]
+
+
+def as_json(lines: Iterable[Line], storage: Iterable[Storage], *, at: float) -> dict[str, Any]:
+    """The document of `status --json`; its form changes only with the number in `schema`."""
+    return {
+        "schema": 3,
+        "at": _text(datetime.fromtimestamp(at, UTC)),
+        "layers": [
+            {
+                "layer": line.layer,
+                "table": line.table,
+                "source": line.source,
+                "state": line.state,
+                "records_behind": line.records_behind,
+                "seconds_behind": None if line.seconds_behind is None else round(line.seconds_behind, 3),
+                "newest_event_at": None if line.newest_event_at is None else _text(line.newest_event_at),
+                "committed_batch": line.committed_batch,
+                "reason": line.reason,
+                "hint": line.hint,
+            }
+            for line in lines
+        ],
+        "tables": [{**asdict(each), "held_back_by": list(each.held_back_by)} for each in storage],
+    }
+
+
+def bronze_table(contract: Contract) -> str:
+    """The bronze table of a topic: dots are no part of a table's name."""
+    return contract.name.replace(".", "_")
+
+
+def _bronze(places: Places, cluster: Cluster, lake: Lake, contracts: list[Contract], now: float) -> list[Line]:
+    names = {contract.name: places.topic_prefix + contract.topic for contract in contracts}
+    topics = cluster.topics(names.values())
+    progress = {
+        contract.name: spark_checkpoints.read(places.checkpoints, f"bronze.{bronze_table(contract)}")
+        for contract in contracts
+    }
+    behind = {name: _unread(topics[topic], progress[name]) for name, topic in names.items() if topic in topics}
+    oldest = cluster.oldest_timestamps(
+        {where: offset for waiting in behind.values() for where, (offset, _) in waiting.items()},
+        _ANSWER_WITHIN_SECONDS,
+    )
+    lines = []
+    for contract in contracts:
+        waiting = behind.get(contract.name)
+        times = [oldest.get(where, now) for where in waiting or {}]
+        is_known = waiting is not None and all(where in oldest for where in waiting)
+        ages = [max(0.0, now - at) for at in times if at is not None]
+        lines.append(
+            _line(
+                "bronze", bronze_table(contract), names[contract.name], progress[contract.name], lake,
+                standing=spark_checkpoints.standing(
+                    places.checkpoints, f"bronze.{bronze_table(contract)}", progress[contract.name]
+                ),
+                records=None if waiting is None else sum(count for _, count in waiting.values()),
+                seconds=max(ages, default=0.0) if is_known else None,
+                topic=topics.get(names[contract.name]),
+            )
+        )  # fmt: skip
+    return lines
+
+
+def _unread(topic: Topic, progress: Progress | None) -> dict[tuple[str, int], tuple[int, int]]:
+    """(topic, partition) → next offset, offsets that wait there; partitions that are read to the end are left out."""
+    found = {}
+    for partition, bounds in topic.partitions.items():
+        position = (progress.kafka if progress else {}).get((topic.name, partition), bounds.first)
+        if bounds.stable > position:
+            found[topic.name, partition] = (position, bounds.stable - position)
+    return found
+
+
+def _silver(places: Places, lake: Lake, contracts: list[Contract], now: float) -> list[Line]:
+    return [
+        _from_tables(places, lake, f"silver.{contract.name}", [f"bronze.{contract.name}", WITHDRAWALS], now)
+        for contract in contracts
+    ]
+
+
+def _gold(places: Places, lake: Lake, now: float) -> list[Line]:
+    return [
+        _from_tables(places, lake, f"gold.{table}", [f"silver.{dataset}_revisions" for dataset in inputs], now)
+        for table, inputs in sorted(places.gold_inputs.items())
+    ]
+
+
+def _from_tables(places: Places, lake: Lake, query: str, sources: list[str], now: float) -> Line:
+    layer, _, table = query.partition(".")
+    progress = spark_checkpoints.read(places.checkpoints, query)
+    positions = progress.delta if progress else {}
+    there = [lake.snapshots[source] for source in sources if lake.has(source)]
+    waiting = [delta_log.unread(each.path, positions.get(each.table_id)) for each in there]
+    ages = [max(0.0, now - each.oldest_at) for each in waiting if each.oldest_at is not None]
+    return _line(
+        layer, table, ", ".join(sources), progress, lake,
+        standing=spark_checkpoints.standing(places.checkpoints, query, progress),
+        records=sum(each.records for each in waiting), seconds=max(ages, default=0.0), topic=None,
+    )  # fmt: skip
+
+
+def _line(
+    layer: str, table: str, source: str, progress: Progress | None, lake: Lake,
+    *, standing: Standing | None, records: int | None, seconds: float | None, topic: Topic | None,
+) -> Line:  # fmt: skip
+    if standing is not None:
+        state: State = standing.state
+    elif progress is None or progress.committed_batch is None:
+        state = "not_started"
+    elif topic is not None and progress.topic_id not in (None, topic.topic_id):
+        state = "topic_replaced"
+    else:
+        state = "behind" if records else "ok"
+    return Line(
+        layer=layer,
+        table=table,
+        source=source,
+        state=state,
+        records_behind=records,
+        seconds_behind=seconds,
+        newest_event_at=newest_event(lake, layer, table),
+        committed_batch=progress.committed_batch if progress else None,
+        reason=standing.reason if standing else None,
+        hint=standing.hint if standing else None,
+    )
+
+
+def newest_event(lake: Lake, layer: str, table: str) -> datetime | None:
+    """The newest instant a table knows of: by file statistics where they have it, else by reading the column."""
+    name = f"{layer}.{table}"
+    if not lake.has(name):
+        return None
+    column = "kafka_timestamp" if layer == "bronze" else "known_from"
+    snapshot = lake.snapshots[name]
+    if column not in (field.name for field in snapshot.table.schema().fields):
+        return None
+    newest = snapshot.greatest(column)
+    found = newest if newest is not None else lake.value(f"SELECT max({column}) FROM {name}")
+    return found if isinstance(found, datetime) else None
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Whether everything is there once, read again by other code."""

@@ -1,0 +1,31 @@
+"""Two sets of rows compared: by order-free hash first, and row by row only where the hashes differ."""
+
+from collections.abc import Sequence
+
+from monitoring.lake import Lake
+from monitoring.proof.checks.model import EXAMPLES, Outcome, key_text, quoted
+
+
+def difference(
+    lake: Lake, outcome: Outcome, where: str, keys: Sequence[str], *, expected: str, stored: str, of: str
+) -> None:
+    """Note the smallest keys whose rows differ, or stand otherwise often, between two queries with the same columns.
+
+    Args: of: what `expected` is, such as `batch over bronze`; it completes the sentences.
+    """
+    digest = "SELECT count(*) AS n, coalesce(sum(hash(x)::HUGEINT), 0)::VARCHAR AS h FROM ({}) x"
+    if lake.rows(digest.format(expected)) == lake.rows(digest.format(stored)):
+        return
+    for sides, what in (
+        (f"({expected}) EXCEPT ALL ({stored})", f"rows of the {of} are missing or different"),
+        (f"({stored}) EXCEPT ALL ({expected})", f"rows are not those of the {of}"),
+    ):
+        report(lake, outcome, where, f"SELECT {quoted(keys)} FROM ({sides})", what)
+
+
+def report(lake: Lake, outcome: Outcome, where: str, failing: str, what: str) -> None:
+    """Note the rows of a query as one finding, with the smallest of them."""
+    found = int(str(lake.value(f"SELECT count(*) FROM ({failing})")))
+    if found:
+        rows = lake.rows(f"FROM ({failing}) ORDER BY ALL LIMIT {EXAMPLES}")
+        outcome.add(where, f"{found} {what}", [key_text(row) for row in rows])

@@ -1,0 +1,205 @@
+"""A sample of the decoded rows of bronze holds what their bytes in Kafka say, read with fastavro.
+
+Bronze does not keep the bytes of what decoded, so they are asked for where they still are: in Kafka. The writer's
+schema is the one that `ops.schemas` has under the id in the bytes. Neither Spark nor the pipeline's decoder has a part
+in it.
+
+The sample is the same for the same data: short runs of offsets, evenly spread over what is retained of each partition.
+What retention has taken away is not judged, and said so where nothing of a topic could be.
+"""
+
+import io
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import fastavro
+import pyarrow as pa
+from confluent_kafka import Message
+
+from foundation.rowhash import value_hash
+from monitoring.lag.kafka import Cluster
+from monitoring.lag.status import bronze_table
+from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome, TopicState
+
+SAMPLE = 100
+"""Rows per topic, at most; of a topic with more partitions one row of each."""
+
+RUNS = 10
+"""Places of a topic at which rows are taken. Each costs a fetch of its own."""
+
+_HEADER_BYTES = 5
+_SIGNED = 1 << 63
+_Wrong = dict[tuple[str, str], list[str]]
+"""(where, what) → the rows it is true of."""
+
+
+def check(evidence: Evidence, cluster: Cluster) -> Outcome:
+    """Decode the sample of every topic and compare it with bronze, column by column."""
+    outcome = Outcome()
+    samples = {}
+    for name, contract in evidence.contracts.items():
+        state, table = evidence.topics.get(name), f"bronze.{bronze_table(contract)}"
+        if state is not None and evidence.lake.has(table):
+            samples[name] = _sample(evidence, outcome, state, table)
+    places: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for name, rows in samples.items():
+        for row in rows:
+            places[evidence.topics[name].topic.name, row["partition"]].append(row["offset"])
+    messages = cluster.read_at(places)
+    schemas = _Schemas(evidence)
+    wrong: _Wrong = defaultdict(list)
+    unknown: Counter[int] = Counter()
+    for name, rows in samples.items():
+        contract, topic = evidence.contracts[name], evidence.topics[name].topic.name
+        where = f"bronze.{bronze_table(contract)}"
+        defaults = {field["name"]: field.get("default") for field in contract.schema["fields"]}
+        for row in rows:
+            message = messages.get((topic, row["partition"], row["offset"]))
+            if message is None or _hash(message) != row["value_hash"]:
+                # That bronze and the topic differ is what `bronze = topic` finds.
+                outcome.notes.append(f"{topic}/{row['partition']}: offset {row['offset']} has not the bytes of bronze")
+                continue
+            schema_id = _schema_id(message)
+            schema = None if schema_id is None else schemas.get(schema_id)
+            if schema_id is not None and schema is None:
+                unknown[schema_id] += 1
+                continue
+            outcome.rows += 1
+            for what, example in _differences(row, message, schema, defaults):
+                wrong[where, what].append(f"{topic}/{row['partition']} offset {row['offset']}: {example}")
+    for (where, what), examples in wrong.items():
+        outcome.add(where, f"{len(examples)} sampled rows {what}", examples[:EXAMPLES])
+    for schema_id, count in unknown.items():
+        outcome.notes.append(f"ops.schemas does not have schema {schema_id}: {count} sampled rows written under it")
+    return outcome
+
+
+def _sample(evidence: Evidence, outcome: Outcome, state: TopicState, table: str) -> list[dict[str, Any]]:
+    """Rows of the window that count as decoded and whose records are retained; dates and instants as whole numbers."""
+    lake, topic = evidence.lake, state.topic
+    first = pa.table({
+        "p": pa.array(topic.partitions, pa.int32()),
+        "first": pa.array([bounds.first for bounds in topic.partitions.values()], pa.int64()),
+    })  # fmt: skip
+    lake.connection.register("retained", first)
+    runs = max(1, RUNS // len(topic.partitions))
+    length = max(1, SAMPLE // (runs * len(topic.partitions)))
+    decoded = f"decode_status = 'ok' AND {evidence.in_window()}"
+    lake.connection.execute(
+        'CREATE OR REPLACE TEMP TABLE spans AS SELECT p, min("offset") AS low,'
+        f' greatest({length}, ceil((max("offset") - min("offset") + 1) / {runs}))::BIGINT AS stride'
+        f' FROM {table} JOIN retained ON partition = p AND "offset" >= first'
+        f" WHERE topic_id = ? AND {decoded} GROUP BY p",
+        [topic.topic_id],
+    )
+    found = lake.sql(
+        f'SELECT b.partition, b."offset", b.key, epoch_ms(b.kafka_timestamp) AS kafka_ms, b.schema_id, b.value_hash,'
+        f" b.value IS NOT NULL AS is_kept, b.record FROM {table} b JOIN spans ON b.partition = p"
+        f' WHERE b.topic_id = ? AND {decoded} AND b."offset" >= low AND (b."offset" - low) % stride < {length}'
+        ' ORDER BY b.partition, b."offset"',
+        [topic.topic_id],
+    )
+    lake.connection.unregister("retained")
+    if not found.num_rows:
+        decoded_rows = lake.value(f"SELECT count(*) FROM {table} WHERE {decoded}")
+        if decoded_rows:
+            outcome.notes.append(f"{topic.name}: of {decoded_rows} decoded rows no record is retained any more")
+    return list(_plain(found).to_pylist())
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """The same rows with days and microseconds since 1970 in `record`: not every number is a date of Python's."""
+    record = rows["record"].combine_chunks()
+    columns, names = record.flatten(), [field.name for field in record.type]
+    for number, column in enumerate(columns):
+        if pa.types.is_timestamp(column.type):
+            columns[number] = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
+        elif pa.types.is_date(column.type):
+            columns[number] = column.cast(pa.int32())
+    plain = pa.StructArray.from_arrays(columns, names, mask=record.is_null())
+    return rows.set_column(rows.column_names.index("record"), "record", plain)
+
+
+class _Schemas:
+    """Writers' schemas by id, as the lake keeps them."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        stored = "SELECT schema_id, schema FROM ops.schemas"
+        rows = evidence.lake.rows(stored) if evidence.lake.has("ops.schemas") else []
+        self._texts = {row["schema_id"]: str(row["schema"]) for row in rows}
+
+    @cache  # noqa: B019  # lives as long as one check
+    def get(self, schema_id: int) -> Any:
+        """The schema, with days and microseconds as whole numbers; None if the lake does not have it."""
+        text = self._texts.get(schema_id)
+        if text is None:
+            return None
+        schema = json.loads(text)
+        for field in schema["fields"]:
+            field["type"] = _without_dates(field["type"])
+        return fastavro.parse_schema(schema)
+
+
+def _without_dates(avro: Any) -> Any:
+    if isinstance(avro, list):
+        return [_without_dates(branch) for branch in avro]
+    if isinstance(avro, dict) and avro.get("logicalType") in ("date", "timestamp-micros"):
+        return avro["type"]
+    return avro
+
+
+def _schema_id(message: Message) -> int | None:
+    """The id in the framing; None if there is no framing."""
+    value = message.value() or b""
+    return int.from_bytes(value[1:_HEADER_BYTES]) if value[:1] == b"\0" and len(value) >= _HEADER_BYTES else None
+
+
+def _differences(
+    row: Mapping[str, Any], message: Message, schema: Any, defaults: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a row, and how it shows.
+
+    Args:
+        schema: of the writer; None if the record is not framed.
+        defaults: of the reader's fields, which they have where the writer lacks them.
+    """
+    value, schema_id = message.value() or b"", _schema_id(message)
+    if row["key"] != message.key():
+        yield "have another key than their record", f"{row['key']!r} instead of {message.key()!r}"
+    if row["kafka_ms"] != message.timestamp()[1]:
+        yield "have another timestamp than their record", f"{row['kafka_ms']} instead of {message.timestamp()[1]}"
+    if row["schema_id"] != schema_id:
+        yield "name another schema than their record", f"{row['schema_id']} instead of {schema_id}"
+    if schema is None:
+        yield "count as decoded and their record is not framed", f"{value[:_HEADER_BYTES]!r}"
+        return
+    try:
+        decoded: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), schema)
+    except Exception as error:  # whatever hostile bytes do to the reader, they did not decode
+        yield "count as decoded and fastavro does not read them", f"{type(error).__name__}: {error}"
+        return
+    held = row["record"] or {}
+    for name, stored in held.items():
+        expected = decoded.get(name, defaults.get(name))
+        # The column may be younger than the row. If the writer had it already, the bytes are kept for that.
+        is_younger = stored is None and (row["is_kept"] or name not in decoded)
+        if not _same(stored, expected) and not is_younger:
+            yield f"differ from their record in {name}", f"{stored!r} instead of {expected!r}"
+
+
+def _same(stored: Any, expected: Any) -> bool:
+    if isinstance(expected, dict):
+        return isinstance(stored, list) and dict(stored) == expected  # Arrow gives a map as its entries
+    if isinstance(expected, float) and isinstance(stored, float):
+        return stored == expected or (math.isnan(stored) and math.isnan(expected))
+    return type(stored) is type(expected) and bool(stored == expected)
+
+
+def _hash(message: Message) -> int:
+    """Spark's `xxhash64(value)` as bronze keeps it, in a signed long."""
+    hashed = value_hash(message.value() or b"")
+    return hashed - 2 * _SIGNED if hashed >= _SIGNED else hashed

@@ -1,0 +1,143 @@
+"""Gold follows from silver: each table recomputed whole from the newest revisions, and compared number by number.
+
+Rows that unread revisions may still change are left out. Numbers agree within a millionth: sums of floating-point
+numbers depend on the order of their terms.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from monitoring.lag import delta_log
+from monitoring.lake import Lake
+from monitoring.proof.checks.compare import report
+from monitoring.proof.checks.gold_definition import Definition, reference_tables
+from monitoring.proof.checks.gold_sql import DEFINITIONS
+from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
+
+TOLERANCE = 1e-6
+"""Of fractions, whose last digits depend on the order of a sum; whole numbers are equal or they differ."""
+_FRACTIONAL = ("DOUBLE", "FLOAT", "DECIMAL")
+
+
+def checks() -> dict[str, Callable[[Evidence], Outcome]]:
+    """Check name → function, one per table."""
+    return {f"gold.{each.table} = batch(silver)": _check_of(each) for each in DEFINITIONS}
+
+
+def _check_of(definition: Definition) -> Callable[[Evidence], Outcome]:
+    return lambda evidence: check(evidence, definition)
+
+
+def check(evidence: Evidence, definition: Definition) -> Outcome:
+    """Compare one table with its definition."""
+    outcome = Outcome()
+    lake, table = evidence.lake, f"gold.{definition.table}"
+    absent = [dataset for dataset in definition.datasets if not lake.has(f"silver.{dataset}_revisions")]
+    progress = evidence.progress.get(table)
+    if absent:
+        outcome.notes.append(f"{', '.join(absent)} not in silver yet")
+        return outcome
+    if not lake.has(table):
+        if progress is not None and progress.committed_batch is not None:
+            outcome.add(table, f"the query has committed batch {progress.committed_batch}, but its table is gone")
+        else:
+            outcome.notes.append("the table does not exist yet")
+        return outcome
+    keys = definition.keys
+    doubled = f"SELECT {quoted(keys)} FROM {table} GROUP BY ALL HAVING count(*) > 1"
+    report(lake, outcome, table, doubled, "keys stand more than once")
+    if not has_news(evidence, definition):
+        return outcome
+    lake.connection.execute(reference_tables(str(evidence.reference)))
+    lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {definition.query}")
+    judged = _judged(evidence, definition, outcome)
+    outcome.rows = int(str(lake.value(f"SELECT count(*) FROM {table} g WHERE {judged}")))
+
+    stored, computed = (f"(SELECT g.* FROM {name} g WHERE {judged})" for name in (table, "computed"))
+    on = same(keys, "s", "c")
+    missing = f"SELECT {quoted(keys, 'c')} FROM {computed} c ANTI JOIN {stored} s ON {on}"
+    report(lake, outcome, table, missing, "rows are missing")
+    extra = f"SELECT {quoted(keys, 's')} FROM {stored} s ANTI JOIN {computed} c ON {on}"
+    report(lake, outcome, table, extra, "rows should not be there")
+    both = f"{stored} s JOIN {computed} c ON {on}"
+    differing = {
+        column: _differs(column, kind) for column, kind in _columns(evidence, table, outcome) if column not in keys
+    }
+    for column in _differing(lake, both, differing):
+        values = f'{quoted(keys, "s")}, s."{column}" AS stored, c."{column}" AS computed'
+        report(
+            lake, outcome, table, f"SELECT {values} FROM {both} WHERE {differing[column]}", f"values of {column} differ"
+        )
+    return outcome
+
+
+def _differing(lake: Lake, both: str, differing: Mapping[str, str]) -> list[str]:
+    """The columns that differ anywhere, by one pass over the rows of both sides."""
+    counts = ", ".join(f'count(*) FILTER (WHERE {predicate}) AS "{column}"' for column, predicate in differing.items())
+    (found,) = lake.rows(f"SELECT {counts} FROM {both}") if differing else ({},)
+    return [column for column, count in found.items() if count]
+
+
+def _columns(evidence: Evidence, table: str, outcome: Outcome) -> list[tuple[str, str]]:
+    """Name and type of the columns that both sides have; a column of one side only is a finding."""
+    described = {
+        side: {str(row["column_name"]): str(row["column_type"]) for row in evidence.lake.rows(f"DESCRIBE {side}")}
+        for side in (table, "computed")
+    }
+    stored, computed = described[table], described["computed"]
+    if only := sorted(stored.keys() ^ computed.keys()):
+        outcome.add(table, "columns are not those of the definition", only)
+    return [(name, kind) for name, kind in stored.items() if name in computed]
+
+
+def _differs(column: str, kind: str) -> str:
+    left, right = f's."{column}"', f'c."{column}"'
+    if not kind.startswith(_FRACTIONAL):
+        return f"{left} IS DISTINCT FROM {right}"
+    distance = f"abs({left}::DOUBLE - {right}::DOUBLE)"
+    allowed = f"{TOLERANCE} * greatest(1, abs({left}::DOUBLE), abs({right}::DOUBLE))"
+    return f"(({left} IS NULL) <> ({right} IS NULL) OR {distance} > {allowed})"
+
+
+def has_news(evidence: Evidence, definition: Definition) -> bool:
+    """Whether the window retrieved anything that the table is made from."""
+    return evidence.since is None or any(
+        bool(evidence.lake.value(f"SELECT count(*) FROM {_in_window(evidence.since, dataset)}"))
+        for dataset in definition.datasets
+    )
+
+
+def _in_window(since: datetime, dataset: str) -> str:
+    return f"(FROM silver.{dataset}_revisions WHERE retrieved_at >= TIMESTAMPTZ '{since.isoformat()}')"
+
+
+def _judged(evidence: Evidence, definition: Definition, outcome: Outcome) -> str:
+    """A predicate on rows `g`: touched by what the window retrieved, and by nothing that the query has not read."""
+    touched = [
+        predicate.format(rows=_in_window(evidence.since, dataset))
+        for dataset, predicate in definition.touched.items()
+        if evidence.since is not None
+    ]
+    moving = [
+        predicate.format(rows=rows)
+        for dataset, predicate in definition.touched.items()
+        if (rows := unread(evidence, definition, dataset, outcome)) is not None
+    ]
+    inside = " OR ".join(f"coalesce({each}, false)" for each in touched) or "true"
+    outside = " OR ".join(f"coalesce({each}, false)" for each in moving) or "false"
+    return f"({inside}) AND NOT ({outside})"
+
+
+def unread(evidence: Evidence, definition: Definition, dataset: str, outcome: Outcome) -> str | None:
+    """A relation of the revisions that the table's query has not committed; None when there are none."""
+    progress = evidence.progress.get(f"gold.{definition.table}")
+    if progress is None:
+        return None  # no checkpoint at hand (a copy of the lake): everything there is must agree
+    snapshot = evidence.lake.snapshots[f"silver.{dataset}_revisions"]
+    behind = delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id))
+    files = [name for name in behind.files if name not in snapshot.damaged_files]
+    if not files:
+        return None
+    outcome.notes.append(f"{behind.records} revisions of {dataset} not yet read; the rows they may change are left out")
+    names = ", ".join(f"'{snapshot.path / name}'" for name in files)
+    return f"(FROM read_parquet([{names}]))"

@@ -1,0 +1,1 @@
+"""The lake as people ask it: by table, by day, by row."""

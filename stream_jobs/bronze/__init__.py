@@ -1,0 +1,1 @@
+"""Bronze: every record of a topic as one row."""

@@ -1,0 +1,167 @@
+"""Bronze: every record of a topic as one row, once, whether or not it decodes."""
+
+import json
+from pathlib import Path
+
+from deltalake import Transaction
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation.errors import CorrentezaError, UnsafeState
+from foundation.failpoints import failpoint
+from foundation.files import replace_file
+from foundation.log import get_logger
+from schemas.contracts import Contract, load_all
+from schemas.topics import MAX_RECORD_BYTES
+from sinks import tables
+from sinks.commit import append
+from stream_jobs.bronze.decode import decoded, id_to_ask_for, question
+from stream_jobs.bronze.schema_book import SchemaBook
+from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
+from stream_jobs.running import news, retention
+from stream_jobs.running.checkpoints import Guard
+from stream_jobs.running.guards import checkpoint_of, open_checkpoint
+from stream_jobs.running.jobs import Batches, Broker, Driver, Trigger, whole_message
+from stream_jobs.running.news import TopicNow
+
+__all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
+
+MOST_OFFSETS_PER_BATCH = 2_000_000
+"""A batch costs a second whatever it holds, so a backlog is read in large ones; rows stream through, none are held."""
+
+KAFKA = {
+    "failOnDataLoss": "true",
+    # The default shows records of transactions that were rolled back.
+    "kafka.isolation.level": "read_committed",
+    "kafka.max.poll.records": "10000",
+    "kafka.max.partition.fetch.bytes": str(8 * MAX_RECORD_BYTES),
+    "kafka.fetch.max.bytes": str(32 * MAX_RECORD_BYTES),
+}
+
+
+def bronze_contracts() -> tuple[Contract, ...]:
+    """The contracts whose topics become bronze tables: all but the compacted ones, which are state, not history."""
+    return tuple(contract for contract in load_all().values() if not contract.compacted)
+
+
+def table_name(contract: Contract) -> str:
+    """`bronze.<table>`, such as `bronze.inmet_hourly` or `bronze.ingest_rejects`."""
+    return f"bronze.{contract.name.replace('.', '_')}"
+
+
+def ensure_table(spark: SparkSession, path: str, contract: Contract) -> None:
+    """Create a bronze table if it is absent; widen it where the contract has gained a field."""
+    tables.ensure(
+        spark,
+        path,
+        bronze_schema(contract),
+        partition_by=PARTITION_COLUMNS,
+        statistics_on=("partition", "offset", "kafka_timestamp"),
+    )
+
+
+class BronzeJob:
+    """The query of one topic."""
+
+    def __init__(self, contract: Contract, driver: Driver, broker: Broker, book: SchemaBook) -> None:
+        self.name = table_name(contract)
+        self.topic = broker.prefix + contract.topic
+        self._contract = contract
+        self._driver = driver
+        self._broker = broker
+        self._book = book
+        self._checkpoint = checkpoint_of(driver.places, self.name)
+        self._path = driver.places.table(self.name)
+        self._batches = Batches(self.name, self._append)
+        self._denied: frozenset[int] = frozenset()
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """What stopped the query from inside a batch."""
+        return self._batches.failure
+
+    def has_news(self, topic: TopicNow) -> bool:
+        """Whether starting would find a record, or a batch to repeat. Raises: UnsafeState, as `start`."""
+        return news.in_topic(self._driver.places, self.name, topic)
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading where the checkpoint ends."""
+        spark = self._driver.spark
+        self._driver.locks.acquire(self.name)
+        ensure_table(spark, self._path, self._contract)
+        topic_id = self._broker.topic_id(self.topic)
+        guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
+        position = self._checkpoint.position(guard)
+        first = retention.first_offsets(self._broker, self.topic)
+        retention.require_nothing_missing(self.name, self.topic, position, first)
+        schemas = self._book.plan(self._contract, self._unknown())
+        self._denied = schemas.unknown
+        rows = decoded(self._records(spark, guard), self._contract, schemas, topic_id=topic_id)
+        self._guard = guard
+        return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+
+    def mend(self, error: str) -> bool:
+        """After a record with a schema id that the plan does not know: ask the registry, and remember the answer."""
+        schema_id = id_to_ask_for(error)
+        if schema_id is None:
+            return False
+        exists = self._book.ask(schema_id)
+        if not exists:
+            replace_file(self._unknown_file, json.dumps(sorted(self._unknown() | {schema_id})))
+        get_logger("bronze").info("schema_id_asked_for", query=self.name, schema_id=schema_id, exists=exists)
+        return True
+
+    @property
+    def outdated(self) -> bool:
+        """Whether an id that the registry denied has been registered since: its records would be filed as unknown."""
+        return bool(self._denied & self._book.ids)
+
+    def require_same_topic(self, now: str) -> None:
+        """While the query runs. Raises: UnsafeState when the topic's id is another now: it was made anew under it."""
+        guard = self._checkpoint.guard
+        if guard is not None and guard.topic_id != now:
+            raise UnsafeState(
+                f"topic {self.topic} was made anew while {self.name} read it: its id was {guard.topic_id}, is {now}",
+                hint=f"correnteza checkpoint adopt {self.name}",
+            )
+
+    def _append(self, batch: DataFrame, batch_id: int) -> None:
+        """The batch's rows, in one commit marked with (query id, batch id): once, however often it is repeated."""
+        rows = self._checkpoint.offsets_in(self._guard, batch_id)
+        try:
+            failpoint("before_bronze")
+            append(batch, self._path, rows=rows, once=Transaction(self._guard.query_id, batch_id))
+            failpoint("after_bronze")
+        except PySparkException as error:
+            schema_id = id_to_ask_for(whole_message(error))
+            if schema_id is None:
+                raise
+            raise CorrentezaError(question(schema_id)) from error
+
+    def _records(self, spark: SparkSession, guard: Guard) -> DataFrame:
+        return (
+            spark.readStream.format("kafka")
+            .options(**KAFKA)
+            .option("kafka.bootstrap.servers", self._broker.bootstrap)
+            .option("subscribe", self.topic)
+            .option("startingOffsets", guard.starting_offsets or "earliest")
+            .option("maxOffsetsPerTrigger", MOST_OFFSETS_PER_BATCH)
+            .load()
+        )
+
+    def _unknown(self) -> frozenset[int]:
+        """Ids that the registry has denied so far."""
+        try:
+            return frozenset(json.loads(self._unknown_file.read_text()))
+        except FileNotFoundError:
+            return frozenset()
+        except (ValueError, TypeError) as error:
+            raise UnsafeState(
+                f"{self._unknown_file} is damaged: {error}",
+                hint=f"rm {self._unknown_file}; the registry is asked again",
+            ) from error
+
+    @property
+    def _unknown_file(self) -> Path:
+        return self._checkpoint.folder / "unknown_schemas.json"

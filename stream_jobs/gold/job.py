@@ -1,0 +1,162 @@
+"""Keep a declared gold table up to date: changed rows → groups they touch → recompute those → write.
+
+The batch says only *which* groups changed. Their content is recomputed from silver as it stands when the batch first
+asks for it, and that may hold more than the batch: then a later batch recomputes the same groups to the same result.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.types import StructType
+
+from foundation import clock
+from foundation.errors import CorrentezaError
+from foundation.log import get_logger
+from sinks import tables
+from sinks.frames import fixed
+from sinks.ops import quality
+from sinks.recompute import GoldTarget, Recomputed, extent, recompute, replace
+from sinks.transactions import Batch
+from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
+from stream_jobs.places import EXPECTATIONS
+from stream_jobs.running import news
+from stream_jobs.running.guards import checkpoint_of, open_checkpoint
+from stream_jobs.running.jobs import Batches, Driver, Trigger
+from stream_jobs.running.turns import Turns
+from stream_jobs.silver.asof import Derived, Known, Snapshots
+from stream_jobs.silver.job import ensure_tables
+from stream_jobs.silver.tables import model as silver_tables
+
+MOST_BYTES_PER_BATCH = "256m"
+"""Of revision files, per input. Larger than silver's: only the group columns are read, and groups repeat."""
+
+READING = {
+    "maxBytesPerTrigger": MOST_BYTES_PER_BATCH,
+    # Silver deletes versions that a late one has made void, and then appends one of the same key: sinks/late.py.
+    "skipChangeCommits": "true",
+}
+
+
+class GoldJob:
+    """The query of one table that follows its inputs."""
+
+    def __init__(self, table: GoldTable, driver: Driver) -> None:
+        self.name = f"gold.{table.name}"
+        self._table = table
+        self._driver = driver
+        self._checkpoint = checkpoint_of(driver.places, self.name)
+        self._batches = Batches(self.name, self._recompute)
+        self._generation = 0
+        self._path = driver.places.table(self.name)
+        self._kept = Derived()
+        self.inputs = tuple(f"silver.{each.dataset}_revisions" for each in table.inputs)
+        """Tables that it reads as they grow."""
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """What stopped the query from inside a batch."""
+        return self._batches.failure
+
+    @property
+    def turns(self) -> Turns:
+        """What its batches take turns by with maintenance of its tables."""
+        return self._batches.turns
+
+    def has_news(self) -> bool:
+        """Whether starting would find revisions, or a batch to repeat. Raises: UnsafeState, as `start`."""
+        return news.in_tables(self._driver.places, self.name, self.inputs)
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading revisions where the checkpoint ends."""
+        spark, table = self._driver.spark, self._table
+        self._driver.locks.acquire(self.name)
+        declared = silver_tables.discover()
+        for each in table.inputs:
+            ensure_tables(self._driver, declared[each.dataset])
+        schema = spark.createDataFrame([], table.schema).schema
+        self._target = target_of(table, self._path, schema)
+        tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
+        quality.ensure(spark, self._driver.places.table(EXPECTATIONS))
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
+        self._generation = guard.generation
+        groups = reduce(DataFrame.unionByName, (self._groups(each) for each in table.inputs))
+        return self._batches.start(groups, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+
+    outdated = False
+    """Its plan depends on nothing that changes."""
+
+    def mend(self, error: str) -> bool:
+        """Nothing that stops gold mends itself."""
+        return False
+
+    def _groups(self, each: Input) -> DataFrame:
+        path = self._driver.places.table(f"silver.{each.dataset}_revisions")
+        touched = each.groups(self._driver.spark.readStream.format("delta").options(**READING).load(path))
+        return touched if self._table.widen else touched.select(*self._table.group)
+
+    def _recompute(self, changed: DataFrame, batch_id: int) -> None:
+        silver = Known(changed.sparkSession, Snapshots(self._driver.places), kept=self._kept)
+        batch = Batch(self.name, self._generation, batch_id)
+
+        def count(found: Recomputed) -> None:
+            quality.write(
+                self._driver.places.table(EXPECTATIONS),
+                self.name,
+                self._table.expectations,
+                batch=batch,
+                rows=found.rows,
+                broken={**found.broken, quality.ANY: found.flawed},
+                at=clock.now(),
+            )
+
+        groups, found = update(self._table, silver, changed, self._target, batch, count=count)
+        if not groups:
+            return
+        broken = {name: rows for name, rows in found.broken.items() if rows}
+        get_logger("gold").info(
+            "groups_recomputed", query=self.name, batch_id=batch_id, groups=groups, rows=found.rows, broken=broken
+        )
+
+
+def update(
+    table: GoldTable,
+    silver: Revisions,
+    changed: DataFrame,
+    target: GoldTarget,
+    batch: Batch,
+    *,
+    count: Callable[[Recomputed], None] = lambda found: None,
+) -> tuple[int, Recomputed]:
+    """Recompute and write what a batch of changes touches.
+
+    Args:
+        changed: what the inputs' `groups` made of the new revisions.
+        count: as of `recompute`.
+
+    Returns: how many groups were recomputed, and what was found in them.
+    """
+    with ExitStack() as stack:
+        rows = stack.enter_context(fixed(changed.distinct()))
+        groups = rows
+        if table.widen is not None:
+            widened = table.widen(silver, rows).select(*table.group)
+            groups = stack.enter_context(fixed(widened.distinct()))
+        touched, within = extent(groups, table.group)
+        if not touched:
+            return 0, Recomputed(0, {}, 0)
+        return touched, recompute(table.recompute(silver, groups), groups, target, batch, count, within=within)
+
+
+def write_static(table: StaticTable, driver: Driver) -> bool:
+    """Write a static table if its content is not what the table was last written with; returns whether it did."""
+    name = f"gold.{table.name}"
+    driver.locks.acquire(name)
+    return replace(table.build(driver.spark), driver.places.table(name))
+
+
+def target_of(table: GoldTable, path: str, schema: StructType) -> GoldTarget:
+    """Where a table's groups go."""
+    return GoldTarget(table.name, path, table.keys, table.group, tuple(schema.names), table.expectations)

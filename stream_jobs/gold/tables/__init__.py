@@ -1,0 +1,1 @@
+"""Gold's tables, a module each."""

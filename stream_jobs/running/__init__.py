@@ -1,0 +1,1 @@
+"""How the queries run: what must hold before a start, who watches, restarts, lets rest and maintains."""

@@ -1,0 +1,206 @@
+"""One Spark driver: the queries of one layer, or of all, over one set of tables."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from pyspark.sql import SparkSession
+
+from foundation.errors import CorrentezaError, UnsafeState
+from foundation.log import get_logger
+from sinks.locks import TableLocks
+from stream_jobs.bronze.job import BronzeJob, bronze_contracts
+from stream_jobs.bronze.schema_book import Registry, SchemaBook
+from stream_jobs.gold import model as gold
+from stream_jobs.gold.job import GoldJob, write_static
+from stream_jobs.places import SCHEMAS, Places
+from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job, Trigger
+from stream_jobs.running.maintainer import Maintainer
+from stream_jobs.running.news import topics_now
+from stream_jobs.running.rest import Rest, Sign
+from stream_jobs.running.signs import TableVersions, TopicEnds
+from stream_jobs.running.standing import note_in
+from stream_jobs.running.supervisor import (
+    STOP_SECONDS,
+    Supervised,
+    bring_up_to_date,
+    keep_running,
+    leave_word,
+    require_none_stands,
+)
+from stream_jobs.running.turns import Turns
+from stream_jobs.silver.job import SilverJob
+from stream_jobs.silver.tables import model as silver
+
+AT_ONCE = 4
+"""Queries side by side when everything is read once: one plans and commits while another computes."""
+
+log = get_logger("driver")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer brought up to date.
+
+    Attributes:
+        rows: query name → rows read, queries that had nothing to read included.
+    """
+
+    layer: str
+    seconds: float
+    rows: Mapping[str, int]
+
+
+class StreamDriver:
+    """The queries of some layers."""
+
+    def __init__(
+        self, spark: SparkSession, places: Places, *, broker: Broker, registry: Registry, layers: Sequence[str] = LAYERS
+    ) -> None:
+        self._driver = Driver(spark, places, TableLocks(spark, places.locks))
+        self._note = note_in(places)
+        self._book = SchemaBook(spark, places.table(SCHEMAS), registry, broker.prefix)
+        self._broker = broker
+        self._contracts = bronze_contracts()
+        self._layers = [layer for layer in LAYERS if layer in layers]
+        self._bronze = [BronzeJob(each, self._driver, broker, self._book) for each in self._contracts]
+        self._silver = [SilverJob(each, self._driver) for each in silver.discover().values()]
+        declared = gold.discover().values()
+        self._gold = [GoldJob(each, self._driver) for each in declared if isinstance(each, gold.GoldTable)]
+        self._static = [each for each in declared if isinstance(each, gold.StaticTable)]
+
+    def run_once(self, stop: threading.Event) -> list[Stage]:
+        """Layer after layer, read everything there is, and end. A query that would find nothing is not started.
+
+        Raises:
+            UnsafeState: a guard refused a query, or one stood still; all others of all layers are up to date.
+            CorrentezaError: a query cannot go on, or another driver writes a table; what was written stays.
+        """
+        stages = []
+        standing: dict[str, CorrentezaError] = {}
+        try:
+            for layer in self._layers:
+                began = time.monotonic()
+                self._prepare(layer)
+                idle = {job.name: 0 for job in self._jobs(layer)}
+                jobs, refused = self._with_news(layer)
+                done = bring_up_to_date(jobs, at_once=AT_ONCE, stop=stop, note=self._note)
+                rows = idle | done.rows
+                standing |= refused | done.standing
+                stages.append(Stage(layer, time.monotonic() - began, rows))
+                log.info("layer_drained", layer=layer, seconds=round(stages[-1].seconds, 2), rows=sum(rows.values()))
+        finally:
+            self._driver.locks.release()
+        require_none_stands(standing)
+        return stages
+
+    def run(
+        self,
+        stop: threading.Event,
+        intervals: Mapping[str, float],
+        stop_seconds: float = STOP_SECONDS,
+        *,
+        maintenance_seconds: float,
+    ) -> None:
+        """Keep every query running, and its tables small, until told to stop.
+
+        Args:
+            intervals: layer → seconds between its batches.
+            maintenance_seconds: between two rounds over the tables.
+            stop_seconds: how long batches may take to end once told to stop.
+
+        Raises:
+            UnsafeState, CorrentezaError: as `run_once`: told to stop, queries that stood still are named; at once when
+                all do. All queries are stopped, at batch boundaries where they can be.
+        """
+        supervised: list[Supervised] = []
+        maintainer = Maintainer(self._driver.places, self._writers(), every=maintenance_seconds)
+        try:
+            signs = self._signs(stop)
+            for layer in self._layers:
+                self._prepare(layer)
+                trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
+                for job in self._jobs(layer):
+                    supervised.append(Supervised(job, trigger, self._note, Rest(signs[job.name])))
+            for each in supervised:
+                each.start()
+            maintainer.start()
+            log.info("driver_ready", layers=self._layers, queries=len(supervised))
+            keep_running(supervised, stop, self._check, stop_seconds=stop_seconds)
+        finally:
+            maintainer.stop()
+            # A batch that was abandoned may still write: then the locks last as long as the JVM.
+            if not any(each.abandoned for each in supervised):
+                self._driver.locks.release()
+
+    def _writers(self) -> dict[str, Turns | None]:
+        """Every query and static table of these layers, as `upkeep.owned` takes them."""
+        found: dict[str, Turns | None] = {}
+        if "bronze" in self._layers:
+            found |= {SCHEMAS: None, **{job.name: None for job in self._bronze}}
+        if "silver" in self._layers:
+            found |= {job.name: job.turns for job in self._silver}
+        if "gold" in self._layers:
+            found |= {job.name: job.turns for job in self._gold}
+            found |= {f"gold.{table.name}": None for table in self._static}
+        return found
+
+    def _prepare(self, layer: str) -> None:
+        """What must stand before a layer's queries start."""
+        if layer == "bronze":
+            self._driver.locks.acquire(SCHEMAS)
+            self._book.refresh(self._contracts)
+        if layer == "gold":
+            for table in self._static:
+                if write_static(table, self._driver):
+                    log.info("static_table_written", table=table.name)
+
+    def _jobs(self, layer: str) -> Sequence[Job]:
+        jobs: dict[str, Sequence[Job]] = {"bronze": self._bronze, "silver": self._silver, "gold": self._gold}
+        return jobs[layer]
+
+    def _signs(self, stop: threading.Event) -> dict[str, Sign]:
+        """What tells, of each job's inputs, whether anything has come."""
+        place = self._driver.places.table
+        following: list[SilverJob | GoldJob] = [*self._silver, *self._gold]
+        signs: dict[str, Sign] = {job.name: TableVersions(map(place, job.inputs)) for job in following}
+        if "bronze" in self._layers:
+            ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
+            ends.watch(stop)
+            signs |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
+        return signs
+
+    def _with_news(self, layer: str) -> tuple[Sequence[Job], dict[str, CorrentezaError]]:
+        """Those of a layer's jobs that have something to read; and, by name, why a guard refuses others."""
+        asked: dict[Job, Callable[[], bool]]
+        if layer == "bronze":
+            now = topics_now(self._broker, [job.topic for job in self._bronze])
+            asked = {job: partial(job.has_news, now[job.topic]) for job in self._bronze}
+        else:
+            asked = {job: job.has_news for job in (self._silver if layer == "silver" else self._gold)}
+        found: list[Job] = []
+        refused: dict[str, CorrentezaError] = {}
+        for job, has_news in asked.items():
+            try:
+                if has_news():
+                    found.append(job)
+            except UnsafeState as error:
+                self._driver.locks.acquire(job.name)  # the word is the owner's to leave
+                leave_word(self._note, job.name, "stopped", error)
+                refused[job.name] = error
+        return found, refused
+
+    def _check(self) -> dict[str, UnsafeState]:
+        """Beside the running queries: which of them read a topic that was made anew. The schemas are asked for too."""
+        found: dict[str, UnsafeState] = {}
+        if "bronze" in self._layers:
+            self._book.refresh(self._contracts)
+            ids = self._broker.topic_ids(job.topic for job in self._bronze)
+            for job in self._bronze:
+                try:
+                    job.require_same_topic(ids[job.topic])
+                except UnsafeState as error:
+                    found[job.name] = error
+        return found

@@ -1,0 +1,143 @@
+"""What the driver starts, watches and restarts: one job per table, and the parts that all layers share."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation.errors import CorrentezaError, DependencyUnavailable
+from foundation.failpoints import failpoint
+from foundation.log import get_logger
+from schemas.topics import topic_ids
+from sinks.locks import TableLocks
+from stream_jobs.places import Places
+from stream_jobs.running.turns import Turns
+
+log = get_logger("stream")
+
+LAYERS = ("bronze", "silver", "gold")
+
+Trigger = dict[str, str | bool]
+"""What `DataStreamWriter.trigger` takes: `{"availableNow": True}` or `{"processingTime": "5 seconds"}`."""
+
+MOST_SAID = 500
+"""Characters of an engine's message that go into an error of ours; the log has the rest."""
+
+
+class Job(Protocol):
+    """One streaming query."""
+
+    @property
+    def name(self) -> str:
+        """`<layer>.<table>`: of the query, its checkpoint, its lock and its scheduler pool."""
+        ...
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Check every guard, then start. Raises: UnsafeState when starting could lose or double rows."""
+        ...
+
+    def mend(self, error: str) -> bool:
+        """Whether the cause of a failure is known and now removed, so that starting again makes sense at once.
+
+        Raises:
+            TransientError: it may be, once something answers again.
+        """
+        ...
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the running query must be started anew for its plan to be right."""
+        ...
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """The error that stopped the query from inside a batch; Spark passes on only its text."""
+        ...
+
+
+@dataclass
+class Driver:
+    """What every job of one driver shares."""
+
+    spark: SparkSession
+    places: Places
+    locks: TableLocks
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where topics are, and what stands before their names."""
+
+    bootstrap: str
+    prefix: str
+
+    def topic_id(self, topic: str) -> str:
+        """The id the topic got when it was created. Raises: as `topic_ids`."""
+        return self.topic_ids([topic])[topic]
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """The ids of some topics, in one request.
+
+        Raises:
+            DependencyUnavailable: one of them does not exist.
+            TransientError: the broker does not answer.
+        """
+        names = list(topics)
+        found = topic_ids(self.bootstrap, names)
+        if missing := [name for name in names if name not in found]:
+            raise DependencyUnavailable(f"topic {missing[0]} does not exist", hint="correnteza topics apply")
+        return found
+
+
+@dataclass
+class Batches:
+    """A query that hands each micro-batch to a function, and keeps the error that stopped it."""
+
+    name: str
+    work: Callable[[DataFrame, int], None]
+    failure: CorrentezaError | None = field(default=None, init=False)
+    turns: Turns = field(default_factory=Turns, init=False)
+
+    def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
+        """Start it in its own scheduler pool."""
+        self.failure = None
+        # Queries share the cores fairly: this thread's next query takes the pool over.
+        frame.sparkSession.sparkContext.setLocalProperty("spark.scheduler.pool", self.name)
+        return (
+            frame.writeStream.queryName(self.name)
+            .foreachBatch(self._run)
+            .option("checkpointLocation", checkpoint)
+            .trigger(**trigger)  # type: ignore[arg-type]
+            .start()
+        )
+
+    def _run(self, batch: DataFrame, batch_id: int) -> None:
+        try:
+            failpoint(f"batch.{self.name}")
+            with self.turns.batch():
+                self.work(batch, batch_id)
+        except CorrentezaError as error:
+            self.failure = error
+            raise RuntimeError(str(error)) from None
+        except Exception as error:
+            log.error("batch_failed", query=self.name, batch_id=batch_id, exc_info=True)
+            first_line = next(iter(str(error).splitlines()), "")[:MOST_SAID]
+            self.failure = CorrentezaError(
+                f"{self.name} failed in batch {batch_id}: {type(error).__name__}: {first_line}",
+                hint="see the log for the whole trace; then run again",
+            )
+            # Spark matches a regular expression against the whole trace when it stops the query; a long one
+            # overflows its stack.
+            raise RuntimeError(str(self.failure)) from None
+
+
+def whole_message(error: BaseException) -> str:
+    """What an error of Spark's says, with its causes: pyspark keeps those in an attribute without a public name."""
+    messages = []
+    cause: BaseException | None = error
+    while cause is not None:
+        messages.append(str(cause))
+        cause = getattr(cause, "_cause", None)
+    return "\n".join(messages)

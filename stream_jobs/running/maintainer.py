@@ -1,0 +1,137 @@
+"""The thread of a driver that keeps its tables small, beside the queries.
+
+Maintenance belongs to whoever owns a table's writes. In a driver that is a thread: a table must be looked after whose
+query gets no batch, too, and a hook in the batches would never reach it. It takes one table at a time, is bounded in
+time, and takes turns with the batches of the queries that replace files of the table. Where nobody replaces files, as
+in bronze, it needs no turn: an append and a compaction touch different files.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+
+from foundation import clock
+from foundation.errors import UnsafeState
+from foundation.log import get_logger
+from sinks.compaction import Group
+from sinks.locks import exclusive
+from sinks.maintenance import budget, clean, tidy
+from stream_jobs.places import Places
+from stream_jobs.running.readers import Readers
+from stream_jobs.running.turns import Turns, all_of
+from stream_jobs.running.upkeep import Owned, owned, plan_of, policy_of, tables_there
+
+FIRST_SECONDS = 600.0
+"""After the start: then queries catch up, and need the machine."""
+TABLE_SECONDS = 20.0
+"""After which nothing more of a table is begun: so long its batches may wait, and the time to write one file."""
+ROUND_SECONDS = 300.0
+"""After which no further table is begun; the next round begins with it."""
+WAIT_SECONDS = 30.0
+"""For the end of a batch."""
+END_SECONDS = 5.0
+
+log = get_logger("maintenance")
+
+
+class Maintainer:
+    """The thread of one driver, which owns the tables."""
+
+    def __init__(self, places: Places, writers: Mapping[str, Turns | None], *, every: float) -> None:
+        """Args: writers: as of `owned`. every: seconds between two rounds."""
+        self._places = places
+        self._writers = writers
+        self._every = every
+        self._stop = threading.Event()
+        self._next = ""
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first round comes later."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, soon: once this has returned no file is replaced any more. Removal may go on: nobody needs what goes."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(END_SECONDS)
+
+    def round(self) -> None:
+        """Each table once, for as long as a round may take. A failure is logged and concerns its table alone."""
+        until = budget(ROUND_SECONDS)
+        readers = Readers(self._places)  # what they have read since only holds more back than need be
+        for each in self._in_turn():
+            if self._stop.is_set():
+                return
+            if time.monotonic() > until:
+                self._next = each.table
+                return
+            try:
+                self._maintain(each, readers)
+            except Exception as error:
+                # Whatever it is, the queries go on, and the next round finds the table as it is.
+                log.warning("maintenance_put_off", table=each.table, error=str(error), exc_info=True)
+        self._next = ""
+
+    def _run(self) -> None:
+        seconds = min(FIRST_SECONDS, self._every)
+        while not self._stop.wait(seconds):
+            try:
+                self.round()
+            except Exception as error:
+                log.warning("maintenance_put_off", error=str(error), exc_info=True)
+            seconds = self._every
+
+    def _in_turn(self) -> list[Owned]:
+        """From the table on that the last round did not come to."""
+        found = owned(self._writers, tables_there(self._places))
+        start = next((place for place, each in enumerate(found) if each.table == self._next), 0)
+        return found[start:] + found[:start]
+
+    def _maintain(self, each: Owned, readers: Readers) -> None:
+        with self._lock(each) as is_ours:
+            plan = plan_of(self._places, each.table, readers) if is_ours else None
+            if plan is None or plan.is_empty:
+                return
+            began = time.monotonic()
+            compacted: list[Group] = []
+            is_free = True
+            if plan.groups or plan.needs_checkpoint:
+                with all_of(each.turns, WAIT_SECONDS) as is_free:
+                    if is_free:
+                        compacted = tidy(
+                            plan,
+                            policy_of(each.table),
+                            now=clock.now(),
+                            until=budget(TABLE_SECONDS),
+                            is_owner=lambda: not self._stop.is_set(),
+                        )
+            removed_log, removed_files = clean(plan, until=budget(TABLE_SECONDS))
+        log.info(
+            "table_maintained",
+            table=each.table,
+            compacted=sum(len(group.files) for group in compacted),
+            into=len(compacted),
+            removed_files=removed_files,
+            removed_log_files=removed_log,
+            held_by=plan.held_by,
+            was_busy=not is_free,
+            seconds=round(time.monotonic() - began, 2),
+        )
+
+    def _lock(self, each: Owned) -> AbstractContextManager[bool]:
+        return _if_free(self._places.locks, each.table) if each.is_shared else nullcontext(True)
+
+
+@contextmanager
+def _if_free(locks: Path, table: str) -> Iterator[bool]:
+    """Whether nobody else maintains a shared table; nobody does then until the end."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(locks, table))
+            is_free = True
+        except UnsafeState:
+            is_free = False
+        yield is_free

@@ -1,0 +1,105 @@
+"""Whether a query has anything to read: what it has committed against what its input holds now.
+
+No JVM is needed, so a run to the end starts only the queries that find something: an idle one costs as much as a small
+batch. Every guard is asked as at a start, so what is unsafe is refused here just the same.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from foundation.errors import TransientError
+from schemas.topics import TIMEOUT_SECONDS
+from sinks import tables
+from stream_jobs.places import Places
+from stream_jobs.running.guards import checkpoint_of, open_checkpoint
+from stream_jobs.running.jobs import Broker
+
+
+@dataclass(frozen=True)
+class TopicNow:
+    """A topic as it stands.
+
+    Attributes:
+        ends: partition → last stable offset, exclusive: no read_committed reader goes beyond.
+    """
+
+    name: str
+    topic_id: str
+    ends: Mapping[int, int]
+
+
+def topics_now(broker: Broker, names: Iterable[str]) -> dict[str, TopicNow]:
+    """Topic → its state, in three requests for all.
+
+    Raises:
+        DependencyUnavailable: one of them does not exist.
+        TransientError: the broker does not answer.
+    """
+    ids = broker.topic_ids(names)
+    found = ends(AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0}), ids)
+    return {name: TopicNow(name, ids[name], found.get(name, {})) for name in ids}
+
+
+def ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
+    """Topic → partition → last stable offset, in two requests; a topic that does not exist is left out.
+
+    Raises:
+        TransientError: the broker does not answer.
+    """
+    try:
+        known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+        found: dict[str, dict[int, int]] = {name: {} for name in names if name in known}
+        asked = admin.list_offsets(
+            {TopicPartition(name, each): OffsetSpec.latest() for name in found for each in known[name].partitions},  # type: ignore[no-untyped-call]
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=TIMEOUT_SECONDS,
+        )
+        for place, answer in asked.items():
+            found[place.topic][place.partition] = answer.result().offset
+    except KafkaException as error:
+        raise TransientError(f"the broker does not say how far its topics go: {error}") from error
+    return found
+
+
+def in_topic(places: Places, query: str, topic: TopicNow) -> bool:
+    """Whether a bronze query's topic holds more than the query has committed. Raises: UnsafeState, as its start."""
+    settled = _settled(places, query, topic=topic.name, topic_id=topic.topic_id)
+    if settled is None:
+        return True
+    position = json.loads(settled[0]).get(topic.name, {}) if settled else {}
+    return any(position.get(str(partition), 0) != end for partition, end in topic.ends.items())
+
+
+def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
+    """Whether one of a query's input tables (`<layer>.<table>`) gained rows that the query has not committed.
+
+    Raises:
+        UnsafeState: as its start.
+    """
+    settled = _settled(places, query)
+    if settled is None:
+        return True
+    offsets = [json.loads(line) for line in settled if line != "-"]
+    if any(offset.get("isStartingVersion") for offset in offsets):
+        return True  # in the midst of its first read, which no version's commit tells of
+    # A source that was read to the end of version 7 stands at the start of version 8.
+    next_version = {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in offsets}
+    paths = [path for name in inputs if tables.has_rows(path := places.table(name))]
+    return any(tables.has_gained(path, next_version.get(tables.identity(path), 0)) for path in paths)
+
+
+def _settled(places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None) -> list[str] | None:
+    """What a query has committed, as `Checkpoint.settled`; None too where only its start may say what must happen."""
+    checkpoint = checkpoint_of(places, query)
+    if not checkpoint.folder.exists() and not tables.has_rows(places.table(query)):
+        return []
+    guard = checkpoint.guard
+    if guard is None or not checkpoint.has_begun(guard.generation):
+        return None
+    # Of a life that has begun this only reads; to begin one would need the table's lock.
+    open_checkpoint(places, query, topic=topic, topic_id=topic_id)
+    return checkpoint.settled(guard.generation)

@@ -1,0 +1,58 @@
+"""Queries that stand still, as a file beside their checkpoint: `status` tells of them though it asks no driver.
+
+    checkpoints/<layer>.<table>/standing.json
+
+It holds until the query commits another batch, or begins another life; nobody has to remove it. A query whose
+checkpoint is lost has neither: what is noted of it holds until there is one.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from foundation import clock
+from foundation.errors import CorrentezaError
+from foundation.files import replace_file
+from foundation.redact import redacted
+from stream_jobs.places import Places
+from stream_jobs.running.guards import checkpoint_of
+
+State = Literal["stopped", "stalled"]
+"""`stopped`: only a change of data or code helps. `stalled`: a batch made no progress; the query is started again."""
+
+Note = Callable[[str, State, CorrentezaError], None]
+"""Called with the query's name when it comes to stand."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The file's content.
+
+    Attributes:
+        at: when it came to stand, ISO 8601 in UTC.
+        generation, committed_batch: where the checkpoint stood then; None without a checkpoint, and before a batch was
+            committed.
+    """
+
+    state: State
+    reason: str
+    hint: str | None
+    at: str
+    generation: int | None
+    committed_batch: int | None
+
+
+def note_in(places: Places) -> Note:
+    """A function that leaves the file."""
+
+    def note(query: str, state: State, error: CorrentezaError) -> None:
+        checkpoint = checkpoint_of(places, query)
+        guard = checkpoint.guard
+        generation = None if guard is None else guard.generation
+        committed = None if generation is None else checkpoint.last_batch(generation, "commits")
+        standing = Standing(state, redacted(str(error)), error.hint, clock.now().isoformat(), generation, committed)
+        checkpoint.folder.mkdir(parents=True, exist_ok=True)
+        replace_file(checkpoint.folder / "standing.json", json.dumps(asdict(standing), indent=1))
+
+    return note

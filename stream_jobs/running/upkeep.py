@@ -1,0 +1,81 @@
+"""Which tables are kept small, and how; and which of them a process may maintain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundation import clock
+from sinks import tables
+from sinks.compaction import Policy
+from sinks.maintenance import Plan, look
+from stream_jobs.places import QUARANTINE, Places
+from stream_jobs.running.readers import Readers
+from stream_jobs.running.turns import Turns
+
+_MIB = 1024**2
+
+LAYERS = ("bronze", "silver", "gold", "ops")
+
+BRONZE = Policy(small_bytes=32 * _MIB, target_bytes=128 * _MIB, at_least=8, closed_days=True)
+"""Append-only and read in whole: large files, each day once it is over."""
+OTHERS = Policy(small_bytes=8 * _MIB, target_bytes=32 * _MIB, at_least=16)
+"""A batch that replaces a row writes its file anew, so files stay smaller."""
+
+
+def policy_of(table: str) -> Policy:
+    """How a table (`<layer>.<table>`) is compacted."""
+    return BRONZE if table.startswith("bronze.") else OTHERS
+
+
+def lock_of(table: str) -> str:
+    """The table whose lock goes with the right to write this one: a silver query writes revisions and current."""
+    return table.removesuffix("_revisions") if table.startswith("silver.") else table
+
+
+def tables_there(places: Places) -> list[str]:
+    """Every table of the lake, layer by layer."""
+    root = Path(places.lake)
+    return [
+        f"{layer}.{folder.name}"
+        for layer in LAYERS
+        for folder in sorted(root.glob(f"{layer}/*"))
+        if (folder / "_delta_log").is_dir() and tables.exists(str(folder))
+    ]
+
+
+def plan_of(places: Places, table: str, readers: Readers) -> Plan:
+    """What is worth doing to a table. Raises: as `look`."""
+    return look(table, places.table(table), policy_of(table), readers.of(table), now=clock.now())
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A table that this process may maintain.
+
+    Attributes:
+        turns: of the queries that replace files of it.
+        is_shared: it has no owner, others append to it as well: its lock is taken for the while.
+    """
+
+    table: str
+    turns: tuple[Turns, ...] = ()
+    is_shared: bool = False
+
+
+def owned(writers: Mapping[str, Turns | None], there: Sequence[str]) -> list[Owned]:
+    """The tables of some queries, and those about the pipeline.
+
+    Args:
+        writers: query, or static table → its turns; None where it replaces no file.
+    """
+    silver = tuple(turns for query, turns in writers.items() if query.startswith("silver.") and turns is not None)
+    found = []
+    for table in there:
+        if lock_of(table) in writers:
+            turns = writers[lock_of(table)]
+            found.append(Owned(table, () if turns is None else (turns,)))
+        elif table == QUARANTINE and silver:
+            found.append(Owned(table, silver))
+        elif table.startswith("ops."):
+            found.append(Owned(table, is_shared=True))
+    return found

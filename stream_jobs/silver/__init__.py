@@ -1,0 +1,1 @@
+"""Silver: versions of each key, and the newest of them."""

@@ -1,0 +1,140 @@
+"""A dataset's history for `apply_changes`: its rows from bronze, and beside the checkpoint how far its clocks had come.
+
+`checkpoints/silver.<dataset>/seen.json` is written at the end of each batch. Without it, as after `checkpoint adopt`,
+the clocks are read once from all of bronze when a batch first asks: too great a bound is safe, it only costs time.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from foundation.files import replace_file
+from foundation.log import get_logger
+from schemas.contracts import Contract
+from sinks.history import Seen
+from sinks.snapshot import FILE, Snapshot
+from sinks.target import IS_WITHDRAWN, Bounds, matching
+from sinks.transactions import Batch
+from stream_jobs.silver.withdrawals import withdrawals
+
+
+@dataclass(frozen=True)
+class Noted:
+    """The file's content: what was seen up to the end of a batch, or up to its beginning while keys are mended."""
+
+    generation: int
+    batch_id: int
+    newest: int | None
+    withdrawn: int | None
+    is_mending: bool
+
+
+class BronzeHistory:
+    """Of one dataset; one batch after the other."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        prune_by: str,
+        bronze: str,
+        withdrawn: str,
+        records: Callable[[DataFrame, Contract], DataFrame],
+        file: Path,
+    ) -> None:
+        """Args: bronze, withdrawn: paths of the two tables. records: bronze rows → records. file: `seen.json`."""
+        self._contract = contract
+        self._prune_by = prune_by
+        self._bronze = bronze
+        self._withdrawn = withdrawn
+        self._records = records
+        self._file = file
+        self._noted: Noted | None = None
+
+    def begin(self, spark: SparkSession, batch: Batch, *, is_first: bool) -> None:
+        """A batch is about to be applied.
+
+        Args: is_first: of a life that begins with empty tables, so nothing was seen before it.
+        """
+        self._spark, self._batch = spark, batch
+        if self._noted is None or not self._fits(self._noted):
+            found = _read(self._file)
+            self._noted = found if found is not None and self._fits(found) else None
+        if self._noted is None and is_first:
+            self._noted = Noted(batch.generation, batch.batch_id - 1, None, None, is_mending=False)
+
+    @property
+    def was_mending(self) -> bool:
+        """As `History`."""
+        noted = self._noted
+        return noted is not None and noted.is_mending and noted.batch_id == self._batch.batch_id
+
+    def seen(self) -> Seen:
+        """As `History`."""
+        if self._noted is None:
+            rows = self._rows(self._spark)
+            clock = F.unix_micros("known_from")
+            row = rows.agg(F.max(clock), F.max(F.when(F.col(IS_WITHDRAWN), clock))).first()
+            newest, withdrawn = (row[0], row[1]) if row else (None, None)
+            self._noted = Noted(self._batch.generation, self._batch.batch_id - 1, newest, withdrawn, is_mending=False)
+        return Seen(self._noted.newest, self._noted.withdrawn)
+
+    def rows_of(self, keys: DataFrame, within: Bounds) -> DataFrame:
+        """As `History`."""
+        least, greatest = within
+        rows = self._rows(keys.sparkSession)
+        here = rows.where(F.col(self._prune_by).between(F.lit(least), F.lit(greatest)))
+        return matching(here, keys, self._contract.key, "left_semi")
+
+    def withdrawn_keys(self) -> DataFrame:
+        """As `History`."""
+        found = withdrawals(_now(self._spark, self._withdrawn), self._contract)
+        return found.select(*self._contract.key).distinct()
+
+    def begin_mending(self) -> None:
+        """As `History`."""
+        seen = self.seen()
+        self._note(Noted(self._batch.generation, self._batch.batch_id, seen.newest, seen.withdrawn, is_mending=True))
+
+    def end(self, batch: Seen) -> None:
+        """As `History`."""
+        if self._noted is None:
+            return  # nothing is known of the time before the batch, and nobody has asked yet
+        newest, withdrawn = _later(self._noted.newest, batch.newest), _later(self._noted.withdrawn, batch.withdrawn)
+        self._note(Noted(self._batch.generation, self._batch.batch_id, newest, withdrawn, is_mending=False))
+
+    def _rows(self, spark: SparkSession) -> DataFrame:
+        records = self._records(_now(spark, self._bronze), self._contract)
+        return records.unionByName(withdrawals(_now(spark, self._withdrawn), self._contract))
+
+    def _fits(self, noted: Noted) -> bool:
+        """Whether it was noted by the batch before this one, or by an earlier attempt at this one."""
+        batch = self._batch
+        return noted.generation == batch.generation and noted.batch_id in (batch.batch_id - 1, batch.batch_id)
+
+    def _note(self, noted: Noted) -> None:
+        replace_file(self._file, json.dumps(asdict(noted)))
+        self._noted = noted
+
+
+def _now(spark: SparkSession, path: str) -> DataFrame:
+    return Snapshot.of(path).read(spark).drop(FILE)
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return max((each for each in (one, other) if each is not None), default=None)
+
+
+def _read(file: Path) -> Noted | None:
+    """What was noted; None where nothing can be read: then bronze is asked."""
+    try:
+        return Noted(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        get_logger("silver").warning("clocks_seen_damaged", file=str(file), error=str(error))
+        return None

@@ -1,0 +1,165 @@
+"""Silver: bronze rows that decoded, and what was withdrawn, brought into revisions and current by `apply_changes`."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation import clock
+from foundation.errors import CorrentezaError
+from foundation.log import get_logger
+from schemas.contracts import Contract, load
+from sinks import quarantine, tables
+from sinks.apply_changes import apply_changes
+from sinks.ops import quality
+from sinks.target import IS_WITHDRAWN, SilverTarget
+from sinks.transactions import Batch
+from sinks.versions import version_hash
+from stream_jobs.bronze.job import ensure_table
+from stream_jobs.columns import record_type, silver_schema
+from stream_jobs.places import EXPECTATIONS, QUARANTINE
+from stream_jobs.running import news
+from stream_jobs.running.guards import checkpoint_of, open_checkpoint
+from stream_jobs.running.jobs import Batches, Driver, Trigger
+from stream_jobs.running.turns import Turns
+from stream_jobs.silver.history import BronzeHistory
+from stream_jobs.silver.tables.model import SilverTable
+from stream_jobs.silver.withdrawals import BRONZE as WITHDRAWALS
+from stream_jobs.silver.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
+from stream_jobs.silver.withdrawals import withdrawals
+
+MOST_BYTES_PER_BATCH = "64m"
+"""Of bronze files; a batch is cached while it is applied."""
+
+
+def records(bronze: DataFrame, contract: Contract) -> DataFrame:
+    """Bronze rows → what `apply_changes` takes. Rows that did not decode stay in bronze.
+
+    Bronze keeps the column of a field that the contract has lost; silver reads what the contract has.
+    """
+    types = record_type(contract)
+    return (
+        bronze.where(F.col("decode_status") == "ok")
+        .select(
+            *(F.col("record").getField(name).alias(name) for name in contract.fields),
+            F.col("key").cast("string").alias("key"),
+            "topic",
+            "topic_id",
+            F.col("partition").alias("kafka_partition"),
+            F.col("offset").alias("kafka_offset"),
+        )
+        .withColumn("known_from", F.coalesce("published_at", "retrieved_at"))
+        .withColumn("version_hash", version_hash([types[name] for name in contract.value_fields]))
+        .withColumn(IS_WITHDRAWN, F.lit(False))
+    )
+
+
+def ensure_tables(driver: Driver, table: SilverTable) -> None:
+    """Create a dataset's two tables if they are absent; gold reads revisions that silver may not have begun."""
+    contract = load(table.dataset)
+    for name, revisions in ((f"silver.{table.dataset}_revisions", True), (f"silver.{table.dataset}", False)):
+        schema, path = silver_schema(contract, revisions=revisions), driver.places.table(name)
+        tables.ensure(driver.spark, path, schema, statistics_on=(table.prune_by, "known_from", "kafka_offset"))
+
+
+class SilverJob:
+    """The query of one dataset."""
+
+    def __init__(self, table: SilverTable, driver: Driver) -> None:
+        self.name = f"silver.{table.dataset}"
+        self._table = table
+        self._contract = load(table.dataset)
+        self._driver = driver
+        self._checkpoint = checkpoint_of(driver.places, self.name)
+        self._batches = Batches(self.name, self._apply)
+        self._generation = 0
+        place = driver.places.table
+        self.inputs = (f"bronze.{table.dataset}", WITHDRAWALS)
+        """Tables that it reads as they grow."""
+        self._bronze, self._withdrawals = (place(name) for name in self.inputs)
+        self._target = SilverTarget(
+            dataset=table.dataset,
+            keys=self._contract.key,
+            columns=tuple(silver_schema(self._contract, revisions=True).names),
+            prune_by=table.prune_by,
+            expectations=table.expectations,
+            revisions=place(f"{self.name}_revisions"),
+            current=place(self.name),
+            quarantine=place(QUARANTINE),
+        )
+        self._history = BronzeHistory(
+            self._contract,
+            prune_by=table.prune_by,
+            bronze=self._bronze,
+            withdrawn=self._withdrawals,
+            records=records,
+            file=self._checkpoint.folder / "seen.json",
+        )
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """What stopped the query from inside a batch."""
+        return self._batches.failure
+
+    @property
+    def turns(self) -> Turns:
+        """What its batches take turns by with maintenance of its tables."""
+        return self._batches.turns
+
+    def has_news(self) -> bool:
+        """Whether starting would find rows of bronze, or a batch to repeat. Raises: UnsafeState, as `start`."""
+        return news.in_tables(self._driver.places, self.name, self.inputs)
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading bronze where the checkpoint ends."""
+        spark = self._driver.spark
+        for name in (self.name, QUARANTINE):
+            self._driver.locks.acquire(name)
+        self._ensure_tables()
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
+        self._generation = guard.generation
+        bronze, withdrawn = (
+            spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES_PER_BATCH).load(path)
+            for path in (self._bronze, self._withdrawals)
+        )
+        return self._batches.start(
+            records(bronze, self._contract).unionByName(withdrawals(withdrawn, self._contract)),
+            checkpoint=str(self._checkpoint.path(guard.generation)),
+            trigger=trigger,
+        )
+
+    outdated = False
+    """Its plan depends on nothing that changes."""
+
+    def mend(self, error: str) -> bool:
+        """Nothing that stops silver mends itself."""
+        return False
+
+    def _apply(self, batch: DataFrame, batch_id: int) -> None:
+        this = Batch(self.name, self._generation, batch_id)
+        is_first = batch_id == 0 and not tables.may_hold_rows(self._target.revisions)
+        self._history.begin(batch.sparkSession, this, is_first=is_first)
+        applied = apply_changes(batch, self._target, this, self._history)
+        fates = {fate: rows for fate, rows in applied.fates.items() if rows}
+        broken = {name: rows for name, rows in applied.broken.items() if rows}
+        quality.write(
+            self._driver.places.table(EXPECTATIONS),
+            self._table.dataset,
+            self._table.expectations,
+            batch=this,
+            rows=applied.records,
+            broken={**applied.broken, quality.ANY: applied.flawed},
+            at=clock.now(),
+        )
+        if fates:
+            get_logger("silver").info(
+                "changes_applied", query=self.name, batch_id=batch_id, **fates, mended=applied.mended, broken=broken
+            )
+
+    def _ensure_tables(self) -> None:
+        """All that the query reads and writes; bronze too, so that layers can start in any order."""
+        spark = self._driver.spark
+        ensure_table(spark, self._bronze, self._contract)
+        ensure_table(spark, self._withdrawals, load(WITHDRAWALS_CONTRACT))
+        ensure_tables(self._driver, self._table)
+        quarantine.ensure(spark, self._target.quarantine)
+        quality.ensure(spark, self._driver.places.table(EXPECTATIONS))

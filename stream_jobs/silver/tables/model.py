@@ -1,0 +1,33 @@
+"""What a silver table is made of. Each module of this package that defines `TABLE` declares one dataset."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+
+from sinks.expectations import Expectation
+
+
+@dataclass(frozen=True)
+class SilverTable:
+    """A dataset's silver tables; keys and columns come from its contract.
+
+    Attributes:
+        dataset: the contract's name.
+        prune_by: the key column by which batches and queries narrow what they read: a time, or a period.
+        expectations: what must be true of a row.
+    """
+
+    dataset: str
+    prune_by: str
+    expectations: tuple[Expectation, ...]
+
+
+def discover() -> dict[str, SilverTable]:
+    """Every declared dataset by name, in alphabetical order."""
+    package = import_module("stream_jobs.silver.tables")
+    found: dict[str, SilverTable] = {}
+    for module in sorted(info.name for info in iter_modules(package.__path__)):
+        table = getattr(import_module(f"stream_jobs.silver.tables.{module}"), "TABLE", None)
+        if table is not None:
+            found[table.dataset] = table
+    return found

@@ -1,0 +1,59 @@
+"""Keys that a fact names stand in its dimension; periods of validity do not overlap."""
+
+import pytest
+from deltalake import write_deltalake
+
+from monitoring.lag.spark_checkpoints import Progress
+from monitoring.lake import Lake
+from monitoring.proof.checks import references
+from monitoring.proof.checks.gold_static import STATICS
+from tests.monitoring.kit import REFERENCE
+
+
+@pytest.fixture
+def whole(kit):
+    """The small lake with its static dimensions."""
+    lake = Lake(kit.lake)
+    for static in STATICS:
+        write_deltalake(str(kit.path(f"gold.{static.table}")), lake.sql(static.query.format(folder=REFERENCE)))
+    return kit
+
+
+def findings(kit):
+    return [(each.where, each.what, list(each.examples)) for each in references.check(kit.evidence()).findings]
+
+
+def test_every_key_of_a_right_lake_resolves(whole):
+    outcome = references.check(whole.evidence())
+    assert (outcome.findings, outcome.notes) == ([], [])
+    named = {each.table for each in references.REFERENCES}
+    assert outcome.rows >= sum(Lake(whole.lake).value(f"SELECT count(*) FROM gold.{table}") for table in named)
+
+
+@pytest.mark.parametrize("reference", references.REFERENCES, ids=lambda each: f"{each.table}.{each.column}")
+def test_control_a_dimension_row_that_is_missing_is_named(whole, reference, control):
+    """For each reference: its dimension is emptied."""
+
+    def unresolved() -> list[str]:
+        """Of this reference alone."""
+        wanted = f"values of {reference.column} are not in {reference.dimension}"
+        return [f"{where}: {what}" for where, what, _ in findings(whole) if wanted in what and reference.table in where]
+
+    control.holds(unresolved)
+    whole.delete(f"gold.{reference.dimension}", "true")
+    control.objects(unresolved, damage=f"values of {reference.column} are not in {reference.dimension}")
+
+
+def test_rows_that_overlap_are_named(whole):
+    whole.change("gold.dim_operator", valid_to_on="DATE '2001-01-01'", where=f"cnpj = '{'1' * 14}'")
+    ((where, what, examples),) = findings(whole)
+    assert (where, "rows overlap" in what, len(examples)) == ("gold.dim_operator", True, 1)
+
+
+def test_a_dimension_that_has_not_read_its_input_is_not_judged_against(whole):
+    whole.delete("gold.dim_weather_station", "true")
+    assert findings(whole)
+    unread = Progress("gold.dim_weather_station", 0, None, None, in_flight=False, kafka={}, delta={})
+    outcome = references.check(whole.evidence(progress={"gold.dim_weather_station": unread}))
+    assert outcome.findings == []
+    assert outcome.notes

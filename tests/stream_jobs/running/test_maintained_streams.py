@@ -1,0 +1,186 @@
+"""Streams over tables that are maintained beside them: no row twice, none less, wherever they stand in a table."""
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction
+
+from sinks import compaction
+from sinks.compaction import Policy, compact, groups
+from sinks.snapshot import Snapshot
+from stream_jobs.gold.job import GoldJob
+from stream_jobs.gold.tables.fact_economic_observation import TABLE
+from stream_jobs.running import readers, upkeep
+from stream_jobs.running.maintainer import Maintainer
+from stream_jobs.running.readers import Readers
+from stream_jobs.silver.job import job as silver
+from tests.controls import counted
+from tests.pipeline import Pipeline, astray
+from tests.sinks.delta_tables import age, log_versions
+
+DATASET = "bcb_sgs"
+BRONZE, REVISIONS, GOLD = f"bronze.{DATASET}", f"silver.{DATASET}_revisions", f"gold.{TABLE.name}"
+EAGER = Policy(small_bytes=1 << 25, target_bytes=1 << 26, at_least=2)
+"""Compacts whatever there is."""
+
+
+def value(month: int, amount: str = "0.5", day: int = 10) -> dict[str, Any]:
+    known = datetime(2024, 6, day, tzinfo=UTC)
+    return {
+        "series_code": 433,
+        "reference_on": date(2023, month, 1),
+        "value": Decimal(amount).quantize(Decimal("1e-13")),
+        "published_at": known,
+        "published_at_basis": "api_field",
+        "retrieved_at": known + timedelta(hours=1),
+    }
+
+
+def compacted(pipeline: Pipeline, table: str) -> None:
+    snapshot = Snapshot.of(pipeline.places.table(table))
+    found = groups(snapshot, EAGER, date(2100, 1, 1))
+    assert compact(snapshot, found, until=time.monotonic() + 60)
+    assert len(DeltaTable(pipeline.places.table(table)).file_uris()) < snapshot.version
+
+
+def months(pipeline: Pipeline, table: str) -> list[int]:
+    return [row["reference_on"].month for row in pipeline.rows(table)]
+
+
+@pytest.fixture
+def read(monkeypatch) -> list[int]:
+    """Months in the order in which silver's batches got them."""
+    seen: list[int] = []
+    apply = silver.apply_changes
+
+    def noted(batch: Any, *arguments: Any) -> Any:
+        seen.extend(row.reference_on.month for row in batch.select("reference_on").collect())
+        return apply(batch, *arguments)
+
+    monkeypatch.setattr(silver, "apply_changes", noted)
+    return seen
+
+
+def once_each(found: list[int], expected: list[int]) -> list[str]:
+    """The oracle: what a stream was given."""
+    return counted(found, expected, "month")
+
+
+def published(pipeline: Pipeline, *numbers: int) -> None:
+    """Each in a version of bronze of its own."""
+    for month in numbers:
+        pipeline.publish(DATASET, value(month))
+        pipeline.run(pipeline.bronze(DATASET))
+
+
+def test_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, read, monkeypatch, control):
+    published(pipeline, 1, 2)
+    pipeline.run(pipeline.silver(DATASET))
+    published(pipeline, 3, 4)
+    # What a table of an older release gets when its query starts.
+    DeltaTable(pipeline.places.table(BRONZE)).alter.set_table_properties({"delta.enableExpiredLogCleanup": "false"})
+    compacted(pipeline, BRONZE)  # what was read and what was not in one file
+    published(pipeline, 5)
+    pipeline.run(pipeline.silver(DATASET))
+    control.holds(once_each, read, [1, 2, 3, 4, 5])
+    assert sorted(months(pipeline, REVISIONS)) == [1, 2, 3, 4, 5]
+
+    assert not pipeline.silver(DATASET).has_news()
+    published(pipeline, 6)
+    monkeypatch.setattr(compaction, "AddAction", lambda **said: AddAction(**said | {"data_change": True}))
+    compacted(pipeline, BRONZE)
+    read.clear()
+    pipeline.run(pipeline.silver(DATASET))
+    control.objects(once_each, read, [6], damage=("month 1 stands 1 times instead of 0", "month 6 stands 2 times"))
+
+
+def test_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_after_a_compaction(
+    pipeline, read, monkeypatch
+):
+    """A batch for every file: the stream is stopped after the first of several files of one version."""
+    monkeypatch.setattr(silver, "MOST_BYTES_PER_BATCH", "1")
+    published(pipeline, 1, 2, 3)
+    job = pipeline.silver(DATASET)
+    stopped_after(pipeline, monkeypatch, job, batches=1)
+    assert read == [1]
+    assert Readers(pipeline.places).of(BRONZE)[0].is_snapshot
+    compacted(pipeline, BRONZE)
+    pipeline.run(pipeline.silver(DATASET))
+    assert once_each(read, [1, 2, 3]) == []
+
+    months_of_one_version(pipeline, 4, 5, 6)
+    read.clear()
+    stopped_after(pipeline, monkeypatch, pipeline.silver(DATASET), batches=1)
+    assert len(read) == 1
+    compacted(pipeline, BRONZE)
+    pipeline.run(pipeline.silver(DATASET))
+    assert once_each(read, [4, 5, 6]) == []
+    assert sorted(months(pipeline, REVISIONS)) == [1, 2, 3, 4, 5, 6]
+
+
+def months_of_one_version(pipeline: Pipeline, *numbers: int) -> None:
+    """One version of bronze with a file per record."""
+    before = pipeline.version(BRONZE)
+    pipeline.publish(DATASET, *(value(month) for month in numbers))
+    pipeline.spark.conf.set("spark.sql.files.maxRecordsPerFile", 1)
+    try:
+        pipeline.run(pipeline.bronze(DATASET))
+    finally:
+        pipeline.spark.conf.unset("spark.sql.files.maxRecordsPerFile")
+    assert pipeline.version(BRONZE) == before + 1
+
+
+def stopped_after(pipeline: Pipeline, monkeypatch: Any, job: Any, *, batches: int) -> None:
+    """Run a query until so many batches are done; the next one fails, as if the driver had died."""
+    work, done = job._batches.work, []
+
+    def limited(batch: Any, batch_id: int) -> None:
+        if len(done) == batches:
+            raise RuntimeError("killed")
+        work(batch, batch_id)
+        done.append(batch_id)
+
+    monkeypatch.setattr(job._batches, "work", limited)
+    query = job.start({"availableNow": True})
+    with pytest.raises(Exception, match="killed"):
+        query.awaitTermination(120)
+
+
+def test_gold_reads_compacted_revisions_and_everything_holds_after_maintenance(pipeline, monkeypatch):
+    """The driver's own round, on tables that are a month old: verify and the tests' own readers agree afterwards."""
+    gold = GoldJob(TABLE, pipeline.driver)
+    for months_at_once in ((1, 2), (3,), (4,)):
+        published(pipeline, *months_at_once)
+        pipeline.run(pipeline.silver(DATASET), gold)
+    for table in (BRONZE, REVISIONS, f"silver.{DATASET}", GOLD):
+        DeltaTable(pipeline.places.table(table)).create_checkpoint()
+    published(pipeline, 5)
+    pipeline.run(pipeline.silver(DATASET))  # gold has yet to read it
+    before = {table: pipeline.rows(table) for table in (BRONZE, REVISIONS, f"silver.{DATASET}", GOLD)}
+    age(pipeline.places.lake, 31)
+
+    jobs = (pipeline.silver(DATASET), gold)
+    writers = {BRONZE: None, **{job.name: job.turns for job in jobs}}
+    monkeypatch.setattr(upkeep, "BRONZE", EAGER)
+    monkeypatch.setattr(upkeep, "OTHERS", EAGER)
+    maintained = Maintainer(pipeline.places, writers, every=3600)
+    maintained.round()
+
+    for table, rows in before.items():
+        assert counted(map(repr, pipeline.rows(table)), map(repr, rows)) == [], table
+        assert len(DeltaTable(pipeline.places.table(table)).file_uris()) == 1
+        # Gold tables that no driver of this test runs may begin at any moment: they hold the log.
+        assert (log_versions(pipeline.places.table(table))[0] > 0) == (table != REVISIONS), table
+    ours = {query: inputs for query, inputs in readers.declared().items() if query in {job.name for job in jobs}}
+    monkeypatch.setattr(readers, "declared", lambda: ours)
+    maintained.round()
+    assert log_versions(pipeline.places.table(REVISIONS))[0] > 0
+    pipeline.publish(DATASET, value(1, "0.7", day=20), value(6))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET), GoldJob(TABLE, pipeline.driver))
+    assert astray(pipeline, DATASET) == []
+    observed = {row["reference_on"].month: row["value"].normalize() for row in pipeline.rows(GOLD)}
+    assert observed == {1: Decimal("0.7"), **dict.fromkeys(range(2, 7), Decimal("0.5"))}

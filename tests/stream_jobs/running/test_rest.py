@@ -1,0 +1,183 @@
+"""A query that finds nothing rests, and whatever comes wakes it: nothing is left unread."""
+
+import threading
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, Schema
+
+from foundation.errors import TransientError
+from stream_jobs.running import rest, signs
+from stream_jobs.running.rest import Rest
+from stream_jobs.running.signs import TableVersions, TopicEnds
+from tests.helpers import still, wait_for
+from tests.supervised import kept_running
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+DATASET = "inmet_stations"
+
+
+class Clock:
+    """Both clocks that `rest` asks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def time(self) -> float:
+        return START.timestamp() + self.seconds
+
+    @property
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(rest, "time", made)
+    return made
+
+
+def after(clock: Clock, resting: Rest, seconds: float, *, rows: int = 0, looked: bool = True) -> bool:
+    """Whether a query may rest so many seconds later, having looked at its inputs just now or never."""
+    clock.seconds += seconds
+    return resting.is_due(rows, clock.now if looked else None)
+
+
+def test_a_query_rests_once_it_has_looked_at_the_same_inputs_long_enough(clock):
+    resting = Rest(lambda: "same")
+    assert [after(clock, resting, seconds) for seconds in (0, 59, 1)] == [False, False, True]
+
+
+def test_rows_and_changed_inputs_begin_the_time_anew(clock):
+    sign = ["a"]
+    resting = Rest(lambda: sign[0])
+    assert not after(clock, resting, 0)
+    assert not after(clock, resting, 59, rows=5)
+    assert not after(clock, resting, 59, rows=5)
+    sign[0] = "b"
+    assert not after(clock, resting, 59, rows=5)
+    assert after(clock, resting, 60, rows=5)
+
+
+def test_a_query_that_has_not_looked_since_its_inputs_changed_does_not_rest(clock):
+    """It may hang, or be slow: what stands in its inputs is then unread."""
+    resting = Rest(lambda: "same")
+    after(clock, resting, 0)
+    looked_before = clock.now
+    clock.seconds = 600
+    assert not resting.is_due(0, looked_before)
+    assert not resting.is_due(0, None)
+    assert resting.is_due(0, clock.now)
+
+
+def test_nothing_is_decided_while_the_inputs_are_not_known(clock):
+    sign: list[Any] = [None]
+    resting = Rest(lambda: sign[0])
+    assert [after(clock, resting, 60) for _ in range(3)] == [False, False, False]
+    sign[0] = "a"
+    assert [after(clock, resting, 60) for _ in range(2)] == [False, True]
+    sign[0] = None
+    assert not resting.is_over()
+    sign[0] = "a"
+    assert not resting.is_over()
+    sign[0] = "b"
+    assert resting.is_over()
+
+
+def test_every_commit_of_a_table_and_its_first_change_the_sign(tmp_path):
+    there, absent = str(tmp_path / "there"), str(tmp_path / "absent")
+    schema = Schema.from_arrow(pa.schema([("a", pa.int64())]))
+    made = DeltaTable.create(there, schema)
+    sign = TableVersions([there, absent])
+    assert sign() == (0, -1)
+    for _ in range(2):
+        made.create_write_transaction([], mode="append", schema=schema, partition_by=[])
+        made.update_incremental()
+    assert sign() == (2, -1)
+    DeltaTable.create(absent, schema)
+    assert sign() == (2, 0)
+
+
+def test_ends_are_not_known_while_the_broker_is_away(monkeypatch):
+    answers: list[Any] = [{"a": {0: 5}}, TransientError("away"), {"a": {0: 6}}]
+    seen = []
+
+    def ends(admin: Any, topics: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(signs, "ends", ends)
+    monkeypatch.setattr(signs, "LOOK_SECONDS", 0)
+    told = TopicEnds(SimpleNamespace(bootstrap="localhost:1"), ["a"])
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            seen.append(told.of("a"))
+            return not answers
+
+    told._ask(Stop())
+    assert seen == [None, {(0, 5)}, None, {(0, 6)}]
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries rest at the first word of Spark that they found nothing."""
+    monkeypatch.setattr(rest, "REST_AFTER_SECONDS", 0.5)
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("soon")
+def test_bronze_and_silver_rest_and_what_comes_then_reaches_both(pipeline):
+    pipeline.publish(DATASET, station(1))
+    bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
+    stop = threading.Event()
+    ends = TopicEnds(pipeline.broker, [bronze.topic])
+    ends.watch(stop)
+    inputs = TableVersions([pipeline.places.table(name) for name in silver.inputs])
+    with kept_running(bronze, silver, signs=[lambda: ends.of(bronze.topic), inputs]) as kept:
+        for number in (2, 3):
+            wait_for(lambda: all(not job.queries[-1].isActive for job in kept), "both to rest", 90)
+            pipeline.publish(DATASET, station(number))
+            wait_for(lambda n=number: len(pipeline.rows(silver.name)) == n, "the new row in silver", 90)
+        assert [len(job.queries) for job in kept] == [3, 3]
+        assert [job.failures for job in kept] == [[], []]
+    stop.set()
+
+
+def unread(pipeline: Any, published: int) -> list[str]:
+    """The oracle: every published row is in bronze."""
+    missing = published - len(pipeline.rows(f"bronze.{DATASET}"))
+    return [f"{missing} rows are left unread"] if missing else []
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("soon")
+def test_control_a_sign_that_never_changes_leaves_what_comes_unread(pipeline, control):
+    pipeline.publish(DATASET, station(1))
+    bronze = pipeline.bronze(DATASET)
+    sign, stop = ["real"], threading.Event()
+    ends = TopicEnds(pipeline.broker, [bronze.topic])
+    ends.watch(stop)
+    with kept_running(bronze, signs=[lambda: ends.of(bronze.topic) if sign[0] == "real" else "same"]) as kept:
+        wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest", 90)
+        pipeline.publish(DATASET, station(2))
+        control.holds(still, lambda: unread(pipeline, 2), 90)
+
+        sign[0] = "same"
+        wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest again", 90)
+        pipeline.publish(DATASET, station(3))
+        control.objects(still, lambda: unread(pipeline, 3), 5, damage="1 rows are left unread")
+    stop.set()
+
+
+def station(number: int) -> dict[str, Any]:
+    return {"station_code": f"A{number:03}", "valid_from_on": date(2024, 1, 1)}
