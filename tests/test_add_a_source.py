@@ -51,7 +51,7 @@ def test_the_page_shows_one_contract_one_source_one_table_and_golden_files():
     assert [Path(name).parent.as_posix() for name in files_of_the_page()] == [
         "schemas",
         "producers/sources",
-        "stream_jobs/tables",
+        "stream_jobs/silver/tables",
         "tests/golden/worldbank_gdp",
     ]
 

@@ -20,6 +20,20 @@ ALLOWED = {
     "correnteza": {"foundation", "schemas", "sinks", "producers", "stream_jobs", "monitoring", "replay"},
 }
 
+# package → room → the other rooms of the package that it may import; what stands beside the rooms imports none of them
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "stream_jobs": {
+        "running": set(),
+        "bronze": {"running"},
+        "silver": {"running", "bronze"},
+        "gold": {"running", "silver"},
+    },
+    "monitoring": {"lag": set(), "proof": {"lag"}, "reading": {"lag", "proof"}, "quality": set()},
+    "sinks": {"ops": set()},
+}
+OF_ALL_LAYERS = {"stream_jobs/running/driver.py", "stream_jobs/running/readers.py"}
+"""What starts every layer's queries, and what knows how far each has read."""
+
 # How Delta tables get written, in Spark's, delta-spark's and delta-rs' words.
 DELTA_WRITES = re.compile(
     r"\.saveAsTable\(|\.whenMatched|\.whenNotMatched|write_deltalake\(|\.optimize\(\)|\.vacuum\(|"
@@ -36,6 +50,17 @@ def imported_packages(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module.split(".")[0])
     return found & ALLOWED.keys()
+
+
+def imported_rooms(text: str, package: str) -> set[str]:
+    """Rooms of a package that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {room for room in ROOMS[package] if any(f"{name}.".startswith(f"{package}.{room}.") for name in names)}
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
@@ -57,6 +82,27 @@ def test_control_the_import_check_sees_an_import(tmp_path, control):
     control.holds(imported, "def late():\n    from json import loads\n")
     damage = "some.py imports stream_jobs"
     control.objects(imported, "def late():\n    from stream_jobs.running.driver import run\n", damage=damage)
+
+
+@pytest.mark.parametrize("package", sorted(ROOMS))
+def test_rooms_import_only_the_rooms_below_them(package):
+    offending = set()
+    for file in (ROOT / package).rglob("*.py"):
+        path = file.relative_to(ROOT)
+        if path.as_posix() not in OF_ALL_LAYERS:
+            allowed = ROOMS[package].get(path.parts[1], set()) | {path.parts[1]}
+            found = imported_rooms(file.read_text(encoding="utf-8"), package)
+            offending |= {f"{path} imports {package}.{room}" for room in found - allowed}
+    assert offending == set()
+
+
+def test_control_the_check_of_rooms_sees_an_import(control):
+    def imported(text: str) -> list[str]:
+        return [f"some.py imports {room}" for room in sorted(imported_rooms(text, "stream_jobs"))]
+
+    control.holds(imported, "from stream_jobs import places\n")
+    control.objects(imported, "from stream_jobs import gold\n", damage="imports gold")
+    control.objects(imported, "from stream_jobs.running.jobs import Job\n", damage="imports running")
 
 
 def test_only_sinks_writes_delta():

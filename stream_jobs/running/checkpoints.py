@@ -32,7 +32,7 @@ class Guard:
         tables: table name → id of the Delta table it writes.
         topic, topic_id: of a bronze query; a topic made anew has another id, and other records at the same offsets.
         starting_offsets: where an adopted bronze checkpoint begins, as Spark's Kafka source takes it.
-        fingerprint: what the query was, as `stream_jobs.running.fingerprint`; None in a guard of a release that noted none.
+        fingerprint: what the query was, as `running.fingerprint` has it; None in a guard of a release that noted none.
     """
 
     generation: int

@@ -94,7 +94,8 @@ def test_f33_a_second_sigterm_ends_the_driver_at_once_with_code_143(pipeline, cl
 def test_f34_a_poisoned_query_is_restarted_alone_and_then_ends_the_driver_with_its_name(pipeline, cli_process):
     """The other query of the driver writes meanwhile.
 
-    Once it is given up the process ends by itself; within which time, `tests/stream_jobs/running/test_supervisor.py` shows.
+    Once it is given up the process ends by itself; within which time shows
+    `tests/stream_jobs/running/test_supervisor.py`.
     """
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.bronze_after(OTHER, [observation(1)])

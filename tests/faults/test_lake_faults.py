@@ -308,7 +308,7 @@ def test_f16_control_a_reader_with_a_tighter_limit_would_file_it_as_corrupt(sett
 def test_f16_a_backlog_of_long_records_larger_than_the_heap_is_read_in_one_batch(pipeline, cli):
     """Twice as much in one batch as the driver's heap holds. What it needs is a row group per core, whatever comes.
 
-    With Parquet's own defaults, without the two settings of `stream_jobs.running.session`, it ends in an OutOfMemoryError.
+    With Parquet's own defaults, without the two settings of `running.session`, it ends in an OutOfMemoryError.
     """
     pipeline.declare(*load_all())
     records = 2 * HEAP_BYTES // LONGEST
