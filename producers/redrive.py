@@ -32,7 +32,7 @@ Action = Literal["redriven", "discarded"]
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetter:
     """A record that bronze could not decode, or a row that silver set aside.
 
     Attributes:
@@ -61,7 +61,7 @@ class Closed:
         is_news: whether this call closed it.
     """
 
-    letter: Letter
+    letter: DeadLetter
     copy: tuple[int, int] | None
     is_news: bool
 
@@ -95,7 +95,7 @@ class Closer:
         self._ids = registry.register([self._contract, self._bookkeeping], prefix)
         self._publisher = Publisher(bootstrap, prefix, f"redrive.{dataset}")
 
-    def close(self, letters: Sequence[Letter], action: Action, note: str | None = None) -> Iterator[Closed]:
+    def close(self, letters: Sequence[DeadLetter], action: Action, note: str | None = None) -> Iterator[Closed]:
         """Close those that are still open, in transactions of `BATCH`.
 
         Raises:
@@ -113,7 +113,7 @@ class Closer:
         for first in range(0, len(pending), BATCH):
             yield from self._close(pending[first : first + BATCH], action, note)
 
-    def _close(self, letters: Sequence[Letter], action: Action, note: str | None) -> list[Closed]:
+    def _close(self, letters: Sequence[DeadLetter], action: Action, note: str | None) -> list[Closed]:
         copies: list[tuple[int, int] | None] = []
 
         def fill() -> None:
@@ -129,7 +129,7 @@ class Closer:
         failpoint("redrive_after_commit")
         return [Closed(letter, copy, is_news=True) for letter, copy in zip(letters, copies, strict=True)]
 
-    def _value(self, letter: Letter) -> bytes:
+    def _value(self, letter: DeadLetter) -> bytes:
         if letter.value is not None:
             return letter.value
         assert letter.record is not None
@@ -140,7 +140,7 @@ class Closer:
         }
         return encode.record(self._contract, self._ids[self._contract.name], fields)[1]
 
-    def _closing(self, letter: Letter, copy: tuple[int, int] | None, action: Action, note: str | None) -> Message:
+    def _closing(self, letter: DeadLetter, copy: tuple[int, int] | None, action: Action, note: str | None) -> Message:
         partition, offset = copy or (None, None)
         fields = {
             "dataset": self._contract.name,

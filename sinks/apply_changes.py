@@ -1,6 +1,6 @@
 """One micro-batch of a dataset's records into its two silver tables, once, whatever the order they arrive in.
 
-    batch ──► expectations ──► fate of every row (sinks/versions.py) ──► fixed once
+    batch ──► expectations ──► outcome of every row (sinks/versions.py) ──► fixed once
                  │                                     │
                  └─► quarantine ◄── conflicting ───────┤
                                                        ├─► 1. revisions   append every new version
@@ -30,7 +30,7 @@ from sinks.history import History, Seen
 from sinks.snapshot import FILE, Snapshot
 from sinks.target import IS_WITHDRAWN, SilverTarget, bounds, matching
 from sinks.transactions import Batch
-from sinks.versions import FATES, STORED_COLUMNS, classify
+from sinks.versions import OUTCOMES, STORED_COLUMNS, classify
 
 __all__ = ["Applied", "SilverTarget", "apply_changes"]
 
@@ -40,14 +40,14 @@ class Applied:
     """What became of a batch.
 
     Attributes:
-        fates: rows per fate, by the batch and what was stored before it.
+        outcomes: rows per outcome, by the batch and what was stored before it.
         records: rows that were judged by expectations: all but withdrawals.
         broken: expectation → rows that broke it.
         flawed: rows that broke any.
         mended: keys that were taken from bronze, because a row of theirs came late.
     """
 
-    fates: Mapping[str, int]
+    outcomes: Mapping[str, int]
     records: int
     broken: Mapping[str, int]
     flawed: int
@@ -77,7 +77,7 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch, histor
         _write(timely, found if keys is None else _summary(timely, target), target, batch)
         history.end(Seen(found["newest"], found["newest_withdrawn"]))
         return Applied(
-            fates={fate: int(found[fate]) for fate in FATES},
+            outcomes={outcome: int(found[outcome]) for outcome in OUTCOMES},
             records=int(found["records"]),
             broken={each.name: int(found[f"broken:{each.name}"]) for each in target.expectations},
             flawed=int(found["flawed"]),
@@ -86,7 +86,7 @@ def apply_changes(records: DataFrame, target: SilverTarget, batch: Batch, histor
 
 
 def _classified(records: DataFrame, target: SilverTarget) -> DataFrame:
-    """The batch with the fate of every row, and the rules that it breaks: a withdrawal has no values to break any."""
+    """The batch with the outcome of every row, and the rules it breaks: a withdrawal has no values to break any."""
     none = F.array().cast("array<string>")
     judged = records.withColumns(
         {
@@ -108,14 +108,14 @@ def _stored(batch: DataFrame, target: SilverTarget) -> DataFrame | None:
 
 def _summary(classified: DataFrame, target: SilverTarget) -> Row:
     """Everything that has to be known before writing, in the one job that also fixes the frame."""
-    counts = [F.count_if(F.col("fate") == fate).alias(fate) for fate in FATES]
+    counts = [F.count_if(F.col("outcome") == outcome).alias(outcome) for outcome in OUTCOMES]
     every = F.concat("warn", "quarantine", "fail")
     broken_by = [
         F.count_if(F.array_contains(every, each.name)).alias(f"broken:{each.name}") for each in target.expectations
     ]
     failures = F.first(F.when(F.size("fail") > 0, F.struct("fail", "topic", "kafka_partition", "kafka_offset")), True)
     pruned = F.when(F.col("is_newest"), F.col(target.prune_by))
-    clock, is_new = F.unix_micros("known_from"), F.col("fate") == "new"
+    clock, is_new = F.unix_micros("known_from"), F.col("outcome") == "new"
     row = classified.agg(
         *counts,
         *broken_by,
@@ -151,8 +151,8 @@ def _set_aside(classified: DataFrame, timely: DataFrame, found: Row, target: Sil
     """Quarantine what broke a rule, and what conflicts; where a key came late, bronze says what conflicts."""
     if not found["quarantined"] and not found["conflicting"]:
         return
-    conflicting = timely.where("fate = 'conflicting'").withColumn("rules", F.array(F.lit(quarantine.CONFLICT)))
-    flawed = classified.where("fate = 'quarantined'").withColumn("rules", F.col("quarantine"))
+    conflicting = timely.where("outcome = 'conflicting'").withColumn("rules", F.array(F.lit(quarantine.CONFLICT)))
+    flawed = classified.where("outcome = 'quarantined'").withColumn("rules", F.col("quarantine"))
     rows = quarantine.entries(flawed.unionByName(conflicting), target.current_columns, F.col("rules"))
     failpoint("before_quarantine")
     quarantine.add(rows, target.quarantine, dataset=target.dataset, once=batch.once(quarantine.NAME))
@@ -163,7 +163,7 @@ def _write(timely: DataFrame, found: Row, target: SilverTarget, batch: Batch) ->
     """Revisions, then current."""
     if found["new"]:
         failpoint("before_revisions")
-        versions = timely.where(F.col("fate") == "new").select(*target.columns)
+        versions = timely.where(F.col("outcome") == "new").select(*target.columns)
         append(versions, target.revisions, rows=found["new"], once=batch.once(f"{target.dataset}_revisions"))
     if found["new"] or found["stored"]:
         failpoint("after_revisions")

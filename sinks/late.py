@@ -51,7 +51,7 @@ def late_keys(classified: DataFrame, found: Any, target: SilverTarget, history: 
     parts = [valid.where("is_disturbed")] if found["is_disturbed"] else []
     if found["known_least"] is not None or found["unknown_least"] is not None:
         seen = history.seen()
-        versions = valid.where(F.col("fate") == "new")
+        versions = valid.where(F.col("outcome") == "new")
         if _is_late(found["known_least"], seen.newest):
             parts.append(versions.where(~F.col("is_first_of_key") & (clock <= F.lit(seen.newest))))
         if _is_late(found["unknown_least"], seen.withdrawn):
@@ -82,7 +82,7 @@ def mend(keys: DataFrame, target: SilverTarget, history: History) -> None:
         timeline = _judged(history.rows_of(keys, within), stored, target)
         with fixed(classify(timeline, None, keys=target.keys)) as folded:
             _mend_quarantine(folded, target)
-            versions = folded.where(F.col("fate") == "new").select(*target.columns, "is_newest")
+            versions = folded.where(F.col("outcome") == "new").select(*target.columns, "is_newest")
             _mend_revisions(versions, stored, target, revisions)
             failpoint("after_mended_revisions")
             _mend_current(versions.where("is_newest").drop("is_newest"), target, within)
@@ -116,12 +116,12 @@ def _judged(rows: DataFrame, stored: DataFrame, target: SilverTarget) -> DataFra
 
 
 def _mend_quarantine(folded: DataFrame, target: SilverTarget) -> None:
-    conflicts = folded.where(F.col("fate") == "conflicting")
+    conflicts = folded.where(F.col("outcome") == "conflicting")
     rules = F.array(F.lit(quarantine.CONFLICT))
     entries = quarantine.entries(conflicts, target.current_columns, rules)
     quarantine.add(entries, target.quarantine, dataset=target.dataset)
     failpoint("after_mended_conflicts")
-    at_peace = folded.where("is_valid AND NOT is_withdrawn AND fate <> 'conflicting'").select(*quarantine.RECORD)
+    at_peace = folded.where("is_valid AND NOT is_withdrawn AND outcome <> 'conflicting'").select(*quarantine.RECORD)
     quarantine.release(at_peace, target.quarantine, dataset=target.dataset)
     failpoint("after_mended_quarantine")
 

@@ -4,7 +4,7 @@ A version of a row is its values as they could be known from one instant on, or 
 there is no such row. A key's rows are in the order (known_from, values before withdrawals, Kafka offset), and of all
 rows with one key and one `known_from` the first stands: a value beats a withdrawal, a lower offset a higher one
 (docs/adr/0008, 0016). A row that stands and only repeats what the version before it says is no new version; neither is
-a withdrawal of a key that holds no value. What a row of a batch turns out to be is its *fate*:
+a withdrawal of a key that holds no value. What a row of a batch turns out to be is its *outcome*:
 
     new          a version that revisions do not hold yet
     stored       such a version, appended by an earlier attempt at this very batch
@@ -23,7 +23,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import MapType, StructField
 
-FATES = ("new", "stored", "unchanged", "duplicate", "conflicting", "quarantined")
+OUTCOMES = ("new", "stored", "unchanged", "duplicate", "conflicting", "quarantined")
 IDENTITY = ("is_withdrawn", "kafka_partition", "kafka_offset")
 """What names one row of one dataset: records and withdrawals stand in two topics, whose offsets may be equal."""
 STORED_COLUMNS = ("known_from", *IDENTITY, "version_hash")
@@ -46,7 +46,7 @@ def _hashable(field: StructField) -> Column:
 
 
 def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[str]) -> DataFrame:
-    """Add `fate`, `is_newest`, `is_first_of_key` and `is_disturbed`.
+    """Add `outcome`, `is_newest`, `is_first_of_key` and `is_disturbed`.
 
     `is_newest`: whether the row is a new or stored version, and the newest that its key has. `is_first_of_key`: whether
     revisions hold nothing of its key, not even by an earlier attempt at this batch. `is_disturbed`: whether, with the
@@ -80,7 +80,7 @@ def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[st
     )
     says_nothing_new = F.col("_before.version_hash").eqNullSafe(F.col("version_hash"))
     is_itself = F.struct(*(F.col(f"_standing.{name}") for name in IDENTITY)) == F.struct(*IDENTITY)
-    fate = (
+    outcome = (
         F.when(~F.col("is_valid"), "quarantined")
         .when(stands & says_nothing_new, "unchanged")
         .when(stands, "new")
@@ -89,10 +89,10 @@ def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[st
         .when(F.col("_standing.version_hash").eqNullSafe(F.col("version_hash")), "duplicate")
         .otherwise("conflicting")
     )
-    is_version = F.when(F.col("_stored"), stands & ~says_nothing_new).otherwise(F.col("fate").isin("new", "stored"))
+    is_version = F.when(F.col("_stored"), stands & ~says_nothing_new).otherwise(F.col("outcome").isin("new", "stored"))
     newest = F.max(F.when(F.col("_is_version"), F.col("known_from"))).over(key)
     return (
-        compared.withColumn("fate", fate)
+        compared.withColumn("outcome", outcome)
         .withColumn("_is_version", is_version)
         .withColumn("is_newest", F.col("_is_version") & (F.col("known_from") == newest))
         .withColumn("is_first_of_key", ~F.max("_stored").over(key))

@@ -14,7 +14,7 @@ from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
-from producers.redrive import REDRIVES, Action, Closer, Letter, still_undecodable
+from producers.redrive import REDRIVES, Action, Closer, DeadLetter, still_undecodable
 from schemas import topics
 from schemas.contracts import load
 from schemas.registry import Registry
@@ -68,7 +68,7 @@ def redrive(
     if not (entries or dataset or reason or all_):
         raise UsageError("which letters?", hint="name entries, --dataset, --reason or --all; `dead-letters list`")
     lake = _lake()
-    ready: dict[str, list[Letter]] = defaultdict(list)
+    ready: dict[str, list[DeadLetter]] = defaultdict(list)
     for name, rows in _by_dataset(_select(lake, entries, dataset, reason)).items():
         for row, letter, problem in _judged(lake, name, rows):
             if problem is None:
@@ -128,7 +128,7 @@ def _by_dataset(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 
 def _judged(
     lake: Lake, dataset: str, rows: list[dict[str, Any]]
-) -> Iterable[tuple[dict[str, Any], Letter, str | None]]:
+) -> Iterable[tuple[dict[str, Any], DeadLetter, str | None]]:
     """Each letter with what keeps it from being redriven; None when nothing does."""
     contract, aside = load(dataset), [row for row in rows if row["rules"]]
     places = [(row["topic_id"], row["partition"], row["offset"]) for row in aside]
@@ -145,11 +145,11 @@ def _judged(
             yield row, _letter(row), still_undecodable(contract, row["value"], writer)
 
 
-def _letter(row: dict[str, Any], record: dict[str, Any] | None = None) -> Letter:
-    return Letter(row["topic_id"], row["partition"], row["offset"], row["reason"], row["key"], row["value"], record)
+def _letter(row: dict[str, Any], record: dict[str, Any] | None = None) -> DeadLetter:
+    return DeadLetter(row["topic_id"], row["partition"], row["offset"], row["reason"], row["key"], row["value"], record)
 
 
-def _close(letters: dict[str, list[Letter]], action: Action, note: str | None) -> None:
+def _close(letters: dict[str, list[DeadLetter]], action: Action, note: str | None) -> None:
     settings = Settings()
     topics.apply(settings.bootstrap, [load(REDRIVES)], settings.topic_prefix)
     registry = Registry(settings.registry)

@@ -1,7 +1,7 @@
 """Which addresses the requests of a source may go to, and how often a host is asked: both hold for every redirect too.
 
-Reach   the base URL, the other hosts that its source names, and where a mirror keeps what those hosts have
-Hosts   turns at a host: a pause between two requests and a few at a time, for all clients of the process
+AllowedAddresses   the base URL, the other hosts that its source names, and where a mirror keeps what those hosts have
+Hosts              turns at a host: a pause between two requests and a few at a time, for all clients of the process
 """
 
 import threading
@@ -21,7 +21,7 @@ MAX_TURN_WAIT = 7200.0
 """Seconds that a request waits for its turn: as long as the longest download ahead of it may take."""
 
 
-class Reach:
+class AllowedAddresses:
     """Where the requests of one source may go.
 
     Args:
@@ -89,7 +89,7 @@ def _place(url: httpx2.URL) -> tuple[str, int | None]:
 
 
 @dataclass
-class _Lane:
+class _HostLimiter:
     """One host: its free places, and when the last request to it began, with the pause that it wanted after it."""
 
     places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_AT_ONCE))
@@ -111,7 +111,7 @@ class Hosts:
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._limiters: dict[str, _HostLimiter] = {}
 
     @contextmanager
     def turn(self, host: str, pause: float) -> Iterator[float]:
@@ -121,19 +121,19 @@ class Hosts:
         """
         asked_at = self._clock()
         with self._lock:
-            lane = self._lanes.setdefault(host, _Lane())
-        if not lane.places.acquire(timeout=MAX_TURN_WAIT):
+            limiter = self._limiters.setdefault(host, _HostLimiter())
+        if not limiter.places.acquire(timeout=MAX_TURN_WAIT):
             raise TransientError(f"{host}: busy with this process's other requests for {MAX_TURN_WAIT:.0f} s")
         try:
-            with lane.lock:
+            with limiter.lock:
                 # The start is booked, then waited for without the lock: who comes next books the one after it.
-                begin_at = max(self._clock(), lane.begun_at + max(pause, lane.pause))
-                lane.begun_at, lane.pause = begin_at, pause
+                begin_at = max(self._clock(), limiter.begun_at + max(pause, limiter.pause))
+                limiter.begun_at, limiter.pause = begin_at, pause
             if (wait := begin_at - self._clock()) > 0:
                 self._sleep(wait)
             yield self._clock() - asked_at
         finally:
-            lane.places.release()
+            limiter.places.release()
 
 
 HOSTS = Hosts()

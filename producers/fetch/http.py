@@ -28,7 +28,7 @@ from foundation.redact import hide
 from producers.fetch import bodies
 from producers.fetch.addresses import Deadline, Transport
 from producers.fetch.answers import SAMPLE_BYTES, Answer, Version, refused
-from producers.fetch.hosts import HOSTS, Reach
+from producers.fetch.hosts import HOSTS, AllowedAddresses
 from producers.fetch.retries import RETRIED_STATUSES, ReplacedError, attempts, failed, turned_away
 from producers.model import Source
 
@@ -57,8 +57,8 @@ class Client:
     """All requests of one source, by one thread. Use as a context manager.
 
     Args:
-        base_url, hosts, is_mirror: where requests may go, as `Reach` has it. Only a mirror may be at an address that
-            is not public.
+        base_url, hosts, is_mirror: where requests may go, as `AllowedAddresses` has it. Only a mirror may be at an
+            address that is not public.
         pause: least time between the beginnings of two requests to one host, in this whole process.
         api_key: (name of the query parameter, key); told to the base URL's own host only, shown nowhere.
         throttled_for: the body of a 429 → how long the source wants to be left alone; None if it does not say.
@@ -74,13 +74,13 @@ class Client:
         api_key: tuple[str, SecretStr] | None = None,
         throttled_for: Callable[[bytes], timedelta | None] = lambda body: None,
     ) -> None:
-        self._reach = Reach(base_url, hosts, is_mirror=is_mirror)
+        self._allowed = AllowedAddresses(base_url, hosts, is_mirror=is_mirror)
         self._pause = pause.total_seconds()
         self._throttled_for = throttled_for
         self._key_name = api_key[0] if api_key else None
         if api_key:
             hide(api_key[1].get_secret_value())  # a source may repeat it when it refuses
-        self._transport = Transport(is_checked=not is_mirror, api_key=api_key, gets_key=self._reach.is_own)
+        self._transport = Transport(is_checked=not is_mirror, api_key=api_key, gets_key=self._allowed.is_own)
         self._client = httpx2.Client(
             transport=self._transport,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept-Language": "pt-BR,pt;q=0.9"},
@@ -122,7 +122,7 @@ class Client:
 
     def address(self, path: str) -> str:
         """The URL of a path, before any redirection and without a key."""
-        return str(self._reach.url(path))
+        return str(self._allowed.url(path))
 
     def ask(self, path: str, *, etag: str | None, last_modified: datetime | None) -> Answer:
         """The file's version by a one-byte range (INMET refuses HEAD); status 304 when the validators still hold.
@@ -222,7 +222,7 @@ class Client:
         self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, deadline: Deadline
     ) -> Iterator[httpx2.Response]:
         """The answer at the end of the redirects. Raises: CorrentezaError for one that may not be followed."""
-        url = self._reach.url(path)
+        url = self._allowed.url(path)
         url = url.copy_merge_params(dict(params)) if params else url
         asked = [url]
         while True:
@@ -233,7 +233,7 @@ class Client:
                         raise CorrentezaError(f"{url}: status {response.status_code}, which leads nowhere")
                     yield response
                     return
-            url = self._reach.hop(url, location)
+            url = self._allowed.hop(url, location)
             if self._key_name:
                 url = url.copy_remove_param(self._key_name)  # the transport adds it where it belongs
             if url in asked or len(asked) > MAX_REDIRECTS:

@@ -24,7 +24,7 @@ Now = Callable[[], datetime]
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
-class Desk:
+class RequestStore:
     """Where requests are put back and outcomes are kept. Threads may share it."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
@@ -50,7 +50,7 @@ class Desk:
 
 
 def attempt(
-    source: Source, request: PollRequest, desk: Desk, poll: Callable[[Now], Outcome], *, now: Now = clock.now
+    source: Source, request: PollRequest, store: RequestStore, poll: Callable[[Now], Outcome], *, now: Now = clock.now
 ) -> Record | None:
     """Work off one request. Returns the new outcome; None if the request was done before, or a newer one of its source,
     or if it is none to work off, because a clock that was wrong emitted it.
@@ -67,9 +67,9 @@ def attempt(
     """
     if request.scheduled_for > now() + AHEAD:
         log.get_logger("schedule").error("request_from_the_future", slot_id=request.slot_id)
-        desk.give_up(request)
+        store.give_up(request)
         return None
-    former = _former(source, desk, now())
+    former = _former(source, store, now())
     if former is not None and outcomes.is_done(request, former):
         log.get_logger("schedule").debug("request_skipped", slot_id=request.slot_id, attempt=request.attempt)
         return None
@@ -79,7 +79,7 @@ def attempt(
         outcome, result, error = None, Result.CIRCUIT_OPEN, None
     else:
         outcome, result, error = _poll(request, poll, lambda: max(now(), request.scheduled_for))
-        if result is Result.FENCED and _former(source, desk, now()) != former:
+        if result is Result.FENCED and _former(source, store, now()) != former:
             return None
     newest = replace(request, scheduled_for=max(request.scheduled_for, source.calendar.latest(started)))
     record = outcomes.after(
@@ -92,7 +92,7 @@ def attempt(
         outcome=outcome,
         error=error,
     )
-    _write(desk, newest, record, outcomes.covered(record, former, request, source.calendar))
+    _write(store, newest, record, outcomes.covered(record, former, request, source.calendar))
     return record
 
 
@@ -104,8 +104,8 @@ def recorded(source: Source, services: Services, poll: Callable[[], Outcome], *,
     started = now()
     outcome = poll()
     try:
-        desk = Desk(services.bootstrap, services.prefix)
-        former = _former(source, desk, started)
+        store = RequestStore(services.bootstrap, services.prefix)
+        former = _former(source, store, started)
         request = PollRequest(source.name, source.calendar.latest(started))
         if former is not None and request.place <= former.place:
             request = replace(request, scheduled_for=former.scheduled_for, attempt=former.attempt + 1)
@@ -119,14 +119,14 @@ def recorded(source: Source, services: Services, poll: Callable[[], Outcome], *,
             outcome=outcome,
             error=outcome.error,
         )
-        _write(desk, request, record, outcomes.covered(record, former, request, source.calendar))
+        _write(store, request, record, outcomes.covered(record, former, request, source.calendar))
     except TransientError as error:
         log.get_logger("schedule").warning("outcome_not_recorded", source=source.name, error=str(error))
     return outcome
 
 
-def _former(source: Source, desk: Desk, now: datetime) -> Record | None:
-    former = desk.outcomes.newest().get(source.name)
+def _former(source: Source, store: RequestStore, now: datetime) -> Record | None:
+    former = store.outcomes.newest().get(source.name)
     return former if former is None or former.scheduled_for <= now + AHEAD else None
 
 
@@ -146,15 +146,15 @@ def _poll(
     return outcome, outcomes.judged(outcome), outcome.error
 
 
-def _write(desk: Desk, request: PollRequest, record: Record, covered: list[Record]) -> None:
+def _write(store: RequestStore, request: PollRequest, record: Record, covered: list[Record]) -> None:
     """What is next, and only then what became of it."""
     again = _again(request, record)
     if again is not None and again.failures < MOST_FAILURES:
-        desk.put_back(again)
+        store.put_back(again)
     elif again is not None:
-        desk.give_up(again)
+        store.give_up(again)
         log.get_logger("schedule").error("request_given_up", slot_id=request.slot_id, failures=again.failures)
-    desk.outcomes.write([*covered, record])
+    store.outcomes.write([*covered, record])
 
 
 def _again(request: PollRequest, record: Record) -> PollRequest | None:

@@ -12,7 +12,7 @@ from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.failpoints import failpoint
 from producers.model import Source
 from producers.poll import Outcome
-from producers.schedule.attempt import WORKER, Desk, Now, attempt
+from producers.schedule.attempt import WORKER, Now, RequestStore, attempt
 from producers.schedule.outcomes import Record
 from producers.schedule.plain import Entry, Tail
 from producers.schedule.requests import AHEAD, Emitted, PollRequest
@@ -63,7 +63,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self._log = log.get_logger("schedule")
-        self._desk = Desk(self.bootstrap, self.prefix)
+        self._store = RequestStore(self.bootstrap, self.prefix)
         self._tail = Tail(self.bootstrap, [self.prefix + name for name in (REQUESTS, RETRY, OUTCOMES)])
         self._emitted = Emitted()
         self._waiting: list[_Waiting] = []
@@ -98,7 +98,7 @@ class Scheduler:
         if requests:
             failpoint("before_emit")
         for request in requests:
-            self._desk.emit(request, partition_of(self._order.index(request.source)))
+            self._store.emit(request, partition_of(self._order.index(request.source)))
         if requests:
             self._log.info(
                 "requests_emitted",
@@ -146,10 +146,10 @@ class Scheduler:
             return self._again_until_done(source.name, lambda: self._attempt(source, request))
 
     def _attempt(self, source: Source, request: PollRequest) -> None:
-        attempt(source, request, self._desk, lambda now: self.poll(source, now, self.stopping.is_set))
+        attempt(source, request, self._store, lambda now: self.poll(source, now, self.stopping.is_set))
 
     def _refuse(self, value: bytes | None, why: str) -> None:
-        self._desk.refuse("?", value or b"")
+        self._store.refuse("?", value or b"")
         self._log.error("request_refused", error=why, bytes=len(value or b""))
 
     def _again_until_done(self, name: str, step: Callable[[], None]) -> bool:

@@ -19,11 +19,11 @@ from sinks.commit import append
 from stream_jobs.bronze.decode import decoded, id_to_ask_for, question
 from stream_jobs.bronze.schema_book import SchemaBook
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
-from stream_jobs.running import news, retention
+from stream_jobs.running import retention, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Broker, Driver, Trigger, whole_message
-from stream_jobs.running.news import TopicNow
+from stream_jobs.running.unread import TopicNow
 
 __all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
 
@@ -81,9 +81,9 @@ class BronzeJob:
         """What stopped the query from inside a batch."""
         return self._batches.failure
 
-    def has_news(self, topic: TopicNow) -> bool:
+    def has_unread(self, topic: TopicNow) -> bool:
         """Whether starting would find a record, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return news.in_topic(self._driver.places, self.name, topic)
+        return unread.in_topic(self._driver.places, self.name, topic)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""

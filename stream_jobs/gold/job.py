@@ -22,7 +22,7 @@ from sinks.recompute import GoldTarget, Recomputed, extent, recompute, replace
 from sinks.transactions import Batch
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.places import EXPECTATIONS
-from stream_jobs.running import news
+from stream_jobs.running import unread
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Driver, Trigger
 from stream_jobs.running.turns import Turns
@@ -65,9 +65,9 @@ class GoldJob:
         """What its batches take turns by with maintenance of its tables."""
         return self._batches.turns
 
-    def has_news(self) -> bool:
+    def has_unread(self) -> bool:
         """Whether starting would find revisions, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return news.in_tables(self._driver.places, self.name, self.inputs)
+        return unread.in_tables(self._driver.places, self.name, self.inputs)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading revisions where the checkpoint ends."""

@@ -18,7 +18,6 @@ from stream_jobs.gold.job import GoldJob, write_static
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job, Trigger
 from stream_jobs.running.maintainer import Maintainer
-from stream_jobs.running.news import topics_now
 from stream_jobs.running.rest import Rest, Sign
 from stream_jobs.running.signs import TableVersions, TopicEnds
 from stream_jobs.running.standing import note_in
@@ -31,6 +30,7 @@ from stream_jobs.running.supervisor import (
     require_none_stands,
 )
 from stream_jobs.running.turns import Turns
+from stream_jobs.running.unread import topics_now
 from stream_jobs.silver.job import SilverJob
 from stream_jobs.silver.tables import model as silver
 
@@ -85,7 +85,7 @@ class StreamDriver:
                 began = time.monotonic()
                 self._prepare(layer)
                 idle = {job.name: 0 for job in self._jobs(layer)}
-                jobs, refused = self._with_news(layer)
+                jobs, refused = self._with_unread(layer)
                 done = bring_up_to_date(jobs, at_once=AT_ONCE, stop=stop, note=self._note)
                 rows = idle | done.rows
                 standing |= refused | done.standing
@@ -172,19 +172,19 @@ class StreamDriver:
             signs |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
         return signs
 
-    def _with_news(self, layer: str) -> tuple[Sequence[Job], dict[str, CorrentezaError]]:
+    def _with_unread(self, layer: str) -> tuple[Sequence[Job], dict[str, CorrentezaError]]:
         """Those of a layer's jobs that have something to read; and, by name, why a guard refuses others."""
         asked: dict[Job, Callable[[], bool]]
         if layer == "bronze":
             now = topics_now(self._broker, [job.topic for job in self._bronze])
-            asked = {job: partial(job.has_news, now[job.topic]) for job in self._bronze}
+            asked = {job: partial(job.has_unread, now[job.topic]) for job in self._bronze}
         else:
-            asked = {job: job.has_news for job in (self._silver if layer == "silver" else self._gold)}
+            asked = {job: job.has_unread for job in (self._silver if layer == "silver" else self._gold)}
         found: list[Job] = []
         refused: dict[str, CorrentezaError] = {}
-        for job, has_news in asked.items():
+        for job, has_unread in asked.items():
             try:
-                if has_news():
+                if has_unread():
                     found.append(job)
             except UnsafeState as error:
                 self._driver.locks.acquire(job.name)  # the word is the owner's to leave

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from foundation.errors import TransientError
 from sinks import tables
 from stream_jobs.running.jobs import Broker
-from stream_jobs.running.news import ends
+from stream_jobs.running.unread import ends
 
 LOOK_SECONDS = 1.0
 

@@ -17,7 +17,7 @@ from sinks.versions import version_hash
 from stream_jobs.bronze.job import ensure_table
 from stream_jobs.columns import record_type, silver_schema
 from stream_jobs.places import EXPECTATIONS, QUARANTINE
-from stream_jobs.running import news
+from stream_jobs.running import unread
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Driver, Trigger
 from stream_jobs.running.turns import Turns
@@ -105,9 +105,9 @@ class SilverJob:
         """What its batches take turns by with maintenance of its tables."""
         return self._batches.turns
 
-    def has_news(self) -> bool:
+    def has_unread(self) -> bool:
         """Whether starting would find rows of bronze, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return news.in_tables(self._driver.places, self.name, self.inputs)
+        return unread.in_tables(self._driver.places, self.name, self.inputs)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading bronze where the checkpoint ends."""
@@ -139,7 +139,7 @@ class SilverJob:
         is_first = batch_id == 0 and not tables.may_hold_rows(self._target.revisions)
         self._history.begin(batch.sparkSession, this, is_first=is_first)
         applied = apply_changes(batch, self._target, this, self._history)
-        fates = {fate: rows for fate, rows in applied.fates.items() if rows}
+        outcomes = {outcome: rows for outcome, rows in applied.outcomes.items() if rows}
         broken = {name: rows for name, rows in applied.broken.items() if rows}
         quality.write(
             self._driver.places.table(EXPECTATIONS),
@@ -150,9 +150,9 @@ class SilverJob:
             broken={**applied.broken, quality.ANY: applied.flawed},
             at=clock.now(),
         )
-        if fates:
+        if outcomes:
             get_logger("silver").info(
-                "changes_applied", query=self.name, batch_id=batch_id, **fates, mended=applied.mended, broken=broken
+                "changes_applied", query=self.name, batch_id=batch_id, **outcomes, mended=applied.mended, broken=broken
             )
 
     def _ensure_tables(self) -> None:

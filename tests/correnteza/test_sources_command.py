@@ -8,7 +8,7 @@ import pytest
 
 from correnteza.commands import sources as sources_command
 from producers import sources
-from producers.schedule.attempt import Desk
+from producers.schedule.attempt import RequestStore
 from producers.schedule.outcomes import Record, Result
 from producers.schedule.slots import slot_id
 from schemas import topics
@@ -66,7 +66,7 @@ def polled(settings):
         last_news_at=NOON - timedelta(days=3),
         last_news_rows=12_345,
     )
-    Desk(settings.bootstrap, settings.topic_prefix).outcomes.write([record])
+    RequestStore(settings.bootstrap, settings.topic_prefix).outcomes.write([record])
     return record
 
 

@@ -12,7 +12,7 @@ import fastavro
 import pytest
 from deltalake import DeltaTable
 
-from producers.redrive import Closer, Letter
+from producers.redrive import Closer, DeadLetter
 from schemas.contracts import load
 from sinks.expectations import Expectation
 from stream_jobs.silver.job import SilverJob
@@ -191,7 +191,7 @@ def test_f2_control_a_redrive_that_does_not_read_what_is_closed_publishes_twice_
 ):
     unknown()
     [row] = [row for row in pipeline.rows(BRONZE) if row["decode_status"] == "unknown_schema"]
-    letter = Letter(row["topic_id"], row["partition"], row["offset"], "unknown_schema", row["key"], row["value"])
+    letter = DeadLetter(row["topic_id"], row["partition"], row["offset"], "unknown_schema", row["key"], row["value"])
 
     def redrive() -> bool:
         """Whether a copy was published."""

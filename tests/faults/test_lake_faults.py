@@ -144,7 +144,7 @@ def test_f15_control_rows_that_stand_twice_would_be_versions_without_a_look_at_e
 
     def blind(*arguments: Any, **named: Any) -> DataFrame:
         judged = classify(*arguments, **named)
-        return judged.withColumn("fate", F.regexp_replace("fate", "duplicate", "new"))
+        return judged.withColumn("outcome", F.regexp_replace("outcome", "duplicate", "new"))
 
     publish(pipeline, FIRST)
     stream(pipeline)
@@ -161,7 +161,7 @@ def test_f15_control_a_late_answer_would_overwrite_without_the_guard_on_its_cloc
     """No row is late, each is the newest, and current takes whatever comes last."""
     struct, arrival = F.struct, {"l.known_from": F.lit(1), "r.known_from": F.lit(0)}
     lake, classify = pipeline.settings.lake, apply_changes.classify
-    newest = F.col("fate").isin("new", "stored")
+    newest = F.col("outcome").isin("new", "stored")
 
     def unguarded(*columns: Any) -> Any:
         return arrival[columns[0]] if str(columns[0]) in arrival else struct(*columns)

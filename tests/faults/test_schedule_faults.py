@@ -145,7 +145,7 @@ def in_this_process(target, replay, name: str, request: PollRequest):
     def ask(now):
         return poll.poll(source, target, now=now, base_url=replay.base_urls[name], span=Span(source.history_start))
 
-    desk = attempt.Desk(target.bootstrap, target.prefix)
+    desk = attempt.RequestStore(target.bootstrap, target.prefix)
     return attempt.attempt(source, request, desk, ask, now=lambda: MIDNIGHT)
 
 

@@ -117,7 +117,7 @@ def test_expectations_warn_or_set_aside_or_stop(spark, tmp_path):
 
     applied = silver.apply([Change(("a", 1), 1, 50.0, 0), Change(("b", 1), 1, -1.0, 1)], batch_id=0)
 
-    assert (applied.fates["new"], applied.fates["quarantined"]) == (1, 1)
+    assert (applied.outcomes["new"], applied.outcomes["quarantined"]) == (1, 1)
     assert (applied.broken, applied.flawed, applied.records) == ({NOT_NEGATIVE.name: 1, "small": 1, "finite": 0}, 2, 2)
     assert silver.quarantined == {1: "value_not_negative"}
 

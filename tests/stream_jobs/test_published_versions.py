@@ -6,7 +6,6 @@ from functools import reduce
 
 import pytest
 from pyspark.sql import DataFrame
-from tests.stream_jobs.test_decode import KAFKA
 
 from schemas.compatibility import published_versions
 from schemas.contracts import PROVENANCE, datasets
@@ -14,6 +13,7 @@ from stream_jobs.bronze.decode import Schemas, Writer, decoded
 from tests.golden.kit import FOLDER
 from tests.records import PUBLISHED, framed
 from tests.samples import sample
+from tests.stream_jobs.bronze.test_decode import KAFKA
 
 VERSIONS = [
     (contract, version)

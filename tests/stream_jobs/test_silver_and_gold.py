@@ -15,7 +15,7 @@ from foundation.errors import CorrentezaError, UnsafeState
 from schemas.contracts import datasets
 from sinks import apply_changes, tables
 from sinks.expectations import Expectation
-from stream_jobs.gold import query
+from stream_jobs.gold import job as gold_job
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.fact_economic_observation import TABLE as OBSERVATIONS
 from stream_jobs.running import attempts, stalls
@@ -187,7 +187,7 @@ def test_f18_control_current_computed_from_what_revisions_absorbed_would_lose_th
     absorbed: list[int] = []
 
     def of_the_difference(timely: Any, _: Any, target: Any, batch: Any) -> None:
-        rows = timely.where("fate = 'new'").collect()  # what is new before revisions hold it
+        rows = timely.where("outcome = 'new'").collect()  # what is new before revisions hold it
         absorbed.append(len(rows))
         new = timely.sparkSession.createDataFrame(rows, timely.schema)
         write(new, apply_changes._summary(new, target), target, batch)
@@ -293,9 +293,9 @@ def test_a_withdrawn_row_leaves_current_and_gold_and_the_past_still_has_it(pipel
     pipeline.publish(
         WITHDRAWALS, withdrawal(JANUARY + DAY, **KEY), withdrawal(JANUARY + DAY, **KEY | {"series_code": "1"})
     )
-    assert not jobs[2].has_news()
+    assert not jobs[2].has_unread()
     pipeline.run(jobs[1])
-    assert jobs[2].has_news()
+    assert jobs[2].has_unread()
     pipeline.run(jobs[2], job)
 
     assert amounts(pipeline, "silver.bcb_sgs") == amounts(pipeline, table) == [Decimal("0.6")]
@@ -308,14 +308,14 @@ def test_a_withdrawn_row_leaves_current_and_gold_and_the_past_still_has_it(pipel
 
     pipeline.publish(DATASET, value("0.6", on=other, known=JANUARY + 5 * DAY))
     pipeline.run(*jobs)
-    monkeypatch.setattr(query, "READING", query.READING | {"skipChangeCommits": "false"})
+    monkeypatch.setattr(gold_job, "READING", gold_job.READING | {"skipChangeCommits": "false"})
     monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     with pytest.raises(CorrentezaError):  # negative control: a stream that reads what deletes rewrite does not go on
         pipeline.run(GoldJob(OBSERVATIONS, pipeline.driver))
     monkeypatch.undo()
     pipeline.run(job)
     assert [row["known_from"] for row in pipeline.rows(table)] == [JANUARY + 5 * DAY]
-    assert not job.has_news()
+    assert not job.has_unread()
     assert contradictions(pipeline) == {}
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
-from tests.monitoring.test_every_dataset import other
 
 from foundation.rowhash import value_hash
 from monitoring.lag.kafka import Bounds
@@ -14,6 +13,7 @@ from monitoring.proof.checks import decoding, offsets
 from schemas.arrow import arrow_schema
 from schemas.contracts import datasets, load
 from tests.monitoring.kit import BEGIN, SCHEMA_IDS, WRITERS, Kit, found
+from tests.monitoring.proof.test_every_dataset import other
 from tests.samples import sample
 
 

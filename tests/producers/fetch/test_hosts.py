@@ -12,7 +12,7 @@ import pytest
 from foundation.errors import CorrentezaError, TransientError
 from producers.fetch import addresses, hosts
 from producers.fetch.addresses import Deadline, is_public, refuse_private, resolve
-from producers.fetch.hosts import Hosts, Reach
+from producers.fetch.hosts import AllowedAddresses, Hosts
 from tests.helpers import wait_for
 
 
@@ -147,7 +147,7 @@ def test_a_request_that_fails_gives_its_place_back(turns):
             raise ZeroDivisionError
 
 
-SOURCE = Reach("https://data.example/open", ("files.example",), is_mirror=False)
+SOURCE = AllowedAddresses("https://data.example/open", ("files.example",), is_mirror=False)
 ASKED = httpx2.URL("https://data.example/open/x")
 
 
@@ -198,7 +198,7 @@ def test_a_redirect_to_anywhere_else_is_refused(location):
     "location", ["http://127.0.0.1:81/", "https://127.0.0.1/", "http://10.0.0.7:8080/", "http://[::1]:8080/"]
 )
 def test_from_a_mirror_no_other_port_and_no_other_machine_is_reached(location):
-    mirror = Reach("http://127.0.0.1:8080/", ("data.example",), is_mirror=True)
+    mirror = AllowedAddresses("http://127.0.0.1:8080/", ("data.example",), is_mirror=True)
     with pytest.raises(CorrentezaError, match="not among its hosts"):
         mirror.hop(httpx2.URL("http://127.0.0.1:8080/x"), location)
 

@@ -311,14 +311,16 @@ def test_control_a_key_that_is_an_ordinary_parameter_is_shown(httpserver, contro
 
 def test_the_key_goes_to_the_paying_customers_address_and_to_no_other():
     with Client.for_source(replace(KEYED, hosts=("other.example",)), None, CANARY) as client:
-        asks = {url: client._reach.is_own(client._reach.url(url)) for url in ("forecast", "https://other.example/meta")}
-        assert str(client._reach.url("forecast")) == "https://paying.example/v1/forecast"
+        asks = {
+            url: client._allowed.is_own(client._allowed.url(url)) for url in ("forecast", "https://other.example/meta")
+        }
+        assert str(client._allowed.url("forecast")) == "https://paying.example/v1/forecast"
     assert asks == {"forecast": True, "https://other.example/meta": False}
 
 
 def test_without_a_key_the_free_address_is_asked():
     with Client.for_source(KEYED) as client:
-        assert str(client._reach.url("forecast")) == "https://free.example/forecast"
+        assert str(client._allowed.url("forecast")) == "https://free.example/forecast"
 
 
 def test_a_key_for_a_source_that_knows_none_is_refused():

@@ -21,7 +21,7 @@ REQUEST = PollRequest(SOURCE.name, SLOT)
 AWAY = TransientError("away")
 
 
-class Desk:
+class RequestStore:
     """The queue topics, in memory: what was written, in order."""
 
     def __init__(self) -> None:
@@ -51,8 +51,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def store() -> RequestStore:
+    return RequestStore()
 
 
 def answering(error=None, *, rows=0, is_stopped=False):
@@ -66,8 +66,8 @@ def answering(error=None, *, rows=0, is_stopped=False):
     return poll
 
 
-def work_off(desk, request, poll, now=NOW):
-    return attempt(SOURCE, request, desk, poll, now=lambda: now)
+def work_off(store, request, poll, now=NOW):
+    return attempt(SOURCE, request, store, poll, now=lambda: now)
 
 
 @pytest.mark.parametrize(
@@ -82,171 +82,171 @@ def work_off(desk, request, poll, now=NOW):
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_every_end_of_a_poll_has_its_name(desk, poll, result):
-    assert work_off(desk, REQUEST, poll).outcome == result
+def test_every_end_of_a_poll_has_its_name(store, poll, result):
+    assert work_off(store, REQUEST, poll).outcome == result
 
 
-def test_news_are_remembered_by_later_polls_without(desk):
-    first = work_off(desk, REQUEST, answering(rows=3))
+def test_news_are_remembered_by_later_polls_without(store):
+    first = work_off(store, REQUEST, answering(rows=3))
     later = SLOT + timedelta(hours=3)
-    second = work_off(desk, PollRequest(SOURCE.name, later), answering(), later)
+    second = work_off(store, PollRequest(SOURCE.name, later), answering(), later)
     assert (second.last_news_at, second.last_news_rows) == (first.ended_at, 3)
     assert second.last_success_at == later
 
 
-def test_a_request_that_was_done_is_not_polled_again(desk):
+def test_a_request_that_was_done_is_not_polled_again(store):
     poll = answering(rows=3)
-    work_off(desk, REQUEST, poll)
-    assert work_off(desk, REQUEST, poll) is None
+    work_off(store, REQUEST, poll)
+    assert work_off(store, REQUEST, poll) is None
     assert poll.asked == 1
 
 
-def test_the_older_slots_of_a_source_are_covered_by_one_poll(desk):
+def test_the_older_slots_of_a_source_are_covered_by_one_poll(store):
     """Three slots are due when the first request is worked off: one poll, an outcome for each."""
     poll, late = answering(rows=3), SLOT + timedelta(hours=7)
     for missed in range(3):
-        work_off(desk, PollRequest(SOURCE.name, SLOT + timedelta(hours=3 * missed)), poll, late)
+        work_off(store, PollRequest(SOURCE.name, SLOT + timedelta(hours=3 * missed)), poll, late)
     assert poll.asked == 1
-    assert [(record.slot_id[-9:], record.outcome, record.rows) for record in desk.records] == [
+    assert [(record.slot_id[-9:], record.outcome, record.rows) for record in store.records] == [
         ("00:23:00Z", "covered", 0),
         ("03:23:00Z", "covered", 0),
         ("06:23:00Z", "published", 3),
     ]
 
 
-def test_a_slot_that_waited_since_the_last_one_is_covered_too(desk):
-    work_off(desk, REQUEST, answering())
+def test_a_slot_that_waited_since_the_last_one_is_covered_too(store):
+    work_off(store, REQUEST, answering())
     late = SLOT + timedelta(hours=6)
-    work_off(desk, PollRequest(SOURCE.name, late), answering(), late)
-    assert [record.outcome for record in desk.records] == ["no_news", "covered", "no_news"]
+    work_off(store, PollRequest(SOURCE.name, late), answering(), late)
+    assert [record.outcome for record in store.records] == ["no_news", "covered", "no_news"]
 
 
-def test_a_clock_that_lags_behind_the_leaders_polls_for_the_slot_asked_for(desk):
+def test_a_clock_that_lags_behind_the_leaders_polls_for_the_slot_asked_for(store):
     seen = []
 
     def poll(now):
         seen.append(now())
         return answering()(now)
 
-    record = work_off(desk, REQUEST, poll, SLOT - timedelta(hours=1))
+    record = work_off(store, REQUEST, poll, SLOT - timedelta(hours=1))
     assert (record.scheduled_for, seen) == (SLOT, [SLOT])
 
 
-def test_a_request_from_a_clock_years_ahead_is_given_up_and_not_polled(desk):
+def test_a_request_from_a_clock_years_ahead_is_given_up_and_not_polled(store):
     poll = answering()
-    assert work_off(desk, replace(REQUEST, scheduled_for=SLOT + timedelta(days=5000)), poll) is None
-    assert (poll.asked, len(desk.given_up)) == (0, 1)
+    assert work_off(store, replace(REQUEST, scheduled_for=SLOT + timedelta(days=5000)), poll) is None
+    assert (poll.asked, len(store.given_up)) == (0, 1)
 
 
-def test_an_outcome_of_a_clock_years_ahead_stops_nothing(desk):
+def test_an_outcome_of_a_clock_years_ahead_stops_nothing(store):
     late = SLOT + timedelta(days=5000)
-    work_off(desk, replace(REQUEST, scheduled_for=late), answering(), late)
-    assert work_off(desk, REQUEST, answering(rows=3)).outcome == "published"
+    work_off(store, replace(REQUEST, scheduled_for=late), answering(), late)
+    assert work_off(store, REQUEST, answering(rows=3)).outcome == "published"
 
 
-def test_a_failed_poll_is_put_back_before_it_is_recorded(desk):
+def test_a_failed_poll_is_put_back_before_it_is_recorded(store):
     """Who dies between the two leaves a request that comes again, not one that is lost."""
-    work_off(desk, REQUEST, answering(AWAY))
-    put_back, record = desk.written
+    work_off(store, REQUEST, answering(AWAY))
+    put_back, record = store.written
     assert put_back == replace(REQUEST, attempt=2, failures=1, not_before=NOW + timedelta(minutes=2))
     assert (record.outcome, record.consecutive_failures) == ("failed", 1)
 
 
-def test_a_request_is_given_up_after_six_failures(desk):
+def test_a_request_is_given_up_after_six_failures(store):
     request, poll, now = REQUEST, answering(AWAY), NOW
-    while not desk.given_up:
-        work_off(desk, request, poll, now)
-        request = desk.put_backs[-1]
+    while not store.given_up:
+        work_off(store, request, poll, now)
+        request = store.put_backs[-1]
         now = request.not_before
     assert poll.asked == MOST_FAILURES
-    assert desk.given_up[0].failures == MOST_FAILURES
+    assert store.given_up[0].failures == MOST_FAILURES
 
 
-def fail(desk, times):
+def fail(store, times):
     """So many failures in a row; returns the request put back last."""
     request = REQUEST
     for _ in range(times):
-        work_off(desk, request, answering(AWAY), request.not_before or NOW)
-        request = desk.put_backs[-1]
+        work_off(store, request, answering(AWAY), request.not_before or NOW)
+        request = store.put_backs[-1]
     return request
 
 
-def test_the_third_failure_opens_the_circuit_and_no_request_is_made_while_it_is_open(desk):
-    fail(desk, 3)
-    opened = desk.records[-1]
+def test_the_third_failure_opens_the_circuit_and_no_request_is_made_while_it_is_open(store):
+    fail(store, 3)
+    opened = store.records[-1]
     assert opened.circuit_open_until == opened.ended_at + timedelta(minutes=15)
     poll, early = answering(rows=3), opened.ended_at + timedelta(minutes=14)
-    record = work_off(desk, PollRequest(SOURCE.name, SLOT, attempt=9), poll, early)
+    record = work_off(store, PollRequest(SOURCE.name, SLOT, attempt=9), poll, early)
     assert (poll.asked, record.outcome) == (0, "circuit_open")
-    assert desk.put_backs[-1].not_before == opened.circuit_open_until
-    assert desk.put_backs[-1].failures == 0
+    assert store.put_backs[-1].not_before == opened.circuit_open_until
+    assert store.put_backs[-1].failures == 0
 
 
-def test_the_next_request_after_the_circuits_time_asks_and_closes_it(desk):
-    request = fail(desk, 3)
-    record = work_off(desk, request, answering(rows=3), request.not_before)
+def test_the_next_request_after_the_circuits_time_asks_and_closes_it(store):
+    request = fail(store, 3)
+    record = work_off(store, request, answering(rows=3), request.not_before)
     assert (record.outcome, record.circuit_open_until, record.consecutive_failures) == ("published", None, 0)
 
 
-def test_a_failure_while_half_open_opens_the_circuit_for_longer(desk):
-    fail(desk, 4)
-    assert desk.records[-1].circuit_open_until == desk.records[-1].ended_at + timedelta(minutes=30)
+def test_a_failure_while_half_open_opens_the_circuit_for_longer(store):
+    fail(store, 4)
+    assert store.records[-1].circuit_open_until == store.records[-1].ended_at + timedelta(minutes=30)
 
 
-def test_what_a_source_asks_for_is_heeded_at_once(desk):
+def test_what_a_source_asks_for_is_heeded_at_once(store):
     until = NOW + timedelta(hours=12)
-    record = work_off(desk, REQUEST, answering(ThrottledError("tomorrow", until=until, wait=43_200.0)))
+    record = work_off(store, REQUEST, answering(ThrottledError("tomorrow", until=until, wait=43_200.0)))
     assert record.circuit_open_until == until
-    assert desk.put_backs[-1].not_before == until
+    assert store.put_backs[-1].not_before == until
 
 
-def test_a_stopped_poll_comes_again_at_once_and_counts_as_no_failure(desk):
-    record = work_off(desk, REQUEST, answering(is_stopped=True))
-    assert desk.put_backs == [replace(REQUEST, attempt=2, failures=0, not_before=NOW)]
+def test_a_stopped_poll_comes_again_at_once_and_counts_as_no_failure(store):
+    record = work_off(store, REQUEST, answering(is_stopped=True))
+    assert store.put_backs == [replace(REQUEST, attempt=2, failures=0, not_before=NOW)]
     assert record.consecutive_failures == 0
 
 
-def test_a_bug_in_a_source_is_a_failure_like_any_other(desk):
+def test_a_bug_in_a_source_is_a_failure_like_any_other(store):
     def poll(now):
         raise RuntimeError("a bug")
 
-    record = work_off(desk, REQUEST, poll)
+    record = work_off(store, REQUEST, poll)
     assert (record.outcome, record.error) == ("failed", "RuntimeError: a bug")
-    assert len(desk.put_backs) == 1
+    assert len(store.put_backs) == 1
 
 
 def fenced(now):
     raise FencedError("another one polls")
 
 
-def test_a_fenced_poll_is_recorded_and_asked_again_at_the_next_slot_which_covers_it(desk):
+def test_a_fenced_poll_is_recorded_and_asked_again_at_the_next_slot_which_covers_it(store):
     """Put back, its producer would fence the other one in turn."""
-    record = work_off(desk, REQUEST, fenced)
+    record = work_off(store, REQUEST, fenced)
     assert (record.outcome, record.error, record.consecutive_failures) == ("fenced", "another one polls", 0)
-    assert desk.put_backs == []
+    assert store.put_backs == []
     late = SLOT + timedelta(hours=3)
-    work_off(desk, PollRequest(SOURCE.name, late), answering(rows=3), late)
-    assert [(each.slot_id[-9:], each.outcome) for each in desk.records] == [
+    work_off(store, PollRequest(SOURCE.name, late), answering(rows=3), late)
+    assert [(each.slot_id[-9:], each.outcome) for each in store.records] == [
         ("00:23:00Z", "fenced"),
         ("00:23:00Z", "covered"),
         ("03:23:00Z", "published"),
     ]
 
 
-def test_a_request_whose_poll_was_fenced_is_polled_if_it_comes_again(desk):
+def test_a_request_whose_poll_was_fenced_is_polled_if_it_comes_again(store):
     """Whoever fenced it was killed before it had an outcome; its request goes to another worker."""
-    work_off(desk, REQUEST, fenced)
-    assert work_off(desk, REQUEST, answering(rows=3)).outcome == "published"
-    assert work_off(desk, REQUEST, answering(rows=3)) is None
+    work_off(store, REQUEST, fenced)
+    assert work_off(store, REQUEST, answering(rows=3)).outcome == "published"
+    assert work_off(store, REQUEST, answering(rows=3)) is None
 
 
-def test_the_outcome_of_who_fenced_stands_if_it_comes_first(desk):
+def test_the_outcome_of_who_fenced_stands_if_it_comes_first(store):
     def outrun(now):
-        work_off(desk, REQUEST, answering(rows=3))
+        work_off(store, REQUEST, answering(rows=3))
         fenced(now)
 
-    assert work_off(desk, REQUEST, outrun) is None
-    assert [record.outcome for record in desk.records] == ["published"]
+    assert work_off(store, REQUEST, outrun) is None
+    assert [record.outcome for record in store.records] == ["published"]
 
 
 def partly_answering(now):
@@ -255,30 +255,30 @@ def partly_answering(now):
     return Outcome(SOURCE.name, "slot", tally, 0.1, AWAY, False)
 
 
-def test_a_resource_that_is_sick_alone_opens_no_circuit_and_is_named(desk):
+def test_a_resource_that_is_sick_alone_opens_no_circuit_and_is_named(store):
     for day in range(5):
         slot = SLOT + timedelta(days=day)
-        record = work_off(desk, PollRequest(SOURCE.name, slot), partly_answering, slot)
+        record = work_off(store, PollRequest(SOURCE.name, slot), partly_answering, slot)
         assert (record.outcome, record.failed, record.circuit_open_until) == ("failed", ("2927408",), None)
     assert record.last_news_at == record.ended_at
 
 
-def test_a_resource_that_answers_closes_the_circuit(desk):
+def test_a_resource_that_answers_closes_the_circuit(store):
     for day in range(3):
         slot = SLOT + timedelta(days=day)
-        record = work_off(desk, PollRequest(SOURCE.name, slot), answering(AWAY), slot)
+        record = work_off(store, PollRequest(SOURCE.name, slot), answering(AWAY), slot)
     assert record.circuit_open_until is not None
     later = slot + timedelta(days=1)
-    record = work_off(desk, PollRequest(SOURCE.name, later), partly_answering, later)
+    record = work_off(store, PollRequest(SOURCE.name, later), partly_answering, later)
     assert (record.consecutive_failures, record.circuit_open_until) == (0, None)
 
 
-def test_an_error_is_kept_bounded(desk):
-    assert len(work_off(desk, REQUEST, answering(TransientError("x" * 10_000))).error) == 500
+def test_an_error_is_kept_bounded(store):
+    assert len(work_off(store, REQUEST, answering(TransientError("x" * 10_000))).error) == 500
 
 
-def test_reading_undoes_writing_and_heeds_no_field_of_a_newer_release(desk):
-    record = work_off(desk, REQUEST, answering(rows=3))
+def test_reading_undoes_writing_and_heeds_no_field_of_a_newer_release(store):
+    record = work_off(store, REQUEST, answering(rows=3))
     assert Record.from_json(record.to_json()) == record
     assert Record.from_json(record.to_json().replace(b'{"source"', b'{"newer": 1, "source"')) == record
     assert isinstance(Record.from_json(record.to_json()).outcome, Result)

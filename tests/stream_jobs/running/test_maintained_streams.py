@@ -17,7 +17,7 @@ from stream_jobs.gold.tables.fact_economic_observation import TABLE
 from stream_jobs.running import readers, upkeep
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.readers import Readers
-from stream_jobs.silver.job import job as silver
+from stream_jobs.silver import job as silver
 from tests.controls import counted
 from tests.pipeline import Pipeline, astray
 from tests.sinks.delta_tables import age, log_versions
@@ -89,7 +89,7 @@ def test_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, read
     control.holds(once_each, read, [1, 2, 3, 4, 5])
     assert sorted(months(pipeline, REVISIONS)) == [1, 2, 3, 4, 5]
 
-    assert not pipeline.silver(DATASET).has_news()
+    assert not pipeline.silver(DATASET).has_unread()
     published(pipeline, 6)
     monkeypatch.setattr(compaction, "AddAction", lambda **said: AddAction(**said | {"data_change": True}))
     compacted(pipeline, BRONZE)

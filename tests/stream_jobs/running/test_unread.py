@@ -12,7 +12,7 @@ from schemas.contracts import load_all
 from sinks import tables
 from stream_jobs.running import driver as module
 from stream_jobs.running.driver import StreamDriver
-from stream_jobs.running.news import topics_now
+from stream_jobs.running.unread import topics_now
 
 DATASET = "inmet_stations"
 
@@ -21,25 +21,25 @@ def station(number: int) -> dict[str, Any]:
     return {"station_code": f"A{number:03}", "valid_from_on": date(2024, 1, 1)}
 
 
-def bronze_has_news(pipeline: Any, job: Any) -> bool:
-    return job.has_news(topics_now(pipeline.broker, [job.topic])[job.topic])
+def bronze_has_unread(pipeline: Any, job: Any) -> bool:
+    return job.has_unread(topics_now(pipeline.broker, [job.topic])[job.topic])
 
 
 def test_news_is_what_is_not_committed(pipeline):
     pipeline.declare(DATASET)
     bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
-    assert not bronze_has_news(pipeline, bronze)
-    assert not silver.has_news()
+    assert not bronze_has_unread(pipeline, bronze)
+    assert not silver.has_unread()
     assert not tables.exists(pipeline.places.table(f"bronze.{DATASET}"))  # asking makes nothing
 
     for first in (1, 3):
         pipeline.publish(DATASET, station(first), station(first + 1))
-        assert bronze_has_news(pipeline, bronze)
+        assert bronze_has_unread(pipeline, bronze)
         pipeline.run(bronze)
-        assert not bronze_has_news(pipeline, bronze)
-        assert silver.has_news()
+        assert not bronze_has_unread(pipeline, bronze)
+        assert silver.has_unread()
         pipeline.run(silver)
-        assert not silver.has_news()
+        assert not silver.has_unread()
     assert len(pipeline.rows(f"silver.{DATASET}")) == 4
 
 
@@ -50,8 +50,8 @@ def test_a_batch_that_did_not_end_is_news(pipeline):
     for query in (bronze.name, silver.name):
         (pipeline.checkpoint(query) / "commits" / "0").unlink()
 
-    assert bronze_has_news(pipeline, bronze)
-    assert silver.has_news()
+    assert bronze_has_unread(pipeline, bronze)
+    assert silver.has_unread()
 
 
 def test_what_a_start_would_refuse_is_refused_though_nothing_is_new(pipeline):
@@ -61,10 +61,10 @@ def test_what_a_start_would_refuse_is_refused_though_nothing_is_new(pipeline):
     pipeline.run(bronze, silver)
     (pipeline.checkpoint(silver.name) / "offsets" / "0").write_text("v1")
     with pytest.raises(UnsafeState, match="damaged"):
-        silver.has_news()
+        silver.has_unread()
 
     shutil.rmtree(pipeline.places.checkpoint(bronze.name))
-    assert bronze_has_news(pipeline, bronze)  # so it starts, and its guard judges
+    assert bronze_has_unread(pipeline, bronze)  # so it starts, and its guard judges
     with pytest.raises(UnsafeState, match="lost"):
         pipeline.run(bronze)
 
