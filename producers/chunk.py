@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from foundation.rowhash import format_hash, row_hash
 from producers import encode
-from producers.clock import INSTANT, NONE, Edition, published
 from producers.encode import Message
 from producers.model import RAW_CAP, Parsed, Part, PartState, Reject, RejectReason, Source
+from producers.publication_clock import INSTANT, NONE, Edition, published
 from producers.scope import Scope, is_known
 from producers.withdrawals import MESSAGE_KEY
 from schemas.contracts import load

@@ -15,6 +15,7 @@ from producers import committed, encode
 from producers.chunk import CURSORS
 from producers.encode import Message
 from producers.model import Comparison, Cursor, Holding, PartState
+from schemas import framing
 from schemas.contracts import KEY_SEPARATOR, load
 
 _READER = parse_schema(load(CURSORS).schema)
@@ -58,10 +59,11 @@ def _writer(schema_id: int, schema_text: Callable[[int], str | None]) -> Any:
 
 def _decode(value: bytes, schema: Callable[[int], Any], topic: str, offset: int) -> Cursor:
     try:
-        magic, schema_id = value[0], int.from_bytes(value[1:5], "big")
-        if magic != 0:
+        framed = framing.split(value)
+        if framed is None:
             raise ValueError("not framed")
-        fields: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema(schema_id), _READER)
+        schema_id, body = framed
+        fields: Any = fastavro.schemaless_reader(io.BytesIO(body), schema(schema_id), _READER)
         parts = {key: PartState(**state) for key, state in fields.pop("parts").items()}
         comparisons = {
             key: Comparison(**{**comparison, "former": [Holding(**each) for each in comparison["former"]]})

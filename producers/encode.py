@@ -6,7 +6,6 @@ fields' bytes one after the other. A map is its entries' bytes, so all entries o
 """
 
 import io
-import struct
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,15 +18,11 @@ import pyarrow.compute as pc
 from fastavro.schema import parse_schema
 
 from schemas.contracts import KEY_SEPARATOR, Contract
+from schemas.framing import header
 
 Column: TypeAlias = Any  # pa.Array | pa.Scalar: pyarrow is untyped here
 Message: TypeAlias = tuple[bytes, bytes]
 """(key, value)"""
-
-
-def frame_header(schema_id: int) -> bytes:
-    """The five bytes before an Avro value in Confluent's wire format."""
-    return struct.pack(">bI", 0, schema_id)
 
 
 def messages(contract: Contract, schema_id: int, columns: Mapping[str, Column], count: int) -> list[Message]:
@@ -42,7 +37,7 @@ def messages(contract: Contract, schema_id: int, columns: Mapping[str, Column], 
     if not count:
         return []
     values = _Join(count)
-    values.constant(frame_header(schema_id))
+    values.constant(header(schema_id))
     for field in contract.schema["fields"]:
         column = columns[field["name"]]
         values.field(column, field["type"])
@@ -91,7 +86,7 @@ def _key_text_column(column: pa.Array) -> pa.Array:
 def record(contract: Contract, schema_id: int, values: Mapping[str, Any]) -> Message:
     """One record, row-wise: for manifests and cursors. The same bytes as `messages` makes."""
     buffer = io.BytesIO()
-    buffer.write(frame_header(schema_id))
+    buffer.write(header(schema_id))
     in_order = {name: dict(sorted(each.items())) if isinstance(each, dict) else each for name, each in values.items()}
     fastavro.schemaless_writer(buffer, parse_schema(contract.schema), in_order)
     key = KEY_SEPARATOR.join(key_text(values[name]) for name in contract.key)

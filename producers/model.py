@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from producers.schedule.calendars import Calendar
+from producers.calendars import Calendar
 from producers.scope import DaysOf, Scope
 
 CHUNK_ROWS = 20_000

@@ -13,9 +13,9 @@ from foundation.errors import InvalidContent, UsageError
 from producers import encode
 from producers.archive import read_blocks
 from producers.chunk import chunk_id
-from producers.clock import NONE
 from producers.formats import zips
 from producers.model import Json, Part, Source, Span
+from producers.publication_clock import NONE
 from schemas.contracts import load
 
 ROWS_AT_ONCE = 2_000

@@ -7,12 +7,11 @@ from functools import partial
 from foundation.errors import CorrentezaError
 from producers import windows
 from producers.archive import Payload, read_blocks
-from producers.clock import API, HTTP
 from producers.editions import MEDIA_BODY
 from producers.fetch.answers import Answer, Version, refused
 from producers.in_turn import in_turn
 from producers.model import Ask, Cursor, Part, PartState, Progress, Resource
-from producers.poll_zip import sniffed
+from producers.publication_clock import API, HTTP
 from producers.session import Session
 
 SAID_BYTES = 300
@@ -87,7 +86,7 @@ class Questions:
         answer = self._session.client.get(path, params)
         if answer.status != 200:
             raise _refused(answer)
-        sniffed(self._session, answer, self._session.source.media)
+        self._session.require_data(answer, self._session.source.media)
         return answer.body
 
 
@@ -101,7 +100,7 @@ def _take(session: Session, cursor: Cursor, ask: Ask, answer: Answer, *, former:
         return
     if answer.status != 200:
         raise _refused(answer)
-    sniffed(session, answer, session.source.media)
+    session.require_data(answer, session.source.media)
     if ask.published_at is None and _is_stale(session.known(cursor, ask.key), answer.version):
         session.no_news(cursor, f"stale: older than the answer {ask.key} that was seen")
     elif former is not None and _says_nothing_new(session, cursor, ask, answer, former):

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from foundation import clock
 from foundation.errors import InvalidContent
 from producers.archive import read_blocks
-from producers.clock import HTTP
 from producers.editions import MEDIA_MEMBER
-from producers.fetch.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused, sniff
+from producers.fetch.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused
 from producers.formats import zips
 from producers.model import Cursor, Part, Resource
+from producers.publication_clock import HTTP
 from producers.session import Session
 
 RUN_BYTES = 64 << 20
@@ -100,17 +100,8 @@ def _version(session: Session, answer: Answer) -> Version:
         return answer.version
     if answer.status != 200:
         raise refused(answer.url, answer.status)
-    sniffed(session, answer, "zip")
+    session.require_data(answer, "zip")
     raise InvalidContent(f"{answer.url}: the server does not answer ranges, and whole zips are not downloaded")
-
-
-def sniffed(session: Session, answer: Answer, media: str) -> None:
-    """Refuse what is not data, and keep a sample of it. Raises: InvalidAnswer."""
-    try:
-        sniff(answer, media)
-    except InvalidAnswer as error:
-        session.keep_invalid(error, answer.retrieved_at)
-        raise
 
 
 def _directory(session: Session, resource: Resource, version: Version, answer: Answer) -> list[zips.Member]:

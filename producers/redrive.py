@@ -15,10 +15,12 @@ from typing import Any, Literal
 import fastavro
 from fastavro.schema import parse_schema
 
+from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from producers import committed, encode
 from producers.encode import Message
 from producers.publish import Publisher
+from schemas import framing
 from schemas.contracts import Contract, load
 from schemas.registry import Registry
 
@@ -26,7 +28,6 @@ REDRIVES = "ingest.redrives"
 BATCH = 500
 """Letters per transaction: few enough that one is never open for long."""
 
-_HEADER_BYTES = 5
 
 Action = Literal["redriven", "discarded"]
 
@@ -72,14 +73,14 @@ def still_undecodable(contract: Contract, value: bytes, writer: str | None) -> s
     Args:
         writer: text of the schema that the record names, as the driver knows it; None when it does not.
     """
-    if len(value) < _HEADER_BYTES or value[0] != 0:
+    found = framing.split(value)
+    if found is None:
         return "no Confluent frame: it was not written by a producer of Avro"
+    schema_id, body = found
     if writer is None:
-        schema_id = int.from_bytes(value[1:_HEADER_BYTES], "big")
         return f"the driver knows no schema id {schema_id}: register it, and give the driver half a minute"
-    body = io.BytesIO(value[_HEADER_BYTES:])
     try:
-        fastavro.schemaless_reader(body, parse_schema(json.loads(writer)), parse_schema(contract.schema))
+        fastavro.schemaless_reader(io.BytesIO(body), parse_schema(json.loads(writer)), parse_schema(contract.schema))
     except Exception as error:  # whatever bytes and a foreign schema bring about
         return f"still not readable: {type(error).__name__}: {error}"[:200]
     return None
@@ -164,9 +165,14 @@ class Closer:
         for record in committed.records(self._bootstrap, self._prefix + self._bookkeeping.topic):
             if record.value is None or not (record.key or b"").startswith(own):
                 continue
-            schema_id = int.from_bytes(record.value[1:_HEADER_BYTES], "big")
+            framed = framing.split(record.value)
+            if framed is None:
+                raise UnsafeState(
+                    f"{self._bookkeeping.topic} holds a record that is no closing record: it is not framed"
+                )
+            schema_id, body = framed
             text = self._registry.schema_by_id(schema_id)
             writer = parse_schema(json.loads(text)) if text else reader
-            closing: Any = fastavro.schemaless_reader(io.BytesIO(record.value[_HEADER_BYTES:]), writer, reader)
+            closing: Any = fastavro.schemaless_reader(io.BytesIO(body), writer, reader)
             found.add((closing["topic_id"], closing["partition"], closing["offset"]))
         return found

@@ -14,7 +14,7 @@ from producers import holdings
 from producers.ahead import ahead
 from producers.archive import Archive, Payload
 from producers.editions import Chunks, Edition, Step, content
-from producers.fetch.answers import InvalidAnswer, Version
+from producers.fetch.answers import Answer, InvalidAnswer, Version, sniff
 from producers.fetch.http import Client
 from producers.model import CHUNK_ROWS, Comparison, Cursor, Holding, Part, PartState, Resource, Source, Span
 from producers.publish import Publisher
@@ -341,6 +341,14 @@ class Session:
                     except InvalidContent as error:
                         # A parser that became stricter must not stop the source from going on.
                         self.tally.problems.append(f"{state.name}, resumed at row {state.next_row}: {error}")
+
+    def require_data(self, answer: Answer, media: str) -> None:
+        """Refuse an answer that is no data, and keep a sample of it. Raises: InvalidAnswer."""
+        try:
+            sniff(answer, media)
+        except InvalidAnswer as error:
+            self.keep_invalid(error, answer.retrieved_at)
+            raise
 
     def keep_invalid(self, error: InvalidAnswer, retrieved_at: datetime) -> None:
         """Keep a bounded sample of an answer that is not data."""

@@ -14,10 +14,10 @@ from typing import Self
 
 from foundation.errors import CorrentezaError, InvalidContent
 from foundation.redact import redacted
+from producers.calendars import Calendar
 from producers.fetch.answers import ThrottledError
 from producers.poll import Outcome
 from producers.schedule import circuit, plain
-from producers.schedule.calendars import Calendar
 from producers.schedule.requests import CATCH_UP, Place, PollRequest
 from producers.schedule.slots import slot_id
 from producers.session import Tally

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Self
 
+from producers.calendars import Calendar
 from producers.schedule import slots
-from producers.schedule.calendars import Calendar
 
 CATCH_UP = timedelta(days=7)
 """Slots older than this are not emitted any more. One poll covers every older slot, so nothing is lost by it."""

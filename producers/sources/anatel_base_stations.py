@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
+from producers.calendars import Calendar
 from producers.families.anatel_csv import CNPJ, MUNICIPALITY
 from producers.formats import csv_header, csv_rows, values
 from producers.formats.columns import Typing, batch, empty_batch, map_distinct
 from producers.formats.lines import LineChunk, LineReader
 from producers.formats.quoted import Quoting
 from producers.model import CHUNK_ROWS, Parsed, Part, Publication, Resource, Source, Span
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope, any_day
 from schemas.arrow import arrow_schema
 from schemas.contracts import load

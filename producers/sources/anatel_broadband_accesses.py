@@ -9,12 +9,12 @@ from datetime import date
 from decimal import Decimal
 from pathlib import PurePosixPath
 
+from producers.calendars import Calendar
 from producers.families.anatel_accesses import DAYS, PUBLICATION, AccessFiles
 from producers.families.anatel_csv import CNPJ, MUNICIPALITY
 from producers.families.anatel_members import Period, choose, months, scope_of
 from producers.formats import values
 from producers.model import BadValueError, RejectReason, Resource, Source, Span
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope
 
 ACCESSES, TOTALS = "anatel_broadband_accesses", "anatel_broadband_totals"

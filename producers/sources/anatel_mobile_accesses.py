@@ -13,12 +13,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
+from producers.calendars import Calendar
 from producers.families.anatel_accesses import DAYS, PUBLICATION, AccessFiles, Header
 from producers.families.anatel_csv import CNPJ, MUNICIPALITY, code
 from producers.families.anatel_members import Period, choose, months, scope_of
 from producers.formats import values
 from producers.model import Resource, Source, Span
-from producers.schedule.calendars import Calendar
 
 ACCESSES = "anatel_mobile_accesses"
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from foundation.errors import InvalidContent
 from producers import windows
+from producers.calendars import Calendar
 from producers.formats import json_rows, odata, values
 from producers.formats.columns import map_distinct
 from producers.model import (
@@ -26,7 +27,6 @@ from producers.model import (
     Source,
     Span,
 )
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope, day_of
 
 FOCUS = "bcb_focus"

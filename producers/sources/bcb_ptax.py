@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
 from producers import windows
+from producers.calendars import Calendar
 from producers.formats import json_rows, odata, values
 from producers.model import (
     CHUNK_ROWS,
@@ -26,7 +27,6 @@ from producers.model import (
     Source,
     Span,
 )
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope
 
 PTAX = "bcb_ptax"

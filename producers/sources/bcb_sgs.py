@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from foundation.errors import InvalidContent
 from producers import windows
+from producers.calendars import Calendar
 from producers.formats import json_rows, values
 from producers.formats.columns import map_distinct
 from producers.model import (
@@ -24,7 +25,6 @@ from producers.model import (
     Source,
     Span,
 )
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope, day_of
 
 SGS = "bcb_sgs"

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from foundation.errors import InvalidContent
+from producers.calendars import Calendar
 from producers.formats import csv_header, csv_rows, json_rows, values
 from producers.formats.columns import Typing, batch, map_distinct
 from producers.formats.lines import LineChunk, LineReader
@@ -27,7 +28,6 @@ from producers.model import (
     Source,
     Span,
 )
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope, any_day
 from schemas.arrow import arrow_schema
 from schemas.contracts import load

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from foundation import clock
 from foundation.errors import InvalidContent
+from producers.calendars import Calendar
 from producers.families import sidra_cells, sidra_periods
 from producers.formats import json_rows
 from producers.formats.columns import map_distinct
@@ -30,7 +31,6 @@ from producers.model import (
     Source,
     Span,
 )
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope
 
 SIDRA = "ibge_sidra"

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from foundation.errors import InvalidContent
+from producers.calendars import Calendar
 from producers.families import inmet_header
 from producers.families.inmet_header import Header
 from producers.formats import csv_rows, values
@@ -32,7 +33,6 @@ from producers.model import (
     Source,
     Span,
 )
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope, day_of
 from schemas.arrow import arrow_schema
 from schemas.contracts import load

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from producers import windows
+from producers.calendars import Calendar
 from producers.families import openmeteo
 from producers.model import CHUNK_ROWS, ApiKey, Ask, Parsed, Part, Progress, Publication, Resource, Source
-from producers.schedule.calendars import Calendar
 from producers.scope import Scope, day_of
 
 ARCHIVE = "openmeteo_archive"

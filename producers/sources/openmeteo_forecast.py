@@ -9,9 +9,9 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from producers.calendars import Calendar
 from producers.families import openmeteo
 from producers.model import CHUNK_ROWS, ApiKey, Ask, Parsed, Part, Progress, Publication, Resource, Source
-from producers.schedule.calendars import Calendar
 
 FORECAST = "openmeteo_forecast"
 LATEST = "latest"

@@ -18,10 +18,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.avro.functions import from_avro
 
 from schemas.contracts import Contract
+from schemas.framing import HEADER_BYTES
 from stream_jobs.columns import bronze_schema, record_type
-
-HEADER_BYTES = 5
-"""Confluent framing: a zero byte, then the schema id in four."""
 
 MARKER = "_decoded"
 """A field that only the reader schema has, default true. A record that does not decode has null in every field."""

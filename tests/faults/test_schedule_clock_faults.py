@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from producers import sources
+from producers.calendars import Calendar
 from producers.schedule import requests
-from producers.schedule.calendars import Calendar
 from producers.schedule.requests import Emitted
 from producers.schedule.slots import slot_id
 from tests.controls import counted

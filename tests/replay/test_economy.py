@@ -12,10 +12,10 @@ import pytest
 
 from foundation.errors import InvalidContent
 from producers import sources
-from producers.clock import API
 from producers.fetch.answers import sniff
 from producers.fetch.http import Client
 from producers.model import Part, PartState, Progress, Span
+from producers.publication_clock import API
 from replay import focus, ptax, sidra
 from replay.server import serve
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.schedule.calendars import Calendar
+from producers.calendars import Calendar
 from producers.schedule.requests import CATCH_UP, CATCH_UP_PER_TICK, LONGEST_WAIT, Emitted, PollRequest, due, wait_after
 
 HOURLY = {"source": Calendar(("0 * * * *",))}

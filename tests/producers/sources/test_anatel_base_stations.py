@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from foundation.errors import InvalidContent
-from producers.clock import HTTP, NONE, Edition, published
 from producers.formats.csv_header import folded
 from producers.model import Part, RejectReason, Span
+from producers.publication_clock import HTTP, NONE, Edition, published
 from producers.sources.anatel_base_stations import SOURCE, STATIONS, parse
 from replay import anatel
 from replay.content import DATA

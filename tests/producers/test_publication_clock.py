@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from producers import clock
-from producers.clock import HTTP, Edition
+from producers import publication_clock as clock
 from producers.model import Part, Publication
+from producers.publication_clock import HTTP, Edition
 
 RETRIEVED = datetime(2024, 7, 1, tzinfo=UTC)
 PART = Part("r", "p", "p", RETRIEVED)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.schedule.calendars import Calendar
+from producers.calendars import Calendar
 
 CALENDARS = st.sampled_from(
     [
