@@ -1,4 +1,4 @@
-"""The tables open with every reader that the README promises, by the README's own lines."""
+"""The tables open with every reader that docs/reading.md promises, by the page's own lines."""
 
 import re
 from pathlib import Path
@@ -10,15 +10,15 @@ from tests.spark_fixtures import spark
 
 __all__ = ["spark"]
 
-README = Path(__file__).parent.parent / "README.md"
-SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+PAGE = Path(__file__).parent.parent / "docs" / "reading.md"
+SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 READERS = {"polars": "pl.read_delta", "duckdb": "duckdb.sql", "spark": "spark.read"}
 
 
 @pytest.mark.parametrize(
     "reader", [pytest.param(reader, marks=pytest.mark.integration if reader == "spark" else ()) for reader in READERS]
 )
-def test_the_readmes_lines_print_the_rows(reader, request, tmp_path, monkeypatch, capfd):
+def test_the_pages_lines_print_the_rows(reader, request, tmp_path, monkeypatch, capfd):
     (snippet,) = (each for each in SNIPPETS if READERS[reader] in each)
     small_lake(tmp_path / "var" / "demo")
     monkeypatch.chdir(tmp_path)

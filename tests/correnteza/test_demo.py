@@ -1,4 +1,4 @@
-"""`make demo` does what the README shows, number by number, and so do the README's queries of what it made."""
+"""`make demo` does what the README shows, number by number, and so do its queries and those of docs/reading.md."""
 
 import re
 import shlex
@@ -15,8 +15,9 @@ from tests.helpers import Command, environment, start_commands
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parents[2]
+PAGES = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/reading.md"))
+BLOCKS = re.findall(r"^```\w*\n(.*?)^```", PAGES, re.DOTALL | re.MULTILINE)
 MOST_RESIDENT_BYTES = 350 << 20
 """Of the Python process of `features`: 180 MiB are its libraries. All 24 origins in one table took 436 MiB."""
 NOT_RUN = ("features", "plot", "sources")
@@ -24,13 +25,13 @@ NOT_RUN = ("features", "plot", "sources")
 
 
 def shown() -> list[str]:
-    """What the README prints of the demo: published records, rows per table, and verdicts without their seconds."""
+    """What the pages print of the demo: published records, rows per table, and verdicts without their seconds."""
     (block,) = (each for each in BLOCKS if each.startswith("records published"))
     return [line for line in block.splitlines() if line != "…" and not line.startswith("$")]
 
 
 def asked() -> list[tuple[list[str], str]]:
-    """Each command that the README runs on the demo's lake, and what it says of the answer."""
+    """Each command that the pages run on the demo's lake, and what it says of the answer."""
     found: list[tuple[list[str], str]] = []
     for block in BLOCKS:
         for said in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
