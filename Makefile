@@ -9,15 +9,18 @@ PARALLEL := -n logical --maxprocesses 4 --dist worksteal
 help:  ## show this page
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED)  ## install what is needed into .venv and .jars, nothing elsewhere
-	@$(BIN)/correnteza setup
+setup: $(INSTALLED)  ## install what is needed into .venv and .jars; OFFLINE=folder does it without a network
+	@$(BIN)/correnteza setup $(if $(OFFLINE),--offline "$(OFFLINE)")
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make setup PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(PYTHON) -m correnteza.bootstrap $(if $(OFFLINE),--offline "$(OFFLINE)")
 	@touch $@
+
+wheelhouse: $(INSTALLED)  ## FOLDER=folder gets all that set-up downloads, for machines without a network
+	@test -n "$(FOLDER)" || { echo "say where to: make wheelhouse FOLDER=folder"; exit 2; }
+	@$(BIN)/python -m correnteza.bootstrap --fill "$(FOLDER)"
+	@$(BIN)/correnteza setup --fill "$(FOLDER)"
 
 demo: setup  ## poll recorded publications, stream them to gold, verify, show what came of it
 	@$(BIN)/correnteza demo
@@ -82,4 +85,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary lock clean
+.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary lock clean wheelhouse

@@ -2,30 +2,43 @@
 
 import shutil
 import sys
+import time
 from pathlib import Path
+from threading import Event
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from correnteza.embedded import jars, java, lock, maven
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable
 
+_WORTH_A_LINE = 10_000_000
+"""Bytes; where no bar can be drawn, files of this size are announced, the small ones are not."""
+
 
 def command(
-    refetch: bool = typer.Option(False, "--refetch", help="Fetch everything again, whatever is there."),
+    refetch: Annotated[bool, typer.Option("--refetch", help="Fetch everything again, whatever is there.")] = False,
+    offline: Annotated[Path | None, typer.Option(help="Take the jars from this folder, which --fill filled.")] = None,
+    fill: Annotated[Path | None, typer.Option(help="Install nothing: put all jars into this folder.")] = None,
 ) -> None:
-    """Fetch the pinned jars and check each SHA-256. Quick when they are there: they are only checked again."""
+    """Fetch the pinned jars that are missing, and check each SHA-256. Says nothing when nothing is to be done."""
     settings = Settings()
+    if fill is not None:
+        _fill(fill / "jars", settings)
+        return
     folder = jars.folder(settings)
     with jars.exclusive(folder):
-        files = _fetch(settings) if refetch or not _is_current(folder) else jars.verify(folder)
-    java.dump_base_archive(settings)
+        if not refetch and _is_current(folder):
+            jars.verify(folder)
+        else:
+            _install(folder, settings, refetch=refetch, offline=offline)
+    started = time.monotonic()
+    if java.dump_base_archive(settings) and (took := time.monotonic() - started) > 1:
+        _say(f"Java's class archive: {took:.1f} s")
     java.spark_java_home(settings)
-    print(
-        f"{files} files in {folder}, each as jars.lock says; Java {java.version(java.java(settings))}", file=sys.stderr
-    )
 
 
 def _is_current(folder: Path) -> bool:
@@ -36,18 +49,86 @@ def _is_current(folder: Path) -> bool:
     return True
 
 
-def _fetch(settings: Settings) -> int:
-    folder = jars.folder(settings)
+def _install(folder: Path, settings: Settings, *, refetch: bool, offline: Path | None) -> None:
+    started = time.monotonic()
     downloads = folder / "downloads"
-    shutil.rmtree(downloads, ignore_errors=True)  # a download cut short would be taken for a whole one
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("jars", total=len(lock.read()))
+    if refetch:
+        shutil.rmtree(downloads, ignore_errors=True)
+    wanted = lock.read() if refetch else jars.missing(folder)
+    stop = Event()
+    with _Shown(wanted) as shown:
+        fetch = (
+            maven.offline_fetcher(offline / "jars")
+            if offline is not None
+            else maven.fetcher(downloads, settings.maven_settings, progress=shown.came, stop=stop)
+        )
+        files = jars.install(folder, fetch, wanted=wanted, stop=stop, progress=shown.finished)
+    shutil.rmtree(downloads, ignore_errors=True)
+    _say(
+        f"jars: {shown} in {time.monotonic() - started:.1f} s; {files} files in {folder}, each as jars.lock says; "
+        f"Java {java.version(java.java(settings))}"
+    )
 
-        def advance(artifact: lock.Artifact) -> None:
-            progress.update(task, advance=1, description=artifact.name)
 
-        files = jars.install(folder, maven.fetcher(downloads, settings.maven_settings), progress=advance)
-    shutil.rmtree(downloads)
-    return files
+def _fill(folder: Path, settings: Settings) -> None:
+    started = time.monotonic()
+    wanted = [artifact for artifact in lock.read() if not maven.is_whole(maven.stored(folder, artifact), artifact)]
+    with _Shown(wanted) as shown:
+        fetch = maven.fetcher(folder, settings.maven_settings, progress=shown.came)
+        for artifact in wanted:
+            fetch(artifact)
+            shown.finished(artifact)
+    _say(f"jars: {shown} in {time.monotonic() - started:.1f} s; all of jars.lock is in {folder}")
+
+
+class _Shown:
+    """Says what is being fetched: a bar on a terminal, lines elsewhere. As text: how many files and bytes came."""
+
+    def __init__(self, wanted: list[lock.Artifact]) -> None:
+        self._wanted = wanted
+        self._files = self._bytes = 0
+        self._announced: set[lock.Artifact] = set()
+        console = Console(stderr=True)
+        self._is_drawn = console.is_terminal
+        columns = (
+            TextColumn("jars {task.fields[files]} of {task.fields[all]}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[name]}"),
+        )
+        self._progress = Progress(*columns, console=console, transient=True, disable=not self._is_drawn)
+        total = sum(artifact.size for artifact in wanted)
+        self._task = self._progress.add_task("jars", total=total, files=0, all=len(wanted), name="")
+
+    def __enter__(self) -> "_Shown":
+        if self._wanted:
+            megabytes = sum(artifact.size for artifact in self._wanted) / 1e6
+            _say(f"jars: {len(self._wanted)} of {len(lock.read())} to be had, {megabytes:.0f} MB")
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def came(self, artifact: lock.Artifact, size: int) -> None:
+        """Some bytes of a file have come."""
+        self._bytes += size
+        self._progress.update(self._task, advance=size, name=artifact.file_name)
+        if artifact not in self._announced:
+            self._announced.add(artifact)
+            if not self._is_drawn and artifact.size >= _WORTH_A_LINE:
+                _say(f"jars: {artifact.file_name}, {artifact.size / 1e6:.0f} MB …")
+
+    def finished(self, artifact: lock.Artifact) -> None:
+        """A file is in place."""
+        self._files += 1
+        self._progress.update(self._task, files=self._files)
+
+    def __str__(self) -> str:
+        return f"{self._files} taken, {self._bytes / 1e6:.1f} MB downloaded"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

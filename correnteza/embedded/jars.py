@@ -4,7 +4,8 @@
 .jars/kafka/*.jar       the broker, whole
 .jars/registry/         the registry, unpacked
 .jars/java/             Java homes and class archives (java.py)
-.jars/installed.json    the lock's own hash, and the SHA-256 of every file above: written last
+.jars/downloads/        what an interrupted set-up has fetched: the next one takes it from there
+.jars/installed.json    the lock's own hash, the SHA-256 of every file above and of each unpacked archive: written last
 """
 
 import fcntl
@@ -13,18 +14,21 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from correnteza.embedded.lock import LOCK_FILE, PROJECT, Artifact, file_sha256, read
-from correnteza.embedded.maven import Fetch
+from correnteza.embedded.maven import Fetch, is_whole, stored
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable, UnsafeState
 from foundation.files import replace_file
 
 KITS = ("spark", "kafka", "registry")
+ARCHIVE = "tar.gz"
+"""Packaging of an artifact that is unpacked, and has its kit's folder to itself."""
 DOWNLOADS_AT_ONCE = 4
 
 
@@ -70,17 +74,42 @@ def verify(jars: Path) -> int:
     return len(files)
 
 
+def missing(jars: Path, lock_file: Path = LOCK_FILE) -> list[Artifact]:
+    """What the lock names and the folder does not hold whole, by checksum, whatever lock it was installed for."""
+    return [artifact for artifact in read(lock_file) if not _installed(jars, artifact)]
+
+
 def install(
-    jars: Path, fetch: Fetch, *, lock_file: Path = LOCK_FILE, progress: Callable[[Artifact], None] = lambda _: None
+    jars: Path,
+    fetch: Fetch,
+    *,
+    lock_file: Path = LOCK_FILE,
+    wanted: Iterable[Artifact] | None = None,
+    stop: Event | None = None,
+    progress: Callable[[Artifact], None] = lambda _: None,
 ) -> int:
     """Fetch, check and put in place everything the lock names; nothing is in place unless everything is right.
+
+    The first artifact that cannot be had ends it: nothing more is begun, and what is being fetched comes to its end.
+
+    Args:
+        wanted: what to fetch; the rest is taken from where it stands. `missing` artifacts unless given.
+        stop: is set at an interrupt, so that `fetch` can end at once.
 
     Returns: how many files there are now. Raises: UnsafeState, naming an artifact whose SHA-256 is another.
     """
     fresh = jars / "incoming"
     shutil.rmtree(fresh, ignore_errors=True)
+    needed = set(missing(jars, lock_file) if wanted is None else wanted)
 
     def take(artifact: Artifact) -> None:
+        kit = fresh / artifact.kit
+        kit.mkdir(parents=True, exist_ok=True)
+        if artifact not in needed:
+            for name in _installed(jars, artifact):
+                (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(jars / name, fresh / name)
+            return
         path = fetch(artifact)
         found = file_sha256(path)
         if found != artifact.sha256:
@@ -89,17 +118,22 @@ def install(
                 f"expected {artifact.sha256}",
                 hint="look at where it was fetched from; a wanted change of version goes through `make lock`",
             )
-        kit = fresh / artifact.kit
-        kit.mkdir(parents=True, exist_ok=True)
-        if artifact.packaging == "tar.gz":
+        if artifact.packaging == ARCHIVE:
             _unpack(path, kit)
         else:
             shutil.copyfile(path, kit / artifact.file_name)
         progress(artifact)
 
+    artifacts = read(lock_file)
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-        for done in [pool.submit(take, artifact) for artifact in read(lock_file)]:
-            done.result()
+        try:
+            for done in as_completed([pool.submit(take, artifact) for artifact in artifacts]):
+                done.result()
+        except BaseException as error:
+            if stop is not None and not isinstance(error, Exception):
+                stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     files = {str(path.relative_to(fresh)): file_sha256(path) for path in _files(fresh)}
     _stamp_path(jars).unlink(missing_ok=True)
     for kit in KITS:
@@ -107,8 +141,22 @@ def install(
         if (fresh / kit).exists():
             (fresh / kit).rename(jars / kit)
     fresh.rmdir()
-    _write_stamp(jars, {"lock": file_sha256(lock_file), "files": files})
+    archives = {artifact.sha256: artifact.kit for artifact in artifacts if artifact.packaging == ARCHIVE}
+    _write_stamp(jars, {"lock": file_sha256(lock_file), "archives": archives, "files": files})
     return len(files)
+
+
+def _installed(jars: Path, artifact: Artifact) -> list[str]:
+    """The files of an artifact that is in place, by name below the folder; none when any of them is not whole."""
+    if artifact.packaging != ARCHIVE:
+        path = stored(jars, artifact)
+        return [str(path.relative_to(jars))] if is_whole(path, artifact) else []
+    stamp = _stamp(jars)
+    if stamp.get("archives", {}).get(artifact.sha256) != artifact.kit:
+        return []
+    files = {name: digest for name, digest in stamp["files"].items() if name.startswith(f"{artifact.kit}/")}
+    whole = all((jars / name).is_file() and file_sha256(jars / name) == digest for name, digest in files.items())
+    return list(files) if whole else []
 
 
 def class_path(jars: Path, kit: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Read jars.lock: what set-up fetches, each artifact with the SHA-256 that it must have."""
+"""Read jars.lock: what set-up fetches, each artifact with the SHA-256 that it must have and its size."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ LOCK_FILE = PROJECT / "jars.lock"
 
 @dataclass(frozen=True)
 class Artifact:
-    """One line of the lock: `<kit> <group>:<artifact>:<version>[:<packaging>[:<classifier>]] <sha256>`.
+    """One line of the lock: `<kit> <group>:<artifact>:<version>[:<packaging>[:<classifier>]] <sha256> <size>`.
 
     Attributes:
         kit: who needs it: `spark`, `kafka` or `registry`; also the folder that it is put in.
+        size: in bytes. It says how much is to be fetched; only the SHA-256 decides whether a file is the right one.
     """
 
     kit: str
@@ -25,6 +26,7 @@ class Artifact:
     packaging: str
     classifier: str
     sha256: str
+    size: int
 
     @property
     def file_name(self) -> str:
@@ -43,10 +45,10 @@ class Artifact:
     @property
     def line(self) -> str:
         """As it stands in the lock."""
-        return f"{self.kit} {self.coordinate} {self.sha256}"
+        return f"{self.kit} {self.coordinate} {self.sha256} {self.size}"
 
 
-def artifact(kit: str, coordinate: str, sha256: str = "") -> Artifact:
+def artifact(kit: str, coordinate: str, sha256: str = "", size: int = 0) -> Artifact:
     """An artifact from its coordinate.
 
     Raises:
@@ -56,26 +58,26 @@ def artifact(kit: str, coordinate: str, sha256: str = "") -> Artifact:
     if len(more) > 2:
         raise ValueError(f"not a Maven coordinate: {coordinate}")
     packaging, classifier = more + ["jar", ""][len(more) :]
-    return Artifact(kit, group, name, version, packaging, classifier, sha256)
+    return Artifact(kit, group, name, version, packaging, classifier, sha256, size)
 
 
 def read(lock_file: Path = LOCK_FILE) -> list[Artifact]:
     """All artifacts of the lock, in its order.
 
     Raises:
-        UnsafeState: a line has another form, or a digest is not a SHA-256.
+        UnsafeState: a line has another form, a digest is not a SHA-256, or a size is not a number.
     """
     artifacts = []
     for number, line in enumerate(lock_file.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            kit, coordinate, sha256 = line.split()
+            kit, coordinate, sha256, size = line.split()
             if len(bytes.fromhex(sha256)) != hashlib.sha256().digest_size:
                 raise ValueError(sha256)
-            artifacts.append(artifact(kit, coordinate, sha256))
+            artifacts.append(artifact(kit, coordinate, sha256, int(size)))
         except ValueError:
-            raise UnsafeState(f"{lock_file.name}, line {number}: not an artifact with its SHA-256") from None
+            raise UnsafeState(f"{lock_file.name}, line {number}: not an artifact with its SHA-256 and size") from None
     return artifacts
 
 

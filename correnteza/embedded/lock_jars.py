@@ -33,7 +33,7 @@ ROOTS = {
 NOT_NEEDED = {"shims"}
 
 HEAD = """\
-# Every jar beside pyspark's own: <kit> <group>:<artifact>:<version>[:<packaging>[:<classifier>]] <SHA-256>
+# Every jar beside pyspark's own: <kit> <group>:<artifact>:<version>[:<packaging>[:<classifier>]] <SHA-256> <bytes>
 # Written by `make lock` (correnteza/embedded/lock_jars.py, which holds the roots); fetched by `correnteza setup`.
 """
 
@@ -50,7 +50,7 @@ def main() -> None:
                 coordinates = [each for each in coordinates if each.split(":")[1] not in _in_pyspark() | NOT_NEEDED]
             for coordinate in coordinates:
                 path = fetch(artifact(kit, coordinate))
-                lines.append(artifact(kit, coordinate, file_sha256(path)).line + "\n")
+                lines.append(artifact(kit, coordinate, file_sha256(path), path.stat().st_size).line + "\n")
             lines.append("\n")
         LOCK_FILE.write_text("".join(lines).rstrip("\n") + "\n", encoding="utf-8")
 

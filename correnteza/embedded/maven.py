@@ -1,40 +1,100 @@
-"""Fetch one artifact from Maven Central, or from the mirror that a settings.xml names."""
+"""Fetch artifacts from Maven Central, or from the mirror that a settings.xml names, into a folder that keeps them."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from xml.etree import ElementTree as XmlTree
 
-from correnteza.embedded.lock import Artifact
-from foundation.errors import TransientError, UsageError
+from correnteza.embedded import fetch_errors
+from correnteza.embedded.lock import Artifact, file_sha256
+from foundation.errors import DependencyUnavailable, UnsafeState, UsageError
 
 Fetch = Callable[[Artifact], Path]
+Progress = Callable[[Artifact, int], None]
+"""Is told an artifact and how many bytes of it have come since the last call."""
 
 TIMEOUT_SECONDS = 60
 """Between two reads of one answer."""
+_BLOCK = 256 << 10
 
 
-def fetcher(cache: Path, maven_settings: Path | None) -> Fetch:
-    """A function that downloads an artifact into `cache` and returns its path; the caller checks the content.
+def fetcher(
+    folder: Path, maven_settings: Path | None, *, progress: Progress = lambda _, __: None, stop: Event | None = None
+) -> Fetch:
+    """A function that returns an artifact's place in `folder`, and downloads it if it is not there whole.
 
-    Proxy and certificate variables (HTTPS_PROXY, REQUESTS_CA_BUNDLE) work as in every Python HTTP client.
+    A file takes its name only once its SHA-256 is the artifact's, so what an interrupted download left never counts; an
+    artifact without a SHA-256 is taken as it comes. The variables HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and
+    SSL_CERT_FILE are heeded.
+
+    Args:
+        stop: once it is set, downloads that run end at their next block with a KeyboardInterrupt.
+
+    Raises (the function): DependencyUnavailable, with the reason and the setting that mends it; UnsafeState when what
+        came is another file than the lock names.
     """
     import requests
-    from jgo.maven import MavenContext
+    from jgo.constants import MAVEN_CENTRAL_URL  # so that no host stands in our files
 
-    repositories = {"central": mirror_url(maven_settings)} if maven_settings else None
-    context = MavenContext(repo_cache=cache, remote_repos=repositories, timeout=TIMEOUT_SECONDS)
+    base = mirror_url(maven_settings) if maven_settings else MAVEN_CENTRAL_URL
 
     def fetch(wanted: Artifact) -> Path:
-        component = context.project(wanted.group, wanted.name).at_version(wanted.version)
+        path = stored(folder, wanted)
+        if is_whole(path, wanted):
+            return path
+        url = f"{base}/{wanted.group.replace('.', '/')}/{wanted.name}/{wanted.version}/{wanted.file_name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.partial")
         try:
-            return Path(component.artifact(wanted.classifier, wanted.packaging).resolve())
-        except (requests.RequestException, RuntimeError) as error:
-            raise TransientError(
-                f"cannot fetch {wanted.coordinate}: {error}",
-                hint="check the network; a mirror is set by CORRENTEZA_MAVEN_SETTINGS=<settings.xml>",
-            ) from error
+            with requests.Session() as session:
+                session.verify = fetch_errors.certificates()
+                with session.get(url, stream=True, timeout=TIMEOUT_SECONDS) as response:
+                    if response.status_code != requests.codes.ok:
+                        raise fetch_errors.of_status(wanted, url, response.status_code)
+                    kind = response.headers.get("Content-Type", "")
+                    digest = _save(response.iter_content(_BLOCK), partial, lambda size: progress(wanted, size), stop)
+        except requests.RequestException as error:
+            raise fetch_errors.of_exception(wanted, url, error) from error
+        if wanted.sha256 and digest != wanted.sha256:
+            partial.unlink()
+            raise fetch_errors.of_content(wanted, url, digest, kind)
+        partial.replace(path)
+        return path
 
     return fetch
+
+
+def offline_fetcher(folder: Path) -> Fetch:
+    """A function that takes artifacts from the folder that a fetcher filled, and asks nobody.
+
+    Raises (the function): DependencyUnavailable when it is not there; UnsafeState when it is another file.
+    """
+
+    def fetch(wanted: Artifact) -> Path:
+        path = stored(folder, wanted)
+        if not path.is_file():
+            raise DependencyUnavailable(
+                f"{wanted.coordinate} is not in {folder}", hint="where there is a network: make wheelhouse FOLDER=…"
+            )
+        if not is_whole(path, wanted):
+            raise UnsafeState(
+                f"{path} is not {wanted.coordinate} as jars.lock names it",
+                hint=f"rm {path}, and `make wheelhouse FOLDER=…` again where there is a network",
+            )
+        return path
+
+    return fetch
+
+
+def stored(folder: Path, artifact: Artifact) -> Path:
+    """Where a folder of artifacts keeps one: two kits may hold files of one name."""
+    return folder / artifact.kit / artifact.file_name
+
+
+def is_whole(path: Path, artifact: Artifact) -> bool:
+    """Whether the file is there and has the artifact's SHA-256."""
+    return path.is_file() and file_sha256(path) == artifact.sha256
 
 
 def mirror_url(maven_settings: Path) -> str:
@@ -55,3 +115,16 @@ def mirror_url(maven_settings: Path) -> str:
     raise UsageError(
         f"{maven_settings} has no mirror of `central` or `*`", hint="unset CORRENTEZA_MAVEN_SETTINGS, or add the mirror"
     )
+
+
+def _save(blocks: Iterator[bytes], path: Path, came: Callable[[int], None], stop: Event | None) -> str:
+    """Write blocks to a file as they come; returns their SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for block in blocks:
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt
+            file.write(block)
+            digest.update(block)
+            came(len(block))
+    return digest.hexdigest()

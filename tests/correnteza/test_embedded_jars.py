@@ -28,7 +28,8 @@ def repository(tmp_path):
 
 
 def locked(start, path):
-    return f"{start} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    content = path.read_bytes()
+    return f"{start} {hashlib.sha256(content).hexdigest()} {len(content)}"
 
 
 def write_tar(path, members):
@@ -99,8 +100,17 @@ def test_an_archive_cannot_bring_links(repository, tmp_path):
         install(repository, tmp_path)
 
 
-@pytest.mark.parametrize("line", ["spark g:one:1.0", "spark g:one:1.0 abc", "spark one " + 64 * "0"])
-def test_a_line_without_a_digest_or_a_coordinate_is_refused(tmp_path, line):
+@pytest.mark.parametrize(
+    "line",
+    [
+        "spark g:one:1.0",
+        "spark g:one:1.0 abc 3",
+        "spark one " + 64 * "0" + " 3",
+        "spark g:one:1.0 " + 64 * "0",
+        "spark g:one:1.0 " + 64 * "0" + " many",
+    ],
+)
+def test_a_line_without_a_digest_a_size_or_a_coordinate_is_refused(tmp_path, line):
     (tmp_path / "jars.lock").write_text(line + "\n")
     with pytest.raises(UnsafeState, match="line 1"):
         lock.read(tmp_path / "jars.lock")
