@@ -27,7 +27,9 @@ ALSO_BUILD = ("wheel",)
 """pip builds a package that has only sources with setuptools; older ones of both ask for this beside it."""
 
 _WORTH_A_LINE_MB = 10.0
-_DOWNLOAD = re.compile(r"^\s*(?:Downloading|Using cached|Saved|Processing) (\S+?)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?$")
+_DOWNLOAD = re.compile(
+    r"^\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(\S+?)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?$"
+)
 _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _BUILD = re.compile(r"^\s*Building wheel for (\S+) ")
 _SHOWN_AT_FAILURE = 15

@@ -62,7 +62,7 @@ def _install(folder: Path, settings: Settings, *, refetch: bool, offline: Path |
             if offline is not None
             else maven.fetcher(downloads, settings.maven_settings, progress=shown.came, stop=stop)
         )
-        files = jars.install(folder, fetch, wanted=wanted, stop=stop, progress=shown.finished)
+        files = jars.install(folder, fetch, refetch=refetch, stop=stop, progress=shown.finished)
     shutil.rmtree(downloads, ignore_errors=True)
     _say(
         f"jars: {shown} in {time.monotonic() - started:.1f} s; {files} files in {folder}, each as jars.lock says; "

@@ -84,7 +84,7 @@ def install(
     fetch: Fetch,
     *,
     lock_file: Path = LOCK_FILE,
-    wanted: Iterable[Artifact] | None = None,
+    refetch: bool = False,
     stop: Event | None = None,
     progress: Callable[[Artifact], None] = lambda _: None,
 ) -> int:
@@ -93,20 +93,21 @@ def install(
     The first artifact that cannot be had ends it: nothing more is begun, and what is being fetched comes to its end.
 
     Args:
-        wanted: what to fetch; the rest is taken from where it stands. `missing` artifacts unless given.
+        refetch: fetch everything; else what is in place and whole is taken from there.
         stop: is set at an interrupt, so that `fetch` can end at once.
 
     Returns: how many files there are now. Raises: UnsafeState, naming an artifact whose SHA-256 is another.
     """
     fresh = jars / "incoming"
     shutil.rmtree(fresh, ignore_errors=True)
-    needed = set(missing(jars, lock_file) if wanted is None else wanted)
+    artifacts = read(lock_file)
+    standing = {} if refetch else {artifact: _installed(jars, artifact) for artifact in artifacts}
 
     def take(artifact: Artifact) -> None:
         kit = fresh / artifact.kit
         kit.mkdir(parents=True, exist_ok=True)
-        if artifact not in needed:
-            for name in _installed(jars, artifact):
+        if names := standing.get(artifact):
+            for name in names:
                 (fresh / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(jars / name, fresh / name)
             return
@@ -124,7 +125,6 @@ def install(
             shutil.copyfile(path, kit / artifact.file_name)
         progress(artifact)
 
-    artifacts = read(lock_file)
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         try:
             for done in as_completed([pool.submit(take, artifact) for artifact in artifacts]):
