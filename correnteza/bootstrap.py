@@ -27,9 +27,7 @@ ALSO_BUILD = ("wheel",)
 """pip builds a package that has only sources with setuptools; older ones of both ask for this beside it."""
 
 _WORTH_A_LINE_MB = 10.0
-_DOWNLOAD = re.compile(
-    r"^\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(\S+?)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?$"
-)
+_DOWNLOAD = re.compile(r"^\s*(?:Downloading|Using cached|Processing) (\S+)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?")
 _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _BUILD = re.compile(r"^\s*Building wheel for (\S+) ")
 _SHOWN_AT_FAILURE = 15
@@ -57,8 +55,14 @@ HINTS = (
         "OFFLINE=<folder> (docs/setup.md)",
     ),
     (
-        r"No matching distribution|Could not find a version|\b40[134]\b",
-        "the index does not have it: look at PIP_INDEX_URL and `pip config list`",
+        r"from versions: none",
+        "no index was reached, or it does not have the package: behind a proxy set HTTPS_PROXY; for certificates of "
+        "your network set REQUESTS_CA_BUNDLE; a mirror is set by PIP_INDEX_URL; `pip config list` shows what is set; "
+        "without a network: make setup OFFLINE=<folder> (docs/setup.md)",
+    ),
+    (
+        r"No matching distribution|Could not find a version|HTTP error 40[134]|\b40[134] Client Error",
+        "the index does not have it, or refuses it: look at PIP_INDEX_URL and `pip config list`",
     ),
     (r"No space left", "free some space: set-up takes 3 GB"),
 )
@@ -146,16 +150,17 @@ def follow(lines: Iterable[str]) -> Generator[str, None, str]:
             size = float(found[2]) * _MEGABYTES[found[3]] if found[2] else 0.0
             files, megabytes = files + 1, megabytes + size
             if size >= _WORTH_A_LINE_MB:
-                yield f"{found[1]}, {size:.0f} MB …"
+                yield f"{Path(found[1]).name}, {size:.0f} MB …"
         elif (found := _BUILD.match(line)) and line.rstrip().endswith("started"):
             turn("building")
             yield f"building {found[1]} from its sources …"
         elif line.startswith("Installing collected packages"):
             turn("unpacking")
-            yield f"unpacking {line.count(',') + 1} packages …"
+            if others := line.count(","):
+                yield f"unpacking {others + 1} packages …"
     turn("over")
     parts = ", ".join(f"{name} {took:.0f} s" for name, took in seconds.items())
-    return f"{files} files, {megabytes:.0f} MB; {parts}"
+    return f"{files} files, {megabytes:.0f} MB downloaded; {parts}"
 
 
 def hint(said: Iterable[str]) -> str:

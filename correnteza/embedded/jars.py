@@ -102,6 +102,16 @@ def install(
     shutil.rmtree(fresh, ignore_errors=True)
     artifacts = read(lock_file)
     standing = {} if refetch else {artifact: _installed(jars, artifact) for artifact in artifacts}
+    over = Event()
+
+    def begin(artifact: Artifact) -> None:
+        if over.is_set():
+            return
+        try:
+            take(artifact)
+        except BaseException:
+            over.set()
+            raise
 
     def take(artifact: Artifact) -> None:
         kit = fresh / artifact.kit
@@ -127,12 +137,12 @@ def install(
 
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         try:
-            for done in as_completed([pool.submit(take, artifact) for artifact in artifacts]):
+            for done in as_completed([pool.submit(begin, artifact) for artifact in artifacts]):
                 done.result()
-        except BaseException as error:
-            if stop is not None and not isinstance(error, Exception):
+        except KeyboardInterrupt:
+            over.set()
+            if stop is not None:
                 stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
             raise
     files = {str(path.relative_to(fresh)): file_sha256(path) for path in _files(fresh)}
     _stamp_path(jars).unlink(missing_ok=True)
