@@ -64,7 +64,7 @@ HINTS = (
         r"No matching distribution|Could not find a version|HTTP error 40[134]|\b40[134] Client Error",
         "the index does not have it, or refuses it: look at PIP_INDEX_URL and `pip config list`",
     ),
-    (r"No space left", "free some space: set-up takes 3 GB"),
+    (r"No space left", "free some space: set-up keeps 2 GB here, and pip builds pyspark in TMPDIR"),
 )
 OFFLINE_HINT = (
     "the folder was filled for another requirements.lock, Python or platform: `make wheelhouse FOLDER=…` again, where "
@@ -110,7 +110,7 @@ def install(offline: Path | None) -> None:
     with _phase("Python environment"):
         subprocess.run([sys.executable, "-m", "venv", ".venv"], check=True)
     packages = len(re.findall(r"^[\w.-]+==", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
-    where = f"from {wheels}" if wheels else "about 0.9 GB, of which pyspark is 455 MB"
+    where = f"from {wheels}" if wheels else "about 0.8 GB, of which pyspark is 455 MB"
     _say(f"packages: up to {packages}, {where}; building and unpacking them takes longer than the download")
     locked = ["--require-hashes", "--requirement", str(LOCK)]
     _pip(["install", *source, *locked], "packages", is_offline=bool(wheels))

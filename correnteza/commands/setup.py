@@ -54,7 +54,7 @@ def _install(folder: Path, settings: Settings, *, refetch: bool, offline: Path |
     downloads = folder / "downloads"
     if refetch:
         shutil.rmtree(downloads, ignore_errors=True)
-    wanted = lock.read() if refetch else jars.missing(folder)
+    wanted = lock.read() if refetch else _absent(downloads, jars.missing(folder))
     stop = Event()
     with _Shown(wanted) as shown:
         fetch = (
@@ -65,28 +65,33 @@ def _install(folder: Path, settings: Settings, *, refetch: bool, offline: Path |
         files = jars.install(folder, fetch, refetch=refetch, stop=stop, progress=shown.finished)
     shutil.rmtree(downloads, ignore_errors=True)
     _say(
-        f"jars: {shown} in {time.monotonic() - started:.1f} s; {files} files in {folder}, each as jars.lock says; "
-        f"Java {java.version(java.java(settings))}"
+        f"jars: {shown} fetched in {time.monotonic() - started:.1f} s; {files} files in {folder}, "
+        f"each as jars.lock says; Java {java.version(java.java(settings))}"
     )
 
 
 def _fill(folder: Path, settings: Settings) -> None:
     started = time.monotonic()
-    wanted = [artifact for artifact in lock.read() if not maven.is_whole(maven.stored(folder, artifact), artifact)]
+    wanted = _absent(folder, lock.read())
     with _Shown(wanted) as shown:
         fetch = maven.fetcher(folder, settings.maven_settings, progress=shown.came)
         for artifact in wanted:
             fetch(artifact)
             shown.finished(artifact)
-    _say(f"jars: {shown} in {time.monotonic() - started:.1f} s; all of jars.lock is in {folder}")
+    _say(f"jars: {shown} fetched in {time.monotonic() - started:.1f} s; all of jars.lock is in {folder}")
+
+
+def _absent(folder: Path, artifacts: list[lock.Artifact]) -> list[lock.Artifact]:
+    """Those that a folder of downloads does not hold whole."""
+    return [artifact for artifact in artifacts if not maven.is_whole(maven.stored(folder, artifact), artifact)]
 
 
 class _Shown:
-    """Says what is being fetched: a bar on a terminal, lines elsewhere. As text: how many files and bytes came."""
+    """Says what is being fetched: a bar on a terminal, lines elsewhere. As text: how many files and bytes were."""
 
     def __init__(self, wanted: list[lock.Artifact]) -> None:
         self._wanted = wanted
-        self._files = self._bytes = 0
+        self._finished: list[lock.Artifact] = []
         self._announced: set[lock.Artifact] = set()
         console = Console(stderr=True)
         self._is_drawn = console.is_terminal
@@ -104,8 +109,7 @@ class _Shown:
 
     def __enter__(self) -> "_Shown":
         if self._wanted:
-            megabytes = sum(artifact.size for artifact in self._wanted) / 1e6
-            _say(f"jars: {len(self._wanted)} of {len(lock.read())} to be had, {megabytes:.0f} MB")
+            _say(f"jars: to fetch {_amount(self._wanted)}, of {len(lock.read())}")
         self._progress.start()
         return self
 
@@ -114,7 +118,6 @@ class _Shown:
 
     def came(self, artifact: lock.Artifact, size: int) -> None:
         """Some bytes of a file have come."""
-        self._bytes += size
         self._progress.update(self._task, advance=size, name=artifact.file_name)
         if artifact not in self._announced:
             self._announced.add(artifact)
@@ -123,11 +126,16 @@ class _Shown:
 
     def finished(self, artifact: lock.Artifact) -> None:
         """A file is in place."""
-        self._files += 1
-        self._progress.update(self._task, files=self._files)
+        if artifact in self._wanted:
+            self._finished.append(artifact)
+            self._progress.update(self._task, files=len(self._finished))
 
     def __str__(self) -> str:
-        return f"{self._files} taken, {self._bytes / 1e6:.1f} MB downloaded"
+        return _amount(self._finished)
+
+
+def _amount(artifacts: list[lock.Artifact]) -> str:
+    return f"{len(artifacts)} files with {sum(artifact.size for artifact in artifacts) / 1e6:.0f} MB"
 
 
 def _say(line: str) -> None:

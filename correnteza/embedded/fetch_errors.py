@@ -3,11 +3,12 @@
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from correnteza.embedded.lock import Artifact
-from foundation.errors import DependencyUnavailable, TransientError, UnsafeState
+from foundation.errors import DependencyUnavailable, TransientError, UnsafeState, UsageError
 
 if TYPE_CHECKING:
     from requests import RequestException
@@ -23,11 +24,16 @@ CERTIFICATES = (
 
 
 def certificates() -> str | bool:
-    """The file of certificates that SSL_CERT_FILE names, or True: those that came with `requests`.
+    """The file or folder of certificates that a variable names, or True: those that came with `requests`.
 
-    `requests` itself heeds REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, before this.
+    Raises: UsageError when what is named is not there.
     """
-    return os.environ.get("SSL_CERT_FILE") or True
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):  # the order of `requests`, which knows two
+        if value := os.environ.get(name):
+            if not Path(value).exists():
+                raise UsageError(f"{name} names {value}, which is not there", hint=f"unset {name}, or: {CERTIFICATES}")
+            return value
+    return True
 
 
 def of_status(wanted: Artifact, url: str, status: int) -> DependencyUnavailable:

@@ -49,6 +49,7 @@ def fetcher(
         try:
             with requests.Session() as session:
                 session.verify = fetch_errors.certificates()
+                session.headers["Accept-Encoding"] = "identity"  # a .tar.gz must not come unpacked
                 with session.get(url, stream=True, timeout=TIMEOUT_SECONDS) as response:
                     if response.status_code != requests.codes.ok:
                         raise fetch_errors.of_status(wanted, url, response.status_code)

@@ -12,7 +12,7 @@ import pytest
 from werkzeug import Request, Response
 
 from correnteza.embedded import jars, lock, maven
-from foundation.errors import DependencyUnavailable, TransientError, UnsafeState
+from foundation.errors import DependencyUnavailable, TransientError, UnsafeState, UsageError
 from tests.controls import complaint, differs
 from tests.helpers import wait_for
 from tests.producers.wire import Names, answer, certificate, drip, reset, wire
@@ -260,6 +260,13 @@ def test_a_certificate_of_a_network_of_your_own(tmp_path, monkeypatch):
             fetch_one(tmp_path, url).unlink()
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         assert fetch_one(tmp_path, url).read_bytes() == b"content of jar 0"
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_certificates_that_are_not_there(tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "/absent.pem")
+    with pytest.raises(UsageError, match=rf"{name} names /absent\.pem, which is not there"):
+        fetch_one(tmp_path, "https://localhost/maven")
 
 
 def test_nobody_listens(tmp_path, closed_port):
