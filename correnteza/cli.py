@@ -41,6 +41,7 @@ VERBS = {
     "plot": "draw a series or a factor, vintages one over the other",
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "maintain": "compact small files of the tables, and remove what no reader needs",
+    "config": "print every setting and where it comes from, and find wrong ones",
     "doctor": "find what keeps the pipeline from starting, and the command that mends it",
     "dead-letters": "list what could not be read or was set aside, and bring it home",
     "withdrawals": "decide on publications that shrank too much to be believed",

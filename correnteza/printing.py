@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -15,6 +17,9 @@ from foundation.errors import UsageError
 
 _WIDEST_CELL = 80
 """Characters; a SHA-256 has 64. What is longer is cut in the table for people, and ends in an ellipsis."""
+
+_NARROWEST_CELL = 8
+"""Characters that are left of a column's texts; a line that does not fit then is wrapped by the terminal."""
 
 
 def as_json(table: pa.Table) -> str:
@@ -38,23 +43,67 @@ def as_csv(table: pa.Table) -> str:
     return buffer.getvalue().rstrip("\n")
 
 
-def as_table(table: pa.Table) -> str:
-    """Aligned columns, numbers to the right, and how many rows there are."""
+def as_table(table: pa.Table, width: int | None = None) -> str:
+    """Aligned columns, numbers to the right, and how many rows there are.
+
+    Args:
+        width: characters of a line; texts that do not fit are cut, and end in an ellipsis. None: nothing is cut for it.
+    """
     names = [_cell(name) for name in table.column_names]
     rows = [[_cell(_text(value)) for value in row] for row in _rows(table)]
     is_number = [
         pa.types.is_integer(each.type) or pa.types.is_floating(each.type) or pa.types.is_decimal(each.type)
         for each in table.schema
     ]
-    widths = [max(len(row[column]) for row in (names, *rows)) for column in range(len(names))]
-    lines = [
+    lines = aligned([names, *rows], [column for column, right in enumerate(is_number) if right], width)
+    return "\n".join([lines, f"({table.num_rows} row{'' if table.num_rows == 1 else 's'})"])
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = (), width: int | None = None) -> str:
+    """Lines of aligned cells, the first row being the header.
+
+    Args:
+        right: columns of numbers; they stand to the right, and are never cut.
+        width: characters of a line, as of `as_table`.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if width is not None:
+        widths = _fitting(widths, set(right), width)
+    return "\n".join(
         "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, is_number, strict=True)
+            cell.rjust(widths[column]) if column in right else _cut(cell, widths[column]).ljust(widths[column])
+            for column, cell in enumerate(row)
         ).rstrip()
-        for row in (names, *rows)
-    ]
-    return "\n".join([*lines, f"({table.num_rows} row{'' if table.num_rows == 1 else 's'})"])
+        for row in rows
+    )
+
+
+def terminal_width() -> int | None:
+    """Characters of a line of the terminal that stdout is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def duration(seconds: float) -> str:
+    """For people: in the largest unit of which at least two have passed, such as `15 min`, `3 h`, `2 days`."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _fitting(widths: Sequence[int], fixed: Collection[int], width: int) -> list[int]:
+    """Narrower widths whose line fits, the widest columns cut first and none below `_NARROWEST_CELL`."""
+    found = list(widths)
+    while sum(found) + 2 * (len(found) - 1) > width:
+        column = max((each for each in range(len(found)) if each not in fixed), key=found.__getitem__, default=None)
+        if column is None or found[column] <= _NARROWEST_CELL:
+            break
+        found[column] -= 1
+    return found
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def plain(value: Any) -> Any:
@@ -132,4 +181,4 @@ def _cell(text: str) -> str:
     """On one line, without what moves a terminal's cursor; what is too long ends in an ellipsis."""
     if not text.isprintable():
         text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return text if len(text) <= _WIDEST_CELL else f"{text[: _WIDEST_CELL - 1]}…"
+    return _cut(text, _WIDEST_CELL)

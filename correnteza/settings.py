@@ -1,9 +1,10 @@
 """All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default."""
 
 import json
+import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import PositiveInt, SecretStr
 from pydantic_settings import (
@@ -13,6 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from correnteza import settings_errors
 from foundation.errors import DependencyUnavailable
 
 
@@ -20,7 +22,7 @@ class Settings(BaseSettings):
     """Every setting; its environment variable is `CORRENTEZA_` and the name in capitals."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CORRENTEZA_", toml_file="correnteza.toml", frozen=True, extra="forbid"
+        env_prefix=settings_errors.PREFIX, toml_file=settings_errors.FILE, frozen=True, extra="forbid"
     )
 
     home: Path = Path("var")
@@ -67,6 +69,21 @@ class Settings(BaseSettings):
     start, or sooner if this is shorter."""
     stop_timeout_seconds: PositiveInt = 60
     """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
+
+    def __init__(self, **given: Any) -> None:
+        """Read them all. Raises: UsageError that names the wrong setting, and never shows its value."""
+        try:
+            super().__init__(**given)
+        except settings_errors.READING as error:
+            raise settings_errors.explained(type(self).model_fields, error) from None
+        settings_errors.refuse_unknown(type(self).model_fields)
+
+    @classmethod
+    def origins(cls) -> dict[str, str]:
+        """Setting → where its value comes from: its environment variable, `correnteza.toml` or `default`."""
+        file = Path(settings_errors.FILE)
+        given = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return {name: settings_errors.origin(given, name) for name in cls.model_fields}
 
     @classmethod
     def settings_customise_sources(

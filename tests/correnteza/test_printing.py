@@ -138,3 +138,20 @@ def test_no_columns_or_rows_are_printed_too():
         printed(pa.table({}))
         printed(result("SELECT 1 AS x WHERE false"))
     assert printing.as_json(pa.table({})) == "[]"
+
+
+def test_texts_that_do_not_fit_the_terminal_are_cut_with_a_mark_and_numbers_are_not():
+    table = result("SELECT repeat('x', 30) AS long, 'short' AS text, 1234567890123456 AS number")
+    lines = printing.as_table(table, 45).split("\n")[:-1]
+    assert lines[1] == "x" * 19 + "…  short  1234567890123456"
+    assert max(map(len, lines)) == 45
+    assert "x" * 30 in printing.as_table(table), "what is no terminal gets all"
+    assert "xxxxxxx…" in printing.as_table(table, 10), "something of each text is left"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119, "119 s"), (900, "15 min"), (3 * 3600, "3 h"), (86_400, "24 h"), (2 * 86_400, "2 days")],
+)
+def test_a_duration_for_people_has_the_largest_unit_that_says_something(seconds, text):
+    assert printing.duration(seconds) == text

@@ -1,0 +1,91 @@
+"""The one way in which a verb prints rows: for people, `--json`, `--csv`, and `--output FILE` for any of them.
+
+A verb takes `Json`, `Csv` and `Output`, makes a `Form` of them before it begins to work, and hands it its rows.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from correnteza import printing
+from foundation.errors import UsageError
+from foundation.files import replace_file
+
+Json = Annotated[bool, typer.Option("--json", help="JSON with exact values, instead of the table.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV with a header and exact values.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", help="A new file to write instead of printing: .json, .csv or .parquet."),
+]
+
+Kind = Literal["table", "json", "csv", "parquet"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How rows are given out.
+
+    Attributes:
+        output: the file to write; None is stdout.
+    """
+
+    kind: Kind
+    output: Path | None
+
+    @classmethod
+    def of(cls, json_: bool, csv_: bool, output: Path | None = None) -> "Form":
+        """What the options say; the file's ending decides where neither `--json` nor `--csv` does.
+
+        Raises: UsageError when they contradict each other, or the file exists.
+        """
+        if json_ and csv_:
+            raise UsageError("--json and --csv exclude each other")
+        asked: Kind | None = "json" if json_ else "csv" if csv_ else None
+        if output is None:
+            return cls(asked or "table", None)
+        if output.exists():
+            raise UsageError(f"{output} exists", hint="name another file, or remove it first")
+        if not output.parent.is_dir():
+            raise UsageError(f"there is no folder {output.parent}", hint=f"mkdir -p {output.parent}")
+        endings: dict[str, Kind] = {".json": "json", ".csv": "csv", ".parquet": "parquet"}
+        kind = asked or endings.get(output.suffix)
+        if kind is None:
+            raise UsageError(
+                f"the ending of {output} names no format",
+                hint="end it in .json, .csv or .parquet, or add --json or --csv",
+            )
+        return cls(kind, output)
+
+    def give(self, table: pa.Table, *, people: str | None = None, document: str | None = None) -> None:
+        """Print or write the rows.
+
+        Args:
+            people: the text for people, where it is more than the aligned table.
+            document: the JSON text, where it is more than an array of rows.
+        """
+        if self.kind == "parquet" and self.output is not None:
+            partial = self.output.with_name(f".{self.output.name}.{os.getpid()}.partial")
+            try:
+                pq.write_table(table, partial)
+                partial.replace(self.output)
+            finally:
+                partial.unlink(missing_ok=True)
+        elif self.kind == "json":
+            self._text(printing.as_json(table) if document is None else document)
+        elif self.kind == "csv":
+            self._text(printing.as_csv(table))
+        else:
+            self._text(printing.as_table(table, printing.terminal_width()) if people is None else people)
+        if self.output is not None:
+            typer.echo(f"{table.num_rows} rows in {self.output}", err=True)
+
+    def _text(self, text: str) -> None:
+        if self.output is None:
+            print(text)
+        else:
+            replace_file(self.output, text + "\n")

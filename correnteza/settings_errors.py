@@ -1,0 +1,132 @@
+"""What is wrong with the settings, in words: which one, where it was set, what it must be. Never its value."""
+
+import difflib
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import SettingsError
+
+from foundation import clock, failpoints
+from foundation.errors import UsageError
+
+PREFIX = "CORRENTEZA_"
+FILE = "correnteza.toml"
+
+_NOT_SETTINGS = frozenset({clock.VARIABLE, failpoints.VARIABLE})
+"""Read by others; only tests set them."""
+
+READING = (ValidationError, SettingsError, tomllib.TOMLDecodeError, UnicodeDecodeError, OSError)
+"""What reading the settings may raise. Their texts and tracebacks hold values."""
+
+Fields = Mapping[str, FieldInfo]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether the value of a setting holds a key."""
+    return SecretStr in (field.annotation, *typing.get_args(field.annotation))
+
+
+def kind(field: FieldInfo) -> str:
+    """What a setting must be."""
+    options = [each for each in typing.get_args(field.annotation) if each is not type(None)]
+    annotation = field.annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = options[0]
+    if typing.get_origin(annotation) is typing.Literal:
+        return f"one of {', '.join(map(str, options))}"
+    if typing.get_origin(annotation) is dict:
+        value = {date: "a date such as 2024-01-31", SecretStr: "its key"}.get(options[1], "a URL")
+        return f"an object of source names, each with {value}"
+    if annotation is Path:
+        return "a path"
+    return "text" if annotation is str else "a whole number above 0"
+
+
+def set_in_environment(name: str) -> bool:
+    """Whether the environment sets it; the case of the letters does not matter."""
+    return any(each.upper() == variable(name) for each in os.environ)
+
+
+def explained(fields: Fields, error: Exception) -> UsageError:
+    """The error to raise instead of one of `READING`."""
+    if isinstance(error, ValidationError):
+        named = [(str(each["loc"][0]) if each["loc"] else "", str(each["type"])) for each in error.errors()]
+        return _wrong(fields, list(dict.fromkeys(named)))
+    if isinstance(error, SettingsError):
+        found = re.search(r'field "(\w+)"', str(error))
+        return _wrong(fields, [(found[1] if found else "", "json")])
+    if isinstance(error, tomllib.TOMLDecodeError):
+        place = re.search(r"at (line \d+, column \d+|end of document)", str(error))
+        return UsageError(
+            f"{FILE} is not TOML{': see ' + place[1] if place else ''}",
+            hint='a setting is a line such as kafka_bootstrap = "broker:9092"',
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return UsageError(f"{FILE} is not UTF-8 text", hint=f"save {FILE} as UTF-8")
+    return UsageError(f"{FILE} cannot be read: {type(error).__name__}", hint=f"ls -l {FILE}")
+
+
+def refuse_unknown(fields: Fields) -> None:
+    """Raises: UsageError when the environment sets what is no setting: a typing error would be ignored else."""
+    known = {variable(name) for name in fields} | _NOT_SETTINGS
+    if unknown := sorted(each for each in os.environ if each.upper().startswith(PREFIX) and each.upper() not in known):
+        raise UsageError(
+            f"{', '.join(unknown)}: there is no such setting",
+            hint=f"{_near(unknown[0].upper(), known)}; to leave it out: unset {unknown[0]}",
+        )
+
+
+def _wrong(fields: Fields, named: list[tuple[str, str]]) -> UsageError:
+    said = [_said(fields, name, why) for name, why in named]
+    first = named[0][0]
+    if first not in fields:
+        return UsageError("\n       ".join(said), hint=_near(first, fields))
+    return UsageError("\n       ".join(said), hint=_fix(first, fields[first]))
+
+
+def _said(fields: Fields, name: str, why: str) -> str:
+    if name not in fields:
+        return f"{name} in {FILE}: there is no such setting" if name else "the settings contradict each other"
+    where = variable(name) if set_in_environment(name) else f"{name} in {FILE}"
+    form = " written as JSON" if why == "json" else ""
+    return f"{where} must be {kind(fields[name])}{form}"
+
+
+def _fix(name: str, field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    if typing.get_origin(field.annotation) is dict:
+        of = {SecretStr: "KEY", date: "2024-01-31"}.get(typing.get_args(field.annotation)[1], "https://mirror.example")
+        example = f'{{"bcb_sgs": "{of}"}}'
+        if set_in_environment(name):
+            return f"export {variable(name)}='{example}'"
+        return f'a table in {FILE}: [{name}] and below it bcb_sgs = "{of}"'
+    example = "…" if default is None else str(default)
+    if set_in_environment(name):
+        return f"export {variable(name)}={example}, or unset it"
+    return f"in {FILE}: {name} = {example if isinstance(default, int) else repr(example)}"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else "correnteza config show lists all settings"
+
+
+def origin(given: Mapping[str, Any], name: str) -> str:
+    """Where a setting comes from: its variable, the file, or `default`. `given`: what the file holds."""
+    if set_in_environment(name):
+        return variable(name)
+    return FILE if name in given else "default"
