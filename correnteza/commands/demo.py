@@ -116,6 +116,7 @@ def _print_next(home: Path) -> None:
         'correnteza query "select * from silver.bcb_sgs_revisions where series_code = 433 order by reference_on desc"',
         "correnteza as-of bcb_sgs 2025-10-01 --where \"series_code = 433 and reference_on >= '2025-06-01'\"",
         "correnteza quality",
+        "correnteza status   # tells what it can without the broker, which has ended with the demo",
     ):
         print(f"  CORRENTEZA_HOME={home} .venv/bin/{line}")
     print("  make demo          # again: a replayed day publishes nothing")

@@ -1,34 +1,74 @@
 """`correnteza status`: records and seconds behind, per topic and layer, and what the tables take."""
 
 import json
+import sys
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 from deltalake.exceptions import DeltaError
 
 from correnteza.commands.run import places as placed
+from correnteza.printing import aligned, duration, terminal_width
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
-from foundation.errors import CorrentezaError
+from foundation.errors import CorrentezaError, UsageError
+from foundation.redact import redacted
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import Line, Places, Storage, as_json, status
+from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from schemas import contracts
 from stream_jobs.running.readers import Readers
 from stream_jobs.running.upkeep import plan_of, tables_there
 
-_RIGHT = (2, 3, 5, 6, 7)
-"""Columns of numbers."""
+WORDS = {
+    "ok": "up to date",
+    "behind": "behind",
+    "not_started": "not started",
+    "topic_replaced": "its topic was made anew",
+    "stopped": "stopped",
+    "stalled": "stalled",
+    "unknown": "unknown",
+}
+"""A line's state, for people."""
 
 
 def command(
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+    seconds: Annotated[
+        float, typer.Argument(metavar="[SECONDS]", min=0.1, help="With --watch: until the next look.")
+    ] = 2,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
 ) -> None:
     """Print one line per table. Reads checkpoints, Delta logs and Kafka, so it is right when Spark is down.
 
-    Files, MiB and log files are what a table takes now; of silver, revisions and current together.
+    Files, MiB and log files are what a table takes now; of silver, revisions and current together. Without Kafka the
+    rest is told, `?` stands for what only Kafka knows, stderr says why, and the exit code is 0.
     """
+    form = Form.of(json_, csv_, output)
     settings = Settings()
+    if not watch:
+        _look(settings, form)
+        return
+    if form.kind != "table":
+        raise UsageError("--watch is for people", hint="without --watch: correnteza status --json")
+    with suppress(KeyboardInterrupt):
+        while True:
+            _look(settings, form, clear=sys.stdout.isatty())
+            _wait(seconds)
+
+
+_wait = time.sleep
+
+
+def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
     places = Places(
         lake=settings.lake,
         checkpoints=settings.checkpoints,
@@ -36,12 +76,50 @@ def command(
         gold_inputs={definition.table: definition.datasets for definition in DEFINITIONS},
     )
     now = time.time()
-    lines = status(places, Cluster(settings.bootstrap), contracts.load_all().values(), now=now)
+    found = status(
+        places,
+        lambda: Cluster(settings.bootstrap, rpc_seconds=ANSWER_WITHIN_SECONDS),
+        contracts.load_all().values(),
+        now=now,
+    )
     storage = _storage(settings)
-    if json_:
-        print(json.dumps(as_json(lines, storage, at=now), indent=1))
-    else:
-        print("\n".join([_table(lines, storage), *_reasons(lines), *_savings(storage)]))
+    document = as_json(found, storage, at=now)
+    people = "\n".join([_table(found.lines, storage), *_reasons(found.lines), *_savings(storage)])
+    if clear:
+        print(f"\x1b[H\x1b[2J{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    form.give(_rows(found.lines, storage), people=people, document=json.dumps(document, indent=1))
+    if found.kafka_away is not None:
+        print(
+            f"warning: what bronze has not read yet cannot be known: {redacted(str(found.kafka_away))}",
+            f"  try: {redacted(found.kafka_away.hint or 'correnteza doctor')}",
+            sep="\n",
+            file=sys.stderr,
+        )
+
+
+def _rows(lines: list[Line], storage: list[Storage]) -> pa.Table:
+    """The lines with exact values, for machines; sizes as in the table for people, in bytes."""
+    rows = []
+    for line in lines:
+        sizes = _of(line, storage)
+        rows.append(
+            {
+                "layer": line.layer,
+                "table": line.table,
+                "source": line.source,
+                "state": line.state,
+                "records_behind": line.records_behind,
+                "seconds_behind": line.seconds_behind,
+                "newest_event_at": line.newest_event_at,
+                "committed_batch": line.committed_batch,
+                "reason": line.reason,
+                "hint": line.hint,
+                "files": sum(each.files for each in sizes) if sizes else None,
+                "bytes": sum(each.bytes for each in sizes) if sizes else None,
+                "log_files": sum(each.log_files for each in sizes) if sizes else None,
+            }
+        )
+    return pa.Table.from_pylist(rows)
 
 
 def _storage(settings: Settings) -> list[Storage]:
@@ -73,11 +151,11 @@ def _table(lines: list[Line], storage: list[Storage]) -> str:
     rows = [
         (
             f"{line.layer}.{line.table}",
-            line.state.replace("_", " "),
-            "?" if line.records_behind is None else str(line.records_behind),
-            "?" if line.seconds_behind is None else f"{line.seconds_behind:.0f}",
+            WORDS[line.state],
+            "?" if line.records_behind is None else f"{line.records_behind:,}",
+            "?" if line.seconds_behind is None else duration(line.seconds_behind),
             "-" if line.newest_event_at is None else f"{line.newest_event_at:%Y-%m-%d %H:%M:%S}",
-            *_sizes(line, storage),
+            *_sizes(_of(line, storage)),
             line.source,
         )
         for line in lines
@@ -86,31 +164,28 @@ def _table(lines: list[Line], storage: list[Storage]) -> str:
         "table",
         "state",
         "records behind",
-        "seconds behind",
+        "behind by",
         "newest event (UTC)",
         "files",
         "MiB",
         "log files",
         "reads",
     )
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column in _RIGHT else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (header, *rows)
-    )
+    return aligned([header, *rows], right=(2, 3, 5, 6, 7), width=terminal_width())
 
 
-def _sizes(line: Line, storage: list[Storage]) -> tuple[str, str, str]:
-    """Files, MiB and log files of a line's table; of a silver table with its revisions."""
+def _of(line: Line, storage: list[Storage]) -> list[Storage]:
+    """What a line's table takes; of a silver table with its revisions."""
     names = (f"{line.layer}.{line.table}", f"{line.layer}.{line.table}_revisions")
-    found = [each for each in storage if each.table in names]
+    return [each for each in storage if each.table in names]
+
+
+def _sizes(found: list[Storage]) -> tuple[str, str, str]:
+    """Files, MiB and log files."""
     if not found:
         return "-", "-", "-"
     size = sum(each.bytes for each in found) / 1024**2
-    return str(sum(each.files for each in found)), f"{size:.1f}", str(sum(each.log_files for each in found))
+    return f"{sum(each.files for each in found):,}", f"{size:.1f}", f"{sum(each.log_files for each in found):,}"
 
 
 def _savings(storage: list[Storage]) -> list[str]:
@@ -132,7 +207,7 @@ def _reasons(lines: list[Line]) -> list[str]:
         for line in lines
         if line.reason is not None
         for text in (
-            f"{line.layer}.{line.table} {line.state}: {line.reason}",
+            f"{line.layer}.{line.table} {WORDS[line.state]}: {line.reason}",
             f"        try: {line.hint or 'see the log'}",
         )
     ]

@@ -51,13 +51,17 @@ class Topic:
 class Cluster:
     """Read-only access to one Kafka cluster.
 
+    Args:
+        rpc_seconds: how long a question about topics may take.
+
     Raises, from every method: DependencyUnavailable when the cluster does not answer.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, *, rpc_seconds: float = _RPC_SECONDS) -> None:
         self._bootstrap = bootstrap
+        self._rpc_seconds = rpc_seconds
         self._quiet: dict[str, str | int | float] = {"bootstrap.servers": bootstrap, "log_level": 0}
-        self._admin = AdminClient({**self._quiet, "socket.timeout.ms": int(_RPC_SECONDS * 1000)})
+        self._admin = AdminClient({**self._quiet, "socket.timeout.ms": int(rpc_seconds * 1000)})
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Those of the topics that exist, with the bounds of their partitions."""
@@ -65,7 +69,7 @@ class Cluster:
         if not wanted:
             return {}
         try:
-            described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=_RPC_SECONDS)
+            described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=self._rpc_seconds)
             found = {}
             for name, future in described.items():
                 try:
@@ -91,7 +95,7 @@ class Cluster:
         asked = self._admin.list_offsets(
             dict.fromkeys(partitions, spec),
             isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=_RPC_SECONDS,
+            request_timeout=self._rpc_seconds,
         )
         return {(where.topic, where.partition): future.result().offset for where, future in asked.items()}
 
@@ -133,7 +137,7 @@ class Cluster:
         asked = [TopicPartition(topic.name, partition, int(epoch_seconds * 1000)) for partition in topic.partitions]
         consumer = self._consumer()
         try:
-            found = consumer.offsets_for_times(asked, timeout=_RPC_SECONDS)
+            found = consumer.offsets_for_times(asked, timeout=self._rpc_seconds)
         except KafkaException as error:
             raise self._unavailable(error) from error
         finally:

@@ -1,4 +1,5 @@
-"""How far behind every layer is, from checkpoints, Delta logs and Kafka: right when Spark is down, too.
+"""How far behind every layer is, from checkpoints, Delta logs and Kafka: right when Spark is down, and without Kafka
+all but what only Kafka knows.
 
 records behind   what the next layer has not committed: last stable offset minus next offset, markers included
 seconds behind   age of the oldest record among them, by its Kafka timestamp; 0 when there is none
@@ -6,24 +7,27 @@ newest event     newest Kafka timestamp in bronze, newest `known_from` in silver
 """
 
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from foundation.errors import DependencyUnavailable
+from foundation.redact import redacted
 from monitoring.lag import delta_log, spark_checkpoints
 from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress, Standing
+from monitoring.lag.waiting import Waiting, waiting_for_bronze
 from monitoring.lake import Lake
 from schemas.contracts import Contract
-
-_ANSWER_WITHIN_SECONDS = 1.5
 
 WITHDRAWALS = "bronze.ingest_withdrawals"
 """What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
 
-State = Literal["ok", "behind", "not_started", "topic_replaced", "stopped", "stalled"]
+State = Literal["ok", "behind", "not_started", "topic_replaced", "stopped", "stalled", "unknown"]
+"""`unknown`: the query runs or ran, and Kafka does not say whether anything waits for it."""
 
 
 @dataclass(frozen=True)
@@ -87,24 +91,55 @@ class Storage:
     held_back_by: tuple[str, ...]
 
 
-def status(places: Places, cluster: Cluster, contracts: Iterable[Contract], *, now: float | None = None) -> list[Line]:
-    """All lines: bronze, silver, gold.
+@dataclass(frozen=True)
+class Status:
+    """What is known at one moment.
 
-    Raises:
-        DependencyUnavailable: Kafka does not answer.
+    Attributes:
+        lines: bronze, silver, gold.
+        kafka_away: why what only Kafka knows is missing; None where it is not.
+    """
+
+    lines: list[Line]
+    kafka_away: DependencyUnavailable | None
+
+
+def status(
+    places: Places, connect: Callable[[], Cluster], contracts: Iterable[Contract], *, now: float | None = None
+) -> Status:
+    """Every line, of what can be known: without Kafka the records that bronze has not read cannot be.
+
+    Args:
+        connect: gives the cluster to ask; may raise DependencyUnavailable, too. It is asked while files are read.
     """
     now = time.time() if now is None else now
     streamed = [contract for contract in contracts if not contract.compacted]
-    lake = Lake(places.lake)
-    return [
-        *_bronze(places, cluster, lake, streamed, now),
-        *_silver(places, lake, [contract for contract in streamed if contract.is_dataset], now),
-        *_gold(places, lake, now),
+    names = {contract.name: places.topic_prefix + contract.topic for contract in streamed}
+    progress = {
+        contract.name: spark_checkpoints.read(places.checkpoints, f"bronze.{bronze_table(contract)}")
+        for contract in streamed
+    }
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(waiting_for_bronze, connect, names, progress)
+        lake = Lake(places.lake)
+        derived = [
+            *_silver(places, lake, [contract for contract in streamed if contract.is_dataset], now),
+            *_gold(places, lake, now),
+        ]
+        waiting, away = asked.result()
+    bronze = [
+        _bronze(places, lake, contract, waiting, topic=names[contract.name], progress=progress[contract.name], now=now)
+        for contract in streamed
     ]
+    return Status([*bronze, *derived], away)
 
 
-def as_json(lines: Iterable[Line], storage: Iterable[Storage], *, at: float) -> dict[str, Any]:
-    """The document of `status --json`; its form changes only with the number in `schema`."""
+def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str, Any]:
+    """The document of `status --json`; its form changes only with the number in `schema`.
+
+    `unreachable` names what did not answer, and why; where it is not empty, nulls and `unknown` come of it.
+    """
+    away = found.kafka_away
     return {
         "schema": 3,
         "at": _text(datetime.fromtimestamp(at, UTC)),
@@ -121,8 +156,9 @@ def as_json(lines: Iterable[Line], storage: Iterable[Storage], *, at: float) -> 
                 "reason": line.reason,
                 "hint": line.hint,
             }
-            for line in lines
+            for line in found.lines
         ],
+        "unreachable": [] if away is None else [{"service": "kafka", "reason": redacted(str(away)), "hint": away.hint}],
         "tables": [{**asdict(each), "held_back_by": list(each.held_back_by)} for each in storage],
     }
 
@@ -132,46 +168,23 @@ def bronze_table(contract: Contract) -> str:
     return contract.name.replace(".", "_")
 
 
-def _bronze(places: Places, cluster: Cluster, lake: Lake, contracts: list[Contract], now: float) -> list[Line]:
-    names = {contract.name: places.topic_prefix + contract.topic for contract in contracts}
-    topics = cluster.topics(names.values())
-    progress = {
-        contract.name: spark_checkpoints.read(places.checkpoints, f"bronze.{bronze_table(contract)}")
-        for contract in contracts
-    }
-    behind = {name: _unread(topics[topic], progress[name]) for name, topic in names.items() if topic in topics}
-    oldest = cluster.oldest_timestamps(
-        {where: offset for waiting in behind.values() for where, (offset, _) in waiting.items()},
-        _ANSWER_WITHIN_SECONDS,
-    )
-    lines = []
-    for contract in contracts:
-        waiting = behind.get(contract.name)
-        times = [oldest.get(where, now) for where in waiting or {}]
-        is_known = waiting is not None and all(where in oldest for where in waiting)
-        ages = [max(0.0, now - at) for at in times if at is not None]
-        lines.append(
-            _line(
-                "bronze", bronze_table(contract), names[contract.name], progress[contract.name], lake,
-                standing=spark_checkpoints.standing(
-                    places.checkpoints, f"bronze.{bronze_table(contract)}", progress[contract.name]
-                ),
-                records=None if waiting is None else sum(count for _, count in waiting.values()),
-                seconds=max(ages, default=0.0) if is_known else None,
-                topic=topics.get(names[contract.name]),
-            )
-        )  # fmt: skip
-    return lines
-
-
-def _unread(topic: Topic, progress: Progress | None) -> dict[tuple[str, int], tuple[int, int]]:
-    """(topic, partition) → next offset, offsets that wait there; partitions that are read to the end are left out."""
-    found = {}
-    for partition, bounds in topic.partitions.items():
-        position = (progress.kafka if progress else {}).get((topic.name, partition), bounds.first)
-        if bounds.stable > position:
-            found[topic.name, partition] = (position, bounds.stable - position)
-    return found
+def _bronze(
+    places: Places, lake: Lake, contract: Contract, kafka: Waiting | None,
+    *, topic: str, progress: Progress | None, now: float,
+) -> Line:  # fmt: skip
+    waiting = kafka.offsets.get(contract.name) if kafka else None
+    oldest = kafka.oldest if kafka else {}
+    times = [oldest.get(where, now) for where in waiting or {}]
+    is_known = waiting is not None and all(where in oldest for where in waiting)
+    ages = [max(0.0, now - at) for at in times if at is not None]
+    line = _line(
+        "bronze", bronze_table(contract), topic, progress, lake,
+        standing=spark_checkpoints.standing(places.checkpoints, f"bronze.{bronze_table(contract)}", progress),
+        records=None if waiting is None else sum(count for _, count in waiting.values()),
+        seconds=max(ages, default=0.0) if is_known else None,
+        topic=kafka.topics.get(topic) if kafka else None,
+    )  # fmt: skip
+    return replace(line, state="unknown") if kafka is None and line.state == "ok" else line
 
 
 def _silver(places: Places, lake: Lake, contracts: list[Contract], now: float) -> list[Line]:

@@ -99,6 +99,14 @@ def test_the_readmes_queries_give_what_it_shows(demo, home):
             assert [words(line) for line in told.splitlines()] == lines[: len(told.splitlines())], command
 
 
+def test_status_tells_of_the_demos_lake_when_its_broker_is_gone(demo, home):
+    assert "correnteza status" in demo, "the demo recommends it"
+    answer = ask(home, "status")
+    assert answer.wait(240) == 0, answer.said
+    assert "cannot be known" in answer.said
+    assert re.search(r"^gold\.external_factors_daily +up to date +0 ", answer.said, re.MULTILINE)
+
+
 def test_a_training_set_of_24_origins_holds_one_of_them_in_memory_at_a_time(demo, home, tmp_path):
     """Of 365 days each. The JVM has its bound by setting; this process has what it holds."""
     day, origins = date(2025, 11, 13), []

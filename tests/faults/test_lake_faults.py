@@ -223,7 +223,7 @@ def lines(pipeline: Pipeline) -> dict[str, Line]:
     """Table → its line of `status`."""
     settings = pipeline.settings
     places = Places(settings.lake, settings.checkpoints, settings.topic_prefix, {})
-    found = status(places, Cluster(settings.bootstrap), [load(name) for name in VERIFIED], now=time.time())
+    found = status(places, lambda: Cluster(settings.bootstrap), [load(name) for name in VERIFIED], now=time.time())
     return {f"{line.layer}.{line.table}": line for line in found}
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import fastavro
 import pytest
 
+from correnteza.commands import status
 from monitoring.lag.kafka import Cluster
 from producers.archive import Archive
 from replay.server import serve
@@ -63,11 +64,50 @@ def test_as_of_prints_the_versions_of_an_instant(lake_home):
     assert run(lake_home, "as-of", "nonsense", "2024-01-01").returncode == 2
 
 
-def test_verify_and_status_without_a_broker_exit_4(lake_home):
-    for verb in ("verify", "status"):
-        found = run(lake_home, verb)
-        assert found.returncode == 4, found.stderr
-        assert "correnteza up" in found.stderr
+def test_verify_without_a_broker_exits_4(lake_home):
+    found = run(lake_home, "verify")
+    assert found.returncode == 4, found.stderr
+    assert "correnteza up" in found.stderr
+
+
+@pytest.mark.parametrize("bootstrap", [None, "127.0.0.1:9"])
+def test_status_without_a_broker_tells_the_rest_and_why(lake_home, bootstrap, monkeypatch):
+    if bootstrap:
+        monkeypatch.setenv("CORRENTEZA_KAFKA_BOOTSTRAP", bootstrap)
+    found = run(lake_home, "status")
+    assert found.returncode == 0, found.stderr
+    assert "what bronze has not read yet cannot be known" in found.stderr
+    assert "correnteza up" in found.stderr
+    lines = {line.split()[0]: re.split(r" {2,}", line) for line in found.stdout.splitlines()}
+    assert lines["bronze.bcb_sgs"][1:4] == ["not started", "?", "?"]
+    assert lines["silver.bcb_sgs"][1] == "not started"
+    assert lines["silver.bcb_sgs"][2] != "?"
+    document = json.loads(run(lake_home, "status", "--json").stdout)
+    assert [each["service"] for each in document["unreachable"]] == ["kafka"]
+
+
+def test_status_gives_its_rows_as_csv_and_in_a_file(lake_home, tmp_path):
+    header, *rows = run(lake_home, "status", "--csv").stdout.splitlines()
+    assert header.split(",")[:5] == ["layer", "table", "source", "state", "records_behind"]
+    assert len(rows) > 30
+    run(lake_home, "status", "--output", str(tmp_path / "status.csv"))
+    assert len((tmp_path / "status.csv").read_text().splitlines()) == len(rows) + 1
+    assert run(lake_home, "status", "--watch", "--json").returncode == 2
+
+
+def test_status_watch_looks_until_it_is_stopped(lake_home, monkeypatch, capsys):
+    monkeypatch.setenv("CORRENTEZA_HOME", str(lake_home))
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "_wait", wait)
+    status.command(5, watch=True)
+    assert waits == [5, 5]
+    assert capsys.readouterr().out.count("records behind") == 2
 
 
 def test_maintain_says_what_it_would_do_without_a_broker_and_names_the_tables_there_are(lake_home):

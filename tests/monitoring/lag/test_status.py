@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from deltalake import DeltaTable
 
+from foundation.errors import DependencyUnavailable
 from monitoring.lag import delta_log, spark_checkpoints
 from monitoring.lag.delta_log import unread
 from monitoring.lag.kafka import Bounds, Topic
@@ -40,9 +41,12 @@ def kit(tmp_path):
 
 
 def lines(kit, broker):
-    now = BEGIN.timestamp() + 100
+    return {f"{each.layer}.{each.table}": each for each in told(kit, lambda: broker).lines}
+
+
+def told(kit, connect):
     places = Places(kit.lake, kit.checkpoints, "p.", {"fact_economic_observation": ("bcb_sgs",)})
-    return {f"{each.layer}.{each.table}": each for each in status(places, broker, load_all().values(), now=now)}
+    return status(places, connect, load_all().values(), now=BEGIN.timestamp() + 100)
 
 
 def at_end(kit, table):
@@ -149,7 +153,7 @@ def test_a_query_whose_checkpoint_is_lost_is_shown_with_the_refusal(kit, lost):
 
 def test_the_json_document_has_this_form(kit):
     storage = Storage("bronze.inmet_hourly", 9, 10_000, 20, 8, 1, 500, ("silver.inmet_hourly",))
-    found = as_json(lines(kit, Broker()).values(), [storage], at=BEGIN.timestamp())
+    found = as_json(told(kit, Broker), [storage], at=BEGIN.timestamp())
     assert (found["schema"], found["at"]) == (3, "2026-11-20T12:00:00.000Z")
     assert found["tables"] == [
         {"table": "bronze.inmet_hourly", "files": 9, "bytes": 10_000, "log_files": 20, "small_files": 8, "into": 1,
@@ -159,6 +163,38 @@ def test_the_json_document_has_this_form(kit):
             "records_behind": None, "seconds_behind": None, "newest_event_at": "2026-11-20T13:00:00.000Z",
             "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip
     assert {each["layer"] for each in found["layers"]} == {"bronze", "silver", "gold"}
+    assert (list(found), found["unreachable"]) == (["schema", "at", "layers", "unreachable", "tables"], [])
+
+
+def away():
+    raise DependencyUnavailable("http://u:canary-1a@broker does not answer", hint="correnteza up")
+
+
+def test_without_kafka_all_is_told_but_what_only_kafka_knows(kit):
+    write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
+    write_checkpoint(kit.checkpoints, "silver.bcb_sgs", batch=1, sources=[at_end(kit, "bronze.bcb_sgs")])
+    there, found = lines(kit, Broker()), told(kit, away)
+    without = {f"{each.layer}.{each.table}": each for each in found.lines}
+    assert list(without) == list(there)
+    for name, line in without.items():
+        if line.layer != "bronze":
+            assert line == there[name]
+    line = without["bronze.bcb_sgs"]
+    assert (line.state, line.records_behind, line.seconds_behind) == ("unknown", None, None)
+    assert line.newest_event_at == there["bronze.bcb_sgs"].newest_event_at
+    assert line.committed_batch == 4
+    assert without["bronze.inmet_hourly"].state == "not_started"
+    assert without["silver.bcb_sgs"].state == "ok"
+    assert as_json(found, [], at=0)["unreachable"] == [
+        {"service": "kafka", "reason": "http://***@broker does not answer", "hint": "correnteza up"}
+    ]
+
+
+def test_a_query_that_stands_still_is_shown_as_such_without_kafka(kit):
+    write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
+    leave_word(kit, "bronze.bcb_sgs")
+    states = {f"{each.layer}.{each.table}": each.state for each in told(kit, away).lines}
+    assert states["bronze.bcb_sgs"] == "stopped"
 
 
 # What is behind is not wrong: the checks leave out what the checkpoints do not cover.
