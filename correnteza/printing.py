@@ -87,7 +87,7 @@ def duration(seconds: float) -> str:
     """For people: in the largest unit of which at least two have passed, such as `15 min`, `3 h`, `2 days`."""
     for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
         if abs(seconds) >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
+            return f"{int(seconds / length)} {unit}"
     return f"{seconds:.0f} s"
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from correnteza import printing
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.lake import Lake
@@ -15,15 +15,19 @@ from schemas import contracts
 def command(
     dataset: Annotated[str, typer.Argument(help="Such as bcb_sgs.")],
     at: Annotated[str, typer.Argument(metavar="INSTANT", help="A date (the end of that UTC day) or a timestamp.")],
+    *,
     where: Annotated[str | None, typer.Option(help="SQL predicate on the rows, such as 'series_code = 433'.")] = None,
     measured_only: Annotated[
         bool, typer.Option("--measured-only", help="Leave out assumed publication clocks.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
 ) -> None:
     """Print, per key, the newest version that could be known at the instant."""
+    form = Form.of(json_, csv_, output)
     known = contracts.datasets()
     if dataset not in known:
         raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")
     found = as_of(Lake(Settings().lake), known[dataset], instant(at), where=where, measured_only=measured_only)
-    print(printing.as_json(found) if json_ else printing.as_table(found))
+    form.give(found)

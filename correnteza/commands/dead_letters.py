@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from correnteza import printing
 from correnteza.arguments import confirm
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.rules import quarantining
 from correnteza.settings import Settings
 from foundation.errors import UsageError
@@ -29,9 +29,12 @@ Dataset = Annotated[str | None, typer.Option("--dataset", help="Only of this dat
 def list_(
     dataset: Dataset = None,
     all_: Annotated[bool, typer.Option("--all", help="Closed ones too, with where their copies stand.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
 ) -> None:
     """The letters that are open, oldest first. As SQL: `correnteza query "FROM ops.dead_letters"`."""
+    form = Form.of(json_, csv_, output)
     wanted = ["true"] if all_ else ["state = 'open'"]
     if dataset:
         wanted.append("dataset = ?")
@@ -40,7 +43,7 @@ def list_(
         f"SELECT {columns} FROM {dead_letters.VIEW} WHERE {' AND '.join(wanted)} ORDER BY arrived_at, entry",
         [dataset] if dataset else [],
     )
-    print(printing.as_json(found) if json_ else printing.as_table(found))
+    form.give(found)
 
 
 @app.command()

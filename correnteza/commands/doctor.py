@@ -4,14 +4,15 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-import typer
+import pyarrow as pa
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from correnteza.commands.run import places
 from correnteza.embedded import jars
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
 from foundation.redact import redacted
@@ -44,20 +45,25 @@ class Finding:
 
 
 def command(
-    json_: Annotated[bool, typer.Option("--json", help="A JSON array of findings.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
 ) -> None:
     """Look at set-up, services and every query's place in its input, without starting anything or changing anything.
 
     Exit 3 if a query would refuse to start, 4 if a dependency is away.
     """
+    form = Form.of(json_, csv_, output)
     settings = Settings()
     found = [*_set_up(settings), *_disk(settings)]
     broker, topic_ids, of_broker = _broker(settings)
     found += [*of_broker, *_registry(settings), *_queries(settings, broker, topic_ids)]
-    if json_:
-        print(json.dumps([asdict(each) for each in found], indent=1))
-    else:
-        print("\n".join(f"{each.kind:6}  {each.what}\n        try: {each.mend}" for each in found) or "all is well")
+    columns = ("kind", "what", "mend")
+    form.give(
+        pa.table({column: [getattr(each, column) for each in found] for column in columns}),
+        people="\n".join(f"{each.kind:6}  {each.what}\n        try: {each.mend}" for each in found) or "all is well",
+        document=json.dumps([asdict(each) for each in found], indent=1),
+    )
     kinds = {each.kind for each in found}
     if "unsafe" in kinds:
         raise UnsafeState("a query would refuse to start", hint="the commands above, from the top")

@@ -10,9 +10,9 @@ import typer
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from correnteza import printing
 from correnteza import spark as sessions
 from correnteza.commands.run import places
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.reading.as_of import instant
@@ -32,8 +32,9 @@ def command(
     measured_only: Annotated[
         bool, typer.Option("--measured-only", help="Leave out assumed publication clocks.")
     ] = False,
-    output: Annotated[Path | None, typer.Option(help="A Parquet file to write, instead of printing.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
 ) -> None:
     """Compute the external factors that each origin could have known: a training set without the future.
 
@@ -42,8 +43,7 @@ def command(
         correnteza features 2025-10-31 2025-11-30 --days 90 --output train.parquet
     """
     instants = [instant(text) for text in origins]
-    if output is not None and output.exists():
-        raise UsageError(f"{output} exists", hint="name another file, or remove it first")
+    form = Form.of(json_, csv_, output)
     settings = Settings()
     if not (settings.lake / "silver").exists():
         raise UsageError("there is no silver to look back at", hint="correnteza run all --once")
@@ -51,12 +51,11 @@ def command(
     rows = training_set(
         spark, places(settings), instants, days=days, municipality_codes=capital, measured_only=measured_only
     )
-    if output is not None:
+    if form.kind == "parquet" and output is not None:
         count = _write(rows, instants, output)
         print(f"{count} rows of {len(instants)} origins in {output}")
         return
-    table = rows.orderBy(*ORDER).toArrow()
-    print(printing.as_json(table) if json_ else printing.as_table(table))
+    form.give(rows.orderBy(*ORDER).toArrow())
 
 
 def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:

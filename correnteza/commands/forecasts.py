@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 
-from correnteza import printing
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import CorrentezaError
@@ -40,14 +41,15 @@ def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pa
 
 
 @app.command("list")
-def list_(json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False) -> None:
+def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print the drops that were loaded."""
+    form = Form.of(json_, csv_, output)
     lake = Lake(Settings().lake)
     if not lake.has(TABLE):
-        print("[]" if json_ else "no forecasts yet: correnteza forecasts load FILE")
+        form.give(pa.table({}), people="no forecasts yet: correnteza forecasts load FILE")
         return
     found = lake.sql(
         f"SELECT dataset_id, model_version, source, generated_at, count(*) AS rows, min(date_on) AS first_on,"
         f" max(date_on) AS last_on, loaded_at, forecast_id FROM {TABLE} GROUP BY ALL ORDER BY loaded_at"
     )
-    print(printing.as_json(found) if json_ else printing.as_table(found))
+    form.give(found)

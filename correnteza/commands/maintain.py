@@ -12,6 +12,7 @@ import typer
 
 from correnteza import printing, unneeded_payloads
 from correnteza.commands.run import places
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from correnteza.unneeded_payloads import Unneeded
 from foundation import clock
@@ -57,22 +58,30 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing: print what there is and would be.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="With --dry-run: a JSON array of objects.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
 ) -> None:
     """As `HELP` says. Exit 3 where a driver has a table's lock."""
+    form = Form.of(json_, csv_, output)
+    if not dry_run and (form.kind != "table" or output is not None):
+        raise UsageError("--json, --csv and --output are for --dry-run", hint="correnteza maintain --dry-run --json")
     settings = Settings()
     where = places(settings)
     chosen = _chosen(where, names or [])
     if dry_run:
         plans = list(looked(where, chosen))
         payloads = None if names else _payloads(settings)
-        if json_:
-            print(json.dumps(_as_json(plans, payloads), indent=1))
-        else:
-            print("\n".join([printing.as_table(_for_people(plans)), _sum(plans), *_listed(payloads, settings)]))
+        document = _as_json(plans, payloads)
+        table = printing.as_table(_for_people(plans), printing.terminal_width())
+        form.give(
+            pa.Table.from_pylist(
+                [each | {"held_back_by": ", ".join(each["held_back_by"])} for each in document["tables"]]
+            ),
+            people="\n".join([table, _sum(plans), *_listed(payloads, settings)]),
+            document=json.dumps(document, indent=1),
+        )
         return
-    if json_:
-        raise UsageError("--json is for --dry-run", hint="correnteza maintain --dry-run --json")
     refused = [table for table in chosen if not _maintained(where, table)]
     if not names and settings.archive_keep_days is not None and (payloads := _payloads(settings)):
         print(f"payload archive: {unneeded_payloads.remove(settings, payloads)} payloads were removed")

@@ -1,13 +1,13 @@
 """`correnteza quality`: what the sources sent, judged."""
 
 import json
-from typing import Annotated
 
-import typer
+import pyarrow as pa
 
 from correnteza import printing
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
-from foundation.errors import UnsafeState
+from foundation.errors import UnsafeState, UsageError
 from monitoring.lake import Lake
 from monitoring.quality import views
 from monitoring.quality.scores import BAR_PERCENT
@@ -26,20 +26,22 @@ SECTIONS = {
 }
 
 
-def command(json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+def command(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print scores per dataset, anomalies, reconciliation between sources, and publication lags.
 
     Exit code 3 when a dataset's score does not meet the bar. The views behind it are open to `correnteza query`:
     ops.quality_scores, ops.anomalies, ops.reconciliation, ops.publication_lags, and the counts in ops.expectations.
     """
+    form = Form.of(json_, csv_, output)
+    if form.kind not in ("table", "json"):
+        raise UsageError("these are four tables", hint='one of them: correnteza query "FROM ops.quality_scores" --csv')
     lake = Lake(Settings().lake)
     views.register(lake)
     found = {name: lake.sql(query) for name, query in SECTIONS.items()}
-    if json_:
-        parts = (f"{json.dumps(name)}: {printing.as_json(table)}" for name, table in found.items())
-        print("{" + ",\n".join(parts) + "}")
-    else:
-        print("\n\n".join(f"{name}\n{printing.as_table(table)}" for name, table in found.items()))
+    parts = (f"{json.dumps(name)}: {printing.as_json(table)}" for name, table in found.items())
+    width = printing.terminal_width()
+    people = (f"{name}\n{printing.as_table(_in_words(table), width)}" for name, table in found.items())
+    form.give(found["scores"], people="\n\n".join(people), document="{" + ",\n".join(parts) + "}")
     below = lake.rows("SELECT dataset FROM ops.quality_scores WHERE NOT meets_bar")
     if below:
         names = ", ".join(str(row["dataset"]) for row in below)
@@ -47,3 +49,13 @@ def command(json_: Annotated[bool, typer.Option("--json", help="One JSON object.
             f"not above {BAR_PERCENT:g} %: {names}",
             hint='correnteza query "select * from ops.expectations where broken > 0 order by evaluated_at desc"',
         )
+
+
+def _in_words(table: pa.Table) -> pa.Table:
+    """The table for people: columns of days become durations, such as `15 min`."""
+    for place, name in enumerate(table.column_names):
+        if name.endswith("_days"):
+            days = table.column(place).to_pylist()
+            texts = [None if each is None else printing.duration(each * 86_400) for each in days]
+            table = table.set_column(place, name.removesuffix("_days") + "_lag", pa.array(texts, pa.string()))
+    return table

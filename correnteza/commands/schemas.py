@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UnsafeState, UsageError
 from schemas.compatibility import check_all
@@ -20,12 +22,12 @@ def _schemas() -> None:
 
 
 @app.command()
-def plan() -> None:
+def plan(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Show what a poll would register; exit 3 if the registry would refuse a contract. Changes nothing."""
+    form = Form.of(json_, csv_, output)
     settings = Settings()
     changes = Registry(settings.registry).plan(load_all().values(), settings.topic_prefix)
-    for change in changes:
-        print(f"{change.action:7} {change.subject}")
+    form.give(pa.table({column: [getattr(change, column) for change in changes] for column in ("action", "subject")}))
     refused = [change.subject for change in changes if change.action == "refused"]
     if refused:
         raise UnsafeState(

@@ -4,10 +4,12 @@ import json
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import pyarrow as pa
 
+from correnteza.printing import aligned, duration, terminal_width
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import DependencyUnavailable
@@ -23,15 +25,14 @@ FORMAT = 1
 """Version of the `--json` output."""
 
 
-def command(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
-) -> None:
+def command(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print each source: calendar, next slot, last outcome, rows, freshness, circuit, terms of use.
 
     Works without a broker: then only what is declared is known, and the rest is `unknown`. Times are UTC. The circuit
     is open while a source that failed three times in a row is left alone. Freshness is the time since a poll last
     ended well, and since one last brought rows.
     """
+    form = Form.of(json_, csv_, output)
     settings = Settings()
     now = clock.now()
     newest, missing = _newest(settings)
@@ -39,13 +40,13 @@ def command(
         _line(source, newest, now, has_key=name in settings.api_keys)
         for name, source in sorted(sources.load_all().items())
     ]
-    if as_json:
-        print(
-            json.dumps({"format": FORMAT, "at": now.isoformat(), "sources": [_plain(line) for line in lines]}, indent=1)
-        )
-    else:
-        print(f"{_state_table(lines, now)}\n\n{_declared_table(lines)}")
-        print(f"\nwhat each sends, its quirks, clocks and scope: {PAGE}")
+    document = {"format": FORMAT, "at": now.isoformat(), "sources": [_plain(line) for line in lines]}
+    form.give(
+        pa.Table.from_pylist([_row(line) for line in lines]),
+        people=f"{_state_table(lines, now)}\n\n{_declared_table(lines)}"
+        f"\n\nwhat each sends, its quirks, clocks and scope: {PAGE}",
+        document=json.dumps(document, indent=1),
+    )
     if missing is not None:
         print(f"state unknown: {missing}", file=sys.stderr)
         if missing.hint:
@@ -108,7 +109,7 @@ def _state_table(lines: list[_Line], now: datetime) -> str:
         "circuit",
         "next slot (UTC)",
     )
-    return _aligned([header, *rows], right=(3, 4, 5))
+    return aligned([header, *rows], (3, 4, 5), terminal_width())
 
 
 def _declared_table(lines: list[_Line]) -> str:
@@ -118,7 +119,7 @@ def _declared_table(lines: list[_Line]) -> str:
         rows.append((line.source.name, first, line.source.calendar.zone, line.terms))
         rows += [("", cron, "", "") for cron in others]
     header = ("source", "due (minute hour day month weekday)", "zone", "terms of use")
-    return _aligned([header, *rows], right=())
+    return aligned([header, *rows], (), terminal_width())
 
 
 def _circuit(line: _Line) -> str:
@@ -132,25 +133,7 @@ def _instant(moment: datetime) -> str:
 
 
 def _age(moment: datetime | None, now: datetime) -> str:
-    """In the largest unit of which at least two have passed."""
-    if moment is None:
-        return "never"
-    seconds = max((now - moment).total_seconds(), 0.0)
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _aligned(rows: list[tuple[str, ...]], *, right: tuple[int, ...]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return "never" if moment is None else duration(max((now - moment).total_seconds(), 0.0))
 
 
 def _plain(line: _Line) -> dict[str, Any]:
@@ -164,4 +147,23 @@ def _plain(line: _Line) -> dict[str, Any]:
         "circuit": line.circuit and line.circuit.value,
         "terms": line.terms,
         "last": json.loads(line.record.to_json()) if line.record else None,
+    }
+
+
+def _row(line: _Line) -> dict[str, Any]:
+    """The same in one row, for CSV and Parquet."""
+    record = line.record
+    return {
+        "source": line.source.name,
+        "state": line.state,
+        "last_outcome": record and record.outcome.value,
+        "ended_at": record and record.ended_at,
+        "last_success_at": record and record.last_success_at,
+        "last_news_at": record and record.last_news_at,
+        "last_news_rows": record and record.last_news_rows,
+        "circuit": line.circuit and line.circuit.value,
+        "next_slot": line.next_slot,
+        "crons": "; ".join(line.source.calendar.crons),
+        "zone": line.source.calendar.zone,
+        "terms": line.terms,
     }

@@ -1,7 +1,9 @@
 """`correnteza topics plan|apply`: the topics that the contracts declare."""
 
+import pyarrow as pa
 import typer
 
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from schemas import topics
 from schemas.contracts import load_all
@@ -10,11 +12,13 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=N
 
 
 @app.command()
-def plan() -> None:
+def plan(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Show what `apply` would create."""
+    form = Form.of(json_, csv_, output)
     settings = Settings()
-    for change in topics.plan(settings.bootstrap, load_all().values(), settings.topic_prefix):
-        print(f"{change.action:7} {change.topic} partitions={change.partitions} cleanup={change.cleanup}")
+    changes = topics.plan(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    columns = ("action", "topic", "partitions", "cleanup")
+    form.give(pa.table({column: [getattr(change, column) for change in changes] for column in columns}))
 
 
 @app.command()

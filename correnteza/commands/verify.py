@@ -3,9 +3,11 @@
 import json
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 
 from correnteza.payload_check import payload_check
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.rules import quarantining
 from correnteza.settings import Settings
 from foundation.errors import UnsafeState
@@ -19,9 +21,12 @@ def command(
     full: Annotated[
         bool, typer.Option("--full", help="Everything, not only what came since verify last held.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
 ) -> None:
     """Recompute every layer with other code and compare; exit 3, with the smallest failing keys, on a difference."""
+    form = Form.of(json_, csv_, output)
     settings = Settings()
     subject = Subject(
         lake=settings.lake,
@@ -38,7 +43,10 @@ def command(
         full=full,
         more={"payload = published + rejected": payload_check(settings.archive)},
     )
-    print(json.dumps(as_json(report), indent=1) if json_ else _table(report))
+    document = as_json(report)
+    columns = ("check", "holds", "rows", "seconds")
+    rows = pa.table({column: [each[column] for each in document["checks"]] for column in columns})
+    form.give(rows, people=_table(report), document=json.dumps(document, indent=1))
     if not report.holds:
         failed = [verdict.check for verdict in report.verdicts if not verdict.holds]
         raise UnsafeState(f"verify: {len(failed)} check(s) do not hold: {'; '.join(failed)}", hint="correnteza status")

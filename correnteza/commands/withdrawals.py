@@ -5,8 +5,9 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from correnteza import polling, printing
+from correnteza import polling
 from correnteza.arguments import confirm
+from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import UsageError
@@ -20,11 +21,12 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.command("list")
-def list_(json_: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False) -> None:
+def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """What waits for a decision, oldest first: the edition, its clock, and how many keys it no longer holds.
 
     The keys stand until somebody accepts; a later edition that brings them back ends the matter by itself.
     """
+    form = Form.of(json_, csv_, output)
     found = decisions.held(polling.services(Settings()))
     columns = {
         "entry": [each.entry for each in found],
@@ -33,8 +35,7 @@ def list_(json_: Annotated[bool, typer.Option("--json", help="A JSON array of ob
         "keys": [each.rows for each in found],
         "name": [each.name for each in found],
     }
-    table = pa.table(columns)
-    print(printing.as_json(table) if json_ else printing.as_table(table))
+    form.give(pa.table(columns))
 
 
 @app.command()

@@ -70,6 +70,34 @@ def test_quality_exits_3_when_a_score_does_not_meet_the_bar(home):
     assert "96" not in run("quality").stdout
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["query", "select series_code from silver.bcb_sgs order by 1"],
+        ["as-of", "bcb_sgs", "2024-03-20"],
+        ["revisions", "inmet_hourly", "station_code=A401", "observed_at=2024-03-04 03:00:00+00"],
+        ["dead-letters", "list"],
+        ["maintain", "--dry-run"],
+    ],
+)
+def test_a_verb_gives_the_same_rows_on_stdout_and_in_a_file(home, tmp_path, verb):
+    printed = run(*verb, "--csv")
+    assert printed.exit_code == 0, printed.exception
+    written = run(*verb, "--output", str(tmp_path / "rows.csv"))
+    assert written.exit_code == 0, written.exception
+    assert written.stdout == ""
+    assert (tmp_path / "rows.csv").read_text() == printed.stdout
+    assert len(printed.stdout.splitlines()) > 1
+    assert isinstance(run(*verb, "--output", str(tmp_path / "rows.csv")).exception, UsageError)
+    assert isinstance(run(*verb, "--json", "--csv").exception, UsageError)
+
+
+def test_quality_as_one_csv_is_refused_with_the_query_that_gives_one_table(home):
+    found = run("quality", "--csv").exception
+    assert isinstance(found, UsageError)
+    assert "correnteza query" in str(found.hint)
+
+
 def test_query_reads_the_views_of_quality(home):
     assert run("query", "select count(*) from ops.reconciliation").exit_code == 0
 

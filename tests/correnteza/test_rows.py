@@ -6,7 +6,10 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from correnteza.cli import app
+from correnteza.commands import quality
 from correnteza.rows import Form
 from foundation.errors import UsageError
 
@@ -48,3 +51,23 @@ def test_what_contradicts_itself_or_would_overwrite_is_refused(tmp_path):
     ):
         with pytest.raises(UsageError, match=message):
             Form.of(*arguments)
+
+
+PRINT_ROWS = (
+    "query", "as-of", "revisions", "features", "quality", "sources", "status", "verify", "doctor", "maintain",
+    "dead-letters list", "withdrawals list", "forecasts list", "topics plan", "schemas plan", "config show",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", PRINT_ROWS)
+def test_every_verb_that_prints_rows_takes_the_same_options(verb):
+    told = CliRunner().invoke(app, [*verb.split(), "--help"], terminal_width=200).stdout
+    assert [option for option in ("--json", "--csv", "--output") if option not in told] == []
+
+
+def test_days_are_durations_for_people_and_stay_exact_for_machines():
+    lags = pa.table({"seen": [3, 0], "seen_median_days": pa.array([0.0104, None], pa.float64())})
+    assert quality._in_words(lags).to_pylist() == [
+        {"seen": 3, "seen_median_lag": "14 min"},
+        {"seen": 0, "seen_median_lag": None},
+    ]
