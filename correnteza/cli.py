@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from foundation import clock, failpoints, log
 from foundation.errors import CorrentezaError, UnsafeState
@@ -49,9 +49,45 @@ VERBS = {
     "setup": "fetch the pinned jars",
 }
 
+EXIT_CODES = {
+    "0": "done; of `status`, also when the broker is away and the rest could be told",
+    "1": "it failed, or a question was answered with no",
+    "2": "an argument or a setting is wrong",
+    "3": "going on could lose or double data, or a check does not hold",
+    "4": "broker, registry or source is away",
+    "75": "another producer took over; start it again",
+    "130": "ended by Ctrl-C",
+}
+
+# Setting → what it is, in a line of help; settings.py says more, and help need not import it.
+SETTINGS = {
+    "home": "folder of lake, checkpoints, archive and logs",
+    "profile": "dev or prod",
+    "kafka_bootstrap": "your brokers, host:port[,host:port]",
+    "registry_url": "your schema registry",
+    "topic_prefix": "stands before every topic",
+    "java_home": "a JDK 21 or newer",
+    "maven_settings": "a Maven settings.xml with the mirror for set-up",
+    "jars": "the folder that set-up puts jars in",
+    "spark_driver_memory": "heap of the Spark driver",
+    "base_urls": "JSON: source name to base URL",
+    "history_start": "JSON: source name to first day of its history",
+    "api_keys": "JSON: source name to key",
+    "chunk_rows": "rows per transaction",
+    "archive_keep_days": "days after which `maintain` removes unneeded payloads",
+    "ledger": "a file with one line per acknowledged chunk, for tests",
+    "bronze_interval_seconds": "how often bronze looks for input",
+    "silver_interval_seconds": "how often silver does",
+    "gold_interval_seconds": "how often gold does",
+    "maintenance_interval_seconds": "how often the driver maintains its tables",
+    "stop_timeout_seconds": "how long batches may take to end after SIGTERM",
+}
+
 
 class _LazyGroup(TyperGroup):
-    """Loads a verb's module on first use; help needs only the table above."""
+    """Loads a verb's module on first use; help and the completion of a verb need only the tables above."""
+
+    _completing = False
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # Typer hides click's own type
         return list(VERBS)
@@ -59,6 +95,8 @@ class _LazyGroup(TyperGroup):
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         if cmd_name not in VERBS:
             return None
+        if self._completing:
+            return TyperCommand(cmd_name, help=VERBS[cmd_name])
         module = import_module(f"correnteza.commands.{cmd_name.replace('-', '_')}")
         app: typer.Typer | None = getattr(module, "app", None)
         if app is None:
@@ -68,12 +106,25 @@ class _LazyGroup(TyperGroup):
         loaded.name = cmd_name
         return loaded
 
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> Any:  # type: ignore[override]
+        self._completing = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._completing = False
+
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        with formatter.section("Exit codes"):
+            formatter.write_dl(list(EXIT_CODES.items()))
+        with formatter.section("Environment variables, above correnteza.toml (correnteza config show --origin)"):
+            formatter.write_dl([(f"CORRENTEZA_{name.upper()}", what) for name, what in SETTINGS.items()])
 
-app = typer.Typer(cls=_LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -413,7 +413,7 @@ def test_f7_an_incompatible_contract_is_refused_before_anything_is_published(
     before = ends(settings.bootstrap, settings.topic_prefix)
     planned = run_proposed(proposal, settings, "schemas", "plan")
     assert planned.returncode == 3, planned.stderr
-    assert f"refused {published}" in planned.stdout
+    assert f"refused  {published}" in planned.stdout
     assert "keep    " in planned.stdout
     polled = run_proposed(proposal, settings, *POLL, **here(httpserver))
     assert polled.returncode == 3, polled.stderr
