@@ -1,7 +1,6 @@
 """All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default."""
 
 import json
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -81,8 +80,7 @@ class Settings(BaseSettings):
     @classmethod
     def origins(cls) -> dict[str, str]:
         """Setting → where its value comes from: its environment variable, `correnteza.toml` or `default`."""
-        file = Path(settings_errors.FILE)
-        given = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        given = settings_errors.file_content()
         return {name: settings_errors.origin(given, name) for name in cls.model_fields}
 
     @classmethod

@@ -56,6 +56,14 @@ def kind(field: FieldInfo) -> str:
     return "text" if annotation is str else "a whole number above 0"
 
 
+def file_content() -> dict[str, Any]:
+    """What `correnteza.toml` holds; nothing where there is none, or it cannot be read."""
+    try:
+        return tomllib.loads(Path(FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def set_in_environment(name: str) -> bool:
     """Whether the environment sets it; the case of the letters does not matter."""
     return any(each.upper() == variable(name) for each in os.environ)
@@ -101,7 +109,8 @@ def _wrong(fields: Fields, named: list[tuple[str, str]]) -> UsageError:
 def _said(fields: Fields, name: str, why: str) -> str:
     if name not in fields:
         return f"{name} in {FILE}: there is no such setting" if name else "the settings contradict each other"
-    where = variable(name) if set_in_environment(name) else f"{name} in {FILE}"
+    where = origin(file_content(), name)
+    where = f"{name} in {FILE}" if where == FILE else where
     form = " written as JSON" if why == "json" else ""
     return f"{where} must be {kind(fields[name])}{form}"
 
@@ -126,7 +135,11 @@ def _near(name: str, known: Iterable[str]) -> str:
 
 
 def origin(given: Mapping[str, Any], name: str) -> str:
-    """Where a setting comes from: its variable, the file, or `default`. `given`: what the file holds."""
+    """Where a setting comes from: its variable, the file, or `default`; of an object's names, some from each.
+
+    Args:
+        given: what the file holds.
+    """
     if set_in_environment(name):
-        return variable(name)
+        return f"{variable(name)}, {FILE}" if isinstance(given.get(name), dict) else variable(name)
     return FILE if name in given else "default"

@@ -39,8 +39,9 @@ WORDS = {
 
 def command(
     seconds: Annotated[
-        float, typer.Argument(metavar="[SECONDS]", min=0.1, help="With --watch: until the next look.")
-    ] = 2,
+        float | None,
+        typer.Argument(metavar="[SECONDS]", min=0.1, help="With --watch: until the next look; 2 unless told."),
+    ] = None,
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     json_: Json = False,
@@ -55,6 +56,8 @@ def command(
     form = Form.of(json_, csv_, output)
     settings = Settings()
     if not watch:
+        if seconds is not None:
+            raise UsageError("SECONDS is for --watch", hint=f"correnteza status --watch {seconds:g}")
         _look(settings, form)
         return
     if form.kind != "table":
@@ -62,10 +65,11 @@ def command(
     with suppress(KeyboardInterrupt):
         while True:
             _look(settings, form, clear=sys.stdout.isatty())
-            _wait(seconds)
+            _wait(WATCH_SECONDS if seconds is None else seconds)
 
 
 _wait = time.sleep
+WATCH_SECONDS = 2.0
 
 
 def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:

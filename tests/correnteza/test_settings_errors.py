@@ -67,6 +67,16 @@ def test_a_file_that_is_no_text_is_refused(empty_folder):
     assert str(refused()) == "correnteza.toml is not UTF-8 text"
 
 
+def test_an_object_that_both_hold_names_both(empty_folder, monkeypatch):
+    """The names of the two are put together: either may be the wrong one."""
+    (empty_folder / "correnteza.toml").write_text('[history_start]\nbcb_sgs = "yesterday"', encoding="utf-8")
+    monkeypatch.setenv("CORRENTEZA_HISTORY_START", '{"bcb_ptax": "2024-01-31"}')
+    assert str(refused()).startswith("CORRENTEZA_HISTORY_START, correnteza.toml must be an object")
+    (empty_folder / "correnteza.toml").write_text('[history_start]\nbcb_sgs = "2024-01-30"', encoding="utf-8")
+    assert set(Settings().history_start) == {"bcb_sgs", "bcb_ptax"}
+    assert Settings.origins()["history_start"] == "CORRENTEZA_HISTORY_START, correnteza.toml"
+
+
 def test_every_wrong_setting_is_named_at_once(monkeypatch):
     monkeypatch.setenv("CORRENTEZA_CHUNK_ROWS", "many")
     monkeypatch.setenv("CORRENTEZA_PROFILE", "x")

@@ -74,18 +74,24 @@ def test_o13_no_command_says_and_no_log_keeps_what_is_planted(pipeline, cli, htt
             "run bronze --once",
             "status",
             "sources",
+            "config show --origin",
+            "config validate",
         )
     ]
     debug = cli("--debug", "poll", "openmeteo_archive", "--once", **variables)
+    wrong = cli("--debug", "status", **variables | {"CORRENTEZA_API_KEYS": json.dumps({"openmeteo_archive": [KEY]})})
     away = cli("schemas", "plan", CORRENTEZA_REGISTRY_URL=with_password("http://127.0.0.1:9"))
 
     assert away.returncode == 4
     assert "Traceback" in debug.stderr
+    assert wrong.returncode == 2
     assert httpserver.log, "nobody asked the source that tells"
     texts = [text for each in (*said, away) for text in (each.stdout, each.stderr)]
     assert "may not ask for this" in "".join(texts), "the source's words are shown"
     assert "Traceback" not in "".join(texts), texts
-    assert secrets_in(*texts, debug.stdout, debug.stderr, *kept(pipeline.settings.home)) == []
+    assert (
+        secrets_in(*texts, debug.stdout, debug.stderr, wrong.stdout, wrong.stderr, *kept(pipeline.settings.home)) == []
+    )
     assert secrets_in(*(str(row) for row in outcomes(pipeline))) == [], "nor what is remembered of a poll"
     assert len(pipeline.rows(f"bronze.{DATASET}")) == 2  # where the bytes are kept, as they came
 

@@ -93,6 +93,7 @@ def test_status_gives_its_rows_as_csv_and_in_a_file(lake_home, tmp_path):
     run(lake_home, "status", "--output", str(tmp_path / "status.csv"))
     assert len((tmp_path / "status.csv").read_text().splitlines()) == len(rows) + 1
     assert run(lake_home, "status", "--watch", "--json").returncode == 2
+    assert run(lake_home, "status", "5").returncode == 2
 
 
 def test_status_watch_looks_until_it_is_stopped(lake_home, monkeypatch, capsys):

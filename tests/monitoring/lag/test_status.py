@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
@@ -164,6 +165,20 @@ def test_the_json_document_has_this_form(kit):
             "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip
     assert {each["layer"] for each in found["layers"]} == {"bronze", "silver", "gold"}
     assert (list(found), found["unreachable"]) == (["schema", "at", "layers", "unreachable", "tables"], [])
+
+
+SNAPSHOT = Path(__file__).parent / "status.json"
+
+
+def test_the_json_of_a_small_lake_without_kafka_is_this_document(kit):
+    """Whole: when it changes on purpose, `schema` may have to, and this file does."""
+    write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
+    storage = Storage("bronze.bcb_sgs", 9, 10_000, 20, 8, 1, 500, ("silver.bcb_sgs",))
+    found = as_json(told(kit, away), [storage], at=BEGIN.timestamp())
+    for line in found["layers"]:
+        if line["layer"] != "bronze":
+            line["seconds_behind"] = None  # by the clock of the commit, which is the test's
+    assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 
 def away():
