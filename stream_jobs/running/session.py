@@ -3,8 +3,10 @@
 Only this module and the locks know that everything runs on one machine.
 """
 
+import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -99,8 +101,17 @@ def start(
     )
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    _leave_errors_of_batches_to_us(spark)
     require_avro_limits(spark)
     return spark
+
+
+def _leave_errors_of_batches_to_us(spark: SparkSession) -> None:
+    """py4j and Spark print the whole trace of what ends a batch; we log it, and a question to the registry is none."""
+    logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
+    log4j: Any = spark._jvm.org.apache.logging.log4j  # type: ignore[union-attr]
+    batches = "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution"
+    log4j.core.config.Configurator.setLevel(batches, log4j.Level.OFF)
 
 
 def require_avro_limits(spark: SparkSession) -> None:
