@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from correnteza.settings import Settings
 from schemas.contracts import load, load_all
-from stream_jobs.bronze.job import job as bronze
+from stream_jobs.bronze import job as bronze
 from tests.helpers import UNMODIFIED, Command, environment, wait_for
 from tests.pipeline import Pipeline, pipeline
 from tests.records import message
@@ -45,7 +45,7 @@ def with_cap(rows: int) -> tuple[str, str]:
     return (
         "-c",
         f"""
-from stream_jobs.bronze.job import job as bronze
+from stream_jobs.bronze import job as bronze
 bronze.MOST_OFFSETS_PER_BATCH = {rows}
 from correnteza.cli import main
 main()

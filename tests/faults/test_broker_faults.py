@@ -19,7 +19,7 @@ from producers import poll, publish, sources
 from producers.model import Span
 from schemas import topics
 from schemas.contracts import load_all
-from stream_jobs.bronze.job import job as bronze
+from stream_jobs.bronze import job as bronze
 from tests import lake_oracles, oracles
 from tests.brokers import OwnBroker, own_broker
 from tests.helpers import still, wait_for

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from foundation.errors import CorrentezaError, UnsafeState
 from schemas import topics
 from schemas.contracts import load, load_all
-from stream_jobs.bronze.job import job as bronze
+from stream_jobs.bronze import job as bronze
 from stream_jobs.running import checkpoints, retention
 from stream_jobs.running.checkpoints import Checkpoint
 from tests.helpers import wait_for

@@ -15,7 +15,7 @@ from schemas import topics
 from schemas.contracts import Contract
 from schemas.registry import Registry
 from sinks import tables
-from stream_jobs.bronze.job import schema_book
+from stream_jobs.bronze import schema_book
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.dim_weather_station import TABLE as STATIONS
 from tests.helpers import wait_for

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from stream_jobs.gold.vintages import features_as_of, training_set
 from stream_jobs.places import Places
-from stream_jobs.silver.job import asof
+from stream_jobs.silver import asof
 from tests.stream_jobs.gold.batch_oracle import content_hash, from_scratch, keyed
 from tests.stream_jobs.gold.changes import DAYS, DRAW, change
 from tests.stream_jobs.gold.memory_silver import MemorySilver, instant

@@ -17,7 +17,7 @@ from stream_jobs.gold.tables.fact_economic_observation import TABLE
 from stream_jobs.running import readers, upkeep
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.readers import Readers
-from stream_jobs.silver.job import job as silver
+from stream_jobs.silver import job as silver
 from tests.controls import counted
 from tests.pipeline import Pipeline, astray
 from tests.sinks.delta_tables import age, log_versions
