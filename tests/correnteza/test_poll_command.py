@@ -55,8 +55,8 @@ def test_a_backfill_ends_with_a_summary_and_leaves_the_schedules_outcomes_alone(
     assert done.stdout.splitlines()[1].split()[:2] == ["bcb_sgs", "1"]
     (row,) = oracles.read(settings.bootstrap, settings.topic_prefix, "bcb_sgs")
     assert str(row.fields["reference_on"]) == "1995-01-01"
-    desk = attempt.Desk(settings.bootstrap, settings.topic_prefix)
-    assert desk.outcomes.newest() == {}, "the schedule's state is about the schedule's polls"
+    store = attempt.RequestStore(settings.bootstrap, settings.topic_prefix)
+    assert store.outcomes.newest() == {}, "the schedule's state is about the schedule's polls"
 
 
 def test_days_that_the_schedule_owns_come_with_an_ordinary_poll_and_once(cli, settings, httpserver):

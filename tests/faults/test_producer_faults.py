@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from foundation.errors import FencedError
-from producers import cursor, editions, poll, poll_zip, publish, sources
+from producers import cursor, editions, poll, publish, session, sources
 from producers.model import Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
 from schemas import topics
@@ -384,7 +384,7 @@ def test_f11_control_without_the_sniff_the_page_is_archived_and_published(target
 
     ask()
     control.holds(untouched, target, before)
-    monkeypatch.setattr(poll_zip, "sniff", lambda *_: None)
+    monkeypatch.setattr(session, "sniff", lambda *_: None)
     ask()
     damage = ("is archived as a payload", "ingest.rejects.v1 went from 0 to")
     control.objects(untouched, target, before, damage=damage)
