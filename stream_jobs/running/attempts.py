@@ -10,7 +10,7 @@ WITHIN_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
-_NO_SPACE = "No space left on device"
+NO_SPACE = "No space left on device"
 """What the operating system says (ENOSPC); Java and Spark pass it on within their own messages."""
 
 
@@ -23,7 +23,7 @@ class Attempts:
 
     def pause(self, error: CorrentezaError, now: float) -> float:
         """Seconds to wait after a failure. Raises: the error, when there were too many."""
-        if isinstance(error, TransientError) or _NO_SPACE in str(error):
+        if isinstance(error, TransientError) or NO_SPACE in str(error):
             # A dependency that is away comes back by itself, however long it takes: it counts for nothing else. So does
             # space: somebody frees it, and what a driver that had ended would do then is begin where this one waits.
             self._away += 1

@@ -13,6 +13,7 @@ from foundation.log import get_logger
 from schemas.topics import topic_ids
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
+from stream_jobs.running.attempts import NO_SPACE
 from stream_jobs.running.turns import Turns
 
 log = get_logger("stream")
@@ -124,6 +125,8 @@ class Batches:
         except Exception as error:
             log.error("batch_failed", query=self.name, batch_id=batch_id, exc_info=True)
             first_line = next(iter(str(error).splitlines()), "")[:MOST_SAID]
+            if NO_SPACE in whole_message(error) and NO_SPACE not in first_line:
+                first_line += f": {NO_SPACE}"  # by which it is known that waiting helps
             self.failure = CorrentezaError(
                 f"{self.name} failed in batch {batch_id}: {type(error).__name__}: {first_line}",
                 hint="see the log for the whole trace; then run again",
