@@ -74,11 +74,11 @@ def replace_files(snapshot: Snapshot, files: Collection[str], rows: DataFrame, *
         once: marks the commit. Whoever calls has asked `is_known`.
     """
     added = list(_written(rows, snapshot))
-    removed = [RemoveAction(quote(name, safe="/="), True, _now()) for name in files]
-    if not added and not removed:
+    gone = [removed(name, data_change=True) for name in files]
+    if not added and not gone:
         return
     snapshot.table.create_write_transaction(
-        [*removed, *added],
+        [*gone, *added],
         mode="append",
         schema=snapshot.table.schema(),
         partition_by=snapshot.table.metadata().partition_columns,
@@ -96,30 +96,40 @@ def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
     root = Path(snapshot.path)
     # Spark does not say which files it wrote, so they get a folder of their own first, which VACUUM may remove.
     folder = root / uuid4().hex
-    metadata = snapshot.table.metadata()
-    rows.write.options(**WRITING).partitionBy(*metadata.partition_columns).parquet(str(folder))
-    wanted = [name for name in metadata.configuration.get("delta.dataSkippingStatsColumns", "").split(",") if name]
-    never_null = [field.name for field in snapshot.schema if not field.nullable]
+    rows.write.options(**WRITING).partitionBy(*snapshot.table.metadata().partition_columns).parquet(str(folder))
     for written in sorted(folder.rglob("*.parquet")):
         footer = pq.read_metadata(written)
         if not footer.num_rows:
             continue
-        statistics = statistics_of(footer, wanted, never_null)
-        if nulls := [name for name in never_null if statistics["nullCount"].get(name)]:
+        statistics = statistics_of(footer, snapshot)
+        if nulls := [name for name in snapshot.never_null if statistics["nullCount"].get(name)]:
             raise UnsafeState(f"{', '.join(nulls)} of the table at {snapshot.path} must not be null")
         name = written.relative_to(folder)
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         written.rename(file)
-        yield AddAction(
-            path=quote(name.as_posix(), safe="/="),
-            size=file.stat().st_size,
-            partition_values=dict(_partition(part) for part in name.parts[:-1]),
-            modification_time=_now(),
-            data_change=True,
-            stats=json.dumps(statistics),
-        )
+        partition = dict(_partition(part) for part in name.parts[:-1])
+        yield in_place(snapshot, file, partition, statistics, data_change=True)
     shutil.rmtree(folder)
+
+
+def in_place(
+    snapshot: Snapshot, file: Path, partition: dict[str, str | None], statistics: dict[str, Any], *, data_change: bool
+) -> AddAction:
+    """What the log needs to know of a file that stands in the table's folder."""
+    return AddAction(
+        path=quote(file.relative_to(snapshot.path).as_posix(), safe="/="),
+        size=file.stat().st_size,
+        partition_values=partition,
+        modification_time=_now(),
+        data_change=data_change,
+        stats=json.dumps(statistics),
+    )
+
+
+def removed(name: str, *, data_change: bool) -> RemoveAction:
+    """The same of a file, as a snapshot names it, that leaves the table."""
+    return RemoveAction(quote(name, safe="/="), data_change, _now())
 
 
 def _partition(folder: str) -> tuple[str, str | None]:
@@ -128,17 +138,17 @@ def _partition(folder: str) -> tuple[str, str | None]:
     return name, None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
 
 
-def statistics_of(footer: Any, wanted: Collection[str], never_null: Collection[str]) -> dict[str, Any]:
+def statistics_of(footer: Any, snapshot: Snapshot) -> dict[str, Any]:
     """Rows, nulls, least and greatest values of a file, from its footer, in the form of Delta's log."""
     found: dict[str, Any] = {"numRecords": footer.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
     places = {footer.schema.column(place).path: place for place in range(footer.num_columns)}
-    for name in {*wanted, *never_null} & places.keys():
+    for name in {*snapshot.with_statistics, *snapshot.never_null} & places.keys():
         groups = [footer.row_group(group).column(places[name]).statistics for group in range(footer.num_row_groups)]
         if any(each is None or not each.has_null_count for each in groups):
             continue
         found["nullCount"][name] = sum(each.null_count for each in groups)
         valued = [each for each in groups if each.null_count < each.num_values + each.null_count]
-        if name not in wanted or not valued or not all(each.has_min_max for each in valued):
+        if name not in snapshot.with_statistics or not valued or not all(each.has_min_max for each in valued):
             continue
         least, greatest = min(each.min for each in valued), max(each.max for each in valued)
         if isinstance(least, str) and max(len(least), len(greatest)) > LONGEST_STATISTIC:

@@ -10,14 +10,13 @@ delta-rs does not hold a commit that takes files out against others: of two that
 its rows stand twice. So whoever compacts a table must be the only one who replaces its files meanwhile.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
-from sinks.commit import statistics_of
+from sinks.commit import in_place, removed, statistics_of
 from sinks.copies import copied
 from sinks.snapshot import Snapshot
 
@@ -82,13 +81,12 @@ def groups(snapshot: Snapshot, policy: Policy, today: date) -> list[Group]:
     Args:
         today: UTC.
     """
-    wanted = _with_statistics(snapshot)
     partitions: dict[tuple[tuple[str, str | None], ...], list[tuple[Any, File]]] = {}
     for action in pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist():
         if action["size_bytes"] < policy.small_bytes:
             columns = snapshot.table.metadata().partition_columns
             partition = tuple((column, _text(action[f"partition.{column}"])) for column in columns)
-            place = [_comparable(action.get(f"min.{column}")) for column in wanted]
+            place = [_comparable(action.get(f"min.{column}")) for column in snapshot.with_statistics]
             file = File(unquote(action["path"]), int(action["size_bytes"]), action["num_records"])
             partitions.setdefault(partition, []).append(((place, action["modification_time"]), file))
     found = []
@@ -146,19 +144,11 @@ def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveA
     root = Path(snapshot.path)
     folder = (root / group.files[0].name).parent
     written = copied([root / file.name for file in group.files], folder)
-    never_null = [field.name for field in snapshot.schema if not field.nullable]
     rows = 0
     for file in written:
         footer = pq.read_metadata(file)
         rows += footer.num_rows
-        yield AddAction(
-            path=quote(file.relative_to(root).as_posix(), safe="/="),
-            size=file.stat().st_size,
-            partition_values=group.partition,
-            modification_time=_now(),
-            data_change=False,
-            stats=json.dumps(statistics_of(footer, _with_statistics(snapshot), never_null)),
-        )
+        yield in_place(snapshot, file, group.partition, statistics_of(footer, snapshot), data_change=False)
     told = [file.rows for file in group.files]
     if None not in told and sum(filter(None, told)) != rows:
         raise UnsafeState(
@@ -167,7 +157,7 @@ def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveA
             hint="correnteza verify --full",
         )
     for each in group.files:
-        yield RemoveAction(quote(each.name, safe="/="), False, _now())
+        yield removed(each.name, data_change=False)
 
 
 def _parts(files: Sequence[File], target: int) -> Iterator[tuple[File, ...]]:
@@ -184,11 +174,6 @@ def _parts(files: Sequence[File], target: int) -> Iterator[tuple[File, ...]]:
         yield tuple(part)
 
 
-def _with_statistics(snapshot: Snapshot) -> list[str]:
-    configured = snapshot.table.metadata().configuration.get("delta.dataSkippingStatsColumns", "")
-    return [name for name in configured.split(",") if name]
-
-
 def _comparable(value: Any) -> tuple[bool, Any]:
     """Files without a bound come first."""
     return (value is not None, value)
@@ -200,7 +185,3 @@ def _day(partition: dict[str, str | None]) -> date:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

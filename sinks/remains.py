@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 
 from foundation.failpoints import failpoint
+from sinks import tables
 
 KEPT_DAYS = 7
 """A file stays so long after it left the table: longer than any batch, query or `verify` reads one version."""
@@ -175,11 +176,10 @@ def _needed(path: str, reader: Reader) -> set[str] | None:
         root = table.table_uri.removeprefix("file://")
         files |= {uri.removeprefix(root) for uri in table.file_uris()}
     for version in range(reader.version, newest + 1):
-        try:
-            lines = (Path(path) / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
+        actions = tables.actions_of(path, version)
+        if actions is None:
             return None
-        files |= {unquote(action["add"]["path"]) for action in map(json.loads, lines) if "add" in action}
+        files |= {unquote(action["path"]) for kind, action in actions if kind == "add"}
     return files
 
 

@@ -74,6 +74,17 @@ class Snapshot:
         """All columns."""
         return columns_of(self.table)
 
+    @cached_property
+    def with_statistics(self) -> list[str]:
+        """The columns of which the log has statistics."""
+        configured = self.table.metadata().configuration.get("delta.dataSkippingStatsColumns", "")
+        return [name for name in configured.split(",") if name]
+
+    @cached_property
+    def never_null(self) -> list[str]:
+        """The columns that must not be null."""
+        return [field.name for field in self.schema if not field.nullable]
+
     def files(self, filters: Sequence[Filter] = ()) -> list[str]:
         """The files, below the table's folder, that may hold such rows by the statistics in the table's log."""
         if any(value is None for _, _, value in filters):

@@ -5,6 +5,7 @@ Spark needs a quarter of a second to create a table and a job to describe one; d
 
 import json
 from pathlib import Path
+from typing import Any
 
 from deltalake import DeltaTable, Schema
 from pyspark.errors import AnalysisException
@@ -78,14 +79,26 @@ def has_gained(path: str, since: int) -> bool:
     True too where the log no longer tells.
     """
     for each in range(since, version(path) + 1):
-        try:
-            lines = (Path(path) / "_delta_log" / f"{each:020}.json").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
+        actions = actions_of(path, each)
+        if actions is None:
             return True
-        actions = (action for line in lines for action in json.loads(line).items())
         if any(kind in ("add", "remove") and action.get("dataChange", True) for kind, action in actions):
             return True
     return False
+
+
+def commit_file(path: str, version: int) -> Path:
+    """Where the log has the commit of a version, until it is cleaned up."""
+    return Path(path) / "_delta_log" / f"{version:020}.json"
+
+
+def actions_of(path: str, version: int) -> list[tuple[str, dict[str, Any]]] | None:
+    """Kind and content of what the commit of a version did; None where the log no longer tells."""
+    try:
+        lines = commit_file(path, version).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    return [action for line in lines for action in json.loads(line).items()]
 
 
 def has_rows(path: str) -> bool:
