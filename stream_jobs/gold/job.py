@@ -13,7 +13,6 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import StructType
 
 from foundation import clock
-from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from sinks import tables
 from sinks.frames import fixed
@@ -22,10 +21,9 @@ from sinks.recompute import GoldTarget, Recomputed, extent, recompute, replace
 from sinks.transactions import Batch
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.places import EXPECTATIONS
-from stream_jobs.running import unread
-from stream_jobs.running.guards import checkpoint_of, open_checkpoint
-from stream_jobs.running.jobs import Batches, Driver, Trigger
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.following import FollowingJob
+from stream_jobs.running.guards import open_checkpoint
+from stream_jobs.running.jobs import Driver, Trigger
 from stream_jobs.silver.asof import Derived, Known, Snapshots
 from stream_jobs.silver.job import ensure_tables
 from stream_jobs.silver.tables import model as silver_tables
@@ -40,34 +38,14 @@ READING = {
 }
 
 
-class GoldJob:
+class GoldJob(FollowingJob):
     """The query of one table that follows its inputs."""
 
     def __init__(self, table: GoldTable, driver: Driver) -> None:
-        self.name = f"gold.{table.name}"
+        super().__init__(f"gold.{table.name}", table.reads, driver, self._recompute)
         self._table = table
-        self._driver = driver
-        self._checkpoint = checkpoint_of(driver.places, self.name)
-        self._batches = Batches(self.name, self._recompute)
-        self._generation = 0
         self._path = driver.places.table(self.name)
         self._kept = Derived()
-        self.inputs = tuple(f"silver.{each.dataset}_revisions" for each in table.inputs)
-        """Tables that it reads as they grow."""
-
-    @property
-    def failure(self) -> CorrentezaError | None:
-        """What stopped the query from inside a batch."""
-        return self._batches.failure
-
-    @property
-    def turns(self) -> Turns:
-        """What its batches take turns by with maintenance of its tables."""
-        return self._batches.turns
-
-    def has_unread(self) -> bool:
-        """Whether starting would find revisions, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return unread.in_tables(self._driver.places, self.name, self.inputs)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading revisions where the checkpoint ends."""
@@ -84,13 +62,6 @@ class GoldJob:
         self._generation = guard.generation
         groups = reduce(DataFrame.unionByName, (self._groups(each) for each in table.inputs))
         return self._batches.start(groups, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
-
-    outdated = False
-    """Its plan depends on nothing that changes."""
-
-    def mend(self, error: str) -> bool:
-        """Nothing that stops gold mends itself."""
-        return False
 
     def _groups(self, each: Input) -> DataFrame:
         path = self._driver.places.table(f"silver.{each.dataset}_revisions")

@@ -143,6 +143,11 @@ class GoldTable:
         """DDL of the columns."""
         return schema_of(self.columns)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables (`<layer>.<table>`) that its query streams, one per input."""
+        return tuple(f"silver.{each.dataset}_revisions" for each in self.inputs)
+
 
 @dataclass(frozen=True)
 class StaticTable:

@@ -16,6 +16,7 @@ from stream_jobs.bronze.schema_book import Registry, SchemaBook
 from stream_jobs.gold import model as gold
 from stream_jobs.gold.job import GoldJob, write_static
 from stream_jobs.places import SCHEMAS, Places
+from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job, Trigger
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.rest import Rest, Sign
@@ -163,9 +164,10 @@ class StreamDriver:
 
     def _signs(self, stop: threading.Event) -> dict[str, Sign]:
         """What tells, of each job's inputs, whether anything has come."""
-        place = self._driver.places.table
-        following: list[SilverJob | GoldJob] = [*self._silver, *self._gold]
-        signs: dict[str, Sign] = {job.name: TableVersions(map(place, job.inputs)) for job in following}
+        versions, signs = TableVersions(), dict[str, Sign]()
+        for job in (job for layer in self._layers for job in self._jobs(layer)):
+            if isinstance(job, FollowingJob):
+                signs[job.name] = partial(versions.of, *map(self._driver.places.table, job.inputs))
         if "bronze" in self._layers:
             ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
             ends.watch(stop)

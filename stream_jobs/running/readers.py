@@ -17,7 +17,6 @@ from stream_jobs.gold.model import discover as gold_tables
 from stream_jobs.places import Places
 from stream_jobs.running.checkpoints import Checkpoint
 from stream_jobs.silver.tables.model import discover as silver_tables
-from stream_jobs.silver.withdrawals import BRONZE as WITHDRAWALS
 
 Position = tuple[int, bool]
 """The first version that Spark may ask for, and whether it stands for the table as it was then."""
@@ -49,13 +48,9 @@ class Readers:
 
 def declared() -> dict[str, tuple[str, ...]]:
     """Query → the tables that it streams."""
-    silver = {f"silver.{name}": (f"bronze.{name}", WITHDRAWALS) for name in silver_tables()}
-    gold = {
-        f"gold.{name}": tuple(f"silver.{each.dataset}_revisions" for each in table.inputs)
-        for name, table in gold_tables().items()
-        if isinstance(table, GoldTable)
-    }
-    return silver | gold
+    silver = {f"silver.{name}": table.reads for name, table in silver_tables().items()}
+    gold = {f"gold.{name}": table.reads for name, table in gold_tables().items() if isinstance(table, GoldTable)}
+    return {**silver, **gold}
 
 
 def _positions(checkpoint: Checkpoint) -> Mapping[str, Position]:

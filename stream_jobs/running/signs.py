@@ -1,8 +1,7 @@
 """Signs of what a query's inputs are now (see `rest`). They are asked for twice a second, and cost next to nothing."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from confluent_kafka.admin import AdminClient
 
@@ -15,15 +14,26 @@ LOOK_SECONDS = 1.0
 
 
 class TableVersions:
-    """The newest versions of some tables; -1 of one that is not there yet."""
+    """The newest versions of tables; several queries that read one table share what is known of it."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._versions = {path: tables.version(path) if tables.exists(path) else -1 for path in paths}
+    def __init__(self) -> None:
+        self._versions: dict[str, int] = {}
 
-    def __call__(self) -> tuple[int, ...]:
-        """One look for the next commit's file per table, and one more per commit found."""
-        self._versions = {path: _newest(path, version) for path, version in self._versions.items()}
-        return tuple(self._versions.values())
+    def of(self, *paths: str) -> tuple[int, ...]:
+        """The newest version of each; -1 of one that is not there yet.
+
+        One look for the next commit's file per table, and one more per commit found.
+        """
+        return tuple(self._newest(path) for path in paths)
+
+    def _newest(self, path: str) -> int:
+        version = self._versions.get(path)
+        if version is None:
+            version = tables.version(path) if tables.exists(path) else -1
+        while tables.commit_file(path, version + 1).exists():
+            version += 1
+        self._versions[path] = version
+        return version
 
 
 class TopicEnds:
@@ -52,10 +62,3 @@ class TopicEnds:
                 self._ends = ends(self._admin, self._topics)
             except TransientError:
                 self._ends = {}
-
-
-def _newest(path: str, version: int) -> int:
-    log = Path(path) / "_delta_log"
-    while (log / f"{version + 1:020}.json").exists():
-        version += 1
-    return version

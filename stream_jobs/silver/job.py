@@ -5,7 +5,6 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation import clock
-from foundation.errors import CorrentezaError
 from foundation.log import get_logger
 from schemas.contracts import Contract, load
 from sinks import quarantine, tables
@@ -17,13 +16,11 @@ from sinks.versions import version_hash
 from stream_jobs.bronze.job import ensure_table
 from stream_jobs.columns import record_type, silver_schema
 from stream_jobs.places import EXPECTATIONS, QUARANTINE
-from stream_jobs.running import unread
-from stream_jobs.running.guards import checkpoint_of, open_checkpoint
-from stream_jobs.running.jobs import Batches, Driver, Trigger
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.following import FollowingJob
+from stream_jobs.running.guards import open_checkpoint
+from stream_jobs.running.jobs import Driver, Trigger
 from stream_jobs.silver.history import BronzeHistory
 from stream_jobs.silver.tables.model import SilverTable
-from stream_jobs.silver.withdrawals import BRONZE as WITHDRAWALS
 from stream_jobs.silver.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
 from stream_jobs.silver.withdrawals import withdrawals
 
@@ -61,20 +58,14 @@ def ensure_tables(driver: Driver, table: SilverTable) -> None:
         tables.ensure(driver.spark, path, schema, statistics_on=(table.prune_by, "known_from", "kafka_offset"))
 
 
-class SilverJob:
+class SilverJob(FollowingJob):
     """The query of one dataset."""
 
     def __init__(self, table: SilverTable, driver: Driver) -> None:
-        self.name = f"silver.{table.dataset}"
+        super().__init__(f"silver.{table.dataset}", table.reads, driver, self._apply)
         self._table = table
         self._contract = load(table.dataset)
-        self._driver = driver
-        self._checkpoint = checkpoint_of(driver.places, self.name)
-        self._batches = Batches(self.name, self._apply)
-        self._generation = 0
         place = driver.places.table
-        self.inputs = (f"bronze.{table.dataset}", WITHDRAWALS)
-        """Tables that it reads as they grow."""
         self._bronze, self._withdrawals = (place(name) for name in self.inputs)
         self._target = SilverTarget(
             dataset=table.dataset,
@@ -95,20 +86,6 @@ class SilverJob:
             file=self._checkpoint.folder / "seen.json",
         )
 
-    @property
-    def failure(self) -> CorrentezaError | None:
-        """What stopped the query from inside a batch."""
-        return self._batches.failure
-
-    @property
-    def turns(self) -> Turns:
-        """What its batches take turns by with maintenance of its tables."""
-        return self._batches.turns
-
-    def has_unread(self) -> bool:
-        """Whether starting would find rows of bronze, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return unread.in_tables(self._driver.places, self.name, self.inputs)
-
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading bronze where the checkpoint ends."""
         spark = self._driver.spark
@@ -126,13 +103,6 @@ class SilverJob:
             checkpoint=str(self._checkpoint.path(guard.generation)),
             trigger=trigger,
         )
-
-    outdated = False
-    """Its plan depends on nothing that changes."""
-
-    def mend(self, error: str) -> bool:
-        """Nothing that stops silver mends itself."""
-        return False
 
     def _apply(self, batch: DataFrame, batch_id: int) -> None:
         this = Batch(self.name, self._generation, batch_id)

@@ -5,6 +5,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from sinks.expectations import Expectation
+from stream_jobs.silver.withdrawals import BRONZE as WITHDRAWALS
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class SilverTable:
     dataset: str
     prune_by: str
     expectations: tuple[Expectation, ...]
+
+    @property
+    def reads(self) -> tuple[str, str]:
+        """The tables (`<layer>.<table>`) that its query streams: the dataset's bronze, and what was withdrawn."""
+        return f"bronze.{self.dataset}", WITHDRAWALS
 
 
 def discover() -> dict[str, SilverTable]:

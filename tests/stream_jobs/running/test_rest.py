@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_every_commit_of_a_table_and_its_first_change_the_sign(tmp_path):
     there, absent = str(tmp_path / "there"), str(tmp_path / "absent")
     schema = Schema.from_arrow(pa.schema([("a", pa.int64())]))
     made = DeltaTable.create(there, schema)
-    sign = TableVersions([there, absent])
+    sign = partial(TableVersions().of, there, absent)
     assert sign() == (0, -1)
     for _ in range(2):
         made.create_write_transaction([], mode="append", schema=schema, partition_by=[])
@@ -142,7 +143,7 @@ def test_bronze_and_silver_rest_and_what_comes_then_reaches_both(pipeline):
     stop = threading.Event()
     ends = TopicEnds(pipeline.broker, [bronze.topic])
     ends.watch(stop)
-    inputs = TableVersions([pipeline.places.table(name) for name in silver.inputs])
+    inputs = partial(TableVersions().of, *map(pipeline.places.table, silver.inputs))
     with kept_running(bronze, silver, signs=[lambda: ends.of(bronze.topic), inputs]) as kept:
         for number in (2, 3):
             wait_for(lambda: all(not job.queries[-1].isActive for job in kept), "both to rest", 90)

@@ -1,0 +1,51 @@
+"""What the jobs of silver and gold have in common: they follow tables, and what runs in their batches is ours."""
+
+from collections.abc import Callable
+
+from pyspark.sql import DataFrame
+
+from foundation.errors import CorrentezaError
+from stream_jobs.running import unread
+from stream_jobs.running.guards import checkpoint_of
+from stream_jobs.running.jobs import Batches, Driver
+from stream_jobs.running.turns import Turns
+
+
+class FollowingJob:
+    """A query that reads tables as they grow.
+
+    Attributes:
+        inputs: those tables (`<layer>.<table>`).
+    """
+
+    def __init__(
+        self, name: str, inputs: tuple[str, ...], driver: Driver, work: Callable[[DataFrame, int], None]
+    ) -> None:
+        """Args: name: `<layer>.<table>`. work: what becomes of a batch, as `Batches` has it."""
+        self.name = name
+        self.inputs = inputs
+        self._driver = driver
+        self._checkpoint = checkpoint_of(driver.places, name)
+        self._batches = Batches(name, work)
+        self._generation = 0
+
+    @property
+    def failure(self) -> CorrentezaError | None:
+        """What stopped the query from inside a batch."""
+        return self._batches.failure
+
+    @property
+    def turns(self) -> Turns:
+        """What its batches take turns by with maintenance of its tables."""
+        return self._batches.turns
+
+    def has_unread(self) -> bool:
+        """Whether starting would find rows in an input, or a batch to repeat. Raises: UnsafeState, as `start`."""
+        return unread.in_tables(self._driver.places, self.name, self.inputs)
+
+    outdated = False
+    """Its plan depends on nothing that changes."""
+
+    def mend(self, error: str) -> bool:
+        """Nothing that stops it mends itself."""
+        return False
