@@ -22,13 +22,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from benchmarks.harness import RUNS, machine, report, together
 from benchmarks.pipeline import ALL, costs, pipeline, settle
 from correnteza.settings import Settings
+from schemas import framing
 from schemas.contracts import Contract, load
 from schemas.registry import Registry
 from stream_jobs.silver.tables.model import discover
 
 MEASURED_SECONDS = 60
 WARM_UP_SECONDS = 120
-HEADER_BYTES = 5
 MOST_RECORDS = 200
 """Of a topic, to make others from."""
 
@@ -111,11 +111,14 @@ def _published(bootstrap: str, topic: str, registry: Registry) -> "list[Publishe
         value, key = message.value(), message.key()
         if message.error() or not isinstance(value, bytes) or not isinstance(key, bytes):
             continue
-        schema_id = int.from_bytes(value[1:HEADER_BYTES])
+        framed = framing.split(value)
+        if framed is None:
+            continue
+        schema_id, body = framed
         if schema_id not in schemas:
             schemas[schema_id] = fastavro.parse_schema(json.loads(registry.schema_by_id(schema_id) or "null"))
-        content = fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), schemas[schema_id], None)
-        found.append(Published(key, value[:HEADER_BYTES], schemas[schema_id], content))
+        content = fastavro.schemaless_reader(io.BytesIO(body), schemas[schema_id], None)
+        found.append(Published(key, framing.header(schema_id), schemas[schema_id], content))
     consumer.close()
     return found
 
@@ -128,7 +131,7 @@ def _records(contract: Contract, published: list[Published]) -> Iterator[tuple[b
         values = {name: other.content[name] for name in contract.value_fields}
         content = {**own.content, **values, "published_at": now, "retrieved_at": now, "chunk_id": "trickle"}
         value = io.BytesIO(own.framing)
-        value.seek(HEADER_BYTES)
+        value.seek(framing.HEADER_BYTES)
         fastavro.schemaless_writer(value, own.schema, {**content, "row_number": number})
         yield own.key, value.getvalue()
 

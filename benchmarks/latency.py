@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.driving import driver
+from benchmarks.driving import driver, wait
 from benchmarks.harness import RESULTS, RUNS, TreeMeter, machine, report, together
 from benchmarks.station_hours import ROWS_PER_SECOND, Load
 from correnteza.embedded.stack import Stack
@@ -58,17 +57,23 @@ def main() -> None:
         load_generator.stations()
         RESULTS.mkdir(parents=True, exist_ok=True)
         running = cleanup.enter_context(driver(settings, RESULTS / "latency-driver.log", {}))
-        _wait((settings.lake / GOLD[-1] / "_delta_log").exists, "the driver's gold tables")
+        wait((settings.lake / GOLD[-1] / "_delta_log").exists, "the driver's gold tables", DRAIN_SECONDS)
         load_generator.run(arguments.warm_up)
         with TreeMeter(running.pid) as meter:
             spans = [load_generator.run(arguments.seconds) for _ in range(arguments.runs)]
         expected = arguments.seconds * ROWS_PER_SECOND
-        _wait(
-            lambda: len(_gold_latencies(settings, GOLD[0], *spans[-1])) == expected, f"every measured row in {GOLD[0]}"
+        wait(
+            lambda: len(_gold_latencies(settings, GOLD[0], *spans[-1])) == expected,
+            f"every measured row in {GOLD[0]}",
+            DRAIN_SECONDS,
         )
         capitals = {each.station_code for each in reference.capitals()}
         due = sum(row[0] in capitals for row in _silver_rows(settings, *spans[-1]))
-        _wait(lambda: len(_gold_latencies(settings, GOLD[1], *spans[-1])) == due, f"every measured row in {GOLD[1]}")
+        wait(
+            lambda: len(_gold_latencies(settings, GOLD[1], *spans[-1])) == due,
+            f"every measured row in {GOLD[1]}",
+            DRAIN_SECONDS,
+        )
         rows = together([_measure(settings, *span) for span in spans], "p50_s", "p99_s")
     cpu = meter.cost.cpu_seconds / arguments.seconds / arguments.runs
     memory = meter.cost.peak_rss_bytes / 1e6
@@ -145,14 +150,6 @@ def _added(settings: Settings, name: str) -> Iterator[tuple[float, Path]]:
             action = json.loads(line)
             if "add" in action:
                 yield log.stat().st_mtime, table / action["add"]["path"]
-
-
-def _wait(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {DRAIN_SECONDS} s for {what}")
-        time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ def command(
             document=json.dumps(document, indent=1),
         )
         return
-    refused = [table for table in chosen if not _maintained(where, table)]
+    readers = Readers(where)  # what they have read since only holds more back than need be
+    refused = [table for table in chosen if not _maintained(where, table, readers)]
     if not names and settings.archive_keep_days is not None and (payloads := _payloads(settings)):
         print(f"payload archive: {unneeded_payloads.remove(settings, payloads)} payloads were removed")
     if refused:
@@ -175,7 +176,7 @@ def _chosen(where: Places, names: Sequence[str]) -> list[str]:
     return [table for table in there if table in names] if names else there
 
 
-def _maintained(where: Places, table: str) -> bool:
+def _maintained(where: Places, table: str, readers: Readers) -> bool:
     """Do what is worth doing, and say so; False where a driver has the table's lock."""
     with ExitStack() as stack:
         try:
@@ -183,7 +184,7 @@ def _maintained(where: Places, table: str) -> bool:
         except UnsafeState as held:
             print(f"{table}: left alone, {held}", file=sys.stderr)
             return False
-        plan = plan_of(where, table, Readers(where))
+        plan = plan_of(where, table, readers)
         if plan.is_empty:
             return True
         print(f"{table}: {_intended(plan)} …", file=sys.stderr, flush=True)

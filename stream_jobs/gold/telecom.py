@@ -112,6 +112,32 @@ def rows_of_groups(silver: Revisions, dataset: str, groups: DataFrame) -> DataFr
     return named(rows, groups.columns).join(groups, groups.columns, "left_semi")
 
 
+def sums_of_groups(
+    silver: Revisions, dataset: str, key: Sequence[str], groups: DataFrame, *more: Expression
+) -> DataFrame:
+    """Accesses of each group and `known_from`, with more aggregates between; one whose rows are all withdrawn has none.
+
+    Args: key: the groups' columns.
+    """
+    return (
+        rows_of_groups(silver, dataset, groups)
+        .groupBy(*key)
+        .agg(
+            F.sum("accesses").alias("accesses"),
+            *more,
+            F.max("known_from").alias("known_from"),
+            F.expr(HOLDS_ROWS).alias("holds_rows"),
+        )
+        .where("holds_rows")
+        .drop("holds_rows")
+    )
+
+
+def holders() -> Expression:
+    """How many operators hold an access, by their CNPJ."""
+    return F.count_distinct(F.when(~F.col("is_withdrawn"), F.col("cnpj")))
+
+
 def mobile_months(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """One row per municipality and month: the sums of `ACCESSES`, known_from, first_known_from, is_assumed.
 

@@ -1,11 +1,10 @@
 """Fixed-broadband accesses per month, municipality and technology."""
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
-from stream_jobs.gold.telecom import BROADBAND, HOLDS_ROWS, named, rows_of_groups
+from stream_jobs.gold.telecom import BROADBAND, holders, named, sums_of_groups
 
 KEY = ("reference_month_on", "municipality_code", "technology")
 
@@ -17,18 +16,7 @@ def touched(accesses: DataFrame) -> DataFrame:
 
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """Sums of the groups; one whose rows are all withdrawn has none."""
-    return (
-        rows_of_groups(silver, BROADBAND, groups)
-        .groupBy(*KEY)
-        .agg(
-            F.sum("accesses").alias("accesses"),
-            F.count_distinct(F.when(~F.col("is_withdrawn"), F.col("cnpj"))).alias("providers"),
-            F.max("known_from").alias("known_from"),
-            F.expr(HOLDS_ROWS).alias("holds_rows"),
-        )
-        .where("holds_rows")
-        .drop("holds_rows")
-    )
+    return sums_of_groups(silver, BROADBAND, KEY, groups, holders().alias("providers"))
 
 
 TABLE = GoldTable(

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
-from stream_jobs.gold.telecom import HOLDS_ROWS, IS_OF_PEOPLE, MOBILE, OF_PEOPLE, named, rows_of_groups
+from stream_jobs.gold.telecom import IS_OF_PEOPLE, MOBILE, OF_PEOPLE, holders, named, sums_of_groups
 
 KEY = ("reference_month_on", "municipality_code", "generation")
 
@@ -18,20 +18,9 @@ def touched(accesses: DataFrame) -> DataFrame:
 def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
     """Sums of the groups; one whose rows are all withdrawn has none."""
     people, accesses = F.expr(IS_OF_PEOPLE), F.col("accesses")
-    return (
-        rows_of_groups(silver, MOBILE, groups)
-        .groupBy(*KEY)
-        .agg(
-            F.sum("accesses").alias("accesses"),
-            F.sum(F.when(people, accesses).otherwise(0)).alias("people_accesses"),
-            F.sum(F.when(people, 0).otherwise(accesses)).alias("machine_accesses"),
-            F.count_distinct(F.when(~F.col("is_withdrawn"), F.col("cnpj"))).alias("operators"),
-            F.max("known_from").alias("known_from"),
-            F.expr(HOLDS_ROWS).alias("holds_rows"),
-        )
-        .where("holds_rows")
-        .drop("holds_rows")
-    )
+    used = F.sum(F.when(people, accesses).otherwise(0)).alias("people_accesses")
+    rest = F.sum(F.when(people, 0).otherwise(accesses)).alias("machine_accesses")
+    return sums_of_groups(silver, MOBILE, KEY, groups, used, rest, holders().alias("operators"))
 
 
 TABLE = GoldTable(
