@@ -10,6 +10,11 @@ import psutil
 _SETTLED_SECONDS = 1.0
 """A younger child may be a JVM that forks to run a command: for an instant a copy of it, memory and files included."""
 
+_BOUNDED_POOLS = "block-manager-"
+"""Two pools of Spark, of at most 100 threads each. Every block that is removed starts one more until they are full, so
+that they grow for minutes and then no further. The kernel keeps 15 characters of a thread's name.
+"""
+
 LOG_LAYERS = ("ops", "bronze", "silver", "gold")
 
 
@@ -27,7 +32,11 @@ def census(pid: int, home: Path) -> dict[str, float]:
 
 
 def processes(pid: int) -> dict[str, float]:
-    """Resident MB, threads and open files of Python and JVM. Raises: psutil.NoSuchProcess when the root is gone."""
+    """Resident MB, threads (without Spark's bounded pools) and open files of Python and JVM.
+
+    Raises:
+        psutil.NoSuchProcess: the root is gone.
+    """
     root, born_before = psutil.Process(pid), time.time() - _SETTLED_SECONDS
     found = {f"{kind}_{what}": 0.0 for kind in ("jvm", "python") for what in ("rss_mb", "threads", "open_files")}
     for process in [root, *root.children(recursive=True)]:
@@ -37,12 +46,23 @@ def processes(pid: int) -> dict[str, float]:
             with process.oneshot():
                 kind = "jvm" if process.name() == "java" else "python"
                 found[f"{kind}_rss_mb"] += process.memory_info().rss / 1e6
-                found[f"{kind}_threads"] += process.num_threads()
+                found[f"{kind}_threads"] += _threads(process.pid)
                 found[f"{kind}_open_files"] += process.num_fds()
         except psutil.NoSuchProcess:
             if process == root:
                 raise
     return found
+
+
+def _threads(pid: int) -> int:
+    """Those outside the pools whose size Spark bounds."""
+    count = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/comm"):
+        try:
+            count += not thread.read_text(errors="replace").startswith(_BOUNDED_POOLS)
+        except OSError:  # it ended meanwhile
+            continue
+    return count
 
 
 def folders(home: Path) -> dict[str, float]:

@@ -224,7 +224,7 @@ def lines(pipeline: Pipeline) -> dict[str, Line]:
     settings = pipeline.settings
     places = Places(settings.lake, settings.checkpoints, settings.topic_prefix, {})
     found = status(places, lambda: Cluster(settings.bootstrap), [load(name) for name in VERIFIED], now=time.time())
-    return {f"{line.layer}.{line.table}": line for line in found}
+    return {f"{line.layer}.{line.table}": line for line in found.lines}
 
 
 STATIONS = "anatel_base_stations"

@@ -280,6 +280,7 @@ def held_up(cluster, target) -> list[str]:
 def test_f5_control_with_a_transaction_open_during_the_fetch_readers_stand_still_and_the_poll_fails(
     cluster, target, run, stalling, monkeypatch, control
 ):
+    monkeypatch.setattr(publish, "TRANSACTION_TIMEOUT", 60.0)  # it is still open when the reader looks
     publishers: list[Publisher] = []
     start = Publisher.start
     monkeypatch.setattr(Publisher, "start", lambda self: (publishers.append(self), start(self)))

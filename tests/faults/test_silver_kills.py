@@ -30,6 +30,7 @@ from tests.judges import silver_and_gold
 from tests.lakes import Lake
 from tests.sinks import test_maintenance
 from tests.spark_fixtures import spark
+from tests.stream_jobs.bronze import test_job as test_bronze
 from tests.stream_jobs.gold.lake_silver import not_counted_once
 
 __all__ = ["spark"]
@@ -189,7 +190,7 @@ def test_control_without_ids_and_without_a_look_at_revisions_a_repeated_silver_b
 
 
 def declared() -> Iterator[str]:
-    """The failure points in the code of silver and gold; the one before every batch has the query's name in it."""
+    """The failure points of batches and maintenance; the one before every batch has the name of its query in it."""
     for folder in ("sinks", "stream_jobs"):
         for file in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -198,6 +199,7 @@ def declared() -> Iterator[str]:
                     yield name.value if isinstance(name, ast.Constant) else "of any batch"
 
 
-def test_every_failure_point_of_silver_and_gold_is_met_by_a_test():
+def test_every_failure_point_of_a_batch_is_met_by_a_test():
     """A new one needs a place in `POINTS` here or there; the one of any batch is met by `test_driver_faults.py`."""
-    assert set(declared()) == {*POINTS, *test_gold_kills.POINTS, *test_maintenance.POINTS, "of any batch"}
+    met = {*test_bronze.POINTS, *POINTS, *test_gold_kills.POINTS, *test_maintenance.POINTS}
+    assert set(declared()) == met | {"of any batch"}

@@ -32,7 +32,7 @@ def test_a_command_without_a_jvm_sees_the_jvms_lock(spark, tmp_path):
     held.release()
     taken = subprocess.run([sys.executable, "-c", take], capture_output=True, text=True, check=False)
 
-    assert "UnsafeState" in refused.stderr
+    assert "TableIsTakenError" in refused.stderr
     assert taken.returncode == 0
 
 

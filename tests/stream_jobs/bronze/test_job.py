@@ -9,14 +9,18 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from foundation.errors import TransientError, UnsafeState
+from foundation import failpoints
+from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from schemas.contracts import Contract, load
 from stream_jobs.places import SCHEMAS
+from stream_jobs.running import attempts
 from tests.pipeline import astray
 from tests.records import framed, message
 
 DATASET = "inmet_stations"
 TABLE = f"bronze.{DATASET}"
+POINTS = ("before_bronze", "after_bronze")
+"""The failure points of a batch of bronze."""
 CONTRACT = load(DATASET)
 
 
@@ -150,6 +154,23 @@ def test_f17_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_li
     pipeline.run(job)
 
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_f17_a_batch_that_dies_before_or_after_its_commit_is_in_bronze_once(pipeline, point, monkeypatch):
+    """The control below repeats a batch, too."""
+    monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
+    job = pipeline.bronze_after(DATASET, stations(0, 5))
+    pipeline.publish(DATASET, *stations(5, 8))
+    with monkeypatch.context() as armed:
+        armed.setenv(failpoints.VARIABLE, f"{point}:raise")
+        with pytest.raises(CorrentezaError, match=point):
+            pipeline.run(job)
+    written = 8 if point == "after_bronze" else 5
+    assert len(pipeline.rows(TABLE)) == written
+
+    pipeline.run(job)
+    assert astray(pipeline, DATASET) == []
 
 
 def test_f17_control_without_the_query_id_the_repeated_batch_doubles(pipeline, control):
