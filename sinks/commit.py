@@ -12,7 +12,7 @@ An attempt whose outcome is unknown is settled the same way, by the next one.
 import json
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,21 @@ def is_known(table: DeltaTable, once: Transaction) -> bool:
     return seen is not None and seen >= once.version
 
 
-def append(frame: DataFrame, path: str, *, rows: int | None = None, once: Transaction | None = None) -> None:
+def append(
+    frame: DataFrame,
+    path: str,
+    *,
+    rows: int | None = None,
+    once: Transaction | None = None,
+    confirm: Callable[[], None] = lambda: None,
+) -> None:
     """Add rows to a table.
 
     Args:
         frame: columns of the table; one that it lacks is null. Evaluated once, into a file per task.
         rows: how many they are at most, where that is known: few become one file.
         once: the transaction that this is; nothing happens where the table knows it.
+        confirm: called once the files are written, before they are committed; when it raises, nothing is committed.
 
     Raises:
         UnsafeState: the rows do not fit the table's columns.
@@ -62,21 +70,29 @@ def append(frame: DataFrame, path: str, *, rows: int | None = None, once: Transa
     if once is None or not is_known(snapshot.table, once):
         # One task and one file for a small batch: two cost a third more, now and at every later read.
         is_small = rows is not None and rows <= ROWS_PER_FILE
-        replace_files(snapshot, (), frame.coalesce(1) if is_small else frame, once=once)
+        replace_files(snapshot, (), frame.coalesce(1) if is_small else frame, once=once, confirm=confirm)
 
 
-def replace_files(snapshot: Snapshot, files: Collection[str], rows: DataFrame, *, once: Transaction | None) -> None:
+def replace_files(
+    snapshot: Snapshot,
+    files: Collection[str],
+    rows: DataFrame,
+    *,
+    once: Transaction | None,
+    confirm: Callable[[], None] = lambda: None,
+) -> None:
     """Take some files out of a table and put rows in, in one commit; none where there is neither.
 
     Args:
         files: of the snapshot, as it names them.
-        rows: as of `append`.
+        rows, confirm: as of `append`.
         once: marks the commit. Whoever calls has asked `is_known`.
     """
     added = list(_written(rows, snapshot))
     gone = [removed(name, data_change=True) for name in files]
     if not added and not gone:
         return
+    confirm()
     snapshot.table.create_write_transaction(
         [*gone, *added],
         mode="append",

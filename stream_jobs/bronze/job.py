@@ -131,7 +131,14 @@ class BronzeJob:
         rows = self._checkpoint.offsets_in(self._guard, batch_id)
         try:
             failpoint("before_bronze")
-            append(batch, self._path, rows=rows, once=Transaction(self._guard.query_id, batch_id))
+            append(
+                batch,
+                self._path,
+                rows=rows,
+                once=Transaction(self._guard.query_id, batch_id),
+                # What was fetched while the topic still has its id is of that topic.
+                confirm=lambda: self.require_same_topic(self._broker.topic_id(self.topic)),
+            )
             failpoint("after_bronze")
         except PySparkException as error:
             schema_id = id_to_ask_for(whole_message(error))

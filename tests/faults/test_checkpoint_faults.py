@@ -13,6 +13,7 @@ from foundation.errors import CorrentezaError, UnsafeState
 from schemas import topics
 from schemas.contracts import load, load_all
 from stream_jobs.bronze import job as bronze
+from stream_jobs.bronze.job import BronzeJob
 from stream_jobs.running import checkpoints, retention
 from stream_jobs.running.checkpoints import Checkpoint
 from tests.helpers import wait_for
@@ -70,8 +71,35 @@ def test_f21_control_without_the_topic_id_the_first_records_of_a_longer_topic_ar
     control.holds(of_the_new_topic, pipeline)
     make_anew(pipeline, 8)
     monkeypatch.setattr(Checkpoint, "_require_same_life", lambda *_: None)
+    monkeypatch.setattr(BronzeJob, "require_same_topic", lambda *_: None)
     pipeline.run(job)
     control.objects(of_the_new_topic, pipeline, damage="lacks 5 records: 0/0, 0/1, 0/2, 0/3, 0/4")
+
+
+def filed(pipeline: Pipeline, topic_id: str, most: int) -> list[str]:
+    """The oracle: a topic whose end was seen has no more rows than that."""
+    rows = of_topic(pipeline, topic_id)
+    return [f"{len(rows)} rows are filed under a topic of {most}"] if len(rows) > most else []
+
+
+def test_f21_control_records_of_a_topic_made_anew_under_a_batch_are_not_filed_as_those_of_the_old_one(
+    pipeline, monkeypatch, control
+):
+    """The batch was planned while the old topic was there, and fetches from the new one."""
+    job = pipeline.bronze_after(DATASET, stations(0, 5))
+    first = pipeline.broker.topic_id(pipeline.topic(DATASET))
+    longer = iter([9, 14])
+    monkeypatch.setattr(bronze, "failpoint", lambda point: "before" in point and make_anew(pipeline, next(longer)))
+    pipeline.publish(DATASET, *stations(5, 8))
+    with pytest.raises(CorrentezaError, match="made anew while"):
+        pipeline.run(job)
+    control.holds(filed, pipeline, first, 5)
+
+    monkeypatch.setattr(BronzeJob, "require_same_topic", lambda *_: None)
+    second = pipeline.broker.topic_id(pipeline.topic(DATASET))
+    pipeline.adopt(TABLE, DATASET)
+    pipeline.run(pipeline.bronze(DATASET))
+    control.objects(filed, pipeline, second, 0, damage="9 rows are filed under a topic of 0")
 
 
 @pytest.mark.parametrize("file", ["offsets/0", "commits/0", "metadata"])
