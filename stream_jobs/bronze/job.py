@@ -85,11 +85,14 @@ class BronzeJob:
         """Whether starting would find a record, or a batch to repeat. Raises: UnsafeState, as `start`."""
         return unread.in_topic(self._driver.places, self.name, topic)
 
+    def prepare(self) -> None:
+        """Take the table, and bring it to its declared form."""
+        self._driver.locks.acquire(self.name)
+        ensure_table(self._driver.spark, self._path, self._contract)
+
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""
-        spark = self._driver.spark
-        self._driver.locks.acquire(self.name)
-        ensure_table(spark, self._path, self._contract)
+        self.prepare()
         topic_id = self._broker.topic_id(self.topic)
         guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
         position = self._checkpoint.position(guard)
@@ -97,7 +100,7 @@ class BronzeJob:
         retention.require_nothing_missing(self.name, self.topic, position, first)
         schemas = self._book.plan(self._contract, self._unknown())
         self._denied = schemas.unknown
-        rows = decoded(self._records(spark, guard), self._contract, schemas, topic_id=topic_id)
+        rows = decoded(self._records(self._driver.spark, guard), self._contract, schemas, topic_id=topic_id)
         self._guard = guard
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 

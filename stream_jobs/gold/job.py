@@ -47,8 +47,8 @@ class GoldJob(FollowingJob):
         self._path = driver.places.table(self.name)
         self._kept = Derived()
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading revisions where the checkpoint ends."""
+    def prepare(self) -> None:
+        """Take the table, and bring it and those that it reads to their declared form."""
         spark, table = self._driver.spark, self._table
         self._driver.locks.acquire(self.name)
         declared = silver_tables.discover()
@@ -58,9 +58,13 @@ class GoldJob(FollowingJob):
         self._target = target_of(table, self._path, schema)
         tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
         quality.ensure(spark, self._driver.places.table(EXPECTATIONS))
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading revisions where the checkpoint ends."""
+        self.prepare()
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
-        groups = reduce(DataFrame.unionByName, (self._groups(each) for each in table.inputs))
+        groups = reduce(DataFrame.unionByName, (self._groups(each) for each in self._table.inputs))
         return self._batches.start(groups, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 
     def _groups(self, each: Input) -> DataFrame:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from pyspark.sql import SparkSession
 
@@ -118,6 +118,7 @@ class StreamDriver:
         """
         supervised: list[Supervised] = []
         maintainer = Maintainer(self._driver.places, self._writers(), every=maintenance_seconds)
+        unread: dict[Job, Callable[[], bool]] = {}
         try:
             signs = self._signs(stop)
             for layer in self._layers:
@@ -125,10 +126,12 @@ class StreamDriver:
                 trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
                 for job in self._jobs(layer):
                     supervised.append(Supervised(job, trigger, self._note, Rest(signs[job.name])))
+                unread |= self._unread_of(layer)
             for each in supervised:
-                each.start()
+                each.begin(unread[each.job])
             maintainer.start()
-            log.info("driver_ready", layers=self._layers, queries=len(supervised))
+            resting = sum(each.is_resting for each in supervised)
+            log.info("driver_ready", layers=self._layers, queries=len(supervised), resting=resting)
             keep_running(supervised, stop, self._check, stop_seconds=stop_seconds)
         finally:
             maintainer.stop()
@@ -174,17 +177,18 @@ class StreamDriver:
             signs |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
         return signs
 
+    def _unread_of(self, layer: str) -> dict[Job, Callable[[], bool]]:
+        """What tells, of each of a layer's jobs, whether it has anything to read."""
+        if layer == "bronze":
+            now = cache(lambda: topics_now(self._broker, [job.topic for job in self._bronze]))
+            return {job: lambda job=job: job.has_unread(now()[job.topic]) for job in self._bronze}  # type: ignore[misc]
+        return {job: job.has_unread for job in (self._silver if layer == "silver" else self._gold)}
+
     def _with_unread(self, layer: str) -> tuple[Sequence[Job], dict[str, CorrentezaError]]:
         """Those of a layer's jobs that have something to read; and, by name, why a guard refuses others."""
-        asked: dict[Job, Callable[[], bool]]
-        if layer == "bronze":
-            now = topics_now(self._broker, [job.topic for job in self._bronze])
-            asked = {job: partial(job.has_unread, now[job.topic]) for job in self._bronze}
-        else:
-            asked = {job: job.has_unread for job in (self._silver if layer == "silver" else self._gold)}
         found: list[Job] = []
         refused: dict[str, CorrentezaError] = {}
-        for job, has_unread in asked.items():
+        for job, has_unread in self._unread_of(layer).items():
             try:
                 if has_unread():
                     found.append(job)

@@ -35,8 +35,12 @@ class Job(Protocol):
         """`<layer>.<table>`: of the query, its checkpoint, its lock and its scheduler pool."""
         ...
 
+    def prepare(self) -> None:
+        """Take its tables, and bring them to their declared form. Raises: TableIsTakenError, a kind of UnsafeState."""
+        ...
+
     def start(self, trigger: Trigger) -> StreamingQuery:
-        """Check every guard, then start. Raises: UnsafeState when starting could lose or double rows."""
+        """Prepare, check every guard, start. Raises: UnsafeState when starting could lose or double rows."""
         ...
 
     def mend(self, error: str) -> bool:

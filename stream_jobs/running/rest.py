@@ -3,7 +3,8 @@
 A running query asks its inputs again and again, and holds a thread and a part of the heap; most sources publish once an
 hour, a day or a month. What its inputs are is told by a *sign*: something cheap that is another value whenever an input
 has gained anything. A query may rest once it has looked at its inputs and found nothing while the sign stayed the same:
-so whatever the sign stands for has been read.
+so whatever the sign stands for has been read. When the driver starts, one whose checkpoint has committed all that its
+inputs hold rests from the beginning.
 """
 
 import time
@@ -42,6 +43,17 @@ class Rest:
             return False
         has_looked = looked_at is not None and looked_at.timestamp() > self._since_at
         return has_looked and now >= self._since + REST_AFTER_SECONDS
+
+    def may_begin(self, has_unread: Callable[[], bool]) -> bool:
+        """Whether a query that was not started yet would find nothing, so that it may rest from the beginning.
+
+        Args: has_unread: whether its inputs hold what it has not committed. It is asked after the sign was taken.
+        """
+        sign = self.sign()
+        if sign is None or has_unread():
+            return False
+        self._seen = sign
+        return True
 
     def is_over(self) -> bool:
         """Whether an input of the resting query has changed."""

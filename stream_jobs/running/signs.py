@@ -48,7 +48,8 @@ class TopicEnds:
         self._ends: Mapping[str, Mapping[int, int]] = {}
 
     def watch(self, stop: threading.Event) -> None:
-        """Begin to ask, until told to stop."""
+        """Ask once, and then again and again until told to stop."""
+        self._look()
         threading.Thread(target=self._ask, args=(stop,), name="topic-ends", daemon=True).start()
 
     def of(self, topic: str) -> frozenset[tuple[int, int]] | None:
@@ -58,7 +59,10 @@ class TopicEnds:
 
     def _ask(self, stop: threading.Event) -> None:
         while not stop.wait(LOOK_SECONDS):
-            try:
-                self._ends = ends(self._admin, self._topics)
-            except TransientError:
-                self._ends = {}
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            self._ends = ends(self._admin, self._topics)
+        except TransientError:
+            self._ends = {}

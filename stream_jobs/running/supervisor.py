@@ -70,6 +70,25 @@ class Supervised:
         self.rows = 0
         self.abandoned = False
 
+    def begin(self, has_unread: Callable[[], bool]) -> None:
+        """Start the query, or let it rest at once where it would find nothing.
+
+        Args: has_unread: as of the job.
+
+        Raises:
+            TableIsTakenError: another driver writes its table.
+        """
+        try:
+            if self._rest is not None and self._rest.may_begin(has_unread):
+                self.job.prepare()
+                self._is_resting = True
+                return
+        except TableIsTakenError:
+            raise
+        except (CorrentezaError, *PASSING) as error:
+            log.info("query_starts_without_a_look", query=self.job.name, error=str(error))
+        self.start()
+
     def start(self) -> None:
         """Start the query; a failure that may pass is put off to `watch`; one that a guard refuses stands still.
 
@@ -129,6 +148,11 @@ class Supervised:
         self._stand("stopped", error)
         if self._query is not None and self._ending is None:
             self._ending = _beside(self._query.stop)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it waits, stopped, for one of its inputs to change."""
+        return self._is_resting
 
     @property
     def idle(self) -> bool:

@@ -86,16 +86,27 @@ class SilverJob(FollowingJob):
             file=self._checkpoint.folder / "seen.json",
         )
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading bronze where the checkpoint ends."""
-        spark = self._driver.spark
+    def prepare(self) -> None:
+        """Take the tables, and bring all that the query reads and writes to its declared form.
+
+        Bronze too, so that layers can start in any order.
+        """
         for name in (self.name, QUARANTINE):
             self._driver.locks.acquire(name)
-        self._ensure_tables()
+        spark = self._driver.spark
+        ensure_table(spark, self._bronze, self._contract)
+        ensure_table(spark, self._withdrawals, load(WITHDRAWALS_CONTRACT))
+        ensure_tables(self._driver, self._table)
+        quarantine.ensure(spark, self._target.quarantine)
+        quality.ensure(spark, self._driver.places.table(EXPECTATIONS))
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading bronze where the checkpoint ends."""
+        self.prepare()
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         bronze, withdrawn = (
-            spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES_PER_BATCH).load(path)
+            self._driver.spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES_PER_BATCH).load(path)
             for path in (self._bronze, self._withdrawals)
         )
         return self._batches.start(
@@ -124,12 +135,3 @@ class SilverJob(FollowingJob):
             get_logger("silver").info(
                 "changes_applied", query=self.name, batch_id=batch_id, **outcomes, mended=applied.mended, broken=broken
             )
-
-    def _ensure_tables(self) -> None:
-        """All that the query reads and writes; bronze too, so that layers can start in any order."""
-        spark = self._driver.spark
-        ensure_table(spark, self._bronze, self._contract)
-        ensure_table(spark, self._withdrawals, load(WITHDRAWALS_CONTRACT))
-        ensure_tables(self._driver, self._table)
-        quarantine.ensure(spark, self._target.quarantine)
-        quality.ensure(spark, self._driver.places.table(EXPECTATIONS))

@@ -8,13 +8,17 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import structlog
 from deltalake import DeltaTable, Schema
 
 from foundation.errors import TransientError
+from schemas.contracts import load, load_all
 from stream_jobs.running import rest, signs
+from stream_jobs.running.driver import StreamDriver
 from stream_jobs.running.rest import Rest
 from stream_jobs.running.signs import TableVersions, TopicEnds
 from tests.helpers import still, wait_for
+from tests.samples import sample
 from tests.supervised import kept_running
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -92,6 +96,21 @@ def test_nothing_is_decided_while_the_inputs_are_not_known(clock):
     assert resting.is_over()
 
 
+def test_one_that_would_find_nothing_rests_from_the_beginning_and_what_comes_after_the_look_starts_it(clock):
+    sign: list[Any] = [None]
+    resting = Rest(lambda: sign[0])
+    assert not resting.may_begin(lambda: False), "its inputs are not known"
+    sign[0] = "a"
+    assert not resting.may_begin(lambda: True)
+
+    def nothing_yet() -> bool:
+        sign[0] = "b"  # it comes in the midst of the look, which does not see it
+        return False
+
+    assert resting.may_begin(nothing_yet)
+    assert resting.is_over()
+
+
 def test_every_commit_of_a_table_and_its_first_change_the_sign(tmp_path):
     there, absent = str(tmp_path / "there"), str(tmp_path / "absent")
     schema = Schema.from_arrow(pa.schema([("a", pa.int64())]))
@@ -152,6 +171,35 @@ def test_bronze_and_silver_rest_and_what_comes_then_reaches_both(pipeline):
         assert [len(job.queries) for job in kept] == [3, 3]
         assert [job.failures for job in kept] == [[], []]
     stop.set()
+
+
+@pytest.mark.integration
+def test_a_driver_starts_only_the_queries_that_find_something_and_the_others_once_they_would(pipeline):
+    """Nothing was published to the one topic before the driver began, and it has a table even so."""
+    pipeline.declare(*load_all())
+    pipeline.publish(DATASET, station(1))
+    pipeline.driver.locks.release()
+    driver = StreamDriver(
+        pipeline.spark, pipeline.places, broker=pipeline.broker, registry=pipeline.registry, layers=["bronze"]
+    )
+    stop = threading.Event()
+    intervals = {"bronze": 1.0}
+    thread = threading.Thread(target=driver.run, args=(stop, intervals), kwargs={"maintenance_seconds": 3600.0})
+    with structlog.testing.capture_logs() as said:
+        thread.start()
+        try:
+            wait_for(lambda: any(line["event"] == "driver_ready" for line in said), "the ready line", 90)
+            wait_for(lambda: len(pipeline.rows(f"bronze.{DATASET}")) == 1, "the row", 90)
+            (ready,) = (line for line in said if line["event"] == "driver_ready")
+            assert ready["queries"] - ready["resting"] == 1
+            assert [query.name for query in pipeline.spark.streams.active] == [f"bronze.{DATASET}"]
+            assert pipeline.rows("bronze.ibge_municipalities") == []
+
+            pipeline.publish("ibge_municipalities", sample(load("ibge_municipalities"), 1))
+            wait_for(lambda: len(pipeline.rows("bronze.ibge_municipalities")) == 1, "the row of the other", 90)
+        finally:
+            stop.set()
+            thread.join(120)
 
 
 def unread(pipeline: Any, published: int) -> list[str]:
