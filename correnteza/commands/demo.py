@@ -1,28 +1,26 @@
 """`correnteza demo`: the whole path in a few minutes, from recorded bytes to a verdict."""
 
+import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from correnteza import demo
+from correnteza.demo_summary import Summary
 from correnteza.settings import Settings
 from foundation import log
 from foundation.errors import UnsafeState
 from monitoring.lake import Lake, quoted
 
-LAYERS = ("bronze", "silver", "gold", "ops")
-
 QUESTION = """
-select date_on, uf, round(temperature_max_celsius, 1) as max_celsius, round(rain_mm, 1) as rain_mm,
-       usd_brl::double as usd_brl, selic_target_percent::double as selic, ipca_12m_percent as ipca_12m, known_from
+select date_on, uf, temperature_max_celsius as max_c, rain_mm, usd_brl::double as usd_brl,
+       selic_target_percent::double as selic, round(ipca_12m_percent, 2) as ipca_12m, known_from
 from gold.external_factors_daily
-where uf = 'BA' and date_on between '2024-11-25' and '2024-11-29' order by date_on
+where uf = 'BA' and date_on between '2024-11-26' and '2024-11-28' order by date_on
 """
 
 
@@ -42,39 +40,55 @@ def command() -> None:
         }
     )
     settings.logs.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
     shown: list[subprocess.CompletedProcess[str]] = []
 
     def prove(settings: Settings) -> None:
-        shown.append(_correnteza(settings, "verify", "--full"))
+        shown.append(_correnteza(settings, "verify", "--full", "--json"))
         shown.append(_correnteza(settings, "query", QUESTION))
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with (
-        (settings.logs / "demo.log").open("a", encoding="utf-8") as lines,
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-    ):
+    with (settings.logs / "demo.log").open("a", encoding="utf-8") as lines, _Steps(began) as steps:
         log.configure(to=lines)
-        task = progress.add_task("")
-
-        def announce(stage: str) -> None:
-            progress.update(task, description=stage)
-            if not console.is_terminal:
-                console.print(f"{time.monotonic() - began:6.1f} s  {stage}", highlight=False)
-
-        report = demo.run(settings, announce, prove)
+        report = demo.run(settings, steps.begin, prove)
     verdict, answer = shown
-    _print_published(report)
-    _print_rows(settings)
-    print("\n" + "   ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))
-    print(f"total {time.monotonic() - began:.1f} s")
-    print("\n$ correnteza verify --full\n" + verdict.stdout)
-    print("$ correnteza query …\n" + answer.stdout)
-    _print_next(settings.home)
+    if verdict.returncode and not verdict.stdout:
+        raise UnsafeState("verify could not be run", hint=f"less {settings.logs / 'demo.log'}")
+    found = settings.logs / "verify.json"
+    found.write_text(verdict.stdout, encoding="utf-8")
+    checks = json.loads(verdict.stdout)["checks"]
+    summary = Summary(report, _rows(settings), checks, answer.stdout, time.monotonic() - began)
+    print("\n".join(summary.lines(settings.home)))
     if verdict.returncode:
-        raise UnsafeState("verify does not hold", hint=f"CORRENTEZA_HOME={settings.home} correnteza verify --json")
+        raise UnsafeState("verify does not hold", hint=f"less {found}")
     if any(report.replayed.values()):
         raise UnsafeState(f"a replayed day published rows: {report.replayed}")
+
+
+class _Steps:
+    """Shows which step is under way and how long it may take: a bar on a terminal, one line per step elsewhere."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._console = Console(stderr=True)
+        columns = (BarColumn(30), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task("", total=sum(demo.USUAL_SECONDS.values()))
+        self._done = 0.0
+
+    def __enter__(self) -> "_Steps":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begin(self, step: str) -> None:
+        """A step begins; the one before it has ended."""
+        usual = demo.USUAL_SECONDS[step]
+        line = f"{step}, about {usual} s"
+        self._bar.update(self._task, completed=self._done, description=line)
+        self._done += usual
+        if not self._console.is_terminal:
+            self._console.print(f"{time.monotonic() - self._began:6.1f} s  {line}", highlight=False)
 
 
 def _correnteza(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,35 +102,6 @@ def _correnteza(settings: Settings, *arguments: str) -> subprocess.CompletedProc
     )
 
 
-def _print_published(report: demo.Report) -> None:
-    table = Table(title="records published", box=None, pad_edge=False, title_justify="left")
-    table.add_column("source")
-    for day in report.published:
-        table.add_column(f"day {day}", justify="right")
-    table.add_column("last day, polled again", justify="right")
-    for source, again in report.replayed.items():
-        table.add_row(source, *(f"{day[source]:,}" for day in report.published.values()), f"{again:,}")
-    Console(width=110).print(table)
-
-
-def _print_rows(settings: Settings) -> None:
-    table = Table(title="rows per table", box=None, pad_edge=False, title_justify="left")
-    for column, justify in (("table", "left"), ("rows", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+def _rows(settings: Settings) -> dict[str, int]:
     lake = Lake(settings.lake)
-    for name in sorted(lake.snapshots, key=lambda name: (LAYERS.index(name.split(".")[0]), name)):
-        table.add_row(name, f"{lake.value(f'select count(*) from {quoted(name)}'):,}")
-    Console(width=110).print(table)
-
-
-def _print_next(home: Path) -> None:
-    print(f"tables: {home / 'lake'}/<layer>/<table>   payloads: {home / 'archive'}   logs: {home / 'logs'}")
-    print("what to try next:")
-    for line in (
-        'correnteza query "select * from silver.bcb_sgs_revisions where series_code = 433 order by reference_on desc"',
-        "correnteza as-of bcb_sgs 2025-10-01 --where \"series_code = 433 and reference_on >= '2025-06-01'\"",
-        "correnteza quality",
-        "correnteza status   # tells what it can without the broker, which has ended with the demo",
-    ):
-        print(f"  CORRENTEZA_HOME={home} .venv/bin/{line}")
-    print("  make demo          # again: a replayed day publishes nothing")
+    return {name: int(str(lake.value(f"select count(*) from {quoted(name)}"))) for name in lake.snapshots}

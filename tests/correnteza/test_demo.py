@@ -10,6 +10,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from correnteza.demo_summary import TRY_NEXT
 from correnteza.settings import Settings
 from tests.helpers import Command, environment, start_commands
 
@@ -25,7 +26,7 @@ NOT_RUN = ("features", "plot", "sources")
 
 
 def shown() -> list[str]:
-    """What the pages print of the demo: published records, rows per table, and verdicts without their seconds."""
+    """What the README prints of the demo's summary: published records, rows per layer, what `verify` found."""
     (block,) = (each for each in BLOCKS if each.startswith("records published"))
     return [line for line in block.splitlines() if line != "…" and not line.startswith("$")]
 
@@ -51,7 +52,7 @@ def words(line: str) -> list[str]:
 
 
 def test_what_the_readme_shows_is_found_in_it():
-    assert len(shown()) > 25
+    assert len(shown()) > 20
     assert [command[0] for command, _ in asked()].count("query") == 3
 
 
@@ -80,12 +81,8 @@ def ask(home: Path, *command: str) -> Command:
 @pytest.mark.timeout(1200)
 def test_the_demo_gives_what_the_readme_shows(demo):
     printed = [words(line) for line in demo.splitlines()]
-    verdicts = {" ".join(line[: line.index("holds")]) for line in printed if "holds" in line}
     for line in shown():
-        if " holds " in line:
-            assert line.partition(" holds ")[0].strip() in verdicts, line
-        else:
-            assert words(line) in printed, line
+        assert words(line) in printed, line
 
 
 def test_the_readmes_queries_give_what_it_shows(demo, home):
@@ -99,12 +96,22 @@ def test_the_readmes_queries_give_what_it_shows(demo, home):
             assert [words(line) for line in told.splitlines()] == lines[: len(told.splitlines())], command
 
 
-def test_status_tells_of_the_demos_lake_when_its_broker_is_gone(demo, home):
-    assert "correnteza status" in demo, "the demo recommends it"
-    answer = ask(home, "status")
-    assert answer.wait(240) == 0, answer.said
-    assert "cannot be known" in answer.said
-    assert re.search(r"^gold\.external_factors_daily +up to date +0 ", answer.said, re.MULTILINE)
+def test_every_command_that_the_demo_recommends_works_once_its_broker_is_gone(demo, home):
+    said = [line.partition("correnteza ")[2] for line in demo.splitlines() if "CORRENTEZA_HOME=" in line]
+    assert len(said) == len(TRY_NEXT)
+    for line in said:
+        answer = ask(home, *shlex.split(line, comments=True))
+        assert answer.wait(240) == 0, answer.said
+        if line.startswith("status"):
+            assert "cannot be known" in answer.said
+            assert re.search(r"^gold\.external_factors_daily +up to date +0 ", answer.said, re.MULTILINE)
+
+
+def test_the_demo_is_quiet(demo):
+    """A step is a line; there are no warnings of Spark, log4j or the JVM."""
+    end = demo.index("records published")
+    assert all(re.fullmatch(r" *\d+\.\d s  [\w ]+, about \d+ s", line) for line in demo[:end].splitlines()), demo[:end]
+    assert len(demo[end:].splitlines()) <= 40
 
 
 def test_a_training_set_of_24_origins_holds_one_of_them_in_memory_at_a_time(demo, home, tmp_path):
