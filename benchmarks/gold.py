@@ -35,7 +35,7 @@ from stream_jobs.gold.job import target_of, update
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.tables import external_factors_daily, fact_weather_daily
 from stream_jobs.places import EXPECTATIONS, Places
-from stream_jobs.silver.asof import Derived, Known, Snapshots
+from stream_jobs.silver.asof import FrameCache, Known, Snapshots
 
 STATIONS = 600
 LAST_YEAR = 2024
@@ -117,7 +117,7 @@ class _Job:
         path = places.table(f"gold.{table.name}")
         tables.ensure(spark, path, schema, statistics_on=(*table.group, "known_from"))
         self._target = target_of(table, path, schema)
-        self._kept = Derived()
+        self._cache = FrameCache()
 
     def fill(self, years: int) -> None:
         """Every capital-day of the hours that there are, as the first batch of a new lake writes them."""
@@ -148,7 +148,7 @@ class _Job:
         (hours,) = (each for each in self._table.inputs if each.dataset == DATASET)
         changed = hours.groups(revision)
         changed = changed if self._table.widen else changed.select(*self._table.group)
-        silver = Known(self._spark, Snapshots(self._places), kept=self._kept)
+        silver = Known(self._spark, Snapshots(self._places), cache=self._cache)
         batch = Batch(f"gold.{self._table.name}", 1, number)
 
         def count(found: Recomputed) -> None:

@@ -14,11 +14,11 @@ from pyspark.sql import DataFrame
 @contextmanager
 def fixed(frame: DataFrame) -> Iterator[DataFrame]:
     """The frame's rows, computed by the first job that reads them all, and freed at the end; no later write is seen."""
-    kept = fix(frame)
+    checkpointed = fix(frame)
     try:
-        yield kept
+        yield checkpointed
     finally:
-        free(kept)
+        free(checkpointed)
 
 
 def fix(frame: DataFrame) -> DataFrame:
@@ -26,6 +26,6 @@ def fix(frame: DataFrame) -> DataFrame:
     return frame.localCheckpoint(eager=False)
 
 
-def free(kept: DataFrame) -> None:
+def free(checkpointed: DataFrame) -> None:
     """Let go of the rows of a frame that `fix` made; it cannot be read any more."""
-    kept._jdf.queryExecution().analyzed().rdd().unpersist(False)
+    checkpointed._jdf.queryExecution().analyzed().rdd().unpersist(False)

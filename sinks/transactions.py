@@ -2,7 +2,7 @@
 
 A table remembers, per app id, the highest version it has seen, and whoever is about to commit asks for it. So every
 commit of a batch to a table has an app id of its own (a second one with the same pair would be skipped silently), and
-an app id never serves two lives of a checkpoint: batch ids restart at 0, and the new batches would be taken for old.
+an app id never serves two generations of a checkpoint: batch ids begin at 0 again, and new batches would pass for old.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from deltalake import Transaction
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch of one life of a query.
+    """One micro-batch of a query.
 
     Attributes:
         job: the query, such as `silver.inmet_hourly`.
-        generation: which life of its checkpoint.
-        batch_id: Spark's, from 0 in each life.
+        generation: of its checkpoint; it rises when the checkpoint is begun anew.
+        batch_id: Spark's, from 0 in each generation.
     """
 
     job: str

@@ -38,7 +38,7 @@ def adopt(
         typer.Option("--accept-loss", help="Go on after records that retention removed unread; ops.gaps says which."),
     ] = False,
 ) -> None:
-    """Begin a new life on the tables as they are: for a checkpoint that is lost, damaged, or of a topic made anew.
+    """Begin a new generation on the tables as they are. For a checkpoint that is lost, damaged or of another topic.
 
     Bronze goes on after the last offset that its table holds; silver and gold read everything again, which changes
     nothing that is right already.

@@ -139,10 +139,10 @@ def _listed(payloads: Sequence[Unneeded] | None, settings: Settings) -> list[str
     if not payloads:
         return [] if payloads is None else ["payload archive: something refers to every payload, or it is young"]
     days = settings.archive_keep_days
-    fate = "would be removed" if days else "stay until archive_keep_days is set"
+    outcome = "would be removed" if days else "stay until archive_keep_days is set"
     lines = [f"{each.put_at:%Y-%m-%d}  {each.sha256[:12]}  {each.bytes:>12,}  {each.url}" for each in payloads]
     size = _size(sum(each.bytes for each in payloads))
-    return [f"payload archive: {len(payloads)} payloads ({size}) that nothing refers to {fate}:", *lines]
+    return [f"payload archive: {len(payloads)} payloads ({size}) that nothing refers to {outcome}:", *lines]
 
 
 def _for_people(plans: Iterable[Plan]) -> pa.Table:

@@ -32,7 +32,7 @@ class Progress:
     """A query's checkpoint.
 
     Attributes:
-        generation: which life of the checkpoint.
+        generation: counts how often the checkpoint was begun anew.
         topic_id: of the topic it reads; None for a query that reads tables.
         committed_batch: newest batch that ended; None before the first.
         in_flight: whether a newer batch was planned and has not ended (or died).
@@ -56,14 +56,14 @@ def read(root: Path, query: str) -> Progress | None:
     generation = int(guard["generation"]) if guard else _newest_generation(folder)
     if generation is None:
         return None
-    life = folder / f"g{generation}"
-    planned, ended = _batches(life / "offsets"), _batches(life / "commits")
+    of_generation = folder / f"g{generation}"
+    planned, ended = _batches(of_generation / "offsets"), _batches(of_generation / "commits")
     committed = max(set(planned) & set(ended), default=None)
     kafka: dict[tuple[str, int], int] = {}
     delta: dict[str, DeltaPosition] = {}
     if committed is not None:
         # Two lines of header: the version of the format, and the batch's watermark and settings.
-        for line in (life / "offsets" / str(committed)).read_text(encoding="utf-8").splitlines()[2:]:
+        for line in (of_generation / "offsets" / str(committed)).read_text(encoding="utf-8").splitlines()[2:]:
             _add(line, kafka, delta)
     elif guard.get("starting_offsets"):  # an adopted checkpoint that has not ended a batch yet
         _add(guard["starting_offsets"], kafka, delta)

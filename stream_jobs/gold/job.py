@@ -24,7 +24,7 @@ from stream_jobs.places import EXPECTATIONS
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.guards import open_checkpoint
 from stream_jobs.running.jobs import Driver, Trigger
-from stream_jobs.silver.asof import Derived, Known, Snapshots
+from stream_jobs.silver.asof import FrameCache, Known, Snapshots
 from stream_jobs.silver.job import ensure_tables
 from stream_jobs.silver.tables import model as silver_tables
 
@@ -45,7 +45,7 @@ class GoldJob(FollowingJob):
         super().__init__(f"gold.{table.name}", table.reads, driver, self._recompute)
         self._table = table
         self._path = driver.places.table(self.name)
-        self._kept = Derived()
+        self._cache = FrameCache()
 
     def prepare(self) -> None:
         """Take the table, and bring it and those that it reads to their declared form."""
@@ -73,7 +73,7 @@ class GoldJob(FollowingJob):
         return touched if self._table.widen else touched.select(*self._table.group)
 
     def _recompute(self, changed: DataFrame, batch_id: int) -> None:
-        silver = Known(changed.sparkSession, Snapshots(self._driver.places), kept=self._kept)
+        silver = Known(changed.sparkSession, Snapshots(self._driver.places), cache=self._cache)
         batch = Batch(self.name, self._generation, batch_id)
 
         def count(found: Recomputed) -> None:

@@ -58,7 +58,7 @@ class Revisions(Protocol):
         withdrawn leaves a group behind."""
         ...
 
-    def derived(
+    def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
         """A small frame made from nothing but some datasets: built anew only after one of them changed.

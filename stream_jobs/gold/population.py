@@ -84,7 +84,7 @@ def known(silver: Revisions, municipality_codes: Iterable[str]) -> DataFrame:
             {"newest": F.max("newest").over(so_far), "until_on": F.lead("from_on").over(in_order)}
         )
 
-    return silver.derived("population", (DATASET,), build)
+    return silver.cached("population", (DATASET,), build)
 
 
 def with_population(days: DataFrame, spans: DataFrame, vintage: Vintage = ()) -> DataFrame:

@@ -259,15 +259,13 @@ def by_day(silver: Revisions, municipality_codes: Iterable[str], first_on: date,
 
     # Weather changes every hour and these every month: a changed hour must not count all accesses anew.
     events = (
-        _months_known(silver.derived("mobile", (MOBILE,), mobile), "mobile", first_on, last_on, vintage)
+        _months_known(silver.cached("mobile", (MOBILE,), mobile), "mobile", first_on, last_on, vintage)
         .unionByName(
-            _months_known(
-                silver.derived("broadband", (BROADBAND,), broadband), "broadband", first_on, last_on, vintage
-            ),
+            _months_known(silver.cached("broadband", (BROADBAND,), broadband), "broadband", first_on, last_on, vintage),
             allowMissingColumns=True,
         )
         .unionByName(
-            _stations_effective(silver.derived("stations", (STATIONS,), stations), first_on, last_on, vintage),
+            _stations_effective(silver.cached("stations", (STATIONS,), stations), first_on, last_on, vintage),
             allowMissingColumns=True,
         )
     )

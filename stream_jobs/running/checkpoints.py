@@ -1,4 +1,4 @@
-"""The life of a streaming checkpoint, and the guard that stands beside it.
+"""Streaming checkpoints, their generations, and the guard that stands beside each.
 
     checkpoints/<layer>.<table>/guard.json     what the checkpoint belongs to
     checkpoints/<layer>.<table>/g<generation>  Spark's own files
@@ -27,7 +27,7 @@ class Guard:
     """What one checkpoint belongs to.
 
     Attributes:
-        generation: its life, part of every Delta transaction app id.
+        generation: counts how often it was begun anew; part of every Delta transaction app id.
         query_id: Spark's id of the query, minted here; the app id of a bronze query's commits.
         tables: table name → id of the Delta table it writes.
         topic, topic_id: of a bronze query; a topic made anew has another id, and other records at the same offsets.
@@ -52,7 +52,7 @@ class Found:
         tables: table name → id of the Delta table there now.
         has_rows: whether any of the tables holds a row.
         topic_id: the topic's id now.
-        last_written: the highest batch id that the tables have seen of this life; None when they have seen none.
+        last_written: the highest batch id that the tables have seen of this generation; None when they have seen none.
         fingerprint: what this release would start the query as; None leaves it unchecked.
     """
 
@@ -84,7 +84,7 @@ class Checkpoint:
             raise self._unsafe(f"{file} is damaged: {error}") from error
 
     def path(self, generation: int) -> Path:
-        """Where Spark keeps one life."""
+        """Where Spark keeps one generation."""
         return self.folder / f"g{generation}"
 
     def open(self, found: Found) -> Guard:
@@ -118,15 +118,15 @@ class Checkpoint:
         return stamped
 
     def adopt(self, found: Found, starting_offsets: str | None) -> Guard:
-        """Begin a new life for tables that stay: a new checkpoint, a new generation, whatever was there before."""
-        lives = [int(path.name[1:]) for path in self.folder.glob("g*") if path.name[1:].isdigit()]
+        """Begin a new generation for tables that stay: an empty checkpoint, whatever was there before."""
+        generations = [int(path.name[1:]) for path in self.folder.glob("g*") if path.name[1:].isdigit()]
         try:
             guard = self.guard
         except UnsafeState:
             guard = None  # damaged: its generation is at most that of the folders beside it
-        latest = max([*lives, guard.generation if guard else -1])
+        latest = max([*generations, guard.generation if guard else -1])
         if latest < 0 and found.has_rows:
-            latest = 0  # everything is lost: a first life there was
+            latest = 0  # everything is lost, but there was a first generation
         return self.begin(replace(self._new(latest + 1, found), starting_offsets=starting_offsets))
 
     def begin(self, guard: Guard) -> Guard:
@@ -142,7 +142,7 @@ class Checkpoint:
         return guard
 
     def has_begun(self, generation: int) -> bool:
-        """Whether Spark's own files of a life are there."""
+        """Whether Spark's own files of a generation are there."""
         return (self.path(generation) / "metadata").exists()
 
     def last_batch(self, generation: int, log: str) -> int | None:
@@ -187,7 +187,7 @@ class Checkpoint:
         return sum(until - max(begun.get(partition, 0), 0) for partition, until in planned.items())
 
     def _read_up_to(self, guard: Guard, batch_id: int | None) -> dict[str, int]:
-        """Partition → offset, exclusive, that a bronze batch reads up to; where None, that the life begins at."""
+        """Partition → offset, exclusive, that a bronze batch reads up to; where None, that the generation begins at."""
         assert guard.topic is not None
         if batch_id is None:
             text = guard.starting_offsets or "{}"

@@ -1,4 +1,4 @@
-"""What must hold before a query starts, and the one way on when it does not: adopting its tables as a new life."""
+"""What must hold before a query starts, and how to go on when it does not: adopt its tables in a new generation."""
 
 import json
 from collections.abc import Iterable
@@ -49,13 +49,13 @@ def open_checkpoint(
 
 
 def look(places: Places, query: str, guard: Guard | None) -> Found:
-    """The tables of a query as they stand, and how far the guard's life has come in them."""
+    """The tables of a query as they stand, and how far the guard's generation has come in them."""
     paths = {name: places.table(name) for name in _tables(query)}
     written = []
     if guard is not None:
-        life = Batch(query, guard.generation, 0)
+        batch = Batch(query, guard.generation, 0)
         for name, path in paths.items():
-            app_id = guard.query_id if query.startswith("bronze.") else life.app_id(name.partition(".")[2])
+            app_id = guard.query_id if query.startswith("bronze.") else batch.app_id(name.partition(".")[2])
             written.append(tables.last_transaction(path, app_id))
     return Found(
         tables={name: tables.identity(path) for name, path in paths.items() if tables.exists(path)},
@@ -68,7 +68,7 @@ def look(places: Places, query: str, guard: Guard | None) -> Found:
 def adopt(
     places: Places, query: str, broker: Broker, topic: str | None, *, loss_accepted_by: str | None = None
 ) -> Guard:
-    """Begin a new life of a query on the tables that it has.
+    """Begin a new generation of a query on the tables that it has.
 
     A bronze query goes on after the greatest offset that its table holds of each partition of the present topic, and
     from the earliest where it holds none. Silver and gold read everything again: they are idempotent by key and clock.

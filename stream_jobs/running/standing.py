@@ -2,7 +2,7 @@
 
     checkpoints/<layer>.<table>/standing.json
 
-It holds until the query commits another batch, or begins another life; nobody has to remove it. A query whose
+It holds until the query commits another batch, or begins another generation; nobody has to remove it. A query whose
 checkpoint is lost has neither: what is noted of it holds until there is one.
 """
 

@@ -29,21 +29,21 @@ Versions = tuple[int | None, ...]
 """Of some Delta tables; None for one that is not there."""
 
 
-class Derived:
-    """Small frames made from whole datasets, fixed while the tables they were made from do not change."""
+class FrameCache:
+    """Small frames computed from whole datasets. One stays until a table that it was computed from changes."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[tuple[Versions, Hashable], DataFrame]] = {}
+        self._cached: dict[str, tuple[tuple[Versions, Hashable], DataFrame]] = {}
 
     def get(self, name: str, versions: Versions, of: Hashable, build: Callable[[], DataFrame]) -> DataFrame:
-        """The frame of this part of these versions of its tables."""
-        kept = self._kept.get(name)
-        if kept is not None and kept[0] == (versions, of):
-            return kept[1]
-        if kept is not None:
-            free(kept[1])
+        """The frame of this part of these versions of its tables; built if it is another one than last time."""
+        cached = self._cached.get(name)
+        if cached is not None and cached[0] == (versions, of):
+            return cached[1]
+        if cached is not None:
+            free(cached[1])
         frame = fix(build())
-        self._kept[name] = ((versions, of), frame)
+        self._cached[name] = ((versions, of), frame)
         return frame
 
 
@@ -69,14 +69,14 @@ class Known:
     Attributes:
         at: versions known from later on do not exist; None stands for now.
         measured_only: leave out versions whose publication clock is assumed.
-        kept: derived frames of a job's earlier batches.
+        cache: frames of a job's earlier batches.
     """
 
     spark: SparkSession
     snapshots: Snapshots
     at: datetime | None = None
     measured_only: bool = False
-    kept: Derived = field(default_factory=Derived)
+    cache: FrameCache = field(default_factory=FrameCache)
 
     vintage = ()
     """There is one instant only."""
@@ -99,12 +99,12 @@ class Known:
         """As `Revisions.versions`."""
         return _revisions(self.spark, self.snapshots, dataset, (), columns, measured_only=self.measured_only)
 
-    def derived(
+    def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
-        """As `Revisions.derived`."""
+        """As `Revisions.cached`."""
         snapshots = [self.snapshots.of(each) for each in datasets]
-        return self.kept.get(name, tuple(None if each is None else each.version for each in snapshots), of, build)
+        return self.cache.get(name, tuple(None if each is None else each.version for each in snapshots), of, build)
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,10 @@ class KnownAtEach:
         """As `Revisions.versions`."""
         return _revisions(self.spark, self.snapshots, dataset, (), columns, measured_only=self.measured_only)
 
-    def derived(
+    def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
-        """As `Revisions.derived`: there is no next batch to keep anything for."""
+        """As `Revisions.cached`: there is no next batch to keep anything for."""
         return build()
 
 

@@ -58,7 +58,7 @@ class BronzeHistory:
     def begin(self, spark: SparkSession, batch: Batch, *, is_first: bool) -> None:
         """A batch is about to be applied.
 
-        Args: is_first: of a life that begins with empty tables, so nothing was seen before it.
+        Args: is_first: the generation began with empty tables, so nothing was seen before it.
         """
         self._spark, self._batch = spark, batch
         if self._noted is None or not self._fits(self._noted):

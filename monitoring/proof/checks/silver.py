@@ -247,7 +247,7 @@ def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome
         )
         doubled = f"SELECT {places}, chunk_id FROM aside GROUP BY ALL HAVING count(*) > 1"
         report(lake, outcome, where, doubled, "records stand more than once")
-        # One without a topic id stands for its record in every life of the topic that published the chunk again.
+        # One without a topic id stands for its record in every topic of that name that published the chunk.
         of_record = quarantine.is_of(
             "q", "r.kafka_partition", "r.kafka_offset", topic_id="r.topic_id", chunk_id="r.chunk_id"
         )

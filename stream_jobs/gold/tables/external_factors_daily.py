@@ -63,8 +63,8 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
 def _slow_factors(silver: Revisions, first_on: date, last_on: date) -> tuple[DataFrame, DataFrame, DataFrame]:
     """Economy and expectations per day, and telecom per capital and day, of a range.
 
-    Weather changes every hour, and these once a day or once a month. So they are kept from batch to batch, of whole
-    years: then the next batches, of days nearby, find them too.
+    Weather changes every hour, these once a day or once a month. So they are cached from batch to batch, in whole
+    years: the next batch is mostly about days of the same year.
     """
     # For several instants there is no next batch.
     begin, end = (first_on, last_on) if silver.vintage else (date(first_on.year, 1, 1), date(last_on.year, 12, 31))
@@ -80,13 +80,13 @@ def _slow_factors(silver: Revisions, first_on: date, last_on: date) -> tuple[Dat
     def telecoms() -> DataFrame:
         return telecom.by_day(silver, STATION, begin, end)
 
-    kept = (
-        silver.derived("economy by day", (economy.DATASET,), economic, of=(begin, end)),
-        silver.derived("expected by day", (selic_expected.DATASET,), expected, of=(begin, end)),
-        silver.derived("telecom by day", telecom.DATASETS, telecoms, of=(begin, end)),
+    cached = (
+        silver.cached("economy by day", (economy.DATASET,), economic, of=(begin, end)),
+        silver.cached("expected by day", (selic_expected.DATASET,), expected, of=(begin, end)),
+        silver.cached("telecom by day", telecom.DATASETS, telecoms, of=(begin, end)),
     )
     in_range = F.col("date_on").between(F.lit(first_on), F.lit(last_on))
-    economy_days, expected_days, telecom_days = (frame.where(in_range) for frame in kept)
+    economy_days, expected_days, telecom_days = (frame.where(in_range) for frame in cached)
     return economy_days, expected_days, telecom_days
 
 

@@ -80,7 +80,7 @@ class MemorySilver:
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
         return self.revisions(dataset).select(*load(dataset).key, *columns, "known_from")
 
-    def derived(
+    def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
         return build()

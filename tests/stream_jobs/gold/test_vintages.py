@@ -156,17 +156,17 @@ def test_a_batch_reads_every_dataset_at_one_version(spark, published):
 def test_what_was_counted_is_kept_until_its_table_changes(spark, published, monkeypatch):
     """A changed hour must not count all accesses anew; changed accesses must."""
     _, places = published
-    kept, counted = asof.Derived(), []
+    cache, counted = asof.FrameCache(), []
 
     def rows(dataset="anatel_mobile_accesses", of=None):
         """What one batch counts."""
-        known = asof.Known(spark, asof.Snapshots(places), kept=kept)
+        known = asof.Known(spark, asof.Snapshots(places), cache=cache)
 
         def build():
             counted.append(1)
             return known.newest("anatel_mobile_accesses").select("accesses")
 
-        return known.derived(dataset, [dataset], build, of=of).count()
+        return known.cached(dataset, [dataset], build, of=of).count()
 
     before = rows()
     assert (rows(), len(counted)) == (before, 1)
