@@ -26,7 +26,7 @@ class History(Protocol):
 
     @property
     def was_mending(self) -> bool:
-        """Whether an earlier attempt at this batch had begun to mend keys, and did not come to its end."""
+        """Whether an earlier attempt at this batch began to correct keys and did not finish."""
         ...
 
     def seen(self) -> Seen:

@@ -1,4 +1,4 @@
-"""What a table's folder holds that nobody needs any more: files that left the table, and the log's oldest entries.
+"""What can be removed from a table's folder: files that left the table, and the log's oldest entries.
 
 Nothing goes that a stream still has to read. A stream stands at a version: it reads the log from there on, and the
 files that those versions brought, even if later versions took them out; at its first read it lists the whole table as

@@ -44,7 +44,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Schemas:
-    """What a plan knows about schema ids.
+    """The schema ids that a plan can decode, and those that the registry denied.
 
     Attributes:
         writers: every schema registered for the topic, when the plan was made.

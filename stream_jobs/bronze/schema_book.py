@@ -77,7 +77,7 @@ class SchemaBook:
         self.ids = frozenset(row.schema_id for row in found | known)
 
     def plan(self, contract: Contract, unknown: frozenset[int]) -> Schemas:
-        """What the book knows for one topic, and the ids that the registry has denied."""
+        """The schemas of one topic that are on record, and the ids that the registry has denied."""
         subjects = (self.prefix + contract.subject, None)
         texts = {row.schema_id: row.schema for row in schemas_table.stored(self.path) if row.subject in subjects}
         writers = tuple(

@@ -20,7 +20,7 @@ from sinks.snapshot import Filter
 
 
 class Revisions(Protocol):
-    """Silver as one instant knows it: now, or any past one; or as each of several instants knows it, side by side."""
+    """Silver as it was known at an instant, now or in the past; or at each of several instants, side by side."""
 
     @property
     def vintage(self) -> tuple[str, ...]:

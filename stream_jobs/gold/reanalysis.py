@@ -72,7 +72,7 @@ def point_day(valid_at: Expression, point_id: Expression) -> Expression:
 
 
 def is_forecast() -> Expression:
-    """Whether an hour that has a value ends after its own fetch: nobody can have measured it.
+    """Whether an hour that has a value ends after it was fetched. Then it cannot be a measurement.
 
     Records say so themselves. In those of before they did, the clock of the fetch says the same.
     """

@@ -47,5 +47,5 @@ class FollowingJob:
     """Its plan depends on nothing that changes."""
 
     def mend(self, error: str) -> bool:
-        """Nothing that stops it mends itself."""
+        """Always false: whatever stopped this query, the query does not repair it."""
         return False

@@ -98,7 +98,7 @@ class Broker:
 
 @dataclass
 class Batches:
-    """A query that hands each micro-batch to a function, and keeps the error that stopped it."""
+    """A query that calls a function with each micro-batch, and keeps the error that stopped it."""
 
     name: str
     work: Callable[[DataFrame, int], None]

@@ -53,7 +53,7 @@ class Maintainer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, soon: once this has returned no file is replaced any more. Removal may go on: nobody needs what goes."""
+        """Stop soon. After this has returned no file is replaced. Files may still be removed: no reader needs those."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(END_SECONDS)

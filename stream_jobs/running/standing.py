@@ -1,4 +1,4 @@
-"""Queries that stand still, as a file beside their checkpoint: `status` tells of them though it asks no driver.
+"""Notes of queries that stand still, each a file beside its checkpoint. `status` reads them without a driver.
 
     checkpoints/<layer>.<table>/standing.json
 
