@@ -10,7 +10,7 @@ TABLE = "silver.quarantine"
 
 
 def entries(lake: Lake) -> str:
-    """A query for all entries; `topic_id` is null where nobody noted it."""
+    """A query for all entries; `topic_id` is null in entries that were written without one."""
     columns = lake.snapshots[TABLE].table.schema().to_arrow()
     missing = "" if "topic_id" in columns.names else ", NULL::VARCHAR AS topic_id"
     return f"(SELECT *{missing} FROM {TABLE})"

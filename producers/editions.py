@@ -58,7 +58,7 @@ class Step:
 
     @property
     def must_remember(self) -> bool:
-        """Whether the comparison outlives its edition: a decision is due, or it says which days were no news."""
+        """Whether to keep the comparison after its edition: a decision is due, or it says which days had no news."""
         if self.comparison is None:
             return False
         return bool(self.comparison.held or (self.state.first_edition_assumed and self.comparison.former))

@@ -1,4 +1,4 @@
-"""Take steps that have nothing to do with one another: one that fails keeps the others back only if it is not alone."""
+"""Take independent steps in turn. One that fails does not stop the others; several failures in a row do."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from producers.fetch.answers import ThrottledError
 from producers.session import Session
 
 MOST_IN_A_ROW = 3
-"""Failures in a row that are taken for the source's own. Each has retried its request for up to three minutes."""
+"""After so many failures in a row the source is taken to be away. Each step retries for up to three minutes."""
 
 Step = tuple[str, Callable[[], None]]
 """(name, what to do)"""
@@ -19,7 +19,7 @@ class Ended:
     """How the steps ended.
 
     Attributes:
-        error: the first failure; where the source asked to be left alone, that.
+        error: the first failure, or the source's request for a pause.
         failed: names of the steps that failed.
         passed: how many did not.
         gave_up: whether steps were left out.

@@ -39,7 +39,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Context:
-    """What the address of a body would have told its parser.
+    """What a parser learns from the address that a body came from.
 
     Attributes:
         resource: the series, table, currency or point; None takes the file's name for it.

@@ -128,7 +128,7 @@ def _outcome(source: Source, slot_id: str, tally: Tally, work: Callable[[], Corr
 
 
 def reparse(source: Source, services: Services, parts: Collection[tuple[str, str]], *, at: datetime) -> Outcome:
-    """Publish parts once more from the archive, as today's parser reads them: rows that were rejected come home.
+    """Publish parts once more from the archive, as today's parser reads them: also rows that an older one rejected.
 
     The rows keep the clocks of their first publication; what was published before says nothing new.
 
@@ -156,7 +156,7 @@ def reparse(source: Source, services: Services, parts: Collection[tuple[str, str
 def open_session(
     source: Source, services: Services, client: Client, *, owner: str, slot_id: str, at: datetime
 ) -> Session:
-    """Fence whoever publishes as this owner, and read what is committed.
+    """Fence any other process that publishes as this owner, and read what is committed.
 
     The order matters: register, fence, then read.
 

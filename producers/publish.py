@@ -85,7 +85,7 @@ class Publisher:
         failpoint("after_commit_txn")
 
     def remember(self, cursor: Message) -> None:
-        """Commit a cursor alone: something was learnt, and there is nothing to publish. Raises: as `publish`."""
+        """Commit only a cursor: the state of a part changed, and there are no rows to publish. Raises: as `publish`."""
         self.transact(lambda: self._send_all({CURSORS: [cursor]}))
 
     def transact(self, fill: Callable[[], None]) -> None:

@@ -105,7 +105,7 @@ class Session:
         return self.cursors.setdefault(resource.name, Cursor(self.owner, resource.name))
 
     def known(self, cursor: Cursor, key: str) -> PartState | None:
-        """The newest state of a part, whoever published it."""
+        """The newest state of a part, of any publisher."""
         other = self.others.get(cursor.resource)
         states = (cursor.parts.get(key), other.parts.get(key) if other else None)
         return max((state for state in states if state), key=lambda state: state.edition, default=None)

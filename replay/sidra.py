@@ -1,4 +1,4 @@
-"""IBGE's SIDRA, and the service that tells when a period of a table changed: recorded cells, dates of change of ours.
+"""IBGE's SIDRA, and its service of dates of change. The cells are recorded; the dates of change are made up.
 
 October 2025 of the IPCA is absent on the first publication day and there from the second on, as it was recorded.
 """

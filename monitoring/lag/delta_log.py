@@ -1,4 +1,4 @@
-"""What a table gained after a position, from its commit files alone: cheap, exact, and no data file is opened."""
+"""What a table gained after a position. It reads commit files only, and opens no data file."""
 
 import json
 from dataclasses import dataclass

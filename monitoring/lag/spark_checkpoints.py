@@ -80,7 +80,7 @@ def read(root: Path, query: str) -> Progress | None:
 
 @dataclass(frozen=True)
 class Standing:
-    """That a query stands still, as its driver left word of it.
+    """That a query stands still, as its driver noted it.
 
     Attributes:
         state: `stopped` for good, or `stalled`: its batch made no progress.
@@ -92,7 +92,7 @@ class Standing:
 
 
 def standing(root: Path, query: str, progress: Progress | None) -> Standing | None:
-    """Whether the query stands still; what was left of a place that it has left since counts for nothing.
+    """Whether the query stands still. A note made at an earlier batch or generation does not count.
 
     Raises: UnsafeState when the file cannot be read.
     """

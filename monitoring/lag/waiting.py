@@ -1,4 +1,4 @@
-"""The records that bronze has not read, as Kafka tells; or why it does not."""
+"""The records that bronze has not read, from Kafka; or why Kafka could not be asked."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

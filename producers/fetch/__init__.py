@@ -1,1 +1,1 @@
-"""One polite HTTP layer for all sources: who may be asked, how often, how long, and what an answer is worth."""
+"""One HTTP layer for all sources: which hosts are allowed, how often they are asked, what an answer means."""

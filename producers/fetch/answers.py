@@ -23,7 +23,7 @@ class InvalidAnswer(InvalidContent):
 
 
 class ThrottledError(TransientError):
-    """The source asks to be left alone for a while.
+    """The source asks for a pause.
 
     Attributes:
         until: the moment from which it may be asked again, UTC.

@@ -1,4 +1,4 @@
-"""One polite HTTP layer for all sources: known hosts, bounded bytes and time, turns at each host, retries of named
+"""One HTTP layer for all sources: allowed hosts, bounded bytes and time, turns at each host, retries of named
 outcomes.
 
     ask     is there anything new? One byte by Range, with the validators of the last answer

@@ -47,7 +47,7 @@ def wait_after(error: Exception, left: float) -> bool | float:
 
 
 def turned_away(response: httpx2.Response, throttled_for: Callable[[bytes], timedelta | None]) -> TransientError:
-    """The error for one of RETRIED_STATUSES; a ThrottledError where the source says how long it wants its peace.
+    """The error for one of RETRIED_STATUSES; a ThrottledError where the source says how long to wait.
 
     Reads SAMPLE_BYTES of the body of a 429 for its reason, and of others nothing.
     """

@@ -69,7 +69,7 @@ def refuse_lacking(expected: Iterable[str], header: HeaderLine, unknown: Iterabl
 
 
 def unknown_columns(unknown: Iterable[str]) -> tuple[str, ...]:
-    """For `Parsed.notes`: columns that nobody declared, if there are any."""
+    """For `Parsed.notes`: undeclared columns, if there are any."""
     return (f"undeclared columns: {found}",) if (found := ", ".join(unknown)[:_SHOWN]) else ()
 
 

@@ -106,7 +106,7 @@ def require(item: Mapping[str, Any], names: Iterable[str], *, known: Container[s
 
 
 def unknown_fields(items: Iterable[Any], known: Container[str]) -> tuple[str, ...]:
-    """For `Parsed.notes`: the fields of the items that nobody declared, if there are any."""
+    """For `Parsed.notes`: undeclared fields of the items, if there are any."""
     found = {name for item in items if isinstance(item, dict) for name in item if name not in known}
     return (f"fields nobody declared: {', '.join(sorted(found))[:200]}",) if found else ()
 

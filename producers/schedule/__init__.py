@@ -1,1 +1,1 @@
-"""When polls are due, who runs them, and what became of them. Only `worker.py` knows Faust."""
+"""When polls are due, who runs them, and their outcomes. Only `worker.py` imports Faust."""

@@ -1,7 +1,7 @@
-"""One request worked off: skip it, leave the source alone, or poll; then say what is next, and what became of it.
+"""Handle one request: skip it, put it off, or poll. Then record the outcome and the next attempt.
 
-Whatever happens, the order of writing is: request put back, then outcome. Who dies in between leaves a request that is
-worked off again, never one that is lost.
+The request is put back first, then the outcome is written. If the worker dies in between, the request is handled again;
+it is never lost.
 """
 
 import os

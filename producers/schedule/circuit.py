@@ -1,4 +1,4 @@
-"""When a source is left alone: a pure rule over how often in a row it failed, and what it asked for.
+"""How long a source is not polled after failures: a pure rule over failures in a row and the pause that it asked for.
 
 The state is in the outcome record (`consecutive_failures`, `circuit_open_until`), so every worker, every restart and
 the command line see the same one. An open circuit is *half open* once its time is over: the next request asks, and its
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 
 def open_until(failures: int, ended_at: datetime, asked_for: datetime | None) -> datetime | None:
-    """Until when a source is left alone after a failed poll; None if it may be asked at once.
+    """Until when a source is not polled after a failed poll; None if it may be asked at once.
 
     Args:
         failures: failed polls in a row, this one included.

@@ -107,7 +107,7 @@ _INSTANTS = {each.name for each in fields(Record) if each.type in (datetime, dat
 
 
 def judged(outcome: Outcome) -> Result:
-    """What a poll's end is called. News that were published before something failed do not make it a success."""
+    """The name of a poll's outcome. A poll that published rows and then failed is not a success."""
     if outcome.error is not None:
         if isinstance(outcome.error, ThrottledError):
             return Result.THROTTLED

@@ -1,4 +1,4 @@
-"""What a schedule worker knows and does, with nothing of Faust in it: tick, work off a request, tell its health."""
+"""The state and the actions of a schedule worker, without Faust: tick, handle a request, report its health."""
 
 import threading
 import time
