@@ -159,7 +159,7 @@ def ticks(began: float, every: float) -> Iterator[float]:
 
 
 def batches(home: Path, queries: Sequence[str]) -> dict[str, float]:
-    """Batches that each loaded query has finished: a driver that stands still holds nothing that grows."""
+    """Batches that each loaded query has finished. The slopes of a driver without batches mean nothing."""
     found = {}
     for query in queries:
         done = [int(file.name) for file in (home / "checkpoints" / query).glob("g0/commits/*") if file.name.isdigit()]

@@ -81,7 +81,7 @@ class PipFailed(Exception):
 
 
 def main() -> None:
-    """Run the phases; at a failure of pip show its last words, the setting that mends it, and exit with 4."""
+    """Run the phases; if pip fails, show its last lines and the setting to try, and exit with 4."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--offline", type=Path)
     parser.add_argument("--fill", type=Path)
@@ -164,7 +164,7 @@ def follow(lines: Iterable[str]) -> Generator[str, None, str]:
 
 
 def hint(said: Iterable[str]) -> str:
-    """What mends a failure, by what pip said of it."""
+    """The setting to try after a failure, by what pip said."""
     text = "\n".join(said)
     return next((mends for words, mends in HINTS if re.search(words, text)), "see what pip said above")
 

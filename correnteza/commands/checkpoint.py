@@ -1,4 +1,4 @@
-"""`correnteza checkpoint inspect|adopt TABLE`: what a query's place in its input rests on, and how to mend it."""
+"""`correnteza checkpoint inspect|adopt TABLE`: how far a query has read, and how to go on without that."""
 
 import getpass
 import json

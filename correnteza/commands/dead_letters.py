@@ -1,4 +1,4 @@
-"""`correnteza dead-letters list|show|redrive|discard`: what could not be read or was set aside, and its way home."""
+"""`correnteza dead-letters list|show|redrive|discard`: what could not be read or was set aside."""
 
 import json
 from collections import defaultdict
@@ -89,7 +89,7 @@ def discard(
     note: Annotated[str, typer.Option("--note", help="Why; it is kept for ever.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Close letters that nobody will ever need. Bronze keeps them, and `verify` counts them as discarded."""
+    """Close letters that are not needed. Bronze keeps them, and `verify` counts them as discarded."""
     found = _by_dataset(_select(_lake(), entries, None, None))
     if not yes:
         confirm("discard", f"Close {sum(map(len, found.values()))} dead letter(s) for good?")

@@ -1,4 +1,4 @@
-"""`correnteza doctor`: everything that would keep the pipeline from starting, and the command that mends it."""
+"""`correnteza doctor`: everything that would keep the pipeline from starting, and the command that repairs it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`correnteza down`: stop the stack of this home, however it was left."""
+"""`correnteza down`: stop the stack of this home, also what a killed one left behind."""
 
 import sys
 

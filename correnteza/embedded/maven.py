@@ -67,7 +67,7 @@ def fetcher(
 
 
 def offline_fetcher(folder: Path) -> Fetch:
-    """A function that takes artifacts from the folder that a fetcher filled, and asks nobody.
+    """A function that takes artifacts from the folder that a fetcher filled, without a network.
 
     Raises (the function): DependencyUnavailable when it is not there; UnsafeState when it is another file.
     """

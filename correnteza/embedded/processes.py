@@ -1,4 +1,4 @@
-"""Child processes that outlive nobody: recorded, logged to a bounded file, and cleared up by the next start."""
+"""Child processes that end with their parent: recorded, logged to a bounded file, cleared up by the next start."""
 
 import ctypes
 import fcntl
@@ -154,7 +154,7 @@ def bound_log(log: Path) -> None:
 
 
 def lock_home(run: Path, home: Path) -> TextIOWrapper:
-    """Hold this home for one stack, until the returned file is closed or the process ends however it may.
+    """Lock this home for one stack, until the returned file is closed or the process ends in any way.
 
     Raises:
         UnsafeState: another stack has it; its pid is named.

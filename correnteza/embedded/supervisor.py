@@ -44,7 +44,7 @@ def signals_raise() -> Iterator[None]:
 
 
 def supervise(stack: Stack) -> NoReturn:
-    """Start again what dies, with back-off, for ever.
+    """Start processes that died again, with back-off, without limit.
 
     Raises:
         UnsafeState: a child says (exit code 3) that going on is unsafe.
