@@ -28,7 +28,15 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "silver": {"running", "bronze"},
         "gold": {"running", "silver"},
     },
-    "monitoring": {"lag": set(), "proof": {"lag"}, "reading": {"lag", "proof"}, "quality": set()},
+    "monitoring": {
+        "lag": set(),
+        "proof": {"lag"},
+        "reading": {"lag", "proof"},
+        "quality": set(),
+        "metrics": set(),
+        "web": set(),
+        "watch": {"lag", "metrics", "web"},
+    },
     "sinks": {"ops": set()},
 }
 OF_ALL_LAYERS = {"stream_jobs/running/driver.py", "stream_jobs/running/readers.py"}
