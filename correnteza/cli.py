@@ -20,7 +20,7 @@ from foundation.redact import redacted
 # Verb → its module under correnteza/commands, which defines a function `command`, or a Typer `app` of sub-commands.
 VERBS = {
     "demo": "poll a replay of the real sources, stream it to gold, verify it",
-    "up": "run broker, registry, stream driver and schedule, and keep them running",
+    "up": "run broker, registry, stream driver, schedule and monitor, and keep them running",
     "down": "stop what `up` started",
     "topics": "create the topics that contracts and schedule declare",
     "schemas": "check the contracts, and compare them with what the registry holds",
@@ -30,6 +30,7 @@ VERBS = {
     "parse": "run a source's parser on local files",
     "run": "run the streaming layers in one Spark driver",
     "status": "records and seconds behind, per topic and layer",
+    "monitor": "serve metrics for Prometheus and a status page for people",
     "verify": "prove that nothing is lost or doubled between payload and gold",
     "query": "run SQL over the lake",
     "as-of": "a dataset as it was known at an instant",
@@ -81,6 +82,12 @@ SETTINGS = {
     "gold_interval_seconds": "how often gold does",
     "maintenance_interval_seconds": "how often the driver maintains its tables",
     "stop_timeout_seconds": "how long batches may take to end after SIGTERM",
+    "metrics_host": "address that metrics and the status page are given on",
+    "monitor_port": "port of `monitor`; 0 takes a free one",
+    "stream_metrics_port": "port of the driver's metrics; 0 for none",
+    "schedule_metrics_port": "port of the pollers' metrics; 0 for none",
+    "monitor_interval_seconds": "how often the monitor looks at each of its parts",
+    "shadow_group": "a consumer group whose offsets follow bronze",
 }
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import PositiveInt, SecretStr
+from pydantic import NonNegativeInt, PositiveInt, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -68,6 +68,21 @@ class Settings(BaseSettings):
     start, or sooner if this is shorter."""
     stop_timeout_seconds: PositiveInt = 60
     """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
+
+    metrics_host: str = "127.0.0.1"
+    """Address that the monitor, the driver and the pollers give metrics on. Any other than a loopback address opens
+    them to whoever reaches it: there is no password."""
+    monitor_port: NonNegativeInt = 9464
+    """Port of `correnteza monitor`; 0 takes a free one and says it."""
+    stream_metrics_port: NonNegativeInt = 9465
+    """Port of the driver's own metrics, 0 for none."""
+    schedule_metrics_port: NonNegativeInt = 9466
+    """Port of the pollers' own metrics, 0 for none."""
+    monitor_interval_seconds: PositiveInt = 5
+    """How often the monitor looks at each of its parts."""
+    shadow_group: str | None = None
+    """A consumer group whose committed offsets the monitor lets follow bronze, for tools that know lag by groups.
+    Unset: none, and the monitor writes nothing at all."""
 
     def __init__(self, **given: Any) -> None:
         """Read them all. Raises: UsageError that names the wrong setting, and never shows its value."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from foundation.errors import DependencyUnavailable
 from foundation.redact import redacted
@@ -20,8 +20,10 @@ from monitoring.lag import delta_log, spark_checkpoints
 from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress, Standing
 from monitoring.lag.waiting import Waiting, waiting_for_bronze
-from monitoring.lake import Lake
 from schemas.contracts import Contract
+
+if TYPE_CHECKING:
+    from monitoring.lake import Lake
 
 WITHDRAWALS = "bronze.ingest_withdrawals"
 """What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
@@ -112,6 +114,8 @@ def status(
     Args:
         connect: gives the cluster to ask; may raise DependencyUnavailable, too. It is asked while files are read.
     """
+    from monitoring.lake import Lake  # with it comes DuckDB, which the monitor does without
+
     now = time.time() if now is None else now
     streamed = [contract for contract in contracts if not contract.compacted]
     names = {contract.name: places.topic_prefix + contract.topic for contract in streamed}
@@ -169,7 +173,7 @@ def bronze_table(contract: Contract) -> str:
 
 
 def _bronze(
-    places: Places, lake: Lake, contract: Contract, kafka: Waiting | None,
+    places: Places, lake: "Lake", contract: Contract, kafka: Waiting | None,
     *, topic: str, progress: Progress | None, now: float,
 ) -> Line:  # fmt: skip
     waiting = kafka.offsets.get(contract.name) if kafka else None
@@ -187,21 +191,21 @@ def _bronze(
     return replace(line, state="unknown") if kafka is None and line.state == "ok" else line
 
 
-def _silver(places: Places, lake: Lake, contracts: list[Contract], now: float) -> list[Line]:
+def _silver(places: Places, lake: "Lake", contracts: list[Contract], now: float) -> list[Line]:
     return [
         _from_tables(places, lake, f"silver.{contract.name}", [f"bronze.{contract.name}", WITHDRAWALS], now)
         for contract in contracts
     ]
 
 
-def _gold(places: Places, lake: Lake, now: float) -> list[Line]:
+def _gold(places: Places, lake: "Lake", now: float) -> list[Line]:
     return [
         _from_tables(places, lake, f"gold.{table}", [f"silver.{dataset}_revisions" for dataset in inputs], now)
         for table, inputs in sorted(places.gold_inputs.items())
     ]
 
 
-def _from_tables(places: Places, lake: Lake, query: str, sources: list[str], now: float) -> Line:
+def _from_tables(places: Places, lake: "Lake", query: str, sources: list[str], now: float) -> Line:
     layer, _, table = query.partition(".")
     progress = spark_checkpoints.read(places.checkpoints, query)
     positions = progress.delta if progress else {}
@@ -216,22 +220,14 @@ def _from_tables(places: Places, lake: Lake, query: str, sources: list[str], now
 
 
 def _line(
-    layer: str, table: str, source: str, progress: Progress | None, lake: Lake,
+    layer: str, table: str, source: str, progress: Progress | None, lake: "Lake",
     *, standing: Standing | None, records: int | None, seconds: float | None, topic: Topic | None,
 ) -> Line:  # fmt: skip
-    if standing is not None:
-        state: State = standing.state
-    elif progress is None or progress.committed_batch is None:
-        state = "not_started"
-    elif topic is not None and progress.topic_id not in (None, topic.topic_id):
-        state = "topic_replaced"
-    else:
-        state = "behind" if records else "ok"
     return Line(
         layer=layer,
         table=table,
         source=source,
-        state=state,
+        state=state_of(standing, progress, topic, records),
         records_behind=records,
         seconds_behind=seconds,
         newest_event_at=newest_event(lake, layer, table),
@@ -241,7 +237,18 @@ def _line(
     )
 
 
-def newest_event(lake: Lake, layer: str, table: str) -> datetime | None:
+def state_of(standing: Standing | None, progress: Progress | None, topic: Topic | None, records: int | None) -> State:
+    """A query's state, by its checkpoint and what waits. Args: topic: that it reads, as the broker knows it."""
+    if standing is not None:
+        return standing.state
+    if progress is None or progress.committed_batch is None:
+        return "not_started"
+    if topic is not None and progress.topic_id not in (None, topic.topic_id):
+        return "topic_replaced"
+    return "behind" if records else "ok"
+
+
+def newest_event(lake: "Lake", layer: str, table: str) -> datetime | None:
     """The newest instant a table knows of: by file statistics where they have it, else by reading the column."""
     name = f"{layer}.{table}"
     if not lake.has(name):

@@ -34,7 +34,6 @@ POLL_OUTCOMES = (
     "circuit_open",
     "stopped",
     "fenced",
-    "covered",
 )
 
 
@@ -97,7 +96,7 @@ PHASE = Label("phase", PHASES, "of a micro-batch, from Spark's durationMs; total
 ROW_OUTCOME = Label(
     "outcome", ROW_OUTCOMES, "read: by the query; silver's by sinks/versions.py; recomputed: gold's rows"
 )
-POLL_OUTCOME = Label("outcome", POLL_OUTCOMES, "producers/schedule/outcomes.py")
+POLL_OUTCOME = Label("outcome", POLL_OUTCOMES, "producers/schedule/outcomes.py; a covered slot is no poll")
 VERSION = Label("version", None, "of correnteza")
 PYTHON = Label("python", None, "of the interpreter")
 
@@ -247,14 +246,15 @@ MONITOR = (
     _monitor(
         "source_overdue_slots",
         (SOURCE,),
-        "Slots of the calendar that are due and have no outcome; of a source that was never polled, the newest.",
+        "Slots of the calendar that were due two minutes ago and have no outcome; of a source that was never polled,"
+        " the newest.",
         unit="slots",
         part="schedule",
     ),
     _monitor(
         "source_oldest_overdue_slot_timestamp_seconds",
         (SOURCE,),
-        "The oldest slot that is due and has no outcome; absent when none is overdue.",
+        "The oldest of the overdue slots; absent when none is overdue.",
         unit="seconds since 1970",
         part="schedule",
     ),

@@ -12,7 +12,7 @@ from monitoring import quarantine
 from monitoring.lag.status import bronze_table
 from monitoring.lake import Lake
 from monitoring.proof.checks.model import Rule, broken_rules
-from monitoring.proof.checks.redrives import UNDECODABLE
+from monitoring.undecodable import UNDECODABLE
 from schemas.contracts import load_all
 
 VIEW = "ops.dead_letters"

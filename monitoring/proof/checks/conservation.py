@@ -7,8 +7,9 @@ from monitoring import quarantine
 from monitoring.lag.status import bronze_table
 from monitoring.proof.checks.compare import report
 from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
-from monitoring.proof.checks.redrives import UNDECODABLE, closed_originals, is_read
+from monitoring.proof.checks.redrives import closed_originals, is_read
 from monitoring.proof.checks.settled import find_bounds, settled
+from monitoring.undecodable import UNDECODABLE
 
 _CLOSINGS = "bronze.ingest_redrives"
 _UNDECODABLE = ", ".join(f"'{status}'" for status in UNDECODABLE)

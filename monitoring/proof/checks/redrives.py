@@ -14,9 +14,7 @@ from math import comb
 from foundation.rowhash import MODULUS
 from monitoring.proof.checks.model import Evidence
 from monitoring.proof.checks.row_hashes import row_hashes
-
-UNDECODABLE = ("not_framed", "unknown_schema", "corrupt")
-"""Reasons, in a closing record, that say that the original did not decode; every other reason is broken rules."""
+from monitoring.undecodable import UNDECODABLE
 
 # What one transaction produces lies within its time limit, which is far below this.
 TRANSACTION_SPAN = timedelta(minutes=15)

@@ -1,0 +1,58 @@
+"""`correnteza monitor`: metrics for Prometheus and a status page for people, from memory."""
+
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from correnteza.settings import Settings
+from correnteza.watching import watched
+from foundation.log import get_logger
+from monitoring.metrics.server import Server
+from monitoring.watch.monitor import Monitor
+from monitoring.watch.plain import render
+
+
+def command(
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one. Unset: the setting monitor_port, 9464.")
+    ] = None,
+) -> None:
+    """Look at the pipeline every few seconds, and say how it is, until SIGTERM or Ctrl-C.
+
+    It serves /metrics for Prometheus, / as a page for people, /status.json for programs, /healthz (it is alive and
+    looks at everything) and /readyz (it has looked at everything once, and broker, registry, lake, checkpoints and disk
+    answer).
+
+    It reads Kafka's admin API, the Delta logs and Spark's checkpoints, so what it says is right when the driver is
+    down; with the broker away it says what the files tell. Each part fails alone: correnteza_up{part="broker"} is 0
+    then, and what only that part knows is absent, never wrong. docs/metrics.md lists every metric.
+
+    It writes nothing, unless CORRENTEZA_SHADOW_GROUP names a consumer group that shows bronze's lag to other tools.
+    It listens on 127.0.0.1 unless CORRENTEZA_METRICS_HOST says otherwise: there is no password. The driver's and the
+    pollers' own counters are at their own ports (9465, 9466); Prometheus scrapes all three:
+    deploy/prometheus/prometheus.yml.
+
+    `correnteza up` runs one.
+
+    Exit codes: 0 stopped as asked · 2 the port is taken.
+    """
+    settings = Settings()
+    chosen = settings.monitor_port if port is None else port
+    monitor = Monitor(watched(settings), every=settings.monitor_interval_seconds, render=render)
+    server = Server(settings.metrics_host, chosen, monitor.pages())
+    stop = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda number, frame: stop.set())
+    monitor.parts.start()
+    server.start()
+    url = f"http://{settings.metrics_host}:{server.port}/"
+    print(f"monitor={url}", flush=True)
+    print(f"status page: {url}  metrics: {url}metrics", file=sys.stderr)
+    get_logger("monitor").info("monitor_started", url=url)
+    stop.wait()
+    monitor.parts.stop()
+    server.shutdown()
+    get_logger("monitor").info("monitor_stopped")

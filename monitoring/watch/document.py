@@ -1,0 +1,99 @@
+"""The document of `/status.json`: that of `status --json`, and what only a monitor knows."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from foundation.errors import DependencyUnavailable
+from monitoring.lag.status import Status, as_json
+from monitoring.watch.parts import Part
+from monitoring.watch.view import Place, Seen, SourceState, View, retention
+
+SCHEMA = 4
+
+
+def document(
+    view: View, lines: Sequence[Seen], parts: Mapping[str, Part], places: Sequence[Place], canary: Mapping[str, float]
+) -> dict[str, Any]:
+    """All that is known, for people and programs. Moments are UTC.
+
+    Args:
+        canary: stage → publication of the newest canary record that stands there, seconds since 1970.
+    """
+    broker = parts["broker"]
+    away = None if broker.answers else DependencyUnavailable(broker.why_down or "", hint=broker.hint)
+    found = as_json(Status([each.line for each in lines], away), (), at=view.now)
+    return found | {
+        "schema": SCHEMA,
+        "tables": [_table(name, view) for name in sorted(view.tables)],
+        "parts": [
+            {
+                "part": name,
+                "up": part.answers,
+                "last_success_at": _text(part.succeeded_at),
+                "reason": part.why_down,
+                "hint": None if part.answers else part.hint,
+            }
+            for name, part in parts.items()
+        ],
+        "sources": [_source(name, view) for name in sorted(view.next_slots)],
+        "retention": [_retention(view, place) for place in places if place.layer == "bronze"],
+        "canary": {
+            stage: {"newest_at": _text(newest), "seconds": round(max(0.0, view.now - newest), 3)}
+            for stage, newest in canary.items()
+        },
+    }
+
+
+def _table(name: str, view: View) -> dict[str, Any]:
+    """As `status --json` has it; what maintenance would save is for it to work out."""
+    table = view.tables[name]
+    return {
+        "table": name,
+        "files": len(table.paths),
+        "bytes": table.bytes,
+        "log_files": table.log_files,
+        "small_files": None,
+        "into": None,
+        "free_bytes": None,
+        "held_back_by": [],
+    }
+
+
+def _source(name: str, view: View) -> dict[str, Any]:
+    known, now = view.sources.get(name), (view.schedule or {}).get(name)
+    return {
+        "source": name,
+        "state": _state(view, now),
+        "last_success_at": _text(known.last_success_at if known else None),
+        "next_slot_at": _text(view.next_slots[name]),
+        "overdue_slots": len(now.overdue) if now else None,
+        "circuit_open": now.circuit_open if now else None,
+        "periods_missing": view.periods_missing.get(name),
+        "outcomes": [
+            {"outcome": each.outcome, "slot_at": _text(each.slot_at)} for each in (known.outcomes if known else ())
+        ],
+    }
+
+
+def _state(view: View, source: SourceState | None) -> str:
+    """As `correnteza sources` has it: `known` by its records, `never` polled, or `unknown`."""
+    if view.schedule is None or source is None:
+        return "unknown"
+    return "known" if source.outcomes else "never"
+
+
+def _retention(view: View, place: Place) -> dict[str, Any]:
+    margin = retention(view, place)
+    return {
+        "table": place.table,
+        "seconds_to_loss": None if margin is None else round(margin[0], 3),
+        "used_ratio": None if margin is None else round(margin[1], 6),
+    }
+
+
+def _text(instant: datetime | float | None) -> str | None:
+    if instant is None:
+        return None
+    moment = instant if isinstance(instant, datetime) else datetime.fromtimestamp(instant, UTC)
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,210 @@
+"""The part `lake`: what the tables are, and what of them waits for the next layer. Read again only at a new version."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from foundation.errors import UnsafeState
+from monitoring.lag.delta_log import Unread, unread
+from monitoring.lag.spark_checkpoints import DeltaPosition
+from monitoring.watch.checkpoints import Checkpoints
+from monitoring.watch.dead_letters import CLOSINGS, QUARANTINE, OpenLetters
+from monitoring.watch.expected import Expected
+from monitoring.watch.parts import PartlyKnown
+
+LAYERS = ("bronze", "silver", "gold", "ops")
+GAPS = "ops.gaps"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table at its newest version.
+
+    Attributes:
+        log_files: files of its log, checkpoints included; may change though the version does not.
+        newest_at: newest Kafka timestamp of bronze, newest `known_from` of others, seconds since 1970; None without
+            rows, or where files have no statistics.
+        paths: of its data files.
+    """
+
+    version: int
+    table_id: str
+    bytes: int
+    log_files: int
+    newest_at: float | None
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The lake at one moment.
+
+    Attributes:
+        waiting: query of silver or gold → what waits of each table that it reads; a query is left out where its
+            checkpoint cannot be read.
+        lost: topic → offsets that were lost to retention.
+        open_letters: dataset → dead letters that are open.
+        newest: sequence → its newest period.
+    """
+
+    tables: Mapping[str, Table]
+    waiting: Mapping[str, Sequence[Unread]]
+    lost: Mapping[str, int]
+    open_letters: Mapping[str, int]
+    newest: Mapping[Expected, date | datetime | str]
+
+
+@dataclass
+class LakePart:
+    """Looks at the lake below one folder.
+
+    Attributes:
+        reads: query of silver or gold → the tables that it reads.
+        datasets: dataset → its bronze table.
+    """
+
+    root: Path
+    checkpoints: Checkpoints
+    reads: Mapping[str, Sequence[str]]
+    datasets: Mapping[str, str]
+    expected: Sequence[Expected]
+    _tables: dict[str, Table] = field(default_factory=dict)
+    _unread: dict[tuple[str, str], tuple[int, DeltaPosition | None, Unread]] = field(default_factory=dict)
+    _letters: OpenLetters = field(default_factory=OpenLetters)
+    _newest: dict[Expected, tuple[int, date | datetime | str | None]] = field(default_factory=dict)
+    _lost: tuple[int, dict[str, int]] = (-1, {})
+    _counted: tuple[tuple[int, ...], dict[str, int]] = ((), {})
+    _was_there: bool = False
+
+    def look(self) -> Lake:
+        """Look. Raises: OSError; UnsafeState when the lake is gone; PartlyKnown when a table cannot be read."""
+        if not self.root.is_dir():
+            if self._was_there:
+                raise UnsafeState(f"{self.root} is gone", hint="correnteza doctor")
+            return Lake({}, {}, {}, {}, {})
+        self._was_there = True
+        tables: dict[str, Table] = {}
+        trouble: Exception | None = None
+        for layer in LAYERS:
+            for folder in sorted((self.root / layer).glob("*/_delta_log")):
+                name = f"{layer}.{folder.parent.name}"
+                try:
+                    found = self._table(name, folder)
+                except (DeltaError, OSError, ValueError) as error:
+                    trouble = UnsafeState(f"{name} cannot be read: {error}", hint="correnteza verify")
+                    continue
+                if found is not None:
+                    tables[name] = found
+        self._tables = tables
+        try:
+            known = Lake(tables, self._waiting(tables), self._gaps(tables), self._open(tables), self._periods(tables))
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise PartlyKnown(Lake(tables, {}, {}, {}, {}), error) from error
+        if trouble is not None:
+            raise PartlyKnown(known, trouble)
+        return known
+
+    def _table(self, name: str, log: Path) -> Table | None:
+        files = [entry.name for entry in log.iterdir() if entry.suffix in (".json", ".parquet")]
+        versions = [int(each[:-5]) for each in files if each.endswith(".json") and each[:-5].isdecimal()]
+        if not versions:
+            return None
+        known = self._tables.get(name)
+        if known is not None and known.version == max(versions):
+            if known.log_files == len(files):
+                return known
+            return Table(known.version, known.table_id, known.bytes, len(files), known.newest_at, known.paths)
+        table = DeltaTable(str(log.parent))
+        actions = pa.table(table.get_add_actions(flatten=True))
+        column = "max.kafka_timestamp" if name.startswith("bronze.") else "max.known_from"
+        return Table(
+            version=table.version(),
+            table_id=str(table.metadata().id),
+            bytes=pc.sum(actions["size_bytes"]).as_py() or 0,
+            log_files=len(files),
+            newest_at=_seconds(actions, column),
+            paths=tuple(log.parent / unquote(path) for path in actions["path"].to_pylist()),
+        )
+
+    def _waiting(self, tables: Mapping[str, Table]) -> dict[str, list[Unread]]:
+        found: dict[str, list[Unread]] = {}
+        for query, sources in self.reads.items():
+            try:
+                progress = self.checkpoints.progress(query)
+            except (OSError, UnsafeState):
+                continue  # the part `checkpoints` tells it
+            positions = progress.delta if progress else {}
+            found[query] = [
+                self._unread_of(query, name, tables[name], positions.get(tables[name].table_id))
+                for name in sources
+                if name in tables
+            ]
+        return found
+
+    def _unread_of(self, query: str, name: str, table: Table, position: DeltaPosition | None) -> Unread:
+        known = self._unread.get((query, name))
+        if known is not None and known[:2] == (table.version, position):
+            return known[2]
+        found = unread(self.root / name.replace(".", "/", 1), position)
+        self._unread[query, name] = table.version, position, found
+        return found
+
+    def _gaps(self, tables: Mapping[str, Table]) -> dict[str, int]:
+        if GAPS not in tables:
+            return {}
+        if self._lost[0] != tables[GAPS].version:
+            lost: dict[str, int] = {}
+            table = DeltaTable(str(self.root / GAPS.replace(".", "/")))
+            for row in table.to_pyarrow_table(columns=["topic", "from_offset", "until_offset"]).to_pylist():
+                lost[row["topic"]] = lost.get(row["topic"], 0) + row["until_offset"] - row["from_offset"]
+            self._lost = tables[GAPS].version, lost
+        return self._lost[1]
+
+    def _open(self, tables: Mapping[str, Table]) -> dict[str, int]:
+        names = [name for name in (*self.datasets.values(), QUARANTINE, CLOSINGS) if name in tables]
+        versions = tuple(tables[name].version for name in names)
+        if self._counted[0] != versions:
+            bronze = {dataset: tables[name].paths for dataset, name in self.datasets.items() if name in tables}
+            aside, closed = (tables[name].paths if name in tables else () for name in (QUARANTINE, CLOSINGS))
+            self._counted = versions, self._letters.count(bronze, aside, closed)
+        return self._counted[1]
+
+    def _periods(self, tables: Mapping[str, Table]) -> dict[Expected, date | datetime | str]:
+        found = {}
+        for each in self.expected:
+            if each.table not in tables:
+                continue
+            version = tables[each.table].version
+            if self._newest.get(each, (-1, None))[0] != version:
+                self._newest[each] = version, _newest(self.root / each.table.replace(".", "/", 1), each)
+            newest = self._newest[each][1]
+            if newest is not None:
+                found[each] = newest
+        return found
+
+
+def _seconds(actions: pa.Table, column: str) -> float | None:
+    """The greatest instant by the files' statistics; None when a file with rows lacks them."""
+    if column not in actions.column_names or actions[column].null_count:
+        return None
+    newest = pc.max(actions[column]).as_py()
+    return newest.timestamp() if isinstance(newest, datetime) else None
+
+
+def _newest(path: Path, expected: Expected) -> date | datetime | str | None:
+    """The newest period: by statistics for a whole table, by reading two columns for one sequence of it."""
+    table = DeltaTable(str(path))
+    if expected.subject is None:
+        actions = pa.table(table.get_add_actions(flatten=True))
+        name = f"max.{expected.column}"
+        return pc.max(actions[name]).as_py() if name in actions.column_names and actions.num_rows else None
+    column, value = expected.subject
+    rows = table.to_pyarrow_dataset().to_table(columns=[expected.column], filter=pc.field(column) == value)
+    return pc.max(rows[expected.column]).as_py() if rows.num_rows else None

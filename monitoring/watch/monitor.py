@@ -1,0 +1,161 @@
+"""The monitor: its parts, and what it answers from what they know."""
+
+import json
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from monitoring.metrics import catalogue
+from monitoring.metrics.families import SampledMetrics, Samples
+from monitoring.metrics.instruments import Instruments
+from monitoring.metrics.instruments import registry as process_registry
+from monitoring.metrics.server import Answer, Page, metrics_of
+from monitoring.watch.document import document
+from monitoring.watch.expected import Expected, by_source
+from monitoring.watch.history import History
+from monitoring.watch.parts import Part, Parts
+from monitoring.watch.samples import samples
+from monitoring.watch.view import Place, Seen, View, seen
+
+NEEDED = ("broker", "registry", "lake", "checkpoints", "disk")
+"""What must answer for the monitor to be ready; whether schedule and driver run is what it watches."""
+
+Render = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
+"""(document, history) → HTML."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is watched, and how.
+
+    Attributes:
+        places: every query, layer by layer.
+        topics: contract → topic, of those with a bronze table.
+        looks: part → its look, in the catalogue's order.
+        next_slots: source → its next slot, by its calendar.
+        now: the clock of calendars, which a replay may have moved.
+    """
+
+    places: Sequence[Place]
+    topics: Mapping[str, str]
+    looks: Mapping[str, Callable[[], Any]]
+    expected: Sequence[Expected]
+    next_slots: Callable[[], Mapping[str, datetime]]
+    now: Callable[[], datetime]
+    version: str
+
+
+class Monitor:
+    """Everything it says comes from memory; its parts look at the pipeline meanwhile."""
+
+    def __init__(self, watched: Watched, *, every: float, render: Render) -> None:
+        """Args: every: seconds between two looks at a part. render: makes the page."""
+        self._watched = watched
+        self._render = render
+        self._history = History()
+        self._adding = threading.Lock()
+        by_name = {name: Part(name, watched.looks[name]) for name in catalogue.PARTS}
+        self.parts = Parts(by_name, every, self._remember)
+        self.registry = process_registry()
+        metrics = catalogue.of("monitor")
+        self.registry.register(SampledMetrics(metrics, self.samples))
+        self.canary = Instruments([each for each in metrics if each.kind == "histogram"], self.registry)
+
+    def view(self) -> View:
+        """What is known now."""
+        part = self.parts.by_name
+        lake, last_lake = part["lake"].known, part["lake"].last_good
+        checkpoints, last_checkpoints = part["checkpoints"].known, part["checkpoints"].last_good
+        schedule, last_schedule = part["schedule"].known, part["schedule"].last_good
+        # Of a lake that can be read in part, the rest is as it was; of one that answers, no table stays that is gone.
+        whole = part["lake"].answers
+        tables = {} if last_lake is None or whole else dict(last_lake.tables)
+        return View(
+            now=time.time(),
+            kafka=part["broker"].known,
+            checkpoints=checkpoints,
+            lake=lake,
+            schedule=schedule,
+            disk=part["disk"].known,
+            tables=tables | dict(lake.tables if lake is not None else {}),
+            queries=checkpoints or last_checkpoints or {},
+            sources=schedule or last_schedule or {},
+            last_lake=last_lake,
+            next_slots=self._watched.next_slots(),
+            periods_missing={} if lake is None else by_source(self._watched.expected, lake.newest, self._watched.now()),
+        )
+
+    def samples(self) -> Samples:
+        """The values of its gauges and counters."""
+        view = self.view()
+        found = samples(view, self._seen(view), self.parts.by_name, self._watched.places, self._watched.topics)
+        found["build_info"] = {(self._watched.version, platform.python_version()): 1.0}
+        found["canary_newest_timestamp_seconds"] = {(stage,): at for stage, at in self._canary(view).items()}
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """What `/status.json` says."""
+        view = self.view()
+        places = self._watched.places
+        return document(view, self._seen(view), self.parts.by_name, places, self._canary(view))
+
+    def pages(self) -> dict[str, Page]:
+        """What it serves."""
+        return {
+            "/": lambda headers: self._page(),
+            "/status.json": lambda headers: _json(self.document()),
+            "/metrics": metrics_of(self.registry),
+            "/healthz": lambda headers: self.health(),
+            "/readyz": lambda headers: self.readiness(),
+        }
+
+    def health(self) -> Answer:
+        """Whether it is alive and progressing."""
+        stuck = self.parts.stuck()
+        return _json({"is_progressing": not stuck, "stuck": stuck}, 503 if stuck else 200)
+
+    def readiness(self) -> Answer:
+        """Whether it has looked at everything once, and what it reads from answers."""
+        down = {name: self.parts.by_name[name].why_down for name in NEEDED if not self.parts.by_name[name].answers}
+        is_ready = self.parts.is_complete and not down
+        return _json({"is_ready": is_ready, "down": down}, 200 if is_ready else 503)
+
+    def _page(self) -> Answer:
+        html = self._render(self.document(), self._history.read())
+        return Answer(html.encode(), "text/html; charset=utf-8")
+
+    def _seen(self, view: View) -> list[Seen]:
+        return seen(view, self._watched.places)
+
+    def _canary(self, view: View) -> dict[str, float]:
+        return {}
+
+    def _remember(self) -> None:
+        now = time.time()
+        if not self.parts.is_complete or not self._history.is_due(now) or not self._adding.acquire(blocking=False):
+            return
+        try:
+            lines = [each.line for each in self._seen(self.view())]
+            lag = {f"{each.layer}.{each.table}": each.seconds_behind for each in lines}
+            fresh = {
+                f"{each.layer}.{each.table}": now - each.newest_event_at.timestamp()
+                for each in lines
+                if each.newest_event_at is not None
+            }
+            self._history.add(
+                now,
+                {
+                    "lag_seconds": {name: value for name, value in lag.items() if value is not None},
+                    "freshness_seconds": fresh,
+                },
+            )
+        finally:
+            self._adding.release()
+
+
+def _json(value: Any, status: int = 200) -> Answer:
+    return Answer(json.dumps(value, indent=1).encode() + b"\n", "application/json", status)
