@@ -77,6 +77,9 @@ bench-query: setup  ## 20 analyst questions on the demo lake (make demo first), 
 dictionary: setup  ## write docs/data-dictionary.md anew from the declarations
 	@$(BIN)/python -m stream_jobs.gold.dictionary > docs/data-dictionary.md
 
+metrics: setup  ## write docs/metrics.md anew from the catalogue
+	@$(BIN)/python -m monitoring.metrics.page > docs/metrics.md
+
 lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jars.lock (needs mvn)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
@@ -85,4 +88,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary lock clean wheelhouse
+.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse

@@ -65,7 +65,7 @@ def watched(settings: Settings) -> Watched:
         topics=topics,
         looks={
             "broker": partial(_broker, settings, broker, _Followed(settings)),
-            "registry": partial(_registry, settings),
+            "registry": partial(_registry, settings, httpx2.Client(timeout=ANSWER_SECONDS)),
             "lake": lake.look,
             "checkpoints": partial(checkpoints.look, [each.query for each in places]),
             "disk": partial(_disk, settings),
@@ -106,10 +106,10 @@ def _broker(settings: Settings, part: BrokerPart, followed: _Followed) -> Kafka:
     return found
 
 
-def _registry(settings: Settings) -> str:
+def _registry(settings: Settings, client: httpx2.Client) -> str:
     url = f"{settings.registry.rstrip('/')}/config"
     try:
-        httpx2.get(url, timeout=ANSWER_SECONDS).raise_for_status()
+        client.get(url).raise_for_status()
     except httpx2.HTTPError as error:
         raise DependencyUnavailable(
             f"the registry does not answer: {type(error).__name__}", hint="correnteza doctor"

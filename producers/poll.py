@@ -98,9 +98,12 @@ def poll(
             session = open_session(source, services, client, owner=owner, slot_id=slot_id, at=started)
             session.span, session.chunk_rows, session.tally = span, chunk_rows, tally
             session.is_stopping, session.on_chunk = is_stopping, on_chunk
-            session.archive.clear_spool()
-            session.finish_started()
-            return _poll_resources(session)
+            try:
+                session.archive.clear_spool()
+                session.finish_started()
+                return _poll_resources(session)
+            finally:
+                tally.received = client.received
 
     return _outcome(source, slot_id, tally, work)
 

@@ -41,6 +41,7 @@ class Tally:
         has_answered: whether all resources were asked, and one of them at least answered; those that failed are then
             sick alone.
         problems: what went wrong with single resources, in words.
+        received: bytes that the source sent.
     """
 
     rows: int = 0
@@ -55,6 +56,7 @@ class Tally:
     failed: list[str] = field(default_factory=list)
     has_answered: bool = False
     problems: list[str] = field(default_factory=list)
+    received: int = 0
 
 
 @dataclass

@@ -13,13 +13,17 @@ import typer
 from py4j.protocol import Py4JError
 
 from correnteza import spark as sessions
+from correnteza.serving import serve_metrics
 from correnteza.settings import Settings
 from foundation.errors import UsageError
+from monitoring.metrics.stream import StreamMetrics
 from schemas.registry import Registry
-from stream_jobs.bronze.job import bronze_contracts
+from stream_jobs.bronze.job import bronze_contracts, table_name
+from stream_jobs.gold import model as gold
 from stream_jobs.places import Places
 from stream_jobs.running.driver import Stage, StreamDriver
 from stream_jobs.running.jobs import LAYERS, Broker
+from stream_jobs.silver.tables import model as silver
 
 
 def command(
@@ -50,7 +54,12 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
         broker.topic_ids(broker.prefix + contract.topic for contract in bronze_contracts())
     spark = sessions.start(settings, short_lived=once)
     try:
-        driver = StreamDriver(spark, places(settings), broker=broker, registry=registry, layers=layers)
+        metrics = StreamMetrics(*measured(layers))
+        driver = StreamDriver(
+            spark, places(settings), broker=broker, registry=registry, layers=layers, measures=metrics
+        )
+        if not once:
+            serve_metrics(settings, "stream", metrics.registry)
         if once:
             return driver.run_once(stop)
         intervals = {name: float(getattr(settings, f"{name}_interval_seconds")) for name in LAYERS}
@@ -64,6 +73,18 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     finally:
         with suppress(Py4JError, ConnectionError):  # a JVM that is gone needs no stopping
             spark.stop()
+
+
+def measured(layers: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The queries of some layers, and what expectations of theirs are broken of."""
+    tables = [table for table in gold.discover().values() if isinstance(table, gold.GoldTable)]
+    queries = {
+        "bronze": [table_name(contract) for contract in bronze_contracts()],
+        "silver": [f"silver.{name}" for name in silver.discover()],
+        "gold": [f"gold.{table.name}" for table in tables],
+    }
+    judged = {"bronze": [], "silver": [*silver.discover()], "gold": queries["gold"]}
+    return [each for layer in layers for each in queries[layer]], [each for layer in layers for each in judged[layer]]
 
 
 def places(settings: Settings) -> Places:

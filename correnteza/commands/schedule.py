@@ -7,7 +7,9 @@ import typer
 
 from correnteza.embedded import ports
 from correnteza.polling import poll_source
+from correnteza.serving import serve_metrics
 from correnteza.settings import Settings
+from monitoring.metrics.schedule import ScheduleMetrics
 from producers import sources
 from producers.model import Source
 from producers.poll import Outcome
@@ -50,7 +52,9 @@ def command(
     def poll(source: Source, now: Now, is_stopping: Callable[[], bool]) -> Outcome:
         return poll_source(settings, source, now=now, is_stopping=is_stopping, on_chunk=lambda tally: None)
 
-    scheduler = Scheduler(settings.bootstrap, settings.topic_prefix, chosen, poll, end)
+    metrics = ScheduleMetrics(chosen)
+    serve_metrics(settings, "schedule", metrics.registry)
+    scheduler = Scheduler(settings.bootstrap, settings.topic_prefix, chosen, poll, end, measures=metrics)
     folder = settings.run.resolve() / "faust"
     folder.parent.mkdir(parents=True, exist_ok=True)
     raise typer.Exit(run(scheduler, port=port or ports.free(), stall_seconds=stall_seconds, folder=folder))

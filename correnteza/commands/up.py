@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from correnteza.embedded import ports
 from correnteza.embedded.processes import Program
 from correnteza.embedded.service import Service
 from correnteza.embedded.stack import SERVICES, Stack
@@ -19,7 +20,7 @@ from schemas.registry import enforce_compatibility
 from schemas.topics import apply
 
 # Verb that each component runs, and how long it may take to end: a stream ends at a batch boundary.
-CHILDREN = {"stream": (("run", "all"), 90.0), "schedule": (("schedule",), 45.0)}
+CHILDREN = {"stream": (("run", "all"), 90.0), "schedule": (("schedule",), 45.0), "monitor": (("monitor",), 10.0)}
 COMPONENTS = ("broker", "registry", *CHILDREN)
 
 
@@ -32,10 +33,11 @@ def command(
         str, typer.Option(metavar="TIME", help="With --replay: how long a publication day takes, such as 30s, 2m, 1h.")
     ] = "2m",
 ) -> None:
-    """Run broker, registry, stream driver and schedule in the foreground; restart what dies; stop all on Ctrl-C.
+    """Run broker, registry, driver, schedule and monitor in the foreground; restart what dies; stop all on Ctrl-C.
 
-    Without arguments: all four. `schedule` is one worker; another one on this machine outlives it
-    (`correnteza schedule --help`). A broker or registry whose address is set is yours, and is not started.
+    Without arguments: all five. `monitor` serves a status page and metrics for Prometheus; its address is printed.
+    Where its port (9464) is taken, it gets a free one. `schedule` is one worker; another one on this machine outlives
+    it (`correnteza schedule --help`). A broker or registry whose address is set is yours, and is not started.
 
     With `--replay` nothing outside this machine is asked: the sources' recorded answers are served locally, publication
     day after publication day, under a clock that passes so fast; broker and registry are always embedded ones.
@@ -74,17 +76,30 @@ def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str]
         if variables is not None:
             # What a settings file names is not asked in a replay.
             variables = {f"CORRENTEZA_{name.upper()}": at for name, at in stack.endpoints.items()} | dict(variables)
+        port = _monitor_port(settings) if "monitor" in names else None
         for name in CHILDREN:
             if name in names:
-                stack.run(_child(name, settings, variables))
+                stack.run(_child(name, settings, variables, ("--port", str(port)) if name == "monitor" else ()))
         for name, address in stack.endpoints.items():
             print(f"{name}={address}", flush=True)
+        if port is not None:
+            print(f"monitor=http://{settings.metrics_host}:{port}/", flush=True)
         print(f"ready: {', '.join(names)}; logs in {settings.logs}", file=sys.stderr)
         supervise(stack)
 
 
-def _child(name: str, settings: Settings, variables: Mapping[str, str] | None) -> Service:
+def _monitor_port(settings: Settings) -> int:
+    """The one that is set; a free one where it is taken, since a monitor that cannot listen would end all the rest."""
+    port = settings.monitor_port
+    if not port or ports.accepts("127.0.0.1", port):
+        return ports.free()
+    return port
+
+
+def _child(
+    name: str, settings: Settings, variables: Mapping[str, str] | None, options: tuple[str, ...] = ()
+) -> Service:
     verb, stop_seconds = CHILDREN[name]
-    command = (sys.executable, "-m", "correnteza", *verb)
+    command = (sys.executable, "-m", "correnteza", *verb, *options)
     log = settings.logs.resolve() / f"{name}.log"
     return Service(Program(name, command, log, variables), is_ready=lambda: True, stop_seconds=stop_seconds)

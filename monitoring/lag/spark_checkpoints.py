@@ -8,7 +8,8 @@ from typing import Any, Literal
 from foundation.errors import UnsafeState
 
 _GUARD = "guard.json"
-_STANDING = "standing.json"
+STANDING = "standing.json"
+"""Where a driver leaves word that a query stands still."""
 # A Delta offset's index when the version before was read to its end; -100 is the newer spelling.
 _START_OF_VERSION = (-1, -100)
 
@@ -96,7 +97,7 @@ def standing(root: Path, query: str, progress: Progress | None) -> Standing | No
 
     Raises: UnsafeState when the file cannot be read.
     """
-    file = root / query / _STANDING
+    file = root / query / STANDING
     place: tuple[int | None, int | None] = (None, None)  # without a guard the driver knows no place either
     if progress is not None and _guard(root / query):
         place = progress.generation, progress.committed_batch

@@ -74,7 +74,8 @@ class Checkpoints:
 
     def _query(self, name: str) -> Query:
         progress = self.progress(name)
-        standing = spark_checkpoints.standing(self._root, name, progress)
+        is_said = (self._root / name / spark_checkpoints.STANDING).exists()  # as good as never
+        standing = spark_checkpoints.standing(self._root, name, progress) if is_said else None
         return Query(progress, self._committed_at(progress), standing)
 
     def _committed_at(self, progress: Progress | None) -> float | None:

@@ -62,6 +62,9 @@ class Client:
         pause: least time between the beginnings of two requests to one host, in this whole process.
         api_key: (name of the query parameter, key); told to the base URL's own host only, shown nowhere.
         throttled_for: the body of a 429 → how long the source wants to be left alone; None if it does not say.
+
+    Attributes:
+        received: bytes of all answers' bodies so far, of those too that were given up.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Client:
         throttled_for: Callable[[bytes], timedelta | None] = lambda body: None,
     ) -> None:
         self._allowed = AllowedAddresses(base_url, hosts, is_mirror=is_mirror)
+        self.received = 0
         self._pause = pause.total_seconds()
         self._throttled_for = throttled_for
         self._key_name = api_key[0] if api_key else None
@@ -248,11 +252,14 @@ class Client:
             self._transport.deadline = deadline
             try:
                 with self._client.stream("GET", url, headers=dict(headers)) as response:
-                    if response.status_code in RETRIED_STATUSES:
-                        # Its reason must come soon, whatever time this exchange has left.
-                        self._transport.deadline = Deadline(REASON_SECONDS)
-                        raise turned_away(response, self._throttled_for)
-                    yield response
+                    try:
+                        if response.status_code in RETRIED_STATUSES:
+                            # Its reason must come soon, whatever time this exchange has left.
+                            self._transport.deadline = Deadline(REASON_SECONDS)
+                            raise turned_away(response, self._throttled_for)
+                        yield response
+                    finally:
+                        self.received += response.num_bytes_downloaded
             except httpx2.TransportError as error:
                 raise failed(url, error) from error
 

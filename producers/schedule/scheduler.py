@@ -13,6 +13,7 @@ from foundation.failpoints import failpoint
 from producers.model import Source
 from producers.poll import Outcome
 from producers.schedule.attempt import WORKER, Now, RequestStore, attempt
+from producers.schedule.measures import UNMEASURED, Measures
 from producers.schedule.outcomes import Record
 from producers.schedule.plain import Entry, Tail
 from producers.schedule.requests import AHEAD, Emitted, PollRequest
@@ -60,6 +61,7 @@ class Scheduler:
     poll: PollSource
     end: Callable[[CorrentezaError], None]
     stopping: threading.Event = field(default_factory=threading.Event)
+    measures: Measures = UNMEASURED
 
     def __post_init__(self) -> None:
         self._log = log.get_logger("schedule")
@@ -85,7 +87,9 @@ class Scheduler:
                 self._note(entry)
             now = clock.now()
             self._waiting = [each for each in self._waiting if not self._emitted.is_done(each.request, now)]
-            if is_leader() and not self.stopping.is_set():
+            leads = is_leader()
+            self.measures.leads(leads)
+            if leads and not self.stopping.is_set():
                 self._emit()
         except TransientError as error:
             self._log.warning("tick_failed", error=str(error))
@@ -146,7 +150,15 @@ class Scheduler:
             return self._again_until_done(source.name, lambda: self._attempt(source, request))
 
     def _attempt(self, source: Source, request: PollRequest) -> None:
-        attempt(source, request, self._store, lambda now: self.poll(source, now, self.stopping.is_set))
+        record = attempt(source, request, self._store, lambda now: self._measured(source, now))
+        if record is not None:
+            self.measures.recorded(source.name, record.outcome.value)
+
+    def _measured(self, source: Source, now: Now) -> Outcome:
+        outcome = self.poll(source, now, self.stopping.is_set)
+        tally = outcome.tally
+        self.measures.polled(source.name, outcome.seconds, tally.received, tally.rows)
+        return outcome
 
     def _refuse(self, value: bytes | None, why: str) -> None:
         self._store.refuse("?", value or b"")

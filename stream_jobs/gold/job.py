@@ -91,6 +91,8 @@ class GoldJob(FollowingJob):
         if not groups:
             return
         broken = {name: rows for name, rows in found.broken.items() if rows}
+        self._driver.measures.rows_judged("gold", {"recomputed": found.rows})
+        self._driver.measures.broken(self.name, sum(broken.values()))
         get_logger("gold").info(
             "groups_recomputed", query=self.name, batch_id=batch_id, groups=groups, rows=found.rows, broken=broken
         )

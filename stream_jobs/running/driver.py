@@ -19,6 +19,7 @@ from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job, Trigger
 from stream_jobs.running.maintainer import Maintainer
+from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.rest import Rest, Sign
 from stream_jobs.running.signs import TableVersions, TopicEnds
 from stream_jobs.running.standing import note_in
@@ -58,9 +59,16 @@ class StreamDriver:
     """The queries of some layers."""
 
     def __init__(
-        self, spark: SparkSession, places: Places, *, broker: Broker, registry: Registry, layers: Sequence[str] = LAYERS
+        self,
+        spark: SparkSession,
+        places: Places,
+        *,
+        broker: Broker,
+        registry: Registry,
+        layers: Sequence[str] = LAYERS,
+        measures: Measures = UNMEASURED,
     ) -> None:
-        self._driver = Driver(spark, places, TableLocks(spark, places.locks))
+        self._driver = Driver(spark, places, TableLocks(spark, places.locks), measures)
         self._note = note_in(places)
         self._book = SchemaBook(spark, places.table(SCHEMAS), registry, broker.prefix)
         self._broker = broker
@@ -117,7 +125,9 @@ class StreamDriver:
                 all do. All queries are stopped, at batch boundaries where they can be.
         """
         supervised: list[Supervised] = []
-        maintainer = Maintainer(self._driver.places, self._writers(), every=maintenance_seconds)
+        maintainer = Maintainer(
+            self._driver.places, self._writers(), every=maintenance_seconds, measures=self._driver.measures
+        )
         unread: dict[Job, Callable[[], bool]] = {}
         try:
             signs = self._signs(stop)
@@ -125,7 +135,8 @@ class StreamDriver:
                 self._prepare(layer)
                 trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
                 for job in self._jobs(layer):
-                    supervised.append(Supervised(job, trigger, self._note, Rest(signs[job.name])))
+                    rest = Rest(signs[job.name])
+                    supervised.append(Supervised(job, trigger, self._note, rest, self._driver.measures))
                 unread |= self._unread_of(layer)
             for each in supervised:
                 each.begin(unread[each.job])

@@ -14,6 +14,7 @@ from schemas.topics import topic_ids
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
 from stream_jobs.running.attempts import NO_SPACE
+from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.turns import Turns
 
 log = get_logger("stream")
@@ -69,6 +70,7 @@ class Driver:
     spark: SparkSession
     places: Places
     locks: TableLocks
+    measures: Measures = UNMEASURED
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from sinks.compaction import Group
 from sinks.locks import exclusive
 from sinks.maintenance import budget, clean, tidy
 from stream_jobs.places import Places
+from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.readers import Readers
 from stream_jobs.running.turns import Turns, all_of
 from stream_jobs.running.upkeep import Owned, owned, plan_of, policy_of, tables_there
@@ -39,8 +40,11 @@ log = get_logger("maintenance")
 class Maintainer:
     """The thread of one driver, which owns the tables."""
 
-    def __init__(self, places: Places, writers: Mapping[str, Turns | None], *, every: float) -> None:
+    def __init__(
+        self, places: Places, writers: Mapping[str, Turns | None], *, every: float, measures: Measures = UNMEASURED
+    ) -> None:
         """Args: writers: as of `owned`. every: seconds between two rounds."""
+        self._measures = measures
         self._places = places
         self._writers = writers
         self._every = every
@@ -62,6 +66,7 @@ class Maintainer:
         """Each table once, for as long as a round may take. A failure is logged and concerns its table alone."""
         until = budget(ROUND_SECONDS)
         readers = Readers(self._places)  # what they have read since only holds more back than need be
+        is_whole = True
         for each in self._in_turn():
             if self._stop.is_set():
                 return
@@ -72,8 +77,11 @@ class Maintainer:
                 self._maintain(each, readers)
             except Exception as error:
                 # Whatever it is, the queries go on, and the next round finds the table as it is.
+                is_whole = False
                 log.warning("maintenance_put_off", table=each.table, error=str(error), exc_info=True)
         self._next = ""
+        if is_whole:
+            self._measures.maintained()
 
     def _run(self) -> None:
         seconds = min(FIRST_SECONDS, self._every)
@@ -109,6 +117,7 @@ class Maintainer:
                             is_owner=lambda: not self._stop.is_set(),
                         )
             removed_log, removed_files = clean(plan, until=budget(TABLE_SECONDS))
+        self._measures.files_removed(removed_files + removed_log)
         log.info(
             "table_maintained",
             table=each.table,

@@ -7,6 +7,7 @@ from datetime import datetime
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.log import get_logger
+from stream_jobs.running.measures import UNMEASURED, Measures
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Progress:
     """
 
     query: StreamingQuery
+    measures: Measures = UNMEASURED
     rows: int = 0
     looked_at: datetime | None = None
     _last: int = field(default=-1, init=False)
@@ -38,6 +40,7 @@ class Progress:
                 continue
             self._last = batch["batchId"]
             self.rows += batch["numInputRows"]
+            self.measures.batch_ended(batch["name"], batch["numInputRows"], batch["durationMs"])
             get_logger("stream").info(
                 "query_progressed",
                 query=batch["name"],

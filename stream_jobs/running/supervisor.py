@@ -25,6 +25,7 @@ from sinks.locks import TableIsTakenError
 from stream_jobs.running import attempts
 from stream_jobs.running.attempts import Attempts
 from stream_jobs.running.jobs import Job, Trigger
+from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.progress import Progress
 from stream_jobs.running.rest import Rest
 from stream_jobs.running.stalls import STALL_SECONDS, Stall
@@ -50,9 +51,15 @@ class Supervised:
     """One job and its present query."""
 
     def __init__(
-        self, job: Job, trigger: Trigger, note: Note = lambda query, state, error: None, rest: Rest | None = None
+        self,
+        job: Job,
+        trigger: Trigger,
+        note: Note = lambda query, state, error: None,
+        rest: Rest | None = None,
+        measures: Measures = UNMEASURED,
     ) -> None:
         """Args: note: told when the query comes to stand. rest: None keeps it running though nothing comes."""
+        self._measures = measures
         self.job = job
         self.standing: CorrentezaError | None = None
         self._note = note
@@ -109,7 +116,8 @@ class Supervised:
             self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
             return
         self._error = ""
-        self._progress = Progress(self._query)
+        self._progress = Progress(self._query, self._measures)
+        self._measures.started(self.job.name)
         self._stall = Stall(self._query)
 
     def watch(self) -> bool:
@@ -176,6 +184,7 @@ class Supervised:
         self._error = error
         try:
             if self.job.mend(self._error):
+                self._measures.restarted(self.job.name)
                 self._error = ""
                 self._not_before = 0.0
                 return False
@@ -207,6 +216,7 @@ class Supervised:
         if self._is_resting:
             assert self._rest is not None
             self._is_resting = not self._rest.is_over()
+            self._measures.looked(self.job.name)
         if not self._is_resting and time.monotonic() >= self._not_before:
             self.start()
 
@@ -253,8 +263,10 @@ class Supervised:
 
     def _report(self) -> None:
         assert self._progress is not None
-        before = self._progress.rows
+        before, looked_at = self._progress.rows, self._progress.looked_at
         self._progress.report()
+        if self._progress.looked_at != looked_at:
+            self._measures.looked(self.job.name)
         self.rows += self._progress.rows - before
 
     def _put_off(self, error: CorrentezaError) -> None:
@@ -267,6 +279,7 @@ class Supervised:
                 hint=f"correnteza checkpoint inspect {self.job.name}, then run again; it was given up for: {reason}",
             ) from error
         self._not_before = time.monotonic() + pause
+        self._measures.restarted(self.job.name)
         log.warning("query_failed", query=self.job.name, error=str(error), restart_in_seconds=pause)
 
 

@@ -131,6 +131,9 @@ class SilverJob(FollowingJob):
             broken={**applied.broken, quality.ANY: applied.flawed},
             at=clock.now(),
         )
+        measures = self._driver.measures
+        measures.rows_judged("silver", outcomes)
+        measures.broken(self._table.dataset, sum(broken.values()))
         if outcomes:
             get_logger("silver").info(
                 "changes_applied", query=self.name, batch_id=batch_id, **outcomes, mended=applied.mended, broken=broken

@@ -1,0 +1,36 @@
+"""The pollers' own metrics: what producers/schedule/measures.py tells, kept in instruments."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+
+from monitoring.metrics import catalogue
+from monitoring.metrics.catalogue import POLL_OUTCOMES
+from monitoring.metrics.instruments import Instruments, registry
+
+
+class ScheduleMetrics:
+    """One worker's. Threads may share it."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        self.registry: CollectorRegistry = registry()
+        self._made = Instruments(catalogue.of("schedule"), self.registry)
+        for source in sources:
+            for outcome in POLL_OUTCOMES:
+                self._made.add("polls_total", source, outcome, amount=0)
+            for name in ("fetched_bytes_total", "published_records_total"):
+                self._made.add(name, source, amount=0)
+
+    def polled(self, source: str, seconds: float, received: int, published: int) -> None:
+        """A source was asked. Args: received: bytes of its answers. published: records."""
+        self._made.observe("poll_duration_seconds", source, value=seconds)
+        self._made.add("fetched_bytes_total", source, amount=received)
+        self._made.add("published_records_total", source, amount=published)
+
+    def recorded(self, source: str, outcome: str) -> None:
+        """A poll's outcome was recorded, also of one that asked nothing."""
+        self._made.add("polls_total", source, outcome)
+
+    def leads(self, is_leader: bool) -> None:
+        """Whether this worker leads now."""
+        self._made.set("leader", value=float(is_leader))

@@ -1,0 +1,82 @@
+"""The driver's own metrics: what stream_jobs/running/measures.py tells, kept in instruments."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry
+
+from monitoring.metrics import catalogue
+from monitoring.metrics.catalogue import PHASES
+from monitoring.metrics.instruments import Instruments, registry
+
+# Spark's words for what a trigger spends its time on. What is new to us counts in the total alone.
+_PHASE_OF = {
+    "triggerExecution": "total",
+    "latestOffset": "offsets",
+    "getBatch": "planning",
+    "queryPlanning": "planning",
+    "addBatch": "write",
+    "walCommit": "commit",
+    "commitOffsets": "commit",
+    "commitBatch": "commit",
+}
+
+
+class StreamMetrics:
+    """One driver's. Threads may share it."""
+
+    def __init__(self, queries: Iterable[str], datasets: Iterable[str]) -> None:
+        """Args: queries: `<layer>.<table>`. datasets: what expectations are broken of."""
+        self.registry: CollectorRegistry = registry()
+        self._made = Instruments(catalogue.of("stream"), self.registry)
+        for query in queries:
+            self._made.add("query_restarts_total", *_labels(query), amount=0)
+        for dataset in datasets:
+            self._made.add("expectations_broken_total", dataset, amount=0)
+        for layer in catalogue.LAYERS:
+            self._made.add("batch_rows_total", layer, "read", amount=0)
+
+    def started(self, query: str) -> None:
+        """A query was started: from now on it is expected to look for input."""
+        self.looked(query)
+
+    def batch_ended(self, query: str, rows: int, milliseconds: Mapping[str, int]) -> None:
+        """A batch with rows ended."""
+        layer, _ = _labels(query)
+        self._made.add("batch_rows_total", layer, "read", amount=rows)
+        spent = dict.fromkeys(PHASES, 0.0)
+        for name, value in milliseconds.items():
+            if name in _PHASE_OF:
+                spent[_PHASE_OF[name]] += value / 1000
+        for phase, seconds in spent.items():
+            self._made.observe("batch_duration_seconds", layer, phase, value=seconds)
+
+    def looked(self, query: str) -> None:
+        """A query ended a batch, or looked for input and found none."""
+        self._made.set("query_last_success_timestamp_seconds", *_labels(query), value=time.time())
+
+    def rows_judged(self, layer: str, outcomes: Mapping[str, int]) -> None:
+        """What became of a batch's rows."""
+        for outcome, rows in outcomes.items():
+            self._made.add("batch_rows_total", layer, outcome, amount=rows)
+
+    def restarted(self, query: str) -> None:
+        """A query failed or stalled, and is started again."""
+        self._made.add("query_restarts_total", *_labels(query))
+
+    def broken(self, dataset: str, rows: int) -> None:
+        """So many rows broke an expectation."""
+        self._made.add("expectations_broken_total", dataset, amount=rows)
+
+    def maintained(self) -> None:
+        """A round of maintenance ended well."""
+        self._made.set("maintenance_last_success_timestamp_seconds", value=time.time())
+
+    def files_removed(self, count: int) -> None:
+        """Maintenance removed files."""
+        self._made.add("maintenance_files_removed_total", amount=count)
+
+
+def _labels(query: str) -> tuple[str, str]:
+    layer, _, table = query.partition(".")
+    return layer, table

@@ -1,0 +1,29 @@
+"""What a worker of the schedule measures of itself: counts in memory.
+
+The door gives what keeps them (monitoring/metrics/schedule.py); without it nothing is kept.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, cast
+
+
+class Measures(Protocol):
+    """Told of everything that is worth counting, from any thread."""
+
+    def polled(self, source: str, seconds: float, received: int, published: int) -> None:
+        """A source was asked. Args: received: bytes of its answers. published: records."""
+
+    def recorded(self, source: str, outcome: str) -> None:
+        """A poll's outcome was recorded, also of one that asked nothing."""
+
+    def leads(self, is_leader: bool) -> None:
+        """Whether this worker leads now."""
+
+
+class _Nothing:
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: None
+
+
+UNMEASURED: Measures = cast(Measures, _Nothing())
+"""Keeps nothing."""

@@ -1,0 +1,44 @@
+"""What a driver measures of itself: counts in memory, so that no batch ever waits for who asks.
+
+The door gives what keeps them (monitoring/metrics/stream.py); without it nothing is kept.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+
+class Measures(Protocol):
+    """Told of everything that is worth counting, from any thread."""
+
+    def started(self, query: str) -> None:
+        """A query was started, for the first time or again."""
+
+    def batch_ended(self, query: str, rows: int, milliseconds: Mapping[str, int]) -> None:
+        """A batch with rows ended. Args: milliseconds: Spark's `durationMs`."""
+
+    def looked(self, query: str) -> None:
+        """A query ended a batch, or looked for input and found none."""
+
+    def rows_judged(self, layer: str, outcomes: Mapping[str, int]) -> None:
+        """What became of a batch's rows."""
+
+    def restarted(self, query: str) -> None:
+        """A query failed or stalled, and is started again."""
+
+    def broken(self, dataset: str, rows: int) -> None:
+        """So many rows broke an expectation."""
+
+    def maintained(self) -> None:
+        """A round of maintenance ended, and no table was put off."""
+
+    def files_removed(self, count: int) -> None:
+        """Maintenance removed data and log files."""
+
+
+class _Nothing:
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: None
+
+
+UNMEASURED: Measures = cast(Measures, _Nothing())
+"""Keeps nothing."""
