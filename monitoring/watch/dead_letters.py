@@ -69,7 +69,7 @@ def _undecodable(dataset: str, path: Path) -> list[Place]:
         if all(_is_ok(file.metadata.row_group(number)) for number in range(file.metadata.num_row_groups)):
             return []
         rows = file.read(columns=["topic_id", "partition", "offset", "decode_status"])
-    rows = rows.filter(pc.is_in(rows["decode_status"], pc.SetLookupOptions(pa.array(UNDECODABLE))))
+    rows = rows.filter(pc.is_in(rows["decode_status"].cast(pa.string()), value_set=pa.array(UNDECODABLE)))
     return [(dataset, row["topic_id"] or "", row["partition"], row["offset"]) for row in rows.to_pylist()]
 
 

@@ -1,0 +1,87 @@
+"""A monitor over the small lake, with a broker, a registry and a schedule that say what a test lets them say."""
+
+from datetime import UTC, datetime
+
+from foundation.errors import DependencyUnavailable
+from monitoring.lag.kafka import Bounds, Topic
+from monitoring.lag.status import WITHDRAWALS, bronze_table
+from monitoring.lag.waiting import Waiting
+from monitoring.watch.broker import Kafka
+from monitoring.watch.checkpoints import Checkpoints
+from monitoring.watch.lake import LakePart
+from monitoring.watch.monitor import Monitor, Watched
+from monitoring.watch.plain import render
+from monitoring.watch.view import Disk, Place, Slot, SourceState
+from schemas.contracts import load_all
+from tests.monitoring.kit import BEGIN, TOPIC_ID
+
+NEXT = datetime(2026, 11, 21, tzinfo=UTC)
+CONTRACTS = [contract for contract in load_all().values() if not contract.compacted]
+TOPICS = {each.name: each.topic for each in CONTRACTS}
+
+
+class Told:
+    """What the parts that are no files say; a test changes it, or lets one fail."""
+
+    def __init__(self, checkpoints):
+        self.checkpoints = checkpoints
+        self.ends = {}
+        self.first = {}
+        self.oldest = {}
+        self.retention = dict.fromkeys(TOPICS.values(), 7 * 86400.0)
+        self.failing = {}
+        self.sources = {"bcb_sgs": SourceState(BEGIN, (BEGIN,), False, (Slot("published", BEGIN),))}
+
+    def part(self, name, value):
+        def look():
+            if name in self.failing:
+                raise self.failing[name]
+            return value()
+
+        return look
+
+    def kafka(self):
+        positions = {each.name: self.checkpoints.progress(f"bronze.{bronze_table(each)}") for each in CONTRACTS}
+        topics = {
+            name: Topic(name, TOPIC_ID, {0: Bounds(self.first.get(name, 0), self.ends.get(name, 0))})
+            for name in TOPICS.values()
+        }
+        offsets = {}
+        for contract, topic in TOPICS.items():
+            progress = positions[contract]
+            bounds = topics[topic].partitions[0]
+            position = (progress.kafka if progress else {}).get((topic, 0), bounds.first)
+            behind = {(topic, 0): (position, bounds.stable - position)} if bounds.stable > position else {}
+            offsets[contract] = behind
+        return Kafka(Waiting(topics, offsets, self.oldest), positions, self.retention, 0, 0)
+
+
+def away():
+    return DependencyUnavailable("Kafka at sasl://user:secret@somewhere does not answer", hint="correnteza up")
+
+
+def monitor_of(kit, **more):
+    return watching(kit, **more)[0]
+
+
+def watching(kit, *, expected=(), now=lambda: BEGIN):
+    """A monitor, and what its outer parts say."""
+    checkpoints = Checkpoints(kit.checkpoints)
+    reads = {f"silver.{each.name}": [f"bronze.{each.name}", WITHDRAWALS] for each in CONTRACTS if each.is_dataset}
+    reads["gold.fact_economic_observation"] = ["silver.bcb_sgs_revisions"]
+    bronze = [Place("bronze", bronze_table(each), each.topic, each.name) for each in CONTRACTS]
+    places = [*bronze, *(Place(*query.split(".", 1), ", ".join(tables)) for query, tables in reads.items())]
+    lake = LakePart(kit.lake, checkpoints, reads, {each.contract: each.query for each in bronze}, expected)
+    told = Told(checkpoints)
+    values = {
+        "broker": told.kafka,
+        "registry": lambda: "there",
+        "lake": lake.look,
+        "checkpoints": lambda: checkpoints.look([each.query for each in places]),
+        "disk": lambda: Disk(5, 10),
+        "schedule": lambda: told.sources,
+        "driver": lambda: {},
+    }
+    looks = {name: told.part(name, value) for name, value in values.items()}
+    watched = Watched(places, TOPICS, looks, expected, lambda: {"bcb_sgs": NEXT}, now, "0")
+    return Monitor(watched, every=1.0, render=render), told
