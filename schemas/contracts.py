@@ -13,6 +13,10 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 INGEST_PREFIX = "ingest."
+CANARY = "pipeline.canary"
+"""The record that the pipeline sends through all its layers to itself: no answer to a user holds it (docs/adr/0022)."""
+CANARY_TABLE = "pipeline_canary"
+"""Its table in each layer."""
 KEY_SEPARATOR = "|"
 
 # Stand at the end of every data record; the natural key and the values are what is not among them.
@@ -44,7 +48,7 @@ class Contract:
     @property
     def is_dataset(self) -> bool:
         """Whether records are a source's rows, and not the pipeline's own bookkeeping."""
-        return not self.name.startswith(INGEST_PREFIX)
+        return not self.name.startswith(INGEST_PREFIX) and self.name != CANARY
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -90,7 +94,8 @@ def load(name: str) -> Contract:
 def load_all() -> dict[str, Contract]:
     """Every contract by name: datasets first, then bookkeeping, each in alphabetical order."""
     names = sorted(
-        (file.stem for file in FOLDER.glob("*.avsc")), key=lambda name: (name.startswith(INGEST_PREFIX), name)
+        (file.stem for file in FOLDER.glob("*.avsc")),
+        key=lambda name: (name.startswith(INGEST_PREFIX) or name == CANARY, name),
     )
     return {name: load(name) for name in names}
 

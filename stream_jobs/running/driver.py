@@ -14,6 +14,7 @@ from sinks.locks import TableLocks
 from stream_jobs.bronze.job import BronzeJob, bronze_contracts
 from stream_jobs.bronze.schema_book import Registry, SchemaBook
 from stream_jobs.gold import model as gold
+from stream_jobs.gold.canary import GoldCanary
 from stream_jobs.gold.job import GoldJob, write_static
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.running.following import FollowingJob
@@ -33,6 +34,7 @@ from stream_jobs.running.supervisor import (
 )
 from stream_jobs.running.turns import Turns
 from stream_jobs.running.unread import topics_now
+from stream_jobs.silver.canary import SilverCanary
 from stream_jobs.silver.job import SilverJob
 from stream_jobs.silver.tables import model as silver
 
@@ -75,9 +77,15 @@ class StreamDriver:
         self._contracts = bronze_contracts()
         self._layers = [layer for layer in LAYERS if layer in layers]
         self._bronze = [BronzeJob(each, self._driver, broker, self._book) for each in self._contracts]
-        self._silver = [SilverJob(each, self._driver) for each in silver.discover().values()]
+        self._silver: list[SilverJob | SilverCanary] = [
+            *(SilverJob(each, self._driver) for each in silver.discover().values()),
+            SilverCanary(self._driver),
+        ]
         declared = gold.discover().values()
-        self._gold = [GoldJob(each, self._driver) for each in declared if isinstance(each, gold.GoldTable)]
+        self._gold: list[GoldJob | GoldCanary] = [
+            *(GoldJob(each, self._driver) for each in declared if isinstance(each, gold.GoldTable)),
+            GoldCanary(self._driver),
+        ]
         self._static = [each for each in declared if isinstance(each, gold.StaticTable)]
 
     def run_once(self, stop: threading.Event) -> list[Stage]:

@@ -12,10 +12,12 @@ from typing import Any
 from foundation.errors import UnsafeState
 from sinks import tables
 from sinks.remains import Reader
+from stream_jobs.gold.canary import GOLD
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
 from stream_jobs.places import Places
 from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.silver.canary import BRONZE, SILVER
 from stream_jobs.silver.tables.model import discover as silver_tables
 
 Position = tuple[int, bool]
@@ -50,7 +52,7 @@ def declared() -> dict[str, tuple[str, ...]]:
     """Query → the tables that it streams."""
     silver = {f"silver.{name}": table.reads for name, table in silver_tables().items()}
     gold = {f"gold.{name}": table.reads for name, table in gold_tables().items() if isinstance(table, GoldTable)}
-    return {**silver, **gold}
+    return {**silver, **gold, SILVER: (BRONZE,), GOLD: (SILVER,)}
 
 
 def _positions(checkpoint: Checkpoint) -> Mapping[str, Position]:

@@ -1,0 +1,111 @@
+"""How far the newest canary has come: one record that the pipeline sends through all its layers to itself.
+
+Read from the tables' logs alone: no Spark, no Kafka, no data file. For the monitor's sampler:
+
+    found = newest(lake)                        # every few seconds; some milliseconds
+    for stage, sighting in found.items():
+        if sighting is None:                    # none has ever come there: no metric
+            continue
+        newest_timestamp.labels(stage).set(sighting.sent_at)        # canary_newest_timestamp_seconds
+        if sighting.is_after(before.get(stage)):                    # a canary is observed once
+            latency.labels(stage).observe(sighting.seconds)         # canary_latency_seconds
+
+At the sampler's first look `before` is empty: note what is found then, and observe nothing, or a restart would count
+the last canary twice. When the driver, the broker or the schedule stands still, `sent_at` stays as it is and so grows old.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from foundation.errors import UnsafeState
+from schemas.contracts import CANARY_TABLE
+
+STAGES = {"bronze": "kafka_timestamp", "silver": "sent_at", "gold": "sent_at"}
+"""Stage → the column of its table that says when the canary was sent; the log has its greatest value per file."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """The newest canary of a stage.
+
+    Attributes:
+        version: of the stage's table, that brought it.
+        sent_at: when it was sent, seconds since the epoch.
+        visible_at: when the stage's commit was made, by the clock of the driver's machine; None once the log has
+            forgotten the commit, which it does after days without another.
+    """
+
+    version: int
+    sent_at: float
+    visible_at: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From the sending to the commit; None where that is not known, never less than 0."""
+        return None if self.visible_at is None else max(0.0, self.visible_at - self.sent_at)
+
+    def is_after(self, other: "Sighting | None") -> bool:
+        """Whether it came after the other, and how long it took is known."""
+        return other is not None and self.sent_at > other.sent_at and self.visible_at is not None
+
+
+def newest(lake: Path) -> dict[str, Sighting | None]:
+    """Per stage (bronze, silver, gold) the newest canary; None where none has come.
+
+    Args:
+        lake: root of the Delta tables, `<home>/lake`.
+
+    Raises:
+        UnsafeState: the log of one of the three tables cannot be read.
+    """
+    return {stage: _newest(lake / stage / CANARY_TABLE, column) for stage, column in STAGES.items()}
+
+
+def _newest(table: Path, column: str) -> Sighting | None:
+    try:
+        versions = sorted(
+            (int(file.stem) for file in (table / "_delta_log").glob("*.json") if file.stem.isdecimal()), reverse=True
+        )
+        for version in versions:
+            # A commit that went meanwhile is old; one that compacts or lets old days go brings nothing.
+            with suppress(FileNotFoundError):
+                if (found := _brought(table, version, column)) is not None:
+                    return found
+        return _remembered(table, column) if versions else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnsafeState(f"the log of {table} cannot be read: {error}", hint="correnteza verify --full") from error
+
+
+def _brought(table: Path, version: int, column: str) -> Sighting | None:
+    """What one commit brought."""
+    text = (table / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8")
+    actions = [json.loads(line) for line in text.splitlines() if line]
+    sent = max(_sent(actions, column), default=None)
+    if sent is None:
+        return None
+    times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
+    return Sighting(version, sent, times[0] / 1000 if times and times[0] is not None else None)
+
+
+def _sent(actions: list[dict[str, Any]], column: str) -> Iterator[float]:
+    for add in (action["add"] for action in actions if "add" in action):
+        text = (json.loads(add.get("stats") or "{}").get("maxValues") or {}).get(column)
+        if text is not None and add.get("dataChange", True):
+            yield datetime.fromisoformat(text).timestamp()
+
+
+def _remembered(table: Path, column: str) -> Sighting | None:
+    """By the files of the present version, where the commit that brought the newest is gone from the log."""
+    present = DeltaTable(str(table))
+    actions = pa.table(present.get_add_actions(flatten=True))
+    name = f"max.{column}"
+    values = [each for each in actions[name].to_pylist() if each] if name in actions.column_names else []
+    return Sighting(int(present.version()), max(values).timestamp(), None) if values else None

@@ -1,0 +1,73 @@
+"""The canary's tables in silver and gold: rows of one batch each, written without a Spark job."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from foundation.failpoints import failpoint
+from sinks import tables
+from sinks.commit import is_known
+
+SCHEMA = (
+    StructType()
+    .add("source", "string")
+    .add("sent_at", "timestamp")
+    .add("kafka_offset", "long")
+    .add("year", "integer")
+    .add("month", "integer")
+    .add("day", "integer")
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """The canary that was sent last of those in a batch.
+
+    Attributes:
+        sent_at: microseconds since the epoch.
+    """
+
+    source: str
+    sent_at: int
+    kafka_offset: int
+
+
+def ensure(spark: SparkSession, path: str) -> None:
+    """Create the table, of silver or gold: a partition per day, as bronze has, so that old days can leave it whole."""
+    tables.ensure(spark, path, SCHEMA, partition_by=("year", "month", "day"), statistics_on=("sent_at",))
+
+
+def append(path: str, found: Sighting, *, once: Transaction) -> None:
+    """Add a batch's row; the same batch again adds nothing."""
+    _write(path, found, "append", once)
+
+
+def replace(path: str, found: Sighting, *, once: Transaction) -> None:
+    """Let a batch's row be the only one; the same batch again changes nothing."""
+    _write(path, found, "overwrite", once)
+
+
+def _write(path: str, found: Sighting, mode: Literal["append", "overwrite"], once: Transaction) -> None:
+    table = DeltaTable(path)
+    if is_known(table, once):
+        return
+    failpoint("before_canary")
+    at = _EPOCH + timedelta(microseconds=found.sent_at)
+    row = {
+        "source": found.source,
+        "sent_at": at,
+        "kafka_offset": found.kafka_offset,
+        "year": at.year,
+        "month": at.month,
+        "day": at.day,
+    }
+    rows = pa.Table.from_pylist([row], schema=pa.schema(table.schema().to_arrow()))
+    write_deltalake(table, rows, mode=mode, commit_properties=CommitProperties(app_transactions=[once]))
+    failpoint("after_canary")

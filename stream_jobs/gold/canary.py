@@ -1,0 +1,37 @@
+"""The canary in gold: one row, the newest that silver has. See docs/adr/0022."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from schemas.contracts import CANARY_TABLE
+from sinks.ops import canary
+from sinks.transactions import Batch
+from stream_jobs.running.following import FollowingJob
+from stream_jobs.running.guards import open_checkpoint
+from stream_jobs.running.jobs import Driver, Trigger
+from stream_jobs.silver.canary import READING, SILVER, newest
+
+GOLD = f"gold.{CANARY_TABLE}"
+
+
+class GoldCanary(FollowingJob):
+    """The query from silver to gold."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(GOLD, (SILVER,), driver, self._replace)
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading silver where the checkpoint ends."""
+        spark, place = self._driver.spark, self._driver.places.table
+        self._driver.locks.acquire(self.name)
+        canary.ensure(spark, place(SILVER))
+        canary.ensure(spark, place(GOLD))
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
+        self._generation = guard.generation
+        rows = spark.readStream.format("delta").options(**READING).load(place(SILVER))
+        return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+
+    def _replace(self, batch: DataFrame, batch_id: int) -> None:
+        found, this = newest(batch), Batch(self.name, self._generation, batch_id)
+        if found is not None:
+            canary.replace(self._driver.places.table(GOLD), found, once=this.once(CANARY_TABLE))

@@ -1,0 +1,59 @@
+"""The canary in silver: the newest of each batch, appended, so that gold can follow. See docs/adr/0022.
+
+It takes the way of every row: a query of its own with guards, checkpoint, lock, turns and restarts, and a commit under
+the batch's transaction id. It has no revisions, no rules and no late rows: nobody asks what it was.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.streaming.query import StreamingQuery
+
+from schemas.contracts import CANARY, CANARY_TABLE, load
+from sinks.ops import canary
+from sinks.transactions import Batch
+from stream_jobs.bronze.job import ensure_table
+from stream_jobs.running.following import FollowingJob
+from stream_jobs.running.guards import open_checkpoint
+from stream_jobs.running.jobs import Driver, Trigger
+
+BRONZE, SILVER = f"bronze.{CANARY_TABLE}", f"silver.{CANARY_TABLE}"
+
+READING = {"skipChangeCommits": "true"}
+"""Days that are over a month old leave the tables: stream_jobs/running/upkeep.py."""
+
+
+def newest(batch: DataFrame) -> canary.Sighting | None:
+    """The canary of a batch that was sent last; None in a batch that holds none."""
+    row = batch.agg(F.max(F.struct(F.unix_micros("sent_at").alias("at"), "source", "kafka_offset")).alias("it")).first()
+    if row is None or row["it"] is None:
+        return None
+    return canary.Sighting(row["it"]["source"], row["it"]["at"], row["it"]["kafka_offset"])
+
+
+class SilverCanary(FollowingJob):
+    """The query from bronze to silver."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(SILVER, (BRONZE,), driver, self._append)
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading bronze where the checkpoint ends."""
+        spark, place = self._driver.spark, self._driver.places.table
+        self._driver.locks.acquire(self.name)
+        ensure_table(spark, place(BRONZE), load(CANARY))
+        canary.ensure(spark, place(SILVER))
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
+        self._generation = guard.generation
+        rows = (
+            spark.readStream.format("delta")
+            .options(**READING)
+            .load(place(BRONZE))
+            .where("decode_status = 'ok'")
+            .select("record.source", "record.sent_at", F.col("offset").alias("kafka_offset"))
+        )
+        return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+
+    def _append(self, batch: DataFrame, batch_id: int) -> None:
+        found, this = newest(batch), Batch(self.name, self._generation, batch_id)
+        if found is not None:
+            canary.append(self._driver.places.table(SILVER), found, once=this.once(CANARY_TABLE))
