@@ -76,6 +76,7 @@ def watched(settings: Settings) -> Watched:
         next_slots=lambda: {name: calendar.next(clock.now()) for name, calendar in calendars.items()},
         now=clock.now,
         version=version("correnteza"),
+        on_canary=lambda told: setattr(lake, "on_canary", told),
     )
 
 

@@ -21,7 +21,7 @@ class Instruments:
         self._made = {metric.name: _instrument(metric, registry) for metric in metrics}
 
     def add(self, name: str, *labels: str, amount: float = 1.0) -> None:
-        """Count. An amount of 0 makes the series, so that its first increase is seen."""
+        """Count."""
         made = self._of(name, labels)
         assert isinstance(made, Counter)
         made.inc(amount)
@@ -31,6 +31,10 @@ class Instruments:
         made = self._of(name, labels)
         assert isinstance(made, Gauge)
         made.set(value)
+
+    def make(self, name: str, *labels: str) -> None:
+        """Have a series before anything has happened, so that its first change is seen."""
+        self._of(name, labels)
 
     def observe(self, name: str, *labels: str, value: float) -> None:
         """Put a value into a histogram."""

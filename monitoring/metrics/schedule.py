@@ -17,9 +17,9 @@ class ScheduleMetrics:
         self._made = Instruments(catalogue.of("schedule"), self.registry)
         for source in sources:
             for outcome in POLL_OUTCOMES:
-                self._made.add("polls_total", source, outcome, amount=0)
+                self._made.make("polls_total", source, outcome)
             for name in ("fetched_bytes_total", "published_records_total"):
-                self._made.add(name, source, amount=0)
+                self._made.make(name, source)
 
     def polled(self, source: str, seconds: float, received: int, published: int) -> None:
         """A source was asked. Args: received: bytes of its answers. published: records."""

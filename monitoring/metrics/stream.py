@@ -30,11 +30,11 @@ class StreamMetrics:
         self.registry: CollectorRegistry = registry()
         self._made = Instruments(catalogue.of("stream"), self.registry)
         for query in queries:
-            self._made.add("query_restarts_total", *_labels(query), amount=0)
+            self._made.make("query_restarts_total", *_labels(query))
         for dataset in datasets:
-            self._made.add("expectations_broken_total", dataset, amount=0)
+            self._made.make("expectations_broken_total", dataset)
         for layer in catalogue.LAYERS:
-            self._made.add("batch_rows_total", layer, "read", amount=0)
+            self._made.make("batch_rows_total", layer, "read")
 
     def started(self, query: str) -> None:
         """A query was started: from now on it is expected to look for input."""

@@ -21,6 +21,11 @@ Place = tuple[str, str, int, int]
 QUARANTINE = "silver.quarantine"
 CLOSINGS = "bronze.ingest_redrives"
 
+# delta-rs may write text as views, which Arrow cannot filter.
+_PLACED = pa.schema(
+    {"topic_id": pa.string(), "partition": pa.int32(), "offset": pa.int64(), "decode_status": pa.string()}
+)
+
 _Known = Mapping[Path, tuple[Place, ...]]
 
 
@@ -68,8 +73,8 @@ def _undecodable(dataset: str, path: Path) -> list[Place]:
     with pq.ParquetFile(path) as file:
         if all(_is_ok(file.metadata.row_group(number)) for number in range(file.metadata.num_row_groups)):
             return []
-        rows = file.read(columns=["topic_id", "partition", "offset", "decode_status"])
-    rows = rows.filter(pc.is_in(rows["decode_status"].cast(pa.string()), value_set=pa.array(UNDECODABLE)))
+        rows = file.read(columns=_PLACED.names).cast(_PLACED)
+    rows = rows.filter(pc.is_in(rows["decode_status"], value_set=pa.array(UNDECODABLE)))
     return [(dataset, row["topic_id"] or "", row["partition"], row["offset"]) for row in rows.to_pylist()]
 
 

@@ -1,6 +1,6 @@
 """The part `lake`: what the tables are, and what of them waits for the next layer. Read again only at a new version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from foundation.errors import UnsafeState
+from monitoring.lag import canary
+from monitoring.lag.canary import Sighting
 from monitoring.lag.delta_log import Unread, unread
 from monitoring.lag.spark_checkpoints import DeltaPosition
 from monitoring.watch.checkpoints import Checkpoints
@@ -52,6 +54,7 @@ class Lake:
         lost: topic → offsets that were lost to retention.
         open_letters: dataset → dead letters that are open.
         newest: sequence → its newest period.
+        canary: stage → its newest canary; None where none has come.
     """
 
     tables: Mapping[str, Table]
@@ -59,6 +62,7 @@ class Lake:
     lost: Mapping[str, int]
     open_letters: Mapping[str, int]
     newest: Mapping[Expected, date | datetime | str]
+    canary: Mapping[str, Sighting | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,6 +72,7 @@ class LakePart:
     Attributes:
         reads: query of silver or gold → the tables that it reads.
         datasets: dataset → its bronze table.
+        on_canary: told once of each canary that comes to a stage, and of the seconds that it took.
     """
 
     root: Path
@@ -75,6 +80,7 @@ class LakePart:
     reads: Mapping[str, Sequence[str]]
     datasets: Mapping[str, str]
     expected: Sequence[Expected]
+    on_canary: Callable[[str, float], None] = lambda stage, seconds: None
     _tables: dict[str, Table] = field(default_factory=dict)
     _unread: dict[tuple[str, str], tuple[int, DeltaPosition | None, Unread]] = field(default_factory=dict)
     _letters: OpenLetters = field(default_factory=OpenLetters)
@@ -82,6 +88,7 @@ class LakePart:
     _lost: tuple[int, dict[str, int]] = (-1, {})
     _counted: tuple[tuple[int, ...], dict[str, int]] = ((), {})
     _was_there: bool = False
+    _canaries: dict[str, Sighting | None] = field(default_factory=dict)
 
     def look(self) -> Lake:
         """Look. Raises: OSError; UnsafeState when the lake is gone; PartlyKnown when a table cannot be read."""
@@ -104,8 +111,15 @@ class LakePart:
                     tables[name] = found
         self._tables = tables
         try:
-            known = Lake(tables, self._waiting(tables), self._gaps(tables), self._open(tables), self._periods(tables))
-        except (DeltaError, OSError, pa.ArrowException) as error:
+            known = Lake(
+                tables,
+                self._waiting(tables),
+                self._gaps(tables),
+                self._open(tables),
+                self._periods(tables),
+                self._sighted(canary.newest(self.root)),
+            )
+        except (DeltaError, OSError, UnsafeState, pa.ArrowException) as error:
             raise PartlyKnown(Lake(tables, {}, {}, {}, {}), error) from error
         if trouble is not None:
             raise PartlyKnown(known, trouble)
@@ -154,6 +168,15 @@ class LakePart:
             return known[2]
         found = unread(self.root / name.replace(".", "/", 1), position)
         self._unread[query, name] = table.version, position, found
+        return found
+
+    def _sighted(self, found: Mapping[str, Sighting | None]) -> Mapping[str, Sighting | None]:
+        for stage, sighting in found.items():
+            before = self._canaries.get(stage)
+            # At the first look what is there may have been counted by another process.
+            if sighting is not None and sighting.is_after(before) and sighting.seconds is not None:
+                self.on_canary(stage, sighting.seconds)
+        self._canaries = dict(found)
         return found
 
     def _gaps(self, tables: Mapping[str, Table]) -> dict[str, int]:

@@ -38,6 +38,7 @@ class Watched:
         looks: part → its look, in the catalogue's order.
         next_slots: source → its next slot, by its calendar.
         now: the clock of calendars, which a replay may have moved.
+        on_canary: takes who is told of each canary that comes to a stage: stage, seconds that it took.
     """
 
     places: Sequence[Place]
@@ -47,6 +48,7 @@ class Watched:
     next_slots: Callable[[], Mapping[str, datetime]]
     now: Callable[[], datetime]
     version: str
+    on_canary: Callable[[Callable[[str, float], None]], None] = lambda told: None
 
 
 class Monitor:
@@ -63,7 +65,10 @@ class Monitor:
         self.registry = process_registry()
         metrics = catalogue.of("monitor")
         self.registry.register(SampledMetrics(metrics, self.samples))
-        self.canary = Instruments([each for each in metrics if each.kind == "histogram"], self.registry)
+        self._counted = Instruments([each for each in metrics if each.kind == "histogram"], self.registry)
+        for stage in catalogue.STAGES:
+            self._counted.make("canary_latency_seconds", stage)
+        watched.on_canary(lambda stage, took: self._counted.observe("canary_latency_seconds", stage, value=took))
 
     def view(self) -> View:
         """What is known now."""
@@ -132,7 +137,9 @@ class Monitor:
         return seen(view, self._watched.places)
 
     def _canary(self, view: View) -> dict[str, float]:
-        return {}
+        lake = view.lake or view.last_lake
+        sightings = lake.canary.items() if lake is not None else ()
+        return {stage: sighting.sent_at for stage, sighting in sightings if sighting is not None}
 
     def _remember(self) -> None:
         now = time.time()

@@ -7,6 +7,7 @@ import pytest
 from deltalake import write_deltalake
 
 from foundation.errors import UnsafeState
+from monitoring.lag.canary import Sighting
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
 from monitoring.watch import lake as watched
@@ -16,6 +17,7 @@ from monitoring.watch.expected import Expected
 from monitoring.watch.lake import LakePart
 from monitoring.watch.parts import PartlyKnown
 from tests.controls import differs
+from tests.monitoring.kit import TOPIC_ID
 
 DATASETS = {"bcb_sgs": "bronze.bcb_sgs", "inmet_hourly": "bronze.inmet_hourly"}
 SGS = Expected("bcb_sgs", "silver.bcb_sgs", "reference_on", "month", timedelta(0), ("series_code", 433))
@@ -59,10 +61,11 @@ def disagreement(kit, counts):
 
 def damage(kit):
     """Two records that did not decode beside the one that is set aside, and the closing of one."""
-    kit.change("bronze.bcb_sgs", decode_status="'corrupt'", where='"offset" IN (2, 3)')
-    row = kit.rows("bronze.bcb_sgs", '"offset" = 3').to_pylist()[0]
+    for row in kit.bronze["bcb_sgs"][2:4]:
+        row |= {"decode_status": "corrupt", "record": None}
+    kit.write_bronze("bcb_sgs", kit.bronze["bcb_sgs"])
     kit.append_framed("ingest.redrives", b"k", {
-        "dataset": "bcb_sgs", "topic_id": row["topic_id"], "partition": 0, "offset": 3, "action": "discarded",
+        "dataset": "bcb_sgs", "topic_id": TOPIC_ID, "partition": 0, "offset": 3, "action": "discarded",
         "closed_at": datetime(2026, 11, 20, tzinfo=UTC),
     }, datetime(2026, 11, 20, tzinfo=UTC))  # fmt: skip
     kit.write_bronze("ingest.redrives", kit.bronze["ingest.redrives"])
@@ -128,3 +131,18 @@ def test_looking_writes_nothing(kit):
     before = files()
     part_of(kit, SGS, HOURS).look()
     assert files() == before
+
+
+def test_each_canary_is_counted_once_and_none_at_the_first_look(kit, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(watched.canary, "newest", lambda root: dict(seen))
+    part, told = part_of(kit), []
+    part.on_canary = lambda stage, seconds: told.append((stage, seconds))
+    seen["bronze"] = Sighting(1, 100.0, 102.0)
+    part.look()
+    part.look()
+    assert told == []
+    seen["bronze"] = Sighting(2, 160.0, 161.5)
+    part.look()
+    assert part.look().canary == seen
+    assert told == [("bronze", 1.5)]
