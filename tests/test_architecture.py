@@ -34,7 +34,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "reading": {"lag", "proof"},
         "quality": set(),
         "metrics": set(),
-        "web": set(),
+        "web": {"lag"},
         "watch": {"lag", "metrics", "web"},
     },
     "sinks": {"ops": set()},

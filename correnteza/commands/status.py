@@ -20,21 +20,11 @@ from foundation.redact import redacted
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import Line, Places, Storage, as_json, status
 from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS
+from monitoring.lag.words import STATES
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from schemas import contracts
 from stream_jobs.running.readers import Readers
 from stream_jobs.running.upkeep import plan_of, tables_there
-
-WORDS = {
-    "ok": "up to date",
-    "behind": "behind",
-    "not_started": "not started",
-    "topic_replaced": "its topic was made anew",
-    "stopped": "stopped",
-    "stalled": "stalled",
-    "unknown": "unknown",
-}
-"""A line's state, for people."""
 
 
 def command(
@@ -155,7 +145,7 @@ def _table(lines: list[Line], storage: list[Storage]) -> str:
     rows = [
         (
             f"{line.layer}.{line.table}",
-            WORDS[line.state],
+            STATES[line.state],
             "?" if line.records_behind is None else f"{line.records_behind:,}",
             "?" if line.seconds_behind is None else duration(line.seconds_behind),
             "-" if line.newest_event_at is None else f"{line.newest_event_at:%Y-%m-%d %H:%M:%S}",
@@ -211,7 +201,7 @@ def _reasons(lines: list[Line]) -> list[str]:
         for line in lines
         if line.reason is not None
         for text in (
-            f"{line.layer}.{line.table} {WORDS[line.state]}: {line.reason}",
+            f"{line.layer}.{line.table} {STATES[line.state]}: {line.reason}",
             f"        try: {line.hint or 'see the log'}",
         )
     ]

@@ -1,0 +1,191 @@
+"""The answer that the page begins with: is everything fresh, and if not, what needs a look."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from monitoring.lag.words import STATES
+from monitoring.web import words
+
+Level = Literal["ok", "late", "bad", "unknown"]
+
+LATE_SECONDS = 600.0
+"""Records that wait for so long are late; the alert PipelineStalled has the same bound."""
+CANARY_SECONDS = 600.0
+OVERDUE_SLOTS = 3
+RETENTION_RATIO = 0.8
+RETENTION_SECONDS = 86_400.0
+
+STANDING = ("stopped", "stalled", "topic_replaced")
+PARTS = {
+    "broker": "Kafka",
+    "registry": "the schema registry",
+    "lake": "the lake",
+    "checkpoints": "the checkpoints",
+    "disk": "the disk",
+    "schedule": "the schedule",
+    "driver": "the stream driver",
+}
+NAMED = 4
+"""Tables of one trouble that are named; of more, how many."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that needs a look.
+
+    Attributes:
+        word: what kind it is, before anything else.
+        what: who has it.
+        reason: empty when the words say all.
+        hint: a command or what else to do; None where there is none.
+    """
+
+    level: Level
+    word: str
+    what: str
+    reason: str = ""
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first thing to read. Attributes: title: a sentence. troubles: the worst first."""
+
+    level: Level
+    title: str
+    troubles: tuple[Trouble, ...]
+
+
+def answer(document: Mapping[str, Any], now: float) -> Answer:
+    """What the document says, in a sentence."""
+    troubles = sorted(
+        [*_parts(document), *_layers(document), *_sources(document), *_retention(document), *_canary(document, now)],
+        key=lambda each: _ORDER.index(each.level),
+    )
+    if not document.get("layers") and not troubles:
+        return Answer("unknown", "Nothing has been looked at yet.", ())
+    if not troubles:
+        return Answer("ok", "Everything is fresh.", ())
+    level = troubles[0].level
+    title = "Not everything is known." if level == "unknown" else "Not everything is fresh."
+    return Answer(level, title, tuple(troubles))
+
+
+_ORDER: Sequence[Level] = ("bad", "late", "unknown", "ok")
+
+
+def level_of(line: Mapping[str, Any]) -> Level:
+    """How well one table is."""
+    state = line.get("state")
+    if state in STANDING:
+        return "bad"
+    if state == "unknown":
+        return "unknown"
+    if state == "not_started":
+        return "late" if line.get("records_behind") else "ok"
+    return "late" if (line.get("seconds_behind") or 0.0) >= LATE_SECONDS else "ok"
+
+
+def level_of_source(source: Mapping[str, Any]) -> Level:
+    """How well one source is."""
+    if source.get("circuit_open"):
+        return "bad"
+    if (source.get("overdue_slots") or 0) >= OVERDUE_SLOTS or source.get("periods_missing"):
+        return "late"
+    return "unknown" if source.get("state") == "unknown" else "ok"
+
+
+def level_of_retention(entry: Mapping[str, Any]) -> Level:
+    """How near a bronze table is to losing records."""
+    seconds, ratio = entry.get("seconds_to_loss"), entry.get("used_ratio") or 0.0
+    if seconds is None:
+        return "ok"
+    return "bad" if ratio > RETENTION_RATIO or (seconds < RETENTION_SECONDS and ratio > 0.2) else "ok"
+
+
+def _parts(document: Mapping[str, Any]) -> Iterable[Trouble]:
+    down = [part for part in document.get("parts", []) if not part.get("up")]
+    for part in down:
+        name = str(part.get("part"))
+        what = PARTS.get(name, name)
+        # Without the driver nothing moves; without another part only something is not known.
+        level: Level = "bad" if name in ("broker", "driver") else "unknown"
+        yield Trouble(level, "No answer", f"from {what}", str(part.get("reason") or ""), part.get("hint"))
+    if not document.get("parts"):  # a document of `status --json` has no parts
+        for each in document.get("unreachable", []):
+            yield Trouble(
+                "unknown", "No answer", f"from {each.get('service')}", str(each.get("reason") or ""), each.get("hint")
+            )
+
+
+def _layers(document: Mapping[str, Any]) -> Iterable[Trouble]:
+    lines = document.get("layers", [])
+    for line in lines:
+        if line.get("state") in STANDING:
+            yield Trouble(
+                "bad", STATES[line["state"]].capitalize(), _name(line), str(line.get("reason") or ""), line.get("hint")
+            )
+    late = [line for line in lines if level_of(line) == "late" and line.get("state") != "not_started"]
+    if late:
+        longest = max(line["seconds_behind"] for line in late)
+        yield Trouble(
+            "late", "Late", _names(late), f"The oldest record that waits is {words.lasting(longest)} old.",
+            None if len(late) > NAMED else "correnteza status",
+        )  # fmt: skip
+    idle = [line for line in lines if level_of(line) == "late" and line.get("state") == "not_started"]
+    if idle:
+        waiting = sum(line["records_behind"] for line in idle)
+        yield Trouble("late", "Not started", _names(idle), f"{words.number(waiting)} records wait.", "correnteza run")
+    unknown = [line for line in lines if level_of(line) == "unknown"]
+    # Where a part does not answer, that is the trouble; what follows from it is told by the layers.
+    if unknown and not any(_parts(document)):
+        yield Trouble("unknown", "Not known", _names(unknown), "Nobody says whether anything waits for it.")
+
+
+def _sources(document: Mapping[str, Any]) -> Iterable[Trouble]:
+    for source in document.get("sources", []):
+        name = str(source.get("source"))
+        if source.get("circuit_open"):
+            yield Trouble("bad", "Failing", name, "Its polls failed again and again, so it is left alone for a while.",
+                          "correnteza sources")  # fmt: skip
+        elif (count := source.get("overdue_slots") or 0) >= OVERDUE_SLOTS:
+            yield Trouble("late", "Not polled", name, f"{words.counted(count, 'slot')} overdue.", "correnteza sources")
+        if missing := source.get("periods_missing"):
+            yield Trouble("late", "Expected and not arrived", name,
+                          f"{words.counted(missing, 'period')} should have been published by now.")  # fmt: skip
+
+
+def _retention(document: Mapping[str, Any]) -> Iterable[Trouble]:
+    for entry in document.get("retention", []):
+        if level_of_retention(entry) == "bad":
+            left = entry["seconds_to_loss"]
+            reason = (
+                f"Kafka deletes what waits in {words.lasting(left)}." if left > 0 else "Some of what waited is gone."
+            )
+            yield Trouble("bad", "About to be lost" if left > 0 else "Lost", f"bronze.{entry.get('table')}", reason,
+                          "correnteza doctor")  # fmt: skip
+
+
+def _canary(document: Mapping[str, Any], now: float) -> Iterable[Trouble]:
+    canary = document.get("canary") or {}
+    late = [
+        stage
+        for stage, each in canary.items()
+        if (at := words.moment(each.get("newest_at"))) is None or now - at > CANARY_SECONDS
+    ]
+    if late:
+        yield Trouble(
+            "bad", "Canary missing", f"in {', '.join(late)}",
+            f"No test record has come through for {words.lasting(CANARY_SECONDS)}: the path is broken or slow.",
+        )  # fmt: skip
+
+
+def _name(line: Mapping[str, Any]) -> str:
+    return f"{line.get('layer')}.{line.get('table')}"
+
+
+def _names(lines: Sequence[Mapping[str, Any]]) -> str:
+    ordered = sorted(lines, key=lambda line: -(line.get("seconds_behind") or 0.0))
+    named = ", ".join(_name(line) for line in ordered[:NAMED])
+    return named if len(lines) <= NAMED else f"{named} and {words.counted(len(lines) - NAMED, 'more table')}"

@@ -1,0 +1,86 @@
+"""Numbers and moments in words."""
+
+import math
+from datetime import UTC, datetime
+
+UNKNOWN = "not known"
+
+_UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def lasting(seconds: float | None) -> str:
+    """A duration in its two largest units, such as `3 min 20 s`; from ten of the largest on, in that one alone."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    left = round(max(0.0, seconds))
+    for place, (length, unit) in enumerate(_UNITS):
+        count, rest = divmod(left, length)
+        if not count:
+            continue
+        if count >= 10 or place + 1 == len(_UNITS):
+            return _counted(count, unit)
+        of_next, smaller = _UNITS[place + 1]
+        return _counted(count, unit) + (f" {_counted(rest // of_next, smaller)}" if rest // of_next else "")
+    return "0 s"
+
+
+def ago(seconds: float | None) -> str:
+    """How long ago a moment was."""
+    return UNKNOWN if seconds is None else "just now" if abs(seconds) < 1 else f"{lasting(seconds)} ago"
+
+
+def until(seconds: float | None) -> str:
+    """How far ahead a moment is; of one that has passed, how long it is over."""
+    if seconds is None:
+        return UNKNOWN
+    return f"in {lasting(seconds)}" if seconds >= 0 else f"due {lasting(-seconds)} ago"
+
+
+def size(count: float | None) -> str:
+    """Bytes, in the binary unit that leaves one to three digits before the point."""
+    if count is None:
+        return UNKNOWN
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} TiB"
+
+
+def number(count: float | None) -> str:
+    """A whole number with separators."""
+    return UNKNOWN if count is None else f"{count:,.0f}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 table`, `2 tables`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def share(ratio: float | None) -> str:
+    """A ratio as a percentage; what is not quite nothing or all is never told as such."""
+    if ratio is None:
+        return UNKNOWN
+    percent = 100 * min(1.0, max(0.0, ratio))
+    return "under 1 %" if 0 < percent < 1 else f"{math.floor(percent):d} %"
+
+
+def moment(text: str | None) -> float | None:
+    """Seconds since 1970 of a moment as the document has it; None for none, and for what is no moment."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return None if found is None else found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+
+
+def clock(seconds: float | None, *, with_day: bool = True) -> str:
+    """A moment for people, in UTC."""
+    if seconds is None:
+        return UNKNOWN
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f"{at.day} {at:%B %Y, %H:%M:%S} UTC" if with_day else f"{at:%H:%M} UTC"
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} days" if unit == "day" and count != 1 else f"{count} {unit}"
