@@ -12,7 +12,6 @@ from correnteza.watching import watched
 from foundation.log import get_logger
 from monitoring.metrics.server import Server
 from monitoring.watch.monitor import Monitor
-from monitoring.watch.plain import render
 
 
 def command(
@@ -41,7 +40,7 @@ def command(
     """
     settings = Settings()
     chosen = settings.monitor_port if port is None else port
-    monitor = Monitor(watched(settings), every=settings.monitor_interval_seconds, render=render)
+    monitor = Monitor(watched(settings), every=settings.monitor_interval_seconds)
     server = Server(settings.metrics_host, chosen, monitor.pages())
     stop = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -20,12 +20,10 @@ from monitoring.watch.history import History
 from monitoring.watch.parts import Part, Parts
 from monitoring.watch.samples import samples
 from monitoring.watch.view import Place, Seen, View, seen
+from monitoring.web import page
 
 NEEDED = ("broker", "registry", "lake", "checkpoints", "disk")
 """What must answer for the monitor to be ready; whether schedule and driver run is what it watches."""
-
-Render = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
-"""(document, history) → HTML."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,9 @@ class Watched:
 class Monitor:
     """Everything it says comes from memory; its parts look at the pipeline meanwhile."""
 
-    def __init__(self, watched: Watched, *, every: float, render: Render) -> None:
-        """Args: every: seconds between two looks at a part. render: makes the page."""
+    def __init__(self, watched: Watched, *, every: float) -> None:
+        """Args: every: seconds between two looks at a part."""
         self._watched = watched
-        self._render = render
         self._history = History()
         self._adding = threading.Lock()
         by_name = {name: Part(name, watched.looks[name]) for name in catalogue.PARTS}
@@ -112,6 +109,7 @@ class Monitor:
         """What it serves."""
         return {
             "/": lambda headers: self._page(),
+            "/still": lambda headers: self._page(renews=False),
             "/status.json": lambda headers: _json(self.document()),
             "/metrics": metrics_of(self.registry),
             "/healthz": lambda headers: self.health(),
@@ -129,8 +127,8 @@ class Monitor:
         is_ready = self.parts.is_complete and not down
         return _json({"is_ready": is_ready, "down": down}, 200 if is_ready else 503)
 
-    def _page(self) -> Answer:
-        html = self._render(self.document(), self._history.read())
+    def _page(self, *, renews: bool = True) -> Answer:
+        html = page.render(self.document(), self._history.read(), renews=renews)
         return Answer(html.encode(), "text/html; charset=utf-8")
 
     def _seen(self, view: View) -> list[Seen]:

@@ -10,7 +10,6 @@ from monitoring.watch.broker import Kafka
 from monitoring.watch.checkpoints import Checkpoints
 from monitoring.watch.lake import LakePart
 from monitoring.watch.monitor import Monitor, Watched
-from monitoring.watch.plain import render
 from monitoring.watch.view import Disk, Place, Slot, SourceState
 from schemas.contracts import load_all
 from tests.monitoring.kit import BEGIN, TOPIC_ID
@@ -84,4 +83,4 @@ def watching(kit, *, expected=(), now=lambda: BEGIN):
     }
     looks = {name: told.part(name, value) for name, value in values.items()}
     watched = Watched(places, TOPICS, looks, expected, lambda: {"bcb_sgs": NEXT}, now, "0")
-    return Monitor(watched, every=1.0, render=render), told
+    return Monitor(watched, every=1.0), told

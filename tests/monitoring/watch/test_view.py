@@ -223,7 +223,7 @@ def test_pages_answer_from_memory_while_every_part_hangs_or_fails(watched):
         part.look = no_look
     pages = monitor.pages()
     assert {path: page({}).status for path, page in pages.items()} == dict.fromkeys(
-        ("/", "/status.json", "/metrics", "/healthz", "/readyz"), 200
+        ("/", "/still", "/status.json", "/metrics", "/healthz", "/readyz"), 200
     )
     for each in ("broker", "lake"):
         monitor.parts.by_name[each].look_once()
