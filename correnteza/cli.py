@@ -7,8 +7,9 @@ Data goes to stdout, everything else to stderr. A command's module is imported o
 import os
 import sys
 import traceback
+from enum import StrEnum
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -91,6 +92,11 @@ SETTINGS = {
 }
 
 
+class _LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
 class _LazyGroup(TyperGroup):
     """Loads a verb's module on first use; help and the completion of a verb need only the tables above."""
 
@@ -138,9 +144,13 @@ app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, rich_markup_mode=None)
 def _options(
     ctx: typer.Context,
     debug: bool = typer.Option(False, "--debug", help="Log more, and print a stack trace with an error."),
+    log_format: Annotated[
+        _LogFormat | None,
+        typer.Option("--log-format", help="Of log lines; without: for people on a terminal, JSON elsewhere."),
+    ] = None,
 ) -> None:
     """Polled public sources to Kafka, exactly once, and on to bitemporal Delta tables."""
-    log.configure(debug=debug)
+    log.configure(debug=debug, form=log_format.value if log_format else None)
     ctx.obj = {"debug": debug}
     if armed := [name for name in (failpoints.VARIABLE, clock.VARIABLE) if os.environ.get(name)]:
         from correnteza.settings import Settings  # pays for pydantic; only tests come here

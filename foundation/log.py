@@ -3,20 +3,25 @@
 import logging
 import os
 import sys
-from typing import TextIO, cast
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from foundation.redact import redact
 
+Format = Literal["json", "console"]
 
-def configure(*, debug: bool = False, to: TextIO = sys.stderr) -> None:
-    """Send structured lines to stderr or another stream: for people on a terminal, as JSON elsewhere."""
+
+def configure(*, debug: bool = False, to: TextIO = sys.stderr, form: Format | None = None) -> None:
+    """Send structured lines to stderr or another stream.
+
+    Args: form: one JSON object a line, or lines for people; None: for people on a terminal, JSON elsewhere.
+    """
     on_terminal = to.isatty()
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
-        if on_terminal
+        structlog.dev.ConsoleRenderer(colors=on_terminal and "NO_COLOR" not in os.environ)
+        if form == "console" or (form is None and on_terminal)
         else structlog.processors.JSONRenderer()
     )
     structlog.configure(
