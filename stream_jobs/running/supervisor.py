@@ -89,6 +89,7 @@ class Supervised:
             if self._rest is not None and self._rest.may_begin(has_unread):
                 self.job.prepare()
                 self._is_resting = True
+                self._measures.looked(self.job.name)
                 return
         except TableIsTakenError:
             raise
