@@ -1,0 +1,97 @@
+"""The page begins with an answer, and the answer is the document's."""
+
+import pytest
+
+from monitoring.web.answer import answer
+from tests.monitoring.web import documents
+from tests.monitoring.web.documents import NOW, text
+
+
+def said(document):
+    found = answer(document, NOW)
+    return found.level, found.title, [f"{each.word} {each.what}" for each in found.troubles]
+
+
+def test_a_pipeline_that_is_well_is_fresh():
+    assert said(documents.well()) == ("ok", "Everything is fresh.", [])
+
+
+def test_before_the_first_look_nothing_is_claimed():
+    assert said(documents.empty())[:2] == ("unknown", "Nothing has been looked at yet.")
+
+
+def change(where, name=None, **values):
+    """The healthy document, in which one thing is otherwise."""
+    document = documents.well()
+    key = {"layers": "table", "sources": "source", "parts": "part", "retention": "table"}[where]
+    next(each for each in document[where] if each[key] == name).update(values)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "values", "level", "words"),
+    [
+        ("layers", "bcb_sgs", {"state": "stopped"}, "bad", "Stopped bronze.bcb_sgs"),
+        ("layers", "bcb_sgs", {"state": "stalled"}, "bad", "Stalled bronze.bcb_sgs"),
+        ("layers", "bcb_sgs", {"state": "topic_replaced"}, "bad", "Its topic was made anew bronze.bcb_sgs"),
+        ("layers", "bcb_sgs", {"state": "behind", "seconds_behind": 601.0}, "late", "Late bronze.bcb_sgs"),
+        ("layers", "bcb_sgs", {"state": "not_started", "records_behind": 5}, "late", "Not started bronze.bcb_sgs"),
+        ("layers", "bcb_sgs", {"state": "unknown", "records_behind": None}, "unknown", "Not known bronze.bcb_sgs"),
+        ("sources", "bcb_sgs", {"circuit_open": True}, "bad", "Failing bcb_sgs"),
+        ("sources", "bcb_sgs", {"overdue_slots": 3}, "late", "Not polled bcb_sgs"),
+        ("sources", "bcb_sgs", {"periods_missing": 2}, "late", "Expected and not arrived bcb_sgs"),
+        ("parts", "driver", {"up": False}, "bad", "No answer from the stream driver"),
+        ("parts", "registry", {"up": False}, "unknown", "No answer from the schema registry"),
+        ("retention", "bcb_sgs", {"seconds_to_loss": 6.0, "used_ratio": 0.9}, "bad", "About to be lost bronze.bcb_sgs"),
+        ("retention", "bcb_sgs", {"seconds_to_loss": 0.0, "used_ratio": 1.0}, "bad", "Lost bronze.bcb_sgs"),
+    ],
+)  # fmt: skip
+def test_one_thing_that_is_wrong_is_named_alone(where, name, values, level, words):
+    found = said(change(where, name, **values))
+    title = "Not everything is known." if level == "unknown" else "Not everything is fresh."
+    assert found == (level, title, [words])
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "values"),
+    [
+        ("layers", "bcb_sgs", {"state": "behind", "seconds_behind": 30.0, "records_behind": 9}),
+        ("layers", "bcb_sgs", {"state": "not_started", "records_behind": 0}),
+        ("sources", "bcb_sgs", {"overdue_slots": 1}),
+        ("sources", "bcb_sgs", {"state": "never", "periods_missing": None, "overdue_slots": 0, "outcomes": []}),
+        ("retention", "bcb_sgs", {"seconds_to_loss": 3600.0, "used_ratio": 0.1}),
+    ],
+)
+def test_what_is_usual_is_no_trouble(where, name, values):
+    assert said(change(where, name, **values))[0] == "ok"
+
+
+@pytest.mark.parametrize("newest", [text(NOW - 601), None])
+def test_a_canary_that_does_not_come_through_is_trouble_whatever_the_rest_says(newest):
+    document = documents.well()
+    document["canary"]["gold"] = {"newest_at": newest, "seconds": None}
+    assert said(document) == ("bad", "Not everything is fresh.", ["Canary missing in gold"])
+
+
+def test_what_a_part_that_is_away_would_know_is_not_told_table_by_table():
+    document = documents.well()
+    document["parts"][0] |= {"up": False, "reason": "Connection refused"}
+    for line in document["layers"]:
+        if line["layer"] == "bronze":
+            line |= {"state": "unknown", "records_behind": None, "seconds_behind": None}
+    assert said(document)[2] == ["No answer from Kafka"]
+
+
+def test_sixty_late_tables_are_one_trouble_that_names_the_latest():
+    (late,) = [each for each in answer(documents.huge(), NOW).troubles if each.word == "Late"]
+    assert late.what.endswith("_59, silver.dataset_of_some_publisher_59, gold.dataset_of_some_publisher_59, "
+                              "bronze.dataset_of_some_publisher_58 and 176 more tables")  # fmt: skip
+
+
+def test_a_document_of_status_has_an_answer_too():
+    """It has no parts and no sources; Kafka was away."""
+    document = documents.empty() | {
+        "layers": [documents.line("bronze", "bcb_sgs", "unknown", None, None)],
+        "unreachable": [{"service": "kafka", "reason": "refused", "hint": "correnteza up"}],
+    }
+    assert said(document)[2] == ["No answer from kafka"]
