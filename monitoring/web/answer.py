@@ -131,7 +131,6 @@ def _layers(document: Mapping[str, Any]) -> Iterable[Trouble]:
         longest = max(line["seconds_behind"] for line in late)
         yield Trouble(
             "late", "Late", _names(late), f"The oldest record that waits is {words.lasting(longest)} old.",
-            None if len(late) > NAMED else "correnteza status",
         )  # fmt: skip
     idle = [line for line in lines if level_of(line) == "late" and line.get("state") == "not_started"]
     if idle:

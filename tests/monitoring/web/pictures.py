@@ -22,7 +22,9 @@ def main() -> None:
         ):
             browser.show(render(document, documents.history(document)), width=width, height=height, dark=dark)
             # Few colours: a quarter of the size, and nobody sees it.
-            Image.open(io.BytesIO(browser.picture())).convert("RGB").quantize(96).save(FOLDER / name, optimize=True)
+            Image.open(io.BytesIO(browser.picture())).convert("RGB").quantize(192, Image.Quantize.MAXCOVERAGE).save(
+                FOLDER / name, optimize=True
+            )
 
 
 if __name__ == "__main__":
