@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     maintenance_interval_seconds: PositiveInt = 3600
     """How often the driver compacts its tables and removes what nobody needs; the first time ten minutes after its
     start, or sooner if this is shorter."""
+    canary_interval_seconds: NonNegativeInt = 60
+    """How often `schedule` sends the canary, a record of the pipeline's own whose way through all layers `status` and
+    the monitor time. 0 sends none."""
     stop_timeout_seconds: PositiveInt = 60
     """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
 

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from foundation.errors import UsageError
+from schemas.contracts import CANARY_TABLE
 
 # Downstream first: a table read later is never older than what was made from it.
 LAYERS = ("gold", "silver", "bronze", "ops")
@@ -167,10 +168,10 @@ def _refuse_unreadable(relation: duckdb.DuckDBPyRelation) -> None:
 
 
 def tables(root: Path) -> Iterator[tuple[str, Path]]:
-    """Name and folder of every Delta table below the root that can be read."""
+    """Name and folder of every Delta table below the root that can be read; the canary's are no answer to anybody."""
     for layer in LAYERS:
         for path in sorted((root / layer).glob("*/_delta_log")):
-            if is_readable(path.parent):
+            if path.parent.name != CANARY_TABLE and is_readable(path.parent):
                 yield f"{layer}.{path.parent.name}", path.parent
 
 

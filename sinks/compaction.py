@@ -13,7 +13,7 @@ its rows stand twice. So whoever compacts a table must be the only one who repla
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -39,12 +39,14 @@ class Policy:
         target_bytes: of a file that is written from small ones.
         at_least: small files that a partition must have.
         closed_days: leave out the partition of the present day; for a table with year, month and day as partitions.
+        kept_days: of such a table, after how many days rows leave it; None for never.
     """
 
     small_bytes: int
     target_bytes: int
     at_least: int
     closed_days: bool = False
+    kept_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,33 @@ def groups(snapshot: Snapshot, policy: Policy, today: date) -> list[Group]:
             ordered = [file for _, file in sorted(files, key=lambda each: each[0])]
             found += [Group(dict(partition), part) for part in _parts(ordered, policy.target_bytes)]
     return found
+
+
+def expired(snapshot: Snapshot, policy: Policy, today: date) -> list[str]:
+    """Files whose day is over for longer than the policy keeps; none where it keeps all.
+
+    Args:
+        today: UTC.
+    """
+    if policy.kept_days is None:
+        return []
+    last = today - timedelta(days=policy.kept_days)
+    found = []
+    for action in pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist():
+        if _day({name: _text(action[f"partition.{name}"]) for name in ("year", "month", "day")}) < last:
+            found.append(unquote(action["path"]))
+    return sorted(found)
+
+
+def expire(snapshot: Snapshot, files: Sequence[str]) -> None:
+    """Take whole files out of a table, in one commit; streams that read it must skip commits that do so."""
+    table = snapshot.table
+    table.create_write_transaction(
+        [removed(name, data_change=True) for name in files],
+        mode="append",
+        schema=table.schema(),
+        partition_by=table.metadata().partition_columns,
+    )
 
 
 def compact(

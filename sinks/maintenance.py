@@ -1,5 +1,6 @@
 """Keep one table small: look at it, plan, do. What a batch may not overlap is `compact` alone; see sinks/compaction.py.
 
+expire       files of days that the table does not keep; of the canary's tables alone
 compact      small files into large ones, without a change of rows
 checkpoint   so that a reader begins near the log's end
 log          remove entries that no reader and no checkpoint needs
@@ -16,7 +17,7 @@ from deltalake import DeltaTable
 
 from foundation.failpoints import failpoint
 from sinks import remains
-from sinks.compaction import Group, Policy, compact, groups
+from sinks.compaction import Group, Policy, compact, expire, expired, groups
 from sinks.remains import Reader, Removable, remove
 from sinks.snapshot import Snapshot
 
@@ -31,6 +32,7 @@ class Plan:
     Attributes:
         files, bytes: of the present version.
         log_files, log_bytes: of its log, checkpoints included.
+        expired: files of days that the table does not keep.
         groups: of small files, each to become one.
         needs_checkpoint: whether many commits have come since the newest.
         old_files: data files to remove.
@@ -44,6 +46,7 @@ class Plan:
     bytes: int
     log_files: int
     log_bytes: int
+    expired: list[str]
     groups: list[Group]
     needs_checkpoint: bool
     old_files: Removable
@@ -53,7 +56,12 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is worth doing."""
-        return not (self.groups or self.needs_checkpoint or self.old_files.files or self.old_log.files)
+        return not (self.is_untidy or self.old_files.files or self.old_log.files)
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether `tidy` would do anything."""
+        return bool(self.expired or self.groups or self.needs_checkpoint)
 
     @property
     def small_files(self) -> int:
@@ -89,6 +97,7 @@ def look(table: str, path: str, policy: Policy, readers: Sequence[Reader], *, no
         bytes=sum(sizes),
         log_files=len(log),
         log_bytes=sum(log.values()),
+        expired=expired(snapshot, policy, now.date()),
         groups=groups(snapshot, policy, now.date()),
         needs_checkpoint=remains.commits_since_checkpoint(path) > MOST_COMMITS,
         old_files=old_files,
@@ -100,7 +109,7 @@ def look(table: str, path: str, policy: Policy, readers: Sequence[Reader], *, no
 def tidy(
     plan: Plan, policy: Policy, *, now: datetime, until: float, is_owner: Callable[[], bool] = lambda: True
 ) -> list[Group]:
-    """Compact, and make a checkpoint; returns the groups that became one file each.
+    """Let old days go, compact, and make a checkpoint; returns the groups that became one file each.
 
     Small files are looked for again, so that nothing is written by an old list. Only who owns the table's writes may
     call this, and while it runs nobody may replace files of the table; rows may be appended. Killed at any point it
@@ -112,6 +121,10 @@ def tidy(
     """
     failpoint("maintenance_begins")
     compacted: list[Group] = []
+    if plan.expired and is_owner():
+        snapshot = Snapshot.of(plan.path)
+        if files := expired(snapshot, policy, now.date()):
+            expire(snapshot, files)
     if plan.groups:
         snapshot = Snapshot.of(plan.path)
         compacted = compact(snapshot, groups(snapshot, policy, now.date()), until=until, is_owner=is_owner)

@@ -190,7 +190,8 @@ def _maintained(where: Places, table: str, readers: Readers) -> bool:
         print(f"{table}: {_intended(plan)} …", file=sys.stderr, flush=True)
         compacted = tidy(plan, policy_of(table), now=clock.now(), until=budget(NO_BOUND))
         log_files, files = clean(plan, until=budget(NO_BOUND))
-    parts = [f"{sum(len(group.files) for group in compacted)} files became {len(compacted)}"] if compacted else []
+    parts = [f"{len(plan.expired)} files of old days left the table"] if plan.expired else []
+    parts += [f"{sum(len(group.files) for group in compacted)} files became {len(compacted)}"] if compacted else []
     parts += [f"{files + log_files} files were removed ({log_files} of the log)"] if files + log_files else []
     print(f"{table}: {', '.join(parts) or 'a log checkpoint was made'}")
     return True
@@ -199,6 +200,8 @@ def _maintained(where: Places, table: str, readers: Readers) -> bool:
 def _intended(plan: Plan) -> str:
     """In a line."""
     parts = []
+    if plan.expired:
+        parts.append(f"let {len(plan.expired)} files of old days go")
     if plan.groups:
         parts.append(f"compact {plan.small_files} files into {len(plan.groups)}")
     elif plan.needs_checkpoint:

@@ -14,9 +14,10 @@ from producers import sources
 from producers.model import Source
 from producers.poll import Outcome
 from producers.schedule.attempt import Now
+from producers.schedule.canary import Canary
 from producers.schedule.scheduler import Scheduler
 from producers.schedule.worker import end, run
-from schemas.registry import enforce_compatibility
+from schemas.registry import Registry, enforce_compatibility
 
 
 def command(
@@ -40,6 +41,8 @@ def command(
     is lost and nothing is published twice. On another machine none may run yet: the archive of payloads is a local
     folder. Give all workers of one topic prefix the same --source.
 
+    The leader also sends the canary, a record of the pipeline's own (CORRENTEZA_CANARY_INTERVAL_SECONDS, 0 for none).
+
     When another process polls one of the sources (`poll`, `withdrawals accept`, a worker that joins), the poll under
     way here ends as `fenced`. The source's next slot asks again; the other sources go on.
 
@@ -55,6 +58,9 @@ def command(
     metrics = ScheduleMetrics(chosen)
     serve_metrics(settings, "schedule", metrics.registry)
     scheduler = Scheduler(settings.bootstrap, settings.topic_prefix, chosen, poll, end, measures=metrics)
+    every, registry = settings.canary_interval_seconds, Registry(settings.registry)
+    canary = Canary(settings.bootstrap, settings.topic_prefix, registry.register, every) if every else None
     folder = settings.run.resolve() / "faust"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    raise typer.Exit(run(scheduler, port=port or ports.free(), stall_seconds=stall_seconds, folder=folder))
+    code = run(scheduler, port=port or ports.free(), stall_seconds=stall_seconds, folder=folder, canary=canary)
+    raise typer.Exit(code)

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,7 +19,7 @@ from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, UsageError
 from foundation.redact import redacted
 from monitoring.lag.kafka import Cluster
-from monitoring.lag.status import Line, Places, Storage, as_json, status
+from monitoring.lag.status import Line, Places, Stage, Storage, as_json, status
 from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS
 from monitoring.lag.words import STATES
 from monitoring.proof.checks.gold_sql import DEFINITIONS
@@ -78,7 +79,9 @@ def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
     )
     storage = _storage(settings)
     document = as_json(found, storage, at=now)
-    people = "\n".join([_table(found.lines, storage), *_reasons(found.lines), *_savings(storage)])
+    people = "\n".join(
+        [_table(found.lines, storage), *_reasons(found.lines), *_canary(found.canary, now), *_savings(storage)]
+    )
     if clear:
         print(f"\x1b[H\x1b[2J{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC")
     form.give(_rows(found.lines, storage), people=people, document=json.dumps(document, indent=1))
@@ -192,6 +195,18 @@ def _savings(storage: list[Storage]) -> list[str]:
         f"maintenance would make {into} files of {small} small ones and free {free / 1024**2:.1f} MiB:"
         " correnteza maintain --dry-run"
     ]
+
+
+def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:
+    """How old the newest canary is in each layer, and how long it took; nothing where none was ever sent."""
+    parts, reasons = [], []
+    for stage, each in stages.items():
+        if each.newest is not None:
+            took = "" if each.newest.seconds is None else f" (took {duration(each.newest.seconds)})"
+            parts.append(f"{stage} {duration(max(0.0, now - each.newest.sent_at))}{took}")
+        if each.standing is not None:
+            reasons.append(f"canary in {stage} {WORDS[each.standing.state]}: {each.standing.reason}")
+    return [*([f"canary, age of the newest: {', '.join(parts)}"] if parts else []), *reasons]
 
 
 def _reasons(lines: list[Line]) -> list[str]:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from foundation.errors import DependencyUnavailable
 from foundation.redact import redacted
-from monitoring.lag import delta_log, spark_checkpoints
+from monitoring.lag import canary, delta_log, spark_checkpoints
+from monitoring.lag.canary import Sighting
 from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress, Standing
 from monitoring.lag.waiting import Waiting, waiting_for_bronze
-from schemas.contracts import Contract
+from schemas.contracts import CANARY, CANARY_TABLE, Contract
 
 if TYPE_CHECKING:
     from monitoring.lake import Lake
@@ -94,16 +95,31 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """The canary in one layer.
+
+    Attributes:
+        newest: None where none has come.
+        standing: that its query stands still, and why.
+    """
+
+    newest: Sighting | None
+    standing: Standing | None
+
+
+@dataclass(frozen=True)
 class Status:
     """What is known at one moment.
 
     Attributes:
         lines: bronze, silver, gold.
         kafka_away: why what only Kafka knows is missing; None where it is not.
+        canary: stage → how far the newest canary has come; it has no line.
     """
 
     lines: list[Line]
     kafka_away: DependencyUnavailable | None
+    canary: dict[str, Stage]
 
 
 def status(
@@ -117,7 +133,7 @@ def status(
     from monitoring.lake import Lake  # with it comes DuckDB, which the monitor does without
 
     now = time.time() if now is None else now
-    streamed = [contract for contract in contracts if not contract.compacted]
+    streamed = [contract for contract in contracts if not contract.compacted and contract.name != CANARY]
     names = {contract.name: places.topic_prefix + contract.topic for contract in streamed}
     progress = {
         contract.name: spark_checkpoints.read(places.checkpoints, f"bronze.{bronze_table(contract)}")
@@ -135,7 +151,16 @@ def status(
         _bronze(places, lake, contract, waiting, topic=names[contract.name], progress=progress[contract.name], now=now)
         for contract in streamed
     ]
-    return Status([*bronze, *derived], away)
+    return Status([*bronze, *derived], away, _canary(places))
+
+
+def _canary(places: Places) -> dict[str, Stage]:
+    found = {}
+    for stage, newest in canary.newest(places.lake).items():
+        query = f"{stage}.{CANARY_TABLE}"
+        progress = spark_checkpoints.read(places.checkpoints, query)
+        found[stage] = Stage(newest, spark_checkpoints.standing(places.checkpoints, query, progress))
+    return found
 
 
 def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str, Any]:
@@ -145,7 +170,7 @@ def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str
     """
     away = found.kafka_away
     return {
-        "schema": 3,
+        "schema": 4,
         "at": _text(datetime.fromtimestamp(at, UTC)),
         "layers": [
             {
@@ -162,8 +187,20 @@ def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str
             }
             for line in found.lines
         ],
+        "canary": {stage: _sighting(each) for stage, each in found.canary.items()},
         "unreachable": [] if away is None else [{"service": "kafka", "reason": redacted(str(away)), "hint": away.hint}],
         "tables": [{**asdict(each), "held_back_by": list(each.held_back_by)} for each in storage],
+    }
+
+
+def _sighting(stage: Stage) -> dict[str, Any]:
+    newest, standing = stage.newest, stage.standing
+    seconds = newest.seconds if newest else None
+    return {
+        "newest_at": _text(datetime.fromtimestamp(newest.sent_at, UTC)) if newest else None,
+        "seconds": None if seconds is None else round(seconds, 3),
+        "reason": standing.reason if standing else None,
+        "hint": standing.hint if standing else None,
     }
 
 

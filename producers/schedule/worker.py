@@ -26,6 +26,7 @@ from foundation import log
 from foundation.errors import CorrentezaError, FencedError
 from foundation.redact import redacted
 from producers.schedule import watchdog
+from producers.schedule.canary import Canary
 from producers.schedule.scheduler import Scheduler
 from schemas.queues import APP, REQUEST_PARTITIONS, REQUESTS
 
@@ -41,21 +42,23 @@ STALLED = FencedError.exit_code
 """EX_TEMPFAIL: a supervisor may start us again."""
 
 
-def run(scheduler: Scheduler, *, port: int, stall_seconds: float, folder: Path) -> int:
+def run(scheduler: Scheduler, *, port: int, stall_seconds: float, folder: Path, canary: Canary | None) -> int:
     """Run until SIGTERM or Ctrl-C; returns the exit code.
 
     Args:
         port: of `/healthz` on the loopback interface.
         stall_seconds: after so long without progress the process ends with exit code 75.
         folder: Faust insists on one and puts nothing into it.
+        canary: sent while this worker leads; None for none.
     """
     log.adopt_library_logs()
-    return asyncio.run(_Worker(scheduler, port, folder).run(stall_seconds))
+    return asyncio.run(_Worker(scheduler, port, folder, canary).run(stall_seconds))
 
 
 class _Worker:
-    def __init__(self, scheduler: Scheduler, port: int, folder: Path) -> None:
+    def __init__(self, scheduler: Scheduler, port: int, folder: Path, canary: Canary | None) -> None:
         self._scheduler = scheduler
+        self._canary = canary
         self._log = log.get_logger("schedule")
         self._topic = scheduler.prefix + REQUESTS
         # One thread a partition, so that no request waits for a thread, and one for ticks.
@@ -100,6 +103,8 @@ class _Worker:
         watchdog.watch(lambda: self._scheduler.why_no_progress(self._assigned()), stall_seconds, _end_stalled)
         await self._app.start()
         self._has_started = True
+        if self._canary is not None:
+            self._canary.watch(self._app.is_leader, self._scheduler.stopping)
         self._log.info("worker_started", health=f"http://127.0.0.1:{self._app.conf.web_port}/healthz", pid=os.getpid())
         ended: asyncio.Future[object] = asyncio.ensure_future(self._app.wait_until_stopped())
         await asyncio.wait([self._signal, ended], return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,6 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from foundation.failpoints import failpoint
 from sinks import tables
 from sinks.commit import is_known
 
@@ -58,7 +57,6 @@ def _write(path: str, found: Sighting, mode: Literal["append", "overwrite"], onc
     table = DeltaTable(path)
     if is_known(table, once):
         return
-    failpoint("before_canary")
     at = _EPOCH + timedelta(microseconds=found.sent_at)
     row = {
         "source": found.source,
@@ -70,4 +68,3 @@ def _write(path: str, found: Sighting, mode: Literal["append", "overwrite"], onc
     }
     rows = pa.Table.from_pylist([row], schema=pa.schema(table.schema().to_arrow()))
     write_deltalake(table, rows, mode=mode, commit_properties=CommitProperties(app_transactions=[once]))
-    failpoint("after_canary")

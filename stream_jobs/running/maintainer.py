@@ -106,7 +106,7 @@ class Maintainer:
             began = time.monotonic()
             compacted: list[Group] = []
             is_free = True
-            if plan.groups or plan.needs_checkpoint:
+            if plan.is_untidy:
                 with all_of(each.turns, WAIT_SECONDS) as is_free:
                     if is_free:
                         compacted = tidy(
@@ -121,6 +121,7 @@ class Maintainer:
         log.info(
             "table_maintained",
             table=each.table,
+            expired=len(plan.expired),
             compacted=sum(len(group.files) for group in compacted),
             into=len(compacted),
             removed_files=removed_files,

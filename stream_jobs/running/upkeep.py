@@ -1,10 +1,11 @@
 """Which tables are kept small, and how; and which of them a process may maintain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundation import clock
+from schemas.contracts import CANARY_TABLE
 from sinks import tables
 from sinks.compaction import Policy
 from sinks.maintenance import Plan, look
@@ -20,10 +21,18 @@ BRONZE = Policy(small_bytes=32 * _MIB, target_bytes=128 * _MIB, at_least=8, clos
 """Append-only and read in whole: large files, each day once it is over."""
 OTHERS = Policy(small_bytes=8 * _MIB, target_bytes=32 * _MIB, at_least=16)
 """A batch that replaces a row writes its file anew, so files stay smaller."""
+CANARY_DAYS = 30
+"""That the canary's tables keep: longer than its topic, so that both can be compared."""
+CANARIES = {
+    f"bronze.{CANARY_TABLE}": replace(BRONZE, kept_days=CANARY_DAYS),
+    f"silver.{CANARY_TABLE}": replace(OTHERS, kept_days=CANARY_DAYS),
+}
 
 
 def policy_of(table: str) -> Policy:
     """How a table (`<layer>.<table>`) is compacted."""
+    if table in CANARIES:
+        return CANARIES[table]
     return BRONZE if table.startswith("bronze.") else OTHERS
 
 

@@ -64,6 +64,29 @@ def test_a_plan_says_what_there_is_and_what_would_be_saved(path):
     assert not plan.is_empty
 
 
+KEEPING = Policy(small_bytes=1 << 20, target_bytes=4 << 20, at_least=4, closed_days=True, kept_days=30)
+
+
+def older(path: str) -> list[str]:
+    """Rows of days that a table of thirty days does not keep on the first of February."""
+    return [f"{number} of 1 January is there" for number in numbers(path) if number < 100]
+
+
+@pytest.mark.parametrize("policy", [KEEPING, POLICY], ids=["kept for thirty days", "kept for ever"])
+def test_days_leave_a_table_only_where_its_policy_says_so(path, policy):
+    for day in (2, 3):
+        add(path, 100 + day, day=day)
+    now = datetime(2025, 2, 1, 23, tzinfo=UTC)  # the second is thirty days ago
+    plan = look("silver.numbers", path, policy, [], now=now)
+    assert len(plan.expired) == (30 if policy is KEEPING else 0)
+    assert tidy(plan, policy, now=now, until=budget(60), is_owner=lambda: False) == []
+    assert len(numbers(path)) == 32, "who has lost the table takes nothing away"
+    tidy(plan, policy, now=now, until=budget(60))
+    assert [number for number in numbers(path) if number >= 100] == [102, 103]
+    assert bool(older(path)) is (policy is POLICY)
+    assert not look("silver.numbers", path, policy, [], now=now).expired
+
+
 def done(path: str) -> tuple[int, int]:
     """A whole run; how many entries of the log and data files went."""
     plan = looked(path)

@@ -155,7 +155,7 @@ def test_a_query_whose_checkpoint_is_lost_is_shown_with_the_refusal(kit, lost):
 def test_the_json_document_has_this_form(kit):
     storage = Storage("bronze.inmet_hourly", 9, 10_000, 20, 8, 1, 500, ("silver.inmet_hourly",))
     found = as_json(told(kit, Broker), [storage], at=BEGIN.timestamp())
-    assert (found["schema"], found["at"]) == (3, "2026-11-20T12:00:00.000Z")
+    assert (found["schema"], found["at"]) == (4, "2026-11-20T12:00:00.000Z")
     assert found["tables"] == [
         {"table": "bronze.inmet_hourly", "files": 9, "bytes": 10_000, "log_files": 20, "small_files": 8, "into": 1,
          "free_bytes": 500, "held_back_by": ["silver.inmet_hourly"]}
@@ -164,7 +164,7 @@ def test_the_json_document_has_this_form(kit):
             "records_behind": None, "seconds_behind": None, "newest_event_at": "2026-11-20T13:00:00.000Z",
             "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip
     assert {each["layer"] for each in found["layers"]} == {"bronze", "silver", "gold"}
-    assert (list(found), found["unreachable"]) == (["schema", "at", "layers", "unreachable", "tables"], [])
+    assert (list(found), found["unreachable"]) == (["schema", "at", "layers", "canary", "unreachable", "tables"], [])
 
 
 SNAPSHOT = Path(__file__).parent / "status.json"

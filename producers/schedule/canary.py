@@ -1,0 +1,85 @@
+"""The leader's canary: one record in one transaction, again and again, in a thread of its own.
+
+It is sent by the real clock, in a replay too: what it measures is how long the pipeline takes. Whatever hinders it is
+logged, and the next one is sent in its time: an old canary in gold is what tells people (docs/adr/0022).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from confluent_kafka import KafkaException
+
+from foundation import log
+from foundation.errors import CorrentezaError
+from producers.encode import record
+from producers.publish import Publisher
+from schemas.contracts import CANARY, Contract, load
+
+SOURCE = "canary"
+"""Its source id, and the end of its transactional id. No source of the registry has it."""
+
+LOOK_SECONDS = 5.0
+"""How often one that does not lead asks whether it does now."""
+
+Register = Callable[[list[Contract], str], Mapping[str, int]]
+"""As `Registry.register`: (contracts, prefix) → schema ids by name."""
+
+
+@dataclass
+class Canary:
+    """One worker's canary.
+
+    Attributes:
+        every: seconds between two.
+    """
+
+    bootstrap: str
+    prefix: str
+    register: Register
+    every: float
+    _publisher: Publisher | None = field(default=None, init=False)
+
+    def watch(self, is_leader: Callable[[], bool], stopping: threading.Event) -> None:
+        """Start the thread. It ends once told to stop, and nobody waits for it."""
+        threading.Thread(target=self._run, args=(is_leader, stopping), name="canary", daemon=True).start()
+
+    def send(self) -> None:
+        """Publish one.
+
+        Raises:
+            FencedError: another worker leads and has sent one meanwhile.
+            DependencyUnavailable: the broker or the registry is away, or refuses.
+        """
+        contract = load(CANARY)
+        schema_id = self.register([contract], self.prefix)[CANARY]
+        if self._publisher is None:
+            publisher = Publisher(self.bootstrap, self.prefix, SOURCE)
+            publisher.start()
+            self._publisher = publisher
+        publisher = self._publisher
+
+        def fill() -> None:
+            # Made when it is sent, also when it is sent again: as its timestamp in Kafka is.
+            values = {"source": SOURCE, "sent_at": datetime.now(UTC)}
+            publisher.place(CANARY, [record(contract, schema_id, values)])
+
+        try:
+            publisher.transact(fill)
+        except (CorrentezaError, KafkaException):
+            self._publisher = None  # a transaction that failed for good ends its producer
+            raise
+
+    def _run(self, is_leader: Callable[[], bool], stopping: threading.Event) -> None:
+        due = time.monotonic()
+        while not stopping.wait(max(0.0, due - time.monotonic())):
+            due = max(due + self.every, time.monotonic())
+            if not is_leader():
+                due = time.monotonic() + min(self.every, LOOK_SECONDS)
+                continue
+            try:
+                self.send()
+            except Exception as error:  # whatever it is: a thread that dies of it would look like a broken pipeline
+                log.get_logger("schedule").warning("canary_not_sent", error=str(error))

@@ -1,0 +1,104 @@
+"""The canary goes through bronze, silver and gold as every record does, and no answer to a user holds it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from correnteza.commands.checkpoint import _topic
+from foundation.errors import UsageError
+from monitoring import lake
+from monitoring.lag import canary as lag
+from monitoring.lake import Lake
+from producers.schedule.canary import Canary
+from schemas.contracts import CANARY, CANARY_TABLE, datasets, load_all
+from stream_jobs.gold.canary import GOLD, GoldCanary
+from stream_jobs.gold.dictionary import text
+from stream_jobs.silver.canary import SILVER, SilverCanary
+from tests.pipeline import Pipeline
+
+
+class Path:
+    """The canary's whole way in one pipeline."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        pipeline.declare(CANARY)
+        settings = pipeline.settings
+        self.canary = Canary(settings.bootstrap, settings.topic_prefix, pipeline.registry.register, 60)
+        self._bronze = pipeline.bronze(CANARY)
+
+    def drive(self) -> None:
+        """What the driver's three queries do."""
+        self.pipeline.run(self._bronze)
+        self.pipeline.run(SilverCanary(self.pipeline.driver))
+        self.pipeline.run(GoldCanary(self.pipeline.driver))
+
+    def newest(self) -> dict[str, lag.Sighting | None]:
+        return lag.newest(self.pipeline.settings.lake)
+
+
+@pytest.fixture
+def path(pipeline: Pipeline) -> Path:
+    return Path(pipeline)
+
+
+def behind(path: Path, sent: int) -> Iterator[str]:
+    """The stages whose newest canary is not the last of those that were sent."""
+    last = max(path.pipeline.committed(CANARY))[1]
+    assert len(path.pipeline.committed(CANARY)) == sent
+    for stage, column in (("bronze", "offset"), ("silver", "kafka_offset"), ("gold", "kafka_offset")):
+        held = [row[column] for row in path.pipeline.rows(f"{stage}.{CANARY_TABLE}")]
+        newest = path.newest()[stage]
+        if newest is None or last not in held:
+            yield f"{stage} has an old canary"
+
+
+def answers(path: Path) -> list[str]:
+    """What a user can be told of that names the canary."""
+    found = [f"{name} can be asked" for name in Lake(path.pipeline.settings.lake).snapshots if "canary" in name]
+    found += [f"{name} is a dataset" for name in datasets() if "canary" in name]
+    return found + (["the data dictionary"] if "canary" in text() else [])
+
+
+def test_control_the_canary_passes_every_layer_and_is_old_where_the_driver_stands_still(path, control):
+    path.canary.send()
+    path.drive()
+    control.holds(behind, path, 1)
+    first = path.newest()
+    assert all(each.seconds >= 0 for each in first.values())
+    assert first["bronze"].visible_at <= first["silver"].visible_at <= first["gold"].visible_at
+    # To the millisecond: Kafka's timestamps have no more.
+    assert {round(each.sent_at) for each in first.values()} == {round(first["gold"].sent_at)}
+
+    path.canary.send()
+    control.objects(behind, path, 2, damage=("bronze has an old", "silver has an old", "gold has an old"))
+    assert path.newest() == first
+    path.drive()
+    assert list(behind(path, 2)) == []
+    second = path.newest()
+    assert all(second[stage].is_after(first[stage]) for stage in second)
+    assert [len(path.pipeline.rows(name)) for name in (SILVER, GOLD)] == [2, 1]
+    assert path.pipeline.contradictions(*load_all()) == {}
+
+
+def test_control_no_answer_to_a_user_holds_the_canary(path, control, monkeypatch):
+    path.canary.send()
+    path.drive()
+    assert path.pipeline.rows(GOLD)
+    control.holds(answers, path)
+    with pytest.raises(UsageError):
+        Lake(path.pipeline.settings.lake).sql(f"FROM {GOLD}")
+    monkeypatch.setattr(lake, "CANARY_TABLE", "")
+    control.objects(answers, path, damage=tuple(f"{stage}.{CANARY_TABLE} can be asked" for stage in lag.STAGES))
+
+
+def test_its_checkpoints_can_be_begun_anew(path):
+    path.canary.send()
+    path.drive()
+    assert _topic(path.pipeline.settings, f"bronze.{CANARY_TABLE}") == path.pipeline.topic(CANARY)
+    path.pipeline.driver.locks.release()
+    for query in (SILVER, GOLD):
+        path.pipeline.adopt(query)
+    path.drive()
+    assert len(path.pipeline.rows(GOLD)) == 1
+    assert list(behind(path, 1)) == []
