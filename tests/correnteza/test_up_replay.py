@@ -1,12 +1,13 @@
 """`up --replay`: the whole pipeline on recorded publications, day after day."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from correnteza.replaying import duration
 from foundation.errors import UsageError
+from schemas.contracts import CANARY
 from tests import oracles
 from tests.helpers import wait_for
 
@@ -44,3 +45,9 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
     wait_for(lambda: "ready: " in process.said, "up to be ready", 120)
     wait_for(lambda: any(day >= date(2025, 11, 12) for day in published_on()), "a record of the third day", 180)
     assert f"export CORRENTEZA_HOME={home / 'replay'}" in process.said
+
+    # The leader sends the canary from its start on, by the real clock.
+    bootstrap = json.loads(endpoints.read_text())["kafka_bootstrap"]
+    wait_for(lambda: oracles.read(bootstrap, "", CANARY, settled=False), "a canary", 60)
+    sent = [each.fields["sent_at"] for each in oracles.read(bootstrap, "", CANARY, settled=False)]
+    assert all(timedelta(0) <= datetime.now(UTC) - each < timedelta(minutes=10) for each in sent)
