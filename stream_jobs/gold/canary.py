@@ -20,15 +20,20 @@ class GoldCanary(FollowingJob):
     def __init__(self, driver: Driver) -> None:
         super().__init__(GOLD, (SILVER,), driver, self._replace)
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading silver where the checkpoint ends."""
+    def prepare(self) -> None:
+        """Take the table, and bring it and silver's to their declared form."""
         spark, place = self._driver.spark, self._driver.places.table
         self._driver.locks.acquire(self.name)
         canary.ensure(spark, place(SILVER))
         canary.ensure(spark, place(GOLD))
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading silver where the checkpoint ends."""
+        self.prepare()
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
-        rows = spark.readStream.format("delta").options(**READING).load(place(SILVER))
+        silver = self._driver.places.table(SILVER)
+        rows = self._driver.spark.readStream.format("delta").options(**READING).load(silver)
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 
     def _replace(self, batch: DataFrame, batch_id: int) -> None:

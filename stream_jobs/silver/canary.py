@@ -36,18 +36,22 @@ class SilverCanary(FollowingJob):
     def __init__(self, driver: Driver) -> None:
         super().__init__(SILVER, (BRONZE,), driver, self._append)
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading bronze where the checkpoint ends."""
+    def prepare(self) -> None:
+        """Take the table, and bring it and bronze to their declared form."""
         spark, place = self._driver.spark, self._driver.places.table
         self._driver.locks.acquire(self.name)
         ensure_table(spark, place(BRONZE), load(CANARY))
         canary.ensure(spark, place(SILVER))
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading bronze where the checkpoint ends."""
+        self.prepare()
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         rows = (
-            spark.readStream.format("delta")
+            self._driver.spark.readStream.format("delta")
             .options(**READING)
-            .load(place(BRONZE))
+            .load(self._driver.places.table(BRONZE))
             .where("decode_status = 'ok'")
             .select("record.source", "record.sent_at", F.col("offset").alias("kafka_offset"))
         )
