@@ -34,11 +34,14 @@ check: setup  ## format, lint, types and contracts; changes nothing
 	$(BIN)/mypy
 	$(BIN)/correnteza schemas check
 
-test: check  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
+tools: $(INSTALLED)  ## Prometheus and Alertmanager for the tests, into .tools; says what is missing where there is no apt-get
+	@$(BIN)/python -m tests.tools
+
+test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
 	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long"; first=$$?; \
 	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long" && exit $$first
 
-test-faults: setup  ## every fault, the slow ones too: a day under ten kills, hung brokers
+test-faults: setup tools  ## every fault, the slow ones too: a day under ten kills, hung brokers
 	$(BIN)/pytest -m "(fault or slow) and not long"
 
 test-faults-long: setup  ## the long forms: minutes without a broker, ten million records, 200 random steps
@@ -86,6 +89,6 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 	$(BIN)/python -m correnteza.embedded.lock_jars
 
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
-	rm -rf .venv .jars var/demo build *.egg-info
+	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse
+.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools

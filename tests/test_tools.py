@@ -1,0 +1,59 @@
+"""The programs that the tests of alerts use come as the lock names them, or not at all."""
+
+import pytest
+
+from tests import tools
+from tests.controls import complaint
+
+LOCK = "# a comment\nsome=1.0 all {sha256}\n"
+CONTENT = b"a package"
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """What apt-get would have fetched; no package is unpacked."""
+    said = []
+
+    def fetch(folder, packages):
+        debs = folder / "apt/debs"
+        debs.mkdir(parents=True)
+        for each in packages:
+            (debs / f"{each.name}_{each.version}_{each.architecture}.deb").write_bytes(CONTENT)
+
+    def run(*command, cwd=None):
+        said.append(command)
+        return "all\n"
+
+    monkeypatch.setattr(tools, "_fetch", fetch)
+    monkeypatch.setattr(tools, "_run", run)
+    monkeypatch.setattr(tools.shutil, "which", lambda name: name)
+    return said
+
+
+def test_the_lock_names_each_program_s_package():
+    assert {each.name for each in tools.locked()} == set(tools.PROGRAMS.values())
+
+
+def test_control_a_package_that_is_another_one_is_refused(tmp_path, served, control):
+    sha256 = tools.hashlib.sha256(CONTENT).hexdigest()
+    lock, folder = tmp_path / "lock", tmp_path / "tools"
+    lock.write_text(LOCK.format(sha256=sha256))
+    control.holds(complaint, lambda: tools.install(folder, lock))
+    lock.write_text(LOCK.format(sha256=64 * "0"))
+    control.objects(complaint, lambda: tools.install(folder, lock), damage=f"has SHA-256 {sha256}")
+
+
+def test_what_is_installed_is_not_fetched_again(tmp_path, served):
+    lock, folder = tmp_path / "lock", tmp_path / "tools"
+    lock.write_text(LOCK.format(sha256=tools.hashlib.sha256(CONTENT).hexdigest()))
+    tools.install(folder, lock)
+    before = len(served)
+    tools.install(folder, lock)
+    assert len(served) == before
+
+
+def test_a_program_that_is_not_here_skips_the_test_and_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(tools, "FOLDER", tmp_path)
+    monkeypatch.setattr(tools.shutil, "which", lambda name: None)
+    with pytest.raises(pytest.skip.Exception, match=r"make tools, or apt-get install prometheus$"):
+        tools.program("promtool")
