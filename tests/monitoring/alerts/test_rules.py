@@ -1,0 +1,149 @@
+"""Every alert fires when it should, ends when it should, and is silent otherwise: by promtool, with the shipped files."""
+
+import re
+
+import pytest
+import yaml
+
+from monitoring.metrics.catalogue import CATALOGUE
+from tests.helpers import ROOT
+from tests.monitoring.alerts import promtool
+from tests.monitoring.alerts.cases import CASES, HEALTHY, Case
+
+NAMES = [rule.name for rule in promtool.rules()]
+RUNBOOK = ROOT / "docs/runbook.md"
+
+
+def test_promtool_accepts_the_rules():
+    done = promtool.run("check", "rules", *promtool.RULES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", [file.name for file in promtool.RULES])
+def test_every_case_goes_as_it_says(tmp_path, file):
+    """The alerts of one file at a time, so that processes can share the work; all rules are there each time."""
+    own = {rule.name for rule in promtool.rules() if rule.file.name == file}
+    cases = [case for case in CASES if case.alert in own]
+    assert promtool.objections(tmp_path, promtool.RULES, cases) == []
+
+
+def test_a_healthy_pipeline_is_silent(tmp_path):
+    healthy = Case("Watchdog", "healthy for ten hours", {}, tuple(range(0, 600, 5)))
+    assert promtool.objections(tmp_path, promtool.RULES, [healthy]) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_alert_has_a_case_that_fires_one_that_ends_and_one_that_is_silent(name):
+    own = [case for case in CASES if case.alert == name]
+    fires = any(case.firing for case in own)
+    if name == "Watchdog":
+        assert fires
+        return
+    ends = any(case.firing and case.silent and max(case.silent) > max(case.firing) for case in own)
+    silent = any(not case.firing for case in own)
+    assert (fires, ends, silent) == (True, True, True)
+
+
+def never(rule):
+    return {**rule, "expr": "vector(1) > 1"}
+
+
+def always(rule):
+    return {**rule, "expr": "vector(1)"}
+
+
+@pytest.mark.parametrize(("change", "asked"), [(never, "firing"), (always, "silent")])
+def test_control_the_cases_of_every_alert_see_a_rule_that_fires_never_or_always(tmp_path, control, change, asked):
+    def found(files):
+        return promtool.objections(tmp_path, files, cases)
+
+    cases = list({case.alert: case for case in reversed(CASES) if getattr(case, asked)}.values())
+    documents = promtool.documents()
+    for document in documents.values():
+        for group in document["groups"]:
+            group["rules"] = [
+                {name: value for name, value in change(rule).items() if name in {"alert", "expr", "labels"}}
+                for rule in group["rules"]
+            ]
+    control.holds(found, promtool.RULES)
+    said = tuple(f'count(ALERTS{{alertname=\\"{case.alert}\\"' for case in cases)
+    control.objects(found, promtool.written(tmp_path / "changed", documents), damage=said)
+
+
+def test_alerts_have_one_of_three_severities_and_say_what_whom_and_where():
+    for rule in promtool.rules():
+        assert rule.content["labels"] == {"severity": rule.severity}
+        assert rule.severity in {"page", "ticket", "none"}
+        annotations = rule.content["annotations"]
+        assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}, rule.name
+        assert "$value" in annotations["description"], rule.name
+        assert annotations["runbook_url"] == f"{{{{ externalURL }}}}/consoles/runbook.html#{rule.name}"
+
+
+def test_annotations_are_rendered_with_labels_and_value(tmp_path):
+    """promtool prints what it got when nothing is expected: every template is filled, and every description has a number."""
+    firing = {case.alert: case for case in reversed(CASES) if case.firing}
+    for name in NAMES:
+        case = firing[name]
+        suite = tmp_path / f"{name}.yml"
+        test = {
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+            "external_url": promtool.EXTERNAL_URL,
+            "alert_rule_test": [{"eval_time": f"{case.firing[-1]}m", "alertname": name, "exp_alerts": []}],
+        }
+        files = [str(file) for file in promtool.RULES]
+        suite.write_text(yaml.safe_dump({"rule_files": files, "evaluation_interval": "1m", "tests": [test]}))
+        said = promtool.run("test", "rules", suite)
+        got = (said.stderr + said.stdout).partition("got:")[2]
+        (description,) = re.findall(r'description="(.*?)", ', got)[:1]
+        assert re.search(r"\d", description), description
+        assert "no value" not in got
+        assert "error expanding" not in got
+        assert "{{" not in got
+        assert f'runbook_url="{promtool.EXTERNAL_URL}/consoles/runbook.html#{name}"' in got
+
+
+def test_rules_and_cases_know_no_metric_that_the_catalogue_lacks():
+    names = {metric.full_name for metric in CATALOGUE}
+    text = "\n".join(rule.content["expr"] for rule in promtool.rules())
+    used = set(re.findall(r"correnteza_\w+", text)) | {re.match(r"\w+", series).group() for series in HEALTHY} - {"up"}
+    assert used - names == set()
+
+
+def headings(page: str) -> list[str]:
+    """Alerts that a runbook has a heading for."""
+    return re.findall(r"^### (\w+)$", page, flags=re.MULTILINE)
+
+
+def differences(page: str) -> list[str]:
+    """What the runbook and the rules do not have in common."""
+    found = headings(page)
+    return [f"no heading for {name}" for name in NAMES if name not in found] + [
+        f"no alert {name}" for name in found if found.count(name) > 1 or name not in NAMES
+    ]
+
+
+def test_the_runbook_has_one_heading_for_each_alert_and_no_other():
+    assert differences(RUNBOOK.read_text()) == []
+
+
+def test_control_the_runbook_s_check_sees_what_is_missing_and_what_is_too_much(control):
+    page = RUNBOOK.read_text()
+    control.holds(differences, page)
+    control.objects(differences, page.replace("### PartDown\n", ""), damage="no heading for PartDown")
+    control.objects(differences, page + "\n### SunSets\n", damage="no alert SunSets")
+
+
+def test_each_alert_of_the_runbook_says_what_it_means_what_to_do_and_when_to_wake_somebody():
+    sections = re.split(r"^### ", RUNBOOK.read_text(), flags=re.MULTILINE)[1:]
+    for section in sections:
+        name = section.partition("\n")[0]
+        for part in ("**Means.**", "**Look.**", "**Do.**", "**Wake.**"):
+            assert part in section, f"{name} lacks {part}"
+
+
+def test_the_runbook_names_verbs_that_exist():
+    verbs = {command.name for command in typer.main.get_group(cli.app).commands.values()}
+    named = set(re.findall(r"`correnteza ([a-z-]+)", RUNBOOK.read_text()))
+    assert named - verbs == set()
