@@ -1,0 +1,1 @@
+"""Dashboards from one list of panels: for Grafana, and as a page that Prometheus serves itself."""
