@@ -5,7 +5,8 @@ Written for `--web.console.templates`; `{{ }}` is Go's template language with Pr
 
 from html import escape
 
-from monitoring.dashboards.panels import ROWS, Panel, Query, Unit
+from monitoring.dashboards.model import Panel, Query, Unit
+from monitoring.dashboards.panels import ROWS
 
 SHOWN = {
     "short": "humanize",
@@ -53,7 +54,8 @@ def text() -> str:
     for row in ROWS:
         panels = "\n".join(_panel(panel) for panel in row.panels)
         parts.append(
-            f'<section id="{row.name}">\n<h2>{escape(row.title)}</h2>\n<div class="panels">\n{panels}\n</div>\n</section>'
+            f'<section id="{row.name}">\n<h2>{escape(row.title)}</h2>\n'
+            f'<div class="panels">\n{panels}\n</div>\n</section>'
         )
     return page("correnteza", "\n".join(parts))
 
@@ -79,6 +81,5 @@ def _rows(query: Query, labels: list[str], unit: Unit, *, named: bool) -> str:
     sort = f' | sortByLabel "{labels[0]}"' if labels else ""
     why = escape(query.empty_when or "the process does not answer")
     nothing = f'<tr><td colspan="{len(labels) + 2}">no value: {why}</td></tr>'
-    return (
-        f"{{{{ range query `{query.expr}`{sort} }}}}<tr>{name}{cells}{value}</tr>\n{{{{ else }}}}{nothing}\n{{{{ end }}}}"
-    )
+    row = f"<tr>{name}{cells}{value}</tr>"
+    return f"{{{{ range query `{query.expr}`{sort} }}}}{row}\n{{{{ else }}}}{nothing}\n{{{{ end }}}}"

@@ -7,7 +7,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, Threshold, ThresholdsMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from monitoring.dashboards.panels import ROWS, Panel
+from monitoring.dashboards.model import Panel
+from monitoring.dashboards.panels import ROWS
 
 UID = "correnteza"
 TITLE = "correnteza"

@@ -1,4 +1,4 @@
-"""Every alert fires when it should, ends when it should, and is silent otherwise: by promtool, with the shipped files."""
+"""Every alert fires when it should, ends when it should, and is silent otherwise: the shipped files, by promtool."""
 
 import re
 
@@ -81,7 +81,7 @@ def test_alerts_have_one_of_three_severities_and_say_what_whom_and_where():
 
 
 def test_annotations_are_rendered_with_labels_and_value(tmp_path):
-    """promtool prints what it got when nothing is expected: every template is filled, and every description has a number."""
+    """promtool prints what it got when nothing is expected: templates are filled, every description has a number."""
     firing = {case.alert: case for case in reversed(CASES) if case.firing}
     for name in NAMES:
         case = firing[name]
