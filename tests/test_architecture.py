@@ -33,6 +33,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "proof": {"lag"},
         "reading": {"lag", "proof"},
         "quality": set(),
+        "dashboards": set(),
         "metrics": set(),
         "web": {"lag"},
         "watch": {"lag", "metrics", "web"},

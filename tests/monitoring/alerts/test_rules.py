@@ -77,7 +77,7 @@ def test_alerts_have_one_of_three_severities_and_say_what_whom_and_where():
         annotations = rule.content["annotations"]
         assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}, rule.name
         assert "$value" in annotations["description"], rule.name
-        assert annotations["runbook_url"] == f"{{{{ externalURL }}}}/consoles/runbook.html#{rule.name}"
+        assert annotations["runbook_url"] == f"{{{{ $externalURL }}}}/consoles/runbook.html#{rule.name}"
 
 
 def test_annotations_are_rendered_with_labels_and_value(tmp_path):
@@ -99,7 +99,7 @@ def test_annotations_are_rendered_with_labels_and_value(tmp_path):
         (description,) = re.findall(r'description="(.*?)", ', got)[:1]
         assert re.search(r"\d", description), description
         assert "no value" not in got
-        assert "error expanding" not in got
+        assert "error expanding" not in got, got
         assert "{{" not in got
         assert f'runbook_url="{promtool.EXTERNAL_URL}/consoles/runbook.html#{name}"' in got
 
