@@ -60,6 +60,11 @@ def program(name: str) -> Path:
     return pytest.skip(f"no {name} here: make tools, or apt-get install {PROGRAMS[name]}")
 
 
+def started_in(file: Path, otherwise: Path) -> Path:
+    """The folder that a program has to be started in: what `make tools` installed finds its own files from there."""
+    return FOLDER if file.is_relative_to(FOLDER) else otherwise
+
+
 def install(folder: Path = FOLDER, lock: Path = LOCK) -> None:
     """Fetch, check and unpack what is missing. Raises: Unavailable; a file with another SHA-256 is refused."""
     folder.mkdir(exist_ok=True)
@@ -77,6 +82,7 @@ def install(folder: Path = FOLDER, lock: Path = LOCK) -> None:
         _fetch(folder, packages)
         for package in packages:
             _run("dpkg-deb", "-x", str(_checked(folder, package)), str(folder))
+        _make_relative(folder)
         stamp.write_text(wanted)
         shutil.rmtree(folder / "apt")
 
@@ -105,6 +111,13 @@ def _checked(folder: Path, package: Package) -> Path:
     if found != package.sha256:
         raise Unavailable(f"{file.name} has SHA-256 {found}, the lock names {package.sha256}")
     return file
+
+
+def _make_relative(folder: Path) -> None:
+    """Debian's Alertmanager looks for its templates in /usr/share: here below the folder that it is started in."""
+    file = folder / "usr/bin/prometheus-alertmanager"
+    if file.exists():
+        file.write_bytes(file.read_bytes().replace(b"/usr/share/prometheus/alert", b"usr//share/prometheus/alert"))
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:

@@ -54,7 +54,7 @@ class Row:
 
 def quantile(metric: str, by: str, window: str) -> str:
     """The 95th percentile; nothing instead of NaN where nothing was measured within the window."""
-    return f"histogramquantile(0.95, sum by ({by}, le) (rate({metric}_bucket[{window}]))) >= 0"
+    return f"histogram_quantile(0.95, sum by ({by}, le) (rate({metric}_bucket[{window}]))) >= 0"
 
 
 TABLE = "{{layer}}.{{table}}"

@@ -149,10 +149,10 @@ CASES = (
         "CanaryMissing",
         "none in gold for half an hour",
         {CANARY: f"0+60x59 3600x39 6000+60x{LENGTH}"},
-        (80, 99),
-        (70, 110),
+        (85, 99),
+        (82, 110),
     ),
-    Case("CanaryMissing", "never one in gold", {CANARY: None}, (10, 60), (3,)),
+    Case("CanaryMissing", "never one in gold", {CANARY: None}, (15, 60), (3,)),
     Case(
         "CanaryMissing",
         "no metric, since the monitor is away",
@@ -229,7 +229,7 @@ CASES = (
         "two without a leader",
         {"correnteza_broker_offline_partitions": during(60, 70, 2)},
         (65, 74),
-        (62, 80),
+        (62, 84),
     ),
     Case("BrokerOfflinePartitions", "the broker is away", {"correnteza_broker_offline_partitions": None}, silent=(65,)),
     Case(
@@ -237,7 +237,7 @@ CASES = (
         "two lack a replica",
         {"correnteza_broker_under_replicated_partitions": during(60, 70, 2)},
         (66, 74),
-        (63, 80),
+        (63, 84),
     ),
     Case(
         "BrokerUnderReplicated",
@@ -316,7 +316,7 @@ CASES = (
     Case("TwoLeaders", "two lead", {LEADER % 9467: during(60, 80, 1)}, (66, 80), (63, 82)),
     Case("TwoLeaders", "both for a moment", {LEADER % 9467: during(60, 62, 1)}, silent=(61, 66)),
     # machine.yml
-    *(Case("TargetDown", f"{job} is gone", {UP[job]: during(60, 70, 0, 1)}, (64, 75), (62, 80)) for job in UP),
+    *(Case("TargetDown", f"{job} is gone", {UP[job]: during(60, 70, 0, 1)}, (64, 75), (62, 84)) for job in UP),
     Case(
         "TargetDown",
         "one of two workers is gone",
@@ -324,10 +324,10 @@ CASES = (
         silent=(30, 120),
     ),
     Case("TargetDown", "a restart", {UP["stream"]: during(60, 61, 0, 1)}, silent=(60, 62, 66)),
-    *(Case("TargetAbsent", f"{job} is not scraped", {UP[job]: gone(60, 70)}, (68, 74), (63, 80)) for job in UP),
+    *(Case("TargetAbsent", f"{job} is not scraped", {UP[job]: gone(60, 70)}, (64, 74), (62, 84)) for job in UP),
     Case("TargetAbsent", "down is not absent", {UP["monitor"]: steady(0)}, silent=(2, 30), others=("TargetDown",)),
     *(
-        Case("PartDown", f"{each} does not answer", {part(each): during(60, 70, 0, 1)}, (64, 75), (62, 80))
+        Case("PartDown", f"{each} does not answer", {part(each): during(60, 70, 0, 1)}, (64, 75), (62, 84))
         for each in ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "driver")
     ),
     Case("PartDown", "the monitor is away", {part("broker"): gone(60, 70)}, silent=(65, 75)),
@@ -336,7 +336,7 @@ CASES = (
         "it looks at nothing",
         {'correnteza_part_last_success_timestamp_seconds{part="disk"}': f"0+60x59 3600x29 5400+60x{LENGTH}"},
         (70, 88),
-        (65, 98),
+        (65, 104),
     ),
     Case(
         "MonitorStalled",
@@ -344,7 +344,7 @@ CASES = (
         {'correnteza_part_last_success_timestamp_seconds{part="lake"}': steady(0)},
         silent=(30, 120),
     ),
-    Case("DiskAlmostFull", "5 % are free", {FREE: during(60, 70, 5e9, 50e9)}, (66, 75), (63, 82)),
+    Case("DiskAlmostFull", "5 % are free", {FREE: during(60, 70, 5e9, 50e9)}, (66, 75), (63, 84)),
     Case("DiskAlmostFull", "the disk is not known", {FREE: None, SIZE: None}, silent=(30, 120)),
     Case(
         "DiskWillFill", "20 GB and 2 GB less an hour", {FREE: f"40000000000-33000000x{LENGTH}"}, (540, 590), (120, 300)
