@@ -205,7 +205,7 @@ def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:
             took = "" if each.newest.seconds is None else f" (took {duration(each.newest.seconds)})"
             parts.append(f"{stage} {duration(max(0.0, now - each.newest.sent_at))}{took}")
         if each.standing is not None:
-            reasons.append(f"canary in {stage} {WORDS[each.standing.state]}: {each.standing.reason}")
+            reasons.append(f"canary in {stage} {STATES[each.standing.state]}: {each.standing.reason}")
     return [*([f"canary, age of the newest: {', '.join(parts)}"] if parts else []), *reasons]
 
 

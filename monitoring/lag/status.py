@@ -9,7 +9,7 @@ newest event     newest Kafka timestamp in bronze, newest `known_from` in silver
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -119,7 +119,7 @@ class Status:
 
     lines: list[Line]
     kafka_away: DependencyUnavailable | None
-    canary: dict[str, Stage]
+    canary: dict[str, Stage] = field(default_factory=dict)
 
 
 def status(
