@@ -1,0 +1,87 @@
+"""What a driver tells of itself: batches by Spark's own report, restarts, and that queries look for input. No Spark."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from monitoring.metrics.stream import StreamMetrics
+from stream_jobs.running import attempts
+from stream_jobs.running.measures import UNMEASURED
+from stream_jobs.running.progress import Progress
+from stream_jobs.running.supervisor import Supervised
+
+QUERY = "bronze.t"
+
+
+class Running:
+    """A query whose reports are those given."""
+
+    def __init__(self, *batches):
+        self._jsq = self
+        self.batches = batches
+        self.isActive = True
+        self.status = {"isTriggerActive": False}
+        self.error = None
+
+    def lastProgress(self):  # noqa: N802 - Spark's name
+        return SimpleNamespace(timestamp=lambda: "2026-11-20T12:00:00.000Z") if self.batches else None
+
+    def recentProgress(self):  # noqa: N802
+        return [SimpleNamespace(json=lambda each=each: json.dumps(each)) for each in self.batches]
+
+    def exception(self):
+        return self.error
+
+
+def batch(number, rows, **milliseconds):
+    spent = {"triggerExecution": 1000, "addBatch": 600} | milliseconds
+    return {"name": QUERY, "batchId": number, "numInputRows": rows, "durationMs": spent}
+
+
+@pytest.fixture
+def metrics():
+    return StreamMetrics([QUERY], [])
+
+
+def value(metrics, name, **labels):
+    return metrics.registry.get_sample_value(f"correnteza_{name}", labels)
+
+
+def test_each_batch_with_rows_is_counted_once_with_the_time_of_its_phases(metrics):
+    progress = Progress(Running(batch(1, 5, latestOffset=100), batch(2, 0), batch(3, 7)), metrics)
+    progress.report()
+    progress.report()
+    assert value(metrics, "batch_rows_total", layer="bronze", outcome="read") == 12
+    assert value(metrics, "batch_duration_seconds_count", layer="bronze", phase="total") == 2
+    assert value(metrics, "batch_duration_seconds_sum", layer="bronze", phase="write") == pytest.approx(1.2)
+    assert value(metrics, "batch_duration_seconds_sum", layer="bronze", phase="offsets") == pytest.approx(0.1)
+
+
+def test_a_query_that_fails_is_counted_as_restarted_and_one_that_starts_as_looking(metrics, monkeypatch):
+    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.0)
+    query = Running()
+    job = SimpleNamespace(
+        name=QUERY, failure=None, outdated=False, mend=lambda error: False, start=lambda trigger: query
+    )
+    supervised = Supervised(job, {}, measures=metrics)
+    supervised.start()
+    assert value(metrics, "query_restarts_total", layer="bronze", table="t") == 0
+    assert value(metrics, "query_last_success_timestamp_seconds", layer="bronze", table="t") > 0
+    query.isActive, query.error = False, "boom"
+    supervised.watch()
+    assert value(metrics, "query_restarts_total", layer="bronze", table="t") == 1
+
+
+def test_what_silver_and_gold_judge_is_counted_by_outcome(metrics):
+    metrics.rows_judged("silver", {"new": 3, "unchanged": 2})
+    metrics.rows_judged("gold", {"recomputed": 9})
+    metrics.broken("bcb_sgs", 2)
+    assert value(metrics, "batch_rows_total", layer="silver", outcome="new") == 3
+    assert value(metrics, "batch_rows_total", layer="gold", outcome="recomputed") == 9
+    assert value(metrics, "expectations_broken_total", dataset="bcb_sgs") == 2
+
+
+def test_without_measures_everything_may_be_told():
+    UNMEASURED.batch_ended(QUERY, 1, {})
+    UNMEASURED.maintained()
