@@ -41,6 +41,19 @@ test: check tools  ## everything but the slow faults: fast tests first, then the
 	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long"; first=$$?; \
 	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long" && exit $$first
 
+test-pythons: setup  ## the fast tests on further Pythons of this machine: PYTHONS="python3.12 python3.13"
+	@failed=; for python in $(or $(PYTHONS),python3.12 python3.13); do \
+		$$python -c "" 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
+		$(MAKE) --no-print-directory build/$$python/installed && \
+		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long" || failed="$$failed $$python"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+build/%/installed: requirements.lock pyproject.toml
+	$* -m venv $(@D)
+	$(@D)/bin/pip install --quiet --require-hashes --requirement requirements.lock
+	$(@D)/bin/pip install --quiet --no-deps --editable .
+	@touch $@
+
 test-faults: setup tools  ## every fault, the slow ones too: a day under ten kills, hung brokers
 	$(BIN)/pytest -m "(fault or slow) and not long"
 
@@ -91,4 +104,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools
+.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons

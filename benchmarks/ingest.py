@@ -19,10 +19,10 @@ from confluent_kafka import Producer
 from benchmarks.generator import CONTRACT, framed
 from benchmarks.harness import RUNS, TreeMeter, machine, report, run_candidate, together
 from correnteza import spark as sessions
+from correnteza import topics
 from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
-from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import Registry
 from sinks.locks import TableLocks

@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 from benchmarks.driving import driver, wait
 from benchmarks.harness import RESULTS, RUNS, TreeMeter, machine, report, together
 from benchmarks.station_hours import ROWS_PER_SECOND, Load
+from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
-from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
 from stream_jobs.gold import reference

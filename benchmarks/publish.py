@@ -26,11 +26,11 @@ from typing import Any
 
 from benchmarks.harness import RUNS, TreeMeter, machine, report, together
 from benchmarks.read_back import read_back
+from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from replay.server import Replay, serve
 from replay.volume import catalogue, mobile
-from schemas import topics
 from schemas.contracts import load_all
 from stream_jobs.gold.reference import municipalities
 

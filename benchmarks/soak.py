@@ -28,9 +28,9 @@ from benchmarks.driving import COMMAND, driver, wait
 from benchmarks.harness import machine
 from benchmarks.slopes import CONFIDENCE, Samples, Slope, least_of_each, slope
 from benchmarks.station_hours import Load
+from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
-from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
 

@@ -21,12 +21,12 @@ from typing import Any
 from benchmarks.ageing import COMMITS, HOURLY, age
 from benchmarks.harness import RUNS, machine, report, spread, timed
 from correnteza import spark as sessions
+from correnteza import topics
 from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from replay.server import serve
 from replay.volume import catalogue
-from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import Registry
 from stream_jobs.gold.reference import municipalities

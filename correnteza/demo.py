@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import SparkSession
 
 from correnteza import spark as sessions
+from correnteza import topics
 from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
@@ -25,7 +26,6 @@ from producers import sources
 from producers.model import Source
 from producers.poll import Services, poll
 from replay.server import DAYS, Replay, serve
-from schemas import topics
 from schemas.contracts import load_all
 from schemas.registry import Registry, enforce_compatibility
 from stream_jobs.bronze.job import Broker

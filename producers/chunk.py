@@ -16,7 +16,7 @@ from producers.publication_clock import INSTANT, NONE, Edition, published
 from producers.scope import Scope, is_known
 from producers.withdrawals import MESSAGE_KEY
 from schemas.contracts import load
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 
 REJECTS, MANIFESTS, CURSORS = "ingest.rejects", "ingest.manifests", "ingest.cursors"
 WITHDRAWALS = "ingest.withdrawals"

@@ -18,7 +18,7 @@ from foundation.failpoints import failpoint
 from producers.chunk import CURSORS, Chunk
 from producers.encode import Message
 from schemas.contracts import load
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 
 TRANSACTION_TIMEOUT = 60.0
 """Seconds a transaction may stay open; nothing is fetched while one is, so only a dead broker comes near it."""

@@ -10,12 +10,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from correnteza import topics
 from correnteza.commands.run import places
 from correnteza.settings import Settings
 from monitoring.lag.kafka import Cluster
 from monitoring.proof.checks.model import Rule
 from monitoring.proof.verify import Subject, verify
-from schemas import topics
 from schemas.contracts import load
 from schemas.registry import Registry
 from sinks.locks import TableLocks
@@ -26,6 +26,7 @@ from stream_jobs.places import SCHEMAS
 from stream_jobs.running import guards
 from stream_jobs.running.jobs import Driver, Job
 from stream_jobs.running.supervisor import drain
+from stream_jobs.running.topic_ids import current_ids
 from stream_jobs.silver.job import SilverJob
 from stream_jobs.silver.tables import model as silver
 from tests import lake_oracles
@@ -87,11 +88,11 @@ class Pipeline:
 
     def declare_until_there(self, dataset: str) -> None:
         """Create a topic anew: its deletion takes effect a moment after it was acknowledged."""
-        topic, before = self.topic(dataset), topics.topic_ids(self.broker.bootstrap, [self.topic(dataset)])
+        topic, before = self.topic(dataset), current_ids(self.broker.bootstrap, [self.topic(dataset)])
 
         def made() -> bool:
             topics.apply(self.broker.bootstrap, [load(dataset)], self.broker.prefix)
-            return topics.topic_ids(self.broker.bootstrap, [topic]).get(topic, before.get(topic)) != before.get(topic)
+            return current_ids(self.broker.bootstrap, [topic]).get(topic, before.get(topic)) != before.get(topic)
 
         wait_for(made, f"{topic} is made anew")
 

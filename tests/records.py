@@ -10,7 +10,7 @@ import fastavro
 from confluent_kafka import Producer
 
 from schemas.contracts import Contract
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 
 Message = tuple[bytes | None, bytes | None]
 """Key and value."""

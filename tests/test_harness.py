@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 from deltalake import DeltaTable, write_deltalake
 
-from schemas import topics
+from correnteza import topics
 from schemas.contracts import load
 from tests import oracles
 from tests.harness import crash_test, progress

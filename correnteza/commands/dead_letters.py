@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from correnteza import topics
 from correnteza.arguments import confirm
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.rules import quarantining
@@ -15,7 +16,6 @@ from foundation.errors import UsageError
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
 from producers.redrive import REDRIVES, Action, Closer, DeadLetter, still_undecodable
-from schemas import topics
 from schemas.contracts import load
 from schemas.registry import Registry
 

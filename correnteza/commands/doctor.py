@@ -16,13 +16,13 @@ from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
 from foundation.redact import redacted
-from schemas import topics
 from schemas.registry import Registry
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
 from stream_jobs.running import diagnosis
 from stream_jobs.running.jobs import Broker
+from stream_jobs.running.topic_ids import current_ids
 from stream_jobs.silver.tables.model import discover as silver_tables
 
 LEAST_FREE_BYTES = 1 << 30
@@ -90,7 +90,7 @@ def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Fin
     names = [settings.topic_prefix + contract.topic for contract in bronze_contracts()]
     try:
         bootstrap = settings.bootstrap
-        topic_ids = topics.topic_ids(bootstrap, names)
+        topic_ids = current_ids(bootstrap, names)
         copies = _copies(bootstrap, set(topic_ids))
     except CorrentezaError as error:
         return None, {}, [_away(error)]

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import typer
 
+from correnteza import topics
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
-from schemas import topics
 from schemas.contracts import load_all
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)

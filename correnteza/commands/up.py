@@ -14,10 +14,10 @@ from correnteza.embedded.stack import SERVICES, Stack
 from correnteza.embedded.supervisor import Stopped, signals_raise, supervise
 from correnteza.replaying import duration, replayed
 from correnteza.settings import Settings
+from correnteza.topics import apply
 from foundation.errors import UsageError
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
-from schemas.topics import apply
 
 # Verb that each component runs, and how long it may take to end: a stream ends at a batch boundary.
 CHILDREN = {"stream": (("run", "all"), 90.0), "schedule": (("schedule",), 45.0), "monitor": (("monitor",), 10.0)}

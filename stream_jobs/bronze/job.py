@@ -13,7 +13,7 @@ from foundation.failpoints import failpoint
 from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract, load_all
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 from sinks import tables
 from sinks.commit import append
 from stream_jobs.bronze.decode import decoded, id_to_ask_for, question

@@ -9,7 +9,6 @@ from typing import Any
 from deltalake import DeltaTable, QueryBuilder
 
 from foundation.errors import UsageError
-from schemas.topics import topic_ids
 from sinks import tables
 from sinks.ops import gaps
 from sinks.transactions import Batch
@@ -17,6 +16,7 @@ from stream_jobs.places import Places
 from stream_jobs.running import fingerprint, retention
 from stream_jobs.running.checkpoints import Checkpoint, Found, Guard
 from stream_jobs.running.jobs import LAYERS, Broker
+from stream_jobs.running.topic_ids import current_ids
 
 EARLIEST = -2
 """Spark's word for a partition's first offset."""
@@ -111,7 +111,7 @@ def describe(places: Places, query: str, broker: Broker | None, topic: str | Non
         "query_id": guard and guard.query_id,
         "topic": topic,
         "topic_id": guard and guard.topic_id,
-        "topic_id_now": topic_ids(broker.bootstrap, [topic]).get(topic) if broker and topic else None,
+        "topic_id_now": current_ids(broker.bootstrap, [topic]).get(topic) if broker and topic else None,
         "starting_offsets": guard and guard.starting_offsets,
         "last_planned_batch": guard and checkpoint.last_batch(guard.generation, "offsets"),
         "last_finished_batch": guard and checkpoint.last_batch(guard.generation, "commits"),

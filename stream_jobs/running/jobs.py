@@ -10,11 +10,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 from foundation.errors import CorrentezaError, DependencyUnavailable
 from foundation.failpoints import failpoint
 from foundation.log import get_logger
-from schemas.topics import topic_ids
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
 from stream_jobs.running.attempts import NO_SPACE
 from stream_jobs.running.measures import UNMEASURED, Measures
+from stream_jobs.running.topic_ids import current_ids
 from stream_jobs.running.turns import Turns
 
 log = get_logger("stream")
@@ -81,7 +81,7 @@ class Broker:
     prefix: str
 
     def topic_id(self, topic: str) -> str:
-        """The id the topic got when it was created. Raises: as `topic_ids`."""
+        """The id the topic got when it was created. Raises: as `current_ids`."""
         return self.topic_ids([topic])[topic]
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
@@ -92,7 +92,7 @@ class Broker:
             TransientError: the broker does not answer.
         """
         names = list(topics)
-        found = topic_ids(self.bootstrap, names)
+        found = current_ids(self.bootstrap, names)
         if missing := [name for name in names if name not in found]:
             raise DependencyUnavailable(f"topic {missing[0]} does not exist", hint="correnteza topics apply")
         return found

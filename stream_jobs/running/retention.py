@@ -11,8 +11,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation.errors import TransientError, UnsafeState
-from schemas.topics import TIMEOUT_SECONDS
 from stream_jobs.running.jobs import Broker
+from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
 
 
 class Missing(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from foundation.errors import UnsafeState
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 
 # A 13-byte record that claims a string of 500 MB kills the whole JVM without these, and again after every restart.
 # What the longest record can hold must pass, else bronze would file as corrupt what the producer lets out.

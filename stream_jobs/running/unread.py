@@ -12,11 +12,11 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation.errors import TransientError
-from schemas.topics import TIMEOUT_SECONDS
 from sinks import tables
 from stream_jobs.places import Places
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Broker
+from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from werkzeug import Request, Response
 
-from correnteza import polling
+from correnteza import polling, topics
 from correnteza.commands import poll as command
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, FencedError
@@ -17,7 +17,6 @@ from producers.fetch import http
 from producers.poll import Outcome
 from producers.schedule import attempt
 from producers.session import Tally
-from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
 

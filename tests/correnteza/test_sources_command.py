@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from correnteza import topics
 from correnteza.commands import sources as sources_command
 from producers import sources
 from producers.schedule.attempt import RequestStore
 from producers.schedule.outcomes import Record, Result
 from producers.schedule.slots import slot_id
-from schemas import topics
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2025, 11, 10, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ from datetime import date, datetime
 import pytest
 from werkzeug import Request, Response
 
+from correnteza import topics
 from producers import poll, sources
-from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
 from tests.helpers import wait_at_gate

@@ -13,11 +13,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from correnteza import topics
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError
 from producers import poll, publish, sources
 from producers.model import Span
-from schemas import topics
 from schemas.contracts import load_all
 from stream_jobs.bronze import job as bronze
 from tests import lake_oracles, oracles

@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from correnteza import topics
 from foundation.errors import CorrentezaError, UnsafeState
-from schemas import topics
 from schemas.contracts import load, load_all
 from stream_jobs.bronze import job as bronze
 from stream_jobs.bronze.job import BronzeJob

@@ -10,14 +10,14 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 
+from correnteza import topics
 from foundation.errors import InvalidContent
 from producers import chunk, poll, poll_zip, sources
 from producers.families import inmet_header
 from producers.formats import zips
 from producers.model import Parsed, Part, Source, Span
-from schemas import topics
 from schemas.contracts import load_all
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 from tests import oracles
 from tests.producers import memory
 from tests.producers.served import MACAPA, SALVADOR, ServedZip, member_name, year_zip

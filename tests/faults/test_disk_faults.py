@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from correnteza import topics
 from correnteza.embedded.restarts import HOPELESS
 from correnteza.embedded.service import wait_ready
 from correnteza.embedded.stack import Stack
@@ -22,7 +23,6 @@ from correnteza.settings import Settings
 from foundation.errors import FencedError, TransientError
 from producers import archive, poll, sources
 from producers.model import Span
-from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
 from tests.helpers import still, wait_for

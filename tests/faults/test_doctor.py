@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas import topics
+from correnteza import topics
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
 from stream_jobs.running.diagnosis import STATE_FILES

@@ -22,7 +22,7 @@ from producers import chunk, sources
 from producers.model import Part, PartState
 from producers.publish import Publisher
 from schemas.contracts import load, load_all
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 from sinks import apply_changes, late
 from stream_jobs.bronze.job import KAFKA
 from stream_jobs.running import session

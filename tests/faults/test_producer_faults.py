@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from correnteza import topics
 from foundation.errors import FencedError
 from producers import cursor, editions, poll, publish, session, sources
 from producers.model import Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
-from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles
 from tests.edition_oracles import HEADER_LINES, not_as_served

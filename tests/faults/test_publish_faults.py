@@ -20,6 +20,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
 
+from correnteza import topics
 from correnteza.embedded import jars
 from foundation.errors import CorrentezaError, TransientError
 from producers import cursor, poll, poll_zip, publish, sources
@@ -27,7 +28,6 @@ from producers.fetch.http import Client
 from producers.model import Source, Span
 from producers.publish import Publisher
 from schemas import registry as registries
-from schemas import topics
 from schemas.contracts import load, load_all
 from schemas.registry import Registry
 from tests import oracles

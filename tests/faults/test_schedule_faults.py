@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from correnteza import topics
 from producers import cursor, poll, sources
 from producers.model import Span
 from producers.publish import Publisher
 from producers.schedule import attempt, outcomes
 from producers.schedule.requests import PollRequest
 from replay.server import serve
-from schemas import topics
 from schemas.contracts import load_all
 from tests import oracles, schedule_kit
 from tests.helpers import Command, environment, still, wait_at_gate, wait_for

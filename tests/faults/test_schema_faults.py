@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from correnteza import topics
 from foundation.errors import TransientError
 from schemas import registry as registries
-from schemas import topics
 from schemas.contracts import Contract
 from schemas.registry import Registry
 from sinks import tables

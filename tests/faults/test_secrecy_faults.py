@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from werkzeug import Request, Response
 
-from schemas import topics
+from correnteza import topics
 from schemas.contracts import load_all
 from schemas.queues import OUTCOMES
 from tests import schedule_kit

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks.read_back import read_back
+from correnteza import topics
 from producers import cursor, poll, sources
 from replay.server import serve
 from replay.volume import catalogue
-from schemas import topics
 from schemas.contracts import load_all
 from stream_jobs.gold.reference import municipalities
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import psutil
 
+from correnteza import topics
 from correnteza.embedded.service import wait_ready
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
-from schemas import topics
 from schemas.contracts import load, load_all
 from tests import oracles
 from tests.harness import progress

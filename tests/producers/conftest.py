@@ -2,8 +2,8 @@
 
 import pytest
 
+from correnteza import topics
 from producers import poll
-from schemas import topics
 from schemas.contracts import load_all
 
 

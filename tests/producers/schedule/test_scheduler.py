@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from correnteza import topics
 from foundation import clock
 from foundation.errors import FencedError, UnsafeState
 from producers import sources
@@ -14,7 +15,7 @@ from producers.schedule.plain import Sender
 from producers.schedule.requests import PollRequest
 from producers.schedule.scheduler import Scheduler
 from producers.session import Tally
-from schemas import queues, topics
+from schemas import queues
 from tests import schedule_kit
 
 NOON = datetime(2025, 11, 10, 12, tzinfo=UTC)

@@ -5,18 +5,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foundation.errors import TransientError, UnsafeState
 from schemas import queues
 from schemas.contracts import Contract
+from schemas.limits import MAX_RECORD_BYTES
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
 """Seven days in Kafka: the lake and the payload archive keep history, the topic bridges an outage of the stream."""
-
-MAX_RECORD_BYTES = 2 * 1024 * 1024
-"""One record, the raw text of a rejected row included; far above any row, far below what stalls a reader."""
 
 COMPACTED_SEGMENT_BYTES = 4 * 1024 * 1024
 """Of a compacted topic. Kafka never compacts the segment that is being written to: in one of a gigabyte, which is its
@@ -94,25 +92,6 @@ def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[st
     created = [change.topic for change in missing]
     _wait_until_led(admin, created)
     return created
-
-
-def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
-    """Topic → the id that a topic gets when it is created, and gets anew when it is created again.
-
-    Topics that do not exist are left out. Raises: TransientError when the broker does not answer.
-    """
-    names = list(topics)
-    if not names:
-        return {}
-    found = {}
-    admin = _admin(bootstrap)
-    for topic, future in admin.describe_topics(TopicCollection(names)).items():
-        try:
-            found[topic] = str(future.result().topic_id)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise TransientError(f"cannot describe topic {topic}: {error}") from error
-    return found
 
 
 def _wait_until_led(admin: AdminClient, topics: list[str]) -> None:

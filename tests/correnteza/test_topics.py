@@ -7,9 +7,12 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from correnteza import topics
 from foundation.errors import UnsafeState
-from schemas import queues, topics
+from schemas import queues
 from schemas.contracts import load, load_all
+from schemas.limits import MAX_RECORD_BYTES
+from stream_jobs.running.topic_ids import current_ids
 from tests import schedule_kit
 from tests.helpers import still, wait_for
 
@@ -48,7 +51,7 @@ RECORD = 512 * 1024
 
 def fill(bootstrap: str, topic: str) -> None:
     """Twenty megabytes of one key that do not shrink when they are compressed."""
-    producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": topics.MAX_RECORD_BYTES})
+    producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": MAX_RECORD_BYTES})
     for _ in range(40):
         producer.produce(topic, os.urandom(RECORD), b"inmet_hourly|2025")
     assert producer.flush(60) == 0
@@ -123,10 +126,10 @@ def test_a_topic_created_again_has_another_id(services, prefix):
     contract = load("bcb_sgs")
     topic = prefix + contract.topic
     topics.apply(services.bootstrap, [contract], prefix)
-    first = topics.topic_ids(services.bootstrap, [topic, prefix + "nothing"])
+    first = current_ids(services.bootstrap, [topic, prefix + "nothing"])
     assert first.keys() == {topic}
     admin = AdminClient({"bootstrap.servers": services.bootstrap})
     admin.delete_topics([topic])[topic].result()
-    wait_for(lambda: not topics.topic_ids(services.bootstrap, [topic]), "the topic is gone")
+    wait_for(lambda: not current_ids(services.bootstrap, [topic]), "the topic is gone")
     topics.apply(services.bootstrap, [contract], prefix)
-    assert topics.topic_ids(services.bootstrap, [topic])[topic] != first[topic]
+    assert current_ids(services.bootstrap, [topic])[topic] != first[topic]

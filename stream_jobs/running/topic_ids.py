@@ -1,0 +1,31 @@
+"""The ids of topics, by which a topic that was made anew differs from the one that had its name before."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from foundation.errors import TransientError
+
+TIMEOUT_SECONDS = 30
+"""Of one question to the broker."""
+
+
+def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
+    """Topic → the id that a topic gets when it is created, and gets anew when it is created again.
+
+    Topics that do not exist are left out. Raises: TransientError when the broker does not answer.
+    """
+    names = list(topics)
+    if not names:
+        return {}
+    found = {}
+    # Held while its answers are awaited: they die with it.
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": TIMEOUT_SECONDS * 1000})
+    for topic, future in admin.describe_topics(TopicCollection(names)).items():
+        try:
+            found[topic] = str(future.result().topic_id)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise TransientError(f"cannot describe topic {topic}: {error}") from error
+    return found
