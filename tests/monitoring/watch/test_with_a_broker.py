@@ -8,11 +8,11 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartiti
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 
+from correnteza import topics
 from correnteza.embedded import ports
 from correnteza.watching import watched
 from monitoring.watch.checkpoints import Checkpoints
 from monitoring.watch.monitor import Monitor
-from schemas import topics
 from schemas.contracts import load, load_all
 from tests.controls import differs
 from tests.helpers import wait_for
