@@ -25,7 +25,7 @@ from foundation import clock
 from replay.server import DAYS, serve
 from schemas.contracts import CANARY_TABLE
 
-ALL = ("broker", "registry", "stream", "schedule")
+ALL = ("broker", "registry", "stream", "schedule", "monitor")
 START_SECONDS = 300
 QUIET_SECONDS = 150
 """So long no query may commit a batch: then the first publications have passed every layer, and queries rest."""

@@ -1,6 +1,8 @@
 """`up --replay`: the whole pipeline on recorded publications, day after day."""
 
 import json
+import re
+import urllib.request
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -29,7 +31,7 @@ def test_another_length_is_refused_with_an_example(text):
 
 @pytest.mark.integration
 def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
-    process = alone("up", "broker", "registry", "schedule", "--replay", "--day-every", "30s")
+    process = alone("up", "broker", "registry", "schedule", "monitor", "--replay", "--day-every", "30s")
     endpoints = home / "replay/run/endpoints.json"
 
     def published_on() -> set[date]:
@@ -51,3 +53,13 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
     wait_for(lambda: oracles.read(bootstrap, "", CANARY, settled=False), "a canary", 60)
     sent = [each.fields["sent_at"] for each in oracles.read(bootstrap, "", CANARY, settled=False)]
     assert all(timedelta(0) <= datetime.now(UTC) - each < timedelta(minutes=10) for each in sent)
+
+    # The monitor's address is said, and it knows the slots by the replay's clock.
+    (address,) = re.findall(r"^monitor=(\S+)$", process.said, re.MULTILINE)
+
+    def told_of_polls() -> bool:
+        with urllib.request.urlopen(f"{address}status.json", timeout=10) as answer:
+            sources = {each["source"]: each for each in json.load(answer)["sources"]}
+        return any(each["outcome"] == "published" for each in sources["anatel_mobile_accesses"]["outcomes"])
+
+    wait_for(told_of_polls, "the monitor tells of the polls", 60)

@@ -4,7 +4,7 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 
@@ -17,7 +17,7 @@ from schemas.contracts import load, load_all
 from tests.controls import differs
 from tests.helpers import wait_for
 from tests.monitoring.kit import write_checkpoint
-from tests.records import message, publish
+from tests.records import message
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,11 @@ def send(settings, topic, count, at=None, first=0):
     """Records of bcb_sgs; under a schema id that no registry knows they are rows of bronze all the same."""
     days = (datetime(2024, 1, 1, tzinfo=UTC).date() + timedelta(days=first + n) for n in range(count))
     records = ({"series_code": 1, "reference_on": day, "value": None} for day in days)
-    publish(settings.bootstrap, topic, [message(CONTRACT, 1, each) for each in records], partition=0, at=at)
+    producer = Producer({"bootstrap.servers": settings.bootstrap, "log_level": 0})
+    stamp = int(at.timestamp() * 1000) if at else 0
+    for key, value in (message(CONTRACT, 1, each) for each in records):
+        producer.produce(topic, value=value, key=key, partition=0, timestamp=stamp)
+    assert producer.flush(60) == 0
 
 
 def high_watermark(settings, topic):
