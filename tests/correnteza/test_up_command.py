@@ -1,4 +1,4 @@
-"""`up` gives the monitor the port that is set, and a free one where it is taken: a monitor must not end all the rest."""
+"""`up` gives the monitor the port that is set, and a free one where it is taken: no monitor ends all the rest."""
 
 import socket
 

@@ -97,7 +97,7 @@ def test_control_with_a_checkpoint_that_is_read_once_the_lag_is_that_of_then(set
     commit(settings, topic, 0, 2)
     monitor = Monitor(watched(settings), every=1.0)
     control.holds(wrong, monitor, settings, topic, 2, at.timestamp())
-    monkeypatch.setattr(Checkpoints, "_state", lambda self, query: (-1, -1))
+    monkeypatch.setattr(Checkpoints, "_state", lambda self, query: self._known[query][0])
     commit(settings, topic, 1, 5)
     control.objects(wrong, monitor, settings, topic, 5, None, damage="3")
 
