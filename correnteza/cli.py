@@ -82,6 +82,7 @@ SETTINGS = {
     "silver_interval_seconds": "how often silver does",
     "gold_interval_seconds": "how often gold does",
     "maintenance_interval_seconds": "how often the driver maintains its tables",
+    "canary_interval_seconds": "how often a canary is sent; 0 for never",
     "stop_timeout_seconds": "how long batches may take to end after SIGTERM",
     "metrics_host": "address that metrics and the status page are given on",
     "monitor_port": "port of `monitor`; 0 takes a free one",

@@ -29,6 +29,15 @@ def test_help_names_every_setting():
     assert [name for name in cli.SETTINGS if f"CORRENTEZA_{name.upper()}" not in help_text().split()] == []
 
 
+def test_the_form_of_log_lines_is_one_of_two(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(cli.log, "configure", lambda **named: chosen.append(named["form"]))
+    for form in ("json", "console"):
+        CliRunner().invoke(cli.app, ["--log-format", form, "down", "--help"])
+    assert chosen == ["json", "console"]
+    assert CliRunner().invoke(cli.app, ["--log-format", "xml", "down"]).exit_code == 2
+
+
 def complete(words: str, index: int) -> subprocess.CompletedProcess[str]:
     """What the shell's script asks, with the modules that answering loaded on stderr."""
     variables = {"_CORRENTEZA_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(index)}
