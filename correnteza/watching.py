@@ -17,6 +17,7 @@ from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import DependencyUnavailable
 from monitoring.lag.status import WITHDRAWALS, bronze_table
+from monitoring.metrics.catalogue import LAYERS
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.watch.broker import BrokerPart, Kafka
 from monitoring.watch.checkpoints import Checkpoints
@@ -29,7 +30,7 @@ from producers.calendars import Calendar
 from producers.schedule import circuit
 from producers.schedule.outcomes import Record
 from producers.schedule.plain import Tail
-from schemas.contracts import load_all
+from schemas.contracts import CANARY, CANARY_TABLE, load_all
 from schemas.queues import OUTCOMES
 
 ANSWER_SECONDS = 1.5
@@ -44,7 +45,8 @@ OUTCOMES_KEPT = 24
 
 def watched(settings: Settings) -> Watched:
     """Everything that the monitor looks at."""
-    contracts = [contract for contract in load_all().values() if not contract.compacted]
+    streamed = [contract for contract in load_all().values() if not contract.compacted]
+    contracts = [contract for contract in streamed if contract.name != CANARY]  # it has metrics of its own
     topics = {contract.name: settings.topic_prefix + contract.topic for contract in contracts}
     bronze = [Place("bronze", bronze_table(each), topics[each.name], each.name) for each in contracts]
     reads = {f"silver.{each.name}": [f"bronze.{each.name}", WITHDRAWALS] for each in contracts if each.is_dataset}
@@ -54,6 +56,7 @@ def watched(settings: Settings) -> Watched:
     }
     derived = [Place(*_split(query), ", ".join(tables)) for query, tables in reads.items()]
     places = [*bronze, *derived]
+    canaries = [f"{layer}.{CANARY_TABLE}" for layer in LAYERS]
     checkpoints = Checkpoints(settings.checkpoints)
     broker = BrokerPart(
         lambda: settings.bootstrap, checkpoints, topics, {each.contract or "": each.query for each in bronze}
@@ -67,7 +70,7 @@ def watched(settings: Settings) -> Watched:
             "broker": partial(_broker, settings, broker, _Followed(settings)),
             "registry": partial(_registry, settings, httpx2.Client(timeout=ANSWER_SECONDS)),
             "lake": lake.look,
-            "checkpoints": partial(checkpoints.look, [each.query for each in places]),
+            "checkpoints": partial(checkpoints.look, [*(each.query for each in places), *canaries]),
             "disk": partial(_disk, settings),
             "schedule": _Schedule(settings, calendars).look,
             "driver": partial(_driver, settings),

@@ -5,26 +5,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foundation.errors import DependencyUnavailable
-from monitoring.lag.status import Status, as_json
+from monitoring.lag.status import Stage, Status, as_json
 from monitoring.watch.parts import Part
 from monitoring.watch.view import Place, Seen, SourceState, View, retention
+from schemas.contracts import CANARY_TABLE
 
-SCHEMA = 4
 
-
-def document(
-    view: View, lines: Sequence[Seen], parts: Mapping[str, Part], places: Sequence[Place], canary: Mapping[str, float]
-) -> dict[str, Any]:
-    """All that is known, for people and programs. Moments are UTC.
-
-    Args:
-        canary: stage → publication of the newest canary record that stands there, seconds since 1970.
-    """
+def document(view: View, lines: Sequence[Seen], parts: Mapping[str, Part], places: Sequence[Place]) -> dict[str, Any]:
+    """All that is known, for people and programs. Moments are UTC."""
     broker = parts["broker"]
     away = None if broker.answers else DependencyUnavailable(broker.why_down or "", hint=broker.hint)
-    found = as_json(Status([each.line for each in lines], away), (), at=view.now)
+    found = as_json(Status([each.line for each in lines], away, _canary(view)), (), at=view.now)
     return found | {
-        "schema": SCHEMA,
         "tables": [_table(name, view) for name in sorted(view.tables)],
         "parts": [
             {
@@ -38,11 +30,16 @@ def document(
         ],
         "sources": [_source(name, view) for name in sorted(view.next_slots)],
         "retention": [_retention(view, place) for place in places if place.layer == "bronze"],
-        "canary": {
-            stage: {"newest_at": _text(newest), "seconds": round(max(0.0, view.now - newest), 3)}
-            for stage, newest in canary.items()
-        },
     }
+
+
+def _canary(view: View) -> dict[str, Stage]:
+    lake = view.lake or view.last_lake
+    found = {}
+    for stage, sighting in (lake.canary if lake is not None else {}).items():
+        query = view.queries.get(f"{stage}.{CANARY_TABLE}")
+        found[stage] = Stage(sighting, query.standing if query is not None else None)
+    return found
 
 
 def _table(name: str, view: View) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Monitor:
         """What `/status.json` says."""
         view = self.view()
         places = self._watched.places
-        return document(view, self._seen(view), self.parts.by_name, places, self._canary(view))
+        return document(view, self._seen(view), self.parts.by_name, places)
 
     def pages(self) -> dict[str, Page]:
         """What it serves."""
