@@ -20,8 +20,8 @@ from benchmarks.generator import CONTRACT, framed
 from benchmarks.harness import RUNS, TreeMeter, machine, report, run_candidate, together
 from correnteza import spark as sessions
 from correnteza import topics
-from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
+from correnteza.places import places
 from correnteza.settings import Settings
 from schemas.contracts import load_all
 from schemas.registry import Registry

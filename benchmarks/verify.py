@@ -22,8 +22,8 @@ from benchmarks.ageing import COMMITS, HOURLY, age
 from benchmarks.harness import RUNS, machine, report, spread, timed
 from correnteza import spark as sessions
 from correnteza import topics
-from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
+from correnteza.places import places
 from correnteza.settings import Settings
 from replay.server import serve
 from replay.volume import catalogue

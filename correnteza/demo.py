@@ -18,8 +18,8 @@ from pyspark.sql import SparkSession
 
 from correnteza import spark as sessions
 from correnteza import topics
-from correnteza.commands.run import places
 from correnteza.embedded.stack import Stack
+from correnteza.places import places
 from correnteza.settings import Settings
 from foundation import clock
 from producers import sources

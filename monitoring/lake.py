@@ -68,6 +68,11 @@ class Snapshot:
         values = self._actions[name]
         return None if values.null_count else pc.max(values).as_py()
 
+    def greatest_read(self, column: str) -> Any:
+        """The same by reading the column, a batch at a time; None for a table without rows."""
+        found = [pc.max(batch[column]) for batch in self.dataset().to_batches(columns=[column])]
+        return pc.max(pa.array(found)).as_py() if found else None
+
     def dataset(self) -> ds.Dataset:
         """The rows of the files that are there, so that a lost file shows as lost rows and not as an I/O error."""
         whole = self.table.to_pyarrow_dataset()
@@ -91,13 +96,20 @@ class Lake:
         versions = versions or {}
         self.snapshots = {name: Snapshot(name, path, versions.get(name)) for name, path in tables(root)}
         _refuse_likeness(self.snapshots)
-        self.connection = duckdb.connect()
-        self.connection.execute("SET TimeZone = 'UTC'")
+        for snapshot in self.snapshots.values():
+            _ = snapshot.table  # its version is chosen now, in this order
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB with the tables as views; made at the first query, for whom the logs are enough needs none."""
+        found = duckdb.connect()
+        found.execute("SET TimeZone = 'UTC'")
         for layer in LAYERS:
-            self.connection.execute(f"CREATE SCHEMA {layer}")
+            found.execute(f"CREATE SCHEMA {layer}")
         for name, snapshot in self.snapshots.items():
-            self.connection.register(f"dataset:{name}", snapshot.dataset())
-            self.connection.execute(f"CREATE VIEW {quoted(name)} AS FROM {_identifier(f'dataset:{name}')}")
+            found.register(f"dataset:{name}", snapshot.dataset())
+            found.execute(f"CREATE VIEW {quoted(name)} AS FROM {_identifier(f'dataset:{name}')}")
+        return found
 
     def has(self, *names: str) -> bool:
         """Whether all of these tables (`<layer>.<table>`) exist."""

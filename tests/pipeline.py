@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from correnteza import topics
-from correnteza.commands.run import places
+from correnteza.places import places
 from correnteza.settings import Settings
 from monitoring.lag.kafka import Cluster
 from monitoring.proof.checks.model import Rule

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from correnteza.arguments import confirm
-from correnteza.commands.run import places
+from correnteza.places import places
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from sinks.locks import exclusive

@@ -10,8 +10,8 @@ import pyarrow as pa
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from correnteza.commands.run import places
 from correnteza.embedded import jars
+from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from correnteza import spark as sessions
-from correnteza.commands.run import places
+from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError

@@ -11,7 +11,7 @@ import pyarrow as pa
 import typer
 
 from correnteza import printing, unneeded_payloads
-from correnteza.commands.run import places
+from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from correnteza.unneeded_payloads import Unneeded

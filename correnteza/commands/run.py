@@ -13,6 +13,7 @@ import typer
 from py4j.protocol import Py4JError
 
 from correnteza import spark as sessions
+from correnteza.places import places
 from correnteza.serving import serve_metrics
 from correnteza.settings import Settings
 from foundation.errors import UsageError
@@ -20,7 +21,6 @@ from monitoring.metrics.stream import StreamMetrics
 from schemas.registry import Registry
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold import model as gold
-from stream_jobs.places import Places
 from stream_jobs.running.driver import Stage, StreamDriver
 from stream_jobs.running.jobs import LAYERS, Broker
 from stream_jobs.silver.tables import model as silver
@@ -85,11 +85,6 @@ def measured(layers: tuple[str, ...]) -> tuple[list[str], list[str]]:
     }
     judged = {"bronze": [], "silver": [*silver.discover()], "gold": queries["gold"]}
     return [each for layer in layers for each in queries[layer]], [each for layer in layers for each in judged[layer]]
-
-
-def places(settings: Settings) -> Places:
-    """Where the settings put tables, checkpoints and locks."""
-    return Places(str(settings.lake.resolve()), settings.checkpoints.resolve(), settings.run.resolve() / "locks")
 
 
 def _stop_on_signals() -> threading.Event:

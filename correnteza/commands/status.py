@@ -12,15 +12,16 @@ import pyarrow as pa
 import typer
 from deltalake.exceptions import DeltaError
 
-from correnteza.commands.run import places as placed
+from correnteza.places import places as placed
 from correnteza.printing import aligned, duration, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, UsageError
 from foundation.redact import redacted
+from monitoring.lag import reachable
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import Line, Places, Stage, Storage, as_json, status
-from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS
+from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS, CONNECT_WITHIN_SECONDS
 from monitoring.lag.words import STATES
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from schemas import contracts
@@ -73,7 +74,7 @@ def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
     now = time.time()
     found = status(
         places,
-        lambda: Cluster(settings.bootstrap, rpc_seconds=ANSWER_WITHIN_SECONDS),
+        lambda: _connected(settings.bootstrap),
         contracts.load_all().values(),
         now=now,
     )
@@ -92,6 +93,11 @@ def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
             sep="\n",
             file=sys.stderr,
         )
+
+
+def _connected(bootstrap: str) -> Cluster:
+    reachable.check(bootstrap, CONNECT_WITHIN_SECONDS)
+    return Cluster(bootstrap, rpc_seconds=ANSWER_WITHIN_SECONDS)
 
 
 def _rows(lines: list[Line], storage: list[Storage]) -> pa.Table:

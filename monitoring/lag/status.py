@@ -295,7 +295,7 @@ def newest_event(lake: "Lake", layer: str, table: str) -> datetime | None:
     if column not in (field.name for field in snapshot.table.schema().fields):
         return None
     newest = snapshot.greatest(column)
-    found = newest if newest is not None else lake.value(f"SELECT max({column}) FROM {name}")
+    found = newest if newest is not None else snapshot.greatest_read(column)
     return found if isinstance(found, datetime) else None
 
 

@@ -7,6 +7,8 @@ from foundation.errors import DependencyUnavailable
 from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress
 
+CONNECT_WITHIN_SECONDS = 0.5
+"""How long the broker may take for a connection, which its operating system makes, however busy it is."""
 ANSWER_WITHIN_SECONDS = 1.5
 """How long the broker may take for an answer. One that takes longer is away, and what only it knows is left out."""
 

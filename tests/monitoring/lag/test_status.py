@@ -170,15 +170,27 @@ def test_the_json_document_has_this_form(kit):
 SNAPSHOT = Path(__file__).parent / "status.json"
 
 
-def test_the_json_of_a_small_lake_without_kafka_is_this_document(kit):
-    """Whole: when it changes on purpose, `schema` may have to, and this file does."""
+def document(kit, connect):
+    """The whole of `status --json`, without what the test's own clock says."""
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
     storage = Storage("bronze.bcb_sgs", 9, 10_000, 20, 8, 1, 500, ("silver.bcb_sgs",))
-    found = as_json(told(kit, away), [storage], at=BEGIN.timestamp())
+    found = as_json(told(kit, connect), [storage], at=BEGIN.timestamp())
     for line in found["layers"]:
         if line["layer"] != "bronze":
             line["seconds_behind"] = None  # by the clock of the commit, which is the test's
-    assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_json_of_a_small_lake_without_kafka_is_this_document(kit):
+    """Whole: when it changes on purpose, `schema` may have to, and this file does."""
+    assert document(kit, away) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_with_kafka_the_json_is_the_same_but_for_what_only_kafka_knows(kit):
+    expected = json.loads(SNAPSHOT.read_text(encoding="utf-8")) | {"unreachable": []}
+    line = next(each for each in expected["layers"] if each["source"] == SGS)
+    line |= {"state": "behind", "records_behind": 3, "seconds_behind": 10.0}
+    assert document(kit, lambda: Broker(oldest=BEGIN.timestamp() + 90)) == expected
 
 
 def away():
