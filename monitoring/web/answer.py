@@ -27,7 +27,7 @@ PARTS = {
     "driver": "the stream driver",
 }
 NAMED = 4
-"""Tables of one trouble that are named; of more, how many."""
+"""Tables or sources of one trouble that are named; of more, how many."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,20 @@ def answer(document: Mapping[str, Any], now: float) -> Answer:
 _ORDER: Sequence[Level] = ("bad", "late", "unknown", "ok")
 
 
-def level_of(line: Mapping[str, Any]) -> Level:
+def is_kafka_away(document: Mapping[str, Any]) -> bool:
+    """Whether nulls of bronze come of Kafka's silence, and not of topics that nobody has made yet."""
+    return any(each.get("service") == "kafka" for each in document.get("unreachable", []))
+
+
+def level_of(line: Mapping[str, Any], *, kafka_away: bool) -> Level:
     """How well one table is."""
-    state = line.get("state")
+    state, waiting = line.get("state"), line.get("records_behind")
     if state in STANDING:
         return "bad"
-    if state == "unknown":
+    if state == "unknown" or (state == "not_started" and waiting is None and kafka_away):
         return "unknown"
     if state == "not_started":
-        return "late" if line.get("records_behind") else "ok"
+        return "late" if waiting else "ok"
     return "late" if (line.get("seconds_behind") or 0.0) >= LATE_SECONDS else "ok"
 
 
@@ -126,33 +131,42 @@ def _layers(document: Mapping[str, Any]) -> Iterable[Trouble]:
             yield Trouble(
                 "bad", STATES[line["state"]].capitalize(), _name(line), str(line.get("reason") or ""), line.get("hint")
             )
-    late = [line for line in lines if level_of(line) == "late" and line.get("state") != "not_started"]
+    away = is_kafka_away(document)
+    levels = [(level_of(line, kafka_away=away), line.get("state") == "not_started", line) for line in lines]
+    late = [line for level, is_idle, line in levels if level == "late" and not is_idle]
     if late:
         longest = max(line["seconds_behind"] for line in late)
-        yield Trouble(
-            "late", "Late", _names(late), f"The oldest record that waits is {words.lasting(longest)} old.",
-        )  # fmt: skip
-    idle = [line for line in lines if level_of(line) == "late" and line.get("state") == "not_started"]
+        yield Trouble("late", "Late", _names(late), f"The oldest record that waits is {words.lasting(longest)} old.")
+    idle = [line for level, is_idle, line in levels if level == "late" and is_idle]
     if idle:
         waiting = sum(line["records_behind"] for line in idle)
         yield Trouble("late", "Not started", _names(idle), f"{words.number(waiting)} records wait.", "correnteza run")
-    unknown = [line for line in lines if level_of(line) == "unknown"]
+    unknown = [line for level, _, line in levels if level == "unknown"]
     # Where a part does not answer, that is the trouble; what follows from it is told by the layers.
     if unknown and not any(_parts(document)):
         yield Trouble("unknown", "Not known", _names(unknown), "Nobody says whether anything waits for it.")
 
 
 def _sources(document: Mapping[str, Any]) -> Iterable[Trouble]:
-    for source in document.get("sources", []):
-        name = str(source.get("source"))
-        if source.get("circuit_open"):
-            yield Trouble("bad", "Failing", name, "Its polls failed again and again, so it is left alone for a while.",
-                          "correnteza sources")  # fmt: skip
-        elif (count := source.get("overdue_slots") or 0) >= OVERDUE_SLOTS:
-            yield Trouble("late", "Not polled", name, f"{words.counted(count, 'slot')} overdue.", "correnteza sources")
-        if missing := source.get("periods_missing"):
-            yield Trouble("late", "Expected and not arrived", name,
-                          f"{words.counted(missing, 'period')} should have been published by now.")  # fmt: skip
+    every = document.get("sources", [])
+    failing = [each for each in every if each.get("circuit_open")]
+    if failing:
+        yield Trouble(
+            "bad", "Failing", _some([str(each.get("source")) for each in failing], "source"),
+            "Polls failed again and again, so nothing is asked for a while.", "correnteza sources",
+        )  # fmt: skip
+    overdue = [each for each in every if each not in failing and (each.get("overdue_slots") or 0) >= OVERDUE_SLOTS]
+    if overdue:
+        count = sum(each["overdue_slots"] for each in overdue)
+        yield Trouble("late", "Not polled", _some([str(each.get("source")) for each in overdue], "source"),
+                      f"{words.counted(count, 'slot')} overdue.", "correnteza sources")  # fmt: skip
+    missing = sorted((each for each in every if each.get("periods_missing")), key=lambda each: -each["periods_missing"])
+    if missing:
+        count = sum(each["periods_missing"] for each in missing)
+        yield Trouble(
+            "late", "Expected and not arrived", _some([str(each.get("source")) for each in missing], "source"),
+            f"{words.counted(count, 'period')} should have been published by now.",
+        )  # fmt: skip
 
 
 def _retention(document: Mapping[str, Any]) -> Iterable[Trouble]:
@@ -167,17 +181,23 @@ def _retention(document: Mapping[str, Any]) -> Iterable[Trouble]:
 
 
 def _canary(document: Mapping[str, Any], now: float) -> Iterable[Trouble]:
-    canary = document.get("canary") or {}
-    late = [
-        stage
-        for stage, each in canary.items()
-        if (at := words.moment(each.get("newest_at"))) is None or now - at > CANARY_SECONDS
-    ]
+    stages = document.get("canary") or {}
+    newest = {stage: words.moment(each.get("newest_at")) for stage, each in stages.items()}
+    if stages and not any(newest.values()):
+        yield Trouble("unknown", "No test record yet", "in any layer", "It shows that the whole path works.")
+        return
+    late = [stage for stage, at in newest.items() if at is None or now - at > CANARY_SECONDS]
     if late:
+        reasons = [str(stages[stage]["reason"]) for stage in late if stages[stage].get("reason")]
+        hints = [stages[stage]["hint"] for stage in late if stages[stage].get("hint")]
+        none = f"No test record has come through for {words.lasting(CANARY_SECONDS)}: the path is broken or slow."
         yield Trouble(
-            "bad", "Canary missing", f"in {', '.join(late)}",
-            f"No test record has come through for {words.lasting(CANARY_SECONDS)}: the path is broken or slow.",
-        )  # fmt: skip
+            "bad",
+            "Canary missing",
+            f"in {', '.join(late)}",
+            reasons[0] if reasons else none,
+            hints[0] if hints else None,
+        )
 
 
 def _name(line: Mapping[str, Any]) -> str:
@@ -185,6 +205,12 @@ def _name(line: Mapping[str, Any]) -> str:
 
 
 def _names(lines: Sequence[Mapping[str, Any]]) -> str:
-    ordered = sorted(lines, key=lambda line: -(line.get("seconds_behind") or 0.0))
-    named = ", ".join(_name(line) for line in ordered[:NAMED])
-    return named if len(lines) <= NAMED else f"{named} and {words.counted(len(lines) - NAMED, 'more table')}"
+    return _some(
+        [_name(line) for line in sorted(lines, key=lambda line: -(line.get("seconds_behind") or 0.0))], "table"
+    )
+
+
+def _some(names: Sequence[str], one: str) -> str:
+    """The first names, and how many more there are."""
+    named = ", ".join(names[:NAMED])
+    return named if len(names) <= NAMED else f"{named} and {words.counted(len(names) - NAMED, 'more ' + one)}"

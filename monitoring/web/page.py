@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from monitoring.web import plots, sections, words
+from monitoring.web import plots, sections, storage, words
 from monitoring.web.answer import answer
 from monitoring.web.sections import Document, History
 
@@ -27,7 +27,7 @@ def render(document: Document, history: History, *, renews: bool = True) -> str:
     """
     now = words.moment(document.get("at")) or 0.0
     found = answer(document, now)
-    stored, tables = sections.lake(document)
+    stored, tables = storage.lake(document)
     return _template().render(
         at=words.clock(now) if now else "",
         renew_seconds=RENEW_SECONDS if renews else None,

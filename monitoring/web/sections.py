@@ -1,4 +1,4 @@
-"""What stands below the answer: layers, sources, retention, lake and parts, in words."""
+"""What stands below the answer: layers, sources, retention and parts, in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from monitoring.lag.words import STATES
 from monitoring.web import words
-from monitoring.web.answer import PARTS, Level, level_of, level_of_retention, level_of_source
+from monitoring.web.answer import PARTS, Level, is_kafka_away, level_of, level_of_retention, level_of_source
 from monitoring.web.plots import BUCKETS, Plot, Strip, plot, strip, worst
 
 Document = Mapping[str, Any]
@@ -71,17 +71,6 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A row of the lake."""
-
-    name: str
-    files: str
-    size: str
-    log_files: str
-    held_back_by: str
-
-
-@dataclass(frozen=True)
 class Part:
     """A row of the parts."""
 
@@ -98,7 +87,7 @@ def layers(document: Document, history: History, now: float) -> tuple[Layer, ...
     lines = document.get("layers", [])
     names = [*LAYERS, *dict.fromkeys(str(line.get("layer")) for line in lines if line.get("layer") not in LAYERS)]
     return tuple(
-        _layer(name, own, document.get("canary") or {}, history, now)
+        _layer(name, own, document, history, now)
         for name in names
         if (own := [line for line in lines if line.get("layer") == name])
     )
@@ -125,20 +114,6 @@ def retention(document: Document) -> tuple[Kept, ...]:
     )
 
 
-def lake(document: Document) -> tuple[tuple[Stored, ...], tuple[Stored, ...]]:
-    """Sums per layer, and every table, the largest first."""
-    tables = [each for each in document.get("tables", []) if isinstance(each.get("bytes"), int | float)]
-    by_layer: dict[str, list[Mapping[str, Any]]] = {}
-    for each in tables:
-        by_layer.setdefault(str(each.get("table")).partition(".")[0], []).append(each)
-    ordered = sorted(by_layer, key=lambda name: LAYERS.index(name) if name in LAYERS else len(LAYERS))
-    sums = [_stored(f"{name}, {words.counted(len(by_layer[name]), 'table')}", by_layer[name]) for name in ordered]
-    if len(sums) > 1:
-        sums.append(_stored(f"all, {words.counted(len(tables), 'table')}", tables))
-    rows = [_stored(str(each.get("table")), [each]) for each in sorted(tables, key=lambda each: -each["bytes"])]
-    return tuple(sums), tuple(rows)
-
-
 def parts(document: Document, now: float) -> tuple[Part, ...]:
     """What the monitor asks."""
     return tuple(
@@ -154,10 +129,9 @@ def parts(document: Document, now: float) -> tuple[Part, ...]:
     )
 
 
-def _layer(
-    name: str, lines: Sequence[Mapping[str, Any]], canary: Mapping[str, Any], history: History, now: float
-) -> Layer:
-    levels = [level_of(line) for line in lines]
+def _layer(name: str, lines: Sequence[Mapping[str, Any]], document: Document, history: History, now: float) -> Layer:
+    away, canary = is_kafka_away(document), document.get("canary") or {}
+    levels = [level_of(line, kafka_away=away) for line in lines]
     level = min(levels, key=LEVELS.index)
     lag = {key: points for key, points in history.get("lag_seconds", {}).items() if key.partition(".")[0] == name}
     newest = [at for line in lines if (at := words.moment(line.get("newest_event_at"))) is not None]
@@ -165,33 +139,39 @@ def _layer(
     return Layer(
         name=name,
         level=level,
-        title=_title(level, lines),
+        title=_title(level, [line for line, own in zip(lines, levels, strict=True) if own == level], len(lines)),
         about=words.counted(len(lines), "table"),
         newest=_since(max(newest, default=None), now, "no event yet"),
         canary="" if not canary else _since(tested, now, "none yet"),
         lag=plot(f"Longest lag of any table of {name}", worst(lag.values()), now, buckets=2 * BUCKETS),
-        tables=tuple(sorted((_table(line, history, now) for line in lines), key=lambda row: LEVELS.index(row.level))),
+        tables=tuple(
+            sorted(
+                (_table(*each, history, now) for each in zip(lines, levels, strict=True)),
+                key=lambda row: LEVELS.index(row.level),
+            )
+        ),
     )
 
 
-def _title(level: Level, lines: Sequence[Mapping[str, Any]]) -> str:
-    """A layer's state, in words."""
+def _title(level: Level, lines: Sequence[Mapping[str, Any]], of: int) -> str:
+    """A layer's state, in words. Args: lines: those of that level. of: how many there are."""
     if level == "ok":
         behind = max((line.get("seconds_behind") or 0.0 for line in lines), default=0.0)
         waiting = sum(line.get("records_behind") or 0 for line in lines)
         return f"up to date but for {words.lasting(behind)}" if waiting else "up to date"
-    count = sum(level_of(line) == level for line in lines)
+    is_idle = all(line.get("state") == "not_started" for line in lines)
+    is_or_are = "is" if len(lines) == 1 else "are"
     said = {
-        "bad": ("stands still", "stand still"),
-        "late": ("is late", "are late"),
-        "unknown": ("is not known", "are not known"),
+        "bad": "stands still" if len(lines) == 1 else "stand still",
+        "late": f"{is_or_are} not started" if is_idle else f"{is_or_are} late",
+        "unknown": f"{is_or_are} not known",
     }[level]
-    return f"{count} of {words.counted(len(lines), 'table')} {said[0] if count == 1 else said[1]}"
+    return f"{len(lines)} of {words.counted(of, 'table')} {said}"
 
 
-def _table(line: Mapping[str, Any], history: History, now: float) -> Table:
+def _table(line: Mapping[str, Any], level: Level, history: History, now: float) -> Table:
     name = f"{line.get('layer')}.{line.get('table')}"
-    level, state = level_of(line), STATES.get(str(line.get("state")), str(line.get("state")))
+    state = STATES.get(str(line.get("state")), str(line.get("state")))
     if line.get("state") == "behind":
         state = "late" if level == "late" else "catching up"
     lag, fresh = (history.get(kind, {}).get(name, ()) for kind in ("lag_seconds", "freshness_seconds"))
@@ -232,20 +212,6 @@ def _source(source: Mapping[str, Any], now: float) -> Source:
         polls=strip(
             [(str(each.get("outcome")), words.moment(each.get("slot_at"))) for each in source.get("outcomes") or []]
         ),
-    )
-
-
-def _stored(name: str, tables: Sequence[Mapping[str, Any]]) -> Stored:
-    def total(field: str) -> float:
-        return sum(each.get(field) or 0 for each in tables)
-
-    held = ", ".join(str(query) for each in tables for query in each.get("held_back_by") or [])
-    return Stored(
-        name,
-        words.number(total("files")),
-        words.size(total("bytes")),
-        words.number(total("log_files")),
-        held if len(tables) == 1 else "",
     )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from monitoring.web.answer import answer
+from monitoring.web.sections import layers
 from tests.monitoring.web import documents
 from tests.monitoring.web.documents import NOW, text
 
@@ -73,6 +74,20 @@ def test_a_canary_that_does_not_come_through_is_trouble_whatever_the_rest_says(n
     assert said(document) == ("bad", "Not everything is fresh.", ["Canary missing in gold"])
 
 
+def test_before_the_first_canary_nothing_is_claimed():
+    document = documents.well()
+    document["canary"] = {stage: {"newest_at": None, "seconds": None} for stage in document["canary"]}
+    assert said(document) == ("unknown", "Not everything is known.", ["No test record yet in any layer"])
+
+
+def test_a_canary_whose_query_stands_still_has_its_reason():
+    """As the document of `status --json` has it."""
+    document = documents.well()
+    document["canary"]["silver"] = {"newest_at": None, "seconds": None, "reason": "refused", "hint": "adopt it"}
+    (trouble,) = answer(document, NOW).troubles
+    assert (trouble.reason, trouble.hint) == ("refused", "adopt it")
+
+
 def test_what_a_part_that_is_away_would_know_is_not_told_table_by_table():
     document = documents.well()
     document["parts"][0] |= {"up": False, "reason": "Connection refused"}
@@ -86,6 +101,22 @@ def test_sixty_late_tables_are_one_trouble_that_names_the_latest():
     (late,) = [each for each in answer(documents.huge(), NOW).troubles if each.word == "Late"]
     assert late.what.endswith("_59, silver.dataset_of_some_publisher_59, gold.dataset_of_some_publisher_59, "
                               "bronze.dataset_of_some_publisher_58 and 176 more tables")  # fmt: skip
+
+
+def test_sources_of_one_trouble_are_one_trouble():
+    document = documents.huge()
+    for each in document["sources"]:
+        each |= {"periods_missing": 2}
+    (missing,) = [each for each in answer(document, NOW).troubles if each.word == "Expected and not arrived"]
+    assert missing.what.endswith("source_of_some_publisher_03 and 56 more sources")
+    assert missing.reason == "120 periods should have been published by now."
+
+
+@pytest.mark.parametrize(("unreachable", "level"), [([], "ok"), ([{"service": "kafka"}], "unknown")])
+def test_a_query_that_never_started_waits_for_its_topic_or_nobody_knows(unreachable, level):
+    document = documents.well() | {"unreachable": unreachable}
+    document["layers"][0] |= {"state": "not_started", "records_behind": None, "seconds_behind": None}
+    assert layers(document, {}, NOW)[0].level == level
 
 
 def test_a_document_of_status_has_an_answer_too():

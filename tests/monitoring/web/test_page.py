@@ -143,7 +143,7 @@ def test_sixty_tables_a_layer_stay_a_page():
     found = shown(document)
     assert [each for each in found.of("details") if "open" in each] == []
     assert len(found.of("li")) < 100
-    assert len(render(document, documents.history(document))) < 1_500_000
+    assert len(render(document, documents.history(document, every=600.0))) < 1_500_000
 
 
 def test_without_a_history_the_plots_say_so():
