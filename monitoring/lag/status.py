@@ -7,7 +7,7 @@ newest event     newest Kafka timestamp in bronze, newest `known_from` in silver
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -119,7 +119,7 @@ class Status:
 
     lines: list[Line]
     kafka_away: DependencyUnavailable | None
-    canary: dict[str, Stage] = field(default_factory=dict)
+    canary: Mapping[str, Stage] = field(default_factory=dict)
 
 
 def status(
@@ -187,18 +187,20 @@ def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str
             }
             for line in found.lines
         ],
-        "canary": {stage: _sighting(each) for stage, each in found.canary.items()},
+        "canary": {stage: _sighting(each, at) for stage, each in found.canary.items()},
         "unreachable": [] if away is None else [{"service": "kafka", "reason": redacted(str(away)), "hint": away.hint}],
         "tables": [{**asdict(each), "held_back_by": list(each.held_back_by)} for each in storage],
     }
 
 
-def _sighting(stage: Stage) -> dict[str, Any]:
+def _sighting(stage: Stage, at: float) -> dict[str, Any]:
+    """How old the newest canary is, in seconds since it was sent, and how long it took."""
     newest, standing = stage.newest, stage.standing
-    seconds = newest.seconds if newest else None
+    took = newest.seconds if newest else None
     return {
         "newest_at": _text(datetime.fromtimestamp(newest.sent_at, UTC)) if newest else None,
-        "seconds": None if seconds is None else round(seconds, 3),
+        "seconds": round(max(0.0, at - newest.sent_at), 3) if newest else None,
+        "took_seconds": None if took is None else round(took, 3),
         "reason": standing.reason if standing else None,
         "hint": standing.hint if standing else None,
     }

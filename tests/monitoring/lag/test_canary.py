@@ -15,7 +15,7 @@ from sinks.ops import canary
 from sinks.snapshot import Snapshot
 from stream_jobs.running.upkeep import policy_of
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 SILVER = f"silver.{CANARY_TABLE}"
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Transaction
 
 from foundation.errors import DependencyUnavailable
 from monitoring.lag import delta_log, spark_checkpoints
@@ -15,7 +15,8 @@ from monitoring.lag.spark_checkpoints import DeltaPosition
 from monitoring.lag.status import Places, Storage, as_json, status
 from monitoring.proof.checks import gold, manifests, offsets, silver
 from monitoring.proof.verify import Subject, gather
-from schemas.contracts import load_all
+from schemas.contracts import CANARY_TABLE, load_all
+from sinks.ops import canary
 from tests.monitoring.kit import BEGIN, REFERENCE, TOPIC_ID, found, hour, small_lake, value, write_checkpoint
 
 SGS = "p.bcb_sgs.v1"
@@ -165,6 +166,23 @@ def test_the_json_document_has_this_form(kit):
             "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip
     assert {each["layer"] for each in found["layers"]} == {"bronze", "silver", "gold"}
     assert (list(found), found["unreachable"]) == (["schema", "at", "layers", "canary", "unreachable", "tables"], [])
+
+
+def test_the_canary_stands_apart_with_its_age_how_long_it_took_and_why_its_query_stands(kit):
+    sent = BEGIN.timestamp()
+    path = str(kit.lake / "silver" / CANARY_TABLE)
+    canary.ensure(None, path)  # creating one needs no Spark
+    canary.append(path, canary.Sighting("canary", int(sent * 1e6), 0), once=Transaction("silver", 0))
+    write_checkpoint(kit.checkpoints, f"gold.{CANARY_TABLE}", batch=4, sources=[at_end(kit, "bronze.bcb_sgs")])
+    leave_word(kit, f"gold.{CANARY_TABLE}")
+
+    found = told(kit, away)
+    assert not [line for line in found.lines if line.table == CANARY_TABLE]
+    stages = as_json(found, [], at=sent + 100)["canary"]
+    assert stages["silver"].pop("took_seconds") >= 0
+    assert stages["silver"] == {"newest_at": "2026-11-20T12:00:00.000Z", "seconds": 100.0, "reason": None, "hint": None}
+    assert stages["bronze"]["newest_at"] is None
+    assert stages["gold"]["reason"] == "a rule is broken"
 
 
 SNAPSHOT = Path(__file__).parent / "status.json"
