@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     start, or sooner if this is shorter."""
     canary_interval_seconds: NonNegativeInt = 60
     """How often `schedule` sends the canary, a record of the pipeline's own whose way through all layers `status` and
-    the monitor time. 0 sends none."""
+    the monitor time. 0 sends none. At 60 it takes an idle driver from 1 to 5 % of a core."""
     stop_timeout_seconds: PositiveInt = 60
     """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
 
