@@ -327,9 +327,10 @@ CASES = (
     *(Case("TargetAbsent", f"{job} is not scraped", {UP[job]: gone(60, 70)}, (64, 74), (62, 84)) for job in UP),
     Case("TargetAbsent", "down is not absent", {UP["monitor"]: steady(0)}, silent=(2, 30), others=("TargetDown",)),
     *(
-        Case("PartDown", f"{each} does not answer", {part(each): during(60, 70, 0, 1)}, (64, 75), (62, 84))
-        for each in ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "driver")
+        Case("PartDown", f"{each} does not answer", {part(each): during(60, 70, 0, 1)}, (63, 80), (61, 90))
+        for each in ("broker", "registry", "lake", "checkpoints", "disk", "schedule")
     ),
+    Case("PartDown", "the driver, which has its own alert", {part("driver"): steady(0)}, silent=(30, 120)),
     Case("PartDown", "the monitor is away", {part("broker"): gone(60, 70)}, silent=(65, 75)),
     Case(
         "MonitorStalled",

@@ -71,6 +71,8 @@ def _monitor() -> dict[str, Any]:
         found[f"correnteza_query_last_commit_timestamp_seconds{{{of}}}"] = time.time() - 3600
         found |= {f'correnteza_query_state{{{of},state="{each}"}}': int(each == "ok") for each in STATES}
     found |= {
+        'correnteza_retention_seconds_to_loss{table="bcb_sgs"}': 600_000,
+        'correnteza_retention_used_ratio{table="bcb_sgs"}': 0.01,
         'correnteza_dead_letters_open{dataset="bcb_sgs"}': 0,
         'correnteza_lost_records_total{dataset="bcb_sgs"}': 0,
         'correnteza_source_circuit_open{source="bcb_sgs"}': 0,

@@ -23,6 +23,7 @@ from tests.monitoring.alerts.promtool import documents, written
 from tests.monitoring.alerts.scaled import scaled
 from tests.tools import program, started_in
 
+JOBS = ("monitor", "stream", "schedule")
 SHIPPED = ROOT / "deploy/prometheus"
 
 
@@ -52,13 +53,15 @@ class Receiver:
 
     messages: list[Told] = field(default_factory=list)
 
+    def fired(self, since: float = 0.0) -> list[Told]:
+        """Alerts that were told as firing; the Watchdog is none of them."""
+        return [
+            each for each in self.messages if each.status == "firing" and each.at > since and each.name != "Watchdog"
+        ]
+
     def pages(self, since: float = 0.0) -> set[str]:
         """Names of the alerts that somebody was woken for."""
-        return {
-            each.name
-            for each in self.messages
-            if (each.receiver, each.status) == ("page", "firing") and each.at > since
-        }
+        return {each.name for each in self.fired(since) if each.receiver == "page"}
 
     def newest(self, name: str, since: float, **labels: str) -> Told | None:
         """The newest message about an alert."""
@@ -101,8 +104,17 @@ class Alerting:
             pytest.fail(f"{path}: {error.read().decode()}")
 
     def wait_quiet(self, seconds: float) -> None:
-        """Until the Watchdog was told and nothing fires: right after the start, targets are absent for a moment."""
-        wait_for(lambda: self.receiver.newest("Watchdog", 0) and self.firing() == [], "all is quiet", seconds)
+        """Until all targets are scraped, the Watchdog was told, and nothing fires or is about to."""
+
+        def is_quiet() -> bool:
+            scraped = self.query("count by (job) (up)")
+            pending = _get(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
+            names = {each["labels"]["alertname"] for each in pending} | set(self.firing())
+            return (
+                len(scraped) == len(JOBS) and names <= {"Watchdog"} and self.receiver.newest("Watchdog", 0) is not None
+            )
+
+        wait_for(is_quiet, "all is quiet", seconds)
 
     def firing(self) -> list[str]:
         """Alerts that fire now, inhibited ones too; the Watchdog is none of them."""

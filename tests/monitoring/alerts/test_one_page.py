@@ -6,6 +6,9 @@ pipeline, some minutes long: tests/faults/test_alerts.py.
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
 
 from tests.controls import differs
 from tests.helpers import wait_for
@@ -57,7 +60,7 @@ def test_control_a_stopped_driver_is_one_page_since_what_follows_is_kept_back(tm
         control.holds(pages_of_a_stopped_driver, all_, state, followed)
     with exposed() as (state, ports), alerting(tmp_path / "without", ports, FACTOR, inhibits=False) as all_:
         all_.wait_quiet(LONG)
-        said = ("CanaryMissing", "PartDown", "PipelineStalled")
+        said = ("CanaryMissing", "PipelineStalled")
         control.objects(pages_of_a_stopped_driver, all_, state, followed, damage=said)
 
 
@@ -70,3 +73,149 @@ def test_links_of_an_alert_lead_to_pages_that_prometheus_serves(tmp_path):
             path, _, anchor = path.partition("#")
             assert anchor in heading
             assert heading in all_.page(f"/{path}")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens, what must be told, and how it ends.
+
+    Attributes:
+        pages: whom it wakes; empty for a ticket.
+        follow: alerts that must fire, too, and be kept back.
+    """
+
+    name: str
+    alert: str
+    begins: Callable[[Exposed], None]
+    ends: Callable[[Exposed], None]
+    pages: tuple[str, ...] = ()
+    follow: tuple[str, ...] = ()
+
+
+def broker_stops(state: Exposed) -> None:
+    """What only Kafka knows is absent; the driver ends, nobody leads."""
+    for part in ("broker", "registry", "schedule", "driver"):
+        state.part(part, is_up=False)
+    state.down.add("stream")
+    state.set("schedule", leader=0)
+    state.set("monitor", canary_newest_timestamp_seconds=time.time(), source_overdue_slots=5)
+
+
+def broker_returns(state: Exposed) -> None:
+    for part in ("broker", "registry", "schedule", "driver"):
+        state.part(part, is_up=True)
+    state.down.discard("stream")
+    state.set("schedule", leader=1)
+    state.set("monitor", canary_newest_timestamp_seconds=NOW, source_overdue_slots=0)
+
+
+def values(job: str, **series: object) -> Callable[[Exposed], None]:
+    """Set these values of a job."""
+    return lambda state: state.set(job, **series)
+
+
+def table_stops(state: Exposed) -> None:
+    """Records wait, and no canary comes any more; its age grows from now on."""
+    state.set("monitor", lag_records=9, canary_newest_timestamp_seconds=time.time())
+
+
+FAULTS = (
+    Fault(
+        "the driver stops",
+        "TargetDown",
+        driver_stops,
+        driver_returns,
+        ("TargetDown",),
+        ("PipelineStalled", "CanaryMissing"),
+    ),
+    Fault(
+        "the broker stops",
+        "PartDown",
+        broker_stops,
+        broker_returns,
+        ("PartDown",),
+        ("TargetDown", "NoLeader", "SlotsOverdue", "CanaryMissing"),
+    ),
+    Fault(
+        "a table stands still",
+        "PipelineStalled",
+        table_stops,
+        values("monitor", lag_records=0, canary_newest_timestamp_seconds=NOW),
+        ("PipelineStalled",),
+        ("CanaryMissing",),
+    ),
+    Fault(
+        "no canary arrives",
+        "CanaryMissing",
+        values("monitor", canary_newest_timestamp_seconds=1),
+        values("monitor", canary_newest_timestamp_seconds=NOW),
+        ("CanaryMissing",),
+    ),
+    Fault(
+        "the schedule stops",
+        "TargetDown",
+        lambda state: state.down.add("schedule"),
+        lambda state: state.down.discard("schedule"),
+        ("TargetDown",),
+    ),
+    Fault(
+        "the monitor stops",
+        "TargetDown",
+        lambda state: state.down.add("monitor"),
+        lambda state: state.down.discard("monitor"),
+        ("TargetDown",),
+    ),
+    Fault(
+        "a source fails",
+        "SourceFailing",
+        values("monitor", source_circuit_open=1, source_periods_missing=2),
+        values("monitor", source_circuit_open=0, source_periods_missing=0),
+        (),
+        ("FreshnessObjectiveMissed",),
+    ),
+    Fault(
+        "retention runs out",
+        "RetentionMarginLow",
+        values("monitor", retention_seconds_to_loss=100, retention_used_ratio=0.99),
+        values("monitor", retention_seconds_to_loss=600_000, retention_used_ratio=0.01),
+        ("RetentionMarginLow",),
+    ),
+    Fault(
+        "records are lost", "RecordsLost", values("monitor", lost_records_total=9), lambda state: None, ("RecordsLost",)
+    ),
+    Fault(
+        "a schema breaks",
+        "QuarantineSpike",
+        values("monitor", dead_letters_open=40),
+        values("monitor", dead_letters_open=0),
+    ),
+    Fault(
+        "the disk fills",
+        "DiskAlmostFull",
+        values("monitor", disk_free_bytes=1e9),
+        values("monitor", disk_free_bytes=50e9),
+        ("DiskAlmostFull",),
+    ),
+)
+
+
+@pytest.mark.slow
+def test_each_fault_fires_its_alert_and_no_other_page(tmp_path):
+    """All faults one after the other, and a quiet time before them that fires none. It prints the seconds."""
+    with exposed() as (state, ports), alerting(tmp_path, ports, FACTOR) as all_:
+        all_.wait_quiet(LONG)
+        since = time.monotonic()
+        wait_for(lambda: time.monotonic() > since + SETTLED_SECONDS, "a quiet time", LONG)
+        assert all_.receiver.fired(since) == []
+        for each in FAULTS:
+            since = time.monotonic()
+            each.begins(state)
+            fired = all_.wait_told(each.alert, "firing", since, LONG).at
+            wait_for(lambda each=each: set(each.follow) <= set(all_.firing()), f"{each.name}: {each.follow}", LONG)
+            wait_for(lambda since=since: time.monotonic() > since + SETTLED_SECONDS, "time for messages", LONG)
+            ended = time.monotonic()
+            each.ends(state)
+            resolved = all_.wait_told(each.alert, "resolved", since, LONG).at
+            all_.wait_quiet(LONG)
+            print(f"{each.name:<24} {each.alert:<20} {fired - since:5.1f} s; {resolved - ended:5.1f} s after its end")
+            assert all_.receiver.pages(since) == set(each.pages), each.name
