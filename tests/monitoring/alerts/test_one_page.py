@@ -82,6 +82,7 @@ class Fault:
     Attributes:
         pages: whom it wakes; empty for a ticket.
         follow: alerts that must fire, too, and be kept back.
+        job: the label of the alert, where it has it.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Fault:
     ends: Callable[[Exposed], None]
     pages: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
+    job: str = ""
 
 
 def broker_stops(state: Exposed) -> None:
@@ -127,6 +129,7 @@ FAULTS = (
         driver_returns,
         ("TargetDown",),
         ("PipelineStalled", "CanaryMissing"),
+        job="stream",
     ),
     Fault(
         "the broker stops",
@@ -157,6 +160,7 @@ FAULTS = (
         lambda state: state.down.add("schedule"),
         lambda state: state.down.discard("schedule"),
         ("TargetDown",),
+        job="schedule",
     ),
     Fault(
         "the monitor stops",
@@ -164,6 +168,7 @@ FAULTS = (
         lambda state: state.down.add("monitor"),
         lambda state: state.down.discard("monitor"),
         ("TargetDown",),
+        job="monitor",
     ),
     Fault(
         "a source fails",
@@ -210,12 +215,13 @@ def test_each_fault_fires_its_alert_and_no_other_page(tmp_path):
         for each in FAULTS:
             since = time.monotonic()
             each.begins(state)
-            fired = all_.wait_told(each.alert, "firing", since, LONG).at
+            labels = {"job": each.job} if each.job else {}
+            fired = all_.wait_told(each.alert, "firing", since, LONG, **labels).at
             wait_for(lambda each=each: set(each.follow) <= set(all_.firing()), f"{each.name}: {each.follow}", LONG)
             wait_for(lambda since=since: time.monotonic() > since + SETTLED_SECONDS, "time for messages", LONG)
             ended = time.monotonic()
             each.ends(state)
-            resolved = all_.wait_told(each.alert, "resolved", since, LONG).at
+            resolved = all_.wait_told(each.alert, "resolved", since, LONG, **labels).at
             all_.wait_quiet(LONG)
             print(f"{each.name:<24} {each.alert:<20} {fired - since:5.1f} s; {resolved - ended:5.1f} s after its end")
             assert all_.receiver.pages(since) == set(each.pages), each.name
