@@ -1,7 +1,6 @@
 """One fault wakes somebody once: a real Prometheus and Alertmanager over processes that say what a test lets them say.
 
-Durations are divided, so that a cause, what follows from it, and the end of both take seconds. The same with the real
-pipeline, some minutes long: tests/faults/test_alerts.py.
+Durations are divided, so that a cause, what follows from it, and the end of both take seconds.
 """
 
 import time
