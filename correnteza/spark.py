@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -13,6 +14,9 @@ from correnteza.embedded.jars import class_path, folder, require
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
 from stream_jobs.running import session
+
+JVM_END_SECONDS = 60.0
+"""How long a JVM may take to end; it removes its temporary files meanwhile."""
 
 
 def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
@@ -34,6 +38,15 @@ def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
     scratch.mkdir(parents=True, exist_ok=True)
     with _sigterm_ignored():
         return session.start(jars, driver_memory=settings.spark_driver_memory, scratch=scratch, short_lived=short_lived)
+
+
+def end(spark: SparkSession) -> None:
+    """Stop the session and end its JVM, which would otherwise keep its memory for as long as this process runs."""
+    gateway: Any = spark.sparkContext._gateway
+    spark.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()  # the JVM ends when this closes
+    gateway.proc.wait(JVM_END_SECONDS)
 
 
 @contextmanager
