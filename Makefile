@@ -93,6 +93,9 @@ bench-query: setup  ## 20 analyst questions on the demo lake (make demo first), 
 dictionary: setup  ## write docs/data-dictionary.md anew from the declarations
 	@$(BIN)/python -m stream_jobs.gold.dictionary > docs/data-dictionary.md
 
+dashboards: setup  ## write the dashboards anew from monitoring/dashboards/panels.py and docs/runbook.md
+	@$(BIN)/python -m monitoring.dashboards
+
 metrics: setup  ## write docs/metrics.md anew from the catalogue
 	@$(BIN)/python -m monitoring.metrics.page > docs/metrics.md
 
@@ -104,4 +107,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons
+.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons

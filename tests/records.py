@@ -42,17 +42,12 @@ def message(contract: Contract, schema_id: int, record: Mapping[str, Any]) -> Me
     return "|".join(parts).encode(), framed(contract.schema, schema_id, record)
 
 
-def publish(
-    bootstrap: str, topic: str, messages: Iterable[Message], *, partition: int = -1, at: datetime | None = None
-) -> None:
-    """Produce in order, and wait until every message is acknowledged. Args: at: record timestamp; -1 lets Kafka choose
-    a partition by the key.
-    """
+def publish(bootstrap: str, topic: str, messages: Iterable[Message], *, partition: int = -1) -> None:
+    """Produce in order, and wait until every message is acknowledged. Args: partition: -1 leaves it to the key."""
     limit = {"message.max.bytes": MAX_RECORD_BYTES}
     producer = Producer(
         {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0, **limit}
     )
-    stamp = int(at.timestamp() * 1000) if at else 0
     failures: list[Any] = []
 
     def delivered(error: Any, _message: Any) -> None:
@@ -62,7 +57,7 @@ def publish(
     for key, value in messages:
         while True:
             try:
-                producer.produce(topic, value, key, partition, delivered, stamp)
+                producer.produce(topic, value, key, partition, on_delivery=delivered)
                 break
             except BufferError:
                 producer.poll(0.1)
