@@ -68,12 +68,12 @@ def test_control_what_is_no_promql_is_refused(control):
         try:
             metrics_in(expression)
         except ValueError as error:
-            return [str(error)]
+            return [f"no PromQL: {error}"]
         return []
 
     for each in everything():
         control.holds(wrong, each)
-    control.objects(wrong, "sum by (layer (correnteza_lag_records)", damage="")
+    control.objects(wrong, "sum by (layer (correnteza_lag_records)", damage="no PromQL: ")
 
 
 def test_panels_name_labels_that_their_metrics_have():

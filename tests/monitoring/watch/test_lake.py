@@ -86,7 +86,7 @@ def test_control_without_the_closings_a_letter_that_is_done_counts_as_open(kit, 
     control.holds(disagreement, kit, part_of(kit).look().open_letters)
     count = OpenLetters.count
     monkeypatch.setattr(OpenLetters, "count", lambda self, bronze, aside, closed: count(self, bronze, aside, ()))
-    control.objects(disagreement, kit, part_of(kit).look().open_letters, damage="bcb_sgs")
+    control.objects(disagreement, kit, part_of(kit).look().open_letters, damage="'bcb_sgs': ")
 
 
 def test_lost_offsets_are_those_of_ops_gaps(kit):

@@ -99,7 +99,7 @@ def test_control_with_a_checkpoint_that_is_read_once_the_lag_is_that_of_then(set
     control.holds(wrong, monitor, settings, topic, 2, at.timestamp())
     monkeypatch.setattr(Checkpoints, "_state", lambda self, query: self._known[query][0])
     commit(settings, topic, 1, 5)
-    control.objects(wrong, monitor, settings, topic, 5, None, damage="3")
+    control.objects(wrong, monitor, settings, topic, 5, None, damage=" instead of [0, None]")
 
 
 def committed(settings, group, topic):

@@ -93,7 +93,7 @@ def test_control_something_that_goes_beyond_the_window_is_seen(browser, control)
     html = page_of(documents.well())
     control.holds(beyond, html)
     # The page as it would be if rows did not become blocks.
-    control.objects(beyond, html.replace("max-width: 56rem", "max-width: 1rem"), damage=("the page is", "TABLE"))
+    control.objects(beyond, html.replace("max-width: 56rem", "max-width: 1rem"), damage=("the page is", " reaches "))
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -113,7 +113,7 @@ def test_control_a_pale_text_is_seen(browser, control, dark):
     html = page_of(documents.in_trouble())
     control.holds(pale, html)
     faded = html.replace("</style>", ":root { --soft: #8a8f8c; --late: #7a7f7c66 }</style>")
-    control.objects(pale, faded, damage=("text", "sign icon late"))
+    control.objects(pale, faded, damage=(" has a contrast of ", "sign icon late"))
 
 
 def test_by_night_the_page_is_dark(browser):
