@@ -39,6 +39,11 @@ def followed(all_: Alerting) -> None:
     wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= set(all_.firing()), "what follows fires", LONG)
 
 
+def told(all_: Alerting) -> None:
+    """Until somebody was woken for what follows, too."""
+    wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= all_.receiver.pages(), "what follows is told", LONG)
+
+
 def pages_of_a_stopped_driver(all_: Alerting, state: Exposed, then: Callable[[Alerting], None]) -> list[str]:
     since = time.monotonic()
     driver_stops(state)
@@ -60,7 +65,7 @@ def test_control_a_stopped_driver_is_one_page_since_what_follows_is_kept_back(tm
     with exposed() as (state, ports), alerting(tmp_path / "without", ports, FACTOR, inhibits=False) as all_:
         all_.wait_quiet(LONG)
         said = ("CanaryMissing", "PipelineStalled")
-        control.objects(pages_of_a_stopped_driver, all_, state, followed, damage=said)
+        control.objects(pages_of_a_stopped_driver, all_, state, told, damage=said)
 
 
 def test_links_of_an_alert_lead_to_pages_that_prometheus_serves(tmp_path):
