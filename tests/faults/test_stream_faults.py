@@ -58,6 +58,7 @@ def waiting_before_batch_1_is_noted(folder: Path) -> tuple[Path, str]:
     return gate, f"{script.parent}{os.pathsep}{os.environ['PATH']}"
 
 
+@pytest.mark.slow  # test_job.py has both deaths without processes
 def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_nothing(
     pipeline, cli_process, tmp_path
 ):
