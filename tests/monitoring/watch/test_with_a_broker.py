@@ -1,6 +1,7 @@
 """The monitor beside a real broker: what it says against what independent clients see, driver killed or broker away."""
 
 import urllib.request
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from deltalake import DeltaTable
 from correnteza import topics
 from correnteza.embedded import ports
 from correnteza.watching import watched
+from foundation.errors import DependencyUnavailable
+from monitoring.lag.kafka import Cluster
 from monitoring.watch.checkpoints import Checkpoints
 from monitoring.watch.monitor import Monitor
 from schemas.contracts import load, load_all
@@ -27,7 +30,15 @@ CONTRACT = load("bcb_sgs")
 
 @pytest.fixture
 def topic(settings):
-    topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
+    contracts = load_all().values()
+    topics.apply(settings.bootstrap, contracts, settings.topic_prefix)
+
+    def is_led():
+        with suppress(DependencyUnavailable):
+            return Cluster(settings.bootstrap).topics(settings.topic_prefix + each.topic for each in contracts)
+
+    # A broker names itself the leader of a new partition before it takes questions about it.
+    wait_for(is_led, "every partition answers")
     return settings.topic_prefix + CONTRACT.topic
 
 
