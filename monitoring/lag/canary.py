@@ -26,6 +26,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from foundation.errors import UnsafeState
+from monitoring.lag import delta_log
 from schemas.contracts import CANARY_TABLE
 
 STAGES = {"bronze": "kafka_timestamp", "silver": "sent_at", "gold": "sent_at"}
@@ -71,10 +72,8 @@ def newest(lake: Path) -> dict[str, Sighting | None]:
 
 def _newest(table: Path, column: str) -> Sighting | None:
     try:
-        versions = sorted(
-            (int(file.stem) for file in (table / "_delta_log").glob("*.json") if file.stem.isdecimal()), reverse=True
-        )
-        for version in versions:
+        versions = delta_log.versions(table)
+        for version in reversed(versions):
             # A commit that went meanwhile is old; one that compacts or lets old days go brings nothing.
             with suppress(FileNotFoundError):
                 if (found := _brought(table, version, column)) is not None:
@@ -86,13 +85,9 @@ def _newest(table: Path, column: str) -> Sighting | None:
 
 def _brought(table: Path, version: int, column: str) -> Sighting | None:
     """What one commit brought."""
-    text = (table / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8")
-    actions = [json.loads(line) for line in text.splitlines() if line]
+    actions = delta_log.actions_of(table, version)
     sent = max(_sent(actions, column), default=None)
-    if sent is None:
-        return None
-    times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
-    return Sighting(version, sent, times[0] / 1000 if times and times[0] is not None else None)
+    return None if sent is None else Sighting(version, sent, delta_log.committed_at(actions))
 
 
 def _sent(actions: list[dict[str, Any]], column: str) -> Iterator[float]:

@@ -31,10 +31,9 @@ def unread(path: Path, position: DeltaPosition | None) -> Unread:
     Neither do commits that take rows away: a stream skips them, and what they add are the rows that they left.
     """
     start = 0 if position is None or position.is_snapshot else position.version
-    versions = (int(file.stem) for file in (path / "_delta_log").glob("*.json") if file.stem.isdecimal())
     records, files, oldest = 0, [], None
-    for version in sorted(version for version in versions if version >= start):
-        adds, committed_at = _commit(path, version)
+    for version in (version for version in versions(path) if version >= start):
+        adds, brought_at = _commit(path, version)
         if position is not None and version == position.version and not position.is_snapshot:
             adds = adds[position.files :]
         for add in adds:
@@ -44,7 +43,7 @@ def unread(path: Path, position: DeltaPosition | None) -> Unread:
                 continue
             records += count
             files.append(str(add["path"]))
-            at = _kafka_time(statistics) or committed_at
+            at = _kafka_time(statistics) or brought_at
             oldest = at if oldest is None or (at is not None and at < oldest) else oldest
     return Unread(records, tuple(files), oldest)
 
@@ -53,29 +52,40 @@ def has_only_grown(path: Path, before: int, now: int) -> bool:
     """Whether every version after `before`, up to `now`, took no rows away; False where a commit file is gone."""
     for version in range(before + 1, now + 1):
         try:
-            if _takes_away(_actions(path, version)):
+            if _takes_away(actions_of(path, version)):
                 return False
         except FileNotFoundError:
             return False
     return True
 
 
-def _takes_away(actions: list[dict[str, Any]]) -> bool:
-    return any(each["remove"].get("dataChange", True) for each in actions if "remove" in each)
+def versions(path: Path) -> list[int]:
+    """Those whose commit files are there, ascending."""
+    return sorted(int(file.stem) for file in (path / "_delta_log").glob("*.json") if file.stem.isdecimal())
 
 
-def _actions(path: Path, version: int) -> list[dict[str, Any]]:
+def actions_of(path: Path, version: int) -> list[dict[str, Any]]:
+    """What a commit did, in the log's order. Raises: FileNotFoundError where its file was cleaned up."""
     file = path / "_delta_log" / f"{version:020}.json"
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
 
 
+def committed_at(actions: list[dict[str, Any]]) -> float | None:
+    """When a commit was made, seconds since the epoch; None where it does not say."""
+    times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
+    return times[0] / 1000 if times and times[0] is not None else None
+
+
+def _takes_away(actions: list[dict[str, Any]]) -> bool:
+    return any(each["remove"].get("dataChange", True) for each in actions if "remove" in each)
+
+
 def _commit(path: Path, version: int) -> tuple[list[dict[str, Any]], float | None]:
     """A version's new data files in the log's order, as a stream reads them, and its time."""
-    actions = _actions(path, version)
+    actions = actions_of(path, version)
     adds = [action["add"] for action in actions if "add" in action and action["add"].get("dataChange", True)]
     adds = [] if _takes_away(actions) else adds
-    times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
-    return adds, times[0] / 1000 if times and times[0] is not None else None
+    return adds, committed_at(actions)
 
 
 def _kafka_time(statistics: dict[str, Any]) -> float | None:

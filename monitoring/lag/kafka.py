@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation.errors import DependencyUnavailable
 from monitoring.lag import kafka_places
+from monitoring.lag.reachable import no_answer
 
 _RPC_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
@@ -218,10 +219,7 @@ class Cluster:
         return DependencyUnavailable(f"{of}: no answer from {self._bootstrap} for {_SILENCE_SECONDS:.0f} s")
 
     def _unavailable(self, error: KafkaException) -> DependencyUnavailable:
-        return DependencyUnavailable(
-            f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}",
-            hint="correnteza up, or set CORRENTEZA_KAFKA_BOOTSTRAP",
-        )
+        return no_answer(self._bootstrap, error.args[0].str())
 
 
 def _timestamp(message: Message) -> float | None:

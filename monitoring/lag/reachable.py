@@ -37,9 +37,13 @@ def check(bootstrap: str, seconds: float) -> None:
         if refusal is None:
             return
         refusals.append(refusal)
-    raise DependencyUnavailable(
-        f"Kafka at {bootstrap} does not answer: {'; '.join(dict.fromkeys(refusals)) or 'no server is named'}",
-        hint="correnteza up, or set CORRENTEZA_KAFKA_BOOTSTRAP",
+    raise no_answer(bootstrap, "; ".join(dict.fromkeys(refusals)) or "no server is named")
+
+
+def no_answer(bootstrap: str, why: str) -> DependencyUnavailable:
+    """That Kafka does not answer, and what to do."""
+    return DependencyUnavailable(
+        f"Kafka at {bootstrap} does not answer: {why}", hint="correnteza up, or set CORRENTEZA_KAFKA_BOOTSTRAP"
     )
 
 

@@ -10,24 +10,27 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from foundation.errors import DependencyUnavailable
 from foundation.redact import redacted
-from monitoring.lag import canary, delta_log, spark_checkpoints
+from monitoring.lag import behind, canary, delta_log, spark_checkpoints
+from monitoring.lag.behind import Behind
 from monitoring.lag.canary import Sighting
 from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress, Standing
 from monitoring.lag.waiting import Waiting, waiting_for_bronze
+from monitoring.lag.words import instant
+from monitoring.snapshot import Snapshot, snapshots
 from schemas.contracts import CANARY, CANARY_TABLE, Contract
-
-if TYPE_CHECKING:
-    from monitoring.lake import Lake
 
 WITHDRAWALS = "bronze.ingest_withdrawals"
 """What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
+
+Tables = Mapping[str, Snapshot]
+"""`<layer>.<table>` → the table at one version."""
 
 State = Literal["ok", "behind", "not_started", "topic_replaced", "stopped", "stalled", "unknown"]
 """`unknown`: the query runs or ran, and Kafka does not say whether anything waits for it."""
@@ -130,8 +133,6 @@ def status(
     Args:
         connect: gives the cluster to ask; may raise DependencyUnavailable, too. It is asked while files are read.
     """
-    from monitoring.lake import Lake  # with it comes DuckDB, which the monitor does without
-
     now = time.time() if now is None else now
     streamed = [contract for contract in contracts if not contract.compacted and contract.name != CANARY]
     names = {contract.name: places.topic_prefix + contract.topic for contract in streamed}
@@ -141,7 +142,7 @@ def status(
     }
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(waiting_for_bronze, connect, names, progress)
-        lake = Lake(places.lake)
+        lake = snapshots(places.lake)
         derived = [
             *_silver(places, lake, [contract for contract in streamed if contract.is_dataset], now),
             *_gold(places, lake, now),
@@ -171,7 +172,7 @@ def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str
     away = found.kafka_away
     return {
         "schema": 4,
-        "at": _text(datetime.fromtimestamp(at, UTC)),
+        "at": instant(at),
         "layers": [
             {
                 "layer": line.layer,
@@ -180,7 +181,7 @@ def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str
                 "state": line.state,
                 "records_behind": line.records_behind,
                 "seconds_behind": None if line.seconds_behind is None else round(line.seconds_behind, 3),
-                "newest_event_at": None if line.newest_event_at is None else _text(line.newest_event_at),
+                "newest_event_at": instant(line.newest_event_at),
                 "committed_batch": line.committed_batch,
                 "reason": line.reason,
                 "hint": line.hint,
@@ -198,7 +199,7 @@ def _sighting(stage: Stage, at: float) -> dict[str, Any]:
     newest, standing = stage.newest, stage.standing
     took = newest.seconds if newest else None
     return {
-        "newest_at": _text(datetime.fromtimestamp(newest.sent_at, UTC)) if newest else None,
+        "newest_at": instant(newest.sent_at if newest else None),
         "seconds": round(max(0.0, at - newest.sent_at), 3) if newest else None,
         "took_seconds": None if took is None else round(took, 3),
         "reason": standing.reason if standing else None,
@@ -212,72 +213,70 @@ def bronze_table(contract: Contract) -> str:
 
 
 def _bronze(
-    places: Places, lake: "Lake", contract: Contract, kafka: Waiting | None,
+    places: Places, lake: Tables, contract: Contract, kafka: Waiting | None,
     *, topic: str, progress: Progress | None, now: float,
 ) -> Line:  # fmt: skip
-    waiting = kafka.offsets.get(contract.name) if kafka else None
-    oldest = kafka.oldest if kafka else {}
-    times = [oldest.get(where, now) for where in waiting or {}]
-    is_known = waiting is not None and all(where in oldest for where in waiting)
-    ages = [max(0.0, now - at) for at in times if at is not None]
-    line = _line(
-        "bronze", bronze_table(contract), topic, progress, lake,
-        standing=spark_checkpoints.standing(places.checkpoints, f"bronze.{bronze_table(contract)}", progress),
-        records=None if waiting is None else sum(count for _, count in waiting.values()),
-        seconds=max(ages, default=0.0) if is_known else None,
-        topic=kafka.topics.get(topic) if kafka else None,
+    query = f"bronze.{bronze_table(contract)}"
+    found = line_of(
+        query, topic, progress, behind.of_topic(kafka, contract.name),
+        standing=spark_checkpoints.standing(places.checkpoints, query, progress),
+        topic=kafka.topics.get(topic) if kafka else None, newest_event_at=newest_event(lake, query), now=now,
     )  # fmt: skip
-    return replace(line, state="unknown") if kafka is None and line.state == "ok" else line
+    return replace(found, state="unknown") if kafka is None and found.state == "ok" else found
 
 
-def _silver(places: Places, lake: "Lake", contracts: list[Contract], now: float) -> list[Line]:
+def _silver(places: Places, lake: Tables, contracts: list[Contract], now: float) -> list[Line]:
     return [
         _from_tables(places, lake, f"silver.{contract.name}", [f"bronze.{contract.name}", WITHDRAWALS], now)
         for contract in contracts
     ]
 
 
-def _gold(places: Places, lake: "Lake", now: float) -> list[Line]:
+def _gold(places: Places, lake: Tables, now: float) -> list[Line]:
     return [
         _from_tables(places, lake, f"gold.{table}", [f"silver.{dataset}_revisions" for dataset in inputs], now)
         for table, inputs in sorted(places.gold_inputs.items())
     ]
 
 
-def _from_tables(places: Places, lake: "Lake", query: str, sources: list[str], now: float) -> Line:
-    layer, _, table = query.partition(".")
+def _from_tables(places: Places, lake: Tables, query: str, sources: list[str], now: float) -> Line:
     progress = spark_checkpoints.read(places.checkpoints, query)
     positions = progress.delta if progress else {}
-    there = [lake.snapshots[source] for source in sources if lake.has(source)]
-    waiting = [delta_log.unread(each.path, positions.get(each.table_id)) for each in there]
-    ages = [max(0.0, now - each.oldest_at) for each in waiting if each.oldest_at is not None]
-    return _line(
-        layer, table, ", ".join(sources), progress, lake,
+    there = [lake[source] for source in sources if source in lake]
+    unread = [delta_log.unread(each.path, positions.get(each.table_id)) for each in there]
+    return line_of(
+        query, ", ".join(sources), progress, behind.of_tables(unread),
         standing=spark_checkpoints.standing(places.checkpoints, query, progress),
-        records=sum(each.records for each in waiting), seconds=max(ages, default=0.0), topic=None,
+        topic=None, newest_event_at=newest_event(lake, query), now=now,
     )  # fmt: skip
 
 
-def _line(
-    layer: str, table: str, source: str, progress: Progress | None, lake: "Lake",
-    *, standing: Standing | None, records: int | None, seconds: float | None, topic: Topic | None,
+def line_of(
+    query: str, source: str, progress: Progress | None, waiting: Behind,
+    *, standing: Standing | None, topic: Topic | None, newest_event_at: datetime | None, now: float,
 ) -> Line:  # fmt: skip
+    """One query's line, by its checkpoint, what waits for it, and what its table holds.
+
+    Args:
+        query: `<layer>.<table>`.
+        topic: that it reads, as the broker knows it.
+    """
+    layer, _, table = query.partition(".")
     return Line(
         layer=layer,
         table=table,
         source=source,
-        state=state_of(standing, progress, topic, records),
-        records_behind=records,
-        seconds_behind=seconds,
-        newest_event_at=newest_event(lake, layer, table),
+        state=_state(standing, progress, topic, waiting.records),
+        records_behind=waiting.records,
+        seconds_behind=waiting.seconds(now),
+        newest_event_at=newest_event_at,
         committed_batch=progress.committed_batch if progress else None,
         reason=standing.reason if standing else None,
         hint=standing.hint if standing else None,
     )
 
 
-def state_of(standing: Standing | None, progress: Progress | None, topic: Topic | None, records: int | None) -> State:
-    """A query's state, by its checkpoint and what waits. Args: topic: that it reads, as the broker knows it."""
+def _state(standing: Standing | None, progress: Progress | None, topic: Topic | None, records: int | None) -> State:
     if standing is not None:
         return standing.state
     if progress is None or progress.committed_batch is None:
@@ -287,19 +286,14 @@ def state_of(standing: Standing | None, progress: Progress | None, topic: Topic 
     return "behind" if records else "ok"
 
 
-def newest_event(lake: "Lake", layer: str, table: str) -> datetime | None:
+def newest_event(lake: Tables, name: str) -> datetime | None:
     """The newest instant a table knows of: by file statistics where they have it, else by reading the column."""
-    name = f"{layer}.{table}"
-    if not lake.has(name):
+    if name not in lake:
         return None
-    column = "kafka_timestamp" if layer == "bronze" else "known_from"
-    snapshot = lake.snapshots[name]
+    column = "kafka_timestamp" if name.startswith("bronze.") else "known_from"
+    snapshot = lake[name]
     if column not in (field.name for field in snapshot.table.schema().fields):
         return None
     newest = snapshot.greatest(column)
     found = newest if newest is not None else snapshot.greatest_read(column)
     return found if isinstance(found, datetime) else None
-
-
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

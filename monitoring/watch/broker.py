@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from foundation.errors import DependencyUnavailable, UnsafeState
+from foundation.errors import UnsafeState
 from monitoring.lag.kafka import Cluster
+from monitoring.lag.reachable import no_answer
 from monitoring.lag.spark_checkpoints import Progress
 from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS, Waiting, waiting_for_bronze
 from monitoring.watch.checkpoints import Checkpoints
@@ -93,7 +94,7 @@ class BrokerPart:
         try:
             found = self._admin.list_topics(timeout=ANSWER_WITHIN_SECONDS).topics
         except KafkaException as error:
-            raise self._away(error) from error
+            raise no_answer(self._asked, error.args[0].str()) from error
         partitions = [each for name in wanted & found.keys() for each in found[name].partitions.values()]
         return (
             sum(each.leader < 0 for each in partitions),
@@ -112,11 +113,5 @@ class BrokerPart:
                 milliseconds = int(future.result()["retention.ms"].value)
                 kept[resource.name] = None if milliseconds < 0 else milliseconds / 1000
         except KafkaException as error:
-            raise self._away(error) from error
+            raise no_answer(self._asked, error.args[0].str()) from error
         return kept
-
-    def _away(self, error: KafkaException) -> DependencyUnavailable:
-        return DependencyUnavailable(
-            f"Kafka at {self._asked} does not answer: {error.args[0].str()}",
-            hint="correnteza up, or set CORRENTEZA_KAFKA_BOOTSTRAP",
-        )

@@ -60,7 +60,7 @@ class Checkpoints:
             ) from error
 
     def _state(self, query: str) -> tuple[int, int] | None:
-        """What changes whenever the query commits, or gets a new life; None where there is no telling."""
+        """What changes whenever the query commits, or is begun anew; None where there is no telling."""
         folder = self._root / query
         known = self._known.get(query)
         generation = known[1].generation if known is not None and known[1] is not None else None
@@ -81,8 +81,8 @@ class Checkpoints:
     def _committed_at(self, progress: Progress | None) -> float | None:
         if progress is None or progress.committed_batch is None:
             return None
-        life = self._root / progress.query / f"g{progress.generation}"
+        generation = self._root / progress.query / f"g{progress.generation}"
         try:
-            return (life / "commits" / str(progress.committed_batch)).stat().st_mtime
+            return (generation / "commits" / str(progress.committed_batch)).stat().st_mtime
         except FileNotFoundError:  # newer ones have been committed since
             return None

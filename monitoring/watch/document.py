@@ -1,11 +1,11 @@
 """The document of `/status.json`: that of `status --json`, and what only a monitor knows."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from foundation.errors import DependencyUnavailable
 from monitoring.lag.status import Stage, Status, as_json
+from monitoring.lag.words import instant
 from monitoring.watch.parts import Part
 from monitoring.watch.view import Place, Seen, SourceState, View, retention
 from schemas.contracts import CANARY_TABLE
@@ -22,7 +22,7 @@ def document(view: View, lines: Sequence[Seen], parts: Mapping[str, Part], place
             {
                 "part": name,
                 "up": part.answers,
-                "last_success_at": _text(part.succeeded_at),
+                "last_success_at": instant(part.succeeded_at),
                 "reason": part.why_down,
                 "hint": None if part.answers else part.hint,
             }
@@ -34,9 +34,8 @@ def document(view: View, lines: Sequence[Seen], parts: Mapping[str, Part], place
 
 
 def _canary(view: View) -> dict[str, Stage]:
-    lake = view.lake or view.last_lake
     found = {}
-    for stage, sighting in (lake.canary if lake is not None else {}).items():
+    for stage, sighting in (view.last_lake.canary if view.last_lake is not None else {}).items():
         query = view.queries.get(f"{stage}.{CANARY_TABLE}")
         found[stage] = Stage(sighting, query.standing if query is not None else None)
     return found
@@ -62,13 +61,13 @@ def _source(name: str, view: View) -> dict[str, Any]:
     return {
         "source": name,
         "state": _state(view, now),
-        "last_success_at": _text(known.last_success_at if known else None),
-        "next_slot_at": _text(view.next_slots[name]),
+        "last_success_at": instant(known.last_success_at if known else None),
+        "next_slot_at": instant(view.next_slots[name]),
         "overdue_slots": len(now.overdue) if now else None,
         "circuit_open": now.circuit_open if now else None,
         "periods_missing": view.periods_missing.get(name),
         "outcomes": [
-            {"outcome": each.outcome, "slot_at": _text(each.slot_at)} for each in (known.outcomes if known else ())
+            {"outcome": each.outcome, "slot_at": instant(each.slot_at)} for each in (known.outcomes if known else ())
         ],
     }
 
@@ -87,10 +86,3 @@ def _retention(view: View, place: Place) -> dict[str, Any]:
         "seconds_to_loss": None if margin is None else round(margin[0], 3),
         "used_ratio": None if margin is None else round(margin[1], 6),
     }
-
-
-def _text(instant: datetime | float | None) -> str | None:
-    if instant is None:
-        return None
-    moment = instant if isinstance(instant, datetime) else datetime.fromtimestamp(instant, UTC)
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

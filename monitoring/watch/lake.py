@@ -1,10 +1,9 @@
 """The part `lake`: what the tables are, and what of them waits for the next layer. Read again only at a new version."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +15,7 @@ from monitoring.lag import canary
 from monitoring.lag.canary import Sighting
 from monitoring.lag.delta_log import Unread, unread
 from monitoring.lag.spark_checkpoints import DeltaPosition
+from monitoring.snapshot import Snapshot
 from monitoring.watch.checkpoints import Checkpoints
 from monitoring.watch.dead_letters import CLOSINGS, QUARANTINE, OpenLetters
 from monitoring.watch.expected import Expected
@@ -134,18 +134,21 @@ class LakePart:
         if known is not None and known.version == max(versions):
             if known.log_files == len(files):
                 return known
-            return Table(known.version, known.table_id, known.bytes, len(files), known.newest_at, known.paths)
-        table = DeltaTable(str(log.parent))
-        actions = pa.table(table.get_add_actions(flatten=True))
-        column = "max.kafka_timestamp" if name.startswith("bronze.") else "max.known_from"
+            return replace(known, log_files=len(files))
+        snapshot = Snapshot(name, log.parent)
+        newest = snapshot.greatest("kafka_timestamp" if name.startswith("bronze.") else "known_from")
         return Table(
-            version=table.version(),
-            table_id=str(table.metadata().id),
-            bytes=pc.sum(actions["size_bytes"]).as_py() or 0,
+            version=snapshot.table.version(),
+            table_id=snapshot.table_id,
+            bytes=sum(snapshot.files.values()),
             log_files=len(files),
-            newest_at=_seconds(actions, column),
-            paths=tuple(log.parent / unquote(path) for path in actions["path"].to_pylist()),
+            newest_at=newest.timestamp() if isinstance(newest, datetime) else None,
+            paths=tuple(log.parent / file for file in snapshot.files),
         )
+
+    def _path(self, name: str) -> Path:
+        layer, _, table = name.partition(".")
+        return self.root / layer / table
 
     def _waiting(self, tables: Mapping[str, Table]) -> dict[str, list[Unread]]:
         found: dict[str, list[Unread]] = {}
@@ -166,7 +169,7 @@ class LakePart:
         known = self._unread.get((query, name))
         if known is not None and known[:2] == (table.version, position):
             return known[2]
-        found = unread(self.root / name.replace(".", "/", 1), position)
+        found = unread(self._path(name), position)
         self._unread[query, name] = table.version, position, found
         return found
 
@@ -184,7 +187,7 @@ class LakePart:
             return {}
         if self._lost[0] != tables[GAPS].version:
             lost: dict[str, int] = {}
-            table = DeltaTable(str(self.root / GAPS.replace(".", "/")))
+            table = DeltaTable(str(self._path(GAPS)))
             for row in table.to_pyarrow_table(columns=["topic", "from_offset", "until_offset"]).to_pylist():
                 lost[row["topic"]] = lost.get(row["topic"], 0) + row["until_offset"] - row["from_offset"]
             self._lost = tables[GAPS].version, lost
@@ -206,19 +209,11 @@ class LakePart:
                 continue
             version = tables[each.table].version
             if self._newest.get(each, (-1, None))[0] != version:
-                self._newest[each] = version, _newest(self.root / each.table.replace(".", "/", 1), each)
+                self._newest[each] = version, _newest(self._path(each.table), each)
             newest = self._newest[each][1]
             if newest is not None:
                 found[each] = newest
         return found
-
-
-def _seconds(actions: pa.Table, column: str) -> float | None:
-    """The greatest instant by the files' statistics; None when a file with rows lacks them."""
-    if column not in actions.column_names or actions[column].null_count:
-        return None
-    newest = pc.max(actions[column]).as_py()
-    return newest.timestamp() if isinstance(newest, datetime) else None
 
 
 def _newest(path: Path, expected: Expected) -> date | datetime | str | None:

@@ -86,7 +86,7 @@ class Monitor:
             tables=tables | dict(lake.tables if lake is not None else {}),
             queries=checkpoints or last_checkpoints or {},
             sources=schedule or last_schedule or {},
-            last_lake=last_lake,
+            last_lake=lake if lake is not None else last_lake,
             next_slots=self._watched.next_slots(),
             periods_missing={} if lake is None else by_source(self._watched.expected, lake.newest, self._watched.now()),
         )
@@ -96,7 +96,6 @@ class Monitor:
         view = self.view()
         found = samples(view, self._seen(view), self.parts.by_name, self._watched.places, self._watched.topics)
         found["build_info"] = {(self._watched.version, platform.python_version()): 1.0}
-        found["canary_newest_timestamp_seconds"] = {(stage,): at for stage, at in self._canary(view).items()}
         return found
 
     def document(self) -> dict[str, Any]:
@@ -133,11 +132,6 @@ class Monitor:
 
     def _seen(self, view: View) -> list[Seen]:
         return seen(view, self._watched.places)
-
-    def _canary(self, view: View) -> dict[str, float]:
-        lake = view.lake or view.last_lake
-        sightings = lake.canary.items() if lake is not None else ()
-        return {stage: sighting.sent_at for stage, sighting in sightings if sighting is not None}
 
     def _remember(self) -> None:
         now = time.time()

@@ -73,10 +73,11 @@ def _tables(found: _Samples, view: View, topics: Mapping[str, str]) -> None:
             found.put("table_files", len(table.paths), layer, short)
             found.put("table_bytes", table.bytes, layer, short)
             found.put("table_log_files", table.log_files, layer, short)
-    lake = view.lake or view.last_lake
-    if lake is not None:
+    if view.last_lake is not None:
         for contract, topic in topics.items():
-            found.put("lost_records_total", lake.lost.get(topic, 0), contract)
+            found.put("lost_records_total", view.last_lake.lost.get(topic, 0), contract)
+        for stage, sighting in view.last_lake.canary.items():
+            found.put("canary_newest_timestamp_seconds", None if sighting is None else sighting.sent_at, stage)
     if view.lake is not None:
         for dataset, count in view.lake.open_letters.items():
             found.put("dead_letters_open", count, dataset)

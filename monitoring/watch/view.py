@@ -1,10 +1,13 @@
 """What is known at one moment, of all parts together: the ground of the metrics and of the status document."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from monitoring.lag.status import Line, State, state_of
+from monitoring.lag import behind
+from monitoring.lag.behind import Behind
+from monitoring.lag.status import Line, line_of
+from monitoring.lag.waiting import Waiting
 from monitoring.watch.broker import Kafka
 from monitoring.watch.checkpoints import Query
 from monitoring.watch.lake import Lake, Table
@@ -67,8 +70,8 @@ class View:
 
     Attributes:
         tables: as last known, also of tables that cannot be read now.
-        queries: likewise of checkpoints.
-        sources: likewise of sources; `schedule` only what is known now.
+        queries, sources, last_lake: likewise of checkpoints, sources and lake, of which `checkpoints`, `schedule` and
+            `lake` are what is known now.
         next_slots: source → its next slot; known without any part.
         periods_missing: source → periods that its publication calendar expected; none while the lake is not known.
     """
@@ -98,7 +101,7 @@ class Seen:
 
 def seen(view: View, places: Sequence[Place]) -> list[Seen]:
     """Every query, in the order of the places."""
-    return [_bronze(view, place) if place.layer == "bronze" else _derived(view, place) for place in places]
+    return [_seen(view, place) for place in places]
 
 
 def retention(view: View, place: Place) -> tuple[float, float] | None:
@@ -125,51 +128,30 @@ def retention(view: View, place: Place) -> tuple[float, float] | None:
     return seconds, 1.0 - seconds / kept if kept else 1.0
 
 
-def _bronze(view: View, place: Place) -> Seen:
-    waiting = view.kafka.waiting if view.kafka is not None and view.checkpoints is not None else None
-    offsets = waiting.offsets.get(place.contract or "") if waiting is not None else None
-    if waiting is None or offsets is None:
-        return _seen(view, place, None, None, is_known=False, is_gone=waiting is not None)
-    times = [waiting.oldest[where] for where in offsets if where in waiting.oldest]
-    known = [each for each in times if each is not None]
-    return _seen(
-        view, place, sum(count for _, count in offsets.values()), min(known, default=None),
-        is_known=len(times) == len(offsets),
-    )  # fmt: skip
-
-
-def _derived(view: View, place: Place) -> Seen:
-    waiting = view.lake.waiting.get(place.query) if view.lake is not None and view.checkpoints is not None else None
-    if waiting is None:
-        return _seen(view, place, None, None, is_known=False)
-    oldest = [each.oldest_at for each in waiting if each.oldest_at is not None]
-    return _seen(view, place, sum(each.records for each in waiting), min(oldest, default=None), is_known=True)
-
-
-def _seen(
-    view: View, place: Place, records: int | None, oldest: float | None, *, is_known: bool, is_gone: bool = False
-) -> Seen:
-    """Args: is_known: whether the age of what waits is. is_gone: the broker answers, and has no such topic."""
+def _seen(view: View, place: Place) -> Seen:
     query = (view.checkpoints or view.queries).get(place.query)
     progress, standing = (query.progress, query.standing) if query is not None else (None, None)
-    waiting = view.kafka.waiting if view.kafka is not None else None
-    topic = waiting.topics.get(place.source) if waiting is not None and place.layer == "bronze" else None
-    state: State = state_of(standing, progress, topic, records)
-    if view.checkpoints is None or (records is None and state == "ok" and not is_gone):
-        state = "unknown"
-    seconds = None if not is_known else 0.0 if oldest is None else max(0.0, view.now - oldest)
+    kafka = view.kafka.waiting if view.kafka is not None and place.layer == "bronze" else None
+    waiting = _behind(view, place, kafka)
     table = view.tables.get(place.query)
     newest = None if table is None or table.newest_at is None else datetime.fromtimestamp(table.newest_at, UTC)
-    line = Line(
-        layer=place.layer,
-        table=place.table,
-        source=place.source,
-        state=state,
-        records_behind=records,
-        seconds_behind=seconds,
-        newest_event_at=newest,
-        committed_batch=progress.committed_batch if progress is not None else None,
-        reason=standing.reason if standing is not None else None,
-        hint=standing.hint if standing is not None else None,
-    )
-    return Seen(line, oldest, query.committed_at if query is not None else None)
+    topic = kafka.topics.get(place.source) if kafka is not None else None
+    line = line_of(
+        place.query, place.source, progress, waiting,
+        standing=standing, topic=topic, newest_event_at=newest, now=view.now,
+    )  # fmt: skip
+    # A broker that answers and has no such topic is no broker that is away: then nothing waits.
+    is_told = waiting.records is not None or kafka is not None
+    if view.checkpoints is None or (line.state == "ok" and not is_told):
+        line = replace(line, state="unknown")
+    return Seen(line, waiting.oldest_at, query.committed_at if query is not None else None)
+
+
+def _behind(view: View, place: Place, kafka: Waiting | None) -> Behind:
+    """What waits for a query; without its checkpoint that is not known."""
+    if view.checkpoints is None:
+        return behind.UNKNOWN
+    if place.layer == "bronze":
+        return behind.of_topic(kafka, place.contract or "")
+    unread = view.lake.waiting.get(place.query) if view.lake is not None else None
+    return behind.UNKNOWN if unread is None else behind.of_tables(unread)

@@ -8,6 +8,8 @@ from monitoring.lag.words import STATES
 from monitoring.web import words
 
 Level = Literal["ok", "late", "bad", "unknown"]
+LEVELS: Sequence[Level] = ("bad", "late", "unknown", "ok")
+"""The one that needs a look first, first."""
 
 LATE_SECONDS = 600.0
 """Records that wait for so long are late; the alert PipelineStalled has the same bound."""
@@ -61,7 +63,7 @@ def answer(document: Mapping[str, Any], now: float) -> Answer:
     """What the document says, in a sentence."""
     troubles = sorted(
         [*_parts(document), *_layers(document), *_sources(document), *_retention(document), *_canary(document, now)],
-        key=lambda each: _ORDER.index(each.level),
+        key=lambda each: LEVELS.index(each.level),
     )
     if not document.get("layers") and not troubles:
         return Answer("unknown", "Nothing has been looked at yet.", ())
@@ -70,9 +72,6 @@ def answer(document: Mapping[str, Any], now: float) -> Answer:
     level = troubles[0].level
     title = "Not everything is known." if level == "unknown" else "Not everything is fresh."
     return Answer(level, title, tuple(troubles))
-
-
-_ORDER: Sequence[Level] = ("bad", "late", "unknown", "ok")
 
 
 def is_kafka_away(document: Mapping[str, Any]) -> bool:

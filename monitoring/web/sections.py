@@ -6,13 +6,12 @@ from typing import Any
 
 from monitoring.lag.words import STATES
 from monitoring.web import words
-from monitoring.web.answer import PARTS, Level, is_kafka_away, level_of, level_of_retention, level_of_source
+from monitoring.web.answer import LEVELS, PARTS, Level, is_kafka_away, level_of, level_of_retention, level_of_source
 from monitoring.web.plots import BUCKETS, Plot, Strip, plot, strip, worst
 
 Document = Mapping[str, Any]
 History = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
 
-LEVELS: Sequence[Level] = ("bad", "late", "unknown", "ok")
 LAYERS = ("bronze", "silver", "gold")
 _COARSE = 60  # columns of the plots within tables: 24 minutes each
 

@@ -9,7 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 from benchmarks.ageing import age_table
 from monitoring.lag import delta_log
 from monitoring.lag.spark_checkpoints import DeltaPosition
-from monitoring.lake import Snapshot
+from monitoring.snapshot import Snapshot
 
 DAYS = [date(2024, 1, 1), date(2024, 1, 2), None]
 ROWS = 100

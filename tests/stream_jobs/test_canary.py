@@ -6,7 +6,7 @@ import pytest
 
 from correnteza.commands.checkpoint import _topic
 from foundation.errors import UsageError
-from monitoring import lake
+from monitoring import snapshot
 from monitoring.lag import canary as lag
 from monitoring.lake import Lake
 from producers.schedule.canary import Canary
@@ -88,7 +88,7 @@ def test_control_no_answer_to_a_user_holds_the_canary(path, control, monkeypatch
     control.holds(answers, path)
     with pytest.raises(UsageError):
         Lake(path.pipeline.settings.lake).sql(f"FROM {GOLD}")
-    monkeypatch.setattr(lake, "CANARY_TABLE", "")
+    monkeypatch.setattr(snapshot, "CANARY_TABLE", "")
     can_be_asked = (
         f"bronze.{CANARY_TABLE} can be asked",
         f"silver.{CANARY_TABLE} can be asked",

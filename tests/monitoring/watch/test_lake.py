@@ -1,12 +1,14 @@
 """The part `lake`: tables, dead letters, losses and periods, read again only where a version is new."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from foundation.errors import UnsafeState
+from monitoring import snapshot
 from monitoring.lag.canary import Sighting
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
@@ -30,21 +32,29 @@ def part_of(kit, *expected):
 
 def test_a_table_is_told_as_its_log_has_it(kit):
     found = part_of(kit).look().tables["bronze.bcb_sgs"]
-    snapshot = Lake(kit.lake).snapshots["bronze.bcb_sgs"]
-    assert {each.relative_to(snapshot.path).as_posix() for each in found.paths} == set(snapshot.files)
-    assert (found.bytes, found.version) == (sum(snapshot.files.values()), snapshot.table.version())
-    assert found.newest_at == snapshot.greatest("kafka_timestamp").timestamp()
+    table = DeltaTable(str(kit.path("bronze.bcb_sgs")))
+    files = [Path(uri.removeprefix("file://")) for uri in table.file_uris()]
+    assert sorted(found.paths) == sorted(files)
+    assert (found.bytes, found.version) == (sum(file.stat().st_size for file in files), table.version())
+    assert found.newest_at == max(table.to_pyarrow_table()["kafka_timestamp"].to_pylist()).timestamp()
 
 
 def test_a_table_is_opened_again_only_at_a_new_version(kit, monkeypatch):
     part = part_of(kit, SGS)
     part.look()
     opened = []
-    table = watched.DeltaTable
-    monkeypatch.setattr(watched, "DeltaTable", lambda path: opened.append(path) or table(path))
+
+    class Noted(DeltaTable):
+        def __init__(self, path, **version):
+            opened.append(path)
+            super().__init__(path, **version)
+
+    for module in (watched, snapshot):
+        monkeypatch.setattr(module, "DeltaTable", Noted)
     part.look()
     assert opened == []
     kit.append("bronze.bcb_sgs", kit.rows("bronze.bcb_sgs", '"offset" < 4'))
+    opened.clear()  # the kit opens tables, too
     after = part.look()
     assert opened == [str(kit.path("bronze.bcb_sgs"))]
     assert after.tables["bronze.bcb_sgs"].version == 1

@@ -1,0 +1,130 @@
+"""The lake's Delta tables, each at one version, by delta-rs and Arrow: what needs no database."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from foundation.errors import UsageError
+from schemas.contracts import CANARY_TABLE
+
+# Downstream first: a table read later is never older than what was made from it.
+LAYERS = ("gold", "silver", "bronze", "ops")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of one table.
+
+    Attributes:
+        name: `<layer>.<table>`.
+        version: pinned; None is the newest when the snapshot is first read.
+    """
+
+    name: str
+    path: Path
+    version: int | None = None
+
+    @cached_property
+    def table(self) -> DeltaTable:
+        """The Delta table, at this version."""
+        return DeltaTable(str(self.path), version=self.version)
+
+    @property
+    def table_id(self) -> str:
+        """Delta's own id of the table, by which a checkpoint names its source."""
+        return str(self.table.metadata().id)
+
+    @cached_property
+    def _actions(self) -> pa.Table:
+        return pa.table(self.table.get_add_actions(flatten=True))
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """Data file, relative to the table → size in bytes, as the Delta log has them."""
+        paths = [unquote(path) for path in self._actions["path"].to_pylist()]
+        return dict(zip(paths, self._actions["size_bytes"].to_pylist(), strict=True))
+
+    @cached_property
+    def damaged_files(self) -> list[str]:
+        """Files of the log that are not there, or not as long as it says."""
+        return sorted(name for name, size in self.files.items() if not _is_whole(self.path / name, size))
+
+    def greatest(self, column: str) -> Any:
+        """A column's greatest value by the files' statistics; None when a file with rows lacks them."""
+        name = f"max.{column}"
+        if name not in self._actions.column_names:
+            return None
+        values = self._actions[name]
+        return None if values.null_count else pc.max(values).as_py()
+
+    def greatest_read(self, column: str) -> Any:
+        """The same by reading the column, a batch at a time; None for a table without rows."""
+        found = [pc.max(batch[column]) for batch in self.dataset().to_batches(columns=[column])]
+        return pc.max(pa.array(found)).as_py() if found else None
+
+    def dataset(self) -> ds.Dataset:
+        """The rows of the files that are there, so that a lost file shows as lost rows and not as an I/O error."""
+        whole = self.table.to_pyarrow_dataset()
+        if not self.damaged_files:
+            return whole
+        lost = set(self.damaged_files)
+        fragments = [part for part in whole.get_fragments() if unquote(part.path) not in lost]
+        filesystem = fragments[0].filesystem if fragments else None
+        return ds.FileSystemDataset(fragments, whole.schema, ds.ParquetFileFormat(), filesystem)
+
+
+def snapshots(root: Path, versions: Mapping[str, int] | None = None) -> dict[str, Snapshot]:
+    """Every table that can be read, by name (`<layer>.<table>`); the canary's are no answer to anybody.
+
+    Args:
+        root: holds `<layer>/<table>`.
+        versions: name → the version to read; others are read at their newest.
+
+    Raises:
+        UsageError: two tables are told apart by capitals alone.
+    """
+    versions = versions or {}
+    found = {name: Snapshot(name, path, versions.get(name)) for name, path in _tables(root)}
+    _refuse_likeness(found)
+    for snapshot in found.values():
+        _ = snapshot.table  # its version is chosen now, in this order
+    return found
+
+
+def _refuse_likeness(names: Iterable[str]) -> None:
+    """Raises: UsageError for two tables that only capitals tell apart: to SQL they are one."""
+    known: dict[str, str] = {}
+    for name in names:
+        if (other := known.setdefault(name.lower(), name)) != name:
+            raise UsageError(f"the lake holds {other} and {name}, which SQL cannot tell apart", hint="move one of them")
+
+
+def _tables(root: Path) -> Iterator[tuple[str, Path]]:
+    for layer in LAYERS:
+        for path in sorted((root / layer).glob("*/_delta_log")):
+            if path.parent.name != CANARY_TABLE and _is_readable(path.parent):
+                yield f"{layer}.{path.parent.name}", path.parent
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether a Delta table with at least one commit stands there; its first commit may be under way."""
+    try:
+        return bool(DeltaTable.is_deltatable(str(path)))
+    except DeltaError:
+        return False
+
+
+def _is_whole(file: Path, size: int) -> bool:
+    try:
+        return file.stat().st_size == size
+    except FileNotFoundError:
+        return False
