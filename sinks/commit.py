@@ -12,7 +12,7 @@ An attempt whose outcome is unknown is settled the same way, by the next one.
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -93,11 +93,16 @@ def replace_files(
     if not added and not gone:
         return
     confirm()
-    snapshot.table.create_write_transaction(
-        [*gone, *added],
+    transact(snapshot.table, [*gone, *added], once)
+
+
+def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], once: Transaction | None = None) -> None:
+    """Commit what becomes of some files. Args: once: marks the commit."""
+    table.create_write_transaction(
+        list(actions),
         mode="append",
-        schema=snapshot.table.schema(),
-        partition_by=snapshot.table.metadata().partition_columns,
+        schema=table.schema(),
+        partition_by=table.metadata().partition_columns,
         commit_properties=CommitProperties(app_transactions=[once] if once else []),
     )
 

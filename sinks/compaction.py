@@ -25,7 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
-from sinks.commit import in_place, removed, statistics_of
+from sinks.commit import in_place, removed, statistics_of, transact
 from sinks.copies import copied
 from sinks.snapshot import Snapshot
 
@@ -118,13 +118,7 @@ def expired(snapshot: Snapshot, policy: Policy, today: date) -> list[str]:
 
 def expire(snapshot: Snapshot, files: Sequence[str]) -> None:
     """Take whole files out of a table, in one commit; streams that read it must skip commits that do so."""
-    table = snapshot.table
-    table.create_write_transaction(
-        [removed(name, data_change=True) for name in files],
-        mode="append",
-        schema=table.schema(),
-        partition_by=table.metadata().partition_columns,
-    )
+    transact(snapshot.table, [removed(name, data_change=True) for name in files])
 
 
 def compact(
@@ -161,9 +155,7 @@ def compact(
     there = {uri.removeprefix(root) for uri in newest.file_uris()}
     if gone := [file.name for group in done for file in group.files if file.name not in there]:
         raise UnsafeState(f"{gone[0]} of the table at {snapshot.path} was replaced while it was compacted")
-    newest.create_write_transaction(
-        actions, mode="append", schema=newest.schema(), partition_by=newest.metadata().partition_columns
-    )
+    transact(newest, actions)
     failpoint("compaction_committed")
     return done
 

@@ -1,14 +1,12 @@
 """The canary in gold: one row, the newest that silver has. See docs/adr/0022."""
 
 from pyspark.sql import DataFrame
-from pyspark.sql.streaming.query import StreamingQuery
 
 from schemas.contracts import CANARY_TABLE
 from sinks.ops import canary
 from sinks.transactions import Batch
 from stream_jobs.running.following import FollowingJob
-from stream_jobs.running.guards import open_checkpoint
-from stream_jobs.running.jobs import Driver, Trigger
+from stream_jobs.running.jobs import Driver
 from stream_jobs.silver.canary import READING, SILVER, newest
 
 GOLD = f"gold.{CANARY_TABLE}"
@@ -27,14 +25,10 @@ class GoldCanary(FollowingJob):
         canary.ensure(spark, place(SILVER))
         canary.ensure(spark, place(GOLD))
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading silver where the checkpoint ends."""
-        self.prepare()
-        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
-        self._generation = guard.generation
+    def input(self) -> DataFrame:
+        """Silver's rows."""
         silver = self._driver.places.table(SILVER)
-        rows = self._driver.spark.readStream.format("delta").options(**READING).load(silver)
-        return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+        return self._driver.spark.readStream.format("delta").options(**READING).load(silver)
 
     def _replace(self, batch: DataFrame, batch_id: int) -> None:
         found, this = newest(batch), Batch(self.name, self._generation, batch_id)

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from functools import reduce
 
 from pyspark.sql import DataFrame
-from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import StructType
 
 from foundation import clock
@@ -22,8 +21,7 @@ from sinks.transactions import Batch
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.places import EXPECTATIONS
 from stream_jobs.running.following import FollowingJob
-from stream_jobs.running.guards import open_checkpoint
-from stream_jobs.running.jobs import Driver, Trigger
+from stream_jobs.running.jobs import Driver
 from stream_jobs.silver.asof import FrameCache, Known, Snapshots
 from stream_jobs.silver.job import ensure_tables
 from stream_jobs.silver.tables import model as silver_tables
@@ -59,13 +57,9 @@ class GoldJob(FollowingJob):
         tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
         quality.ensure(spark, self._driver.places.table(EXPECTATIONS))
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading revisions where the checkpoint ends."""
-        self.prepare()
-        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
-        self._generation = guard.generation
-        groups = reduce(DataFrame.unionByName, (self._groups(each) for each in self._table.inputs))
-        return self._batches.start(groups, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+    def input(self) -> DataFrame:
+        """The groups that new revisions touch."""
+        return reduce(DataFrame.unionByName, (self._groups(each) for each in self._table.inputs))
 
     def _groups(self, each: Input) -> DataFrame:
         path = self._driver.places.table(f"silver.{each.dataset}_revisions")

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError
 from stream_jobs.running import unread
-from stream_jobs.running.guards import checkpoint_of
-from stream_jobs.running.jobs import Batches, Driver
+from stream_jobs.running.guards import checkpoint_of, open_checkpoint
+from stream_jobs.running.jobs import Batches, Driver, Trigger
 from stream_jobs.running.turns import Turns
 
 
@@ -28,6 +29,22 @@ class FollowingJob:
         self._checkpoint = checkpoint_of(driver.places, name)
         self._batches = Batches(name, work)
         self._generation = 0
+
+    def prepare(self) -> None:
+        """Take the query's tables, and bring all that it reads and writes to its declared form."""
+        raise NotImplementedError
+
+    def input(self) -> DataFrame:
+        """The stream that its batches are of. Called once all is prepared."""
+        raise NotImplementedError
+
+    def start(self, trigger: Trigger) -> StreamingQuery:
+        """Start reading where the checkpoint ends."""
+        self.prepare()
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
+        self._generation = guard.generation
+        checkpoint = str(self._checkpoint.path(guard.generation))
+        return self._batches.start(self.input(), checkpoint=checkpoint, trigger=trigger)
 
     @property
     def failure(self) -> CorrentezaError | None:

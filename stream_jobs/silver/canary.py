@@ -6,15 +6,13 @@ the batch's transaction id. It has no revisions, no rules and no late rows: nobo
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.streaming.query import StreamingQuery
 
 from schemas.contracts import CANARY, CANARY_TABLE, load
 from sinks.ops import canary
 from sinks.transactions import Batch
 from stream_jobs.bronze.job import ensure_table
 from stream_jobs.running.following import FollowingJob
-from stream_jobs.running.guards import open_checkpoint
-from stream_jobs.running.jobs import Driver, Trigger
+from stream_jobs.running.jobs import Driver
 
 BRONZE, SILVER = f"bronze.{CANARY_TABLE}", f"silver.{CANARY_TABLE}"
 
@@ -43,19 +41,15 @@ class SilverCanary(FollowingJob):
         ensure_table(spark, place(BRONZE), load(CANARY))
         canary.ensure(spark, place(SILVER))
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading bronze where the checkpoint ends."""
-        self.prepare()
-        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
-        self._generation = guard.generation
-        rows = (
+    def input(self) -> DataFrame:
+        """The canaries that decoded."""
+        return (
             self._driver.spark.readStream.format("delta")
             .options(**READING)
             .load(self._driver.places.table(BRONZE))
             .where("decode_status = 'ok'")
             .select("record.source", "record.sent_at", F.col("offset").alias("kafka_offset"))
         )
-        return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 
     def _append(self, batch: DataFrame, batch_id: int) -> None:
         found, this = newest(batch), Batch(self.name, self._generation, batch_id)

@@ -2,7 +2,6 @@
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation import clock
 from foundation.log import get_logger
@@ -17,8 +16,7 @@ from stream_jobs.bronze.job import ensure_table
 from stream_jobs.columns import record_type, silver_schema
 from stream_jobs.places import EXPECTATIONS, QUARANTINE
 from stream_jobs.running.following import FollowingJob
-from stream_jobs.running.guards import open_checkpoint
-from stream_jobs.running.jobs import Driver, Trigger
+from stream_jobs.running.jobs import Driver
 from stream_jobs.silver.history import BronzeHistory
 from stream_jobs.silver.tables.model import SilverTable
 from stream_jobs.silver.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
@@ -100,20 +98,13 @@ class SilverJob(FollowingJob):
         quarantine.ensure(spark, self._target.quarantine)
         quality.ensure(spark, self._driver.places.table(EXPECTATIONS))
 
-    def start(self, trigger: Trigger) -> StreamingQuery:
-        """Start reading bronze where the checkpoint ends."""
-        self.prepare()
-        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
-        self._generation = guard.generation
+    def input(self) -> DataFrame:
+        """The dataset's records, and what was withdrawn of it."""
         bronze, withdrawn = (
             self._driver.spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES_PER_BATCH).load(path)
             for path in (self._bronze, self._withdrawals)
         )
-        return self._batches.start(
-            records(bronze, self._contract).unionByName(withdrawals(withdrawn, self._contract)),
-            checkpoint=str(self._checkpoint.path(guard.generation)),
-            trigger=trigger,
-        )
+        return records(bronze, self._contract).unionByName(withdrawals(withdrawn, self._contract))
 
     def _apply(self, batch: DataFrame, batch_id: int) -> None:
         this = Batch(self.name, self._generation, batch_id)
