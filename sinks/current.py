@@ -1,36 +1,47 @@
 """The table of current rows: one row per key that is not withdrawn."""
 
+import pyarrow as pa
 from deltalake import Transaction
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
+from sinks import sql
 from sinks.commit import is_known
-from sinks.frames import fixed
-from sinks.rewrite import rewrite
+from sinks.put import put
 from sinks.snapshot import FILE, Snapshot, between
-from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, same
+from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget
+
+PLACE = ("known_from", "kafka_partition", "kafka_offset")
+"""What tells a held row of current from another one."""
+
+IS_NEWER = "(l.known_from, l.kafka_offset) > (r.known_from, r.kafka_offset)"
+"""A row of current that is as new or newer stays."""
+
+DIFFERS = " OR ".join((f"l.{IS_WITHDRAWN}", *(f"l.{name} IS DISTINCT FROM r.{name}" for name in PLACE)))
+"""A row of current that is another one, or withdrawn, goes."""
 
 
 def bring(
-    newest: DataFrame, target: SilverTarget, *, within: Bounds, counts: Column, once: Transaction | None = None
+    newest: pa.Table, target: SilverTarget, *, within: Bounds, counts: str, once: Transaction | None = None
 ) -> None:
     """Put in what current lacks, replace what counts as other, and take out what is withdrawn.
 
     Args:
         newest: at most one row per key: the columns of revisions.
         within: bounds of the pruning column, of all rows of `newest`.
-        counts: whether a row `l` of `newest` takes the place of the row `r` of current that has its key.
+        counts: SQL: whether a row `l` of `newest` takes the place of the row `r` of current that has its key.
         once: the transaction that this is; nothing happens where current knows it.
     """
     current = Snapshot.of(target.current)
     if once is not None and is_known(current.table, once):
         return
-    held = current.read(newest.sparkSession, between(target.prune_by, *within))
-    joined = newest.alias("l").join(held.alias("r"), same(target.keys, "l", "r"), "left")
-    is_absent = F.col(f"r.{FILE}").isNull()
-    changes = joined.where((is_absent & ~F.col(f"l.{IS_WITHDRAWN}")) | (~is_absent & counts)).select("l.*", f"r.{FILE}")
-    with fixed(changes) as changes:
-        found = changes.agg(F.collect_set(FILE), F.count_if(~F.col(IS_WITHDRAWN))).first()
-        addresses, count = found if found else ([], 0)
-        rows = changes.where(~F.col(IS_WITHDRAWN)).select(*target.current_columns)
-        rewrite(current, addresses, changes, target.keys, rows=rows, count=count, once=once)
+    changes = sql.table(
+        f"""
+        SELECT l.*, r.{FILE} FROM newest l LEFT JOIN held r ON {sql.same(target.keys, "l", "r")}
+        WHERE CASE WHEN r.{FILE} IS NULL THEN NOT l.{IS_WITHDRAWN} ELSE {counts} END
+        """,
+        newest=newest,
+        held=current.scan((*target.keys, *PLACE), between(target.prune_by, *within)),
+    )
+    rows = sql.table(
+        f"SELECT {sql.listed(target.current_columns)} FROM changes WHERE NOT {IS_WITHDRAWN}", changes=changes
+    )
+    put(current, gone=changes, keys=target.keys, rows=rows, once=once)

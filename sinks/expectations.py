@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F  # noqa: N812
+from sinks import sql
 
 Action = Literal["warn", "quarantine", "fail"]
 
@@ -26,7 +25,9 @@ class Expectation:
     action: Action
 
 
-def broken(expectations: Iterable[Expectation], action: Action) -> Column:
-    """The names of the expectations with this action that a row breaks, as an array, in order of declaration."""
-    names = [F.when(~F.expr(f"({each.sql})"), F.lit(each.name)) for each in expectations if each.action == action]
-    return F.array_compact(F.array(*names)).cast("array<string>")
+def broken(expectations: Iterable[Expectation], action: Action) -> str:
+    """SQL of the names of the expectations with this action that a row breaks, a list in order of declaration."""
+    names = [
+        f"CASE WHEN NOT ({each.sql}) THEN {sql.text(each.name)} END" for each in expectations if each.action == action
+    ]
+    return f"list_filter([{', '.join(names)}]::VARCHAR[], lambda name: name IS NOT NULL)"

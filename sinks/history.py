@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from pyspark.sql import DataFrame
+import pyarrow as pa
 
 from sinks.target import Bounds
 
@@ -33,7 +33,7 @@ class History(Protocol):
         """Before the batch; asked only where the answer can matter, since it may have to be looked for."""
         ...
 
-    def rows_of(self, keys: DataFrame, within: Bounds) -> DataFrame:
+    def rows_of(self, keys: pa.Table, within: Bounds) -> pa.Table:
         """Every record and withdrawal of some keys, as `apply_changes` takes them.
 
         Args:
@@ -42,7 +42,7 @@ class History(Protocol):
         """
         ...
 
-    def withdrawn_keys(self) -> DataFrame:
+    def withdrawn_keys(self) -> pa.Table:
         """The keys of all withdrawals."""
         ...
 

@@ -17,137 +17,129 @@ skip commits that delete (`skipChangeCommits`), so deletes and appends are separ
 version has one appended after it: if none is missing, its newest is deleted too, and appended again.
 """
 
-from collections.abc import Sequence
-from functools import reduce
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+import pyarrow as pa
 
 from foundation.failpoints import failpoint
-from sinks import current, quarantine
-from sinks.commit import append
+from sinks import current, quarantine, sql
+from sinks.arrow_commit import append
 from sinks.expectations import broken
-from sinks.frames import fixed
 from sinks.history import History
-from sinks.rewrite import addresses, rewrite
+from sinks.put import put
 from sinks.snapshot import Snapshot
-from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds, matching
+from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds
 from sinks.versions import IDENTITY, classify
 
 
-def late_keys(classified: DataFrame, found: Any, target: SilverTarget, history: History) -> DataFrame | None:
-    """The keys of a batch that only bronze can judge, fixed; None when there are none.
+def late_keys(classified: pa.Table, found: dict[str, Any], target: SilverTarget, history: History) -> pa.Table | None:
+    """The keys of a batch that only bronze can judge; None when there are none.
 
     Args:
         found: of the batch: `known_least` and `unknown_least`, the least clocks of new versions of keys that revisions
             hold and do not hold; `is_disturbed`, whether a stored version would be none any more.
     """
-    valid = classified.where("is_valid")
-    clock = F.unix_micros("known_from")
+    keys = sql.listed(target.keys)
     if history.was_mending:
         # What was written of it may have changed what its rows look like.
-        return _fixed(valid, target.keys)
-    parts = [valid.where("is_disturbed")] if found["is_disturbed"] else []
+        return _keys("FROM classified WHERE is_valid", target, classified=classified)
+    parts = [f"SELECT {keys} FROM classified WHERE is_valid AND is_disturbed"] if found["is_disturbed"] else []
+    given = {"classified": classified}
     if found["known_least"] is not None or found["unknown_least"] is not None:
         seen = history.seen()
-        versions = valid.where(F.col("outcome") == "new")
+        versions = f"SELECT {keys} FROM classified WHERE outcome = 'new'"
         if _is_late(found["known_least"], seen.newest):
-            parts.append(versions.where(~F.col("is_first_of_key") & (clock <= F.lit(seen.newest))))
+            parts.append(f"{versions} AND NOT is_first_of_key AND epoch_us(known_from) <= {seen.newest}")
         if _is_late(found["unknown_least"], seen.withdrawn):
-            early = versions.where(F.col("is_first_of_key") & (clock <= F.lit(seen.withdrawn)))
-            withdrawn = history.withdrawn_keys()
-            parts.append(matching(early, F.broadcast(withdrawn), target.keys, "left_semi"))
-    if not parts:
-        return None
-    return _fixed(reduce(DataFrame.unionByName, parts), target.keys)
+            given["withdrawn"] = history.withdrawn_keys()
+            early = f"{versions} AND is_first_of_key AND epoch_us(known_from) <= {seen.withdrawn}"
+            parts.append(f"FROM ({early}) e SEMI JOIN withdrawn w ON {sql.same(target.keys, 'e', 'w')}")
+    return _keys(" UNION ".join(parts), target, **given) if parts else None
 
 
 def _is_late(least: int | None, bound: int | None) -> bool:
     return least is not None and bound is not None and least <= bound
 
 
-def _fixed(rows: DataFrame, keys: Sequence[str]) -> DataFrame | None:
-    # Computed anew once silver is written, these keys would be late no more. Few, so they are freed with the frame.
-    found = rows.select(*keys).distinct().localCheckpoint()
-    return None if found.isEmpty() else found
+def _keys(query: str, target: SilverTarget, **given: pa.Table) -> pa.Table | None:
+    found = sql.table(f"SELECT DISTINCT {sql.listed(target.keys)} FROM ({query})", **given)
+    return found if found.num_rows else None
 
 
-def mend(keys: DataFrame, target: SilverTarget, history: History) -> None:
+def mend(keys: pa.Table, target: SilverTarget, history: History) -> None:
     """Bring revisions, quarantine and current to what bronze says of some keys; twice is the same as once."""
     history.begin_mending()
     within = bounds(keys, target.prune_by)
     revisions = Snapshot.of(target.revisions)
-    with fixed(target.stored(revisions, keys, target.columns, within)) as stored:
-        timeline = _judged(history.rows_of(keys, within), stored, target)
-        with fixed(classify(timeline, None, keys=target.keys)) as folded:
-            _mend_quarantine(folded, target)
-            versions = folded.where(F.col("outcome") == "new").select(*target.columns, "is_newest")
-            _mend_revisions(versions, stored, target, revisions)
-            failpoint("after_mended_revisions")
-            _mend_current(versions.where("is_newest").drop("is_newest"), target, within)
-            failpoint("after_mended_current")
+    stored = target.stored(revisions, keys, target.columns, within)
+    folded = classify(_judged(history.rows_of(keys, within), stored, target), None, keys=target.keys)
+    _mend_quarantine(folded, target)
+    versions = sql.table(
+        f"SELECT {sql.listed(target.columns)}, is_newest FROM folded WHERE outcome = 'new'", folded=folded
+    )
+    _mend_revisions(versions, stored, target, revisions)
+    failpoint("after_mended_revisions")
+    _mend_current(versions, target, within)
+    failpoint("after_mended_current")
 
 
-def _judged(rows: DataFrame, stored: DataFrame, target: SilverTarget) -> DataFrame:
+def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget) -> pa.Table:
     """Rows with `is_valid`: each as it was judged when it came, which is for good until it is redriven.
 
     What stands in quarantine for a rule takes no part, whatever the rules are today; neither, of rows that silver has
     not read yet, what breaks them. A row that is a version has passed.
     """
-    spark = rows.sparkSession
-    held = Snapshot.of(target.quarantine).read(spark, [("dataset", "=", target.dataset)])
-    by_rule = held.where(~F.array_contains("rules", quarantine.CONFLICT))
-    by_rule = by_rule.select(*quarantine.RECORD, F.lit(True).alias("_aside")).distinct()
-    passed = stored.where(~F.col("is_withdrawn")).select(
-        F.col("kafka_partition"), F.col("kafka_offset"), F.col("chunk_id"), F.lit(True).alias("_passed")
-    )
-    breaks = (F.size(broken(target.expectations, action)) > 0 for action in ("quarantine", "fail"))
-    is_sound = ~reduce(Column.__or__, breaks)
-    is_valid = F.col("is_withdrawn") | (F.col("_aside").isNull() & (F.coalesce("_passed", F.lit(False)) | is_sound))
-    return (
-        rows.alias("r")
-        .join(by_rule.alias("q"), quarantine.is_of("q", "r"), "left")
-        .select("r.*", "q._aside")
-        .join(passed.distinct(), ["kafka_partition", "kafka_offset", "chunk_id"], "left")
-        .withColumn("is_valid", is_valid)
-        .drop("_aside", "_passed")
+    is_sound = " AND ".join(f"{broken(target.expectations, action)} = []" for action in ("quarantine", "fail"))
+    of_record = sql.same(("kafka_partition", "kafka_offset", "chunk_id"), "s", "r")
+    return sql.table(
+        f"""
+        WITH numbered AS MATERIALIZED (
+            SELECT *, row_number() OVER () AS _number FROM rows
+        ), aside AS (
+            SELECT r._number FROM numbered r JOIN held q ON {quarantine.is_of("q", "r")}
+            WHERE NOT list_contains(q.rules, {sql.text(quarantine.CONFLICT)})
+        ), passed AS (
+            SELECT r._number FROM numbered r JOIN stored s ON {of_record} WHERE NOT s.{IS_WITHDRAWN}
+        )
+        SELECT * EXCLUDE (_number), {IS_WITHDRAWN} OR (
+            _number NOT IN (FROM aside) AND (_number IN (FROM passed) OR ({is_sound}))
+        ) AS is_valid
+        FROM numbered
+        """,
+        rows=rows,
+        stored=stored,
+        held=quarantine.held(Snapshot.of(target.quarantine), target.dataset),
     )
 
 
-def _mend_quarantine(folded: DataFrame, target: SilverTarget) -> None:
-    conflicts = folded.where(F.col("outcome") == "conflicting")
-    rules = F.array(F.lit(quarantine.CONFLICT))
-    entries = quarantine.entries(conflicts, target.current_columns, rules)
+def _mend_quarantine(folded: pa.Table, target: SilverTarget) -> None:
+    entries = quarantine.entries(quarantine.conflicting(folded), target.current_columns)
     quarantine.add(entries, target.quarantine, dataset=target.dataset)
     failpoint("after_mended_conflicts")
-    at_peace = folded.where("is_valid AND NOT is_withdrawn AND outcome <> 'conflicting'").select(*quarantine.RECORD)
-    quarantine.release(at_peace, target.quarantine, dataset=target.dataset)
+    at_peace = f"is_valid AND NOT {IS_WITHDRAWN} AND outcome <> 'conflicting'"
+    records = sql.table(f"SELECT {sql.listed(quarantine.RECORD)} FROM folded WHERE {at_peace}", folded=folded)
+    quarantine.release(records, target.quarantine, dataset=target.dataset)
     failpoint("after_mended_quarantine")
 
 
-def _mend_revisions(versions: DataFrame, stored: DataFrame, target: SilverTarget, revisions: Snapshot) -> None:
+def _mend_revisions(versions: pa.Table, stored: pa.Table, target: SilverTarget, revisions: Snapshot) -> None:
     of_row = (*target.keys, "known_from", *IDENTITY)
-    missing = matching(versions, stored, of_row, "left_anti")
-    obsolete = matching(stored, versions, of_row, "left_anti")
+    missing = sql.without(versions, stored, of_row)
+    obsolete = sql.without(stored, versions, of_row)
     # Gold hears of what is appended, not of what is deleted.
-    unheard = matching(obsolete, missing, target.keys, "left_anti")
-    again = matching(versions.where("is_newest"), unheard, target.keys, "left_semi")
-    columns = list(target.columns)
-    appended = missing.select(columns).unionByName(again.select(columns))
-    outdated = obsolete.select(*of_row).unionByName(again.select(*of_row))
-    with fixed(matching(stored, outdated, of_row, "left_semi")) as deleted:
-        found, additions = addresses(deleted), appended.count()
-        if found:
-            # A withdrawal has no hash; what is null in a release that knew none cannot tell the two apart here.
-            place = ("known_from", "kafka_partition", "kafka_offset", "version_hash")
-            rewrite(revisions, found, deleted, (*target.keys, *place))
-            failpoint("after_deletes")
-    if additions:
-        append(appended, target.revisions, rows=additions)
+    unheard = sql.without(obsolete, missing, target.keys)
+    newest = sql.table("SELECT * FROM versions WHERE is_newest", versions=versions)
+    again = sql.only(newest, unheard, target.keys)
+    outdated = pa.concat_tables([obsolete.select(of_row), again.select(of_row)])
+    deleted = sql.only(stored, outdated, of_row)
+    if deleted.num_rows:
+        # A withdrawal has no hash; what is null in a release that knew none cannot tell the two apart here.
+        place = ("known_from", "kafka_partition", "kafka_offset", "version_hash")
+        put(revisions, gone=deleted, keys=(*target.keys, *place))
+        failpoint("after_deletes")
+    append(pa.concat_tables([missing, again]).select(target.columns), target.revisions)
 
 
-def _mend_current(newest: DataFrame, target: SilverTarget, within: Bounds) -> None:
-    place = ("known_from", "kafka_partition", "kafka_offset")
-    differs = F.struct(*(f"l.{name}" for name in place)) != F.struct(*(f"r.{name}" for name in place))
-    current.bring(newest, target, within=within, counts=F.col(f"l.{IS_WITHDRAWN}") | differs)
+def _mend_current(versions: pa.Table, target: SilverTarget, within: Bounds) -> None:
+    newest = sql.table(f"SELECT {sql.listed(target.columns)} FROM versions WHERE is_newest", versions=versions)
+    current.bring(newest, target, within=within, counts=current.DIFFERS)

@@ -1,18 +1,21 @@
 """`silver.quarantine`: rows that decode but break an expectation, or contradict a version that stands."""
 
+import base64
+import json
 from collections.abc import Sequence
-from functools import reduce
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
 
+import pyarrow as pa
 from deltalake import Transaction
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, StringType, StructType
 
-from sinks import tables
-from sinks.commit import append
-from sinks.frames import fixed
-from sinks.rewrite import addresses, rewrite
-from sinks.snapshot import FILE, Snapshot
+from sinks import sql, tables
+from sinks.arrow_commit import append
+from sinks.put import put
+from sinks.snapshot import Snapshot
 
 NAME = "quarantine"
 CONFLICT = "conflicting_version"
@@ -47,60 +50,92 @@ def ensure(spark: SparkSession, path: str) -> None:
     )
 
 
-def entries(rows: DataFrame, columns: Sequence[str], rules: Column) -> DataFrame:
+def conflicting(rows: pa.Table) -> pa.Table:
+    """Those of classified rows that contradict a version, and the rule that stands for it."""
+    rule = f"[{sql.text(CONFLICT)}] AS rules"
+    return sql.table(f"SELECT *, {rule} FROM rows WHERE outcome = 'conflicting'", rows=rows)
+
+
+def entries(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
     """Rows as the table holds them.
 
     Args:
-        rows: with `key`, `topic`, `topic_id` and the columns.
+        rows: with `key`, `rules` (names of what each broke), `topic`, `topic_id` and the columns.
         columns: of the row itself, kept as JSON.
-        rules: names of what each broke.
     """
-    return rows.select(
-        "key",
-        rules.alias("rules"),
-        F.to_json(F.struct(*columns)).alias("record"),
-        "known_from",
-        *RECORD,
-    )
+    records = pa.array([_json(row) for row in rows.select(columns).to_pylist()], pa.string())
+    return rows.select(["key", "rules", "known_from", *RECORD]).append_column("record", records)
 
 
-def is_of(entry: str, row: str) -> Column:
-    """Whether an entry stands for a row: two aliases of frames with the columns `RECORD`.
+def is_of(entry: str, row: str) -> str:
+    """SQL: whether an entry stands for a row, two aliases of tables with the columns `RECORD`.
 
     A topic that is made anew repeats its predecessor's places. Of
     entries without a topic id the chunk tells the record.
     """
-    told, meant = F.col(f"{entry}.topic_id"), F.col(f"{row}.topic_id")
-    in_chunk = F.col(f"{entry}.chunk_id").eqNullSafe(F.col(f"{row}.chunk_id"))
-    at_place = [F.col(f"{entry}.{name}") == F.col(f"{row}.{name}") for name in _PLACE]
-    return reduce(Column.__and__, at_place) & F.when(told.isNull(), in_chunk).otherwise(told == meant)
+    at_place = [f"{entry}.{name} = {row}.{name}" for name in _PLACE]
+    in_chunk = f"{entry}.chunk_id IS NOT DISTINCT FROM {row}.chunk_id"
+    told = f"CASE WHEN {entry}.topic_id IS NULL THEN {in_chunk} ELSE {entry}.topic_id = {row}.topic_id END"
+    return " AND ".join((*at_place, told))
 
 
-def add(rows: DataFrame, path: str, *, dataset: str, once: Transaction | None = None) -> None:
+def held(table: Snapshot, dataset: str) -> pa.Table:
+    """What the table holds of a dataset: the columns `RECORD`, `rules` and `FILE`."""
+    columns = [name for name in (*RECORD, "rules") if name in table.arrow_schema.names]
+    return table.scan(columns, [("dataset", "=", dataset)]).read_all()
+
+
+def add(rows: pa.Table, path: str, *, dataset: str, once: Transaction | None = None) -> None:
     """Append the rows that the table does not hold: each record once, in a full re-read too.
 
     Args:
-        rows: frame with the table's columns but `dataset`.
+        rows: the table's columns but `dataset`.
         once: as of `append`.
     """
-    held = _held(Snapshot.of(path), rows.sparkSession, dataset).select(*RECORD)
-    marked = rows.withColumn("dataset", F.lit(dataset))
-    fresh = marked.alias("r").join(held.alias("q"), is_of("q", "r"), "left_anti")
-    append(fresh.select(*SCHEMA.names), path, once=once)
+    fresh = sql.table(
+        f"SELECT r.*, {sql.text(dataset)} AS dataset FROM rows r ANTI JOIN held q ON {is_of('q', 'r')}",
+        rows=rows,
+        held=held(Snapshot.of(path), dataset),
+    )
+    append(fresh, path, once=once)
 
 
-def release(rows: DataFrame, path: str, *, dataset: str) -> None:
+def release(rows: pa.Table, path: str, *, dataset: str) -> None:
     """Take out those of the rows that stand in the table for a conflict: they conflict no more.
 
     Args:
         rows: with the columns `RECORD`.
     """
     table = Snapshot.of(path)
-    in_conflict = _held(table, rows.sparkSession, dataset).where(F.array_contains("rules", CONFLICT))
-    of_rows = in_conflict.alias("q").join(rows.alias("r"), is_of("q", "r"), "left_semi")
-    with fixed(of_rows.select(*RECORD, FILE)) as gone:
-        rewrite(table, addresses(gone), gone, RECORD)
+    gone = sql.table(
+        f"""
+        SELECT q.* FROM held q SEMI JOIN rows r ON {is_of("q", "r")}
+        WHERE list_contains(q.rules, {sql.text(CONFLICT)})
+        """,
+        held=held(table, dataset),
+        rows=rows,
+    )
+    put(table, gone=gone, keys=RECORD)
 
 
-def _held(table: Snapshot, spark: SparkSession, dataset: str) -> DataFrame:
-    return table.read(spark, [("dataset", "=", dataset)])
+def _json(row: dict[str, Any]) -> str:
+    """A row as one JSON object without its nulls; numbers keep every digit."""
+    fields = (f"{json.dumps(name)}:{_value(value)}" for name, value in row.items() if value is not None)
+    return "{" + ",".join(fields) + "}"
+
+
+def _value(value: Any) -> str:
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            instant = value.astimezone(UTC).isoformat(timespec="microseconds")
+            return json.dumps(instant.replace("+00:00", "Z"))
+        case date():
+            return json.dumps(value.isoformat())
+        case bytes():
+            return json.dumps(base64.b64encode(value).decode())
+        case list():  # a map, as Arrow has it
+            return json.dumps(dict(value), ensure_ascii=False)
+        case _:
+            return json.dumps(value, ensure_ascii=False)

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -46,6 +49,15 @@ def predicate(filters: Sequence[Filter]) -> Column:
     return reduce(Column.__and__, each, F.lit(True))
 
 
+def _condition(filters: Sequence[Filter]) -> pc.Expression:
+    """The filters as one Arrow expression."""
+    each = (
+        pc.field(name).isin(value) if sign == "in" else _OPERATORS[sign](pc.field(name), pc.scalar(value))
+        for name, sign, value in filters
+    )
+    return reduce(operator.and_, each, pc.scalar(True))
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One version of a table."""
@@ -73,6 +85,16 @@ class Snapshot:
     def schema(self) -> StructType:
         """All columns."""
         return columns_of(self.table)
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """All columns, as Arrow has them."""
+        return pa.schema(self.table.schema().to_arrow())
+
+    @property
+    def partition_columns(self) -> list[str]:
+        """The columns whose values stand in the names of folders, and not in files."""
+        return list(self.table.metadata().partition_columns)
 
     @cached_property
     def with_statistics(self) -> list[str]:
@@ -105,11 +127,35 @@ class Snapshot:
         rows = spark.read.schema(self.schema).option("basePath", self.path).parquet(*addresses)
         return rows.withColumn(FILE, F.col("_metadata.file_path"))
 
-    def named(self, addresses: Collection[str]) -> list[str]:
-        """The files with these values of `FILE`."""
+    def scan(
+        self, columns: Sequence[str], filters: Sequence[Filter] = (), *, files: Collection[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """Some columns of the rows that pass the filters, and `FILE`, without Spark: read as they are asked for.
+
+        A column that a file lacks is null.
+
+        Args:
+            files: those of the table that are read; by default, all that may hold such rows.
+        """
+        schema = self.arrow_schema
+        by_folder = pa.schema([schema.field(name) for name in self.partition_columns])
+        names = self.files(filters) if files is None else files
         root = Path(self.path).resolve()
-        files = (Path(unquote(urlsplit(address).path)).resolve() for address in addresses)
-        return [file.relative_to(root).as_posix() for file in files]
+        dataset = ds.dataset(
+            [str(root / name) for name in names],
+            schema=schema,
+            format="parquet",
+            partitioning=ds.partitioning(by_folder, flavor="hive") if len(by_folder) else None,
+        )
+        found = dataset.scanner(columns=[*columns, "__filename"], filter=_condition(filters)).to_reader()
+        named = pa.schema([*list(found.schema)[:-1], pa.field(FILE, pa.string())])
+        return pa.RecordBatchReader.from_batches(named, (batch.rename_columns(named.names) for batch in found))
+
+    def named(self, addresses: Collection[str]) -> list[str]:
+        """The files with these values of `FILE`: Spark gives addresses, Arrow paths."""
+        root = Path(self.path).resolve()
+        paths = (unquote(urlsplit(each).path) if each.startswith("file:") else each for each in addresses)
+        return [Path(path).resolve().relative_to(root).as_posix() for path in paths]
 
     def bytes_of(self, files: Collection[str]) -> int:
         """How large some of its files are together."""

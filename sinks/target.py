@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks import sql
 from sinks.expectations import Expectation
 from sinks.snapshot import FILE, Snapshot, between
 
@@ -42,12 +45,16 @@ class SilverTarget:
         """All columns of current, in order."""
         return tuple(name for name in self.columns if name != IS_WITHDRAWN)
 
-    def stored(self, revisions: Snapshot, keys: DataFrame, columns: Sequence[str], within: Bounds) -> DataFrame:
+    def stored(self, revisions: Snapshot, keys: pa.Table, columns: Sequence[str], within: Bounds) -> pa.Table:
         """Some columns of the revisions of these keys, which lie within the bounds, and `FILE`."""
-        rows = revisions.read(keys.sparkSession, between(self.prune_by, *within))
         # Null in rows of a release that knew no withdrawals.
-        told = rows.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
-        return matching(told.select(*columns, FILE), keys, self.keys, "left_semi")
+        told = {IS_WITHDRAWN: f"coalesce({IS_WITHDRAWN}, false) AS {IS_WITHDRAWN}"}
+        selected = ", ".join(told.get(name, sql.quoted(name)) for name in columns)
+        return sql.table(
+            f"SELECT {selected}, {FILE} FROM held SEMI JOIN keys ON {sql.same(self.keys, 'held', 'keys')}",
+            held=revisions.scan(list(dict.fromkeys((*self.keys, *columns))), between(self.prune_by, *within)),
+            keys=keys,
+        )
 
 
 def matching(
@@ -64,7 +71,7 @@ def same(columns: Iterable[str], left: str, right: str) -> Column:
     )
 
 
-def bounds(frame: DataFrame, column: str) -> Bounds:
-    """Least and greatest value; (None, None) of an empty frame, which no row is between."""
-    row = frame.agg(F.min(column), F.max(column)).first()
-    return (row[0], row[1]) if row else (None, None)
+def bounds(rows: pa.Table, column: str) -> Bounds:
+    """Least and greatest value; (None, None) of no rows, which no row is between."""
+    found = pc.min_max(rows[column])
+    return found["min"].as_py(), found["max"].as_py()

@@ -1,4 +1,4 @@
-"""Tell versions from repetitions: pure frame logic, no table is read or written here.
+"""Tell versions from repetitions: pure logic over Arrow tables, no table of the lake is read or written here.
 
 A version of a row is its values as they could be known from one instant on, or a withdrawal: from that instant on
 there is no such row. A key's rows are in the order (known_from, values before withdrawals, Kafka offset), and of all
@@ -19,9 +19,12 @@ second be computed from the batch, whether or not the first write had already ha
 
 from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame, Window
+import pyarrow as pa
+from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import MapType, StructField
+
+from sinks import sql
 
 OUTCOMES = ("new", "stored", "unchanged", "duplicate", "conflicting", "quarantined")
 IDENTITY = ("is_withdrawn", "kafka_partition", "kafka_offset")
@@ -45,7 +48,7 @@ def _hashable(field: StructField) -> Column:
     return F.array_sort(F.map_entries(column)) if isinstance(field.dataType, MapType) else column
 
 
-def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[str]) -> DataFrame:
+def classify(incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str]) -> pa.Table:
     """Add `outcome`, `is_newest`, `is_first_of_key` and `is_disturbed`.
 
     `is_newest`: whether the row is a new or stored version, and the newest that its key has. `is_first_of_key`: whether
@@ -57,46 +60,55 @@ def classify(incoming: DataFrame, stored: DataFrame | None, *, keys: Sequence[st
             withdrawal is null: it says what no row at all says.
         stored: keys and `STORED_COLUMNS` of the revisions of at least the batch's keys; None when there are none.
     """
-    timeline = incoming.withColumn("_stored", F.lit(False))
-    if stored is not None:
-        known = stored.withColumns({"_stored": F.lit(True), "is_valid": F.lit(True)})
-        timeline = timeline.unionByName(known, allowMissingColumns=True)
+    columns = sql.listed((*keys, *STORED_COLUMNS))
+    known = stored if stored is not None else incoming.select([*keys, *STORED_COLUMNS]).slice(0, 0)
+    # A struct is not null, whatever is in it: a withdrawal is looked at like any other version.
+    standing = f"struct_pack({', '.join(f'{name} := {name}' for name in (*IDENTITY, 'version_hash'))})"
+    return sql.table(
+        f"""
+        WITH timeline AS (
+            SELECT *, false AS _stored FROM incoming
+            UNION ALL BY NAME SELECT {columns}, true AS is_valid, true AS _stored FROM known
+        ), placed AS (
+            SELECT *, lag(known_from) OVER in_time IS DISTINCT FROM known_from AS _stands
+            FROM timeline {_in_time(keys)}
+        ), compared AS (
+            SELECT *,
+                last_value(CASE WHEN _stands THEN {standing} END IGNORE NULLS)
+                    OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS _standing,
+                last_value(CASE WHEN _stands THEN struct_pack(version_hash := version_hash) END IGNORE NULLS)
+                    OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS _before
+            FROM placed {_in_time(keys)}
+        ), told AS (
+            SELECT *, _before.version_hash IS NOT DISTINCT FROM version_hash AS _repeats FROM compared
+        ), judged AS (
+            SELECT *, CASE
+                WHEN NOT is_valid THEN 'quarantined'
+                WHEN _stands AND _repeats THEN 'unchanged'
+                WHEN _stands THEN 'new'
+                WHEN {" AND ".join(f"_standing.{name} = {name}" for name in IDENTITY)} THEN 'stored'
+                WHEN is_withdrawn AND NOT _standing.is_withdrawn THEN 'unchanged'
+                WHEN _standing.version_hash IS NOT DISTINCT FROM version_hash THEN 'duplicate'
+                ELSE 'conflicting' END AS outcome
+            FROM told
+        ), versions AS (
+            SELECT *, CASE WHEN _stored THEN _stands AND NOT _repeats
+                ELSE outcome IN ('new', 'stored') END AS _is_version
+            FROM judged
+        ), whole AS (
+            SELECT *,
+                _is_version AND known_from = max(known_from) FILTER (_is_version) OVER key AS is_newest,
+                NOT bool_or(_stored) OVER key AS is_first_of_key,
+                bool_or(_stored AND NOT _is_version) OVER key AS is_disturbed
+            FROM versions WINDOW key AS (PARTITION BY is_valid, {sql.listed(keys)})
+        )
+        SELECT * EXCLUDE (_stored, _stands, _standing, _before, _repeats, _is_version) FROM whole WHERE NOT _stored
+        """,
+        incoming=incoming,
+        known=known,
+    )
 
-    # One partitioning and one order serve every window below, so the plan shuffles and sorts once.
-    key = Window.partitionBy("is_valid", *keys)
-    in_time = key.orderBy("known_from", "is_withdrawn", "kafka_offset", "kafka_partition", F.col("_stored").desc())
-    up_to_here = in_time.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    before_here = in_time.rowsBetween(Window.unboundedPreceding, -1)
 
-    stands = F.col("_stands")
-    compared = timeline.withColumn(
-        "_stands", ~F.lag("known_from").over(in_time).eqNullSafe(F.col("known_from"))
-    ).withColumns(
-        {
-            "_standing": F.last(F.when(stands, F.struct(*IDENTITY, "version_hash")), ignorenulls=True).over(up_to_here),
-            # A struct is not null, whatever is in it: a withdrawal is looked at like any other version.
-            "_before": F.last(F.when(stands, F.struct("version_hash")), ignorenulls=True).over(before_here),
-        }
-    )
-    says_nothing_new = F.col("_before.version_hash").eqNullSafe(F.col("version_hash"))
-    is_itself = F.struct(*(F.col(f"_standing.{name}") for name in IDENTITY)) == F.struct(*IDENTITY)
-    outcome = (
-        F.when(~F.col("is_valid"), "quarantined")
-        .when(stands & says_nothing_new, "unchanged")
-        .when(stands, "new")
-        .when(is_itself, "stored")
-        .when(F.col("is_withdrawn") & ~F.col("_standing.is_withdrawn"), "unchanged")
-        .when(F.col("_standing.version_hash").eqNullSafe(F.col("version_hash")), "duplicate")
-        .otherwise("conflicting")
-    )
-    is_version = F.when(F.col("_stored"), stands & ~says_nothing_new).otherwise(F.col("outcome").isin("new", "stored"))
-    newest = F.max(F.when(F.col("_is_version"), F.col("known_from"))).over(key)
-    return (
-        compared.withColumn("outcome", outcome)
-        .withColumn("_is_version", is_version)
-        .withColumn("is_newest", F.col("_is_version") & (F.col("known_from") == newest))
-        .withColumn("is_first_of_key", ~F.max("_stored").over(key))
-        .withColumn("is_disturbed", F.max(F.col("_stored") & ~F.col("_is_version")).over(key))
-        .where(~F.col("_stored"))
-        .drop("_stored", "_stands", "_standing", "_before", "_is_version")
-    )
+def _in_time(keys: Sequence[str]) -> str:
+    order = "known_from, is_withdrawn, kafka_offset, kafka_partition, _stored DESC"
+    return f"WINDOW in_time AS (PARTITION BY is_valid, {sql.listed(keys)} ORDER BY {order})"

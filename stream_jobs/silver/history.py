@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -83,17 +84,16 @@ class BronzeHistory:
             self._noted = Noted(self._batch.generation, self._batch.batch_id - 1, newest, withdrawn, is_mending=False)
         return Seen(self._noted.newest, self._noted.withdrawn)
 
-    def rows_of(self, keys: DataFrame, within: Bounds) -> DataFrame:
+    def rows_of(self, keys: pa.Table, within: Bounds) -> pa.Table:
         """As `History`."""
         least, greatest = within
-        rows = self._rows(keys.sparkSession)
-        here = rows.where(F.col(self._prune_by).between(F.lit(least), F.lit(greatest)))
-        return matching(here, keys, self._contract.key, "left_semi")
+        here = self._rows(self._spark).where(F.col(self._prune_by).between(F.lit(least), F.lit(greatest)))
+        return matching(here, self._spark.createDataFrame(keys), self._contract.key, "left_semi").toArrow()
 
-    def withdrawn_keys(self) -> DataFrame:
+    def withdrawn_keys(self) -> pa.Table:
         """As `History`."""
         found = withdrawals(_now(self._spark, self._withdrawn), self._contract)
-        return found.select(*self._contract.key).distinct()
+        return found.select(*self._contract.key).distinct().toArrow()
 
     def begin_mending(self) -> None:
         """As `History`."""

@@ -110,7 +110,7 @@ class SilverJob(FollowingJob):
         this = Batch(self.name, self._generation, batch_id)
         is_first = batch_id == 0 and not tables.may_hold_rows(self._target.revisions)
         self._history.begin(batch.sparkSession, this, is_first=is_first)
-        applied = apply_changes(batch, self._target, this, self._history)
+        applied = apply_changes(batch.toArrow(), self._target, this, self._history)
         outcomes = {outcome: rows for outcome, rows in applied.outcomes.items() if rows}
         broken = {name: rows for name, rows in applied.broken.items() if rows}
         quality.write(

@@ -10,11 +10,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from deltalake import DeltaTable
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import Line, Places, status
@@ -23,7 +22,7 @@ from producers.model import Part, PartState
 from producers.publish import Publisher
 from schemas.contracts import load, load_all
 from schemas.limits import MAX_RECORD_BYTES
-from sinks import apply_changes, late
+from sinks import apply_changes, current, late, sql
 from stream_jobs.bronze.job import KAFKA
 from stream_jobs.running import session
 from tests import lake_oracles, silver_oracles
@@ -142,9 +141,9 @@ def test_f15_control_rows_that_stand_twice_would_be_versions_without_a_look_at_e
     """A repetition of a version at its own clock counts as a new one."""
     lake, classify = pipeline.settings.lake, apply_changes.classify
 
-    def blind(*arguments: Any, **named: Any) -> DataFrame:
-        judged = classify(*arguments, **named)
-        return judged.withColumn("outcome", F.regexp_replace("outcome", "duplicate", "new"))
+    def blind(*arguments: Any, **named: Any) -> pa.Table:
+        outcome = "replace(outcome, 'duplicate', 'new') AS outcome"
+        return sql.table(f"SELECT * REPLACE ({outcome}) FROM judged", judged=classify(*arguments, **named))
 
     publish(pipeline, FIRST)
     stream(pipeline)
@@ -159,20 +158,19 @@ def test_f15_control_rows_that_stand_twice_would_be_versions_without_a_look_at_e
 
 def test_f15_control_a_late_answer_would_overwrite_without_the_guard_on_its_clock(pipeline, monkeypatch, control):
     """No row is late, each is the newest, and current takes whatever comes last."""
-    struct, arrival = F.struct, {"l.known_from": F.lit(1), "r.known_from": F.lit(0)}
     lake, classify = pipeline.settings.lake, apply_changes.classify
-    newest = F.col("outcome").isin("new", "stored")
 
-    def unguarded(*columns: Any) -> Any:
-        return arrival[columns[0]] if str(columns[0]) in arrival else struct(*columns)
+    def newest_by_arrival(*arguments: Any, **named: Any) -> pa.Table:
+        is_newest = "outcome IN ('new', 'stored') AS is_newest"
+        return sql.table(f"SELECT * REPLACE ({is_newest}) FROM judged", judged=classify(*arguments, **named))
 
     publish(pipeline, CORRECTED)
     stream(pipeline)
     control.holds(findings, pipeline)
     control.holds(silver_oracles.silver_keys, lake, SOURCE)
     monkeypatch.setattr(late, "late_keys", lambda *_: None)
-    monkeypatch.setattr(apply_changes, "classify", lambda *a, **k: classify(*a, **k).withColumn("is_newest", newest))
-    monkeypatch.setattr(apply_changes.F, "struct", unguarded)
+    monkeypatch.setattr(apply_changes, "classify", newest_by_arrival)
+    monkeypatch.setattr(current, "IS_NEWER", "true")
     publish(pipeline, LATE)
     stream(pipeline)
 

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from foundation import failpoints
 from foundation.errors import CorrentezaError
 from schemas.contracts import load
-from sinks import apply_changes, commit
+from sinks import apply_changes, arrow_commit
 from stream_jobs.bronze.job import ensure_table
 from stream_jobs.running import attempts
 from stream_jobs.silver.job import SilverJob
@@ -183,7 +183,7 @@ def test_control_without_ids_and_without_a_look_at_revisions_a_repeated_silver_b
     lakes[0].follow()
     control.holds(wrong, lakes[0])
 
-    monkeypatch.setattr(commit, "is_known", lambda *_: False)
+    monkeypatch.setattr(arrow_commit, "is_known", lambda *_: False)
     monkeypatch.setattr(apply_changes, "_stored", lambda *_: None)
     lakes[1].follow()
     control.objects(wrong, lakes[1], damage="stands 2 times")

@@ -5,27 +5,39 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deltalake import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+import pyarrow as pa
+from deltalake import DeltaTable, Schema
+from pyspark.sql.types import StructType
 
-from sinks import quarantine, tables
+from sinks import quarantine, sql, tables
 from sinks.apply_changes import Applied, apply_changes
 from sinks.expectations import Expectation
 from sinks.history import Seen
-from sinks.target import Bounds, SilverTarget, matching
+from sinks.target import Bounds, SilverTarget
 from sinks.transactions import Batch
-from sinks.versions import version_hash
 from tests.sinks.silver_model import Change
 
 DAY_ZERO = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 COLUMNS = (
-    "name string, number int, value double, note string, known_from timestamp, chunk_id string,"
-    " kafka_partition int, kafka_offset long, is_withdrawn boolean"
+    StructType()
+    .add("name", "string")
+    .add("number", "integer")
+    .add("value", "double")
+    .add("note", "string")
+    .add("known_from", "timestamp")
+    .add("chunk_id", "string")
+    .add("kafka_partition", "integer")
+    .add("kafka_offset", "long")
+    .add("version_hash", "long")
+    .add("is_withdrawn", "boolean")
 )
-VALUES = [StructField("value", DoubleType()), StructField("note", StringType())]
+RECORDS = pa.schema(
+    [
+        *pa.schema(Schema.from_json(COLUMNS.json()).to_arrow()),
+        *(pa.field(name, pa.string()) for name in ("key", "topic", "topic_id")),
+    ]
+)
 NOT_NEGATIVE = Expectation("value_not_negative", "value >= 0", "quarantine")
 
 
@@ -59,12 +71,12 @@ class Recorded:
             return Seen(max(clocks), max(withdrawn, default=None))
         return self._seen
 
-    def rows_of(self, keys: DataFrame, within: Bounds) -> DataFrame:
-        return matching(self._silver.frame(self.rows), keys, ("name", "number"), "left_semi")
+    def rows_of(self, keys: pa.Table, within: Bounds) -> pa.Table:
+        return sql.only(self._silver.frame(self.rows), keys, ("name", "number"))
 
-    def withdrawn_keys(self) -> DataFrame:
+    def withdrawn_keys(self) -> pa.Table:
         withdrawn = [row for row in self.rows if row.is_withdrawn]
-        return self._silver.frame(withdrawn).select("name", "number").distinct()
+        return self._silver.frame(withdrawn).select(["name", "number"])
 
     def begin_mending(self) -> None:
         self._mending = self._batch
@@ -79,39 +91,46 @@ class Recorded:
 class Silver:
     """What one test drives, and what it reads."""
 
-    def __init__(self, spark: SparkSession, root: Path, expectations: Iterable[Expectation] = (NOT_NEGATIVE,)) -> None:
-        self.spark = spark
-        schema: StructType = spark.createDataFrame([], COLUMNS).schema
-        columns = [*schema.names[:-1], "version_hash", "is_withdrawn"]
-        empty = spark.createDataFrame([], COLUMNS + ", version_hash long").select(*columns)
+    def __init__(self, root: Path, expectations: Iterable[Expectation] = (NOT_NEGATIVE,)) -> None:
         self.target = SilverTarget(
             dataset="things",
             keys=("name", "number"),
-            columns=tuple(columns),
+            columns=tuple(COLUMNS.names),
             prune_by="number",
             expectations=tuple(expectations),
             revisions=str(root / "revisions"),
             current=str(root / "current"),
             quarantine=str(root / "quarantine"),
         )
-        tables.ensure(spark, self.target.revisions, empty.schema, statistics_on=("number", "known_from"))
-        current = empty.drop("is_withdrawn").schema
-        tables.ensure(spark, self.target.current, current, statistics_on=("number", "known_from"))
-        quarantine.ensure(spark, self.target.quarantine)
+        current = StructType(COLUMNS.fields[:-1])
+        # No table is there yet, so none has to be widened: that alone takes Spark.
+        for path, schema in ((self.target.revisions, COLUMNS), (self.target.current, current)):
+            tables.ensure(None, path, schema, statistics_on=("number", "known_from"))
+        quarantine.ensure(None, self.target.quarantine)
         self.topic_id, self.chunk_id = "first", "chunk"
         self.history = Recorded(self)
 
-    def frame(self, changes: list[Change]) -> DataFrame:
-        rows = [
-            (*c.key, c.value, None, DAY_ZERO + c.known_from * DAY, self.chunk_id, 0, c.offset, c.is_withdrawn)
-            for c in changes
-        ]
-        return (
-            self.spark.createDataFrame(rows, COLUMNS)
-            .withColumn("version_hash", F.when(~F.col("is_withdrawn"), version_hash(VALUES)))
-            .withColumn("key", F.concat_ws("|", "name", "number"))
-            .withColumn("topic", F.when(F.col("is_withdrawn"), "withdrawals.v1").otherwise("things.v1"))
-            .withColumn("topic_id", F.lit(self.topic_id))
+    def frame(self, changes: list[Change]) -> pa.Table:
+        return pa.Table.from_pylist(
+            [
+                {
+                    "name": c.key[0],
+                    "number": c.key[1],
+                    "value": c.value,
+                    "known_from": DAY_ZERO + c.known_from * DAY,
+                    "chunk_id": self.chunk_id,
+                    "kafka_partition": 0,
+                    "kafka_offset": c.offset,
+                    # Any number will do that equal values have alike.
+                    "version_hash": None if c.is_withdrawn else hash(c.value) if c.value is not None else -7,
+                    "is_withdrawn": c.is_withdrawn,
+                    "key": "|".join(str(part) for part in c.key if part is not None),
+                    "topic": "withdrawals.v1" if c.is_withdrawn else "things.v1",
+                    "topic_id": self.topic_id,
+                }
+                for c in changes
+            ],
+            RECORDS,
         )
 
     def apply(self, changes: list[Change], batch_id: int, *, generation: int = 0) -> Applied:

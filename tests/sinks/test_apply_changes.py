@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from foundation.errors import UnsafeState
@@ -17,8 +16,8 @@ from tests.sinks.silver_tables import NOT_NEGATIVE, Silver
 
 
 @pytest.fixture
-def silver(spark: SparkSession, tmp_path: Path) -> Silver:
-    return Silver(spark, tmp_path)
+def silver(tmp_path: Path) -> Silver:
+    return Silver(tmp_path)
 
 
 def test_a_repeated_batch_changes_nothing_not_even_a_table_version(silver):
@@ -106,14 +105,14 @@ def test_control_without_any_protection_a_repeated_batch_doubles_revisions(silve
     silver.apply(batch, batch_id=0)
     control.holds(doubled, silver)
 
-    monkeypatch.setattr("sinks.commit.is_known", lambda *_: False)
+    monkeypatch.setattr("sinks.arrow_commit.is_known", lambda *_: False)
     silver.apply(batch, batch_id=0)
     control.objects(doubled, silver, damage="version 0 stands 2 times")
 
 
-def test_expectations_warn_or_set_aside_or_stop(spark, tmp_path):
+def test_expectations_warn_or_set_aside_or_stop(tmp_path):
     rules = (NOT_NEGATIVE, Expectation("small", "value < 10", "warn"), Expectation("finite", "value < 1000", "fail"))
-    silver = Silver(spark, tmp_path, rules)
+    silver = Silver(tmp_path, rules)
 
     applied = silver.apply([Change(("a", 1), 1, 50.0, 0), Change(("b", 1), 1, -1.0, 1)], batch_id=0)
 

@@ -29,8 +29,8 @@ def withdrawal(known_from: int, offset: int = 0, *, key: tuple[str, int] = A) ->
 
 
 @pytest.fixture
-def silver(spark, tmp_path) -> Silver:
-    return Silver(spark, tmp_path)
+def silver(tmp_path) -> Silver:
+    return Silver(tmp_path)
 
 
 def histories(choose: random.Random) -> Iterator[Change]:
@@ -122,9 +122,9 @@ def test_a_value_that_was_confirmed_after_a_late_one_is_current(silver):
     assert (silver.revisions, silver.current) == ([0, 1, 2], [1])
 
 
-def test_control_a_late_version_would_become_current(spark, tmp_path, monkeypatch, control):
+def test_control_a_late_version_would_become_current(tmp_path, monkeypatch, control):
     def current(name: str) -> list[str]:
-        silver = Silver(spark, tmp_path / name)
+        silver = Silver(tmp_path / name)
         for batch_id, batch in enumerate(CONFIRMED):
             silver.apply(batch, batch_id)
         return counted(silver.current, [1], "as current, version")

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import Column
-from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
-from sinks import quarantine, tables
+from sinks import quarantine, sql, tables
 from tests.controls import counted
 from tests.sinks.silver_model import Change
 from tests.sinks.silver_tables import Silver
@@ -18,8 +17,8 @@ A, B = ("a", 1), ("b", 2)
 
 
 @pytest.fixture
-def silver(spark, tmp_path) -> Silver:
-    return Silver(spark, tmp_path)
+def silver(tmp_path) -> Silver:
+    return Silver(tmp_path)
 
 
 def anew(silver: Silver, chunk_id: str = "another") -> None:
@@ -33,10 +32,9 @@ def aside(silver: Silver) -> list[tuple[str | None, int]]:
     return sorted(((row["topic_id"], row["kafka_offset"]) for row in rows), key=repr)
 
 
-def by_place_alone(entry: str, row: str) -> Column:
+def by_place_alone(entry: str, row: str) -> str:
     """As it was before entries had a topic id."""
-    places = (F.col(f"{entry}.{name}") == F.col(f"{row}.{name}") for name in ("topic", "kafka_partition"))
-    return F.col(f"{entry}.kafka_offset").eqNullSafe(F.col(f"{row}.kafka_offset")) & next(places) & next(places)
+    return sql.same(("topic", "kafka_partition", "kafka_offset"), entry, row)
 
 
 def two_lives(silver: Silver, batch: int) -> list[str]:
@@ -64,11 +62,11 @@ def late_in_another_life(silver: Silver) -> list[str]:
     return counted(silver.revisions, [0, 1], "version at offset")
 
 
-def test_control_a_sound_row_is_not_taken_for_the_flawed_one_of_the_old_topic(spark, tmp_path, monkeypatch, control):
-    control.holds(late_in_another_life, Silver(spark, tmp_path / "1"))
+def test_control_a_sound_row_is_not_taken_for_the_flawed_one_of_the_old_topic(tmp_path, monkeypatch, control):
+    control.holds(late_in_another_life, Silver(tmp_path / "1"))
     monkeypatch.setattr(quarantine, "is_of", by_place_alone)
     lost = "version at offset 0 stands 0 times instead of 1"
-    control.objects(late_in_another_life, Silver(spark, tmp_path / "2"), damage=lost)
+    control.objects(late_in_another_life, Silver(tmp_path / "2"), damage=lost)
 
 
 def of_an_older_release(silver: Silver, monkeypatch: Any) -> None:
@@ -81,14 +79,14 @@ def of_an_older_release(silver: Silver, monkeypatch: Any) -> None:
         then.setattr(quarantine, "SCHEMA", older)
         then.setattr(quarantine, "RECORD", tuple(name for name in quarantine.RECORD if name != "topic_id"))
         then.setattr(quarantine, "is_of", by_place_alone)
-        quarantine.ensure(silver.spark, str(path))
+        quarantine.ensure(None, str(path))
         silver.apply([Change(A, 1, -1.0, 0)], 0)
     assert "topic_id" not in tables.columns_of(DeltaTable(str(path))).names
 
 
-def test_an_older_table_gets_the_column_and_its_entries_are_told_by_their_chunk(silver, monkeypatch):
+def test_an_older_table_gets_the_column_and_its_entries_are_told_by_their_chunk(spark, silver, monkeypatch):
     of_an_older_release(silver, monkeypatch)
-    quarantine.ensure(silver.spark, silver.target.quarantine)
+    quarantine.ensure(spark, silver.target.quarantine)
     assert aside(silver) == [(None, 0)]
     silver.apply([Change(A, 1, -1.0, 0)], 0, generation=1)  # bronze is read again
     assert aside(silver) == [(None, 0)]
@@ -106,8 +104,9 @@ def test_a_conflict_of_an_older_table_is_released_once_it_is_none(silver, monkey
     assert aside(silver) == [("first", 0)]
 
 
-def _without_topic_id(*arguments: Any) -> Any:
-    return _entries(*arguments).withColumn("topic_id", F.lit(None).cast("string"))
+def _without_topic_id(*arguments: Any) -> pa.Table:
+    rows = _entries(*arguments)
+    return rows.drop_columns("topic_id").append_column("topic_id", pa.nulls(rows.num_rows, pa.string()))
 
 
 _entries = quarantine.entries

@@ -13,7 +13,7 @@ import pytest
 from foundation import failpoints
 from foundation.errors import CorrentezaError, UnsafeState
 from schemas.contracts import datasets
-from sinks import apply_changes, tables
+from sinks import apply_changes, sql, tables
 from sinks.expectations import Expectation
 from stream_jobs.gold import job as gold_job
 from stream_jobs.gold.job import GoldJob
@@ -186,11 +186,10 @@ def test_f18_control_current_computed_from_what_revisions_absorbed_would_lose_th
 
     absorbed: list[int] = []
 
-    def of_the_difference(timely: Any, _: Any, target: Any, batch: Any) -> None:
-        rows = timely.where("outcome = 'new'").collect()  # what is new before revisions hold it
-        absorbed.append(len(rows))
-        new = timely.sparkSession.createDataFrame(rows, timely.schema)
-        write(new, apply_changes._summary(new, target), target, batch)
+    def of_the_difference(timely: Any, target: Any, batch: Any) -> None:
+        new = sql.table("FROM timely WHERE outcome = 'new'", timely=timely)  # what revisions do not hold yet
+        absorbed.append(new.num_rows)
+        write(new, target, batch)
 
     monkeypatch.setattr(apply_changes, "_write", of_the_difference)
     pipeline.publish(DATASET, value("0.7", on=date(2024, 3, 1)))

@@ -60,47 +60,59 @@ def reanalysed(day, hours):
     ]
 
 
-@pytest.mark.parametrize(
-    ("hours", "source"),
-    [
-        ((24, 24), "inmet_hourly"),
-        ((20, 24), "inmet_hourly"),
-        ((19, 24), "openmeteo_archive"),
-        ((12, 19), "openmeteo_archive"),
-        ((12, 12), "inmet_hourly"),
-        ((12, 0), "inmet_hourly"),
-        ((0, 5), "openmeteo_archive"),
-    ],
-)
-def test_observed_comes_first_and_reanalysis_where_it_is_missing(silver, frame, hours, source):
-    observed, reanalysed_hours = hours
-    silver.add("openmeteo_archive", *reanalysed(DAY, reanalysed_hours))
-    row = salvador(silver, frame, air_temperature_celsius=[20.0] * observed, wind_speed_m_s=[1.0])
-    assert (row.weather_source, row.hours_observed) == (source, hours[source != "inmet_hourly"])
-    assert (row.temperature_mean_celsius, row.wind_speed_mean_m_s) == (
-        (20.0, 1.0) if source == "inmet_hourly" else (30.0, 10.0)
-    )
+OBSERVED_AND_REANALYSED = {
+    (24, 24): "inmet_hourly",
+    (20, 24): "inmet_hourly",
+    (19, 24): "openmeteo_archive",
+    (12, 19): "openmeteo_archive",
+    (12, 12): "inmet_hourly",
+    (12, 0): "inmet_hourly",
+    (0, 5): "openmeteo_archive",
+}
+"""Hours of both → which of the two the day is taken from."""
 
 
-@pytest.mark.parametrize(
-    ("observed", "past", "expected"),
-    [
-        (0, 0, ("openmeteo_archive", True, 30.0, 0, False)),
-        (0, 22, ("openmeteo_archive", True, 30.0, 22, False)),
-        (1, 22, ("inmet_hourly", False, 20.0, 1, False)),
-        (24, 0, ("inmet_hourly", False, 20.0, 24, True)),
-        (12, 24, ("openmeteo_archive", False, 30.0, 24, True)),
-    ],
-)
-def test_hours_that_are_forecasts_are_marked_complete_no_day_and_win_over_no_station(
-    silver, frame, observed, past, expected
-):
-    """Without a flag the clock of the fetch tells: the hours from `past` on end after it."""
-    fetched_at = instant(f"{DAY}T03") + timedelta(hours=past, minutes=-1)
-    silver.add("openmeteo_archive", *({**hour, "retrieved_at": fetched_at} for hour in reanalysed(DAY, 24)))
-    row = salvador(silver, frame, air_temperature_celsius=[20.0] * observed)
-    found = (row.weather_source, row.is_forecast, row.temperature_mean_celsius, row.hours_observed, row.is_complete)
-    assert found == expected
+def test_observed_comes_first_and_reanalysis_where_it_is_missing(silver, frame):
+    """One case a day, so that one recomputation serves all."""
+    days = {DAY + timedelta(days=n): hours for n, hours in enumerate(OBSERVED_AND_REANALYSED)}
+    for day, (observed, again) in days.items():
+        silver.add("openmeteo_archive", *reanalysed(day, again))
+        measured = {"air_temperature_celsius": [20.0] * observed, "wind_speed_m_s": [1.0]}
+        silver.add("inmet_hourly", *hours_of("A401", day, **measured))
+    found = {
+        row.date_on: (row.weather_source, row.hours_observed, row.temperature_mean_celsius, row.wind_speed_mean_m_s)
+        for row in rows_of(silver, frame, *days)
+    }
+    assert found == {
+        day: (source, observed, 20.0, 1.0) if source == "inmet_hourly" else (source, again, 30.0, 10.0)
+        for day, (observed, again) in days.items()
+        for source in [OBSERVED_AND_REANALYSED[observed, again]]
+    }
+
+
+OBSERVED_AND_PAST = {
+    (0, 0): ("openmeteo_archive", True, 30.0, 0, False),
+    (0, 22): ("openmeteo_archive", True, 30.0, 22, False),
+    (1, 22): ("inmet_hourly", False, 20.0, 1, False),
+    (24, 0): ("inmet_hourly", False, 20.0, 24, True),
+    (12, 24): ("openmeteo_archive", False, 30.0, 24, True),
+}
+"""Observed hours, and those of the reanalysis that were past when it was fetched → what the day says."""
+
+
+def test_hours_that_are_forecasts_are_marked_complete_no_day_and_win_over_no_station(silver, frame):
+    """Without a flag the clock of the fetch tells: the hours from `past` on end after it. One case a day."""
+    days = {DAY + timedelta(days=n): hours for n, hours in enumerate(OBSERVED_AND_PAST)}
+    for day, (observed, past) in days.items():
+        fetched_at = instant(f"{day}T03") + timedelta(hours=past, minutes=-1)
+        silver.add("openmeteo_archive", *({**hour, "retrieved_at": fetched_at} for hour in reanalysed(day, 24)))
+        silver.add("inmet_hourly", *hours_of("A401", day, air_temperature_celsius=[20.0] * observed))
+    found = {
+        days[row.date_on]: (row.weather_source, row.is_forecast, row.temperature_mean_celsius, row.hours_observed,
+                            row.is_complete)
+        for row in rows_of(silver, frame, *days)
+    }  # fmt: skip
+    assert found == OBSERVED_AND_PAST
 
 
 def test_a_later_fetch_makes_a_forecast_past_and_only_later_origins_know_it(silver, frame):

@@ -1,0 +1,49 @@
+"""Take single rows out of a table and put others in, by writing anew the files that hold them (copy on write).
+
+For rows that this process holds; `sinks/rewrite.py` does the same with rows that Spark computes.
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from deltalake import Transaction
+
+from sinks import sql
+from sinks.arrow_commit import replace_files
+from sinks.snapshot import FILE, Snapshot
+
+
+def put(
+    snapshot: Snapshot,
+    *,
+    gone: pa.Table,
+    keys: Sequence[str],
+    rows: pa.Table | None = None,
+    once: Transaction | None = None,
+) -> None:
+    """Replace rows, in one commit; none where nothing goes or comes.
+
+    Args:
+        snapshot: the version that `gone` names files of.
+        gone: keys of rows that leave the table, and `FILE` of those that stand in it; null equals null.
+        rows: that come in, the table's columns; none by default.
+        once: the transaction that this is. Whoever calls has asked `is_known`.
+    """
+    held_in = {name for name in gone[FILE].to_pylist() if name is not None}
+    come = snapshot.arrow_schema.empty_table() if rows is None else rows
+    if not held_in:
+        if come.num_rows:
+            replace_files(snapshot, (), come.to_reader(), once=once)
+        return
+    files = snapshot.named(held_in)
+    columns = sql.listed(snapshot.arrow_schema.names)
+    with sql.stream(
+        f"""
+        SELECT {columns} FROM held ANTI JOIN gone ON {sql.same(keys, "held", "gone")}
+        UNION ALL BY NAME SELECT {sql.listed(come.column_names)} FROM come
+        """,
+        held=snapshot.scan(snapshot.arrow_schema.names, files=files),
+        gone=gone,
+        come=come,
+    ) as written:
+        replace_files(snapshot, files, written, once=once)

@@ -1,0 +1,103 @@
+"""SQL over Arrow tables, in this process: a small batch costs milliseconds, where a job of Spark's costs its planning.
+
+Nothing is kept: each session sees the tables that it is given, and ends with them.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+MEMORY = "1GB"
+"""What all sessions of a process may hold beside the tables they are given; beyond it they write to disk."""
+
+ROWS_AT_ONCE = 100_000
+"""Of a stream."""
+
+
+def table(query: str, **given: pa.Table | pa.RecordBatchReader) -> pa.Table:
+    """The rows of a query. Args: given: the tables that it names; a reader can be named once."""
+    with _session(given) as session:
+        return session.sql(query).to_arrow_table()
+
+
+def row(query: str, **given: pa.Table | pa.RecordBatchReader) -> dict[str, object]:
+    """The only row of a query, as Python values."""
+    (found,) = table(query, **given).to_pylist()
+    return dict(found)
+
+
+def stream(query: str, **given: pa.Table | pa.RecordBatchReader) -> "Stream":
+    """As `table`, for results that are larger than memory: a context that gives its batches."""
+    return Stream(query, given)
+
+
+class Stream:
+    """The rows of a query, batch by batch, for as long as the context lasts."""
+
+    def __init__(self, query: str, given: dict[str, pa.Table | pa.RecordBatchReader]) -> None:
+        self._query, self._given = query, given
+
+    def __enter__(self) -> pa.RecordBatchReader:
+        self._session = _session(self._given)
+        return self._session.sql(self._query).to_arrow_reader(ROWS_AT_ONCE)
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+
+def listed(columns: Iterable[str], of: str = "") -> str:
+    """Columns as a query names them. Args: of: the alias of their table."""
+    return ", ".join(f"{of}.{quoted(name)}" if of else quoted(name) for name in columns)
+
+
+def quoted(name: str) -> str:
+    """A name as a query has it, whatever stands in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text as a query has it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def same(columns: Iterable[str], left: str, right: str) -> str:
+    """Whether two aliases agree in all of these columns; null equals null."""
+    return " AND ".join(f"{left}.{quoted(name)} IS NOT DISTINCT FROM {right}.{quoted(name)}" for name in columns)
+
+
+def only(rows: pa.Table, other: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """The rows that have one in `other` with the same columns; null equals null."""
+    return table(f"SELECT * FROM l SEMI JOIN r ON {same(columns, 'l', 'r')}", l=rows, r=other)
+
+
+def without(rows: pa.Table, other: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """The rows that have none in `other` with the same columns; null equals null."""
+    return table(f"SELECT * FROM l ANTI JOIN r ON {same(columns, 'l', 'r')}", l=rows, r=other)
+
+
+def _session(given: dict[str, pa.Table | pa.RecordBatchReader]) -> duckdb.DuckDBPyConnection:
+    session = _database().cursor()
+    session.execute("SET TimeZone = 'UTC'")
+    for name, rows in given.items():
+        session.register(name, rows)
+    return session
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Shared by the threads of the driver, each with sessions of its own."""
+    spill = Path(tempfile.gettempdir(), f"correnteza-{os.getpid()}.duckdb")
+    return duckdb.connect(
+        config={
+            "memory_limit": MEMORY,
+            "temp_directory": str(spill),
+            "preserve_insertion_order": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+    )
