@@ -97,6 +97,7 @@ def _database() -> duckdb.DuckDBPyConnection:
             "memory_limit": MEMORY,
             "temp_directory": str(spill),
             "preserve_insertion_order": "false",
+            "python_enable_replacements": "false",  # a name is a table that was given, never a variable of Python's
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }

@@ -22,8 +22,8 @@ from stream_jobs.silver.tables.model import SilverTable
 from stream_jobs.silver.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
 from stream_jobs.silver.withdrawals import withdrawals
 
-MOST_BYTES_PER_BATCH = "64m"
-"""Of bronze files; a batch is cached while it is applied."""
+MOST_BYTES_PER_BATCH = "16m"
+"""Of bronze files; the driver holds a batch in memory while it is applied."""
 
 
 def records(bronze: DataFrame, contract: Contract) -> DataFrame:
