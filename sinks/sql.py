@@ -3,11 +3,12 @@
 Nothing is kept: each session sees the tables that it is given, and ends with them.
 """
 
-import os
+import atexit
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -31,28 +32,16 @@ def row(query: str, **given: pa.Table | pa.RecordBatchReader) -> dict[str, objec
     return dict(found)
 
 
-def stream(query: str, **given: pa.Table | pa.RecordBatchReader) -> "Stream":
-    """As `table`, for results that are larger than memory: a context that gives its batches."""
-    return Stream(query, given)
+@contextmanager
+def stream(query: str, **given: pa.Table | pa.RecordBatchReader) -> Iterator[pa.RecordBatchReader]:
+    """As `table`, batch by batch, for results that are larger than memory; they end with the context."""
+    with _session(given) as session:
+        yield session.sql(query).to_arrow_reader(ROWS_AT_ONCE)
 
 
-class Stream:
-    """The rows of a query, batch by batch, for as long as the context lasts."""
-
-    def __init__(self, query: str, given: dict[str, pa.Table | pa.RecordBatchReader]) -> None:
-        self._query, self._given = query, given
-
-    def __enter__(self) -> pa.RecordBatchReader:
-        self._session = _session(self._given)
-        return self._session.sql(self._query).to_arrow_reader(ROWS_AT_ONCE)
-
-    def __exit__(self, *_: object) -> None:
-        self._session.close()
-
-
-def listed(columns: Iterable[str], of: str = "") -> str:
-    """Columns as a query names them. Args: of: the alias of their table."""
-    return ", ".join(f"{of}.{quoted(name)}" if of else quoted(name) for name in columns)
+def listed(columns: Iterable[str]) -> str:
+    """Columns as a query names them."""
+    return ", ".join(map(quoted, columns))
 
 
 def quoted(name: str) -> str:
@@ -91,11 +80,12 @@ def _session(given: dict[str, pa.Table | pa.RecordBatchReader]) -> duckdb.DuckDB
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
     """Shared by the threads of the driver, each with sessions of its own."""
-    spill = Path(tempfile.gettempdir(), f"correnteza-{os.getpid()}.duckdb")
+    spill = tempfile.mkdtemp(prefix="correnteza-")
+    atexit.register(shutil.rmtree, spill, ignore_errors=True)
     return duckdb.connect(
         config={
             "memory_limit": MEMORY,
-            "temp_directory": str(spill),
+            "temp_directory": spill,
             "preserve_insertion_order": "false",
             "python_enable_replacements": "false",  # a name is a table that was given, never a variable of Python's
             "autoinstall_known_extensions": "false",

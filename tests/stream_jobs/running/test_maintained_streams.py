@@ -58,7 +58,7 @@ def read(monkeypatch) -> list[int]:
     apply = silver.apply_changes
 
     def noted(batch: Any, *arguments: Any) -> Any:
-        seen.extend(row.reference_on.month for row in batch.select("reference_on").collect())
+        seen.extend(on.month for on in batch["reference_on"].to_pylist())
         return apply(batch, *arguments)
 
     monkeypatch.setattr(silver, "apply_changes", noted)
