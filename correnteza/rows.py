@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 
 from correnteza import printing
@@ -69,6 +68,8 @@ class Form:
             document: the JSON text, where it is more than an array of rows.
         """
         if self.kind == "parquet" and self.output is not None:
+            import pyarrow.parquet as pq  # no other form needs it, and people wait
+
             partial = self.output.with_name(f".{self.output.name}.{os.getpid()}.partial")
             try:
                 pq.write_table(table, partial)

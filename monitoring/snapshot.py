@@ -1,20 +1,25 @@
-"""The lake's Delta tables, each at one version, by delta-rs and Arrow: what needs no database."""
+"""The lake's Delta tables, each at one version, by delta-rs and Arrow: what needs no database.
+
+What the logs alone tell is asked by `correnteza status`, for which a person waits: Arrow's readers of rows are imported
+by whoever reads rows.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from foundation.errors import UsageError
 from schemas.contracts import CANARY_TABLE
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 # Downstream first: a table read later is never older than what was made from it.
 LAYERS = ("gold", "silver", "bronze", "ops")
@@ -37,6 +42,16 @@ class Snapshot:
     def table(self) -> DeltaTable:
         """The Delta table, at this version."""
         return DeltaTable(str(self.path), version=self.version)
+
+    @property
+    def layer(self) -> str:
+        """The first part of its name."""
+        return self.name.partition(".")[0]
+
+    @property
+    def log_files(self) -> int:
+        """Files of its log, checkpoints included, as they are now."""
+        return sum(entry.suffix in (".json", ".parquet") for entry in (self.path / "_delta_log").iterdir())
 
     @property
     def table_id(self) -> str:
@@ -64,15 +79,19 @@ class Snapshot:
         if name not in self._actions.column_names:
             return None
         values = self._actions[name]
-        return None if values.null_count else pc.max(values).as_py()
+        return None if values.null_count else max(values.to_pylist(), default=None)
 
     def greatest_read(self, column: str) -> Any:
         """The same by reading the column, a batch at a time; None for a table without rows."""
+        import pyarrow.compute as pc
+
         found = [pc.max(batch[column]) for batch in self.dataset().to_batches(columns=[column])]
         return pc.max(pa.array(found)).as_py() if found else None
 
-    def dataset(self) -> ds.Dataset:
+    def dataset(self) -> "ds.Dataset":
         """The rows of the files that are there, so that a lost file shows as lost rows and not as an I/O error."""
+        import pyarrow.dataset as ds
+
         whole = self.table.to_pyarrow_dataset()
         if not self.damaged_files:
             return whole

@@ -3,30 +3,26 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
 import pyarrow as pa
 import typer
-from deltalake.exceptions import DeltaError
 
-from correnteza.places import places as placed
 from correnteza.printing import aligned, duration, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
-from foundation.errors import CorrentezaError, UsageError
+from foundation.errors import UsageError
 from foundation.redact import redacted
 from monitoring.lag import reachable
 from monitoring.lag.kafka import Cluster
-from monitoring.lag.status import Line, Places, Stage, Storage, as_json, status
+from monitoring.lag.status import Line, Places, Stage, Status, Storage, as_json, status
 from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS, CONNECT_WITHIN_SECONDS
 from monitoring.lag.words import STATES
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from schemas import contracts
-from stream_jobs.running.readers import Readers
-from stream_jobs.running.upkeep import plan_of, tables_there
 
 
 def command(
@@ -78,14 +74,10 @@ def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
         contracts.load_all().values(),
         now=now,
     )
-    storage = _storage(settings)
-    document = as_json(found, storage, at=now)
-    people = "\n".join(
-        [_table(found.lines, storage), *_reasons(found.lines), *_canary(found.canary, now), *_savings(storage)]
-    )
+    people = "\n".join([_table(found), *_reasons(found.lines), *_canary(found.canary, now)])
     if clear:
         print(f"\x1b[H\x1b[2J{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC")
-    form.give(_rows(found.lines, storage), people=people, document=json.dumps(document, indent=1))
+    form.give(_rows(found), people=people, document=json.dumps(as_json(found, at=now), indent=1))
     if found.kafka_away is not None:
         print(
             f"warning: what bronze has not read yet cannot be known: {redacted(str(found.kafka_away))}",
@@ -100,11 +92,11 @@ def _connected(bootstrap: str) -> Cluster:
     return Cluster(bootstrap, rpc_seconds=ANSWER_WITHIN_SECONDS)
 
 
-def _rows(lines: list[Line], storage: list[Storage]) -> pa.Table:
+def _rows(found: Status) -> pa.Table:
     """The lines with exact values, for machines; sizes as in the table for people, in bytes."""
     rows = []
-    for line in lines:
-        sizes = _of(line, storage)
+    for line in found.lines:
+        sizes = _of(line, found.tables)
         rows.append(
             {
                 "layer": line.layer,
@@ -125,32 +117,7 @@ def _rows(lines: list[Line], storage: list[Storage]) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _storage(settings: Settings) -> list[Storage]:
-    """What every table takes; one that cannot be read is left out, which `verify` finds."""
-    where = placed(settings)
-    readers = Readers(where)
-    found = []
-    for table in tables_there(where):
-        try:
-            plan = plan_of(where, table, readers)
-        except (CorrentezaError, DeltaError, OSError):
-            continue
-        found.append(
-            Storage(
-                table=table,
-                files=plan.files,
-                bytes=plan.bytes,
-                log_files=plan.log_files,
-                small_files=plan.small_files,
-                into=len(plan.groups),
-                free_bytes=plan.old_bytes,
-                held_back_by=tuple(plan.held_by),
-            )
-        )
-    return found
-
-
-def _table(lines: list[Line], storage: list[Storage]) -> str:
+def _table(found: Status) -> str:
     rows = [
         (
             f"{line.layer}.{line.table}",
@@ -158,10 +125,10 @@ def _table(lines: list[Line], storage: list[Storage]) -> str:
             "?" if line.records_behind is None else f"{line.records_behind:,}",
             "?" if line.seconds_behind is None else duration(line.seconds_behind),
             "-" if line.newest_event_at is None else f"{line.newest_event_at:%Y-%m-%d %H:%M:%S}",
-            *_sizes(_of(line, storage)),
+            *_sizes(_of(line, found.tables)),
             line.source,
         )
-        for line in lines
+        for line in found.lines
     ]
     header = (
         "table",
@@ -177,7 +144,7 @@ def _table(lines: list[Line], storage: list[Storage]) -> str:
     return aligned([header, *rows], right=(2, 3, 5, 6, 7), width=terminal_width())
 
 
-def _of(line: Line, storage: list[Storage]) -> list[Storage]:
+def _of(line: Line, storage: Sequence[Storage]) -> list[Storage]:
     """What a line's table takes; of a silver table with its revisions."""
     names = (f"{line.layer}.{line.table}", f"{line.layer}.{line.table}_revisions")
     return [each for each in storage if each.table in names]
@@ -189,18 +156,6 @@ def _sizes(found: list[Storage]) -> tuple[str, str, str]:
         return "-", "-", "-"
     size = sum(each.bytes for each in found) / 1024**2
     return f"{sum(each.files for each in found):,}", f"{size:.1f}", f"{sum(each.log_files for each in found):,}"
-
-
-def _savings(storage: list[Storage]) -> list[str]:
-    """What maintenance would save, in a line; none where that is nothing."""
-    small, into = sum(each.small_files for each in storage), sum(each.into for each in storage)
-    free = sum(each.free_bytes for each in storage)
-    if not small and not free:
-        return []
-    return [
-        f"maintenance would make {into} files of {small} small ones and free {free / 1024**2:.1f} MiB:"
-        " correnteza maintain --dry-run"
-    ]
 
 
 def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:

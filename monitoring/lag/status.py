@@ -7,7 +7,7 @@ newest event     newest Kafka timestamp in bronze, newest `known_from` in silver
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -25,6 +25,9 @@ from monitoring.lag.waiting import Waiting, waiting_for_bronze
 from monitoring.lag.words import instant
 from monitoring.snapshot import Snapshot, snapshots
 from schemas.contracts import CANARY, CANARY_TABLE, Contract
+
+LAYERS = ("bronze", "silver", "gold", "ops")
+"""As they stand in a list of tables."""
 
 WITHDRAWALS = "bronze.ingest_withdrawals"
 """What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
@@ -77,24 +80,17 @@ class Places:
 
 @dataclass(frozen=True)
 class Storage:
-    """What a table takes, and what maintenance would save.
+    """What a table takes.
 
     Attributes:
         table: `<layer>.<table>`.
         files, bytes: of the present version. log_files: of its log, checkpoints included.
-        small_files: that would become `into` files.
-        free_bytes: of data and log files that would be removed.
-        held_back_by: queries that keep more from being removed, the one furthest behind first.
     """
 
     table: str
     files: int
     bytes: int
     log_files: int
-    small_files: int
-    into: int
-    free_bytes: int
-    held_back_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -118,11 +114,13 @@ class Status:
         lines: bronze, silver, gold.
         kafka_away: why what only Kafka knows is missing; None where it is not.
         canary: stage → how far the newest canary has come; it has no line.
+        tables: what every table takes, layer by layer.
     """
 
     lines: list[Line]
     kafka_away: DependencyUnavailable | None
     canary: Mapping[str, Stage] = field(default_factory=dict)
+    tables: Sequence[Storage] = ()
 
 
 def status(
@@ -152,7 +150,12 @@ def status(
         _bronze(places, lake, contract, waiting, topic=names[contract.name], progress=progress[contract.name], now=now)
         for contract in streamed
     ]
-    return Status([*bronze, *derived], away, _canary(places))
+    return Status([*bronze, *derived], away, _canary(places), _storage(lake))
+
+
+def _storage(lake: Tables) -> list[Storage]:
+    ordered = sorted(lake.values(), key=lambda each: (LAYERS.index(each.layer), each.name))
+    return [Storage(each.name, len(each.files), sum(each.files.values()), each.log_files) for each in ordered]
 
 
 def _canary(places: Places) -> dict[str, Stage]:
@@ -164,14 +167,14 @@ def _canary(places: Places) -> dict[str, Stage]:
     return found
 
 
-def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str, Any]:
+def as_json(found: Status, *, at: float) -> dict[str, Any]:
     """The document of `status --json`; its form changes only with the number in `schema`.
 
     `unreachable` names what did not answer, and why; where it is not empty, nulls and `unknown` come of it.
     """
     away = found.kafka_away
     return {
-        "schema": 4,
+        "schema": 5,
         "at": instant(at),
         "layers": [
             {
@@ -190,7 +193,7 @@ def as_json(found: Status, storage: Iterable[Storage], *, at: float) -> dict[str
         ],
         "canary": {stage: _sighting(each, at) for stage, each in found.canary.items()},
         "unreachable": [] if away is None else [{"service": "kafka", "reason": redacted(str(away)), "hint": away.hint}],
-        "tables": [{**asdict(each), "held_back_by": list(each.held_back_by)} for each in storage],
+        "tables": [asdict(each) for each in found.tables],
     }
 
 

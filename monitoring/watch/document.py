@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foundation.errors import DependencyUnavailable
-from monitoring.lag.status import Stage, Status, as_json
+from monitoring.lag.status import Stage, Status, Storage, as_json
 from monitoring.lag.words import instant
 from monitoring.watch.parts import Part
 from monitoring.watch.view import Place, Seen, SourceState, View, retention
@@ -15,9 +15,11 @@ def document(view: View, lines: Sequence[Seen], parts: Mapping[str, Part], place
     """All that is known, for people and programs. Moments are UTC."""
     broker = parts["broker"]
     away = None if broker.answers else DependencyUnavailable(broker.why_down or "", hint=broker.hint)
-    found = as_json(Status([each.line for each in lines], away, _canary(view)), (), at=view.now)
+    tables = [
+        Storage(name, len(table.paths), table.bytes, table.log_files) for name, table in sorted(view.tables.items())
+    ]
+    found = as_json(Status([each.line for each in lines], away, _canary(view), tables), at=view.now)
     return found | {
-        "tables": [_table(name, view) for name in sorted(view.tables)],
         "parts": [
             {
                 "part": name,
@@ -39,21 +41,6 @@ def _canary(view: View) -> dict[str, Stage]:
         query = view.queries.get(f"{stage}.{CANARY_TABLE}")
         found[stage] = Stage(sighting, query.standing if query is not None else None)
     return found
-
-
-def _table(name: str, view: View) -> dict[str, Any]:
-    """As `status --json` has it; what maintenance would save is for it to work out."""
-    table = view.tables[name]
-    return {
-        "table": name,
-        "files": len(table.paths),
-        "bytes": table.bytes,
-        "log_files": table.log_files,
-        "small_files": None,
-        "into": None,
-        "free_bytes": None,
-        "held_back_by": [],
-    }
 
 
 def _source(name: str, view: View) -> dict[str, Any]:

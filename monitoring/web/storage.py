@@ -16,7 +16,6 @@ class Stored:
     files: str
     size: str
     log_files: str
-    held_back_by: str
 
 
 def lake(document: Document) -> tuple[tuple[Stored, ...], tuple[Stored, ...]]:
@@ -37,11 +36,9 @@ def _stored(name: str, tables: Sequence[Mapping[str, Any]]) -> Stored:
     def total(field: str) -> float:
         return sum(each.get(field) or 0 for each in tables)
 
-    held = ", ".join(str(query) for each in tables for query in each.get("held_back_by") or [])
     return Stored(
         name,
         words.number(total("files")),
         words.size(total("bytes")),
         words.number(total("log_files")),
-        held if len(tables) == 1 else "",
     )

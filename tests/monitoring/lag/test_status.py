@@ -1,6 +1,7 @@
 """Status is right from files and Kafka alone: checkpoints, Delta logs, bounds. No Spark runs in any of these tests."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -154,18 +155,25 @@ def test_a_query_whose_checkpoint_is_lost_is_shown_with_the_refusal(kit, lost):
 
 
 def test_the_json_document_has_this_form(kit):
-    storage = Storage("bronze.inmet_hourly", 9, 10_000, 20, 8, 1, 500, ("silver.inmet_hourly",))
-    found = as_json(told(kit, Broker), [storage], at=BEGIN.timestamp())
-    assert (found["schema"], found["at"]) == (4, "2026-11-20T12:00:00.000Z")
-    assert found["tables"] == [
-        {"table": "bronze.inmet_hourly", "files": 9, "bytes": 10_000, "log_files": 20, "small_files": 8, "into": 1,
-         "free_bytes": 500, "held_back_by": ["silver.inmet_hourly"]}
-    ]  # fmt: skip
+    found = as_json(replace(told(kit, Broker), tables=[STORED]), at=BEGIN.timestamp())
+    assert (found["schema"], found["at"]) == (5, "2026-11-20T12:00:00.000Z")
+    assert found["tables"] == [{"table": "bronze.bcb_sgs", "files": 9, "bytes": 10_000, "log_files": 20}]
     assert {"layer": "bronze", "table": "inmet_hourly", "source": "p.inmet_hourly.v1", "state": "not_started",
             "records_behind": None, "seconds_behind": None, "newest_event_at": "2026-11-20T13:00:00.000Z",
             "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip
     assert {each["layer"] for each in found["layers"]} == {"bronze", "silver", "gold"}
     assert (list(found), found["unreachable"]) == (["schema", "at", "layers", "canary", "unreachable", "tables"], [])
+
+
+def test_what_a_table_takes_is_what_lies_in_its_folder(kit):
+    kit.append("bronze.bcb_sgs", kit.rows("bronze.bcb_sgs", '"offset" < 4'))
+    stored = told(kit, Broker).tables
+    assert [each.table for each in stored][:1] == ["bronze.anatel_base_stations"]
+    assert list(dict.fromkeys(each.table.partition(".")[0] for each in stored)) == ["bronze", "silver", "gold", "ops"]
+    (sgs,) = (each for each in stored if each.table == "bronze.bcb_sgs")
+    files = list(kit.path("bronze.bcb_sgs").glob("*/*.parquet"))
+    log = list((kit.path("bronze.bcb_sgs") / "_delta_log").glob("*.json"))
+    assert (sgs.files, sgs.bytes, sgs.log_files) == (len(files), sum(file.stat().st_size for file in files), len(log))
 
 
 def test_the_canary_stands_apart_with_its_age_how_long_it_took_and_why_its_query_stands(kit):
@@ -178,21 +186,21 @@ def test_the_canary_stands_apart_with_its_age_how_long_it_took_and_why_its_query
 
     found = told(kit, away)
     assert not [line for line in found.lines if line.table == CANARY_TABLE]
-    stages = as_json(found, [], at=sent + 100)["canary"]
+    stages = as_json(found, at=sent + 100)["canary"]
     assert stages["silver"].pop("took_seconds") >= 0
     assert stages["silver"] == {"newest_at": "2026-11-20T12:00:00.000Z", "seconds": 100.0, "reason": None, "hint": None}
     assert stages["bronze"]["newest_at"] is None
     assert stages["gold"]["reason"] == "a rule is broken"
 
 
+STORED = Storage("bronze.bcb_sgs", 9, 10_000, 20)
 SNAPSHOT = Path(__file__).parent / "status.json"
 
 
 def document(kit, connect):
     """The whole of `status --json`, without what the test's own clock says."""
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
-    storage = Storage("bronze.bcb_sgs", 9, 10_000, 20, 8, 1, 500, ("silver.bcb_sgs",))
-    found = as_json(told(kit, connect), [storage], at=BEGIN.timestamp())
+    found = as_json(replace(told(kit, connect), tables=[STORED]), at=BEGIN.timestamp())
     for line in found["layers"]:
         if line["layer"] != "bronze":
             line["seconds_behind"] = None  # by the clock of the commit, which is the test's
@@ -230,7 +238,7 @@ def test_without_kafka_all_is_told_but_what_only_kafka_knows(kit):
     assert line.committed_batch == 4
     assert without["bronze.inmet_hourly"].state == "not_started"
     assert without["silver.bcb_sgs"].state == "ok"
-    assert as_json(found, [], at=0)["unreachable"] == [
+    assert as_json(found, at=0)["unreachable"] == [
         {"service": "kafka", "reason": "http://***@broker does not answer", "hint": "correnteza up"}
     ]
 

@@ -43,7 +43,7 @@ def source(name, outcomes, every=3600.0, state="known", **more):
 
 def empty():
     """What a monitor serves before its first look."""
-    return {"schema": 4, "at": text(NOW), "layers": [], "unreachable": [], "tables": [], "parts": [], "sources": [],
+    return {"schema": 5, "at": text(NOW), "layers": [], "unreachable": [], "tables": [], "parts": [], "sources": [],
             "retention": [], "canary": {}}  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def well(seed=7):
     outcomes[3]["outcomes"][10]["outcome"] = "covered"
     tables = [
         {"table": f"{layer}.{table}", "files": draw.randint(2, 60), "bytes": draw.randint(20_000, 90_000_000),
-         "log_files": draw.randint(8, 160), "small_files": None, "into": None, "free_bytes": None, "held_back_by": []}
+         "log_files": draw.randint(8, 160)}
         for layer, table in every
     ]  # fmt: skip
     kept = [{"table": name, "seconds_to_loss": None, "used_ratio": None} for name in bronze]
@@ -120,8 +120,8 @@ def huge(tables=60):
     return document | {
         "layers": lines,
         "sources": [source(f"source_of_some_publisher_{number:02}", ["no_news"] * 24) for number in range(tables)],
-        "tables": [{"table": f"{each['layer']}.{each['table']}", "files": 3, "bytes": 10**7, "log_files": 9,
-                    "small_files": 1, "into": 1, "free_bytes": 0, "held_back_by": []} for each in lines],
+        "tables": [{"table": f"{each['layer']}.{each['table']}", "files": 3, "bytes": 10**7, "log_files": 9}
+                   for each in lines],
         "retention": [{"table": each["table"], "seconds_to_loss": 3600.0, "used_ratio": 0.5}
                       for each in lines[:tables]],
     }  # fmt: skip
@@ -141,7 +141,6 @@ def hostile():
     document = spoilt(in_trouble())
     document["layers"][3] |= {"layer": HOSTILE, "state": HOSTILE, "newest_event_at": HOSTILE}
     document["sources"][2] |= {"state": HOSTILE, "next_slot_at": HOSTILE}
-    document["tables"][0]["held_back_by"] = [HOSTILE]
     document["canary"] = {HOSTILE: {"newest_at": HOSTILE, "seconds": 1.0}}
     return document
 
