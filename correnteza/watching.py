@@ -79,6 +79,7 @@ def watched(settings: Settings) -> Watched:
         next_slots=lambda: {name: calendar.next(clock.now()) for name, calendar in calendars.items()},
         now=clock.now,
         version=version("correnteza"),
+        canary_interval=settings.canary_interval_seconds,
         on_canary=lambda told: setattr(lake, "on_canary", told),
     )
 

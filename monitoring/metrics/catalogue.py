@@ -23,6 +23,7 @@ PARTS = ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "drive
 LAYERS = ("bronze", "silver", "gold")
 STATES = ("ok", "behind", "not_started", "topic_replaced", "stopped", "stalled", "unknown")
 STAGES = LAYERS
+AREAS = ("heap", "nonheap")
 PHASES = ("total", "offsets", "planning", "write", "commit")
 ROW_OUTCOMES = ("read", "new", "stored", "unchanged", "duplicate", "conflicting", "quarantined", "recomputed")
 POLL_OUTCOMES = (
@@ -97,6 +98,7 @@ ROW_OUTCOME = Label(
     "outcome", ROW_OUTCOMES, "read: by the query; silver's by sinks/versions.py; recomputed: gold's rows"
 )
 POLL_OUTCOME = Label("outcome", POLL_OUTCOMES, "producers/schedule/outcomes.py; a covered slot is no poll")
+AREA = Label("area", AREAS, "of a JVM's memory: objects, or classes, compiled code and the like")
 VERSION = Label("version", None, "of correnteza")
 PYTHON = Label("python", None, "of the interpreter")
 
@@ -299,6 +301,14 @@ MONITOR = (
         part="lake",
         when_down="kept",
     ),
+    _monitor(
+        "canary_interval_seconds",
+        (),
+        "How often a canary record is published, by the monitor's settings; 0: never.",
+        unit="seconds",
+        part="",
+        when_down="",
+    ),
 )
 
 STREAM = (
@@ -354,6 +364,14 @@ STREAM = (
         (),
         "Data and log files that maintenance removed.",
         "stream",
+    ),
+    *(
+        Metric(f"jvm_memory_{name}_bytes", "gauge", "bytes", (AREA,), text, "stream")
+        for name, text in (
+            ("used", "Memory of the driver's JVM that is used; of the heap, garbage included."),
+            ("committed", "Memory that the driver's JVM has from the operating system."),
+            ("max", "Most that the driver's JVM may take; absent of what has no bound."),
+        )
     ),
 )  # fmt: skip
 

@@ -72,6 +72,13 @@ class StreamMetrics:
         """A round of maintenance ended well."""
         self._made.set("maintenance_last_success_timestamp_seconds", value=time.time())
 
+    def memory(self, area: str, used: int, committed: int, most: int | None) -> None:
+        """What the JVM takes."""
+        self._made.set("jvm_memory_used_bytes", area, value=used)
+        self._made.set("jvm_memory_committed_bytes", area, value=committed)
+        if most is not None:
+            self._made.set("jvm_memory_max_bytes", area, value=most)
+
     def files_removed(self, count: int) -> None:
         """Maintenance removed files."""
         self._made.add("maintenance_files_removed_total", amount=count)

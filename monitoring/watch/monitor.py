@@ -36,6 +36,7 @@ class Watched:
         looks: part → its look, in the catalogue's order.
         next_slots: source → its next slot, by its calendar.
         now: the clock of calendars, which a replay may have moved.
+        canary_interval: seconds between two canaries; 0: none is sent.
         on_canary: takes who is told of each canary that comes to a stage: stage, seconds that it took.
     """
 
@@ -46,6 +47,7 @@ class Watched:
     next_slots: Callable[[], Mapping[str, datetime]]
     now: Callable[[], datetime]
     version: str
+    canary_interval: float
     on_canary: Callable[[Callable[[str, float], None]], None] = lambda told: None
 
 
@@ -95,6 +97,7 @@ class Monitor:
         """The values of its gauges and counters."""
         view = self.view()
         found = samples(view, self._seen(view), self.parts.by_name, self._watched.places, self._watched.topics)
+        found["canary_interval_seconds"] = {(): self._watched.canary_interval}
         found["build_info"] = {(self._watched.version, platform.python_version()): 1.0}
         return found
 
@@ -102,7 +105,8 @@ class Monitor:
         """What `/status.json` says."""
         view = self.view()
         places = self._watched.places
-        return document(view, self._seen(view), self.parts.by_name, places)
+        found = document(view, self._seen(view), self.parts.by_name, places)
+        return found | {"canary_interval_seconds": self._watched.canary_interval}
 
     def pages(self) -> dict[str, Page]:
         """What it serves."""

@@ -14,6 +14,8 @@ LEVELS: Sequence[Level] = ("bad", "late", "unknown", "ok")
 LATE_SECONDS = 600.0
 """Records that wait for so long are late; the alert PipelineStalled has the same bound."""
 CANARY_SECONDS = 600.0
+CANARIES_MISSED = 5
+"""Of those that are sent more rarely; as the alert CanaryMissing has it."""
 OVERDUE_SLOTS = 3
 RETENTION_RATIO = 0.8
 RETENTION_SECONDS = 86_400.0
@@ -180,16 +182,20 @@ def _retention(document: Mapping[str, Any]) -> Iterable[Trouble]:
 
 
 def _canary(document: Mapping[str, Any], now: float) -> Iterable[Trouble]:
+    interval = document.get("canary_interval_seconds", 0)
+    if not interval:
+        return  # none is sent
+    allowed = max(CANARY_SECONDS, CANARIES_MISSED * interval)
     stages = document.get("canary") or {}
     newest = {stage: words.moment(each.get("newest_at")) for stage, each in stages.items()}
     if stages and not any(newest.values()):
         yield Trouble("unknown", "No test record yet", "in any layer", "It shows that the whole path works.")
         return
-    late = [stage for stage, at in newest.items() if at is None or now - at > CANARY_SECONDS]
+    late = [stage for stage, at in newest.items() if at is None or now - at > allowed]
     if late:
         reasons = [str(stages[stage]["reason"]) for stage in late if stages[stage].get("reason")]
         hints = [stages[stage]["hint"] for stage in late if stages[stage].get("hint")]
-        none = f"No test record has come through for {words.lasting(CANARY_SECONDS)}: the path is broken or slow."
+        none = f"No test record has come through for {words.lasting(allowed)}: the path is broken or slow."
         yield Trouble(
             "bad",
             "Canary missing",

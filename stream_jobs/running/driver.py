@@ -21,6 +21,7 @@ from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job, Trigger
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.measures import UNMEASURED, Measures
+from stream_jobs.running.memory import Memory
 from stream_jobs.running.rest import Rest, Sign
 from stream_jobs.running.signs import TableVersions, TopicEnds
 from stream_jobs.running.standing import note_in
@@ -136,6 +137,7 @@ class StreamDriver:
         maintainer = Maintainer(
             self._driver.places, self._writers(), every=maintenance_seconds, measures=self._driver.measures
         )
+        memory = Memory(self._driver.spark, self._driver.measures)
         unread: dict[Job, Callable[[], bool]] = {}
         try:
             signs = self._signs(stop)
@@ -149,11 +151,13 @@ class StreamDriver:
             for each in supervised:
                 each.begin(unread[each.job])
             maintainer.start()
+            memory.start()
             resting = sum(each.is_resting for each in supervised)
             log.info("driver_ready", layers=self._layers, queries=len(supervised), resting=resting)
             keep_running(supervised, stop, self._check, stop_seconds=stop_seconds)
         finally:
             maintainer.stop()
+            memory.stop()
             # A batch that was abandoned may still write: then the locks last as long as the JVM.
             if not any(each.abandoned for each in supervised):
                 self._driver.locks.release()

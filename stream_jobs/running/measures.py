@@ -31,6 +31,9 @@ class Measures(Protocol):
     def maintained(self) -> None:
         """A round of maintenance ended, and no table was put off."""
 
+    def memory(self, area: str, used: int, committed: int, most: int | None) -> None:
+        """What the JVM takes, in bytes. Args: area: `heap` or `nonheap`. most: None for no bound."""
+
     def files_removed(self, count: int) -> None:
         """Maintenance removed data and log files."""
 

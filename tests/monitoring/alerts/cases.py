@@ -31,6 +31,7 @@ UP = {job: f'up{{job="{job}",instance="127.0.0.1:{port}"}}' for job, port in
 BRONZE = 'layer="bronze",table="inmet_hourly"'
 STATES = ("ok", "behind", "not_started", "topic_replaced", "stopped", "stalled", "unknown")
 CANARY = 'correnteza_canary_newest_timestamp_seconds{stage="gold"}'
+INTERVAL = "correnteza_canary_interval_seconds"
 LAG, SECONDS = f"correnteza_lag_records{{{BRONZE}}}", f"correnteza_lag_seconds{{{BRONZE}}}"
 COMMIT = f"correnteza_query_last_commit_timestamp_seconds{{{BRONZE}}}"
 LETTERS = 'correnteza_dead_letters_open{dataset="bcb_sgs"}'
@@ -55,6 +56,7 @@ HEALTHY: Mapping[str, str] = {
     **{part(each): steady(1) for each in ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "driver")},
     'correnteza_part_last_success_timestamp_seconds{part="disk"}': NOW,
     CANARY: NOW,
+    INTERVAL: steady(60),
     # A query that has nothing to do: its last batch may be old.
     LAG: steady(0),
     SECONDS: steady(0),
@@ -155,8 +157,33 @@ CASES = (
     Case("CanaryMissing", "never one in gold", {CANARY: None}, (15, 60), (3,)),
     Case(
         "CanaryMissing",
+        "it is switched off, and one of former days is there",
+        {CANARY: steady(0), INTERVAL: steady(0)},
+        silent=(30, 120),
+    ),
+    Case("CanaryMissing", "it was never switched on", {CANARY: None, INTERVAL: steady(0)}, silent=(30, 120)),
+    Case(
+        "CanaryMissing",
+        "it is switched off after it was missed",
+        {CANARY: steady(0), INTERVAL: during(60, 600, 0, 60)},
+        (30, 59),
+        (62, 120),
+    ),
+    Case(
+        "CanaryMissing",
+        "one an hour: five are missed before it fires",
+        {CANARY: steady(0), INTERVAL: steady(3600)},
+        (320, 400),
+        (120, 290),
+    ),
+    Case(
+        "CanaryMissing",
         "no metric, since the monitor is away",
-        {CANARY: f"0+60x59 stale _x29 5460+60x{LENGTH}", UP["monitor"]: during(60, 90, 0, 1)},
+        {
+            CANARY: f"0+60x59 stale _x29 5460+60x{LENGTH}",
+            INTERVAL: gone(60, 90, 60),
+            UP["monitor"]: during(60, 90, 0, 1),
+        },
         silent=(80, 100),
         others=("TargetDown",),
     ),

@@ -65,6 +65,7 @@ def _monitor() -> dict[str, Any]:
     found: dict[str, Any] = {f'correnteza_up{{part="{each}"}}': 1 for each in PARTS}
     found |= {f'correnteza_part_last_success_timestamp_seconds{{part="{each}"}}': NOW for each in PARTS}
     found |= {f'correnteza_canary_newest_timestamp_seconds{{stage="{each}"}}': NOW for each, _ in TABLES}
+    found["correnteza_canary_interval_seconds"] = 0.5  # five of them pass within the divided ten minutes
     for layer, table in TABLES:
         of = f'layer="{layer}",table="{table}"'
         found |= {f"correnteza_lag_records{{{of}}}": 0, f"correnteza_lag_seconds{{{of}}}": 0}

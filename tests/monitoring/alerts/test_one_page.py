@@ -115,6 +115,17 @@ def broker_returns(state: Exposed) -> None:
     state.set("monitor", canary_newest_timestamp_seconds=NOW, source_overdue_slots=0)
 
 
+def schedule_stops(state: Exposed) -> None:
+    """Its process is gone, and with it who sends the canary."""
+    state.down.add("schedule")
+    state.set("monitor", canary_newest_timestamp_seconds=time.time())
+
+
+def schedule_returns(state: Exposed) -> None:
+    state.down.discard("schedule")
+    state.set("monitor", canary_newest_timestamp_seconds=NOW)
+
+
 def values(job: str, **series: object) -> Callable[[Exposed], None]:
     """Set these values of a job."""
     return lambda state: state.set(job, **series)
@@ -161,9 +172,10 @@ FAULTS = (
     Fault(
         "the schedule stops",
         "TargetDown",
-        lambda state: state.down.add("schedule"),
-        lambda state: state.down.discard("schedule"),
+        schedule_stops,
+        schedule_returns,
         ("TargetDown",),
+        ("CanaryMissing",),
         job="schedule",
     ),
     Fault(

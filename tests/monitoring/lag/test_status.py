@@ -171,7 +171,7 @@ def test_what_a_table_takes_is_what_lies_in_its_folder(kit):
     assert [each.table for each in stored][:1] == ["bronze.anatel_base_stations"]
     assert list(dict.fromkeys(each.table.partition(".")[0] for each in stored)) == ["bronze", "silver", "gold", "ops"]
     (sgs,) = (each for each in stored if each.table == "bronze.bcb_sgs")
-    files = list(kit.path("bronze.bcb_sgs").glob("*/*.parquet"))
+    files = list(kit.path("bronze.bcb_sgs").rglob("*.parquet"))
     log = list((kit.path("bronze.bcb_sgs") / "_delta_log").glob("*.json"))
     assert (sgs.files, sgs.bytes, sgs.log_files) == (len(files), sum(file.stat().st_size for file in files), len(log))
 

@@ -35,6 +35,8 @@ def stream():
     metrics.broken("bcb_sgs", 1)
     metrics.maintained()
     metrics.files_removed(4)
+    metrics.memory("heap", 3, 4, 5)
+    metrics.memory("nonheap", 1, 2, None)
     return metrics.registry
 
 

@@ -82,5 +82,5 @@ def watching(kit, *, expected=(), now=lambda: BEGIN):
         "driver": lambda: {},
     }
     looks = {name: told.part(name, value) for name, value in values.items()}
-    watched = Watched(places, TOPICS, looks, expected, lambda: {"bcb_sgs": NEXT}, now, "0")
+    watched = Watched(places, TOPICS, looks, expected, lambda: {"bcb_sgs": NEXT}, now, "0", 60)
     return Monitor(watched, every=1.0), told

@@ -79,6 +79,7 @@ def well(seed=7):
     return empty() | {
         "layers": lines, "tables": tables, "parts": [part(name) for name in PARTS], "sources": outcomes,
         "retention": kept,
+        "canary_interval_seconds": 60,
         "canary": {stage: {"newest_at": text(NOW - age), "seconds": age}
                    for stage, age in (("bronze", 34.0), ("silver", 41.0), ("gold", 55.0))},
     }  # fmt: skip

@@ -74,6 +74,14 @@ def test_a_canary_that_does_not_come_through_is_trouble_whatever_the_rest_says(n
     assert said(document) == ("bad", "Not everything is fresh.", ["Canary missing in gold"])
 
 
+@pytest.mark.parametrize(("interval", "is_missing"), [(60, True), (600, False), (0, False)])
+def test_a_canary_is_missed_by_its_interval_and_never_where_none_is_sent(interval, is_missing):
+    document = documents.well()
+    document["canary"]["gold"] = {"newest_at": text(NOW - 1200), "seconds": 1200.0}
+    troubles = said(document | {"canary_interval_seconds": interval})[2]
+    assert troubles == ["Canary missing in gold"] * is_missing
+
+
 def test_before_the_first_canary_nothing_is_claimed():
     document = documents.well()
     document["canary"] = {stage: {"newest_at": None, "seconds": None} for stage in document["canary"]}
