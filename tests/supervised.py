@@ -8,7 +8,8 @@ from typing import Any
 from pyspark.sql.streaming.query import StreamingQuery
 
 from stream_jobs.running.rest import Rest, Sign
-from stream_jobs.running.supervisor import Supervised, keep_running
+from stream_jobs.running.supervised import Supervised
+from stream_jobs.running.supervisor import keep_running
 
 EVERY_SECOND = {"processingTime": "1 second"}
 

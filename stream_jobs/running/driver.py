@@ -25,14 +25,8 @@ from stream_jobs.running.memory import Memory
 from stream_jobs.running.rest import Rest, Sign
 from stream_jobs.running.signs import TableVersions, TopicEnds
 from stream_jobs.running.standing import note_in
-from stream_jobs.running.supervisor import (
-    STOP_SECONDS,
-    Supervised,
-    bring_up_to_date,
-    keep_running,
-    leave_word,
-    require_none_stands,
-)
+from stream_jobs.running.supervised import STOP_SECONDS, Supervised, leave_word
+from stream_jobs.running.supervisor import bring_up_to_date, keep_running, require_none_stands
 from stream_jobs.running.turns import Turns
 from stream_jobs.running.unread import topics_now
 from stream_jobs.silver.canary import SilverCanary

@@ -20,7 +20,7 @@ from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.fact_economic_observation import TABLE as OBSERVATIONS
 from stream_jobs.running import attempts, stalls
 from stream_jobs.running.standing import note_in
-from stream_jobs.running.supervisor import Supervised
+from stream_jobs.running.supervised import Supervised
 from stream_jobs.silver.asof import as_of
 from stream_jobs.silver.job import SilverJob
 from stream_jobs.silver.tables.model import discover

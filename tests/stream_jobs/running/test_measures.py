@@ -9,7 +9,7 @@ from monitoring.metrics.stream import StreamMetrics
 from stream_jobs.running import attempts
 from stream_jobs.running.measures import UNMEASURED
 from stream_jobs.running.progress import Progress
-from stream_jobs.running.supervisor import Supervised
+from stream_jobs.running.supervised import Supervised
 
 QUERY = "bronze.t"
 

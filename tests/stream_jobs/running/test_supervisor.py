@@ -13,9 +13,10 @@ from pyspark.errors import PySparkException
 
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from sinks.locks import TableIsTakenError
-from stream_jobs.running import attempts, stalls, supervisor
+from stream_jobs.running import attempts, stalls, stopping, supervised, supervisor
 from stream_jobs.running.attempts import Attempts
-from stream_jobs.running.supervisor import Supervised, bring_up_to_date, drain, keep_running
+from stream_jobs.running.supervised import Supervised
+from stream_jobs.running.supervisor import bring_up_to_date, drain, keep_running
 from tests.controls import complaint
 from tests.helpers import wait_for
 
@@ -280,7 +281,7 @@ def test_control_a_supervisor_that_knows_spark_s_errors_alone_ends_with_the_othe
         return complaint(lambda: run(job, Job("bronze.b", [Query(LONG, None)]), until=lambda: job.starts == 2))
 
     control.holds(ended)
-    monkeypatch.setattr(supervisor, "PASSING", (Py4JError, PySparkException))
+    monkeypatch.setattr(supervised, "PASSING", (Py4JError, PySparkException))
     control.objects(ended, damage="gone away: a")
 
 
@@ -452,7 +453,7 @@ def waited_for(stuck: Supervised) -> list[str]:
 
 
 def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_and_the_others_are_stopped(monkeypatch):
-    monkeypatch.setattr(supervisor, "END_SECONDS", 0.1)
+    monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
     other = Job("bronze.other", [Query(LONG, None)])
     stuck = stopped_beside_a_stuck_one(0.2, other)
 
@@ -464,20 +465,20 @@ def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_and_the_others_
 
 def test_f33_control_without_a_bound_on_spark_s_own_stop_the_end_waits_for_the_batch(monkeypatch, control):
     with monkeypatch.context() as patch:
-        patch.setattr(supervisor, "END_SECONDS", 0.1)
+        patch.setattr(stopping, "END_SECONDS", 0.1)
         bounded = stopped_beside_a_stuck_one(0.0)
     control.holds(waited_for, bounded)
     bounded.job.running.let_go.set()
 
-    monkeypatch.setattr(supervisor, "END_SECONDS", 10**6)
+    monkeypatch.setattr(stopping, "END_SECONDS", 10**6)
     monkeypatch.setattr(Stuck, "MOST_SECONDS", 1.0)
     control.objects(waited_for, stopped_beside_a_stuck_one(0.0), damage="it waited until the batch ended")
 
 
 def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_end(monkeypatch):
-    assert supervisor.ERROR_STOP_SECONDS + supervisor.END_SECONDS < 10, "what runs a driver must hear of it soon"
-    monkeypatch.setattr(supervisor, "ERROR_STOP_SECONDS", 0.1)
-    monkeypatch.setattr(supervisor, "END_SECONDS", 0.1)
+    assert stopping.ERROR_STOP_SECONDS + stopping.END_SECONDS < 10, "what runs a driver must hear of it soon"
+    monkeypatch.setattr(stopping, "ERROR_STOP_SECONDS", 0.1)
+    monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
     let_go, stuck = threading.Event(), Stuck()
     checked: list[bool] = []
@@ -563,7 +564,7 @@ def test_a_long_batch_whose_tasks_end_is_left_alone(monkeypatch):
 def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s_end_tells_of_it(monkeypatch):
     """Its batch may still write: a second one beside it would be a second writer."""
     monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
-    monkeypatch.setattr(supervisor, "END_SECONDS", 0.1)
+    monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
     stuck = Stuck()
     job, other = Job("silver.a", [stuck, Query(LONG, None)]), Job("bronze.b", [Query(LONG, None)])
 

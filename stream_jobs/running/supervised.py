@@ -1,0 +1,284 @@
+"""One query under supervision: started, watched, started again with back-off, put to rest, left standing for good."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from deltalake.exceptions import DeltaError
+from py4j.protocol import Py4JError, Py4JNetworkError
+from pyspark.errors import PySparkException
+from pyspark.sql.streaming.query import StreamingQuery
+
+from foundation.errors import CorrentezaError, TransientError, UnsafeState
+from foundation.log import get_logger
+from sinks.locks import TableIsTakenError
+from stream_jobs.running import attempts
+from stream_jobs.running.attempts import Attempts
+from stream_jobs.running.beside import beside
+from stream_jobs.running.jobs import Job, Trigger
+from stream_jobs.running.measures import UNMEASURED, Measures
+from stream_jobs.running.progress import Progress
+from stream_jobs.running.rest import Rest
+from stream_jobs.running.stalls import STALL_SECONDS, Stall
+from stream_jobs.running.standing import Note, State
+
+STOP_SECONDS = 60.0
+"""How long a batch may take to end after a stop was asked for; then it is abandoned, and repeated at the next start."""
+
+PASSING = (OSError, DeltaError, Py4JError, PySparkException)
+"""What a start may meet that concerns one job alone, and may be gone at the next: a file, a table, Spark."""
+
+log = get_logger("supervisor")
+
+
+class Supervised:
+    """One job and its present query."""
+
+    def __init__(
+        self,
+        job: Job,
+        trigger: Trigger,
+        note: Note = lambda query, state, error: None,
+        rest: Rest | None = None,
+        measures: Measures = UNMEASURED,
+    ) -> None:
+        """Args: note: told when the query comes to stand. rest: None keeps it running though nothing comes."""
+        self._measures = measures
+        self.job = job
+        self.standing: CorrentezaError | None = None
+        self._note = note
+        self._rest = rest
+        self._is_resting = False
+        self._trigger = trigger
+        self._attempts = Attempts()
+        self._query: StreamingQuery | None = None
+        self._progress: Progress | None = None
+        self._stall: Stall | None = None
+        self._ending: Future[None] | None = None
+        self._not_before = 0.0
+        self._error = ""
+        self._outdated_since = 0.0
+        self.rows = 0
+        self.abandoned = False
+
+    def begin(self, has_unread: Callable[[], bool]) -> None:
+        """Start the query, or let it rest at once where it would find nothing.
+
+        Args: has_unread: as of the job.
+
+        Raises:
+            TableIsTakenError: another driver writes its table.
+        """
+        try:
+            if self._rest is not None and self._rest.may_begin(has_unread):
+                self.job.prepare()
+                self._is_resting = True
+                self._measures.looked(self.job.name)
+                return
+        except TableIsTakenError:
+            raise
+        except (CorrentezaError, *PASSING) as error:
+            log.info("query_starts_without_a_look", query=self.job.name, error=str(error))
+        self.start()
+
+    def start(self) -> None:
+        """Start the query; a failure that may pass is put off to `watch`; one that a guard refuses stands still.
+
+        Raises:
+            TableIsTakenError: another driver writes its table.
+        """
+        try:
+            # What stopped the last query may have to be removed first, and that may need a registry that is away.
+            if self._error and self.job.mend(self._error):
+                self._attempts = Attempts()
+            self._query = self.job.start(self._trigger)
+        except TableIsTakenError:
+            raise
+        except UnsafeState as refused:
+            self._stand("stopped", refused)
+            return
+        except (CorrentezaError, *PASSING) as error:
+            self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
+            return
+        self._error = ""
+        self._progress = Progress(self._query, self._measures)
+        self._measures.started(self.job.name)
+        self._stall = Stall(self._query)
+
+    def watch(self) -> bool:
+        """Report progress, see whether the query failed, start again when it is time.
+
+        Returns: whether it has ended: nothing is left to do, or it stands still for good.
+
+        Raises:
+            CorrentezaError: the query cannot go on; the driver must stop.
+        """
+        if self._ending is not None:
+            self._settle_once_ended(self._ending)
+            return False
+        if self.standing is not None:
+            return True
+        if self._query is None:
+            self._start_when_due()
+            return False
+        if self.job.outdated:
+            self._end_outdated()
+            return False
+        ended = not self._query.isActive  # before the report, so that a query's last batch is never missed
+        self._report()
+        if not ended:
+            self._end_if_stalled(self._query)
+            self._rest_if_due()
+            return False
+        error = self._query.exception()
+        self._query = None
+        return self._has_finished(None if error is None else str(error))
+
+    def stop_for_good(self, error: UnsafeState) -> None:
+        """Tell the query to stop, in the midst of a batch if need be: it is not safe to go on, and it stands still."""
+        if isinstance(self.standing, UnsafeState):
+            return
+        self._stand("stopped", error)
+        if self._query is not None and self._ending is None:
+            self._ending = beside(self._query.stop)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it waits, stopped, for one of its inputs to change."""
+        return self._is_resting
+
+    @property
+    def idle(self) -> bool:
+        """Whether no batch is under way."""
+        return self._query is None or not self._query.isActive or not self._query.status["isTriggerActive"]
+
+    def end(self) -> None:
+        """End the query now, in the midst of a batch if need be. Raises: Py4JError when the JVM is gone."""
+        if self._query is None:
+            return
+        self._report()
+        self._query.stop()
+
+    def _has_finished(self, error: str | None) -> bool:
+        """What a query that has ended leaves to do: nothing, or to start it again, now or later."""
+        if isinstance(self.job.failure, UnsafeState):
+            self._stand("stopped", self.job.failure)
+            return True
+        if error is None:
+            return True
+        self._error = error
+        try:
+            if self.job.mend(self._error):
+                self._measures.restarted(self.job.name)
+                self._error = ""
+                self._not_before = 0.0
+                return False
+            self._put_off(self.job.failure or _failed(self.job, self._error))
+        except TransientError as away:
+            self._put_off(away)
+        except OSError as trouble:
+            self._put_off(_failed(self.job, str(trouble)))
+        return False
+
+    def _end_outdated(self) -> None:
+        """Between two batches, and not waited for here: the other queries are watched meanwhile."""
+        self._outdated_since = self._outdated_since or time.monotonic()
+        if self.idle or time.monotonic() > self._outdated_since + STOP_SECONDS:
+            self.end()
+            self._outdated_since = 0.0
+            self._query, self._not_before = None, 0.0
+
+    def _rest_if_due(self) -> None:
+        assert self._progress is not None
+        if self._rest is None or self._ending is not None:
+            return
+        if self._rest.is_due(self._progress.rows, self._progress.looked_at) and self.idle:
+            self.end()
+            self._query, self._is_resting = None, True
+            log.info("query_rests", query=self.job.name)
+
+    def _start_when_due(self) -> None:
+        if self._is_resting:
+            assert self._rest is not None
+            self._is_resting = not self._rest.is_over()
+            self._measures.looked(self.job.name)
+        if not self._is_resting and time.monotonic() >= self._not_before:
+            self.start()
+
+    def _end_if_stalled(self, query: StreamingQuery) -> None:
+        """Tell a query whose batch makes no progress to stop; `watch` starts it again once it has ended."""
+        assert self._stall is not None
+        if not self._stall.is_reached():
+            return
+        stalled = CorrentezaError(
+            f"{self.job.name}: its batch has made no progress for {STALL_SECONDS:.0f} s, and is stopped",
+            hint="it is started again once it has ended; if it does not end, start the driver again",
+        )
+        self._stand("stalled", stalled)
+        self._ending = beside(query.stop)
+
+    def _settle_once_ended(self, ending: "Future[None]") -> None:
+        """Start a stalled query anew; one that was stopped for good stays so.
+
+        Not waited for: it may take for ever. Until Spark says that it has ended it may write, whatever it seems.
+        """
+        assert self._query is not None
+        assert self.standing is not None
+        if not ending.done():
+            return
+        error = ending.exception()
+        if isinstance(error, Py4JNetworkError):
+            raise error
+        if error is not None:
+            self._ending = beside(self._query.stop)  # Spark waited as long as it does, and gave up
+            return
+        self._ending = self._query = None
+        if isinstance(self.standing, UnsafeState):
+            return
+        stalled, self.standing = self.standing, None
+        if isinstance(self.job.failure, UnsafeState):
+            self._stand("stopped", self.job.failure)
+        else:
+            self._put_off(stalled)
+
+    def _stand(self, state: State, error: CorrentezaError) -> None:
+        """Stand still, say so in the log, and leave word for `status`."""
+        self.standing = error
+        leave_word(self._note, self.job.name, state, error)
+
+    def _report(self) -> None:
+        assert self._progress is not None
+        before, looked_at = self._progress.rows, self._progress.looked_at
+        self._progress.report()
+        if self._progress.looked_at != looked_at:
+            self._measures.looked(self.job.name)
+        self.rows += self._progress.rows - before
+
+    def _put_off(self, error: CorrentezaError) -> None:
+        try:
+            pause = self._attempts.pause(error, time.monotonic())
+        except CorrentezaError:
+            reason = next(iter(str(error).splitlines()), "no message")
+            raise type(error)(
+                f"{error} (given up after {attempts.MOST_FAILURES + 1} failures)",
+                hint=f"correnteza checkpoint inspect {self.job.name}, then run again; it was given up for: {reason}",
+            ) from error
+        self._not_before = time.monotonic() + pause
+        self._measures.restarted(self.job.name)
+        log.warning("query_failed", query=self.job.name, error=str(error), restart_in_seconds=pause)
+
+
+def leave_word(note: Note, query: str, state: State, error: CorrentezaError) -> None:
+    """Say in the log that a query stands still, and let the note say it to `status`."""
+    log.error("query_stands_still", query=query, state=state, error=str(error), hint=error.hint)
+    try:
+        note(query, state, error)
+    except (OSError, CorrentezaError) as trouble:
+        log.warning("standing_not_noted", query=query, error=str(trouble))
+
+
+def _failed(job: Job, error: str) -> CorrentezaError:
+    """The first line that says something of a failed query's message."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    text = lines[0] if lines else "no message"
+    return CorrentezaError(f"{job.name} failed: {text}", hint="see the log for the whole trace; then run again")
