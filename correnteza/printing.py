@@ -83,14 +83,6 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def duration(seconds: float) -> str:
-    """For people: in the largest unit of which at least two have passed, such as `15 min`, `3 h`, `2 days`."""
-    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
-        if abs(seconds) >= 2 * length:
-            return f"{int(seconds / length)} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def _fitting(widths: Sequence[int], fixed: Collection[int], width: int) -> list[int]:
     """Narrower widths whose line fits, the widest columns cut first and none below `_NARROWEST_CELL`."""
     found = list(widths)

@@ -8,6 +8,7 @@ from correnteza import printing
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UnsafeState, UsageError
+from monitoring.lag.words import duration
 from monitoring.lake import Lake
 from monitoring.quality import views
 from monitoring.quality.scores import BAR_PERCENT
@@ -56,6 +57,6 @@ def _in_words(table: pa.Table) -> pa.Table:
     for place, name in enumerate(table.column_names):
         if name.endswith("_days"):
             days = table.column(place).to_pylist()
-            texts = [None if each is None else printing.duration(each * 86_400) for each in days]
+            texts = [None if each is None else duration(each * 86_400) for each in days]
             table = table.set_column(place, name.removesuffix("_days") + "_lag", pa.array(texts, pa.string()))
     return table

@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from correnteza.printing import aligned, duration, terminal_width
+from correnteza.printing import aligned, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import DependencyUnavailable
+from monitoring.lag.words import duration
 from producers import sources
 from producers.model import Source
 from producers.schedule import circuit

@@ -11,7 +11,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from correnteza.printing import aligned, duration, terminal_width
+from correnteza.printing import aligned, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
@@ -20,7 +20,7 @@ from monitoring.lag import reachable
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import Line, Places, Stage, Status, Storage, as_json, status
 from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS, CONNECT_WITHIN_SECONDS
-from monitoring.lag.words import STATES
+from monitoring.lag.words import STATES, duration
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from schemas import contracts
 

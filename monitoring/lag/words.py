@@ -1,4 +1,4 @@
-"""What the states of a query mean, in words for people, and instants as documents have them."""
+"""What states mean and how long something lasts, in words for people, and instants as documents have them."""
 
 from datetime import UTC, datetime
 
@@ -13,9 +13,30 @@ STATES = {
 }
 
 
+_UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(seconds: float) -> str:
+    """In its two largest units, such as `3 min 20 s`; from ten of the largest on, in it alone. May be negative."""
+    left, sign = round(abs(seconds)), "-" if seconds <= -0.5 else ""
+    for place, (length, unit) in enumerate(_UNITS):
+        count, rest = divmod(left, length)
+        if not count:
+            continue
+        if count >= 10 or place + 1 == len(_UNITS):
+            return f"{sign}{_counted(count, unit)}"
+        of_next, smaller = _UNITS[place + 1]
+        return f"{sign}{_counted(count, unit)}" + (f" {_counted(rest // of_next, smaller)}" if rest // of_next else "")
+    return "0 s"
+
+
 def instant(at: datetime | float | None) -> str | None:
     """In UTC, to the millisecond; None for none. Args: at: with its zone, or in seconds since the epoch."""
     if at is None:
         return None
     moment = at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} days" if unit == "day" and count != 1 else f"{count} {unit}"

@@ -3,25 +3,14 @@
 import math
 from datetime import UTC, datetime
 
-UNKNOWN = "not known"
+from monitoring.lag.words import duration
 
-_UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
+UNKNOWN = "not known"
 
 
 def lasting(seconds: float | None) -> str:
-    """A duration in its two largest units, such as `3 min 20 s`; from ten of the largest on, in that one alone."""
-    if seconds is None or not math.isfinite(seconds):
-        return UNKNOWN
-    left = round(max(0.0, seconds))
-    for place, (length, unit) in enumerate(_UNITS):
-        count, rest = divmod(left, length)
-        if not count:
-            continue
-        if count >= 10 or place + 1 == len(_UNITS):
-            return _counted(count, unit)
-        of_next, smaller = _UNITS[place + 1]
-        return _counted(count, unit) + (f" {_counted(rest // of_next, smaller)}" if rest // of_next else "")
-    return "0 s"
+    """A duration; what is negative is told as nothing, since two clocks may differ."""
+    return UNKNOWN if seconds is None or not math.isfinite(seconds) else duration(max(0.0, seconds))
 
 
 def ago(seconds: float | None) -> str:
@@ -80,7 +69,3 @@ def clock(seconds: float | None, *, with_day: bool = True) -> str:
         return UNKNOWN
     at = datetime.fromtimestamp(seconds, UTC)
     return f"{at.day} {at:%B %Y, %H:%M:%S} UTC" if with_day else f"{at:%H:%M} UTC"
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count} days" if unit == "day" and count != 1 else f"{count} {unit}"

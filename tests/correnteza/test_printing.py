@@ -147,11 +147,3 @@ def test_texts_that_do_not_fit_the_terminal_are_cut_with_a_mark_and_numbers_are_
     assert max(map(len, lines)) == 45
     assert "x" * 30 in printing.as_table(table), "what is no terminal gets all"
     assert "xxxxxxx…" in printing.as_table(table, 10), "something of each text is left"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (119, "119 s"), (900, "15 min"), (3 * 3600, "3 h"), (86_400, "24 h"), (2 * 86_400, "2 days")],
-)
-def test_a_duration_for_people_has_the_largest_unit_that_says_something(seconds, text):
-    assert printing.duration(seconds) == text
