@@ -7,6 +7,7 @@ Data goes to stdout, everything else to stderr. A command's module is imported o
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any
@@ -16,7 +17,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from foundation import clock, failpoints, log
 from foundation.errors import CorrentezaError, UnsafeState
-from foundation.redact import redacted
+from foundation.files import keep_private
+from foundation.redact import Escaping, redacted
 
 # Verb → its module under correnteza/commands, which defines a function `command`, or a Typer `app` of sub-commands.
 VERBS = {
@@ -44,6 +46,7 @@ VERBS = {
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "maintain": "compact small files of the tables, and remove what no reader needs",
     "config": "print every setting and where it comes from, and find wrong ones",
+    "init": "write .env and correnteza.toml, with secrets of their own",
     "doctor": "find what keeps the pipeline from starting, and the command that mends it",
     "dead-letters": "list what could not be read or was set aside, and bring it home",
     "withdrawals": "decide on publications that shrank too much to be believed",
@@ -87,6 +90,7 @@ SETTINGS = {
     "metrics_host": "address that metrics and the status page are given on",
     "monitor_port": "port of `monitor`; 0 takes a free one",
     "stream_metrics_port": "port of the driver's metrics; 0 for none",
+    "driver_host": "where the monitor finds the driver, if elsewhere",
     "schedule_metrics_port": "port of the pollers' metrics; 0 for none",
     "monitor_interval_seconds": "how often the monitor looks at each of its parts",
     "shadow_group": "a consumer group whose offsets follow bronze",
@@ -163,8 +167,17 @@ def _options(
 
 def main() -> None:
     """Run, and turn an error into a message, a hint and an exit code."""
+    exit_with_errors(app)
+
+
+def exit_with_errors(run: Callable[[], object]) -> None:
+    """Run something as a command: what it writes is for its user alone, and no terminal obeys what it prints."""
+    keep_private()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name).isatty():
+            setattr(sys, name, Escaping(getattr(sys, name)))
     try:
-        app()
+        run()
     except CorrentezaError as error:
         if "--debug" in sys.argv:
             print(redacted(traceback.format_exc()), file=sys.stderr)

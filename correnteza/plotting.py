@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from foundation.files import share
 from monitoring.reading.series import Line, Picture
 
 SIZE_INCHES = (12.0, 6.75)
@@ -52,6 +53,7 @@ def write(figure: Figure, file: Path) -> None:
     """Write a PNG or SVG, by the file's suffix; the same figure gives the same bytes."""
     with mpl.rc_context({"svg.hashsalt": "correnteza", "svg.fonttype": "none"}):
         figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else {"Software": None})
+        share(file)
 
 
 def _draw_line(axes: Axes, line: Line, *, age: int) -> None:

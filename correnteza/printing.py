@@ -1,9 +1,9 @@
 """Query results on stdout: for people, as JSON, as CSV. Every column as the query gave it, or a refusal."""
 
 import csv
-import io
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -35,12 +35,43 @@ def as_json(table: pa.Table) -> str:
 
 
 def as_csv(table: pa.Table) -> str:
-    """CSV with a header; null is an empty field."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(table.column_names)
-    writer.writerows([_text(value) for value in row] for row in _rows(table))
-    return buffer.getvalue().rstrip("\n")
+    """CSV with a header; null is an empty field.
+
+    A text that a spreadsheet would take for a formula has an apostrophe in front: one that begins with `=`, `+`, `-`,
+    `@` (of any width), a tab or a line break, and is no number. Numbers, and all that does not begin so, are exact.
+    """
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator=_Lines.END)
+    writer.writerow([_harmless(name) for name in table.column_names])
+    is_text = [
+        pa.types.is_string(each.type)
+        or pa.types.is_large_string(each.type)
+        or pa.types.is_string_view(each.type)
+        or pa.types.is_dictionary(each.type)
+        for each in table.schema
+    ]
+    writer.writerows(
+        [_harmless(_text(value)) if text else _text(value) for value, text in zip(row, is_text, strict=True)]
+        for row in _rows(table)
+    )
+    return "\n".join(line.removesuffix(_Lines.END) for line in lines)
+
+
+class _Lines(list[str]):
+    """Takes each row of a CSV writer. The writer puts quotes around what holds a character of the line's end."""
+
+    END = "\r\n"
+
+    def write(self, line: str) -> None:
+        self.append(line)
+
+
+_FORMULA = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def as_table(table: pa.Table, width: int | None = None) -> str:

@@ -13,10 +13,12 @@ import typer
 
 from correnteza import printing
 from foundation.errors import UsageError
-from foundation.files import replace_file
+from foundation.files import replace_file, share
 
 Json = Annotated[bool, typer.Option("--json", help="JSON with exact values, instead of the table.")]
-Csv = Annotated[bool, typer.Option("--csv", help="CSV with a header and exact values.")]
+Csv = Annotated[
+    bool, typer.Option("--csv", help="CSV with a header and exact values; an apostrophe stands before a formula.")
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", help="A new file to write instead of printing: .json, .csv or .parquet."),
@@ -73,6 +75,7 @@ class Form:
             partial = self.output.with_name(f".{self.output.name}.{os.getpid()}.partial")
             try:
                 pq.write_table(table, partial)
+                share(partial)
                 partial.replace(self.output)
             finally:
                 partial.unlink(missing_ok=True)
@@ -90,3 +93,4 @@ class Form:
             print(text)
         else:
             replace_file(self.output, text + "\n")
+            share(self.output)

@@ -1,4 +1,7 @@
-"""All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default."""
+"""All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default.
+
+A setting that is or may hold a secret can stand in a file too: CORRENTEZA_API_KEYS_FILE names it.
+"""
 
 import json
 from datetime import date
@@ -8,6 +11,7 @@ from typing import Any, Literal
 from pydantic import NonNegativeInt, PositiveInt, SecretStr
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -79,6 +83,8 @@ class Settings(BaseSettings):
     """Port of `correnteza monitor`; 0 takes a free one and says it."""
     stream_metrics_port: NonNegativeInt = 9465
     """Port of the driver's own metrics, 0 for none."""
+    driver_host: str | None = None
+    """Where the monitor finds the driver, if not on this machine: its name in a network of containers."""
     schedule_metrics_port: NonNegativeInt = 9466
     """Port of the pollers' own metrics, 0 for none."""
     monitor_interval_seconds: PositiveInt = 5
@@ -111,7 +117,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The order of precedence."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        of_files = InitSettingsSource(settings_cls, settings_errors.of_files(settings_cls.model_fields))
+        return init_settings, env_settings, of_files, TomlConfigSettingsSource(settings_cls)
 
     @property
     def lake(self) -> Path:

@@ -1,6 +1,7 @@
 """What is wrong with the settings, in words: which one, where it was set, what it must be. Never its value."""
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -38,6 +39,51 @@ def variable(name: str) -> str:
 def is_secret(field: FieldInfo) -> bool:
     """Whether the value of a setting holds a key."""
     return SecretStr in (field.annotation, *typing.get_args(field.annotation))
+
+
+def may_hold_secret(name: str, field: FieldInfo) -> bool:
+    """Whether a setting can also be given as the name of a file: its value is a key, or an address with a password."""
+    return is_secret(field) or name == "registry_url"
+
+
+def secret_variables(fields: Fields) -> set[str]:
+    """The environment variables whose values may be secrets."""
+    return {variable(name) for name, field in fields.items() if may_hold_secret(name, field)}
+
+
+def file_variable(name: str) -> str:
+    """The environment variable that names the file with a secret setting's value."""
+    return variable(name) + "_FILE"
+
+
+def of_files(fields: Fields) -> dict[str, Any]:
+    """Secret settings whose values stand in files, of which the environment has the names. A line break at the end of a
+    file is no part of the value.
+
+    Raises: UsageError when a file cannot be read, is no JSON where the setting is an object, or the setting's own
+        variable is set too. Never shows what a file holds.
+    """
+    found: dict[str, Any] = {}
+    environment = {each.upper(): value for each, value in os.environ.items()}
+    for name, field in fields.items():
+        file = environment.get(file_variable(name)) if may_hold_secret(name, field) else None
+        if not file:
+            continue
+        if set_in_environment(name):
+            raise UsageError(
+                f"{variable(name)} and {file_variable(name)} are both set", hint=f"unset {variable(name)}, or the other"
+            )
+        try:
+            text = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+            found[name] = json.loads(text) if _is_object(field) else text
+        except (OSError, ValueError) as error:
+            what = "cannot be read" if isinstance(error, OSError) else f"must be {kind(field)}, written as JSON"
+            raise UsageError(f"{file_variable(name)}: {file} {what}", hint=f"ls -l {file}") from None
+    return found
+
+
+def _is_object(field: FieldInfo) -> bool:
+    return typing.get_origin(field.annotation) is dict
 
 
 def kind(field: FieldInfo) -> str:
@@ -91,6 +137,7 @@ def explained(fields: Fields, error: Exception) -> UsageError:
 def refuse_unknown(fields: Fields) -> None:
     """Raises: UsageError when the environment sets what is no setting: a typing error would be ignored else."""
     known = {variable(name) for name in fields} | _NOT_SETTINGS
+    known |= {file_variable(name) for name, field in fields.items() if may_hold_secret(name, field)}
     if unknown := sorted(each for each in os.environ if each.upper().startswith(PREFIX) and each.upper() not in known):
         raise UsageError(
             f"{', '.join(unknown)}: there is no such setting",
@@ -140,6 +187,7 @@ def origin(given: Mapping[str, Any], name: str) -> str:
     Args:
         given: what the file holds.
     """
-    if set_in_environment(name):
-        return f"{variable(name)}, {FILE}" if isinstance(given.get(name), dict) else variable(name)
+    for where in (variable(name), file_variable(name)):
+        if any(each.upper() == where for each in os.environ):
+            return f"{where}, {FILE}" if isinstance(given.get(name), dict) else where
     return FILE if name in given else "default"

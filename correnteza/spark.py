@@ -10,7 +10,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from correnteza.embedded.jars import class_path, folder, require
+from correnteza import settings_errors
+from correnteza.embedded.jars import checked, class_path, folder
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
 from stream_jobs.running import session
@@ -27,16 +28,16 @@ def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
 
     Raises:
         DependencyUnavailable: set-up has not run.
-        UnsafeState: the JVM runs without the Avro limits.
+        UnsafeState: the JVM runs without the Avro limits, or a jar is not the one that the lock names.
     """
-    jars = class_path(require(folder(settings)), "spark")
+    jars = class_path(checked(folder(settings), "spark"), "spark")
     # Spark's launcher finds Java by this variable and by nothing else.
     os.environ["JAVA_HOME"] = str(spark_java_home(settings))
     # Its Python workers, by this one; another Python on the PATH may be of another version.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch = settings.home.resolve() / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
-    with _sigterm_ignored():
+    with _sigterm_ignored(), _secrets_kept():
         return session.start(jars, driver_memory=settings.spark_driver_memory, scratch=scratch, short_lived=short_lived)
 
 
@@ -47,6 +48,17 @@ def end(spark: SparkSession) -> None:
     gateway.shutdown()
     gateway.proc.stdin.close()  # the JVM ends when this closes
     gateway.proc.wait(JVM_END_SECONDS)
+
+
+@contextmanager
+def _secrets_kept() -> Iterator[None]:
+    """Let no secret stand in the environment of a JVM, and of Python workers below it, that is started meanwhile."""
+    secret = [name for name in os.environ if name.upper() in settings_errors.secret_variables(Settings.model_fields)]
+    before = {name: os.environ.pop(name) for name in secret}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 @contextmanager

@@ -138,7 +138,8 @@ def _driver(settings: Settings) -> Mapping[str, Any]:
     port = settings.stream_metrics_port
     if not port:
         raise DependencyUnavailable("the driver gives no metrics", hint="set CORRENTEZA_STREAM_METRICS_PORT")
-    host = "127.0.0.1" if settings.metrics_host in ("0.0.0.0", "::") else settings.metrics_host
+    own = "127.0.0.1" if settings.metrics_host in ("0.0.0.0", "::") else settings.metrics_host
+    host = settings.driver_host or own
     try:
         with _DIRECTLY.open(f"http://{host}:{port}/healthz", timeout=ANSWER_SECONDS) as answer:
             told: Mapping[str, Any] = json.loads(answer.read(4096))

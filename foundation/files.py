@@ -1,7 +1,27 @@
 """Small files that hold state: written whole or not at all, and on disk when the call returns."""
 
 import os
+from functools import cache
 from pathlib import Path
+
+PRIVATE = 0o077
+"""The bits of a mode that group and others have; what the pipeline makes has none of them."""
+
+
+@cache
+def keep_private() -> int:
+    """From now on folders are made with mode 0700 and files with 0600, by this process and all that it starts.
+
+    Returns: the mask of modes that its user had set before.
+    """
+    before = os.umask(PRIVATE)
+    os.umask(before | PRIVATE)
+    return before
+
+
+def share(file: Path) -> None:
+    """Give a file, made for somebody to use elsewhere, the mode that its user's own mask wants."""
+    file.chmod(0o666 & ~keep_private())
 
 
 def replace_file(file: Path, content: str | bytes) -> None:

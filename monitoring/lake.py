@@ -11,6 +11,16 @@ import pyarrow as pa
 from foundation.errors import UsageError
 from monitoring.snapshot import LAYERS, snapshots
 
+LOCKED = (
+    "allow_community_extensions = false",
+    "autoinstall_known_extensions = false",
+    "autoload_known_extensions = false",
+    "python_enable_replacements = false",
+    "enable_external_access = false",
+    "lock_configuration = true",  # the last one: nothing can be set after it
+)
+"""What `Lake.lock_down` sets."""
+
 
 class Lake:
     """A read-only look at the tables below one root, through DuckDB.
@@ -34,6 +44,16 @@ class Lake:
             found.register(f"dataset:{name}", snapshot.dataset())
             found.execute(f"CREATE VIEW {quoted(name)} AS FROM {_identifier(f'dataset:{name}')}")
         return found
+
+    def lock_down(self) -> None:
+        """From now on a query reaches the tables and views of this connection, and nothing else.
+
+        No file is read or written, no database attached but in memory, no extension loaded or installed, no Python
+        variable taken for a table, and no setting changed: none of this can be undone. Views that need one of these
+        must be made before.
+        """
+        for setting in LOCKED:
+            self.connection.execute(f"SET {setting}")
 
     def has(self, *names: str) -> bool:
         """Whether all of these tables (`<layer>.<table>`) exist."""

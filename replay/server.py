@@ -50,28 +50,34 @@ class Request:
     bytes_sent: int
 
 
+def base_urls(url: str) -> dict[str, str]:
+    """Source name → base URL at a replay with this address, as the setting `base_urls` takes it."""
+    return {source: f"{url}/{family}" for source, family in SOURCES.items()}
+
+
 class Replay:
     """A running server. Close it, or use it as a context manager."""
 
-    def __init__(self, *, day: int, port: int, instead: Mapping[str, Resource]) -> None:
+    def __init__(self, *, day: int, port: int, instead: Mapping[str, Resource], host: str) -> None:
         self._lock = threading.Lock()
         self._log: deque[Request] = deque(maxlen=_LOG_LIMIT)
         self._instead = instead
         self.faults = Script()
         self.set_day(day)
-        self._server = _Server(("127.0.0.1", port), self)
+        self._host = host
+        self._server = _Server((host, port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="replay", daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
         """Scheme, host and port."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://{self._host}:{self._server.server_port}"
 
     @property
     def base_urls(self) -> dict[str, str]:
         """Source name → base URL, as the setting `base_urls` takes it."""
-        return {source: f"{self.url}/{family}" for source, family in SOURCES.items()}
+        return base_urls(self.url)
 
     @property
     def day(self) -> int:
@@ -130,13 +136,16 @@ class Replay:
         self.close()
 
 
-def serve(*, day: int = 1, port: int = 0, instead: Mapping[str, Resource] | None = None) -> Replay:
-    """Start serving one publication day on the loopback interface; port 0 takes a free one.
+def serve(
+    *, day: int = 1, port: int = 0, instead: Mapping[str, Resource] | None = None, host: str = "127.0.0.1"
+) -> Replay:
+    """Start serving one publication day; port 0 takes a free one.
 
     Args:
+        host: name or address to listen at.
         instead: path → what is served there on every day in place of the recording; see replay.volume.
     """
-    return Replay(day=day, port=port, instead=instead or {})
+    return Replay(day=day, port=port, instead=instead or {}, host=host)
 
 
 class _Server(ThreadingHTTPServer):

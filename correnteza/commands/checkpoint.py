@@ -1,11 +1,11 @@
 """`correnteza checkpoint inspect|adopt TABLE`: how far a query has read, and how to go on without that."""
 
-import getpass
 import json
 from typing import Annotated
 
 import typer
 
+from correnteza import audit
 from correnteza.arguments import confirm
 from correnteza.places import places
 from correnteza.settings import Settings
@@ -48,9 +48,10 @@ def adopt(
     if not yes:
         confirm("adopt", f"Leave the present checkpoint of {query} behind and begin a new one?")
     with exclusive(places(settings).locks, query):
+        audit.record(settings, "checkpoint adopt", query, accept_loss=accept_loss)
         # Silver and gold need no broker.
         broker = Broker(settings.bootstrap if topic else "", settings.topic_prefix)
-        accepted_by = getpass.getuser() if accept_loss else None
+        accepted_by = audit.user() if accept_loss else None
         guard = guards.adopt(places(settings), query, broker, topic, loss_accepted_by=accepted_by)
     print(f"{query}: generation {guard.generation}, from {guard.starting_offsets or 'the beginning of its input'}")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from correnteza import topics
+from correnteza import audit, topics
 from correnteza.arguments import confirm
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.rules import quarantining
@@ -93,6 +93,7 @@ def discard(
     found = _by_dataset(_select(_lake(), entries, None, None))
     if not yes:
         confirm("discard", f"Close {sum(map(len, found.values()))} dead letter(s) for good?")
+    audit.record(Settings(), "dead-letters discard", ", ".join(entries), note=note)
     _close({name: [_letter(row) for row in rows] for name, rows in found.items()}, "discarded", note)
 
 

@@ -14,6 +14,7 @@ from correnteza.demo_summary import Summary
 from correnteza.settings import Settings
 from foundation import log
 from foundation.errors import UnsafeState
+from foundation.redact import unescaped
 from monitoring.lake import Lake, quoted
 
 QUESTION = """
@@ -68,7 +69,7 @@ class _Steps:
 
     def __init__(self, began: float) -> None:
         self._began = began
-        self._console = Console(stderr=True)
+        self._console = Console(file=unescaped(sys.stderr))
         columns = (BarColumn(30), TextColumn("{task.description}"), TimeElapsedColumn())
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("", total=sum(demo.USUAL_SECONDS.values()))

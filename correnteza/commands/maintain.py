@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 
-from correnteza import printing, unneeded_payloads
+from correnteza import audit, printing, unneeded_payloads
 from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
@@ -82,6 +82,9 @@ def command(
             document=json.dumps(document, indent=1),
         )
         return
+    audit.record(
+        settings, "maintain", ", ".join(names or ["every table"]), archive_keep_days=settings.archive_keep_days
+    )
     readers = Readers(where)  # what they have read since only holds more back than need be
     refused = [table for table in chosen if not _maintained(where, table, readers)]
     if not names and settings.archive_keep_days is not None and (payloads := _payloads(settings)):

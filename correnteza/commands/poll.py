@@ -17,7 +17,7 @@ from correnteza import backfill, polling
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import CorrentezaError, FencedError, UsageError
-from foundation.redact import redacted
+from foundation.redact import redacted, unescaped
 from producers import sources
 from producers.model import Source, Span
 from producers.poll import Outcome
@@ -84,7 +84,7 @@ class _Poller:
         self._as_json = as_json
         self._stop = threading.Event()
         self._signal: int | None = None
-        self._console = Console(stderr=True)
+        self._console = Console(file=unescaped(sys.stderr))
 
     def run(self, chosen: list[Source], do: Callable[[Source], Outcome]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -176,4 +176,4 @@ def _print_table(outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         summary = _summary(outcome)
         table.add_row(*(str(summary[name]) for name in names))
-    Console(width=100).print(table)
+    Console(file=unescaped(sys.stdout), width=100).print(table)

@@ -17,9 +17,14 @@ def command(
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
-    """Run a query and print its rows."""
+    """Run a query and print its rows.
+
+    The query reaches the tables above and nothing else: it reads and writes no file, loads no extension and attaches
+    nothing. `--output` writes a file.
+    """
     form = Form.of(json_, csv_, output)
     lake = Lake(Settings().lake)
     dead_letters.register(lake)
     views.register(lake)
+    lake.lock_down()
     form.give(lake.sql(sql))

@@ -14,7 +14,8 @@ from stream_jobs.gold.reference import municipalities
 
 
 def command(
-    port: Annotated[int, typer.Option(help="Port on the loopback interface; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="Name or address to listen at; without: this machine alone.")] = "127.0.0.1",
     day: Annotated[int, typer.Option(help="Publication day to begin with; POST /_replay/day switches it.")] = 1,
     volume: Annotated[
         list[str] | None,
@@ -27,6 +28,6 @@ def command(
         signal.signal(number, lambda *_: stop.set())
     wanted = catalogue.sizes(volume or [])
     instead = catalogue.resources(wanted, Settings().home / "replay-volume", municipalities())
-    with serve(day=day, port=port, instead=instead) as replay:
+    with serve(day=day, port=port, instead=instead, host=host) as replay:
         print(json.dumps({"base_urls": replay.base_urls}), flush=True)
         stop.wait()

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from correnteza.embedded import jars, java, lock, maven
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable
+from foundation.redact import unescaped
 
 _WORTH_A_LINE = 10_000_000
 """Bytes; where no bar can be drawn, files of this size are announced, the small ones are not."""
@@ -93,7 +94,7 @@ class _Shown:
         self._wanted = wanted
         self._finished: list[lock.Artifact] = []
         self._announced: set[lock.Artifact] = set()
-        console = Console(stderr=True)
+        console = Console(file=unescaped(sys.stderr))
         self._is_drawn = console.is_terminal
         columns = (
             TextColumn("jars {task.fields[files]} of {task.fields[all]}"),

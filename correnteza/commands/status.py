@@ -15,7 +15,7 @@ from correnteza.printing import aligned, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
-from foundation.redact import redacted
+from foundation.redact import redacted, unescaped
 from monitoring.lag import reachable
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import Line, Places, Stage, Status, Storage, as_json, status
@@ -76,7 +76,8 @@ def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
     )
     people = "\n".join([_table(found), *_reasons(found.lines), *_canary(found.canary, now)])
     if clear:
-        print(f"\x1b[H\x1b[2J{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC")
+        unescaped(sys.stdout).write("\x1b[H\x1b[2J")
+        print(f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC")
     form.give(_rows(found), people=people, document=json.dumps(as_json(found, at=now), indent=1))
     if found.kafka_away is not None:
         print(

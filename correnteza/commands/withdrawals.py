@@ -5,7 +5,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from correnteza import polling
+from correnteza import audit, polling
 from correnteza.arguments import confirm
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
@@ -44,7 +44,9 @@ def accept(entry: Entry, yes: Yes = False) -> None:
     one = _one(entry)
     if not yes:
         confirm("accept", f"Withdraw {one.rows} key(s) of {one.name}?")
-    print(f"{decisions.accept(polling.services(Settings()), one, clock.now())} withdrawn")
+    settings = Settings()
+    audit.record(settings, "withdrawals accept", entry, rows=one.rows)
+    print(f"{decisions.accept(polling.services(settings), one, clock.now())} withdrawn")
 
 
 @app.command()
@@ -53,7 +55,9 @@ def discard(entry: Entry, yes: Yes = False) -> None:
     one = _one(entry)
     if not yes:
         confirm("discard", f"Let {one.rows} key(s) stand that {one.name} no longer holds?")
-    print(f"{decisions.discard(polling.services(Settings()), one, clock.now())} stand")
+    settings = Settings()
+    audit.record(settings, "withdrawals discard", entry, rows=one.rows)
+    print(f"{decisions.discard(polling.services(settings), one, clock.now())} stand")
 
 
 def _one(entry: str) -> Held:

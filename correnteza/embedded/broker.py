@@ -8,23 +8,26 @@ from pathlib import Path
 
 from correnteza.embedded import jars, ports
 from correnteza.embedded.class_archive import archive_options
-from correnteza.embedded.processes import Program
+from correnteza.embedded.processes import Program, environment
 from correnteza.embedded.service import Service
 from foundation.errors import UnsafeState
 
 # Serial collector and first-tier compiler: half the start-up CPU, and a broker on one machine is never the bottleneck.
 JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 
+CONTROLLER_PORT = 9093
+"""On the loopback interface, where the broker has a network of its own and need not look for a free port."""
+
 # broker.session.timeout.ms: a killed broker, started again, waits until its former self counts as gone (default 9 s).
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{client}
+listeners=PLAINTEXT://{address},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{address}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
-controller.quorum.bootstrap.servers={host}:{controller}
+controller.quorum.bootstrap.servers={controller}
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -54,23 +57,26 @@ logger.started.level = INFO
 """
 
 
-def broker(home: Path, logs: Path, jar_folder: Path, java: Path) -> Service:
+def broker(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | None = None) -> Service:
     """The broker of this home, its storage formatted.
 
     Args:
         home: `<home>/kafka` is the broker's own: data, configuration, cluster id, ports.
         java: a Java home.
+        listen: host:port for clients. None: the loopback interface, at a port that is remembered.
 
     Raises:
         UnsafeState: the storage cannot be formatted, or belongs to another cluster id.
     """
     own = home / "kafka"
     own.mkdir(parents=True, exist_ok=True)
-    port = ports.remembered(own / "ports.json", ("client", "controller"))
+    if listen is None:
+        port = ports.remembered(own / "ports.json", ("client", "controller"))
+        listen, controller = f"{ports.HOST}:{port['client']}", f"{ports.HOST}:{port['controller']}"
+    else:
+        controller = f"{ports.HOST}:{CONTROLLER_PORT}"
     properties = own / "server.properties"
-    properties.write_text(
-        _PROPERTIES.format(host=ports.HOST, data=own / "data", client=port["client"], controller=port["controller"])
-    )
+    properties.write_text(_PROPERTIES.format(address=listen, controller=controller, data=own / "data"))
     logging = own / "log4j2.properties"
     logging.write_text(_LOGGING)
     class_path = jars.class_path(jar_folder, "kafka")
@@ -78,9 +84,10 @@ def broker(home: Path, logs: Path, jar_folder: Path, java: Path) -> Service:
     on_path = ["-cp", ":".join(map(str, class_path))]
     _format(own, [*base, "-Xmx128m", "-XX:TieredStopAtLevel=1", *on_path], properties)
     command = [*base, *JVM, *archive_options(jar_folder, "kafka"), *on_path, "kafka.Kafka", str(properties)]
-    address = f"{ports.HOST}:{port['client']}"
     return Service(
-        Program("broker", command, logs / "broker.log"), is_ready=lambda: answers_metadata(address), address=address
+        Program("broker", command, logs / "broker.log", is_foreign=True),
+        is_ready=lambda: answers_metadata(listen),
+        address=listen,
     )
 
 
@@ -116,7 +123,8 @@ def _format(own: Path, java: list[str], properties: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)  # a format cut short
     cluster_id = new_cluster_id()
     tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties)]
-    answer = subprocess.run([*java, *tool], capture_output=True, text=True, check=False)
+    format_it = Program("broker", [*java, *tool], own / "format.log", is_foreign=True)
+    answer = subprocess.run(format_it.command, env=environment(format_it), capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise UnsafeState(
             f"the broker's storage in {data} cannot be formatted: {(answer.stderr or answer.stdout).strip()}",

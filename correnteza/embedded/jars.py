@@ -48,6 +48,34 @@ def require(jars: Path, lock_file: Path = LOCK_FILE) -> Path:
     return jars
 
 
+def checked(jars: Path, kit: str, lock_file: Path = LOCK_FILE) -> Path:
+    """The folder itself, when every file of a kit is the one that the lock names, and nothing else is there.
+
+    Hashes them all: 0.1 to 0.5 s. Jars are compared with the lock; the files of an unpacked archive with what set-up
+    noted of them.
+
+    Raises:
+        DependencyUnavailable: set-up has not run, or ran for another lock.
+        UnsafeState: a file is gone, altered or strange; it is named.
+    """
+    require(jars, lock_file)
+    noted: dict[str, str] = _stamp(jars).get("files", {})
+    expected = {name: sha256 for name, sha256 in noted.items() if name.startswith(f"{kit}/")}
+    locked = [each for each in read(lock_file) if each.kit == kit and each.packaging != ARCHIVE]
+    if locked:
+        expected = {f"{kit}/{each.file_name}": each.sha256 for each in locked}
+    there = {str(path.relative_to(jars)) for path in _files(jars / kit)}
+    with ThreadPoolExecutor() as pool:  # hashing lets other threads run
+        found = dict(zip(sorted(there), pool.map(lambda name: file_sha256(jars / name), sorted(there)), strict=True))
+    for name in sorted(expected | found):
+        if found.get(name) != expected.get(name):
+            state = "gone" if name not in found else "altered" if name in expected else "not of the lock"
+            raise UnsafeState(
+                f"{jars / name} is {state}: nothing is started with it", hint="correnteza setup --refetch"
+            )
+    return jars
+
+
 @contextmanager
 def exclusive(jars: Path) -> Iterator[None]:
     """Wait until no other set-up works on this folder."""

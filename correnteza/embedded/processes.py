@@ -28,6 +28,9 @@ STOP_SECONDS = 20.0
 BELOW_SECONDS = 8.0
 """How long children may outlive a parent that has ended in order: the JVM of a Spark driver needs 2 to 7 s."""
 
+FOREIGN_GET = frozenset({"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"})
+"""What programs that are not ours get of the environment."""
+
 _PR_SET_PDEATHSIG = 1
 # Loaded here and not in the forked child, where nothing may allocate or take a lock.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -41,12 +44,14 @@ class Program:
         name: one word; names the process in logs and messages.
         log: where its standard output and error go, appended.
         variables: beside the environment of this process.
+        is_foreign: not a program of ours: of this process's environment it gets what `FOREIGN_GET` names.
     """
 
     name: str
     command: Sequence[str]
     log: Path
     variables: Mapping[str, str] | None = None
+    is_foreign: bool = False
 
 
 def spawn(program: Program, run: Path) -> subprocess.Popen[bytes]:
@@ -63,11 +68,19 @@ def spawn(program: Program, run: Path) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **(program.variables or {})},
+            env=environment(program),
             preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509 - one system call, see _LIBC
         )
     _record(run, program.name, child.pid)
     return child
+
+
+def environment(program: Program) -> dict[str, str]:
+    """The variables that a program starts with. Broker and registry need none of ours, and no key of anybody's."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not program.is_foreign or name.upper() in FOREIGN_GET
+    }
+    return {**inherited, **(program.variables or {})}
 
 
 def _end_with_parent() -> None:

@@ -11,17 +11,29 @@ from correnteza.embedded.service import Service
 
 JVM = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 
+MANAGEMENT_PORT = 9000
+"""On the loopback interface, where the registry has a network of its own and need not look for a free port."""
 
-def registry(home: Path, logs: Path, jar_folder: Path, java: Path) -> Service:
-    """The registry of this home; `<home>/registry` is its own."""
+
+def registry(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | None = None) -> Service:
+    """The registry of this home; `<home>/registry` is its own.
+
+    Args:
+        listen: host:port for clients. None: the loopback interface, at a port that is remembered.
+    """
     own = home / "registry"
     own.mkdir(parents=True, exist_ok=True)
-    port = ports.remembered(own / "ports.json", ("api", "management"))
+    if listen is None:
+        port = ports.remembered(own / "ports.json", ("api", "management"))
+        host, api, management = ports.HOST, port["api"], port["management"]
+    else:
+        host, _, given = listen.rpartition(":")
+        api, management = int(given), MANAGEMENT_PORT
     options = {
-        "quarkus.http.host": ports.HOST,
-        "quarkus.http.port": port["api"],
+        "quarkus.http.host": host,
+        "quarkus.http.port": api,
         "quarkus.management.host": ports.HOST,
-        "quarkus.management.port": port["management"],
+        "quarkus.management.port": management,
         # One line per request, otherwise.
         "quarkus.log.level": "WARN",
         "quarkus.http.access-log.enabled": "false",
@@ -40,11 +52,11 @@ def registry(home: Path, logs: Path, jar_folder: Path, java: Path) -> Service:
         "-jar",
         str(jar_folder / "registry" / "quarkus-run.jar"),
     ]
-    health = f"http://{ports.HOST}:{port['management']}/health/ready"
+    health = f"http://{ports.HOST}:{management}/health/ready"
     return Service(
-        Program("registry", command, logs / "registry.log"),
+        Program("registry", command, logs / "registry.log", is_foreign=True),
         is_ready=lambda: _answers(health),
-        address=f"http://{ports.HOST}:{port['api']}/apis/ccompat/v7",
+        address=f"http://{host}:{api}/apis/ccompat/v7",
     )
 
 

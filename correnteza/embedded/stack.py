@@ -17,6 +17,9 @@ from foundation.log import get_logger
 SERVICES = {"registry": registry, "broker": broker}
 ENDPOINTS = {"registry": "registry_url", "broker": "kafka_bootstrap"}
 
+KITS = {"registry": "registry", "broker": "kafka"}
+"""Service → its kit of jars.lock."""
+
 # Who uses a service stops before it. A service that is not named here stops first.
 STOPPED_LAST = ("stream", "registry", "broker")
 
@@ -75,7 +78,7 @@ class Stack:
 
     def _service(self, name: str) -> Service:
         settings = self._settings
-        jar_folder = jars.require(jars.folder(settings))
+        jar_folder = jars.checked(jars.folder(settings), KITS[name])
         return SERVICES[name](settings.home.resolve(), settings.logs.resolve(), jar_folder, java(settings))
 
     def _stop(self) -> None:

@@ -24,6 +24,10 @@ MAX_ADDRESSES = 4
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """Holds an IPv4 address in its last 32 bits (RFC 6052)."""
 
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that was ever given out for use on the internet. Outside of it stand, among others, NAT64 of a local network
+(64:ff9b:1::/48), site-local addresses (fec0::/10) and IPv4 ones in ::/96, all of which Python may call global."""
+
 
 class Deadline:
     """When a whole exchange, all its attempts together, must be over."""
@@ -168,6 +172,8 @@ def is_public(address: str) -> bool:
             inner.append(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
         if any(each is not None and not is_public(str(each)) for each in inner):
             return False
-        if found.ipv4_mapped:
+        if found.ipv4_mapped or found in NAT64:
             return True
+        if found not in GLOBAL_UNICAST:
+            return False
     return found.is_global and not found.is_multicast

@@ -138,3 +138,53 @@ def test_maven_settings_without_a_mirror_are_refused(tmp_path):
     file.write_text("<settings/>")
     with pytest.raises(UsageError, match="no mirror"):
         maven.mirror_url(file)
+
+
+DAMAGED = {
+    "altered": ("spark", "spark/one-1.0.jar", b"another"),
+    "added": ("kafka", "kafka/added.jar", b"strange"),
+    "of the archive": ("registry", "registry/lib/three.jar", b"another"),
+}
+
+
+def started(folder, lock_file, kit, name):
+    """The oracle: whether a kit is started although a file in it is not what set-up put there."""
+    try:
+        jars.checked(folder, kit, lock_file)
+    except UnsafeState as refused:
+        return [] if name in str(refused) else [f"refused for something else: {refused}"]
+    return [f"{kit} is started with {name}"]
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_control_a_kit_is_not_started_with_a_file_that_is_not_of_the_lock(
+    repository, tmp_path, monkeypatch, case, control
+):
+    install(repository, tmp_path)
+    folder, lock_file = tmp_path / "jars", tmp_path / "jars.lock"
+    for kit in jars.KITS:
+        assert jars.checked(folder, kit, lock_file) == folder
+    kit, name, content = DAMAGED[case]
+    (folder / name).write_bytes(content)
+    control.holds(started, folder, lock_file, kit, name)
+    monkeypatch.setattr(jars, "checked", lambda folder, kit, lock_file: jars.require(folder, lock_file))
+    control.objects(started, folder, lock_file, kit, name, damage="is started with ")
+
+
+def test_a_jar_and_the_note_of_it_altered_together_are_found_by_the_lock(repository, tmp_path):
+    install(repository, tmp_path)
+    folder = tmp_path / "jars"
+    (folder / "spark/one-1.0.jar").write_bytes(b"another")
+    note = folder / "installed.json"
+    note.write_text(
+        note.read_text().replace(hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"another").hexdigest())
+    )
+    with pytest.raises(UnsafeState, match=r"one-1\.0\.jar is altered"):
+        jars.checked(folder, "spark", tmp_path / "jars.lock")
+
+
+def test_a_jar_that_is_gone_is_named(repository, tmp_path):
+    install(repository, tmp_path)
+    (tmp_path / "jars/kafka/two-2.0.jar").unlink()
+    with pytest.raises(UnsafeState, match=r"two-2\.0\.jar is gone"):
+        jars.checked(tmp_path / "jars", "kafka", tmp_path / "jars.lock")

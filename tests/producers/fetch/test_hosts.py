@@ -1,5 +1,6 @@
 """Turns at a host, the hosts of a source, and which addresses count as public."""
 
+import ipaddress
 import socket
 import threading
 from collections.abc import Iterator
@@ -230,6 +231,13 @@ PRIVATE = [
     "64:ff9b::a9fe:a9fe",
     "2002:7f00:1::",
     "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    "64:ff9b:1::808:808",
+    "fec0::1",
+    "::7f00:1",
+    "::ffff:0:808:808",
+    "100::1",
+    "5f00::1",
+    "fe80::1%eth0",
 ]
 
 
@@ -241,6 +249,17 @@ def test_an_address_that_is_not_of_the_public_internet_is_known_as_such(address)
 @pytest.mark.parametrize("address", ["200.160.2.3", "8.8.8.8", "2001:12ff::10", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_a_public_address_is_known_as_one(address):
     assert is_public(address)
+
+
+def public(given):
+    """The oracle: which of some private addresses would be connected to."""
+    return [f"{each} counts as public" for each in given if is_public(each)]
+
+
+def test_control_by_python_s_word_alone_addresses_of_a_local_network_are_asked(monkeypatch, control):
+    control.holds(public, PRIVATE)
+    monkeypatch.setattr(addresses, "GLOBAL_UNICAST", ipaddress.IPv6Network("::/0"))
+    control.objects(public, PRIVATE, damage=("64:ff9b:1::808:808 counts as public", "fec0::1 counts as public"))
 
 
 def test_one_private_address_among_the_public_ones_is_enough_to_refuse_a_name():

@@ -1,0 +1,81 @@
+"""`correnteza init`: the files that a new installation is set by, with secrets that nobody else has."""
+
+import json
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from correnteza.demo import recorded_at
+from foundation import clock
+from foundation.errors import UsageError
+from replay.server import DAYS, base_urls
+
+SECRETS = ("GRAFANA_ADMIN_PASSWORD",)
+"""What docker-compose.yml refuses to start without."""
+
+REPLAY = "http://replay:8000"
+"""Where docker-compose.yml's profile `demo` serves the recorded publications."""
+
+_ENV = """\
+# Read by docker compose, and by nothing else. Keep it to yourself: it holds passwords.
+"""
+
+_TOML = """\
+# Read by every command that is run in this folder; the environment stands above it.
+# All settings: correnteza config show
+
+# prod refuses what only tests need.
+profile = "{profile}"
+
+# Folder of lake, checkpoints, archive and logs.
+# home = "var"
+
+# Your own brokers and registry; without them `correnteza up` runs embedded ones on this machine.
+# kafka_bootstrap = "broker:9092"
+# registry_url = "http://registry:8081/apis/ccompat/v7"
+
+# Keys of paying customers stand in no file that others read: CORRENTEZA_API_KEYS_FILE names one with
+# {{"openmeteo_archive": "KEY", "openmeteo_forecast": "KEY"}}
+"""
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="Where to write; without: here.")] = Path(),
+    replay: Annotated[
+        bool, typer.Option("--replay", help="For the profile `demo`: recorded publications in place of the sources.")
+    ] = False,
+) -> None:
+    """Write .env (for docker compose) and correnteza.toml (for commands run here), each with mode 0600.
+
+    Passwords are generated, 32 random bytes each. Files that are there are never overwritten: then nothing is written,
+    and the exit code is 2.
+    """
+    files = {folder / ".env": env(replay=replay), folder / "correnteza.toml": toml(replay=replay)}
+    if there := [str(file) for file in files if file.exists()]:
+        raise UsageError(f"{' and '.join(there)} exist already: nothing was written", hint="move them away first")
+    for file, content in files.items():
+        # O_EXCL: neither a file that came meanwhile nor the target of a link is written to.
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(content)
+        print(f"wrote {file}", file=sys.stderr)
+
+
+def env(*, replay: bool) -> str:
+    """The content of .env, with new secrets."""
+    values = {name: secrets.token_urlsafe(32) for name in SECRETS}
+    if replay:
+        # The newest recorded day, by a clock that goes on from its afternoon at the usual pace.
+        values["CORRENTEZA_PROFILE"] = "dev"
+        values["CORRENTEZA_BASE_URLS"] = json.dumps(base_urls(REPLAY), separators=(",", ":"))
+        values[clock.VARIABLE] = f"{recorded_at(DAYS[-1]).isoformat()}@1@{time.time():.0f}"
+    return _ENV + "".join(f"{name}='{value}'\n" for name, value in values.items())
+
+
+def toml(*, replay: bool) -> str:
+    """The content of correnteza.toml."""
+    return _TOML.format(profile="dev" if replay else "prod")
