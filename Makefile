@@ -38,14 +38,14 @@ tools: $(INSTALLED)  ## Prometheus and Alertmanager for the tests, into .tools; 
 	@$(BIN)/python -m tests.tools
 
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long"; first=$$?; \
-	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long" && exit $$first
+	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers"; first=$$?; \
+	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers" && exit $$first
 
 test-pythons: setup  ## the fast tests on further Pythons of this machine: PYTHONS="python3.12 python3.13"
 	@failed=; for python in $(or $(PYTHONS),python3.12 python3.13); do \
 		$$python -c "" 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
 		$(MAKE) --no-print-directory build/$$python/installed && \
-		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long" || failed="$$failed $$python"; \
+		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers" || failed="$$failed $$python"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 build/%/installed: requirements.lock pyproject.toml
@@ -99,12 +99,23 @@ dashboards: setup  ## write the dashboards anew from monitoring/dashboards/panel
 metrics: setup  ## write docs/metrics.md anew from the catalogue
 	@$(BIN)/python -m monitoring.metrics.page > docs/metrics.md
 
+image: setup wheelhouse-of-image  ## the container image correnteza:dev, from wheels and jars that are checked by hash
+	docker build --tag $(or $(IMAGE),correnteza:dev) --file deploy/containers/Dockerfile .
+
+wheelhouse-of-image:
+	@$(MAKE) --no-print-directory wheelhouse FOLDER=build/wheelhouse
+
+test-containers: setup  ## build the image and run docker-compose.yml for real; needs an engine (docs/containers.md)
+	$(BIN)/pytest tests/deploy -m containers --timeout 1800
+
 lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jars.lock (needs mvn)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock \
+		--python-version 3.11 pyproject.toml --output-file deploy/containers/requirements.lock
 	$(BIN)/python -m correnteza.embedded.lock_jars
 
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons
+.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers
