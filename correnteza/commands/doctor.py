@@ -72,7 +72,8 @@ def command(
 
 
 def _set_up(settings: Settings) -> list[Finding]:
-    return _asked(lambda: jars.require(jars.folder(settings)))
+    folder = jars.folder(settings)
+    return _asked(lambda: [jars.checked(folder, kit) for kit in jars.KITS])
 
 
 def _disk(settings: Settings) -> list[Finding]:

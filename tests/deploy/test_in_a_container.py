@@ -1,0 +1,67 @@
+"""What a container runs: a service's own JVM as its first process, and a health check that needs nothing."""
+
+import http.server
+import os
+import threading
+
+import pytest
+
+from correnteza import healthy
+from correnteza.embedded import foreground, jars, ports
+from foundation.errors import UnsafeState
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 503)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_what_answers_is_healthy_and_nothing_else_is(served, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy has no business here
+    told = {each: healthy.answers(each) for each in (f"http://{served}/healthz", served)}
+    assert all(told.values()), told
+    away = f"127.0.0.1:{ports.free()}"
+    told = {each: healthy.answers(each) for each in (f"http://{served}/other", away, f"http://{away}/healthz", "", "x")}
+    assert not any(told.values()), told
+
+
+@pytest.fixture
+def becomes(monkeypatch, tmp_path):
+    """What the process would become: its command and its environment."""
+    found = []
+    monkeypatch.setenv("CORRENTEZA_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "execve", lambda *given: found.append(given))
+    return found
+
+
+def test_the_registry_listens_where_it_is_told_and_is_told_no_secret(becomes, monkeypatch, tmp_path):
+    monkeypatch.setenv("CORRENTEZA_API_KEYS", '{"bcb_sgs": "canary-77"}')
+    foreground.main("registry", "registry:8081")
+    ((program, command, variables),) = becomes
+    assert program == command[0]
+    assert {"-Dquarkus.http.host=registry", "-Dquarkus.http.port=8081"} <= set(command)
+    assert "-Dquarkus.management.host=127.0.0.1" in command
+    assert "canary-77" not in f"{command} {variables}"
+    assert (tmp_path / "registry").is_dir()
+
+
+def test_nothing_is_become_with_a_jar_that_is_not_of_the_lock(becomes, monkeypatch, tmp_path):
+    def refuse(folder, kit):
+        raise UnsafeState(f"a jar of {kit} is altered")
+
+    monkeypatch.setattr(jars, "checked", refuse)
+    with pytest.raises(UnsafeState, match="a jar of kafka is altered"):
+        foreground.main("broker", "broker:9092")
+    assert becomes == []
