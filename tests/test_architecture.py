@@ -27,6 +27,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "bronze": {"running"},
         "silver": {"running", "bronze"},
         "gold": {"running", "silver"},
+        "rebuild": {"running", "silver", "gold"},
     },
     "monitoring": {
         "lag": set(),

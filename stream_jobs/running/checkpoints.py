@@ -119,12 +119,7 @@ class Checkpoint:
 
     def adopt(self, found: Found, starting_offsets: str | None) -> Guard:
         """Begin a new generation for tables that stay: an empty checkpoint, whatever was there before."""
-        generations = [int(path.name[1:]) for path in self.folder.glob("g*") if path.name[1:].isdigit()]
-        try:
-            guard = self.guard
-        except UnsafeState:
-            guard = None  # damaged: its generation is at most that of the folders beside it
-        latest = max([*generations, guard.generation if guard else -1])
+        latest = self.newest_generation()
         if latest < 0 and found.has_rows:
             latest = 0  # everything is lost, but there was a first generation
         return self.begin(replace(self._new(latest + 1, found), starting_offsets=starting_offsets))
@@ -140,6 +135,19 @@ class Checkpoint:
         replace_file(path / "metadata", json.dumps({"id": guard.query_id}))
         self._write_guard(guard)
         return guard
+
+    def go_on(self, guard: Guard) -> None:
+        """Write a guard whose checkpoint is there already: in one rename the query is of that generation."""
+        self._write_guard(guard)
+
+    def newest_generation(self) -> int:
+        """The highest that there is any trace of; -1 without one."""
+        generations = [int(path.name[1:]) for path in self.folder.glob("g*") if path.name[1:].isdigit()]
+        try:
+            guard = self.guard
+        except UnsafeState:
+            guard = None  # damaged: its generation is at most that of the folders beside it
+        return max([*generations, guard.generation if guard else -1])
 
     def has_begun(self, generation: int) -> bool:
         """Whether Spark's own files of a generation are there."""

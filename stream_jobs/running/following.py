@@ -5,11 +5,16 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from foundation.errors import CorrentezaError
-from stream_jobs.running import unread
+from foundation.errors import CorrentezaError, TransientError
+from foundation.log import get_logger
+from stream_jobs.running import handover, unread
+from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Driver, Trigger
 from stream_jobs.running.turns import Turns
+
+TURN_SECONDS = 60.0
+"""How long a swap waits for the end of maintenance, which is bounded, and of a batch that was told to stop."""
 
 
 class FollowingJob:
@@ -41,9 +46,7 @@ class FollowingJob:
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""
         self.prepare()
-        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
-        self._generation = guard.generation
-        checkpoint = str(self._checkpoint.path(guard.generation))
+        checkpoint = str(self._checkpoint.path(self._take_up().generation))
         return self._batches.start(self.input(), checkpoint=checkpoint, trigger=trigger)
 
     @property
@@ -57,11 +60,33 @@ class FollowingJob:
         return self._batches.turns
 
     def has_unread(self) -> bool:
-        """Whether starting would find rows in an input, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return unread.in_tables(self._driver.places, self.name, self.inputs)
+        """Whether starting would find rows in an input, a batch to repeat, or a rebuild that waits for the tables.
 
-    outdated = False
-    """Its plan depends on nothing that changes."""
+        Raises: UnsafeState, as `start`.
+        """
+        return self.outdated or unread.in_tables(self._driver.places, self.name, self.inputs)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it must be started anew: a rebuild waits for its tables. Its plan depends on nothing that changes."""
+        return handover.is_wanted(self._driver.places, self.name)
+
+    def _take_up(self) -> Guard:
+        """The guard to start under, once a rebuild that waits for the tables has had them.
+
+        Raises:
+            TransientError: maintenance has not let go of the tables.
+            UnsafeState: as `open_checkpoint` and `handover.carry_out`.
+        """
+        if self.outdated:
+            with self.turns.maintenance(TURN_SECONDS) as is_free:
+                if not is_free:
+                    raise TransientError(f"{self.name}: a rebuild waits for its tables, and so does this query")
+                handover.carry_out(self._driver.places, self.name)
+            get_logger("rebuild").info("rebuild_handed_over", query=self.name)
+        guard = open_checkpoint(self._driver.places, self.name, stamp=True)
+        self._generation = guard.generation
+        return guard
 
     def mend(self, error: str) -> bool:
         """Always false: whatever stopped this query, the query does not repair it."""

@@ -17,6 +17,7 @@ from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
 from stream_jobs.places import Places
 from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.handover import FOLDER
 from stream_jobs.silver.canary import BRONZE, SILVER
 from stream_jobs.silver.tables.model import discover as silver_tables
 
@@ -34,6 +35,11 @@ class Readers:
         self._positions = {
             query: _positions(Checkpoint(query, places.checkpoint(query)))
             for query in sorted(there | set(self._inputs))
+        }
+        # A shadow reads what its live query reads, from where it has come itself.
+        self._positions |= {
+            f"the rebuild of {folder.name}": _positions(Checkpoint(folder.name, folder))
+            for folder in sorted((places.checkpoints / FOLDER).glob("*.*"))
         }
 
     def of(self, table: str) -> list[Reader]:

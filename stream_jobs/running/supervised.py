@@ -200,7 +200,7 @@ class Supervised:
     def _start_when_due(self) -> None:
         if self._is_resting:
             assert self._rest is not None
-            self._is_resting = not self._rest.is_over()
+            self._is_resting = not (self._rest.is_over() or self.job.outdated)
             self._measures.looked(self.job.name)
         if not self._is_resting and time.monotonic() >= self._not_before:
             self.start()

@@ -1,0 +1,141 @@
+"""The whole content of a table replaced in one commit, and a former content brought back the same way.
+
+The table stays where it is and keeps its id, so whoever opens it sees the old content or the new one, and a version
+from before the swap still reads until VACUUM. The files of the new content are linked below the table's folder first: a
+file that no commit names is not part of the table, so this may be repeated, and be broken off, at any point.
+
+The commit carries every transaction id of the new content's writer, which goes on by them, and one of its own, by which
+a repetition finds it done. delta-rs does not hold a commit that takes files out against others, so whoever calls this
+must be the only one who writes the table, or its partition, meanwhile.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.transaction import AddAction, RemoveAction
+
+from foundation.errors import UnsafeState
+from foundation.failpoints import failpoint
+from sinks import tables
+from sinks.commit import in_place, is_known, removed, statistics_of
+from sinks.snapshot import Snapshot
+
+Partition = Mapping[str, str]
+"""Column → value, of the part of a table that is replaced; empty for the whole of an unpartitioned table."""
+
+
+def files_of(path: str, partition: Partition) -> list[str]:
+    """Files of the present version, below the table's folder; none where there is no table."""
+    if not tables.exists(path):
+        return []
+    actions = pa.table(DeltaTable(path).get_add_actions(flatten=True)).to_pylist()
+    return sorted(
+        unquote(action["path"])
+        for action in actions
+        if all(str(action[f"partition.{column}"]) == value for column, value in partition.items())
+    )
+
+
+def swap(path: str, source: str, partition: Partition, *, mark: Transaction, carried: Sequence[Transaction]) -> None:
+    """Make a table hold what another one holds, in one commit; nothing happens where the table knows the mark.
+
+    Args:
+        path: the table; made where it is absent.
+        source: the other table, of the same columns. Its files are linked, and copied where that is not possible.
+        mark: of this very swap.
+        carried: transaction ids of the source's writer.
+
+    Raises:
+        UnsafeState: the table lacks a column of the source.
+    """
+    _ensure_like(path, source)
+    live, new = Snapshot.of(path), Snapshot.of(source)
+    if is_known(live.table, mark):
+        return
+    if not tables.holds(live.schema, new.schema):
+        raise UnsafeState(
+            f"the table at {path} lacks a column of its rebuilt content",
+            hint="start the driver of this release once, which adds the columns that are new; then go on",
+        )
+    names = files_of(source, partition)
+    for name in names:
+        _link(Path(source) / name, Path(path) / name)
+    failpoint("swap_linked")
+    _commit(live, names, partition, [mark, *carried])
+
+
+def bring_back(path: str, names: Sequence[str], partition: Partition, *, mark: Transaction) -> None:
+    """Make a table hold just these files of a former version, in one commit; nothing where it knows the mark.
+
+    Raises:
+        UnsafeState: one of them has been removed since.
+    """
+    live = Snapshot.of(path)
+    if is_known(live.table, mark):
+        return
+    require_files(path, names)
+    _commit(live, names, partition, [mark])
+
+
+def require_files(path: str, names: Sequence[str]) -> None:
+    """Raises: UnsafeState when one of a former version's files is not there any more."""
+    if gone := [name for name in names if not (Path(path) / name).exists()]:
+        raise UnsafeState(
+            f"{gone[0]} and {len(gone) - 1} more files of the former content of {path} were removed since",
+            hint="what left a table is kept seven days; rebuild the table again instead",
+        )
+
+
+def _commit(live: Snapshot, names: Sequence[str], partition: Partition, transactions: Sequence[Transaction]) -> None:
+    before = set(files_of(live.path, partition))
+    actions: list[AddAction | RemoveAction] = [removed(name, data_change=True) for name in sorted(before - set(names))]
+    actions += _added(live, [name for name in names if name not in before], partition)
+    live.table.create_write_transaction(
+        actions,
+        mode="append",
+        schema=live.table.schema(),
+        partition_by=live.table.metadata().partition_columns,
+        commit_properties=CommitProperties(app_transactions=list(transactions)),
+    )
+    failpoint("mid_swap")
+
+
+def _added(live: Snapshot, names: Sequence[str], partition: Partition) -> Iterator[AddAction]:
+    for name in names:
+        file = Path(live.path) / name
+        statistics = statistics_of(pq.read_metadata(file), live)
+        yield in_place(live, file, dict(partition), statistics, data_change=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name; its age begins anew, for what is old and in no commit is VACUUM's."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        os.link(source, partial)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, partial)
+    os.utime(partial)
+    partial.replace(target)
+
+
+def _ensure_like(path: str, source: str) -> None:
+    if tables.exists(path):
+        return
+    table = DeltaTable(source)
+    DeltaTable.create(
+        path,
+        table.schema(),
+        mode="ignore",
+        partition_by=table.metadata().partition_columns,
+        configuration=table.metadata().configuration,
+    )

@@ -1,0 +1,1 @@
+"""Build the tables of a query anew, beside the live ones."""

@@ -1,0 +1,78 @@
+"""The tables of one query filled anew beside the live ones, by the same job, from the beginning of its inputs."""
+
+import shutil
+import threading
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from pyspark.sql import SparkSession
+
+from sinks import tables
+from sinks.locks import TableLocks
+from stream_jobs.gold.job import GoldJob
+from stream_jobs.gold.model import GoldTable
+from stream_jobs.gold.model import discover as gold_tables
+from stream_jobs.places import Places
+from stream_jobs.running import fingerprint
+from stream_jobs.running.checkpoints import Checkpoint, Guard
+from stream_jobs.running.handover import FOLDER, shadow_of
+from stream_jobs.running.jobs import Driver
+from stream_jobs.running.supervisor import drain
+from stream_jobs.silver.job import SilverJob
+from stream_jobs.silver.tables.model import discover as silver_tables
+
+
+class Shadow:
+    """Of one query; killed at any point it is built on from where it stands."""
+
+    def __init__(self, spark: SparkSession, live: Places, query: str, generation: int) -> None:
+        """Args: generation: of its checkpoint: one that the live query never had."""
+        self._query = query
+        self._generation = generation
+        self.places = shadow_of(live, query)
+        self._driver = Driver(spark, self.places, TableLocks(spark, self.places.locks))
+        self.job = _job_of(query, self._driver)
+
+    def catch_up(self, stop: threading.Event) -> tuple[int, float]:
+        """Read all that the inputs hold by now; returns rows, and seconds.
+
+        Raises:
+            UnsafeState: a row breaks a `fail` expectation, or the shadow's checkpoint is damaged.
+            CorrentezaError: it cannot go on, or was told to stop.
+        """
+        began = time.monotonic()
+        try:
+            self.job.prepare()
+            self._begin()
+            rows = drain([self.job], at_once=1, stop=stop) if self.job.has_unread() else {}
+        finally:
+            self._driver.locks.release()
+        return sum(rows.values()), time.monotonic() - began
+
+    def _begin(self) -> None:
+        checkpoint = Checkpoint(self._query, self.places.checkpoint(self._query))
+        if checkpoint.guard is None:
+            own = [self._query] if self._query.startswith("gold.") else [self._query, f"{self._query}_revisions"]
+            identities = {name: tables.identity(self.places.table(name)) for name in own}
+            noted = fingerprint.of(self._query)
+            checkpoint.begin(Guard(self._generation, str(uuid4()), identities, fingerprint=noted))
+
+
+def remove(live: Places, query: str) -> None:
+    """Remove a query's shadow, tables and checkpoint; the state of its rebuild stays. What a swap has linked stays."""
+    checkpoint = shadow_of(live, query).checkpoint(query)
+    for name in ("guard.json", "seen.json", "standing.json"):
+        (checkpoint / name).unlink(missing_ok=True)
+    # One query at a time is built, so all shadow tables there are its own.
+    for folder in (*checkpoint.glob("g*[0-9]"), Path(live.lake) / FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _job_of(query: str, driver: Driver) -> SilverJob | GoldJob:
+    name = query.partition(".")[2]
+    if query.startswith("silver."):
+        return SilverJob(silver_tables()[name], driver)
+    table = gold_tables()[name]
+    assert isinstance(table, GoldTable)
+    return GoldJob(table, driver)

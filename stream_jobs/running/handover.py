@@ -1,0 +1,247 @@
+"""A rebuilt table takes the place of the live one, or the former content comes back: the last step of a rebuild.
+
+    checkpoints/rebuild/<layer>.<table>/state.json   how far the rebuild of one query's tables has come
+    checkpoints/rebuild/<layer>.<table>/g<n>         the checkpoint of the shadow, which the live query goes on with
+    <lake>/rebuild/<layer>/<table>                   the shadow tables
+
+    building → built → swap_wanted → swapping → swapped → return_wanted → returning → returned
+                         └ `rebuild` asks ┘ └ the owner of the tables does ┘
+
+Only who owns the tables may do it, with the query stopped: a driver between two batches, or `rebuild` itself where no
+driver has the lock. What was begun is always ended first, by whoever owns the tables next, before the query starts:
+with its former checkpoint it would skip the rows that the new content lacks. Each step may be repeated.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from deltalake import Transaction
+
+from foundation.errors import UnsafeState
+from foundation.failpoints import failpoint
+from foundation.files import replace_file
+from sinks import tables
+from sinks.swap import Partition, bring_back, files_of, require_files, swap
+from sinks.transactions import Batch
+from stream_jobs.places import EXPECTATIONS, QUARANTINE, Places
+from stream_jobs.running.checkpoints import Checkpoint, Guard
+
+FOLDER = "rebuild"
+"""Below the checkpoints, the lake and the locks; a query's name has a dot, so it is taken for none."""
+
+Phase = Literal["building", "built", "swap_wanted", "swapping", "swapped", "return_wanted", "returning", "returned"]
+BEGUN: tuple[Phase, ...] = ("swapping", "returning")
+"""The owner is in the midst of it."""
+WANTED: tuple[Phase, ...] = ("swap_wanted", "return_wanted", *BEGUN)
+"""The owner has something to do."""
+
+
+@dataclass(frozen=True)
+class Former:
+    """What was there before the swap.
+
+    Attributes:
+        guard: of the query; None where it had none.
+        versions: table → its version; None where there was no table.
+        files: table → the files of that version, of the partition that is replaced.
+    """
+
+    guard: dict[str, Any] | None
+    versions: Mapping[str, int | None]
+    files: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """How far the rebuild of one query's tables has come.
+
+    Attributes:
+        run: tells one rebuild from another; part of the marks that its commits leave.
+        generation: of the shadow's checkpoint, and of the live query after the swap.
+        former: noted when the swap begins.
+    """
+
+    query: str
+    run: str
+    generation: int
+    phase: Phase
+    former: Former | None = field(default=None)
+
+
+@dataclass(frozen=True)
+class ShadowPlaces(Places):
+    """The places of a query whose own tables stand beside the live ones; all that it reads are the live ones."""
+
+    query: str
+
+    def table(self, name: str) -> str:
+        """As `Places`; of the query's own tables the path of the shadow."""
+        is_own = name in tables_of(self.query) or name == EXPECTATIONS
+        return tables.path_of(f"{self.lake}/{FOLDER}", name) if is_own else super().table(name)
+
+
+def shadow_of(live: Places, query: str) -> ShadowPlaces:
+    """Where the shadow of a query's tables stands, its checkpoint and its locks."""
+    return ShadowPlaces(live.lake, live.checkpoints / FOLDER, live.locks / FOLDER, query)
+
+
+def tables_of(query: str) -> dict[str, Partition]:
+    """The tables that a query fills, in the order of their commits, and the part of each that is its own."""
+    layer, _, dataset = query.partition(".")
+    if layer == "silver":
+        return {f"{query}_revisions": {}, query: {}, QUARANTINE: {"dataset": dataset}}
+    return {query: {}}
+
+
+def read(places: Places, query: str) -> Rebuild | None:
+    """The state of a query's rebuild; None where there is none. Raises: UnsafeState when it cannot be read."""
+    file = _file(places, query)
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        former = found.pop("former")
+        return Rebuild(**found, former=None if former is None else Former(**former))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnsafeState(f"{file} is damaged: {error}", hint="correnteza rebuild --status") from error
+
+
+def write(places: Places, state: Rebuild) -> Rebuild:
+    """Note a state; a reader sees this one or the one before."""
+    file = _file(places, state.query)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(file, json.dumps(asdict(state), indent=1))
+    return state
+
+
+def is_wanted(places: Places, query: str) -> bool:
+    """Whether the owner of the query's tables has a swap to do before the query goes on."""
+    if not _file(places, query).exists():  # as good as always
+        return False
+    state = read(places, query)
+    return state is not None and state.phase in WANTED
+
+
+def carry_out(places: Places, query: str) -> None:
+    """Do what is wanted, or end what was begun; nothing where nothing is. Only for the owner, its query stopped.
+
+    Raises:
+        UnsafeState: the former content is gone, or the query was given another checkpoint meanwhile.
+    """
+    state = read(places, query)
+    if state is not None and state.phase == "swap_wanted":
+        state = write(places, replace(state, phase="swapping", former=_present(places, query)))
+        failpoint("before_swap")
+    if state is not None and state.phase == "return_wanted":
+        require_former(places, state)
+        state = write(places, replace(state, phase="returning"))
+        failpoint("before_return")
+    if state is not None and state.phase == "swapping":
+        _swap(places, state)
+        write(places, replace(state, phase="swapped"))
+    if state is not None and state.phase == "returning":
+        _return(places, state)
+        write(places, replace(state, phase="returned"))
+
+
+def _swap(places: Places, state: Rebuild) -> None:
+    assert state.former is not None
+    live = Checkpoint(state.query, places.checkpoint(state.query))
+    _require_guard(live, state, (_generation(state.former.guard), state.generation))
+    shadow = shadow_of(places, state.query)
+    for table, partition in tables_of(state.query).items():
+        carried = [
+            Transaction(app_id, version)
+            for app_id in [Batch(state.query, state.generation, 0).app_id(table.partition(".")[2])]
+            if (version := tables.last_transaction(shadow.table(table), app_id)) is not None
+        ]
+        mark = _mark(state, table, "swap")
+        swap(places.table(table), shadow.table(table), partition, mark=mark, carried=carried)
+    failpoint("swap_committed")
+    begun = Checkpoint(state.query, shadow.checkpoint(state.query))
+    _copy_checkpoint(begun, live, state.generation)
+    failpoint("checkpoint_copied")
+    guard = begun.guard
+    if guard is None:
+        raise UnsafeState(f"the shadow of {state.query} has no guard.json", hint="correnteza rebuild --rollback")
+    now = {name: tables.identity(places.table(name)) for name in guard.tables}
+    live.go_on(replace(guard, tables=now))
+    failpoint("after_swap")
+
+
+def _return(places: Places, state: Rebuild) -> None:
+    assert state.former is not None
+    assert state.former.guard is not None
+    live = Checkpoint(state.query, places.checkpoint(state.query))
+    _require_guard(live, state, (state.generation, _generation(state.former.guard)))
+    for table, partition in tables_of(state.query).items():
+        bring_back(places.table(table), state.former.files[table], partition, mark=_mark(state, table, "return"))
+    failpoint("return_committed")
+    live.go_on(Guard(**state.former.guard))
+    failpoint("after_return")
+
+
+def _present(places: Places, query: str) -> Former:
+    guard = Checkpoint(query, places.checkpoint(query)).guard
+    own = tables_of(query)
+    paths = {table: places.table(table) for table in own}
+    return Former(
+        guard=None if guard is None else asdict(guard),
+        versions={table: tables.version(path) if tables.exists(path) else None for table, path in paths.items()},
+        files={table: files_of(path, own[table]) for table, path in paths.items()},
+    )
+
+
+def require_former(places: Places, state: Rebuild) -> None:
+    """Raises: UnsafeState when there is nothing to go back to."""
+    former = state.former
+    if former is None or former.guard is None or None in former.versions.values():
+        raise UnsafeState(f"{state.query} had no content before its rebuild", hint="correnteza rebuild --status")
+    live = Checkpoint(state.query, places.checkpoint(state.query))
+    if not live.has_begun(former.guard["generation"]):
+        raise UnsafeState(f"the former checkpoint of {state.query} is gone", hint="rebuild the table again instead")
+    for table in tables_of(state.query):
+        require_files(places.table(table), former.files[table])
+
+
+def _require_guard(live: Checkpoint, state: Rebuild, allowed: tuple[int | None, ...]) -> None:
+    """Raises: UnsafeState when the query was given a checkpoint that this rebuild does not know."""
+    guard = live.guard
+    generation = None if guard is None else guard.generation
+    if generation not in allowed:
+        raise UnsafeState(
+            f"{state.query} was given a checkpoint of generation {generation} while its rebuild was under way",
+            hint=f"correnteza rebuild --abandon {state.query}",
+        )
+
+
+def _copy_checkpoint(begun: Checkpoint, live: Checkpoint, generation: int) -> None:
+    """The shadow's checkpoint, whole, and how far its clocks had come, to where the live query looks for them."""
+    target = live.path(generation)
+    live.folder.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        partial = live.folder / f".{target.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(begun.path(generation), partial)
+        partial.replace(target)
+    seen = begun.folder / "seen.json"
+    if seen.exists():
+        replace_file(live.folder / seen.name, seen.read_bytes())
+    os.sync()  # the guard must not be on disk before what it names
+
+
+def _mark(state: Rebuild, table: str, what: str) -> Transaction:
+    return Transaction(f"rebuild.{state.run}.{table}.{what}", 1)
+
+
+def _generation(guard: Mapping[str, Any] | None) -> int | None:
+    return None if guard is None else int(guard["generation"])
+
+
+def _file(places: Places, query: str) -> Path:
+    return places.checkpoints / FOLDER / query / "state.json"
