@@ -44,6 +44,7 @@ VERBS = {
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
     "plot": "draw a series or a factor, vintages one over the other",
     "checkpoint": "inspect or adopt a streaming checkpoint",
+    "rebuild": "fill silver or gold tables anew beside the live ones, compare, swap in, and back",
     "maintain": "compact small files of the tables, and remove what no reader needs",
     "config": "print every setting and where it comes from, and find wrong ones",
     "init": "write .env and correnteza.toml, with secrets of their own",

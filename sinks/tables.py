@@ -73,12 +73,12 @@ def version(path: str) -> int:
     return int(DeltaTable(path).version())
 
 
-def has_gained(path: str, since: int) -> bool:
-    """Whether a version from `since` on brought rows or took some away; a compaction did neither.
+def has_gained(path: str, since: int, until: int | None = None) -> bool:
+    """Whether a version from `since` on, and before `until`, brought rows or took some away; a compaction did neither.
 
     True too where the log no longer tells.
     """
-    for each in range(since, version(path) + 1):
+    for each in range(since, version(path) + 1 if until is None else until):
         actions = actions_of(path, each)
         if actions is None:
             return True

@@ -9,7 +9,7 @@ from uuid import uuid4
 from pyspark.sql import SparkSession
 
 from sinks import tables
-from sinks.locks import TableLocks
+from sinks.locks import TableIsTakenError, TableLocks
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
@@ -57,6 +57,20 @@ class Shadow:
             identities = {name: tables.identity(self.places.table(name)) for name in own}
             noted = fingerprint.of(self._query)
             checkpoint.begin(Guard(self._generation, str(uuid4()), identities, fingerprint=noted))
+
+
+def catch_up_live(spark: SparkSession, live: Places, query: str, stop: threading.Event) -> None:
+    """Have the live query read what there is, as the shadow has; a driver that owns its tables does that by itself.
+
+    Raises: UnsafeState, when the live query may not start.
+    """
+    driver = Driver(spark, live, TableLocks(spark, live.locks))
+    try:
+        drain([_job_of(query, driver)], at_once=1, stop=stop)
+    except TableIsTakenError:
+        return
+    finally:
+        driver.locks.release()
 
 
 def remove(live: Places, query: str) -> None:

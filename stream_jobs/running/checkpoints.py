@@ -18,6 +18,9 @@ from foundation.errors import UnsafeState
 from foundation.files import replace_file
 from stream_jobs.running import fingerprint
 
+SHADOWS = "rebuild"
+"""The folder, beside those of the queries, of the checkpoints of rebuilds: see `handover`."""
+
 _OFFSET_HEADER_LINES = 2
 """The version of the format, then the batch's watermark and settings."""
 
@@ -104,7 +107,7 @@ class Checkpoint:
         if not self.has_begun(guard.generation):
             if found.has_rows:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.path(guard.generation)} is lost")
-            return self.begin(self._new(guard.generation + 1, found))
+            return self.begin(self._new(self.newest_generation() + 1, found))
         self._require_sound_files(guard, found)
         self._require_same_fingerprint(guard, found)
         return guard
@@ -141,8 +144,9 @@ class Checkpoint:
         self._write_guard(guard)
 
     def newest_generation(self) -> int:
-        """The highest that there is any trace of; -1 without one."""
-        generations = [int(path.name[1:]) for path in self.folder.glob("g*") if path.name[1:].isdigit()]
+        """The highest that there is any trace of, of a rebuild too, whose batches have their ids; -1 without one."""
+        found = [*self.folder.glob("g*"), *(self.folder.parent / SHADOWS / self.query).glob("g*")]
+        generations = [int(path.name[1:]) for path in found if path.name[1:].isdigit()]
         try:
             guard = self.guard
         except UnsafeState:

@@ -69,7 +69,7 @@ class FollowingJob:
     @property
     def outdated(self) -> bool:
         """Whether it must be started anew: a rebuild waits for its tables. Its plan depends on nothing that changes."""
-        return handover.is_wanted(self._driver.places, self.name)
+        return handover.is_due(self._driver.places, self.name)
 
     def _take_up(self) -> Guard:
         """The guard to start under, once a rebuild that waits for the tables has had them.

@@ -29,9 +29,9 @@ from sinks import tables
 from sinks.swap import Partition, bring_back, files_of, require_files, swap
 from sinks.transactions import Batch
 from stream_jobs.places import EXPECTATIONS, QUARANTINE, Places
-from stream_jobs.running.checkpoints import Checkpoint, Guard
+from stream_jobs.running.checkpoints import SHADOWS, Checkpoint, Guard
 
-FOLDER = "rebuild"
+FOLDER = SHADOWS
 """Below the checkpoints, the lake and the locks; a query's name has a dot, so it is taken for none."""
 
 Phase = Literal["building", "built", "swap_wanted", "swapping", "swapped", "return_wanted", "returning", "returned"]
@@ -63,6 +63,7 @@ class Rebuild:
     Attributes:
         run: tells one rebuild from another; part of the marks that its commits leave.
         generation: of the shadow's checkpoint, and of the live query after the swap.
+        inputs: the tables (`<layer>.<table>`) that the query streams.
         former: noted when the swap begins.
     """
 
@@ -70,6 +71,7 @@ class Rebuild:
     run: str
     generation: int
     phase: Phase
+    inputs: tuple[str, ...] = ()
     former: Former | None = field(default=None)
 
 
@@ -103,8 +105,8 @@ def read(places: Places, query: str) -> Rebuild | None:
     file = _file(places, query)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        former = found.pop("former")
-        return Rebuild(**found, former=None if former is None else Former(**former))
+        former, inputs = found.pop("former"), tuple(found.pop("inputs"))
+        return Rebuild(**found, inputs=inputs, former=None if former is None else Former(**former))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:
@@ -120,11 +122,64 @@ def write(places: Places, state: Rebuild) -> Rebuild:
 
 
 def is_wanted(places: Places, query: str) -> bool:
-    """Whether the owner of the query's tables has a swap to do before the query goes on."""
+    """Whether something is asked of the owner of the query's tables, or was begun and not ended."""
+    state = read(places, query)
+    return state is not None and state.phase in WANTED
+
+
+def is_due(places: Places, query: str) -> bool:
+    """Whether the owner may do it now, before the query goes on."""
     if not _file(places, query).exists():  # as good as always
         return False
     state = read(places, query)
-    return state is not None and state.phase in WANTED
+    return (
+        state is not None and state.phase in WANTED and not (state.phase == "swap_wanted" and is_ahead(places, state))
+    )
+
+
+def is_ahead(places: Places, state: Rebuild) -> bool:
+    """Whether the shadow has read rows that the live query has not.
+
+    Streams over revisions pass a swap over: they would never hear of these rows. So the live query reads them first.
+    One that cannot go on, because its table or its checkpoint is gone, is not waited for. Nobody streams gold.
+    """
+    live = Checkpoint(state.query, places.checkpoint(state.query))
+    guard = live.guard
+    if state.query.startswith("gold.") or guard is None or not live.has_begun(guard.generation):
+        return False
+    paths = {table: places.table(table) for table in guard.tables}
+    if any(not tables.exists(path) or tables.identity(path) != guard.tables[name] for name, path in paths.items()):
+        return False
+    shadow = Checkpoint(state.query, shadow_of(places, state.query).checkpoint(state.query))
+    has, wants = (_positions(each.finished(of)) for each, of in ((live, guard.generation), (shadow, state.generation)))
+    return any(
+        _is_behind(path, has.get(identity), wants[identity])
+        for path in map(places.table, state.inputs)
+        if tables.exists(path) and (identity := tables.identity(path)) in wants
+    )
+
+
+def _positions(lines: list[str]) -> dict[str, tuple[int, int, bool]]:
+    """Table id → version, place among its files, and whether that is the first read of all the table."""
+    found = (json.loads(line) for line in lines if line != "-")
+    return {
+        each["reservoirId"]: (
+            int(each["reservoirVersion"]),
+            max(int(each["index"]), -1),  # whatever is below stands for the beginning of the version, too
+            bool(each.get("isStartingVersion", False)),
+        )
+        for each in found
+        if "reservoirId" in each
+    }
+
+
+def _is_behind(path: str, here: tuple[int, int, bool] | None, there: tuple[int, int, bool]) -> bool:
+    version, place, is_first_read = there
+    if here is None:
+        return tables.has_gained(path, 0, version + is_first_read)
+    if here[2] or is_first_read:
+        return here != there
+    return tables.has_gained(path, here[0], version) or (here[0] == version and here[1] < place)
 
 
 def carry_out(places: Places, query: str) -> None:
@@ -134,7 +189,9 @@ def carry_out(places: Places, query: str) -> None:
         UnsafeState: the former content is gone, or the query was given another checkpoint meanwhile.
     """
     state = read(places, query)
-    if state is not None and state.phase == "swap_wanted":
+    if state is not None and state.phase in WANTED:
+        _require_known(places, state)
+    if state is not None and state.phase == "swap_wanted" and not is_ahead(places, state):
         state = write(places, replace(state, phase="swapping", former=_present(places, query)))
         failpoint("before_swap")
     if state is not None and state.phase == "return_wanted":
@@ -149,10 +206,25 @@ def carry_out(places: Places, query: str) -> None:
         write(places, replace(state, phase="returned"))
 
 
+def is_overtaken(places: Places, state: Rebuild) -> bool:
+    """Whether the query was given a checkpoint meanwhile that its rebuild does not know, as by `checkpoint adopt`."""
+    guard = Checkpoint(state.query, places.checkpoint(state.query)).guard
+    if state.former is None:
+        return guard is not None and guard.generation > state.generation
+    known = (_generation(state.former.guard), state.generation)
+    return (None if guard is None else guard.generation) not in known
+
+
+def _require_known(places: Places, state: Rebuild) -> None:
+    if is_overtaken(places, state):
+        raise UnsafeState(
+            f"{state.query} was given another checkpoint while its rebuild was under way",
+            hint="correnteza rebuild --abandon; then run it again",
+        )
+
+
 def _swap(places: Places, state: Rebuild) -> None:
-    assert state.former is not None
     live = Checkpoint(state.query, places.checkpoint(state.query))
-    _require_guard(live, state, (_generation(state.former.guard), state.generation))
     shadow = shadow_of(places, state.query)
     for table, partition in tables_of(state.query).items():
         carried = [
@@ -178,7 +250,6 @@ def _return(places: Places, state: Rebuild) -> None:
     assert state.former is not None
     assert state.former.guard is not None
     live = Checkpoint(state.query, places.checkpoint(state.query))
-    _require_guard(live, state, (state.generation, _generation(state.former.guard)))
     for table, partition in tables_of(state.query).items():
         bring_back(places.table(table), state.former.files[table], partition, mark=_mark(state, table, "return"))
     failpoint("return_committed")
@@ -207,17 +278,6 @@ def require_former(places: Places, state: Rebuild) -> None:
         raise UnsafeState(f"the former checkpoint of {state.query} is gone", hint="rebuild the table again instead")
     for table in tables_of(state.query):
         require_files(places.table(table), former.files[table])
-
-
-def _require_guard(live: Checkpoint, state: Rebuild, allowed: tuple[int | None, ...]) -> None:
-    """Raises: UnsafeState when the query was given a checkpoint that this rebuild does not know."""
-    guard = live.guard
-    generation = None if guard is None else guard.generation
-    if generation not in allowed:
-        raise UnsafeState(
-            f"{state.query} was given a checkpoint of generation {generation} while its rebuild was under way",
-            hint=f"correnteza rebuild --abandon {state.query}",
-        )
 
 
 def _copy_checkpoint(begun: Checkpoint, live: Checkpoint, generation: int) -> None:

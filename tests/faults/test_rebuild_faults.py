@@ -3,6 +3,7 @@
 The swap itself needs no JVM, so every point is killed in each run: a process of its own owns the tables.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from foundation import failpoints
 from foundation.errors import UnsafeState
 from sinks import swap
 from stream_jobs.places import Places
+from stream_jobs.rebuild import run
 from stream_jobs.running import handover
 from stream_jobs.running.checkpoints import Checkpoint
 from tests import rebuilt_lake
@@ -43,6 +45,14 @@ from stream_jobs.places import Places
 from stream_jobs.running.handover import carry_out
 root = Path(sys.argv[1])
 carry_out(Places(str(root / "lake"), root / "checkpoints", root / "locks"), sys.argv[2])
+"""
+HOLDER = """
+import sys, time
+from pathlib import Path
+from sinks.locks import exclusive
+with exclusive(Path(sys.argv[1]), sys.argv[2]):
+    print("held", flush=True)
+    time.sleep(60)
 """
 SWAP = ["before_swap", *(f"{point}@{n}" for n in (1, 2, 3) for point in ("swap_linked", "mid_swap"))]
 SWAP += ["swap_committed", "checkpoint_copied", "after_swap"]
@@ -148,9 +158,51 @@ def test_a_checkpoint_that_was_adopted_meanwhile_is_not_replaced(tmp_path):
     assert guard is not None
     killed_at(places, "before_swap")
     checkpoint.begin(replace(guard, generation=5))
-    with pytest.raises(UnsafeState, match="given a checkpoint of generation 5"):
+    with pytest.raises(UnsafeState, match="given another checkpoint") as refused:
         handover.carry_out(places, QUERY)
+    assert refused.value.hint is not None
+    assert "--abandon" in refused.value.hint
     assert held(places.table(QUERY)) == numbers(LIVE)
+    assert checkpoint.newest_generation() == 5
+    (places.checkpoints / "rebuild" / "run.json").write_text(json.dumps({"run": "some-run", "queries": [QUERY]}))
+    run.abandon(places, run.required(places))
+    assert not handover.is_wanted(places, QUERY)
+
+
+def test_a_checkpoint_that_is_adopted_beside_a_rebuild_gets_a_generation_of_its_own(tmp_path):
+    """Under the shadow's its batches would pass for written, once the swap has brought the shadow's ids."""
+    places = made(tmp_path)
+    assert Checkpoint(QUERY, places.checkpoint(QUERY)).newest_generation() == SHADOW
+
+
+def test_a_swap_that_was_begun_is_not_abandoned_and_one_that_was_asked_for_is(tmp_path):
+    asked, begun = made(tmp_path / "asked"), made(tmp_path / "begun")
+    killed_at(begun, "mid_swap@1")
+    this = run.Run("some-run", (QUERY,))
+    with pytest.raises(UnsafeState, match="was begun"):
+        run.abandon(begun, this)
+    run.abandon(asked, this)
+    handover.carry_out(asked, QUERY)
+    assert torn(asked, LIVE) == []
+    assert not (tmp_path / "asked" / "lake" / "rebuild").exists()
+
+
+def test_without_a_driver_the_rebuild_swaps_under_the_locks_and_beside_maintenance_it_waits(tmp_path):
+    places = made(tmp_path)
+    state = handover.read(places, QUERY)
+    assert state is not None
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(places.locks), QUERY], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(UnsafeState, match="was not swapped within 1 s"):
+            run.hand_over(places, state, "swap_wanted", seconds=1.0)
+        assert torn(places, LIVE) == []
+    finally:
+        holder.kill()
+        holder.wait()
+    run.hand_over(places, state, "swap_wanted", seconds=30.0)
+    assert torn(places, SHADOW) == []
 
 
 Seen = tuple[int, int]

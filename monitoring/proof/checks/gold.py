@@ -50,10 +50,10 @@ def check(evidence: Evidence, definition: Definition) -> Outcome:
         return outcome
     lake.connection.execute(reference_tables(str(evidence.reference)))
     lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {definition.query}")
-    judged = _judged(evidence, definition, outcome)
-    outcome.rows = int(str(lake.value(f"SELECT count(*) FROM {table} g WHERE {judged}")))
+    is_judged = judged(evidence, definition, outcome)
+    outcome.rows = int(str(lake.value(f"SELECT count(*) FROM {table} g WHERE {is_judged}")))
 
-    stored, computed = (f"(SELECT g.* FROM {name} g WHERE {judged})" for name in (table, "computed"))
+    stored, computed = (f"(SELECT g.* FROM {name} g WHERE {is_judged})" for name in (table, "computed"))
     on = same(keys, "s", "c")
     missing = f"SELECT {quoted(keys, 'c')} FROM {computed} c ANTI JOIN {stored} s ON {on}"
     report(lake, outcome, table, missing, "rows are missing")
@@ -61,7 +61,7 @@ def check(evidence: Evidence, definition: Definition) -> Outcome:
     report(lake, outcome, table, extra, "rows should not be there")
     both = f"{stored} s JOIN {computed} c ON {on}"
     differing = {
-        column: _differs(column, kind) for column, kind in _columns(evidence, table, outcome) if column not in keys
+        column: differs(column, kind) for column, kind in _columns(evidence, table, outcome) if column not in keys
     }
     for column in _differing(lake, both, differing):
         values = f'{quoted(keys, "s")}, s."{column}" AS stored, c."{column}" AS computed'
@@ -90,7 +90,8 @@ def _columns(evidence: Evidence, table: str, outcome: Outcome) -> list[tuple[str
     return [(name, kind) for name, kind in stored.items() if name in computed]
 
 
-def _differs(column: str, kind: str) -> str:
+def differs(column: str, kind: str) -> str:
+    """A predicate on two joined rows `s` and `c`: whether they differ in a column; fractions, by how much."""
     left, right = f's."{column}"', f'c."{column}"'
     if not kind.startswith(_FRACTIONAL):
         return f"{left} IS DISTINCT FROM {right}"
@@ -111,7 +112,7 @@ def _in_window(since: datetime, dataset: str) -> str:
     return f"(FROM silver.{dataset}_revisions WHERE retrieved_at >= TIMESTAMPTZ '{since.isoformat()}')"
 
 
-def _judged(evidence: Evidence, definition: Definition, outcome: Outcome) -> str:
+def judged(evidence: Evidence, definition: Definition, outcome: Outcome) -> str:
     """A predicate on rows `g`: touched by what the window retrieved, and by nothing that the query has not read."""
     touched = [
         predicate.format(rows=_in_window(evidence.since, dataset))

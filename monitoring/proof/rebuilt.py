@@ -1,0 +1,172 @@
+"""A rebuilt table before it takes the live one's place: `verify`'s definitions on it, and how it differs from that one.
+
+Rows that either query has not committed are lag, and left out of both sides.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitoring import quarantine
+from monitoring.lag import spark_checkpoints
+from monitoring.lake import Lake
+from monitoring.proof.checks import gold, silver
+from monitoring.proof.checks.compare import report
+from monitoring.proof.checks.gold_sql import DEFINITIONS
+from monitoring.proof.checks.model import Evidence, Finding, Outcome, Rule, quoted, same
+from monitoring.proof.checks.settled import find_bounds, settled
+from monitoring.snapshot import Snapshot
+from schemas.contracts import Contract
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is compared.
+
+    Attributes:
+        query: `silver.<dataset>` or `gold.<table>`.
+        shadow: table → folder of its rebuilt form.
+        shadow_checkpoints: root of the shadow's checkpoint.
+        keys: table → the columns that name a row of it.
+        rules: dataset → its quarantining expectations.
+        reference: folder of the static reference files behind gold.
+    """
+
+    query: str
+    lake: Path
+    checkpoints: Path
+    shadow: Mapping[str, Path]
+    shadow_checkpoints: Path
+    keys: Mapping[str, Sequence[str]]
+    contracts: Mapping[str, Contract]
+    rules: Mapping[str, tuple[Rule, ...]]
+    reference: Path
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: rows that both queries have read to the end, and their order-free hash."""
+
+    rows: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A live table and its rebuilt form.
+
+    Attributes:
+        differences: keys of one side only, columns whose values differ, each with its count and the smallest keys.
+    """
+
+    table: str
+    live: Side
+    rebuilt: Side
+    differences: tuple[Finding, ...]
+
+
+def wrong(subject: Subject) -> list[Finding]:
+    """What `verify`'s definitions find in the rebuilt tables, taken for the live ones; empty when they hold."""
+    lake = Lake(subject.lake)
+    lake.snapshots |= {name: Snapshot(name, path) for name, path in subject.shadow.items()}
+    evidence = _evidence(subject, lake, subject.shadow_checkpoints)
+    if subject.query.startswith("gold."):
+        found = [gold.check(evidence, each) for each in DEFINITIONS if f"gold.{each.table}" == subject.query]
+    else:
+        found = [silver.check_keys(evidence), silver.check_batch(evidence)]
+    return [finding for outcome in found for finding in outcome.findings]
+
+
+def compared(subject: Subject) -> list[Compared]:
+    """Each rebuilt table against the live one; where there is no live one, all its rows are new."""
+    lake = Lake(subject.lake)
+    # Positions first: what is read after them is never older.
+    both = [_evidence(subject, lake, root) for root in (subject.checkpoints, subject.shadow_checkpoints)]
+    for name, path in subject.shadow.items():
+        lake.connection.register(f"rebuilt:{name}", Snapshot(name, path).dataset())
+        if not lake.has(name):
+            lake.connection.register(f"dataset:{name}", Snapshot(name, path).dataset().head(0))
+            lake.connection.execute(f'CREATE VIEW {name} AS FROM "dataset:{name}"')
+    is_judged = _gold_judged(both, subject) if subject.query.startswith("gold.") else _silver_judged(both, subject)
+    return [_compared(lake, name, subject.keys[name], is_judged(name)) for name in subject.shadow]
+
+
+def _evidence(subject: Subject, lake: Lake, checkpoints: Path) -> Evidence:
+    dataset = subject.query.partition(".")[2]
+    contracts = {name: each for name, each in subject.contracts.items() if name == dataset or not each.is_dataset}
+    progress = {subject.query: spark_checkpoints.read(checkpoints, subject.query)}
+    return Evidence(lake, contracts, subject.rules, {}, progress, None, subject.reference)
+
+
+def _silver_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str], str]:
+    """Table → a predicate on its rows `g`: of keys without a row that either query has not committed."""
+    lake, dataset = both[0].lake, subject.query.partition(".")[2]
+    keys, revisions = subject.contracts[dataset].key, f"silver.{dataset}_revisions"
+    names = quoted(keys)
+    lake.connection.execute(f'CREATE OR REPLACE TEMP TABLE moving AS SELECT {names} FROM "rebuilt:{revisions}" LIMIT 0')
+    find_bounds(both[1], dataset)
+    lake.connection.execute("CREATE OR REPLACE TEMP TABLE of_shadow AS FROM unsettled")
+    find_bounds(both[0], dataset)
+    lake.connection.execute("INSERT INTO unsettled FROM of_shadow")  # of two bounds the lower one counts
+    for table in (revisions, f'"rebuilt:{revisions}"'):
+        lake.connection.execute(f"INSERT INTO moving SELECT {names} FROM {table} r WHERE NOT {settled('r')}")
+
+    def judged(table: str) -> str:
+        if table == quarantine.TABLE:
+            return f"g.dataset = '{dataset}' AND {settled('g', is_withdrawn='false')}"
+        return f"NOT EXISTS (SELECT 1 FROM moving m WHERE {same(keys, 'g', 'm')})"
+
+    return judged
+
+
+def _gold_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str], str]:
+    """The same of gold: rows that no revision may change which either query has not committed."""
+    [definition] = [each for each in DEFINITIONS if f"gold.{each.table}" == subject.query]
+    every = " AND ".join(f"({gold.judged(each, definition, Outcome())})" for each in both)
+    return lambda table: every
+
+
+def _compared(lake: Lake, table: str, keys: Sequence[str], judged: str) -> Compared:
+    sides = {"live": table, "rebuilt": f'"rebuilt:{table}"'}
+    kinds = {
+        side: {str(row["column_name"]): str(row["column_type"]) for row in lake.rows(f"DESCRIBE FROM {relation}")}
+        for side, relation in sides.items()
+    }
+    common = [name for name in kinds["rebuilt"] if name in kinds["live"]]
+    for side, relation in sides.items():
+        columns = ", ".join(f'{_comparable(name, kinds[side][name])} AS "{name}"' for name in common)
+        lake.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {side}_rows AS"
+            f" SELECT {columns} FROM (SELECT g.* FROM {relation} g WHERE {judged})"
+        )
+    found = Outcome()
+    for only, where in ((kinds["rebuilt"].keys() - common, "the rebuilt"), (kinds["live"].keys() - common, "the live")):
+        if only:
+            found.add(table, f"{len(only)} columns stand only in {where} table", sorted(only))
+    digests = {side: _digest(lake, f"{side}_rows") for side in sides}
+    if digests["live"] != digests["rebuilt"]:
+        _list(lake, found, table, keys, [(name, kinds["live"][name]) for name in common if name not in keys])
+    return Compared(table, digests["live"], digests["rebuilt"], tuple(found.findings))
+
+
+def _list(lake: Lake, found: Outcome, table: str, keys: Sequence[str], values: Sequence[tuple[str, str]]) -> None:
+    for side, other in (("live", "rebuilt"), ("rebuilt", "live")):
+        rows = f"FROM {side}_rows s ANTI JOIN {other}_rows c ON {same(keys, 's', 'c')}"
+        report(lake, found, table, f"SELECT {quoted(keys, 's')} {rows}", f"rows stand only in the {side} table")
+    both = f"FROM live_rows s JOIN rebuilt_rows c ON {same(keys, 's', 'c')}"
+    for name, kind in values:
+        shown = f'{quoted(keys, "s")}, s."{name}" AS live, c."{name}" AS rebuilt'
+        differing = f"SELECT {shown} {both} WHERE {gold.differs(name, kind)}"
+        report(lake, found, table, differing, f"values of {name} differ")
+
+
+def _digest(lake: Lake, relation: str) -> Side:
+    [row] = lake.rows(f"SELECT count(*) AS n, coalesce(sum(hash(x)::HUGEINT), 0)::VARCHAR AS h FROM {relation} x")
+    return Side(int(str(row["n"])), str(row["h"]))
+
+
+def _comparable(name: str, kind: str) -> str:
+    """A map as its entries in order; null as not withdrawn, in rows of a release that knew no withdrawals."""
+    if kind.startswith("MAP("):
+        return f'list_sort(map_entries("{name}"))'
+    return f'coalesce("{name}", false)' if name == "is_withdrawn" else f'"{name}"'

@@ -1,0 +1,142 @@
+"""What a rebuild would do, and what it would take: read off the logs of the tables, no JVM is needed."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from foundation.errors import UsageError
+from foundation.files import replace_file
+from sinks import tables
+from stream_jobs.gold.model import GoldTable
+from stream_jobs.gold.model import discover as gold_tables
+from stream_jobs.places import QUARANTINE, Places
+from stream_jobs.running.handover import FOLDER, tables_of
+from stream_jobs.silver.tables.model import discover as silver_tables
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the rebuild of one query's tables reads and writes.
+
+    Attributes:
+        tables: that are swapped.
+        inputs: tables that are read from their beginning.
+        rows: of the inputs; those of withdrawals are every dataset's.
+        bytes, files: of the tables as they are now. The new ones take about as much beside them, and the old ones stay
+            for seven days.
+        seconds: by the rate of the last rebuild of these tables, or else of the layer's; None before any was measured.
+        downstream: queries that read the tables.
+    """
+
+    query: str
+    tables: tuple[str, ...]
+    inputs: tuple[str, ...]
+    rows: int
+    bytes: int
+    files: int
+    seconds: float | None
+    downstream: tuple[str, ...]
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """Queries for tables, datasets or layers, silver before gold.
+
+    Args: names: `silver`, `gold`, `all`, or `<layer>.<table>`; of a dataset's two silver tables either.
+
+    Raises: UsageError for what cannot be rebuilt.
+    """
+    every = {"silver": [f"silver.{name}" for name in silver_tables()], "gold": list(_gold())}
+    every["all"] = [*every["silver"], *every["gold"]]
+    found: set[str] = set()
+    for name in names:
+        if name in every:
+            found |= set(every[name])
+        elif (query := name.removesuffix("_revisions") if name.startswith("silver.") else name) in every["all"]:
+            found.add(query)
+        elif name == "bronze" or name.startswith("bronze."):
+            raise UsageError(f"{name}: bronze is not rebuilt by this release", hint="correnteza rebuild --help")
+        else:
+            raise UsageError(f"no table {name} that a query fills", hint=f"one of: {', '.join(every['all'])}")
+    return [query for query in every["all"] if query in found]
+
+
+def plan(places: Places, query: str) -> Planned:
+    """Of one query."""
+    inputs = inputs_of(query)
+    rows = sum(_size(places.table(name))[0] for name in inputs)
+    own = [name for name in tables_of(query) if name != QUARANTINE]
+    sizes = [_size(places.table(name)) for name in own]
+    rate = _rate(places, query)
+    return Planned(
+        query=query,
+        tables=tuple(tables_of(query)),
+        inputs=inputs,
+        rows=rows,
+        bytes=sum(size for _, size, _ in sizes),
+        files=sum(files for _, _, files in sizes),
+        seconds=None if rate is None else rows / rate,
+        downstream=tuple(downstream([query])),
+    )
+
+
+def downstream(queries: Sequence[str]) -> list[str]:
+    """Gold queries that read what any of these fill."""
+    filled = {f"{query}_revisions" for query in queries}
+    return [name for name, table in _gold().items() if filled & set(table.reads)]
+
+
+def free_bytes(places: Places) -> int:
+    """Left on the disk of the lake."""
+    there = Path(places.lake)
+    return shutil.disk_usage(there if there.exists() else there.parent).free
+
+
+def note_rate(places: Places, query: str, rows: int, seconds: float) -> None:
+    """Remember how quickly a shadow was filled from its beginning."""
+    if rows and seconds:
+        _rates(places).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(_rates(places), json.dumps(_read(places) | {query: rows / seconds}, indent=1))
+
+
+def _rate(places: Places, query: str) -> float | None:
+    """Rows per second: of this query, or the slowest of its layer."""
+    known = _read(places)
+    layer = [rate for name, rate in known.items() if name.partition(".")[0] == query.partition(".")[0]]
+    return known.get(query, min(layer, default=None))
+
+
+def _read(places: Places) -> dict[str, float]:
+    try:
+        found: dict[str, float] = json.loads(_rates(places).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def _rates(places: Places) -> Path:
+    return places.checkpoints / FOLDER / "rates.json"
+
+
+def _size(path: str) -> tuple[int, int, int]:
+    """Rows, bytes and files by the table's log; zeros where there is no table."""
+    if not tables.exists(path):
+        return 0, 0, 0
+    actions = pa.table(DeltaTable(path).get_add_actions())
+    rows, size = (pc.sum(actions[name]).as_py() or 0 for name in ("num_records", "size_bytes"))
+    return int(rows), int(size), actions.num_rows
+
+
+def inputs_of(query: str) -> tuple[str, ...]:
+    """The tables that a query streams."""
+    name = query.partition(".")[2]
+    return silver_tables()[name].reads if query.startswith("silver.") else _gold()[query].reads
+
+
+def _gold() -> dict[str, GoldTable]:
+    return {f"gold.{name}": table for name, table in gold_tables().items() if isinstance(table, GoldTable)}

@@ -1,0 +1,194 @@
+"""One rebuild, of one query's tables after the other: what stands on disk of it, and who may go on with it.
+
+    checkpoints/rebuild/run.json    which queries, in order
+
+One rebuild at a time: whoever works on one holds the lock `rebuild`.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+from foundation.errors import UnsafeState, UsageError
+from foundation.failpoints import failpoint
+from foundation.files import replace_file
+from sinks.locks import TableIsTakenError, exclusive
+from stream_jobs.places import QUARANTINE, Places
+from stream_jobs.rebuild import plan, shadow
+from stream_jobs.running import handover
+from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.handover import FOLDER, Phase, Rebuild
+
+HAND_OVER_SECONDS = 180.0
+"""How long a driver may take until it has swapped a table: a batch has to end, and maintenance."""
+ENDED: tuple[Phase, ...] = ("swapped", "returned")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which tables are rebuilt. Args: run: as of `Rebuild`. queries: in this order."""
+
+    run: str
+    queries: tuple[str, ...]
+
+
+@contextmanager
+def alone(places: Places) -> Iterator[None]:
+    """Nobody else works on a rebuild meanwhile. Raises: UnsafeState when somebody does."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(places.locks, FOLDER))
+        except TableIsTakenError:
+            raise UnsafeState("another rebuild is under way", hint="correnteza rebuild --status") from None
+        yield
+
+
+def begin(places: Places, queries: Sequence[str]) -> Run:
+    """A new rebuild. Raises: UnsafeState while one is unfinished."""
+    former = present(places)
+    if former is not None and not is_finished(places, former):
+        raise UnsafeState(
+            f"a rebuild of {', '.join(former.queries)} is unfinished",
+            hint="correnteza rebuild --resume, to end it; or --rollback, or --abandon",
+        )
+    run = Run(uuid4().hex, tuple(queries))
+    _file(places).parent.mkdir(parents=True, exist_ok=True)
+    replace_file(_file(places), json.dumps(asdict(run), indent=1))
+    return run
+
+
+def present(places: Places) -> Run | None:
+    """The rebuild that was begun last; None where none is known."""
+    try:
+        found = json.loads(_file(places).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Run(found["run"], tuple(found["queries"]))
+
+
+def required(places: Places) -> Run:
+    """The same. Raises: UsageError where there is none."""
+    run = present(places)
+    if run is None:
+        raise UsageError("no rebuild is known here", hint="correnteza rebuild --dry-run all")
+    return run
+
+
+def state_of(places: Places, run: Run, query: str) -> Rebuild | None:
+    """How far this rebuild has come with a query; None before it came to it."""
+    state = handover.read(places, query)
+    return state if state is not None and state.run == run.run else None
+
+
+def is_finished(places: Places, run: Run) -> bool:
+    """Whether nothing of it is left to do."""
+    states = [state_of(places, run, query) for query in run.queries]
+    return all(state is not None and state.phase in ENDED for state in states)
+
+
+def enter(places: Places, run: Run, query: str) -> Rebuild:
+    """The state of a query, which is begun where it was not: then whatever is left of an older shadow goes."""
+    state = state_of(places, run, query)
+    if state is not None:
+        return state
+    shadow.remove(places, query)
+    generation = Checkpoint(query, places.checkpoint(query)).newest_generation() + 1
+    return handover.write(places, Rebuild(query, run.run, max(generation, 1), "building", inputs=plan.inputs_of(query)))
+
+
+def hand_over(places: Places, state: Rebuild, wanted: Phase, seconds: float = HAND_OVER_SECONDS) -> None:
+    """Have the owner of the tables do what is wanted: the driver that holds their locks, or else this process.
+
+    Raises:
+        UnsafeState: the owner has not done it in time. It may still do it, and `--resume` waits again.
+    """
+    if state.phase not in handover.WANTED:
+        handover.write(places, replace(state, phase=wanted))
+        failpoint("asked_for")
+    until = time.monotonic() + seconds
+    while handover.is_wanted(places, state.query):
+        reason = "its live query has not read yet what the shadow has"
+        try:
+            with ExitStack() as stack:
+                for lock in _locks(state.query):
+                    stack.enter_context(exclusive(places.locks, lock))
+                handover.carry_out(places, state.query)
+        except TableIsTakenError as taken:
+            reason = str(taken)
+        if handover.is_wanted(places, state.query):
+            if time.monotonic() > until:
+                raise UnsafeState(
+                    f"{state.query} was not swapped within {seconds:.0f} s: {reason}",
+                    hint="correnteza status; the query may stand still. Then correnteza rebuild --resume",
+                )
+            time.sleep(0.2)
+
+
+def roll_back(places: Places, run: Run) -> list[str]:
+    """Bring the former content of every table back, the last one first; returns the queries whose tables were.
+
+    Raises:
+        UnsafeState: the former content of one is gone; nothing was changed. Or as `hand_over`.
+    """
+    states = [state for query in run.queries if (state := state_of(places, run, query)) is not None]
+    for state in states:
+        if state.phase == "swapping" or (state.phase == "swap_wanted" and not _taken_back(places, state)):
+            hand_over(places, state, "swap_wanted")
+    states = [state for query in run.queries if (state := state_of(places, run, query)) is not None]
+    swapped = [state for state in states if state.phase in ("swapped", "return_wanted", "returning")]
+    for state in swapped:
+        if state.phase == "swapped":
+            handover.require_former(places, state)
+    for state in reversed(swapped):
+        hand_over(places, state, "return_wanted")
+    abandon(places, run)
+    return [state.query for state in swapped]
+
+
+def abandon(places: Places, run: Run) -> None:
+    """Remove what is built of shadows, and forget the rebuild. What was swapped stays so.
+
+    Raises:
+        UnsafeState: a swap was begun, which must be ended first; or a driver is about to begin it.
+    """
+    for query in run.queries:
+        with ExitStack() as stack:
+            state = state_of(places, run, query)
+            if state is not None and state.phase in handover.WANTED:
+                for lock in _locks(query):  # an owner may begin at any moment
+                    stack.enter_context(exclusive(places.locks, lock))
+                state = state_of(places, run, query)
+            if state is None or state.phase in ENDED:
+                continue
+            if state.phase in handover.BEGUN and not handover.is_overtaken(places, state):
+                raise UnsafeState(f"the swap of {query} was begun", hint="correnteza rebuild --resume; or --rollback")
+            handover.write(places, replace(state, phase="returned"))
+            shadow.remove(places, query)
+    _file(places).unlink(missing_ok=True)
+
+
+def _taken_back(places: Places, state: Rebuild) -> bool:
+    """Whether a swap that was asked for is not wanted any more; False where a driver is there, which may begin it."""
+    with ExitStack() as stack:
+        try:
+            for lock in _locks(state.query):
+                stack.enter_context(exclusive(places.locks, lock))
+        except TableIsTakenError:
+            return False
+        now = handover.read(places, state.query)
+        if now is None or now.phase != "swap_wanted":
+            return False
+        handover.write(places, replace(now, phase="built"))
+        return True
+
+
+def _locks(query: str) -> list[str]:
+    return [query, QUARANTINE] if query.startswith("silver.") else [query]
+
+
+def _file(places: Places) -> Path:
+    return places.checkpoints / FOLDER / "run.json"

@@ -1,0 +1,98 @@
+"""F27 with processes: a driver, and a rebuild beside it, of which one or the other is killed."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.helpers import wait_for
+from tests.pipeline import Pipeline, pipeline
+from tests.spark_fixtures import spark
+from tests.stations import DATASET, stations
+
+__all__ = ["pipeline", "spark"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+SILVER = f"silver.{DATASET}"
+DEADLINE = 600
+OFTEN = {"CORRENTEZA_SILVER_INTERVAL_SECONDS": "1"}
+
+
+def filled(pipeline: Pipeline, last: int) -> None:
+    """Silver has so many stations; its locks are free."""
+    pipeline.bronze_after(DATASET, stations(0, last))
+    pipeline.run(pipeline.silver(DATASET))
+    pipeline.driver.locks.release()
+
+
+def codes(pipeline: Pipeline) -> list[str]:
+    return sorted(row["station_code"] for row in pipeline.rows(SILVER))
+
+
+def expected(last: int) -> list[str]:
+    return sorted(row["station_code"] for row in stations(0, last))
+
+
+def test_the_plan_is_told_without_a_jvm_and_what_cannot_be_rebuilt_is_refused(pipeline, cli):
+    filled(pipeline, 5)
+    told = cli("rebuild", f"{SILVER}_revisions", "--dry-run", "--json")
+    assert told.returncode == 0, told.stderr
+    document = json.loads(told.stdout)
+    [planned] = document["queries"]
+    assert (planned["query"], planned["rows"], planned["seconds"]) == (SILVER, 5, None)
+    assert "gold.dim_weather_station" in planned["downstream"]
+    assert document["oldest_offsets"] == {pipeline.topic(DATASET): {"0": 0}}
+    assert 0 < document["needed_bytes"] < document["free_bytes"]
+    for_people = cli("rebuild", SILVER, "--downstream", "--dry-run").stdout
+    assert "Kafka still holds of" in for_people
+    assert "gold.dim_weather_station" in for_people
+
+    for arguments, code, words in (
+        (("bronze.bcb_sgs", "--yes"), 2, "bronze is not rebuilt"),
+        (("gold.dim_date", "--yes"), 2, "no table gold.dim_date that a query fills"),
+        (("--resume",), 2, "no rebuild is known here"),
+        ((SILVER,), 2, "no terminal to ask on"),
+        ((), 2, "name tables, or one of"),
+    ):
+        refused = cli("rebuild", *arguments)
+        assert (refused.returncode, words in refused.stderr) == (code, True), refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_f27_a_rebuild_is_killed_beside_a_driver_then_the_driver_in_the_midst_of_the_swap(pipeline, cli, cli_process):
+    filled(pipeline, 20)
+    driver = cli_process("run", "silver", **OFTEN)
+    wait_for(lambda: "driver_ready" in driver.said or driver.poll(), "the driver runs", DEADLINE)
+
+    killed = cli_process("rebuild", SILVER, "--yes", CORRENTEZA_FAILPOINT="shadow_built:kill")
+    assert killed.wait(timeout=DEADLINE) == -signal.SIGKILL, killed.said
+    assert "building" in cli("rebuild", "--status").stdout
+    again = cli("rebuild", SILVER, "--yes")
+    assert (again.returncode, "is unfinished" in again.stderr) == (3, True)
+    resumed = cli("rebuild", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"{SILVER}: 20 rows, as the live table's" in resumed.stdout
+    assert "rebuild_handed_over" in driver.said
+
+    pipeline.publish(DATASET, *stations(20, 25))
+    pipeline.run(pipeline.bronze(DATASET))
+    wait_for(lambda: codes(pipeline) == expected(25) or driver.poll(), "the live query goes on", DEADLINE)
+    back = cli("rebuild", "--rollback", "--yes")
+    assert back.returncode == 0, back.stderr
+    wait_for(lambda: codes(pipeline) == expected(25) or driver.poll(), "what came since is read again", DEADLINE)
+    os.killpg(driver.pid, signal.SIGTERM)
+    assert driver.wait(timeout=120) == 0, driver.said
+
+    sick = cli_process("run", "silver", CORRENTEZA_FAILPOINT="mid_swap@1:kill", **OFTEN)
+    wait_for(lambda: "driver_ready" in sick.said or sick.poll(), "the driver runs", DEADLINE)
+    ended = cli("rebuild", SILVER, "--yes")
+    assert sick.wait(timeout=60) == -signal.SIGKILL, sick.said
+    assert ended.returncode == 0, ended.stderr
+    assert codes(pipeline) == expected(25)
+    pipeline.publish(DATASET, *stations(25, 30))
+    pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET))
+    assert codes(pipeline) == expected(30)
+    assert pipeline.contradictions(DATASET, without=("manifests = rows",)) == {}
