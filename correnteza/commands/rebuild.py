@@ -77,7 +77,7 @@ def command(
     """As `HELP` says."""
     form = Form.of(json_, csv_, output)
     asked = [verb for verb, is_asked in _verbs(status, resume, rollback, abandon) if is_asked]
-    if len(asked) + bool(names) != 1:
+    if len(asked) + bool(names) != 1 or (dry_run and not names):
         raise UsageError(
             "name tables, or one of --status, --resume, --rollback, --abandon", hint="correnteza rebuild --help"
         )
