@@ -105,7 +105,7 @@ image: setup wheelhouse-of-image  ## the container image correnteza:dev, from wh
 wheelhouse-of-image:
 	@$(MAKE) --no-print-directory wheelhouse FOLDER=build/wheelhouse
 
-test-containers: setup  ## build the image and run docker-compose.yml for real; needs an engine (docs/containers.md)
+test-containers: image  ## build the image and run docker-compose.yml for real; needs an engine (docs/containers.md)
 	$(BIN)/pytest tests/deploy -m containers --timeout 1800
 
 lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jars.lock (needs mvn)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.collected import Collected, runs
 from tests.last_runs import Ended
 
-SHORT, FAULTS, LONG = "test", "test-faults", "test-faults-long"
+SHORT, FAULTS, LONG, CONTAINERS = "test", "test-faults", "test-faults-long", "test-containers"
 """Verbs of the Makefile."""
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.collected import COLLECTED, ROOT, Collected, is_whole, runs
 from tests.fault_report import FAULTS
 from tests.guarantee_list import VERBS
+from tests.guarantees import CONTAINERS, LONG, SHORT, complaints, lines, unshown
 from tests.guarantees import FAULTS as TEST_FAULTS
-from tests.guarantees import LONG, SHORT, complaints, lines, unshown
 from tests.last_runs import Ended, last_runs, note
 
 GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
@@ -130,4 +130,6 @@ def test_the_verbs_are_those_of_the_makefile():
     assert {SHORT, TEST_FAULTS, LONG} <= set(VERBS)
     assert [runs(VERBS[verb], QUICK.marks) for verb in (SHORT, TEST_FAULTS, LONG)] == [True, True, False]
     assert [runs(VERBS[verb], SLOW.marks) for verb in (SHORT, TEST_FAULTS, LONG)] == [False, True, False]
+    in_containers = frozenset({"containers"})
+    assert [verb for verb in VERBS if runs(VERBS[verb], in_containers)] == [CONTAINERS]
     assert [runs(VERBS[verb], LENGTHY.marks) for verb in (SHORT, TEST_FAULTS, LONG)] == [False, False, True]

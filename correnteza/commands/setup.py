@@ -1,5 +1,6 @@
 """`correnteza setup`: fetch the pinned jars, check them, and make the Java runtime quick to start."""
 
+import os
 import shutil
 import sys
 import time
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from correnteza.embedded import jars, java, lock, maven
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable
+from foundation.files import keep_private
 from foundation.redact import unescaped
 
 _WORTH_A_LINE = 10_000_000
@@ -26,6 +28,7 @@ def command(
     fill: Annotated[Path | None, typer.Option(help="Install nothing: put all jars into this folder.")] = None,
 ) -> None:
     """Fetch the pinned jars that are missing, and check each SHA-256. Says nothing when nothing is to be done."""
+    os.umask(keep_private())  # programs are for whoever may run them, also when somebody else installs them
     settings = Settings()
     if fill is not None:
         _fill(fill / "jars", settings)

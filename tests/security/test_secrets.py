@@ -149,6 +149,13 @@ def test_control_what_a_command_makes_at_home_is_its_user_s_alone(tmp_path, cont
     control.objects(open_to_others, made("public", "-c", PUBLIC), damage=("has mode 0755", "audit.jsonl has mode 0644"))
 
 
+def test_what_set_up_installs_may_be_run_by_others_than_its_installer(tmp_path):
+    variables = {"CORRENTEZA_JARS": str(tmp_path / "jars")}
+    done = run_to_its_end(Settings(home=tmp_path), tmp_path, UNMODIFIED, ["setup", "--offline", "nowhere"], variables)
+    assert done.returncode == 4, done.stderr
+    assert stat.S_IMODE((tmp_path / "jars").stat().st_mode) == 0o755
+
+
 def test_a_file_that_somebody_asked_for_has_the_mode_that_they_want(tmp_path):
     arguments = ["query", "SELECT 1 AS one", "--output", str(tmp_path / "one.csv")]
     variables = {**os.environ, "CORRENTEZA_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
