@@ -160,6 +160,12 @@ except OSError:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_driver_that_is_killed_during_its_first_load_comes_back(stack):
+    wait_for(lambda: stack.rows("SELECT * FROM silver.bcb_sgs LIMIT 1"), "the first rows of silver", 300)
+    assert not stack.rows(f"SELECT * FROM {GOLD} LIMIT 1"), "nothing is under way any more"
+    stack.seconds["stream killed while loading, healthy again"] = stack.kill("stream")
+
+
 def verified(stack: Stack) -> bool:
     """Whether `verify` holds, from inside."""
     return stack.inside("stream", "correnteza", "verify").returncode == 0

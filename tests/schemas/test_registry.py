@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryError
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
 
 from foundation.errors import TransientError, UnsafeState
@@ -139,3 +140,36 @@ def test_a_plan_trusts_no_registry_that_checks_nothing(registry, prefix):
             registry.plan([with_field(load("bcb_sgs"), name="note", type="string")], prefix)
     finally:
         registry.enforce_compatibility()
+
+
+def test_two_that_set_the_level_at_once_both_go_on_if_it_holds(registry, monkeypatch):
+    """A registry that is new refuses the second one: the rule exists already."""
+    client = registry._client
+    registry.enforce_compatibility()
+
+    def refuse(**_):
+        raise SchemaRegistryError(409, 0, "A rule named 'COMPATIBILITY' already exists.")
+
+    monkeypatch.setattr(client, "get_config", lambda: ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
+    monkeypatch.setattr(client, "set_config", refuse)
+    registry.enforce_compatibility()
+    monkeypatch.setattr(registry, "_client", _Unchecked(client))
+    with pytest.raises(UnsafeState, match="accepts an incompatible schema"):
+        registry.enforce_compatibility()
+
+
+class _Unchecked:
+    """A registry that refuses to set the level, and then checks nothing."""
+
+    def __init__(self, client):
+        self._client = client
+        self._probes = 0
+
+    def register_schema(self, *_):
+        self._probes += 1
+
+    def delete_subject(self, *_):
+        assert self._probes == 2
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
