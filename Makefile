@@ -5,6 +5,8 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 # A process per core, each with a broker and a JVM of its own (2.5 GB): four at most.
 PARALLEL := -n logical --maxprocesses 4 --dist worksteal
+# The fast tests start neither and wait a third of their time: three processes, however few the cores.
+PARALLEL_FAST := -n 3 --dist worksteal
 
 help:  ## show this page
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,14 +40,14 @@ tools: $(INSTALLED)  ## Prometheus and Alertmanager for the tests, into .tools; 
 	@$(BIN)/python -m tests.tools
 
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers"; first=$$?; \
+	@$(BIN)/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers"; first=$$?; \
 	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers" && exit $$first
 
 test-pythons: setup  ## the fast tests on further Pythons of this machine: PYTHONS="python3.12 python3.13"
 	@failed=; for python in $(or $(PYTHONS),python3.12 python3.13); do \
 		$$python -c "" 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
 		$(MAKE) --no-print-directory build/$$python/installed && \
-		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers" || failed="$$failed $$python"; \
+		build/$$python/bin/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers" || failed="$$failed $$python"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 build/%/installed: requirements.lock pyproject.toml

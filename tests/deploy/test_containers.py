@@ -99,9 +99,9 @@ def inspected(kind: str) -> list[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    assert shutil.which(COMPOSE[0]), f"no {COMPOSE[0]}: deploy/containers/container-engine install"
+    assert shutil.which(COMPOSE[0]), f"no {COMPOSE[0]}: install Docker compose, see docs/containers.md"
     assert subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0, (
-        "no engine answers: deploy/containers/container-engine up, and DOCKER_HOST"
+        "no engine answers: start one, and name its socket in DOCKER_HOST"
     )
     folder = tmp_path_factory.mktemp("compose")
     subprocess.run([ROOT / ".venv/bin/correnteza", "init", str(folder), "--replay"], check=True, capture_output=True)
