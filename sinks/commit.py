@@ -96,14 +96,14 @@ def replace_files(
     transact(snapshot.table, [*gone, *added], once)
 
 
-def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], once: Transaction | None = None) -> None:
-    """Commit what becomes of some files. Args: once: marks the commit."""
+def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], *marks: Transaction | None) -> None:
+    """Commit what becomes of some files. Args: marks: transactions that the table remembers; None is none."""
     table.create_write_transaction(
         list(actions),
         mode="append",
         schema=table.schema(),
         partition_by=table.metadata().partition_columns,
-        commit_properties=CommitProperties(app_transactions=[once] if once else []),
+        commit_properties=CommitProperties(app_transactions=[mark for mark in marks if mark is not None]),
     )
 
 

@@ -17,13 +17,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import DeltaTable, Transaction
 from deltalake.transaction import AddAction, RemoveAction
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from sinks import tables
-from sinks.commit import in_place, is_known, removed, statistics_of
+from sinks.commit import in_place, is_known, removed, statistics_of, transact
 from sinks.snapshot import Snapshot
 
 Partition = Mapping[str, str]
@@ -96,13 +96,7 @@ def _commit(live: Snapshot, names: Sequence[str], partition: Partition, transact
     before = set(files_of(live.path, partition))
     actions: list[AddAction | RemoveAction] = [removed(name, data_change=True) for name in sorted(before - set(names))]
     actions += _added(live, [name for name in names if name not in before], partition)
-    live.table.create_write_transaction(
-        actions,
-        mode="append",
-        schema=live.table.schema(),
-        partition_by=live.table.metadata().partition_columns,
-        commit_properties=CommitProperties(app_transactions=list(transactions)),
-    )
+    transact(live.table, actions, *transactions)
     failpoint("mid_swap")
 
 
