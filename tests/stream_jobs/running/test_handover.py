@@ -1,4 +1,4 @@
-"""Whether a shadow has read rows that the live query has not, by both checkpoints and the input's log."""
+"""What a driver does of a rebuild, and when: by both checkpoints, the input's log, and the turns of its query."""
 
 import json
 from dataclasses import replace
@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
+from foundation import failpoints
+from foundation.errors import TransientError
 from sinks.compaction import Policy, compact, groups
 from sinks.snapshot import Snapshot
 from stream_jobs.places import Places
-from stream_jobs.running import handover
+from stream_jobs.running import following, handover, stalls
 from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.following import FollowingJob
+from stream_jobs.running.jobs import Driver
+from stream_jobs.running.rest import Rest
+from stream_jobs.running.supervisor import Supervised
 from tests import rebuilt_lake
+from tests.helpers import wait_for
 from tests.rebuilt_lake import LIVE, QUERY, SHADOW
 from tests.sinks.delta_tables import TODAY, add, made
 
@@ -34,6 +41,11 @@ def places(tmp_path: Path) -> Places:
     assert state is not None
     handover.write(lake, replace(state, inputs=(INPUT,)))
     return lake
+
+
+def job_of(places: Places) -> FollowingJob:
+    """The live query's job, of which nothing is started."""
+    return FollowingJob(QUERY, (INPUT,), Driver(None, places, None), lambda batch, batch_id: None)
 
 
 def stand(places: Places, generation: int, version: int, index: int = -1, *, is_first: bool = False) -> None:
@@ -94,3 +106,76 @@ def test_gold_has_no_streams_to_wait_for(places):
     state = handover.read(places, QUERY)
     assert state is not None
     assert not handover.is_ahead(places, replace(state, query="gold.fact_fx_daily"))
+
+
+def test_a_driver_that_starts_does_what_is_wanted_first_and_goes_on_as_the_shadow_stood(places):
+    job = job_of(places)
+    assert job.outdated
+    assert job.has_unread(), "a run to the end starts it, though bronze has nothing new"
+    assert job.take_up().generation == SHADOW
+    assert rebuilt_lake.torn(places, SHADOW) == []
+    assert not job.outdated
+    assert job.take_up().generation == SHADOW
+
+
+def test_a_swap_waits_for_a_batch_or_maintenance_that_is_under_way_and_is_put_off(places, monkeypatch):
+    monkeypatch.setattr(following, "TURN_SECONDS", 0.05)
+    job = job_of(places)
+    for held in (job.turns.batch(), job.turns.maintenance(1.0)):
+        with held, pytest.raises(TransientError, match="waits for its tables"):
+            job.take_up()
+    assert rebuilt_lake.torn(places, LIVE) == []
+    assert job.take_up().generation == SHADOW
+
+
+def test_control_a_driver_that_starts_without_a_look_at_the_rebuild_goes_on_with_half_a_swap(
+    places, monkeypatch, control
+):
+    """Its commits are interrupted after the first table."""
+
+    def next_owner() -> list[str]:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv(failpoints.VARIABLE, "mid_swap:raise")
+            with pytest.raises(RuntimeError, match="mid_swap"):
+                handover.carry_out(places, QUERY)
+        generation = job_of(places).take_up().generation
+        return [each for each in rebuilt_lake.torn(places, generation) if "does not hold" in each]
+
+    control.holds(next_owner)
+    state = handover.read(places, QUERY)
+    assert state is not None
+    handover.write(places, replace(state, phase="return_wanted"))
+    monkeypatch.setattr(FollowingJob, "outdated", False)
+    control.objects(next_owner, damage="_revisions does not hold the rows of the guard's generation 1")
+
+
+@pytest.mark.parametrize("is_resting", [False, True])
+def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_once(places, monkeypatch, is_resting):
+    monkeypatch.setattr(stalls, "_jobs", lambda query: 0)
+    job = job_of(places)
+    started: list[int] = []
+
+    class Query:
+        isActive, status = True, {"isTriggerActive": False}  # noqa: N815
+
+        def __init__(self) -> None:
+            self._jsq = self
+
+        def lastProgress(self) -> None:  # noqa: N802
+            return None
+
+        def stop(self) -> None:
+            self.isActive = False
+
+    job.start = lambda trigger: started.append(job.take_up().generation) or Query()
+    job.prepare = lambda: None
+    stand(places, LIVE, 1)
+    stand(places, SHADOW, 3)  # it is not the live query's turn yet
+    rest = Rest(lambda: "same")
+    live = Supervised(job, {}, rest=rest)
+    live.begin(lambda: not is_resting)
+    live.watch()
+    assert started == ([] if is_resting else [LIVE])
+    stand(places, LIVE, 3)
+    wait_for(lambda: live.watch() or SHADOW in started, "it is started anew", 20)
+    assert rebuilt_lake.torn(places, SHADOW) == []
