@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from foundation.errors import CorrentezaError, TransientError
+from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
 from stream_jobs.running import handover, unread
 from stream_jobs.running.checkpoints import Guard
@@ -69,7 +69,10 @@ class FollowingJob:
     @property
     def outdated(self) -> bool:
         """Whether it must be started anew: a rebuild waits for its tables. Its plan depends on nothing that changes."""
-        return handover.is_due(self._driver.places, self.name)
+        try:
+            return handover.is_due(self._driver.places, self.name)
+        except UnsafeState:
+            return True  # the start refuses it then, alone
 
     def _take_up(self) -> Guard:
         """The guard to start under, once a rebuild that waits for the tables has had them.

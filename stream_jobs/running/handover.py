@@ -110,7 +110,9 @@ def read(places: Places, query: str) -> Rebuild | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:
-        raise UnsafeState(f"{file} is damaged: {error}", hint="correnteza rebuild --status") from error
+        raise UnsafeState(
+            f"{file} is damaged: {error}", hint="correnteza verify --full; if silver and gold hold, remove the file"
+        ) from error
 
 
 def write(places: Places, state: Rebuild) -> Rebuild:

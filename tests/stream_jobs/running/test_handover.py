@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from foundation import failpoints
-from foundation.errors import TransientError
+from foundation.errors import TransientError, UnsafeState
 from sinks.compaction import Policy, compact, groups
 from sinks.snapshot import Snapshot
 from stream_jobs.places import Places
@@ -179,3 +179,14 @@ def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_
     stand(places, LIVE, 3)
     wait_for(lambda: live.watch() or SHADOW in started, "it is started anew", 20)
     assert rebuilt_lake.torn(places, SHADOW) == []
+
+
+def test_a_damaged_state_keeps_its_query_from_starting_and_ends_nothing_else(places):
+    (places.checkpoints / "rebuild" / QUERY / "state.json").write_text("{")
+    job = job_of(places)
+    assert job.outdated
+    with pytest.raises(UnsafeState, match="is damaged") as refused:
+        job.take_up()
+    assert refused.value.hint is not None
+    assert "remove the file" in refused.value.hint
+    assert rebuilt_lake.torn(places, LIVE) == []
