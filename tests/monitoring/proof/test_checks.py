@@ -51,6 +51,23 @@ def test_every_check_holds_over_a_window_that_cuts_the_records(kit):
     assert silver.check_batch(kit.evidence(since=BEGIN + timedelta(minutes=30))).rows == 2
 
 
+def equal(names, left, right):
+    """As DuckDB's USING compares: null equals nothing."""
+    return " AND ".join(f'{left}."{name}" = {right}."{name}"' for name in names)
+
+
+def test_control_over_a_window_a_key_with_a_null_in_it_is_compared_like_any_other(kit, monkeypatch, control):
+    """Keys of mobile accesses and of the survey have fields without a value."""
+
+    def current_over_a_window():
+        return found(silver.check_keys, kit.evidence(since=BEGIN))
+
+    control.holds(current_over_a_window)
+    monkeypatch.setattr(silver, "same", equal)
+    damage = ("silver.bcb_focus: ", "silver.anatel_mobile_accesses: ")
+    control.objects(current_over_a_window, damage=damage)
+
+
 @pytest.mark.parametrize("table", ["bronze/my-copy", "silver/bcb_sgs.old_revisions", "gold/two words"])
 def test_somebodys_folder_among_the_tables_keeps_no_check_from_holding(kit, table):
     """Its files are looked at like all others; a name that SQL must quote ended every check in a traceback."""
