@@ -13,7 +13,7 @@ import pyarrow as pa
 import typer
 from pyspark.sql import SparkSession
 
-from correnteza import printing, rebuilding
+from correnteza import audit, printing, rebuilding
 from correnteza import spark as sessions
 from correnteza.arguments import confirm
 from correnteza.places import places
@@ -99,6 +99,7 @@ def command(
             return
         if not yes:
             confirm(f"rebuild --{asked[0]}", _question(asked[0], present))
+        audit.record(settings, f"rebuild --{asked[0]}", ", ".join(present.queries))
         if abandon:
             run.abandon(where, present)
             print("the rebuild was abandoned; what it had not swapped in is removed")
@@ -138,6 +139,7 @@ def _begin(where: Places, settings: Settings, queries: Sequence[str], *, accept:
         )
     if not yes:
         confirm("rebuild", f"Rebuild {', '.join(queries)}: {_in_words(planned, free)}?")
+    audit.record(settings, "rebuild", ", ".join(queries), accept_difference=accept)
     _go_on(where, settings, run.begin(where, queries), accept=accept)
     if left := [each for each in plan.downstream(queries) if each not in queries]:
         print(f"{', '.join(left)} read what was rebuilt; where it has changed: correnteza rebuild {' '.join(left)}")

@@ -60,5 +60,6 @@ def test_control_every_command_that_decides_for_good_leaves_a_line(control):
         "withdrawals.py decides",
         "dead_letters.py decides",
         "maintain.py decides",
+        "rebuild.py decides",
     )
     control.objects(unaudited, without, damage=damage)
