@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
@@ -174,7 +175,7 @@ def _write(timely: pa.Table, target: SilverTarget, batch: Batch) -> None:
     if not newest.num_rows:
         return  # read again, and revisions hold newer ones
     once = batch.once(target.dataset)
-    if newest["is_first_of_key"].to_pylist().count(False):
+    if not pc.all(newest["is_first_of_key"]).as_py():
         within = bounds(newest, target.prune_by)
         current.bring(newest.drop_columns("is_first_of_key"), target, within=within, counts=current.IS_NEWER, once=once)
     else:
