@@ -109,19 +109,17 @@ def _stored(batch: pa.Table, target: SilverTarget) -> pa.Table | None:
 def _summary(classified: pa.Table, target: SilverTarget) -> dict[str, Any]:
     """Everything that has to be known before writing."""
     every = 'list_concat("warn", "quarantine", "fail")'
-    counts = [f"count_if(outcome = {sql.text(outcome)}) AS {outcome}" for outcome in OUTCOMES]
-    broken_by = [
-        f"count_if(list_contains({every}, {sql.text(each.name)})) AS {sql.quoted(f'broken:{each.name}')}"
-        for each in target.expectations
-    ]
+    counts = {outcome: f"outcome = {sql.text(outcome)}" for outcome in OUTCOMES}
+    counts |= {f"broken:{each.name}": f"list_contains({every}, {sql.text(each.name)})" for each in target.expectations}
+    counts |= {"records": f"NOT {IS_WITHDRAWN}", "flawed": f"len({every}) > 0"}
+    # DuckDB's count_if gives a HUGEINT, which comes as a decimal.
+    counted = [f"count(*) FILTER ({which}) AS {sql.quoted(name)}" for name, which in counts.items()]
     failure = (
         'struct_pack(rules := "fail", topic := topic, kafka_partition := kafka_partition, kafka_offset := kafka_offset)'
     )
     return sql.row(
         f"""
-        SELECT {", ".join((*counts, *broken_by))},
-            count_if(NOT {IS_WITHDRAWN}) AS records,
-            count_if(len({every}) > 0) AS flawed,
+        SELECT {", ".join(counted)},
             first({failure}) FILTER (len("fail") > 0) AS failure,
             min(epoch_us(known_from)) FILTER (outcome = 'new' AND NOT is_first_of_key) AS known_least,
             min(epoch_us(known_from)) FILTER (outcome = 'new' AND is_first_of_key) AS unknown_least,

@@ -50,13 +50,13 @@ def own_broker(folder: Path) -> Iterator[OwnBroker]:
     with pytest.MonkeyPatch.context() as patch, Proxy((ports.HOST, behind)) as proxy:
         properties = (
             broker._PROPERTIES.replace(
-                "listeners=PLAINTEXT://{host}:{client},",
-                f"listeners=PLAINTEXT://{{host}}:{{client}},PROXIED://127.0.0.1:{behind},",
+                "listeners=PLAINTEXT://{address},",
+                f"listeners=PLAINTEXT://{{address}},PROXIED://127.0.0.1:{behind},",
                 1,
             )
             .replace(
-                "advertised.listeners=PLAINTEXT://{host}:{client}",
-                f"advertised.listeners=PLAINTEXT://{{host}}:{{client}},PROXIED://{proxy.address}",
+                "advertised.listeners=PLAINTEXT://{address}",
+                f"advertised.listeners=PLAINTEXT://{{address}},PROXIED://{proxy.address}",
             )
             .replace("protocol.map=PLAINTEXT:PLAINTEXT,", "protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,")
         )

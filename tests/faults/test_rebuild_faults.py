@@ -57,6 +57,7 @@ with exclusive(Path(sys.argv[1]), sys.argv[2]):
 SWAP = ["before_swap", *(f"{point}@{n}" for n in (1, 2, 3) for point in ("swap_linked", "mid_swap"))]
 SWAP += ["swap_committed", "checkpoint_copied", "after_swap"]
 RETURN = ["before_return", "mid_swap@1", "mid_swap@2", "mid_swap@3", "return_committed", "after_return"]
+POINTS = {*SWAP, *RETURN}
 
 
 def killed_at(places: Places, point: str) -> None:

@@ -192,6 +192,7 @@ def test_control_without_the_comparison_a_shadow_that_lost_rows_is_swapped_in(pi
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 def test_f27_a_running_driver_swaps_between_two_batches_while_records_arrive(
     pipeline,
 ):
@@ -211,14 +212,8 @@ def test_f27_a_running_driver_swaps_between_two_batches_while_records_arrive(
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(
-    "point",
-    [
-        pytest.param("shadow_built", marks=pytest.mark.slow),
-        "validated",
-        pytest.param("asked_for", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["shadow_built", "validated", "asked_for"])
 def test_f27_a_rebuild_that_ends_before_the_swap_is_resumed(pipeline, monkeypatch, point):
     """The swap's own points: tests/faults/test_rebuild_faults.py."""
     filled(pipeline)
@@ -240,6 +235,7 @@ def test_f27_a_rebuild_that_ends_before_the_swap_is_resumed(pipeline, monkeypatc
     assert contradictions(pipeline) == {}
 
 
+@pytest.mark.slow
 def test_control_a_shadow_that_is_ahead_of_the_live_query_is_swapped_in_only_once_that_has_read_as_much(
     pipeline, monkeypatch, control
 ):
