@@ -5,7 +5,6 @@ from functools import partial, reduce
 
 from deltalake import Transaction
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.commit import ROWS_PER_FILE, replace_files
 from sinks.snapshot import FILE, Snapshot
@@ -13,12 +12,6 @@ from sinks.target import matching
 
 BYTES_PER_FILE = 128 * 1024**2
 """Of the files that are written anew."""
-
-
-def addresses(rows: DataFrame) -> list[str]:
-    """The files that these rows of a table stand in, by their `FILE`; where it is null they stand in none."""
-    row = rows.agg(F.collect_set(FILE)).first()
-    return list(row[0]) if row else []
 
 
 def rewrite(

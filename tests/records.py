@@ -3,7 +3,8 @@
 import io
 import struct
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import fastavro
@@ -27,6 +28,18 @@ DEFAULTS: Mapping[str, Any] = {
     "chunk_id": "chunk-1",
     "row_number": 0,
 }
+
+
+def of_a_month(month: int, amount: str, known: datetime) -> dict[str, Any]:
+    """A record of `bcb_sgs`: the monthly inflation of 2023, published at an instant."""
+    return {
+        "series_code": 433,
+        "reference_on": date(2023, month, 1),
+        "value": Decimal(amount).quantize(Decimal("1e-13")),
+        "published_at": known,
+        "published_at_basis": "api_field",
+        "retrieved_at": known + timedelta(hours=1),
+    }
 
 
 def framed(schema: Mapping[str, Any], schema_id: int, record: Mapping[str, Any]) -> bytes:

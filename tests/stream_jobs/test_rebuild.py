@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from stream_jobs.running import handover
 from stream_jobs.silver.tables.model import discover
 from tests import rebuilt_lake
 from tests.helpers import wait_for
+from tests.records import of_a_month
 from tests.supervised import kept_running
 
 DATASET = "bcb_sgs"
@@ -34,14 +35,7 @@ DAY = timedelta(days=1)
 
 
 def value(month: int, amount: str, *, known: datetime = JANUARY) -> dict[str, Any]:
-    return {
-        "series_code": 433,
-        "reference_on": date(2023, month, 1),
-        "value": Decimal(amount).quantize(Decimal("1e-13")),
-        "published_at": known,
-        "published_at_basis": "api_field",
-        "retrieved_at": known + timedelta(hours=1),
-    }
+    return of_a_month(month, amount, known)
 
 
 def told(pipeline: Any, table: str) -> list[tuple[Any, ...]]:

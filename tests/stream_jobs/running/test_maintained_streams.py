@@ -1,7 +1,7 @@
 """Streams over tables that are maintained beside them: no row twice, none less, wherever they stand in a table."""
 
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from stream_jobs.running.readers import Readers
 from stream_jobs.silver import job as silver
 from tests.controls import counted
 from tests.pipeline import Pipeline, astray
+from tests.records import of_a_month
 from tests.sinks.delta_tables import age, log_versions
 
 DATASET = "bcb_sgs"
@@ -29,15 +30,7 @@ EAGER = Policy(small_bytes=1 << 25, target_bytes=1 << 26, at_least=2)
 
 
 def value(month: int, amount: str = "0.5", day: int = 10) -> dict[str, Any]:
-    known = datetime(2024, 6, day, tzinfo=UTC)
-    return {
-        "series_code": 433,
-        "reference_on": date(2023, month, 1),
-        "value": Decimal(amount).quantize(Decimal("1e-13")),
-        "published_at": known,
-        "published_at_basis": "api_field",
-        "retrieved_at": known + timedelta(hours=1),
-    }
+    return of_a_month(month, amount, datetime(2024, 6, day, tzinfo=UTC))
 
 
 def compacted(pipeline: Pipeline, table: str) -> None:
