@@ -46,7 +46,7 @@ class FollowingJob:
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""
         self.prepare()
-        checkpoint = str(self._checkpoint.path(self._take_up().generation))
+        checkpoint = str(self._checkpoint.path(self.take_up().generation))
         return self._batches.start(self.input(), checkpoint=checkpoint, trigger=trigger)
 
     @property
@@ -74,7 +74,7 @@ class FollowingJob:
         except UnsafeState:
             return True  # the start refuses it then, alone
 
-    def _take_up(self) -> Guard:
+    def take_up(self) -> Guard:
         """The guard to start under, once a rebuild that waits for the tables has had them.
 
         Raises:

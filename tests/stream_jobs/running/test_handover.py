@@ -18,7 +18,7 @@ from stream_jobs.running.checkpoints import Checkpoint
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.jobs import Driver
 from stream_jobs.running.rest import Rest
-from stream_jobs.running.supervisor import Supervised
+from stream_jobs.running.supervised import Supervised
 from tests import rebuilt_lake
 from tests.helpers import wait_for
 from tests.rebuilt_lake import LIVE, QUERY, SHADOW
