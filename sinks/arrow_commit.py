@@ -13,11 +13,8 @@ from deltalake import Transaction
 from deltalake.transaction import AddAction
 
 from foundation.errors import UnsafeState
-from sinks.commit import in_place, is_known, removed, statistics_of, transact
+from sinks.commit import BYTES_PER_FILE, in_place, is_known, removed, statistics_of, transact
 from sinks.snapshot import Snapshot
-
-BYTES_PER_FILE = 128 * 1024**2
-"""A file that has grown to this is the last one's end."""
 
 
 def append(rows: pa.Table, path: str, *, once: Transaction | None = None) -> None:

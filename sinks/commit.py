@@ -1,4 +1,5 @@
-"""How every batch reaches a Delta table: Spark writes the files, delta-rs commits them, once.
+"""How a batch reaches a Delta table: Spark writes the files (or this process: sinks/arrow_commit.py), delta-rs commits
+them, once.
 
 Spark's own commit takes half a second, most of it to reconstruct the table's state for a transaction id; delta-rs takes
 some milliseconds. Both write the same log. A file that no commit names is not part of the table: what a killed attempt
@@ -30,6 +31,9 @@ from sinks.tables import holds
 
 ROWS_PER_FILE = 100_000
 """A batch up to here is written as one file."""
+
+BYTES_PER_FILE = 128 * 1024**2
+"""Where rows are written anew, or by this process, a file that has grown to this is followed by another."""
 
 LONGEST_STATISTIC = 256
 """Characters of a text that is kept as a file's least or greatest value; with longer ones there is none."""
@@ -117,7 +121,7 @@ def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
     root = Path(snapshot.path)
     # Spark does not say which files it wrote, so they get a folder of their own first, which VACUUM may remove.
     folder = root / uuid4().hex
-    rows.write.options(**WRITING).partitionBy(*snapshot.table.metadata().partition_columns).parquet(str(folder))
+    rows.write.options(**WRITING).partitionBy(*snapshot.partition_columns).parquet(str(folder))
     for written in sorted(folder.rglob("*.parquet")):
         footer = pq.read_metadata(written)
         if not footer.num_rows:

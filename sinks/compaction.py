@@ -84,9 +84,9 @@ def groups(snapshot: Snapshot, policy: Policy, today: date) -> list[Group]:
         today: UTC.
     """
     partitions: dict[tuple[tuple[str, str | None], ...], list[tuple[Any, File]]] = {}
+    columns = snapshot.partition_columns
     for action in pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist():
         if action["size_bytes"] < policy.small_bytes:
-            columns = snapshot.table.metadata().partition_columns
             partition = tuple((column, _text(action[f"partition.{column}"])) for column in columns)
             place = [_comparable(action.get(f"min.{column}")) for column in snapshot.with_statistics]
             file = File(unquote(action["path"]), int(action["size_bytes"]), action["num_records"])

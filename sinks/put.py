@@ -32,8 +32,7 @@ def put(
     held_in = {name for name in gone[FILE].to_pylist() if name is not None}
     come = snapshot.arrow_schema.empty_table() if rows is None else rows
     if not held_in:
-        if come.num_rows:
-            replace_files(snapshot, (), come.to_reader(), once=once)
+        replace_files(snapshot, (), come.to_reader(), once=once)
         return
     files = snapshot.named(held_in)
     columns = sql.listed(snapshot.arrow_schema.names)

@@ -6,12 +6,9 @@ from functools import partial, reduce
 from deltalake import Transaction
 from pyspark.sql import DataFrame
 
-from sinks.commit import ROWS_PER_FILE, replace_files
+from sinks.commit import BYTES_PER_FILE, ROWS_PER_FILE, replace_files
 from sinks.snapshot import FILE, Snapshot
 from sinks.target import matching
-
-BYTES_PER_FILE = 128 * 1024**2
-"""Of the files that are written anew."""
 
 
 def rewrite(
