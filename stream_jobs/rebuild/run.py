@@ -114,8 +114,7 @@ def hand_over(places: Places, state: Rebuild, wanted: Phase, seconds: float = HA
         reason = "its live query has not read yet what the shadow has"
         try:
             with ExitStack() as stack:
-                for lock in _locks(state.query):
-                    stack.enter_context(exclusive(places.locks, lock))
+                _own(stack, places, state.query)
                 handover.carry_out(places, state.query)
         except TableIsTakenError as taken:
             reason = str(taken)
@@ -159,8 +158,7 @@ def abandon(places: Places, run: Run) -> None:
         with ExitStack() as stack:
             state = state_of(places, run, query)
             if state is not None and state.phase in handover.WANTED:
-                for lock in _locks(query):  # an owner may begin at any moment
-                    stack.enter_context(exclusive(places.locks, lock))
+                _own(stack, places, query)  # an owner may begin at any moment
                 state = state_of(places, run, query)
             if state is None or state.phase in ENDED:
                 continue
@@ -175,8 +173,7 @@ def _taken_back(places: Places, state: Rebuild) -> bool:
     """Whether a swap that was asked for is not wanted any more; False where a driver is there, which may begin it."""
     with ExitStack() as stack:
         try:
-            for lock in _locks(state.query):
-                stack.enter_context(exclusive(places.locks, lock))
+            _own(stack, places, state.query)
         except TableIsTakenError:
             return False
         now = handover.read(places, state.query)
@@ -186,8 +183,10 @@ def _taken_back(places: Places, state: Rebuild) -> bool:
         return True
 
 
-def _locks(query: str) -> list[str]:
-    return [query, QUARANTINE] if query.startswith("silver.") else [query]
+def _own(stack: ExitStack, places: Places, query: str) -> None:
+    """Hold the locks of a query's tables until the stack ends. Raises: TableIsTakenError when somebody holds one."""
+    for lock in (query, QUARANTINE) if query.startswith("silver.") else (query,):
+        stack.enter_context(exclusive(places.locks, lock))
 
 
 def _file(places: Places) -> Path:
