@@ -15,13 +15,12 @@ from monitoring.lag import canary
 from monitoring.lag.canary import Sighting
 from monitoring.lag.delta_log import Unread, unread
 from monitoring.lag.spark_checkpoints import DeltaPosition
-from monitoring.snapshot import Snapshot
+from monitoring.snapshot import LAYERS, Snapshot
 from monitoring.watch.checkpoints import Checkpoints
 from monitoring.watch.dead_letters import CLOSINGS, QUARANTINE, OpenLetters
 from monitoring.watch.expected import Expected
 from monitoring.watch.parts import PartlyKnown
 
-LAYERS = ("bronze", "silver", "gold", "ops")
 GAPS = "ops.gaps"
 
 
