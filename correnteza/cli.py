@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from correnteza.ending import Ending
 from foundation import clock, failpoints, log
 from foundation.errors import CorrentezaError, UnsafeState
 from foundation.files import keep_private
@@ -173,10 +174,20 @@ def main() -> None:
 
 def exit_with_errors(run: Callable[[], object]) -> None:
     """Run something as a command: what it writes is for its user alone, and no terminal obeys what it prints."""
+    ending = Ending.prepare()
     keep_private()
     for name in ("stdout", "stderr"):
         if getattr(sys, name).isatty():
             setattr(sys, name, Escaping(getattr(sys, name)))
+    try:
+        _report_errors(run)
+    except SystemExit as end:
+        ending.note(end)
+        raise
+    ending.code = 0
+
+
+def _report_errors(run: Callable[[], object]) -> None:
     try:
         run()
     except CorrentezaError as error:

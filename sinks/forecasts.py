@@ -213,7 +213,7 @@ def _refuse_other_bytes(table: DeltaTable, rows: pa.Table) -> None:
     """A run has one drop: other bytes for it would double its forecasts, or contradict them."""
     run = {name: rows[name][0] for name in RUN}
     same = reduce(and_, (pc.field(name) == value for name, value in run.items()))
-    held = table.to_pyarrow_dataset().head(1, columns=["forecast_id"], filter=same)
+    held = table.to_pyarrow_dataset().to_table(columns=["forecast_id"], filter=same)
     if held.num_rows:
         raise InvalidContent(
             f"this run of {run['model_version']} was loaded before from other bytes: forecast {held['forecast_id'][0]}",

@@ -42,11 +42,13 @@ def complete(words: str, index: int) -> subprocess.CompletedProcess[str]:
     """What the shell's script asks, with the modules that answering loaded on stderr."""
     variables = {"_CORRENTEZA_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(index)}
     code = (
-        "import atexit, sys\n"
-        "atexit.register(lambda: print(*sorted(sys.modules), sep='\\n', file=sys.stderr))\n"
+        "import sys\n"
         "sys.argv[0] = 'correnteza'\n"
         "from correnteza.cli import main\n"
-        "main()\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(*sorted(sys.modules), sep='\\n', file=sys.stderr)\n"
     )
     return subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True, check=False

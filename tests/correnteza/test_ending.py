@@ -1,0 +1,47 @@
+"""A command ends when it is done, with its own exit code, whatever the exit handlers of native libraries do."""
+
+import subprocess
+import sys
+
+import pytest
+
+# `pause` returns for a signal alone: a native exit handler that never ends, as Arrow's now and then.
+RUN = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+assert libc.__cxa_atexit(ctypes.cast(libc.pause, ctypes.c_void_p), None, None) == 0
+from correnteza import cli
+def run():
+    print("done")
+    {end}
+{call}
+"""
+ENDS = {"": 0, "sys.exit()": 0, "sys.exit(3)": 3, "raise KeyboardInterrupt": 130, "sys.exit('no')": 1, "1 / 0": 1}
+
+
+def started(end: str, call: str) -> subprocess.Popen[str]:
+    code = RUN.format(end=end, call=call)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_command_ends_with_its_own_code_though_an_exit_handler_never_returns(end):
+    with started(end, "cli.exit_with_errors(run)") as process:
+        out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("done\n", ENDS[end])
+
+
+def test_control_by_the_interpreter_s_own_end_it_hangs():
+    with started("", "run()") as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.communicate(timeout=5)
+        finally:
+            process.kill()
+
+
+def test_exit_handlers_of_python_run_and_what_was_printed_arrives():
+    late = "import atexit; atexit.register(print, 'handled')"
+    with started(late, "cli.exit_with_errors(run)") as process:
+        out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("done\nhandled\n", 0)
