@@ -26,10 +26,10 @@ VERBS = {
     "demo": "poll a replay of the real sources, stream it to gold, verify it",
     "up": "run broker, registry, stream driver, schedule and monitor, and keep them running",
     "down": "stop what `up` started",
-    "topics": "create the topics that contracts and schedule declare",
-    "schemas": "check the contracts, and compare them with what the registry holds",
+    "topics": "show or create the topics that contracts and schedule declare",
+    "schemas": "check the contracts, and compare them with the registry",
     "poll": "poll sources and publish what is new",
-    "schedule": "poll every source at each slot of its calendar, for ever",
+    "schedule": "poll every source at each slot of its calendar, until stopped",
     "sources": "each source: calendar, next slot, last outcome, freshness, terms",
     "parse": "run a source's parser on local files",
     "run": "run the streaming layers in one Spark driver",
@@ -39,26 +39,26 @@ VERBS = {
     "query": "run SQL over the lake",
     "as-of": "a dataset as it was known at an instant",
     "revisions": "every published version of one key",
-    "features": "the external factors that past instants could have known",
-    "explain-row": "walk a gold row back to silver, bronze, payload and URL",
+    "features": "the external factors as they were known at past instants",
+    "explain-row": "trace a gold row back to silver, bronze, payload and URL",
     "quality": "scores, anomalies, reconciliation and publication lags of what the sources sent",
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
-    "plot": "draw a series or a factor, vintages one over the other",
+    "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",
-    "rebuild": "fill silver or gold tables anew beside the live ones, compare, swap in, and back",
+    "rebuild": "build silver or gold tables again, compare them with the live ones, swap them in or back",
     "maintain": "compact small files of the tables, and remove what no reader needs",
-    "config": "print every setting and where it comes from, and find wrong ones",
-    "init": "write .env and correnteza.toml, with secrets of their own",
-    "doctor": "find what keeps the pipeline from starting, and the command that mends it",
-    "dead-letters": "list what could not be read or was set aside, and bring it home",
-    "withdrawals": "decide on publications that shrank too much to be believed",
+    "config": "print every setting and where it comes from, and find invalid ones",
+    "init": "write .env and correnteza.toml, with new secrets",
+    "doctor": "find what keeps the pipeline from starting, and the command that fixes it",
+    "dead-letters": "list records that could not be read or were set aside, and publish them again",
+    "withdrawals": "decide on publications that shrank too much",
     "replay-source": "serve recorded publications of the real sources over HTTP",
     "setup": "fetch the pinned jars",
 }
 
 EXIT_CODES = {
-    "0": "done; of `status`, also when the broker is away and the rest could be told",
-    "1": "it failed, or a question was answered with no",
+    "0": "done; `status` also ends with 0 when only the broker is away",
+    "1": "it failed, or you answered a question with no",
     "2": "an argument or a setting is wrong",
     "3": "going on could lose or double data, or a check does not hold",
     "4": "broker, registry or source is away",
@@ -68,11 +68,11 @@ EXIT_CODES = {
 
 # Setting → what it is, in a line of help; settings.py says more, and help need not import it.
 SETTINGS = {
-    "home": "folder of lake, checkpoints, archive and logs",
+    "home": "folder for lake, checkpoints, archive and logs",
     "profile": "dev or prod",
     "kafka_bootstrap": "your brokers, host:port[,host:port]",
     "registry_url": "your schema registry",
-    "topic_prefix": "stands before every topic",
+    "topic_prefix": "prefix of every topic's name",
     "java_home": "a JDK 21 or newer",
     "maven_settings": "a Maven settings.xml with the mirror for set-up",
     "jars": "the folder that set-up puts jars in",
@@ -84,17 +84,17 @@ SETTINGS = {
     "archive_keep_days": "days after which `maintain` removes unneeded payloads",
     "ledger": "a file with one line per acknowledged chunk, for tests",
     "bronze_interval_seconds": "how often bronze looks for input",
-    "silver_interval_seconds": "how often silver does",
-    "gold_interval_seconds": "how often gold does",
+    "silver_interval_seconds": "how often silver looks for input",
+    "gold_interval_seconds": "how often gold looks for input",
     "maintenance_interval_seconds": "how often the driver maintains its tables",
     "canary_interval_seconds": "how often a canary is sent; 0 for never",
-    "stop_timeout_seconds": "how long batches may take to end after SIGTERM",
-    "metrics_host": "address that metrics and the status page are given on",
+    "stop_timeout_seconds": "how long batches have to end after SIGTERM",
+    "metrics_host": "address that metrics and the status page listen on",
     "monitor_port": "port of `monitor`; 0 takes a free one",
     "stream_metrics_port": "port of the driver's metrics; 0 for none",
-    "driver_host": "where the monitor finds the driver, if elsewhere",
+    "driver_host": "host of the driver, if it is not the monitor's",
     "schedule_metrics_port": "port of the pollers' metrics; 0 for none",
-    "monitor_interval_seconds": "how often the monitor looks at each of its parts",
+    "monitor_interval_seconds": "how often the monitor reads each part",
     "shadow_group": "a consumer group whose offsets follow bronze",
 }
 
@@ -153,10 +153,10 @@ def _options(
     debug: bool = typer.Option(False, "--debug", help="Log more, and print a stack trace with an error."),
     log_format: Annotated[
         _LogFormat | None,
-        typer.Option("--log-format", help="Of log lines; without: for people on a terminal, JSON elsewhere."),
+        typer.Option("--log-format", help="Format of log lines. Default: console on a terminal, JSON elsewhere."),
     ] = None,
 ) -> None:
-    """Polled public sources to Kafka, exactly once, and on to bitemporal Delta tables."""
+    """Polls public sources, publishes each row to Kafka exactly once, and keeps bitemporal Delta tables."""
     log.configure(debug=debug, form=log_format.value if log_format else None)
     ctx.obj = {"debug": debug}
     if armed := [name for name in (failpoints.VARIABLE, clock.VARIABLE) if os.environ.get(name)]:

@@ -24,7 +24,7 @@ def command(
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
-    """Print, per key, the newest version that could be known at the instant."""
+    """Print for each key the newest version that was known at the instant."""
     form = Form.of(json_, csv_, output)
     known = contracts.datasets()
     if dataset not in known:

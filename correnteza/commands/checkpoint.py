@@ -1,4 +1,4 @@
-"""`correnteza checkpoint inspect|adopt TABLE`: how far a query has read, and how to go on without that."""
+"""`correnteza checkpoint inspect|adopt TABLE`: how far a query has read, and how to continue without that."""
 
 import json
 from typing import Annotated
@@ -22,7 +22,7 @@ Query = Annotated[str, typer.Argument(help="<layer>.<table>, such as bronze.inme
 
 @app.command()
 def inspect(query: Query) -> None:
-    """Print as JSON what the checkpoint belongs to, and what stands there now."""
+    """Print as JSON what the checkpoint belongs to, and what is there now."""
     settings = Settings()
     topic = _topic(settings, query)
     broker = Broker(settings.bootstrap, settings.topic_prefix) if topic else None
@@ -35,13 +35,13 @@ def adopt(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     accept_loss: Annotated[
         bool,
-        typer.Option("--accept-loss", help="Go on after records that retention removed unread; ops.gaps says which."),
+        typer.Option("--accept-loss", help="Skip records that retention removed unread, and list them in ops.gaps."),
     ] = False,
 ) -> None:
-    """Begin a new generation on the tables as they are. For a checkpoint that is lost, damaged or of another topic.
+    """Begin a new generation on the existing tables, if a checkpoint is lost, damaged or of another topic.
 
-    Bronze goes on after the last offset that its table holds; silver and gold read everything again, which changes
-    nothing that is right already.
+    Bronze continues after the last offset in its table. Silver and gold read everything again, which changes
+    nothing that is already right.
     """
     settings = Settings()
     topic = _topic(settings, query)

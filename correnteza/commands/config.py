@@ -21,12 +21,12 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=N
 
 @app.command()
 def show(
-    origin: Annotated[bool, typer.Option("--origin", help="Where each value comes from, too.")] = False,
+    origin: Annotated[bool, typer.Option("--origin", help="Also print where each value comes from.")] = False,
     json_: Json = False,
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
-    """Print every setting; `***` stands for keys, for passwords in a URL and for a URL's query."""
+    """Print every setting; `***` replaces keys, passwords in a URL and a URL's query."""
     form = Form.of(json_, csv_, output)
     values = shown(Settings())
     origins = Settings.origins() if origin else {}
@@ -48,7 +48,7 @@ def show(
 
 @app.command()
 def validate() -> None:
-    """Exit 2 and name what is wrong, unless every setting can be used. Asks no service."""
+    """Check every setting; exit 2 and name what is wrong. Contacts no service."""
     settings = Settings()
     if problems := wrong(settings):
         raise UsageError("\n       ".join(problems), hint="correnteza config show --origin")

@@ -1,4 +1,4 @@
-"""`correnteza dead-letters list|show|redrive|discard`: what could not be read or was set aside."""
+"""`correnteza dead-letters list|show|redrive|discard`: records that could not be read or were set aside."""
 
 import json
 from collections import defaultdict
@@ -22,18 +22,18 @@ from schemas.registry import Registry
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 Entries = Annotated[list[str] | None, typer.Argument(metavar="[ENTRY]...", help="<topic>/<partition>/<offset>.")]
-Dataset = Annotated[str | None, typer.Option("--dataset", help="Only of this dataset.")]
+Dataset = Annotated[str | None, typer.Option("--dataset", help="Only those of this dataset.")]
 
 
 @app.command("list")
 def list_(
     dataset: Dataset = None,
-    all_: Annotated[bool, typer.Option("--all", help="Closed ones too, with where their copies stand.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Also closed ones, with the place of their copies.")] = False,
     json_: Json = False,
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
-    """The letters that are open, oldest first. As SQL: `correnteza query "FROM ops.dead_letters"`."""
+    """Print the open dead letters, oldest first. As SQL: `correnteza query "FROM ops.dead_letters"`."""
     form = Form.of(json_, csv_, output)
     wanted = ["true"] if all_ else ["state = 'open'"]
     if dataset:
@@ -48,7 +48,7 @@ def list_(
 
 @app.command()
 def show(entry: Annotated[str, typer.Argument(help="<topic>/<partition>/<offset>.")]) -> None:
-    """All that is known of one letter, as JSON; its bytes in hexadecimal."""
+    """Print everything known about one dead letter as JSON; its bytes are in hexadecimal."""
     for row in _select(_lake(), [entry], None, None, state="%"):
         row["row"] = row["row"] and json.loads(str(row["row"]))
         print(json.dumps({name: _plain(value) for name, value in row.items()}, indent=1, ensure_ascii=False))
@@ -59,17 +59,19 @@ def redrive(
     entries: Entries = None,
     dataset: Dataset = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Only with this decode status, or this broken rule.")
+        str | None, typer.Option("--reason", help="Only those with this decode status or broken rule.")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every open letter.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every open dead letter.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; publish nothing.")] = False,
 ) -> None:
-    """Publish letters again that can be read now, or that today's expectations let pass; each once, however often.
+    """Publish dead letters again that can be read now, or that meet today's expectations; each is published once.
 
-    The others stay open, and why is said.
+    The others stay open; the reason is printed.
     """
     if not (entries or dataset or reason or all_):
-        raise UsageError("which letters?", hint="name entries, --dataset, --reason or --all; `dead-letters list`")
+        raise UsageError(
+            "no dead letters were named", hint="name entries, --dataset, --reason or --all; `dead-letters list`"
+        )
     lake = _lake()
     ready: dict[str, list[DeadLetter]] = defaultdict(list)
     for name, rows in _by_dataset(_select(lake, entries, dataset, reason)).items():
@@ -86,10 +88,10 @@ def redrive(
 @app.command()
 def discard(
     entries: Annotated[list[str], typer.Argument(metavar="ENTRY...", help="<topic>/<partition>/<offset>.")],
-    note: Annotated[str, typer.Option("--note", help="Why; it is kept for ever.")],
+    note: Annotated[str, typer.Option("--note", help="The reason; it is kept.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Close letters that are not needed. Bronze keeps them, and `verify` counts them as discarded."""
+    """Close dead letters that are not needed. Bronze keeps them, and `verify` counts them as discarded."""
     found = _by_dataset(_select(_lake(), entries, None, None))
     if not yes:
         confirm("discard", f"Close {sum(map(len, found.values()))} dead letter(s) for good?")

@@ -1,4 +1,4 @@
-"""`correnteza demo`: the whole path in a few minutes, from recorded bytes to a verdict."""
+"""`correnteza demo`: the whole data path in a few minutes, from recorded bytes to the result of `verify`."""
 
 import json
 import os
@@ -26,9 +26,9 @@ where uf = 'BA' and date_on between '2024-11-26' and '2024-11-28' order by date_
 
 
 def command() -> None:
-    """Poll recorded publications of the real sources, stream them to gold, verify, and say what came of it.
+    """Poll recorded publications of the real sources, stream them to gold, verify, and print a summary.
 
-    Everything is kept in a home of its own, `<home>/demo`; a second run polls the last publication day again.
+    Everything is kept in its own home, `<home>/demo`; a second run polls the last publication day again.
     """
     began = time.monotonic()
     settings = Settings()

@@ -49,7 +49,7 @@ def command(
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
-    """Look at set-up, services and every query's place in its input, without starting anything or changing anything.
+    """Check set-up, services and every query's checkpoint. Starts and changes nothing.
 
     Exit 3 if a query would refuse to start, 4 if a dependency is away.
     """
@@ -68,7 +68,7 @@ def command(
     if "unsafe" in kinds:
         raise UnsafeState("a query would refuse to start", hint="the commands above, from the top")
     if "away" in kinds:
-        raise DependencyUnavailable("something is not there or does not answer", hint="the commands above")
+        raise DependencyUnavailable("something is missing or does not answer", hint="the commands above")
 
 
 def _set_up(settings: Settings) -> list[Finding]:
@@ -83,7 +83,13 @@ def _disk(settings: Settings) -> list[Finding]:
     free = shutil.disk_usage(folder).free
     if free >= LEAST_FREE_BYTES:
         return []
-    return [Finding("advice", f"{free >> 20} MiB are free under {settings.home}", "free some space, or move `home`")]
+    return [
+        Finding(
+            "advice",
+            f"{free >> 20} MiB are free under {settings.home}",
+            "free some space, or set `home` to another disk",
+        )
+    ]
 
 
 def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Finding]]:
@@ -133,7 +139,7 @@ def _queries(settings: Settings, broker: Broker | None, topic_ids: dict[str, str
 
 
 def _asked(question: Callable[[], object]) -> list[Finding]:
-    """What a check that raises has to say."""
+    """The finding of a check that raises."""
     try:
         question()
     except UnsafeState as error:

@@ -1,4 +1,4 @@
-"""`correnteza down`: stop the stack of this home, also what a killed one left behind."""
+"""`correnteza down`: stop the processes of this home, also those that a killed `up` left behind."""
 
 import sys
 
@@ -10,7 +10,7 @@ STOP_SECONDS = 180.0
 
 
 def command() -> None:
-    """Stop what `up` started here, and whatever a killed one left behind."""
+    """Stop the processes that `up` started here, also those that a killed `up` left behind."""
     settings = Settings()
     run = settings.run.resolve()
     holder = lock_holder(run)

@@ -23,7 +23,7 @@ def command(
     key: Annotated[list[str], typer.Argument(metavar="COLUMN=VALUE...", help="Every key column.")],
     json_: Annotated[bool, typer.Option("--json", help=f"JSON, with {MOST_VERSIONS} versions per dataset.")] = False,
 ) -> None:
-    """Walk a gold row back: silver versions, offsets in bronze, chunks, payload hashes, URLs.
+    """Trace a gold row back: silver versions, offsets in bronze, chunks, payload hashes, URLs.
 
     Example: correnteza explain-row external_factors_daily date_on=2024-06-28 municipality_code=2927408
     """

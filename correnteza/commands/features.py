@@ -28,7 +28,7 @@ def command(
     ],
     days: Annotated[int, typer.Option(min=1, help="Civil days up to each origin.")] = DAYS,
     *,
-    capital: Annotated[list[str] | None, typer.Option(help="IBGE code of a capital; again for more.")] = None,
+    capital: Annotated[list[str] | None, typer.Option(help="IBGE code of a capital; repeat it for more.")] = None,
     measured_only: Annotated[
         bool, typer.Option("--measured-only", help="Leave out assumed publication clocks.")
     ] = False,
@@ -36,7 +36,7 @@ def command(
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
-    """Compute the external factors that each origin could have known: a training set without the future.
+    """Compute the external factors as each origin could have known them: a training set without data of the future.
 
     Every row has origin_at, and known_from is never after it. Example:
 
@@ -46,7 +46,7 @@ def command(
     form = Form.of(json_, csv_, output)
     settings = Settings()
     if not (settings.lake / "silver").exists():
-        raise UsageError("there is no silver to look back at", hint="correnteza run all --once")
+        raise UsageError("there are no silver tables to read", hint="correnteza run all --once")
     spark = sessions.start(settings, short_lived=True)
     rows = training_set(
         spark, places(settings), instants, days=days, municipality_codes=capital, measured_only=measured_only
@@ -59,9 +59,9 @@ def command(
 
 
 def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:
-    """Write the rows, one origin after the other, so that no more than one is held here; returns how many.
+    """Write the rows, one origin after the other, so that this process holds only one; returns how many.
 
-    All are computed in one pass; what memory does not hold of them Spark keeps on disk. The file has its name only when
+    All are computed in one pass; Spark keeps on disk what does not fit in memory. The file gets its name only when
     it is whole.
     """
     count = 0

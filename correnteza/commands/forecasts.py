@@ -21,7 +21,7 @@ TABLE = "gold.forecasts"
 
 @app.command("load")
 def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet files, one run each.")]) -> None:
-    """Load drops into gold.forecasts; a bad one is refused whole, and the others are loaded.
+    """Load forecast files into gold.forecasts; an invalid file is refused whole, and the others are loaded.
 
     A drop is a Parquet file of one run of one model, with the columns dataset_id, model_version, source, generated_at
     (with time zone), series_id, date_on, value, and if you like lower and upper. Loading it again changes nothing.
@@ -42,7 +42,7 @@ def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pa
 
 @app.command("list")
 def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
-    """Print the drops that were loaded."""
+    """Print the forecast files that were loaded."""
     form = Form.of(json_, csv_, output)
     lake = Lake(Settings().lake)
     if not lake.has(TABLE):

@@ -1,4 +1,4 @@
-"""`correnteza init`: the files that a new installation is set by, with secrets that nobody else has."""
+"""`correnteza init`: the configuration files of a new installation, with new secrets."""
 
 import json
 import os
@@ -45,15 +45,15 @@ profile = "{profile}"
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Where to write; without: here.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Where to write. Default: here.")] = Path(),
     replay: Annotated[
         bool, typer.Option("--replay", help="For the profile `demo`: recorded publications in place of the sources.")
     ] = False,
 ) -> None:
     """Write .env (for docker compose) and correnteza.toml (for commands run here), each with mode 0600.
 
-    Passwords are generated, 32 random bytes each. Files that are there are never overwritten: then nothing is written,
-    and the exit code is 2.
+    Passwords are generated, 32 random bytes each. Existing files are never overwritten: if one exists, nothing is
+    written, and the exit code is 2.
     """
     files = {folder / ".env": env(replay=replay), folder / "correnteza.toml": toml(replay=replay)}
     if there := [str(file) for file in files if file.exists()]:

@@ -1,4 +1,4 @@
-"""`correnteza maintain [TABLE…]`: keep tables small, as a running driver does by itself."""
+"""`correnteza maintain [TABLE…]`: compact tables and remove old files, as a running driver does by itself."""
 
 import json
 import sys
@@ -29,35 +29,33 @@ NO_BOUND = 1e9
 MOST_NAMED = 2
 """Queries in the table for people; `--json` names them all."""
 
-HELP = f"""Compact small files, and remove what no reader needs: as a running driver does by itself every hour.
+HELP = f"""Compact small files, and remove what no reader needs. A running driver does the same every hour.
 
 For each table, one after the other:
 
-compact: small files become large ones; no row changes, and no stream reads one again. In bronze a day that is over,
-once it has {BRONZE.at_least} files below {BRONZE.small_bytes >> 20} MiB; elsewhere {OTHERS.at_least} files below
-{OTHERS.small_bytes >> 20} MiB.
+compact: small files become large ones; no row changes, and no stream reads a row again. In bronze this is done for a
+day that is over, once it has {BRONZE.at_least} files below {BRONZE.small_bytes >> 20} MiB; elsewhere once a table has
+{OTHERS.at_least} files below {OTHERS.small_bytes >> 20} MiB.
 
-log: entries older than {LOG_DAYS} days go, up to the checkpoint that every reader can begin from.
+log: entries older than {LOG_DAYS} days are removed, up to the checkpoint that every reader can begin from.
 
-vacuum: data files go {KEPT_DAYS} days after they left the table, and so does what killed attempts left.
+vacuum: data files are removed {KEPT_DAYS} days after they left the table, and so are files of killed attempts.
 
-Nothing goes that a query has yet to read: "held back by" names the queries, the one furthest behind first. One that
-has not begun may need everything; one that is abandoned holds until the folder of its checkpoint is removed.
+Nothing is removed that a query has yet to read: "held back by" names the queries, the one furthest behind first. A
+query that has not begun may need everything; an abandoned one counts until the folder of its checkpoint is removed.
 
-payload archive: payloads that no part state, manifest, reject or withdrawal names are listed by --dry-run once they
-are {unneeded_payloads.KEPT_DAYS} days old, and removed only where the setting archive_keep_days says after how many.
+payload archive: --dry-run lists payloads that no part state, manifest, reject or withdrawal names, once they are
+{unneeded_payloads.KEPT_DAYS} days old. They are removed only if the setting archive_keep_days says after how many days.
 
-A table that a driver writes is maintained by that driver; here it is refused, with exit 3.
+A driver maintains the tables that it writes; this command refuses them with exit 3.
 """
 
 
 def command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[TABLE]...", help="<layer>.<table>; none is all.")
+        list[str] | None, typer.Argument(metavar="[TABLE]...", help="<layer>.<table>. Default: all tables.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing: print what there is and would be.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing: print what would be done.")] = False,
     json_: Json = False,
     csv_: Csv = False,
     output: Output = None,

@@ -16,25 +16,25 @@ from monitoring.watch.monitor import Monitor
 
 def command(
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 0 takes a free one. Unset: the setting monitor_port, 9464.")
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one. Default: the setting monitor_port, 9464.")
     ] = None,
 ) -> None:
-    """Look at the pipeline every few seconds, and say how it is, until SIGTERM or Ctrl-C.
+    """Read the state of the pipeline every few seconds and serve it, until SIGTERM or Ctrl-C.
 
-    It serves /metrics for Prometheus, / as a page for people, /status.json for programs, /healthz (it is alive and
-    looks at everything) and /readyz (it has looked at everything once, and broker, registry, lake, checkpoints and disk
+    It serves /metrics for Prometheus, / as a page for people, /status.json for programs, /healthz (it runs and
+    reads every part) and /readyz (it has read every part once, and broker, registry, lake, checkpoints and disk
     answer).
 
-    It reads Kafka's admin API, the Delta logs and Spark's checkpoints, so what it says is right when the driver is
-    down; with the broker away it says what the files tell. Each part fails alone: correnteza_up{part="broker"} is 0
-    then, and what only that part knows is absent, never wrong. docs/metrics.md lists every metric.
+    It reads Kafka's admin API, the Delta logs and Spark's checkpoints, so its answers are right when the driver is
+    down; without the broker it tells what the files show. Each part fails alone: then correnteza_up{part="broker"} is
+    0, and values that only this part knows are absent, never wrong. docs/metrics.md lists every metric.
 
     It writes nothing, unless CORRENTEZA_SHADOW_GROUP names a consumer group that shows bronze's lag to other tools.
     It listens on 127.0.0.1 unless CORRENTEZA_METRICS_HOST says otherwise: there is no password. The driver's and the
     pollers' own counters are at their own ports (9465, 9466); Prometheus scrapes all three:
     deploy/prometheus/prometheus.yml.
 
-    `correnteza up` runs one.
+    `correnteza up` runs a monitor too.
 
     Exit codes: 0 stopped as asked · 2 the port is taken.
     """

@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Print every row as a JSON object with the contract's fields, rejects with "rejected": true; count on stderr.
 
-    The options say what the address would have said of a body that does not say it itself; without one, the file's name
-    is taken for the series, table, currency or point.
+    Some bodies do not name their series, table, currency or point, because the request's address does. The options name
+    it; without an option the file's name is used.
     """
     started = time.monotonic()
     counts = Counts()

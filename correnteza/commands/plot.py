@@ -20,15 +20,15 @@ def command(
     what: Annotated[str, typer.Argument(help=f"Such as {FORMS}.")],
     as_of: Annotated[
         list[str] | None,
-        typer.Option("--as-of", help="A date (the end of that UTC day) or a timestamp; again for more."),
+        typer.Option("--as-of", help="A date (the end of that UTC day) or a timestamp; repeat it for more."),
     ] = None,
     *,
     first: Annotated[str | None, typer.Option("--from", help="First day to draw.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day to draw.")] = None,
     output: Annotated[Path | None, typer.Option(help="A .png or .svg file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Draw a series or a factor, vintages one over the other.
+    """Draw a series or a factor, with its vintages in one picture.
 
     Example: correnteza plot sgs:433 --as-of 2025-11-10 --as-of 2025-11-11 --from 2024-01-01 --output ipca.png
     """

@@ -1,4 +1,4 @@
-"""`correnteza poll`: poll sources once and publish what is new, or the days before."""
+"""`correnteza poll`: poll sources once and publish what is new, or fetch history."""
 
 import json
 import signal
@@ -42,22 +42,22 @@ def command(
     ] = None,
     reparse: Annotated[
         bool,
-        typer.Option("--reparse", help="Ask nothing: publish again from the archive what had rejected rows."),
+        typer.Option("--reparse", help="Poll nothing: read again, from the archive, parts that had rejected rows."),
     ] = False,
-    once: Annotated[bool, typer.Option("--once", help="Poll once and end, as always.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Poll once and end; this is the default.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per poll on stdout.")] = False,
 ) -> None:
-    """Publish what is new at the sources, one transaction per chunk; nothing is published twice.
+    """Poll sources and publish what is new, one transaction per chunk; nothing is published twice.
 
-    With --since it fetches history: the days before those that the live schedule owns, beside it and without doubling a
-    row. Stopped (SIGTERM, Ctrl-C) or killed, it goes on where it was when it is run again. Days that the schedule owns
-    (from the setting history_start on) come with every poll: if --since names only such days, this is one.
+    With --since it fetches history: the days before those of the schedule. The schedule can run at the same time; no
+    row is doubled. If it is stopped (SIGTERM, Ctrl-C) or killed, the next run continues there. Every poll fetches the
+    days of the schedule (from the setting history_start on): if --since names only such days, this is an ordinary poll.
 
-    With --reparse the parts that had rejected rows are read again from the archive by today's parser, those fetched
-    since --since where that is given: what is read now is published under the clocks of its first publication.
+    With --reparse today's parser reads again, from the archive, the parts that had rejected rows (with --since only
+    those fetched since then). Rows that it can read now are published with the clocks of their first publication.
     """
     if every == (source is not None):
-        raise UsageError("name one source or say --all", hint="correnteza poll --all")
+        raise UsageError("name one source, or use --all", hint="correnteza poll --all")
     if until is not None and since is None:
         raise UsageError("--until needs --since", hint="correnteza poll SOURCE --since 2015-01-01 --until 2019-12-31")
     if reparse and until is not None:

@@ -1,4 +1,4 @@
-"""`correnteza quality`: what the sources sent, judged."""
+"""`correnteza quality`: the quality of the data that the sources sent."""
 
 import json
 
@@ -30,12 +30,15 @@ SECTIONS = {
 def command(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print scores per dataset, anomalies, reconciliation between sources, and publication lags.
 
-    Exit code 3 when a dataset's score does not meet the bar. The views behind it are open to `correnteza query`:
+    Exit code 3 if a dataset's score does not meet the threshold. `correnteza query` can read the views:
     ops.quality_scores, ops.anomalies, ops.reconciliation, ops.publication_lags, and the counts in ops.expectations.
     """
     form = Form.of(json_, csv_, output)
     if form.kind not in ("table", "json"):
-        raise UsageError("these are four tables", hint='one of them: correnteza query "FROM ops.quality_scores" --csv')
+        raise UsageError(
+            "`quality` prints four tables; --csv and --output write one",
+            hint='one of them: correnteza query "FROM ops.quality_scores" --csv',
+        )
     lake = Lake(Settings().lake)
     views.register(lake)
     found = {name: lake.sql(query) for name, query in SECTIONS.items()}

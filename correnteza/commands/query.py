@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Run a query and print its rows.
 
-    The query reaches the tables above and nothing else: it reads and writes no file, loads no extension and attaches
+    The query can use only the tables above: it reads and writes no file, loads no extension and attaches
     nothing. `--output` writes a file.
     """
     form = Form.of(json_, csv_, output)

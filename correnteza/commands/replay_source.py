@@ -15,11 +15,13 @@ from stream_jobs.gold.reference import municipalities
 
 def command(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 0,
-    host: Annotated[str, typer.Option(help="Name or address to listen at; without: this machine alone.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Name or address to listen on. Default: only this machine.")] = "127.0.0.1",
     day: Annotated[int, typer.Option(help="Publication day to begin with; POST /_replay/day switches it.")] = 1,
     volume: Annotated[
         list[str] | None,
-        typer.Option(help="Serve a generated publication of this size: mobile=5000000 (rows) or stations=600. Repeat."),
+        typer.Option(
+            help="Serve a generated publication of this size: mobile=5000000 (rows) or stations=600; repeatable."
+        ),
     ] = None,
 ) -> None:
     """Print the base URLs as one JSON line, then serve recorded publications of the real sources."""

@@ -1,4 +1,4 @@
-"""`correnteza revisions`: every version that a key ever had."""
+"""`correnteza revisions`: every published version of one key."""
 
 from typing import Annotated
 

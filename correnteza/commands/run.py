@@ -28,10 +28,12 @@ from stream_jobs.silver.tables import model as silver
 
 def command(
     layer: Annotated[str, typer.Argument(help=f"{', '.join(LAYERS)} or all.")] = "all",
-    once: Annotated[bool, typer.Option("--once", help="Read everything there is, layer after layer, and end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Read everything that is there, layer after layer, and end.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --once: print what was read as JSON.")] = False,
 ) -> None:
-    """Keep bronze, silver and gold up to date. SIGTERM stops at batch boundaries, a second one at once."""
+    """Keep bronze, silver and gold up to date. SIGTERM stops between batches, a second SIGTERM at once."""
     if layer not in (*LAYERS, "all"):
         raise UsageError(f"no layer {layer}", hint="correnteza run all")
     settings = Settings()
@@ -76,7 +78,7 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
 
 
 def measured(layers: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """The queries of some layers, and what expectations of theirs are broken of."""
+    """The queries of some layers, and the tables and datasets whose expectations may be broken."""
     tables = [table for table in gold.discover().values() if isinstance(table, gold.GoldTable)]
     queries = {
         "bronze": [table_name(contract) for contract in bronze_contracts()],

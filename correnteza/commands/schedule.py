@@ -1,4 +1,4 @@
-"""`correnteza schedule`: poll every source at each of its slots, for ever."""
+"""`correnteza schedule`: poll every source at each of its slots, until stopped."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -23,30 +23,31 @@ from schemas.registry import Registry, enforce_compatibility
 def command(
     only: Annotated[
         list[str] | None,
-        typer.Option("--source", help="A source to schedule; say it again for more. Without: every source."),
+        typer.Option("--source", help="A source to schedule; repeat it for more. Default: every source."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Of /healthz on 127.0.0.1; 0 takes a free one and logs it.")] = 0,
+    port: Annotated[int, typer.Option(help="Port of /healthz on 127.0.0.1; 0 takes a free one and logs it.")] = 0,
     stall_seconds: Annotated[
-        float, typer.Option(help="Exit with code 75 after so long without progress, to be started again.", min=1)
+        float,
+        typer.Option(help="Exit with code 75 after so many seconds without progress, to be started again.", min=1),
     ] = 120.0,
 ) -> None:
     """Run one worker of the schedule until SIGTERM or Ctrl-C; both let polls reach the end of a chunk.
 
-    The leader writes a request to poll.requests for every slot of a source's calendar that is due, also for those that
-    passed while nothing ran. Workers share the requests; what became of each is in poll.outcomes: `correnteza sources`.
+    The leader writes a request to poll.requests for every slot of a source's calendar that is due, also for slots that
+    passed while nothing ran. Workers share the requests; `correnteza sources` prints their outcomes (poll.outcomes).
     A poll that failed is tried again after 2, 4, 8 ... 60 minutes (poll.retry), six times (then poll.dead). A source
-    that failed three times in a row is left alone for 15 minutes, then for twice as long, up to 6 hours.
+    that failed three times in a row is not polled for 15 minutes, then for twice as long, up to 6 hours.
 
     One worker is enough. A second one on this machine takes over when the first has been silent for 6 seconds; no slot
-    is lost and nothing is published twice. On another machine none may run yet: the archive of payloads is a local
-    folder. Give all workers of one topic prefix the same --source.
+    is lost and nothing is published twice. Workers on another machine are not supported yet: the payload archive is a
+    local folder. Give all workers of one topic prefix the same --source.
 
-    The leader also sends the canary, a record of the pipeline's own (CORRENTEZA_CANARY_INTERVAL_SECONDS, 0 for none).
+    The leader also sends the canary, a test record (CORRENTEZA_CANARY_INTERVAL_SECONDS, 0 for none).
 
-    When another process polls one of the sources (`poll`, `withdrawals accept`, a worker that joins), the poll under
-    way here ends as `fenced`. The source's next slot asks again; the other sources go on.
+    If another process polls one of the sources (`poll`, `withdrawals accept`, a new worker), the poll that runs here
+    ends as `fenced`. The source is polled again at its next slot; the other sources go on.
 
-    Exit codes: 0 stopped as asked · 3 going on is unsafe · 75 no progress: start again.
+    Exit codes: 0 it was told to stop · 3 going on is unsafe · 75 no progress: start it again.
     """
     settings = Settings()
     chosen = {name: sources.load(name) for name in only} if only else sources.load_all()

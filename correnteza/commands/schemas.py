@@ -1,4 +1,4 @@
-"""`correnteza schemas`: what registering the contracts would do, and whether they may be published at all."""
+"""`correnteza schemas`: what registering the contracts would do, and whether they may be published."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=N
 
 @app.callback()
 def _schemas() -> None:
-    """The contracts against the schemas that the registry holds."""
+    """Compare the contracts with the schemas of the registry, and with every published version."""
 
 
 @app.command()
@@ -32,17 +32,17 @@ def plan(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     if refused:
         raise UnsafeState(
             f"readers of earlier records could not read these contracts: {', '.join(refused)}",
-            hint="give a new field a default; for another meaning, declare another topic",
+            hint="give a new field a default; if its meaning changed, declare another topic",
         )
 
 
 @app.command()
 def check(
-    published: Annotated[Path, typer.Option(help="folder of the published versions")] = Path("tests/golden/contracts"),
+    published: Annotated[Path, typer.Option(help="Folder of the published versions.")] = Path("tests/golden/contracts"),
 ) -> None:
-    """Exit 3 unless each contract reads every version ever published. Needs no service; changes nothing."""
+    """Check that each contract reads every version ever published; exit 3 if not. Needs no service; changes nothing."""
     if not published.is_dir():
-        raise UsageError(f"there is no folder {published}", hint="run it in the repository, or name --published FOLDER")
+        raise UsageError(f"there is no folder {published}", hint="run it in the repository, or use --published FOLDER")
     found = check_all(load_all(), published)
     for name, reasons in found.items():
         print(f"{'refused' if reasons else 'ok':7} {name}")
@@ -52,5 +52,5 @@ def check(
     if refused:
         raise UnsafeState(
             f"these contracts may not be published: {', '.join(refused)}",
-            hint="give a new field a default; for another meaning, add a field or declare another topic",
+            hint="give a new field a default; if its meaning changed, add a field or declare another topic",
         )

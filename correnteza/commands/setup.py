@@ -23,11 +23,11 @@ _WORTH_A_LINE = 10_000_000
 
 
 def command(
-    refetch: Annotated[bool, typer.Option("--refetch", help="Fetch everything again, whatever is there.")] = False,
+    refetch: Annotated[bool, typer.Option("--refetch", help="Fetch everything again.")] = False,
     offline: Annotated[Path | None, typer.Option(help="Take the jars from this folder, which --fill filled.")] = None,
     fill: Annotated[Path | None, typer.Option(help="Install nothing: put all jars into this folder.")] = None,
 ) -> None:
-    """Fetch the pinned jars that are missing, and check each SHA-256. Says nothing when nothing is to be done."""
+    """Fetch the pinned jars that are missing, and check each SHA-256. Prints nothing if nothing is missing."""
     os.umask(keep_private())  # programs are for whoever may run them, also when somebody else installs them
     settings = Settings()
     if fill is not None:

@@ -1,4 +1,4 @@
-"""`correnteza sources`: what is polled, when, and how it went."""
+"""`correnteza sources`: what is polled, when, and the outcome."""
 
 import json
 import sys
@@ -29,9 +29,9 @@ FORMAT = 1
 def command(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print each source: calendar, next slot, last outcome, rows, freshness, circuit, terms of use.
 
-    Works without a broker: then only what is declared is known, and the rest is `unknown`. Times are UTC. The circuit
-    is open while a source that failed three times in a row is left alone. Freshness is the time since a poll last
-    ended well, and since one last brought rows.
+    Works without a broker: then only declared values are known, and the rest is `unknown`. Times are UTC. The circuit
+    is open while a source is not polled, because three polls in a row failed. Freshness is the time since a poll last
+    succeeded, and since one last brought rows.
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()

@@ -28,18 +28,18 @@ from schemas import contracts
 def command(
     seconds: Annotated[
         float | None,
-        typer.Argument(metavar="[SECONDS]", min=0.1, help="With --watch: until the next look; 2 unless told."),
+        typer.Argument(metavar="[SECONDS]", min=0.1, help="With --watch: seconds between two looks. Default: 2."),
     ] = None,
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     json_: Json = False,
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
     """Print one line per table. Reads checkpoints, Delta logs and Kafka, so it is right when Spark is down.
 
-    Files, MiB and log files are what a table takes now; of silver, revisions and current together. Without Kafka the
-    rest is told, `?` stands for what only Kafka knows, stderr says why, and the exit code is 0.
+    Files, MiB and log files are the size of a table now; for silver, revisions and current together. Without Kafka the
+    rest is printed, `?` replaces what only Kafka knows, stderr says why, and the exit code is 0.
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
@@ -49,7 +49,7 @@ def command(
         _look(settings, form)
         return
     if form.kind != "table":
-        raise UsageError("--watch is for people", hint="without --watch: correnteza status --json")
+        raise UsageError("--watch prints a table for people only", hint="without --watch: correnteza status --json")
     with suppress(KeyboardInterrupt):
         while True:
             _look(settings, form, clear=sys.stdout.isatty())

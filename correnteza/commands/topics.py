@@ -23,7 +23,7 @@ def plan(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
 
 @app.command()
 def apply() -> None:
-    """Create what is missing; refuse a topic that is made otherwise than declared."""
+    """Create missing topics; refuse a topic whose configuration is not the declared one."""
     settings = Settings()
     created = topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
     for topic in created:

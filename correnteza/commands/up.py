@@ -27,7 +27,7 @@ COMPONENTS = ("broker", "registry", *CHILDREN)
 def command(
     components: Annotated[list[str] | None, typer.Argument(help=f"Any of: {', '.join(COMPONENTS)}.")] = None,
     replay: Annotated[
-        bool, typer.Option("--replay", help="Recorded publications in place of the sources, in <home>/replay.")
+        bool, typer.Option("--replay", help="Use recorded publications instead of the sources, in <home>/replay.")
     ] = False,
     day_every: Annotated[
         str, typer.Option(metavar="TIME", help="With --replay: how long a publication day takes, such as 30s, 2m, 1h.")
@@ -35,12 +35,13 @@ def command(
 ) -> None:
     """Run broker, registry, driver, schedule and monitor in the foreground; restart what dies; stop all on Ctrl-C.
 
-    Without arguments: all five. `monitor` serves a status page and metrics for Prometheus; its address is printed.
-    Where its port (9464) is taken, it gets a free one. `schedule` is one worker; another one on this machine outlives
-    it (`correnteza schedule --help`). A broker or registry whose address is set is yours, and is not started.
+    Without arguments it runs all five. `monitor` serves a status page and metrics for Prometheus; its address is
+    printed. If its port (9464) is in use, it gets a free one. `schedule` is one worker; you can start another one on
+    this machine (`correnteza schedule --help`). If you set the address of a broker or registry, `up` uses it and starts
+    none.
 
-    With `--replay` nothing outside this machine is asked: the sources' recorded answers are served locally, publication
-    day after publication day, under a clock that passes so fast; broker and registry are always embedded ones.
+    With `--replay` the network is not used: a local server gives the sources' recorded answers, one publication day
+    after the other, with a clock that runs at that speed; broker and registry are always the embedded ones.
     """
     names = tuple(components or COMPONENTS)
     if unknown := set(names) - set(COMPONENTS):

@@ -53,7 +53,7 @@ def command(
 
 
 def _table(report: Report) -> str:
-    """Check, verdict, rows, seconds; below each check that fails, what contradicts, and what is still on its way."""
+    """Check, result, rows, seconds; below each check that fails, the contradicting keys and those not yet processed."""
     width = max(len(verdict.check) for verdict in report.verdicts)
     lines = [f"{'check':{width}}  verdict  {'rows':>10}  seconds"]
     for verdict in report.verdicts:

@@ -1,4 +1,4 @@
-"""`correnteza withdrawals list|accept|discard`: publications that shrank too much to be believed."""
+"""`correnteza withdrawals list|accept|discard`: publications that shrank too much."""
 
 from typing import Annotated
 
@@ -22,9 +22,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 @app.command("list")
 def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
-    """What waits for a decision, oldest first: the edition, its clock, and how many keys it no longer holds.
+    """Print what waits for a decision, oldest first: the edition, its clock, and how many keys it no longer holds.
 
-    The keys stand until somebody accepts; a later edition that brings them back ends the matter by itself.
+    The keys stay until somebody accepts. If a later edition holds them again, no decision is needed.
     """
     form = Form.of(json_, csv_, output)
     found = decisions.held(polling.services(Settings()))
@@ -40,7 +40,7 @@ def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None
 
 @app.command()
 def accept(entry: Entry, yes: Yes = False) -> None:
-    """Believe the source: withdraw the keys, from the clock of the edition that lacks them. Nothing is deleted."""
+    """The source is right: withdraw the keys, from the clock of the edition that lacks them. Nothing is deleted."""
     one = _one(entry)
     if not yes:
         confirm("accept", f"Withdraw {one.rows} key(s) of {one.name}?")
@@ -51,7 +51,7 @@ def accept(entry: Entry, yes: Yes = False) -> None:
 
 @app.command()
 def discard(entry: Entry, yes: Yes = False) -> None:
-    """Do not believe the source: the keys stand, and later editions are compared with this one."""
+    """The source is wrong: the keys stay, and later editions are compared with this one."""
     one = _one(entry)
     if not yes:
         confirm("discard", f"Let {one.rows} key(s) stand that {one.name} no longer holds?")
@@ -64,4 +64,4 @@ def _one(entry: str) -> Held:
     for each in decisions.held(polling.services(Settings())):
         if each.entry == entry:
             return each
-    raise UsageError(f"nothing held is named {entry!r}", hint="correnteza withdrawals list")
+    raise UsageError(f"no held publication is named {entry!r}", hint="correnteza withdrawals list")

@@ -24,8 +24,8 @@ from tests import oracles
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "name one source or say --all"),
-        (("bcb_sgs", "--all"), "name one source or say --all"),
+        ((), "name one source, or use --all"),
+        (("bcb_sgs", "--all"), "name one source, or use --all"),
         (("bcb_sgs", "--until", "2019-12-31"), "--until needs --since"),
         (("--all", "--since", "2015-01-01"), "--since needs one source"),
         (("openmeteo_forecast", "--since", "2015-01-01"), "openmeteo_forecast keeps no history"),
