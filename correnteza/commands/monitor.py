@@ -9,6 +9,7 @@ import typer
 
 from correnteza.settings import Settings
 from correnteza.watching import watched
+from foundation import notify
 from foundation.log import get_logger
 from monitoring.metrics.server import Server
 from monitoring.watch.monitor import Monitor
@@ -51,7 +52,10 @@ def command(
     print(f"monitor={url}", flush=True)
     print(f"status page: {url}  metrics: {url}metrics", file=sys.stderr)
     get_logger("monitor").info("monitor_started", url=url)
-    stop.wait()
+    notify.ready()
+    while not stop.wait(notify.ALIVE_SECONDS):
+        if not monitor.parts.stuck():
+            notify.alive()
     monitor.parts.stop()
     server.shutdown()
     get_logger("monitor").info("monitor_stopped")

@@ -15,6 +15,7 @@ from correnteza.embedded.supervisor import Stopped, signals_raise, supervise
 from correnteza.replaying import duration, replayed
 from correnteza.settings import Settings
 from correnteza.topics import apply
+from foundation import notify
 from foundation.errors import UsageError
 from schemas.contracts import load_all
 from schemas.registry import enforce_compatibility
@@ -86,6 +87,7 @@ def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str]
         if port is not None:
             print(f"monitor=http://{settings.metrics_host}:{port}/", flush=True)
         print(f"ready: {', '.join(names)}; logs in {settings.logs}", file=sys.stderr)
+        notify.ready()
         supervise(stack)
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 from correnteza.embedded.processes import bound_log, end_group
 from correnteza.embedded.restarts import Restarts
 from correnteza.embedded.stack import Stack
+from foundation import notify
 from foundation.errors import CorrentezaError, UnsafeState
 from foundation.log import get_logger
 
@@ -77,4 +78,5 @@ def supervise(stack: Stack) -> NoReturn:
                 )
             log.warning("child_died", child=name, exit_code=code, restart_seconds=wait, log=str(service.program.log))
             due[name] = now + wait
+        notify.alive()
         time.sleep(LOOK_SECONDS)

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from foundation import notify
+
 LOOK_SECONDS = 0.5
 
 
@@ -37,6 +39,8 @@ def watch(trouble: Callable[[], str | None], limit: float, stalled: Callable[[st
                 found = trouble()
             except Exception as error:  # a watchdog that dies of what it finds watches nothing
                 found = f"{type(error).__name__}: {error}"
+            if found is None:
+                notify.alive()
             if stall.look(time.monotonic(), is_stalled=found is not None) >= limit and found is not None:
                 stalled(found, stall.seconds)
                 return

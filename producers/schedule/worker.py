@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import faust
 from faust.web import Request, Response, View
 
-from foundation import log
+from foundation import log, notify
 from foundation.errors import CorrentezaError, FencedError
 from foundation.redact import redacted
 from producers.schedule import watchdog
@@ -103,6 +103,7 @@ class _Worker:
         watchdog.watch(lambda: self._scheduler.why_no_progress(self._assigned()), stall_seconds, _end_stalled)
         await self._app.start()
         self._has_started = True
+        notify.ready()
         if self._canary is not None:
             self._canary.watch(self._app.is_leader, self._scheduler.stopping)
         self._log.info("worker_started", health=f"http://127.0.0.1:{self._app.conf.web_port}/healthz", pid=os.getpid())

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 from pyspark.sql import SparkSession
 
+from foundation import notify
 from foundation.errors import CorrentezaError, UnsafeState
 from foundation.log import get_logger
 from sinks.locks import TableLocks
@@ -147,6 +148,7 @@ class StreamDriver:
             maintainer.start()
             memory.start()
             resting = sum(each.is_resting for each in supervised)
+            notify.ready()
             log.info("driver_ready", layers=self._layers, queries=len(supervised), resting=resting)
             keep_running(supervised, stop, self._check, stop_seconds=stop_seconds)
         finally:

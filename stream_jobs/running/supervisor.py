@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from foundation import notify
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
 from stream_jobs.running.beside import beside
@@ -50,6 +51,7 @@ def keep_running(
         while not stop.wait(WATCH_SECONDS):
             for each in supervised:
                 each.watch()
+            notify.alive()
             if supervised and all(isinstance(each.standing, UnsafeState) for each in supervised):
                 break
             if checking is not None and checking.done():

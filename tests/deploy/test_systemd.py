@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -67,3 +69,32 @@ def test_what_a_restart_cannot_heal_is_not_restarted():
     text = (UNITS / "correnteza-.service.d/hardening.conf").read_text()
     assert "RestartPreventExitStatus=2 3\n" in text
     assert "UMask=0077\n" in text
+
+
+def test_each_unit_says_how_long_it_may_be_silent():
+    assert "Type=notify\n" in (UNITS / "correnteza-.service.d/hardening.conf").read_text()
+    files = sorted(UNITS.glob("*.service"))
+    assert [re.findall(r"^WatchdogSec=(\d+)$", file.read_text(), re.M) for file in files] == [
+        ["60"],
+        ["300"],
+        ["60"],
+        ["300"],
+    ]
+
+
+def test_a_monitor_tells_systemd_that_it_is_ready_and_goes_on(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(60)
+        variables = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "CORRENTEZA_HOME": str(tmp_path / "home")}
+        monitor = subprocess.Popen(
+            [sys.executable, "-m", "correnteza", "monitor", "--port", "0"],
+            env={**os.environ, **variables},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert [systemd.recv(100), systemd.recv(100)] == [b"READY=1", b"WATCHDOG=1"]
+        finally:
+            monitor.terminate()
+            assert monitor.wait(60) == 0

@@ -1,5 +1,8 @@
 """The watchdog counts only time without progress that it saw pass itself."""
 
+import threading
+
+from producers.schedule import watchdog
 from producers.schedule.watchdog import LOOK_SECONDS, StallClock
 
 
@@ -21,3 +24,14 @@ def test_a_process_that_was_stopped_for_an_hour_was_not_idle_for_an_hour():
     clock = StallClock()
     clock.look(0, is_stalled=True)
     assert clock.look(3600, is_stalled=True) == 2 * LOOK_SECONDS
+
+
+def test_systemd_hears_of_a_worker_for_as_long_as_it_makes_progress(monkeypatch):
+    signs = []
+    ended = threading.Event()
+    troubles = iter([None, None, "slot 7 waits"])
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(watchdog.notify, "alive", lambda: signs.append("WATCHDOG=1"))
+    watchdog.watch(lambda: next(troubles), 0.0, lambda trouble, seconds: ended.set())
+    assert ended.wait(60)
+    assert len(signs) == 2

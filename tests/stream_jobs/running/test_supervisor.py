@@ -114,6 +114,14 @@ def test_a_query_that_fails_is_restarted_alone():
     assert healthy.running.stopped
 
 
+def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeypatch):
+    signs: list[int] = []
+    monkeypatch.setattr(supervisor.notify, "alive", lambda: signs.append(1))
+    watched = Job("bronze.a", [Query(LONG, None)])
+    run(watched, until=lambda: len(signs) == 3)
+    assert len(signs) == 3  # one per look: a loop that hangs in one gives none
+
+
 def test_one_that_goes_on_failing_takes_the_driver_down():
     """F34: no driver that looks alive while one of its tables stands still."""
     failing = Job("silver.a", [Query(0, "boom")])
