@@ -110,6 +110,9 @@ wheelhouse-of-image:
 test-containers: image  ## build the image and run docker-compose.yml for real; needs an engine (docs/containers.md)
 	$(BIN)/pytest tests/deploy -m containers --timeout 1800
 
+release-check: setup  ## build the wheel and its bill of materials, and run the demo with it in an empty environment
+	@$(BIN)/python -m deploy.release.check
+
 lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jars.lock (needs mvn)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
@@ -120,4 +123,4 @@ lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jar
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers
+.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check

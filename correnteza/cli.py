@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from enum import StrEnum
 from importlib import import_module
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -147,9 +148,16 @@ class _LazyGroup(TyperGroup):
 app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"correnteza {version('correnteza')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     ctx: typer.Context,
+    _: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
     debug: bool = typer.Option(False, "--debug", help="Log more, and print a stack trace with an error."),
     log_format: Annotated[
         _LogFormat | None,

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     maven_settings: Path | None = None
     """A Maven settings.xml whose mirror set-up fetches jars from. Unset: Maven Central."""
     jars: Path | None = None
-    """The folder that set-up puts jars in. Unset: `.jars` in the checkout."""
+    """The folder that set-up puts jars in. Unset: `.jars` in the checkout, or in a wheel's environment."""
     spark_driver_memory: str = "2g"
     """Heap of the Spark driver."""
 

@@ -38,7 +38,7 @@ def checkout(tmp_path: Path) -> Path:
     copy = tmp_path / "checkout"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("Makefile", "jars.lock", "pyproject.toml"):
+    for file in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / file, copy)
     for name, content in files_of_the_page().items():
         assert not (copy / name).exists(), f"{name} is there already: the page must need no edit"

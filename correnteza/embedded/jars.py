@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,7 +21,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from correnteza.embedded.lock import LOCK_FILE, PROJECT, Artifact, file_sha256, read
+from correnteza.embedded.lock import LOCK_FILE, Artifact, file_sha256, read
 from correnteza.embedded.maven import Fetch, is_whole, stored
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable, UnsafeState
@@ -33,8 +34,10 @@ DOWNLOADS_AT_ONCE = 4
 
 
 def folder(settings: Settings) -> Path:
-    """Where set-up puts jars: `.jars` in the checkout unless set."""
-    return (settings.jars or PROJECT / ".jars").resolve()
+    """Where set-up puts jars: as set, else `.jars` in the checkout or in the environment of an installed wheel."""
+    checkout = Path(__file__).parents[2]
+    own = checkout if (checkout / "pyproject.toml").is_file() else Path(sys.prefix)
+    return (settings.jars or own / ".jars").resolve()
 
 
 def require(jars: Path, lock_file: Path = LOCK_FILE) -> Path:

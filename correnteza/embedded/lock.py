@@ -6,8 +6,7 @@ from pathlib import Path
 
 from foundation.errors import UnsafeState
 
-PROJECT = Path(__file__).parent.parent.parent
-LOCK_FILE = PROJECT / "jars.lock"
+LOCK_FILE = Path(__file__).with_name("jars.lock")
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_a_driver_killed_in_the_midst_of_maintenance_leaves_the_table_as_it_was_
     driver = cli_process("run", "silver", **OFTEN)
     wait_for(lambda: not revisions(pipeline, FILES + 5) and files(pipeline) == 2, "rows come and files go", DEADLINE)
     os.killpg(driver.pid, signal.SIGTERM)
-    assert driver.wait(timeout=60) == 0, driver.said
+    assert driver.wait(timeout=DEADLINE) == 0, driver.said
     assert pipeline.contradictions(DATASET, without=("manifests = rows",)) == {}
 
 
@@ -95,7 +95,7 @@ def test_maintenance_that_fails_is_put_off_and_the_queries_go_on(pipeline, cli_p
     pipeline.run(pipeline.bronze(DATASET))
     wait_for(lambda: not revisions(pipeline, FILES + 5) or driver.poll(), "rows come", DEADLINE)
     os.killpg(driver.pid, signal.SIGTERM)
-    assert driver.wait(timeout=60) == 0, driver.said
+    assert driver.wait(timeout=DEADLINE) == 0, driver.said
     assert files(pipeline) == FILES + 1
 
 
@@ -109,7 +109,7 @@ def test_a_table_that_a_driver_writes_is_left_to_it_and_maintained_by_hand_once_
     assert "it does the same every hour" in refused.stderr
     assert json.loads(cli("maintain", REVISIONS, "--dry-run", "--json").stdout)["tables"][0]["would_compact"] == FILES
     os.killpg(driver.pid, signal.SIGTERM)
-    assert driver.wait(timeout=60) == 0, driver.said
+    assert driver.wait(timeout=DEADLINE) == 0, driver.said
 
     assert files(pipeline) == FILES
     done = cli("maintain", REVISIONS)
