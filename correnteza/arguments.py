@@ -1,4 +1,4 @@
-"""What several verbs take on the command line."""
+"""Command-line arguments that several commands share."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A line for each command that removes something or decides it for good: who did what, to what, and when.
+"""Write a line for each command that removes something or makes a final decision: who did what, to what, and when.
 
 `<home>/audit.jsonl` is only ever appended to, a JSON object a line; the same goes to the log as `command_audited`.
 """

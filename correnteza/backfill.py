@@ -1,4 +1,4 @@
-"""A backfill: the days before those that the live schedule owns, asked for once, beside it."""
+"""A backfill: fetch, once, the days before those of the schedule, while the schedule runs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def days(source: Source, live: Span, since: date, until: date | None) -> Span | 
     """
     if not source.keeps_history:
         raise UsageError(
-            f"{source.name} keeps no history: only what stands there now can be asked for",
+            f"{source.name} keeps no history: only its current data can be polled",
             hint=f"correnteza poll {source.name}",
         )
     if until is not None and since > until:

@@ -1,4 +1,4 @@
-"""Make .venv and install what requirements.lock pins, where nothing but Python is: the standard library only.
+"""Make .venv and install what requirements.lock pins, with only Python's standard library.
 
 python3 -m correnteza.bootstrap                   `make setup`: the environment, the packages, this project
 python3 -m correnteza.bootstrap --offline FOLDER  the same from FOLDER/wheels, without a network

@@ -1,6 +1,6 @@
 """The whole path on one machine: recorded publications of the real sources, through real Kafka, Spark and Delta.
 
-It keeps everything in a home of its own, so it can be run again: the second run starts where the first one ended, polls
+It keeps everything in its own home, so it can be run again: the second run starts where the first one ended, polls
 the last publication day again, and shows that a replayed day publishes nothing; there is then nothing to stream, and
 Spark is not started.
 """

@@ -1,4 +1,4 @@
-"""Whether something answers, as an exit code: the health check of a container. Nothing but the standard library.
+"""Whether a service answers, as an exit code: the health check of a container. Nothing but the standard library.
 
 python -m correnteza.healthy http://127.0.0.1:9464/healthz    0 when it answers 200
 python -m correnteza.healthy broker:9092                      0 when it takes connections

@@ -1,6 +1,6 @@
 """The check of `verify` that needs the parsers: what an archived payload holds was published or rejected, row for row.
 
-It stands here because monitoring/ uses none of the pipeline's code, and parsing again is all this check does.
+It is here because monitoring/ uses no code of the pipeline, and this check only parses again.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Where the settings put what a driver keeps; apart from the verb that starts one, for those who only look."""
+"""The folders of a driver, from the settings; separate from the command that starts one, so that readers import less."""
 
 from correnteza.settings import Settings
 from stream_jobs.places import Places

@@ -1,4 +1,4 @@
-"""Draw lines of one quantity: vintages one over the other, older ones wider and lighter underneath."""
+"""Draw lines of one quantity with its vintages: older ones are wider and lighter, below newer ones."""
 
 from datetime import datetime
 from pathlib import Path

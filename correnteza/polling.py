@@ -1,4 +1,4 @@
-"""How the settings turn into a poll: the one place that the command line and the scheduled worker both go through."""
+"""Make a poll from the settings. The command line and the scheduled worker both use this module."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Query results on stdout: for people, as JSON, as CSV. Every column as the query gave it, or a refusal."""
+"""Query results on stdout: for people, as JSON, as CSV. Every column is printed as the query gave it, or refused."""
 
 import csv
 import json
@@ -29,7 +29,9 @@ def as_json(table: pa.Table) -> str:
     """
     names = table.column_names
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"two columns are named {', '.join(twice)}", hint="name them apart with AS, or ask for --csv")
+        raise UsageError(
+            f"two columns are named {', '.join(twice)}", hint="give them different names with AS, or use --csv"
+        )
     rows = (json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, allow_nan=False) for row in _rows(table))
     return "[" + ",\n ".join(rows) + "]"
 

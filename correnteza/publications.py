@@ -1,4 +1,4 @@
-"""What each source publishes when, as the monitor expects it: by the lags that the sources' own files declare."""
+"""When the monitor expects each source's publications, by the lags that the source files declare."""
 
 from datetime import timedelta
 

@@ -29,7 +29,7 @@ def duration(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,5})([smh])", text)
     length = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)
     if not SHORTEST <= length <= LONGEST:
-        raise UsageError(f"{text!r} is no length of a day", hint="--day-every 2m; from 10s to 24h")
+        raise UsageError(f"{text!r} is not a length of a day", hint="--day-every 2m; from 10s to 24h")
     return length
 
 

@@ -1,4 +1,4 @@
-"""The one way in which a verb prints rows: for people, `--json`, `--csv`, and `--output FILE` for any of them.
+"""How every command prints rows: as a table, `--json`, `--csv`, and `--output FILE` for any of them.
 
 A verb takes `Json`, `Csv` and `Output`, makes a `Form` of them before it begins to work, and hands it its rows.
 """

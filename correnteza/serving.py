@@ -1,4 +1,4 @@
-"""Where driver and pollers give their own metrics: a port of each, beside their work."""
+"""Driver and pollers serve their own metrics, each on its own port, while they work."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is wrong with the settings, in words: which one, where it was set, what it must be. Never its value."""
+"""Messages about wrong settings: which one, where it was set, what it must be. Never its value."""
 
 import difflib
 import json

@@ -1,4 +1,4 @@
-"""Create the topics that the contracts and the schedule declare, and refuse to go on with ones made otherwise."""
+"""Create the topics that the contracts and the schedule declare, and refuse topics with another configuration."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,8 @@
 """Payloads of the archive that nothing refers to any more: no part state, no manifest, no dead letter, no withdrawal.
 
-A manifest stays in bronze for ever, and `verify --full` and `explain-row` read the payload that it names. So what goes
-here was fetched and never published from, or belongs to a poll that died before its first chunk and was not taken up.
+A manifest is never removed from bronze, and `verify --full` and `explain-row` read the payload that it names. So what
+goes here was fetched and never published from, or belongs to a poll that died before its first chunk and was not taken
+up.
 """
 
 from collections.abc import Iterator
@@ -87,6 +88,6 @@ def _require_all_read(settings: Settings) -> None:
         ends = {} if topic is None else topic.partitions
         if any(bounds.stable > read.get((name, partition), 0) for partition, bounds in ends.items()):
             raise UnsafeState(
-                f"{query} has not read its topic to the end, and what it will read may name a payload",
+                f"{query} has not read its topic to the end, and the unread records may name a payload",
                 hint="correnteza run bronze --once",
             )

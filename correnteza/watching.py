@@ -1,4 +1,4 @@
-"""How settings and declarations turn into what the monitor watches. Nothing here needs Spark."""
+"""Make the monitor's inputs from settings and declarations. Nothing here needs Spark."""
 
 import json
 import shutil
@@ -137,7 +137,7 @@ def _driver(settings: Settings) -> Mapping[str, Any]:
     """What the driver of this home says of itself."""
     port = settings.stream_metrics_port
     if not port:
-        raise DependencyUnavailable("the driver gives no metrics", hint="set CORRENTEZA_STREAM_METRICS_PORT")
+        raise DependencyUnavailable("the driver serves no metrics", hint="set CORRENTEZA_STREAM_METRICS_PORT")
     own = "127.0.0.1" if settings.metrics_host in ("0.0.0.0", "::") else settings.metrics_host
     host = settings.driver_host or own
     try:
@@ -149,7 +149,7 @@ def _driver(settings: Settings) -> Mapping[str, Any]:
         ) from error
     if told.get("home") != str(settings.home.resolve()):
         raise DependencyUnavailable(
-            f"what answers at {host}:{port} is the driver of another home",
+            f"the driver that answers at {host}:{port} belongs to another home",
             hint="set CORRENTEZA_STREAM_METRICS_PORT for one of them",
         )
     return told

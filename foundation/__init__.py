@@ -1,1 +1,1 @@
-"""What every package may import and what imports none of them: errors, log, clock, failure points, hashes."""
+"""Every package may import this one, and it imports none of them: errors, log, clock, failure points, hashes."""

@@ -1,4 +1,4 @@
-"""What time is it? UTC, and in a replay a clock of its own, so that a day of polls can pass in minutes.
+"""The current time in UTC; in a replay, the time of a faster clock, so that a day of polls passes in minutes.
 
 `CORRENTEZA_CLOCK` sets the replay clock; the command line refuses it under the production profile. Forms:
 

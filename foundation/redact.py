@@ -1,7 +1,7 @@
 """What no log, message or status may show: the user information of an address, numbers that name a person, our keys,
-and characters that a terminal obeys.
+and characters that control a terminal.
 
-A source may repeat a key that it was asked with, in the reason why it refuses: whoever holds one says so to `hide`.
+A source may repeat a key of the request in its refusal, so the code that uses a key passes it to `hide`.
 """
 
 import re

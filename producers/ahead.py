@@ -1,4 +1,4 @@
-"""Make the next item while the current one is used: this core works while the broker answers."""
+"""Make the next item while the current one is used: the CPU works while the broker answers."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -144,8 +144,8 @@ class Archive:
         free = shutil.disk_usage(folder).free
         if free - wanted < FREE_FLOOR_BYTES:
             raise TransientError(
-                f"no download of {wanted >> 20} MiB begins: {free >> 20} MiB are free in {folder}, "
-                f"and {FREE_FLOOR_BYTES >> 20} MiB stay free",
+                f"a download of {wanted >> 20} MiB was refused: {free >> 20} MiB are free in {folder}, "
+                f"and {FREE_FLOOR_BYTES >> 20} MiB must stay free",
                 hint="free space there; the next poll goes on by itself",
             )
         with self._room(), tempfile.NamedTemporaryFile(dir=folder, prefix=f"{os.getpid()}-", delete=False) as file:

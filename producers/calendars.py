@@ -1,4 +1,4 @@
-"""When is a poll due? Calendars are cron expressions in a time zone; slots are the instants they name.
+"""When polls are due. Calendars are cron expressions in a time zone; slots are the instants they name.
 
 Everything here is a pure function of the calendar and a moment, so every process names the same slots. Summer time is
 the tz database's: an hour that a day skips has its fixed-time slots right after the gap, one that comes twice has them

@@ -1,4 +1,4 @@
-"""Read a topic of our own bookkeeping whole: every committed record, to the end as it is now."""
+"""Read a whole topic of our own bookkeeping: every committed record up to its present end."""
 
 import time
 from collections.abc import Iterator

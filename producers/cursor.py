@@ -1,4 +1,4 @@
-"""The cursor: what a source needs to go on, read back from the compacted topic its transactions wrote."""
+"""The cursor: what a source needs to continue, read from the compacted topic that its transactions write."""
 
 import io
 import json

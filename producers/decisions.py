@@ -1,9 +1,10 @@
 """Withdrawals that are held: an edition lacks so much that a person must say whether the source means it.
 
     accept    the keys are withdrawn, from the clock of the edition that lacks them
-    discard   they stand, and later editions are compared with this one
+    discard   the keys stay, and later editions are compared with this one
 
-Until then every later edition is still compared with what stood before; one that brings the keys back ends the matter.
+Until then every later edition is still compared with the previous state; if one holds the keys again, no decision is
+needed.
 """
 
 from collections.abc import Callable

@@ -98,7 +98,7 @@ class Chunks:
             rows = chunks.rows(self.source, part, state, each, schema_ids=self.schema_ids, former=former)
             before, state = state, replace(state, name=part.name, next_row=each.next_row)
             if not before.next_row and len(rows.rejects) > BAD_SHARE * (len(rows.rejects) + rows.count):
-                raise InvalidContent(_unreadable(part, rows), hint="mend the parser; the payload is archived")
+                raise InvalidContent(_unreadable(part, rows), hint="fix the parser; the payload is archived")
             if comparing:
                 comparing.see(each.records, rows.keys(), len(rows.rejects))
             if not is_end:

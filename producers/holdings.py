@@ -1,7 +1,7 @@
-"""Which archived payload was the last to state which keys: what the next edition is compared with.
+"""Which archived payload last stated which keys. The next edition is compared with these payloads.
 
-Each day of a scope belongs to one holding. An edition takes over what it states; what it does not state stays with the
-payload that did. So a month that moves from one member to another is compared with the member it came from.
+Each day of a scope belongs to one holding. An edition takes over the days that it states; the other days stay with the
+payload that stated them. So a month that moves from one member to another is compared with the member it came from.
 """
 
 from collections.abc import Iterable, Sequence

@@ -64,7 +64,7 @@ def context(dataset: str, options: Mapping[str, str | None]) -> Context:
     for name in given:
         if _FIELDS[name] not in fields:
             hint = f"{dataset} takes {' and '.join(known)}" if known else f"{dataset} takes no such option"
-            raise UsageError(f"--{name} says nothing about {dataset}", hint=hint)
+            raise UsageError(f"--{name} is not an option of {dataset}", hint=hint)
     resource = next((given[name] for name in _RESOURCE_FIELDS if name in given), None)
     return Context(resource, given.get("model"))
 

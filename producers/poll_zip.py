@@ -101,7 +101,7 @@ def _version(session: Session, answer: Answer) -> Version:
     if answer.status != 200:
         raise refused(answer.url, answer.status)
     session.require_data(answer, "zip")
-    raise InvalidContent(f"{answer.url}: the server does not answer ranges, and whole zips are not downloaded")
+    raise InvalidContent(f"{answer.url}: the server does not support Range requests, and whole zips are not downloaded")
 
 
 def _directory(session: Session, resource: Resource, version: Version, answer: Answer) -> list[zips.Member]:

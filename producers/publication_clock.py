@@ -1,4 +1,4 @@
-"""When was a version public? The publication clock of a chunk's rows, from what was seen before and what is said.
+"""When a version became public: the publication clock of a chunk's rows, from what was seen before and what is said.
 
 A part seen for the first time is history: its values were public long before we came. They get the end of the period
 they describe plus the declared lag, marked `assumed_lag`, unless a measured clock is earlier: the source's own

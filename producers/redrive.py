@@ -168,7 +168,7 @@ class Closer:
             framed = framing.split(record.value)
             if framed is None:
                 raise UnsafeState(
-                    f"{self._bookkeeping.topic} holds a record that is no closing record: it is not framed"
+                    f"{self._bookkeeping.topic} holds a record that is not a closing record: it has no schema id"
                 )
             schema_id, body = framed
             text = self._registry.schema_by_id(schema_id)

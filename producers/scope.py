@@ -1,6 +1,6 @@
 """What one edition of a part states in full: its *scope*. A key of the scope that it no longer holds is withdrawn.
 
-A scope is some stretches of days, of some datasets, and where days do not suffice the value of a key column (such as a
+A scope is some ranges of days, of some datasets, and if days are not enough, the value of a key column (such as a
 station's code). Each record belongs to one day: the month of an access row, the UTC date of a station-hour;
 `Source.days` says which. A snapshot states every day there is.
 """

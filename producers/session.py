@@ -1,4 +1,4 @@
-"""One poll of one source under way: what is known, and how a payload becomes committed chunks."""
+"""One running poll of one source: its state, and how a payload becomes committed chunks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Which keys an edition no longer holds: its payload against those that stated the same scope before.
+"""Which keys an edition no longer holds: its payload is compared with those that stated the same scope before.
 
 Both sides are sets of 64-bit hashes of keys, 8 bytes a key: five million keys are 40 MB. Of the former payloads only
 the rows within the scope count. The former set may hold too much (a key that another edition withdrew already): a

@@ -1,4 +1,4 @@
-"""ANATEL's zips: real rows of accesses written back into ANATEL's own layout, and a real export of carriers."""
+"""ANATEL's zips: real rows of accesses in ANATEL's own layout, and a real export of carriers."""
 
 import csv
 from collections.abc import Callable, Iterator, Mapping

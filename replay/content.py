@@ -1,4 +1,4 @@
-"""What a path answers: a small reply made for the question, or a published resource with a version of its own."""
+"""The answer of a path: a small reply made for the request, or a published resource with its own version."""
 
 import io
 import zipfile

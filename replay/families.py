@@ -1,4 +1,4 @@
-"""The sources that are replayed: which module answers below which first path element, and what each refuses."""
+"""The sources that are replayed: which module answers which first path element, and what each refuses."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias

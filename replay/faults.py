@@ -1,4 +1,4 @@
-"""Answers that go wrong, as scripted by a test: what the sources' servers have been seen to do, on demand."""
+"""Faulty answers that a test requests: faults that the sources' servers have shown."""
 
 import threading
 from collections import defaultdict, deque

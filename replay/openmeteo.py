@@ -1,6 +1,7 @@
 """What both of Open-Meteo's replayed services share: two recorded bodies of one point, cut to the days asked for.
 
-One point is recorded, Salvador. For any other the arrays are empty: its weather is not known here, and none is made up.
+One point is recorded, Salvador. For other points the arrays are empty: their weather is not known here, and none is
+made up.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""The contracts: one `.avsc` per topic, all that producers and stream jobs share."""
+"""The contracts: one `.avsc` per topic. Producers and stream jobs share nothing else."""

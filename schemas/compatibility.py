@@ -1,6 +1,6 @@
-"""What a contract must be so that it can be read, and read what was ever published: found without any service.
+"""The rules that a contract must meet to be readable, and to read every published version. Checked without a service.
 
-The registry refuses an incompatible version too, but only once somebody asks it. This runs before a commit.
+The registry refuses an incompatible version too, but only when somebody registers it. This check runs before a commit.
 """
 
 import io

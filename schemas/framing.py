@@ -1,4 +1,4 @@
-"""Confluent's framing of a record's value: a zero byte, the id of the schema it was written under, the Avro bytes."""
+"""Confluent's framing of a record's value: a zero byte, the id of the writer's schema, the Avro bytes."""
 
 import struct
 

@@ -1,6 +1,6 @@
-"""The topics of the schedule: requests to poll, those to try again or given up, and what became of each.
+"""The topics of the schedule: requests to poll, requests to retry, requests given up, and outcomes.
 
-Their records are JSON and no contracts: nothing in them is data, no table takes them, this program alone reads them.
+Their records are JSON without contracts: they hold no data, no table stores them, and only this program reads them.
 """
 
 REQUESTS = "poll.requests"

@@ -1,7 +1,7 @@
 """The schema registry: register the contracts, look schemas up by id, and prove that compatibility is enforced.
 
-What a registry told this process once is remembered for as long as the process lives, and used when the registry is
-silent: a worker goes on with the schemas it has registered, and cannot publish under one that it has not.
+A process remembers every answer of the registry while it runs, and uses it while the registry is silent: a worker
+continues with the schemas that it has registered, and cannot publish with others.
 """
 
 import json
@@ -119,7 +119,7 @@ class Registry:
         if LEVEL not in (found.compatibility, found.compatibility_level):
             raise UnsafeState(
                 f"the registry at {self._url} does not check compatibility at the level {LEVEL.value}",
-                hint="correnteza up, or poll: both set and prove it first",
+                hint="run correnteza up or poll: both set the level and check it first",
             )
 
     def schema_by_id(self, schema_id: int) -> str | None:
@@ -130,7 +130,7 @@ class Registry:
                 # By id alone, never through a subject: a record may carry any id.
                 text = self._client.get_schema(schema_id).schema_str
             if text is None:
-                raise TransientError(f"cannot {action} at {self._url}: the answer holds no schema")
+                raise TransientError(f"cannot {action} at {self._url}: the answer contains no schema")
         except _NotFoundError:
             return None
         except _RefusedError as error:
@@ -188,7 +188,7 @@ class Registry:
                 self._client.delete_subject(subject)
         raise UnsafeState(
             f"the registry at {self._url} accepts an incompatible schema: readers of old records would break",
-            hint=f"set its global compatibility to {LEVEL.value}, and let nothing override it",
+            hint=f"set its global compatibility to {LEVEL.value}, and remove overrides of single subjects",
         )
 
     @contextmanager
@@ -205,7 +205,7 @@ class Registry:
                 raise _RefusedError(message, hint="correnteza schemas plan; give new fields a default") from error
             raise TransientError(message) from error
         except ValueError as error:
-            raise TransientError(f"cannot {action} at {self._url}: the answer is no JSON: {error}") from error
+            raise TransientError(f"cannot {action} at {self._url}: the answer is not JSON: {error}") from error
         except httpx2.HTTPError as error:
             raise TransientError(
                 f"cannot {action}: the registry at {self._url} does not answer: {error}",

@@ -1,1 +1,1 @@
-"""The only code that writes Delta tables: append, apply_changes, recompute, and the locks that make one writer sure."""
+"""The only code that writes Delta tables: append, apply_changes, recompute, and the locks that keep one writer."""

@@ -1,4 +1,4 @@
-"""One micro-batch of a dataset's records into its two silver tables, once, whatever the order they arrive in.
+"""Write one micro-batch of a dataset's records into its two silver tables, once, whatever order they arrive in.
 
     batch ──► expectations ──► outcome of every row (sinks/versions.py)
                  │                                     │

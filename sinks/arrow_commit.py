@@ -83,7 +83,7 @@ def _fitting(batch: pa.RecordBatch, schema: pa.Schema, path: str) -> pa.Table:
     if strangers := set(batch.schema.names) - set(schema.names):
         raise UnsafeState(
             f"the table at {path} has no column {', '.join(sorted(strangers))}",
-            hint="the table is made from the contract; restart the driver, which adds the columns it has gained",
+            hint="restart the driver: it adds new columns of the contract to the table",
         )
     columns = []
     for field in schema:

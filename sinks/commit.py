@@ -116,7 +116,7 @@ def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
     if not holds(snapshot.schema, rows.schema):
         raise UnsafeState(
             f"rows of {rows.schema.simpleString()} do not fit the table at {snapshot.path}",
-            hint="the table is made from the contract; restart the driver, which adds the columns it has gained",
+            hint="restart the driver: it adds new columns of the contract to the table",
         )
     root = Path(snapshot.path)
     # Spark does not say which files it wrote, so they get a folder of their own first, which VACUUM may remove.

@@ -1,7 +1,7 @@
 """Small files of a table become large ones, in a commit that says that no row changed (`dataChange=false`).
 
 Rows are copied as they are: a file's columns, types and values are read and written again, batch by batch, so memory
-does not grow with the table. A stream passes such a commit over, since it brings no row and takes none away.
+does not grow with the table. A stream skips such a commit, since it neither adds nor removes a row.
 
 delta-rs compacts too, but keeps instants in the log to the millisecond, and so bounds that are no bounds. The
 statistics here are those of every other commit (sinks/commit.py).

@@ -1,4 +1,4 @@
-"""The rows of some Parquet files in few larger ones: read and written as they are, batch by batch."""
+"""Copy the rows of some Parquet files, unchanged and batch by batch, into few larger files."""
 
 import os
 from collections.abc import Iterable

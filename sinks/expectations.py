@@ -1,4 +1,4 @@
-"""Expectations: what must be true of a row, in SQL that both Spark and DuckDB understand."""
+"""Expectations: rules that a row must meet, in SQL that both Spark and DuckDB understand."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

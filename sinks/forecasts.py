@@ -1,8 +1,8 @@
-"""`gold.forecasts`: forecasts made elsewhere, loaded drop by drop; a bad drop is refused whole.
+"""`gold.forecasts`: forecasts made elsewhere, loaded file by file; an invalid file (*drop*) is refused whole.
 
 A drop is one Parquet file of one run of one model. It is known by the hash of its bytes, which is also the Delta
-transaction: loading it again changes nothing. Of two loaders at once Delta lets one commit first, and refuses or orders
-the other.
+transaction: loading it again changes nothing. If two processes load at once, Delta lets one commit first, and refuses
+or orders the other.
 """
 
 import hashlib
@@ -152,7 +152,9 @@ def _column(found: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         is_finer = pa.types.is_timestamp(found.type) and found.type.unit == "ns"
         return found.cast(field.type, safe=not is_finer)
     except pa.ArrowException as error:
-        raise InvalidContent(f"column {field.name} holds what {field.type} cannot: {str(error)[:200]}") from None
+        raise InvalidContent(
+            f"column {field.name} holds values that {field.type} cannot hold: {str(error)[:200]}"
+        ) from None
 
 
 def _wrong_columns(found: pa.Schema) -> Iterator[str]:
@@ -206,7 +208,7 @@ def _check(rows: pa.Table, now: datetime) -> None:
             if values and values[0] > 1:
                 broken.append(f"{values[0]} different {column}: a drop is one run of one model")
     if broken:
-        raise InvalidContent("; ".join(broken), hint="nothing was loaded; write the drop again")
+        raise InvalidContent("; ".join(broken), hint="nothing was loaded; correct the file and load it again")
 
 
 def _refuse_other_bytes(table: DeltaTable, rows: pa.Table) -> None:
@@ -216,6 +218,6 @@ def _refuse_other_bytes(table: DeltaTable, rows: pa.Table) -> None:
     held = table.to_pyarrow_dataset().to_table(columns=["forecast_id"], filter=same)
     if held.num_rows:
         raise InvalidContent(
-            f"this run of {run['model_version']} was loaded before from other bytes: forecast {held['forecast_id'][0]}",
-            hint="a new run has a generated_at of its own",
+            f"this run of {run['model_version']} was loaded from another file: forecast {held['forecast_id'][0]}",
+            hint="give a new run its own generated_at",
         )

@@ -1,4 +1,5 @@
-"""Rows that come late: their keys are taken whole from bronze, folded anew, and silver is brought to the outcome.
+"""Rows that come late: all rows of their keys are read from bronze and evaluated again, and silver is changed to the
+result.
 
 Repetitions are not stored, so revisions alone cannot say where a late row belongs: its predecessor may have been
 confirmed after it, a row that was dropped may stand at its very clock, or a withdrawal may have found nothing yet.

@@ -1,7 +1,7 @@
 """One driver owns a table's writes: a file lock per table, held by the JVM that writes.
 
-The JVM outlives a killed Python by seconds and goes on committing; so the JVM must hold the lock, and the operating
-system lets go of it exactly when the JVM is gone. Java's file locks are POSIX record locks, so Python sees them too.
+The JVM outlives a killed Python process by seconds and still commits; so the JVM must hold the lock, and the operating
+system releases it exactly when the JVM has ended. Java's file locks are POSIX record locks, so Python sees them too.
 """
 
 import fcntl
@@ -119,5 +119,5 @@ def _held_elsewhere(table: str, path: Path) -> TableIsTakenError:
     holder = f"process {note['pid']} on {note['host']}" if note else "another process"
     return TableIsTakenError(
         f"{table} is being written by {holder}, which holds {path}; two writers would double or lose rows",
-        hint="stop that driver first; its lock goes with it",
+        hint="stop that driver first; this releases its lock",
     )

@@ -1,4 +1,4 @@
-"""Keep one table small: look at it, plan, do. What a batch may not overlap is `compact` alone; see sinks/compaction.py.
+"""Maintain one table: read its state, plan, act. Only `compact` must not overlap a batch; see sinks/compaction.py.
 
 expire       files of days that the table does not keep; of the canary's tables alone
 compact      small files into large ones, without a change of rows

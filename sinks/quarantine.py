@@ -1,4 +1,4 @@
-"""`silver.quarantine`: rows that decode but break an expectation, or contradict a version that stands."""
+"""`silver.quarantine`: rows that decode but break an expectation, or contradict a stored version."""
 
 import base64
 import json

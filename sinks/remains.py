@@ -1,9 +1,9 @@
 """What can be removed from a table's folder: files that left the table, and the log's oldest entries.
 
-Nothing goes that a stream still has to read. A stream stands at a version: it reads the log from there on, and the
-files that those versions brought, even if later versions took them out; at its first read it lists the whole table as
-it stood at that version. So what may go depends on all streams, and neither Spark nor delta-rs knows them: both would
-remove old log entries by age alone, which tables forbid (`delta.enableExpiredLogCleanup`).
+Nothing is removed that a stream still has to read. A stream stands at a version: it reads the log from there on, and
+the files that those versions brought, even if later versions took them out; at its first read it lists the whole table
+as it stood at that version. So what may go depends on all streams, and neither Spark nor delta-rs knows them: both
+would remove old log entries by age alone, which tables forbid (`delta.enableExpiredLogCleanup`).
 """
 
 import json

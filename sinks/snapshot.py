@@ -1,8 +1,8 @@
 """A Delta table at one version: the list of its files, which no later commit changes.
 
 Spark needs 0.6 s and more to look at a version that is new to it, and looks at the newest whenever it plans a read.
-delta-rs lists the files of a version in milliseconds. Read as plain Parquet they are the same rows, for as long as the
-frame lives. That holds for tables without deletion vectors and column mapping, and no other is read.
+delta-rs lists the files of a version in milliseconds. A frame that reads these files as plain Parquet has the same
+rows as long as it exists. This is true only for tables without deletion vectors and column mapping; others are refused.
 """
 
 import operator
@@ -71,7 +71,7 @@ class Snapshot:
         table = DeltaTable(path)
         if table.protocol().min_reader_version > 1:
             raise UnsafeState(
-                f"the table at {path} uses features of Delta that change what its files mean",
+                f"the table at {path} uses Delta features that this reader does not support",
                 hint="rewrite it without deletion vectors and column mapping",
             )
         return cls(path, table)

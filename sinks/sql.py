@@ -1,6 +1,6 @@
 """SQL over Arrow tables, in this process: a small batch costs milliseconds, where a job of Spark's costs its planning.
 
-Nothing is kept: each session sees the tables that it is given, and ends with them.
+Each session sees only the tables that it is given; nothing is kept after it ends.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""The whole content of a table replaced in one commit, and a former content brought back the same way.
+"""Replace the whole content of a table in one commit, and restore a former content in the same way.
 
 The table stays where it is and keeps its id, so whoever opens it sees the old content or the new one, and a version
 from before the swap still reads until VACUUM. The files of the new content are linked below the table's folder first: a
@@ -61,7 +61,7 @@ def swap(path: str, source: str, partition: Partition, *, mark: Transaction, car
     if not tables.holds(live.schema, new.schema):
         raise UnsafeState(
             f"the table at {path} lacks a column of its rebuilt content",
-            hint="start the driver of this release once, which adds the columns that are new; then go on",
+            hint="start the driver of this release once: it adds the new columns; then run this again",
         )
     names = files_of(source, partition)
     for name in names:
@@ -88,7 +88,7 @@ def require_files(path: str, names: Sequence[str]) -> None:
     if gone := [name for name in names if not (Path(path) / name).exists()]:
         raise UnsafeState(
             f"{gone[0]} and {len(gone) - 1} more files of the former content of {path} were removed since",
-            hint="what left a table is kept seven days; rebuild the table again instead",
+            hint="former files are kept for seven days only; rebuild the table again instead",
         )
 
 

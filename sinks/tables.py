@@ -1,4 +1,4 @@
-"""Create Delta tables as declared, and read the few facts about them that writers decide by. No JVM is needed here.
+"""Create Delta tables as declared, and read the few facts about them that writers need. No JVM is needed here.
 
 Spark needs a quarter of a second to create a table and a job to describe one; delta-rs does both in milliseconds.
 """
@@ -155,5 +155,5 @@ def _add_columns(spark: SparkSession, path: str, schema: StructType) -> None:
     except AnalysisException as error:
         raise UnsafeState(
             f"the table at {path} cannot take its declared columns: {str(error).splitlines()[0]}",
-            hint="rebuild the table, or give the contract back the type that the table has",
+            hint="rebuild the table, or change the contract back to the type of the table",
         ) from error

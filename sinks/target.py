@@ -1,4 +1,4 @@
-"""Where a dataset's changes go, and what every writer of its tables does alike."""
+"""The tables that a dataset's changes are written to, and the code that all writers of them share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

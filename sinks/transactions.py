@@ -1,8 +1,8 @@
-"""Delta's transaction identifiers: what makes a repeated micro-batch change nothing.
+"""Delta's transaction identifiers. Because of them a repeated micro-batch changes nothing.
 
-A table remembers, per app id, the highest version it has seen, and whoever is about to commit asks for it. So every
-commit of a batch to a table has an app id of its own (a second one with the same pair would be skipped silently), and
-an app id never serves two generations of a checkpoint: batch ids begin at 0 again, and new batches would pass for old.
+A table stores, per app id, the highest version that was committed, and every writer reads it before a commit. So every
+commit of a batch to a table has its own app id (a second commit with the same pair would be skipped silently), and no
+app id is used in two generations of a checkpoint: batch ids begin at 0 again, and new batches would look like old ones.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tell versions from repetitions: pure logic over Arrow tables, no table of the lake is read or written here.
+"""Distinguish versions from repetitions: pure logic over Arrow tables, without reading or writing the lake.
 
 A version of a row is its values as they could be known from one instant on, or a withdrawal: from that instant on
 there is no such row. A key's rows are in the order (known_from, values before withdrawals, Kafka offset), and of all

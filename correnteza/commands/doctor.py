@@ -66,7 +66,7 @@ def command(
     )
     kinds = {each.kind for each in found}
     if "unsafe" in kinds:
-        raise UnsafeState("a query would refuse to start", hint="the commands above, from the top")
+        raise UnsafeState("a query would refuse to start", hint="run the commands above, in their order")
     if "away" in kinds:
         raise DependencyUnavailable("something is missing or does not answer", hint="the commands above")
 

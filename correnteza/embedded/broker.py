@@ -128,6 +128,6 @@ def _format(own: Path, java: list[str], properties: Path) -> None:
     if answer.returncode != 0:
         raise UnsafeState(
             f"the broker's storage in {data} cannot be formatted: {(answer.stderr or answer.stdout).strip()}",
-            hint=f"look into {own}",
+            hint=f"look at the files in {own}",
         )
     identity.write_text(cluster_id)

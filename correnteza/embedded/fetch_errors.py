@@ -1,4 +1,4 @@
-"""Why an artifact could not be had, and the setting that mends it: one error per kind of failure."""
+"""Why an artifact could not be fetched, and the setting that fixes it: one error per kind of failure."""
 
 import os
 import socket
@@ -31,7 +31,9 @@ def certificates() -> str | bool:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):  # the order of `requests`, which knows two
         if value := os.environ.get(name):
             if not Path(value).exists():
-                raise UsageError(f"{name} names {value}, which is not there", hint=f"unset {name}, or: {CERTIFICATES}")
+                raise UsageError(
+                    f"{name} names {value}, which does not exist", hint=f"unset {name}, or: {CERTIFICATES}"
+                )
             return value
     return True
 
@@ -60,7 +62,7 @@ def of_exception(wanted: Artifact, url: str, error: "RequestException") -> Trans
     causes = list(_causes(error))
     # A ProxyError and an SSLError are ConnectionErrors too; an unknown proxy is a matter of the proxy.
     if isinstance(error, requests.exceptions.ProxyError):
-        reason, hint = f"the proxy of HTTPS_PROXY does not help: {_innermost(causes)}", PROXY
+        reason, hint = f"no connection through the proxy of HTTPS_PROXY: {_innermost(causes)}", PROXY
     elif isinstance(error, requests.exceptions.SSLError):
         reason, hint = f"its TLS certificate is not trusted: {_innermost(causes)}", CERTIFICATES
     elif any(isinstance(cause, NameResolutionError | socket.gaierror) for cause in causes):
@@ -68,7 +70,7 @@ def of_exception(wanted: Artifact, url: str, error: "RequestException") -> Trans
     elif isinstance(error, requests.exceptions.Timeout):
         reason, hint = "no answer in time", f"behind a proxy set HTTPS_PROXY; {MIRROR}; {OFFLINE}"
     elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-        reason, hint = "the answer was cut off", "again: what is whole is kept"
+        reason, hint = "the answer was cut off", "run it again: whole files are kept"
     else:
         reason, hint = f"no connection: {_innermost(causes)}", f"behind a proxy set HTTPS_PROXY; {MIRROR}; {OFFLINE}"
     return TransientError(_message(wanted, url, reason), hint=hint)

@@ -219,7 +219,7 @@ def _unpack(archive: Path, target: Path) -> None:
         for member in tar:
             place = (target / member.name).resolve()
             if not (member.isdir() or member.isfile()) or not place.is_relative_to(target.resolve()):
-                raise UnsafeState(f"{archive.name} holds {member.name!r}, which is not a file below its own folder")
+                raise UnsafeState(f"{archive.name} holds {member.name!r}, which is outside its folder")
             if member.isdir():
                 place.mkdir(parents=True, exist_ok=True)
                 continue

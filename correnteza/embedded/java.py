@@ -1,4 +1,4 @@
-"""The Java runtime: the pinned wheel, or a JDK of your own by setting; and the home that Spark gets to see."""
+"""The Java runtime: the pinned wheel, or your own JDK by setting; and the Java home that Spark uses."""
 
 import os
 import re
@@ -58,7 +58,7 @@ def version(home: Path) -> int:
         raise UsageError(f"no Java runs in {home}: {error}", hint="set CORRENTEZA_JAVA_HOME to a JDK") from error
     found = re.search(r'version "(\d+)', answer.stderr)
     if not found:
-        raise UsageError(f"{home}/bin/java does not say its version: {answer.stderr.strip()}")
+        raise UsageError(f"{home}/bin/java does not print its version: {answer.stderr.strip()}")
     return int(found[1])
 
 

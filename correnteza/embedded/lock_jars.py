@@ -1,4 +1,4 @@
-"""Write jars.lock anew (`make lock`): Maven resolves the roots below, this file hashes what they need.
+"""Write a new jars.lock (`make lock`): Maven resolves the roots below, this file hashes what they need.
 
 Run: python -m correnteza.embedded.lock_jars. Needs `mvn`; read the difference before you commit it.
 """

@@ -1,4 +1,4 @@
-"""When a child that died is started again, and when that is given up. No processes, no clock: only the rule."""
+"""When a child process that died is restarted, and when not. A pure rule, without processes and clock."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the stack runs: a program, how to see that it is ready, and how long it may take."""
+"""A service of the stack: a program, how to see that it is ready, and how long this may take."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Keep a stack's processes running until a signal, or until one of them cannot be kept."""
+"""Keep a stack's processes running until a signal, or until one of them cannot be kept running."""
 
 import signal
 import time

@@ -1,1 +1,1 @@
-"""What several sources of one publisher share; each source is a declaration over it."""
+"""Code that several sources of one publisher share; each source is a declaration that uses it."""

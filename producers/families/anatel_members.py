@@ -63,7 +63,7 @@ def choose(names: Sequence[str], period_of: Callable[[str], Period | None], span
     """
     found = [(period, name) for name in sorted(names) if (period := period_of(PurePosixPath(name).name))]
     if not found:
-        raise InvalidContent(f"none of {len(names)} members is named as a period of accesses: {names[:3]}")
+        raise InvalidContent(f"none of {len(names)} members has a name for a period of accesses: {names[:3]}")
     return {period.key: name for period, name in _best(found) if span.owns(period.last_day)}
 
 

@@ -110,7 +110,7 @@ def read(head: Sequence[bytes]) -> Header:
         text, encoding = raw.decode("latin-1"), "latin-1"
     lines = text.split("\n")
     if len(lines) < LINES:
-        raise InvalidContent(f"not a station file: {len(lines)} lines, and 8 of metadata and a header are needed")
+        raise InvalidContent(f"not a station file: {len(lines)} lines; it needs 8 of metadata and a header")
     metadata = [_metadata(number, line) for number, line in enumerate(lines[: LINES - 1])]
     if not metadata[3].strip():
         raise InvalidContent("the station file names no station code")
@@ -159,7 +159,7 @@ def _check_unit(column: _Column, name: str) -> None:
         return
     unit = _unit(name.strip())
     if unit is None:
-        raise InvalidContent(f"column {name.strip()[:60]!r} states no unit, and {column.unit!r} is needed")
+        raise InvalidContent(f"column {name.strip()[:60]!r} states no unit; expected {column.unit!r}")
     if not re.fullmatch(column.units, _folded(unit)):
         raise InvalidContent(f"column {name.strip()[:60]!r} is in {unit!r}, not in {column.unit!r}")
 

@@ -86,7 +86,7 @@ def read(body: bytes) -> Hours:
     wanted = {"time": "iso8601", **{name: unit for name, (unit, _) in VARIABLES.items()}}
     unknown = ", ".join(sorted(_shown(name) for name in hourly.keys() - wanted.keys()))[:200]
     if missing := [name for name in wanted if name not in hourly]:
-        raise InvalidContent(f"no {', '.join(missing)}; there is {unknown or 'nothing that was not asked for'}")
+        raise InvalidContent(f"no {', '.join(missing)}; unknown names: {unknown or 'none'}")
     notes = [f"variables nobody asked for: {unknown}"] if unknown else []
     for name, unit in wanted.items():
         if not isinstance(hourly[name], list):
@@ -190,7 +190,7 @@ def _one_point(body: bytes) -> dict[str, Any]:
         raise InvalidContent(f"not JSON: {error}") from None
     if isinstance(found, list):
         if len(found) != 1:
-            raise InvalidContent(f"a list of {len(found)} points where one was asked for")
+            raise InvalidContent(f"a list of {len(found)} points; one was requested")
         found = found[0]
     if not isinstance(found, dict):
         raise InvalidContent("not a JSON object")
@@ -260,7 +260,7 @@ def _moment(value: Any) -> datetime:
     try:
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
     except ValueError:
-        raise BadValueError(RejectReason.BAD_DATE, f"no such hour: {value!r}") from None
+        raise BadValueError(RejectReason.BAD_DATE, f"this hour does not exist: {value!r}") from None
 
 
 def _real(value: Any) -> float | None:

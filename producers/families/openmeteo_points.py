@@ -1,4 +1,4 @@
-"""The places whose weather is asked for: the 27 capitals, at the points of IBGE's list of municipalities."""
+"""The places whose weather is requested: the 27 capitals, at the points of IBGE's list of municipalities."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""SIDRA's flat cells: which dimension is which is said by the header's texts, for their order follows the question."""
+"""SIDRA's flat cells. The header's texts name the dimensions, because their order follows the request."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,9 +44,9 @@ def items(body: bytes) -> tuple[Mapping[str, Any], list[Any]]:
     if not isinstance(header, dict) or not all(isinstance(text, str) for text in header.values()):
         raise InvalidContent("no header as its first element")
     if lacking := [name for name in _ALWAYS if name not in header]:
-        raise InvalidContent(f"its first element is no header: it lacks {', '.join(lacking)}{_standing(header)}")
+        raise InvalidContent(f"its first element is not a header: it lacks {', '.join(lacking)}{_standing(header)}")
     if header["V"] != "Valor":
-        raise InvalidContent(f"its first element is no header: V is {header['V'][:100]!r} and not 'Valor'")
+        raise InvalidContent(f"its first element is not a header: V is {header['V'][:100]!r}, not 'Valor'")
     return header, loaded[1:]
 
 
@@ -120,7 +120,7 @@ def _dimensions(header: Mapping[str, str]) -> dict[str, str]:
     pairs = (f"D{number}{kind}" for number in numbers for kind in "CN")
     if lacking := [key for key in pairs if key not in header]:
         raise InvalidContent(
-            f"codes without names, or names without codes (leave /f/ out of the question): it lacks"
+            f"codes without names, or names without codes (remove /f/ from the request): it lacks"
             f" {', '.join(lacking)}{_standing(header)}"
         )
     try:
@@ -140,7 +140,7 @@ def _only(names: Mapping[str, str], what: str, found: Iterable[str]) -> str:
     chosen = list(found)
     if len(chosen) != 1:
         shown = ", ".join(names.values())[:200]
-        raise InvalidContent(f"{len(chosen)} dimensions of the header are the {what}, not one: {shown}")
+        raise InvalidContent(f"{len(chosen)} dimensions of the header are the {what}; expected one: {shown}")
     return next(number for number, name in names.items() if name == chosen[0])
 
 

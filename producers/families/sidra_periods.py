@@ -1,4 +1,4 @@
-"""SIDRA's periods: which of a table changed, and when; how a question names them; when one ends."""
+"""SIDRA's periods: which periods of a table changed, and when; how a request names them; when one ends."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

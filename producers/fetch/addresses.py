@@ -1,8 +1,8 @@
-"""Connections: to the very address that was checked, under one deadline, with the API key added at the last moment.
+"""Connections to exactly the address that was checked, under one deadline, with the API key added at the last moment.
 
 A name is resolved once, its addresses are checked, and the connection is made to one of them, never to the name again:
-a name server that answers differently the second time (DNS rebinding) gains nothing. What connects directly knows no
-proxy: a proxy would resolve the name anew, out of our sight.
+a name server that answers differently the second time (DNS rebinding) gains nothing. No proxy is
+used for direct connections: a proxy would resolve the name again, and we could not check the result.
 """
 
 import ipaddress
@@ -159,7 +159,7 @@ def refuse_private(host: str, addresses: Iterable[str]) -> None:
         if not is_public(address):
             raise CorrentezaError(
                 f"{host}: its address {address} is not a public one; not asked",
-                hint="an address of your own, such as a mirror, belongs into the setting base_urls",
+                hint="to use your own address, such as a mirror, set base_urls",
             )
 
 

@@ -1,4 +1,4 @@
-"""One answer of a source: its version, its bytes, and whether they can be data at all."""
+"""One answer of a source: its version, its bytes, and whether they can be data."""
 
 import re
 from dataclasses import dataclass, field

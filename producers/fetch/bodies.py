@@ -69,7 +69,7 @@ def _inflated(response: httpx2.Response, limit: int) -> Iterator[bytes]:
                     if is_padding and not waiting.strip(b"\0"):
                         break
                     if is_padding or not waiting.startswith(_GZIP_BEGINS):
-                        raise InvalidContent(f"{response.url}: something follows after the end of its gzip body")
+                        raise InvalidContent(f"{response.url}: there are bytes after the end of its gzip body")
                     inflater, members = zlib.decompressobj(_GZIP), members + 1
                     if members > MAX_GZIP_MEMBERS:
                         raise InvalidContent(f"{response.url}: a gzip body of more than {MAX_GZIP_MEMBERS} members")

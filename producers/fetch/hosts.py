@@ -74,14 +74,18 @@ class AllowedAddresses:
             if not self._is_mirror:
                 return url
             return httpx2.URL(self._base + url.host + url.raw_path.decode("ascii"))
-        raise CorrentezaError(f"{url.host}: led there by {self._url.host}, which is not among its hosts; not asked")
+        raise CorrentezaError(
+            f"{url.host}: redirected there by {self._url.host}, but it is not among its hosts; not asked"
+        )
 
 
 def _parsed(text: str, asked: httpx2.URL | None = None) -> httpx2.URL:
     try:
         return asked.join(text) if asked else httpx2.URL(text)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise CorrentezaError(f"{asked.host if asked else 'address'}: led to no address: {error}") from None
+        raise CorrentezaError(
+            f"{asked.host if asked else 'address'}: redirected to no valid address: {error}"
+        ) from None
 
 
 def _place(url: httpx2.URL) -> tuple[str, int | None]:

@@ -105,7 +105,7 @@ class Client:
             UsageError: a key for a source that knows none, or an address that is none.
         """
         if api_key and source.api_key is None:
-            raise UsageError(f"{source.name} knows no API key", hint="take it out of the setting api_keys")
+            raise UsageError(f"{source.name} uses no API key", hint="remove it from the setting api_keys")
         key = (source.api_key.param, SecretStr(api_key)) if api_key and source.api_key else None
         if base_url:
             # The pause is courtesy to the real source; a mirror or a replay is the operator's own.
@@ -234,7 +234,7 @@ class Client:
                 location = response.headers.get("location", "")
                 if response.status_code not in REDIRECTS:
                     if 300 <= response.status_code < 400 and response.status_code != 304:
-                        raise CorrentezaError(f"{url}: status {response.status_code}, which leads nowhere")
+                        raise CorrentezaError(f"{url}: status {response.status_code}, without a usable Location")
                     yield response
                     return
             url = self._allowed.hop(url, location)

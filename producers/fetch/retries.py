@@ -1,4 +1,4 @@
-"""What is asked again, how often and after how long; and what a refusal to answer now means."""
+"""Which requests are sent again, how often and after how long; and what a refusal to answer now means."""
 
 import random
 import ssl

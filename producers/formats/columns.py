@@ -1,8 +1,8 @@
 """Columns of text → columns of values, one distinct text at a time.
 
 The columns of these files have few distinct values (a chunk of 20,000 rows has some hundreds), so a plain Python
-function runs once per distinct text and Arrow spreads the results. A text that breaks its contract marks its rows as
-rejects.
+function runs once per distinct text and Arrow spreads the results. If a text breaks its contract, its rows
+become rejects.
 """
 
 from collections.abc import Callable, Sequence

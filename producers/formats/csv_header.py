@@ -1,4 +1,4 @@
-"""A CSV's header line: how it is written, its columns' names, and what is said of those that are missing or unknown."""
+"""A CSV's header line: how it is written, its columns' names, and the messages about missing and unknown ones."""
 
 import csv
 import unicodedata

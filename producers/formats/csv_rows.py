@@ -1,8 +1,8 @@
-"""Lines → columns of text, with every line that is no row of the file named; a line may hold line feeds in quotes.
+"""Lines → columns of text, and the lines that are not rows of the file; a line may hold line feeds in quotes.
 
 Arrow's CSV reader does a whole chunk at once. A chunk in which it finds fewer or other rows than there are lines, or
 bytes that are not text, is halved until the bad lines stand alone: one reader, so that a line means the same in a
-clean chunk and beside a broken neighbour. Types are never inferred: leading zeros would die.
+clean chunk and beside a broken neighbour. Types are never inferred, because that would remove leading zeros.
 """
 
 from collections.abc import Iterator, Sequence

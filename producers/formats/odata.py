@@ -1,4 +1,4 @@
-"""The Banco Central's OData services (Olinda): how a question is written, and where an answer keeps its items."""
+"""The Banco Central's OData services (Olinda): how a request is written, and where an answer has its items."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,7 @@
-"""The leader's canary: one record in one transaction, again and again, in a thread of its own.
+"""The leader's canary: one record in one transaction, sent repeatedly by a thread.
 
-It is sent by the real clock, in a replay too: what it measures is how long the pipeline takes. Whatever hinders it is
-logged, and the next one is sent in its time: an old canary in gold is what tells people (docs/adr/0022).
+It is sent by the real clock, in a replay too, because it measures how long the pipeline takes. Failures are logged,
+and the next one is sent in its time: an old canary in gold is what tells people (docs/adr/0022).
 """
 
 import threading

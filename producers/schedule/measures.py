@@ -1,6 +1,6 @@
-"""What a worker of the schedule measures of itself: counts in memory.
+"""The counts that a worker of the schedule keeps in memory about its own work.
 
-The door gives what keeps them (monitoring/metrics/schedule.py); without it nothing is kept.
+The command line passes the object that stores them (monitoring/metrics/schedule.py); without it nothing is stored.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
-"""What became of each poll: one record in `poll.outcomes`, keyed by source, so that the newest one is kept for ever.
+"""The outcome of each poll: one record in `poll.outcomes`, keyed by source, so that the newest one is always kept.
 
 The newest record of a source is also its state: how far its slots have come, whether its circuit is open, when it last
-had news. A slot that a newer slot's poll answered has a record too (`covered`); it stands before that poll's own.
+had news. A slot that is covered by the poll of a newer slot has a record too (`covered`); it is written before that
+poll's own.
 """
 
 import json

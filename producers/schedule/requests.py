@@ -1,7 +1,7 @@
 """Which polls are due: slots since the last one emitted, and failed ones whose waiting time is over. Pure.
 
-A request is named by its slot and by how often the slot was asked for before. Of one source these names only grow:
-whoever emits a request twice, or works on one twice, can see that it is an old one.
+A request is named by its slot and by how often the slot was asked for before. The names of one source only
+grow, so a process that emits or handles a request twice can see that it is an old one.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Ends a process that is alive and does nothing, so that a supervisor starts it again.
 
-A thread of its own looks, because an event loop that hangs cannot look at itself. Only time that the thread itself saw
+A separate thread checks, because an event loop that hangs cannot check itself. Only time that the thread itself saw
 pass counts: a process that was stopped for a while (SIGSTOP, a laptop's lid) has not been idle for that long.
 """
 

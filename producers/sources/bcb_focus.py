@@ -101,10 +101,12 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     resource = next((name for name in (part.resource, context) if name in RESOURCES), None)
     if resource is None:
         raise InvalidContent(
-            f"{part.resource!r} is no resource of Focus, and the body names none; there are {', '.join(RESOURCES)}"
+            f"{part.resource!r} is not a resource of Focus, and the body names none; known: {', '.join(RESOURCES)}"
         )
     if len(found) >= MOST_ROWS:
-        raise InvalidContent(f"{len(found)} rows, as many as were asked for: there may be more; ask for fewer days")
+        raise InvalidContent(
+            f"{len(found)} rows, the most that one request allows: there may be more; request fewer days"
+        )
     items = [_folded(item) for item in found]
     del found  # a whole body's worth
     yield from _ROWS.chunks(

@@ -71,7 +71,7 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     """
     currency = part.resource
     if not re.fullmatch(r"[A-Z]{3}", currency, re.ASCII):
-        raise InvalidContent(f"{currency!r} is no currency (three capital letters); name one with --currency")
+        raise InvalidContent(f"{currency!r} is not a currency (three capital letters); name one with --currency")
     items = odata.items(b"".join(blocks))
     yield from _ROWS.chunks(
         items,

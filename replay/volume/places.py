@@ -1,4 +1,4 @@
-"""What the generators need to know of a municipality, and how they turn columns into the bytes of a file."""
+"""What the generators need to know about a municipality, and how they make the bytes of a file from columns."""
 
 from typing import Any, Protocol
 

@@ -1,8 +1,8 @@
 """INMET's hourly stations at full size: one year of as many stations as are wanted, in the layout since 2020.
 
 Every station is Salvador's real year, moved: other days first, pressure by its altitude, temperature and rain by
-chance. What is missing there is missing here. The codes begin with G, which no real station's does; names, states and
-coordinates are those of municipalities.
+chance. Values that are missing there are missing here. The codes begin with G, which no real station's does; names,
+states and coordinates are those of municipalities.
 """
 
 import random

@@ -1,6 +1,6 @@
 """From a Kafka record to a bronze row: a pure plan over the columns of Spark's Kafka source.
 
-Bytes that do not decode are rows too. Nothing here may throw on any input but one: a schema id of which nobody knows
+Bytes that do not decode become rows too. Nothing here may raise, except for a schema id for which it is not known
 yet whether the registry has it. A plan is fixed when its query starts, so a record written under a schema registered
 since then must not be filed as unknown: the query stops, the supervisor asks the registry, and starts it anew with the
 answer.

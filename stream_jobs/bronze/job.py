@@ -125,7 +125,7 @@ class BronzeJob:
         guard = self._checkpoint.guard
         if guard is not None and guard.topic_id != now:
             raise UnsafeState(
-                f"topic {self.topic} was made anew while {self.name} read it: its id was {guard.topic_id}, is {now}",
+                f"topic {self.topic} was recreated while {self.name} read it: its id was {guard.topic_id}, is {now}",
                 hint=f"correnteza checkpoint adopt {self.name}",
             )
 
@@ -169,7 +169,7 @@ class BronzeJob:
         except (ValueError, TypeError) as error:
             raise UnsafeState(
                 f"{self._unknown_file} is damaged: {error}",
-                hint=f"rm {self._unknown_file}; the registry is asked again",
+                hint=f"rm {self._unknown_file}; then the registry is asked again",
             ) from error
 
     @property

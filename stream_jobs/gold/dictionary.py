@@ -1,4 +1,4 @@
-"""docs/data-dictionary.md, written from the declarations: `python -m stream_jobs.gold.dictionary` prints it."""
+"""docs/data-dictionary.md, generated from the declarations: `python -m stream_jobs.gold.dictionary` prints it."""
 
 from collections.abc import Iterable
 

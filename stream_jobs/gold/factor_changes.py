@@ -1,4 +1,4 @@
-"""What a change touches in `external_factors_daily`.
+"""Which rows of `external_factors_daily` a change affects.
 
 Widening, in (municipality, day):
 

@@ -1,6 +1,6 @@
 """Weather of the thirty days that end on a day: rain, warmth, and how many of the days are known at all.
 
-A day counts as the row of that day shows it. One that holds forecasts does not count: a window is of what was measured.
+A day counts as its row shows it. A day that contains forecasts does not count: a window holds measured values only.
 """
 
 from datetime import date

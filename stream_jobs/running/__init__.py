@@ -1,1 +1,1 @@
-"""How the queries run: what must hold before a start, who watches, restarts, lets rest and maintains."""
+"""How the queries run: the checks before a start, and the code that watches, restarts, pauses and maintains."""

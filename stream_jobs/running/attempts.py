@@ -1,4 +1,4 @@
-"""How often a query is tried again, and after which pause: failures count, what passes by itself does not."""
+"""How often a query is retried, and after which pause. Failures count; temporary errors do not."""
 
 from collections import deque
 from dataclasses import dataclass, field

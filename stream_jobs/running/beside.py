@@ -1,4 +1,4 @@
-"""Work in a thread that no end of the process waits for."""
+"""Work in a thread that the process does not wait for when it ends."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Streaming checkpoints, their generations, and the guard that stands beside each.
+"""Streaming checkpoints, their generations, and the guard file beside each.
 
     checkpoints/<layer>.<table>/guard.json     what the checkpoint belongs to
     checkpoints/<layer>.<table>/g<generation>  Spark's own files
@@ -229,13 +229,13 @@ class Checkpoint:
         if guard.topic_id != found.topic_id or guard.topic != found.topic:
             raise UnsafeState(
                 f"{self.query} reads topic {guard.topic} with id {guard.topic_id}, but the topic is now {found.topic}"
-                f" with id {found.topic_id}: it was made anew, and the same offsets are other records",
+                f" with id {found.topic_id}: it was recreated, and the same offsets are other records",
                 hint=f"correnteza checkpoint adopt {self.query}, to go on with the new topic; or restore the old topic",
             )
         for table, identity in guard.tables.items():
             if found.tables.get(table) != identity:
                 raise self._unsafe(
-                    f"{table} is not the table that the checkpoint of {self.query} wrote: it was made anew since"
+                    f"{table} is not the table that the checkpoint of {self.query} wrote: it was recreated since"
                 )
 
     def _require_sound_files(self, guard: Guard, found: Found) -> None:

@@ -1,4 +1,4 @@
-"""Would each query start? Asked of the very guards that a start asks, without a JVM, and changing nothing."""
+"""Check whether each query would start, by the same guards as at a start, without a JVM. Changes nothing."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ STATE_FILES = {
 
 @dataclass(frozen=True)
 class Damage:
-    """Why a query would not start, and the command that mends it."""
+    """Why a query would not start, and the command that fixes it."""
 
     query: str
     what: str

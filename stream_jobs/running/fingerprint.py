@@ -1,4 +1,4 @@
-"""What of a query must stay for its checkpoint to stay valid, noted in the guard when a generation begins.
+"""The properties of a query that its checkpoint depends on, noted in the guard when a generation begins.
 
 Spark itself lets a query start on a checkpoint whose layout it only half understands. Between releases these may
 change: columns added, expectations, the MERGE, rate caps, a patch release of Spark. These may not: the kind of the

@@ -1,4 +1,4 @@
-"""What the jobs of silver and gold have in common: they follow tables, and what runs in their batches is ours."""
+"""What the jobs of silver and gold share: they read tables as streams, and run our own code for each batch."""
 
 from collections.abc import Callable
 
@@ -84,7 +84,7 @@ class FollowingJob:
         if self.outdated:
             with self.turns.maintenance(TURN_SECONDS) as is_free:
                 if not is_free:
-                    raise TransientError(f"{self.name}: a rebuild waits for its tables, and so does this query")
+                    raise TransientError(f"{self.name}: a rebuild waits for its tables, so this query waits too")
                 handover.carry_out(self._driver.places, self.name)
             get_logger("rebuild").info("rebuild_handed_over", query=self.name)
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)

@@ -1,4 +1,4 @@
-"""What must hold before a query starts, and how to go on when it does not: adopt its tables in a new generation."""
+"""The checks before a query starts, and how to continue when one fails: adopt its tables in a new generation."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What the driver starts, watches and restarts: one job per table, and the parts that all layers share."""
+"""The jobs that the driver starts, watches and restarts, one per table, and the code that all layers share."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
 """The thread of a driver that keeps its tables small, beside the queries.
 
-Maintenance belongs to whoever owns a table's writes. In a driver that is a thread: a table must be looked after whose
-query gets no batch, too, and a hook in the batches would never reach it. It takes one table at a time, is bounded in
-time, and takes turns with the batches of the queries that replace files of the table. Where nobody replaces files, as
-in bronze, it needs no turn: an append and a compaction touch different files.
+The process that owns a table's writes also maintains it. In a driver this is a thread, because a table needs
+maintenance even while its query gets no batch, and code inside the batches would then never run. It takes one table at
+a time, is bounded in time, and takes turns with the batches of the queries that replace files of the table. Where
+nobody replaces files, as in bronze, it needs no turn: an append and a compaction touch different files.
 """
 
 import threading

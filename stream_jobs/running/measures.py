@@ -1,6 +1,6 @@
-"""What a driver measures of itself: counts in memory, so that no batch ever waits for who asks.
+"""The counts that a driver keeps in memory about its own work, so that no batch waits for a reader.
 
-The door gives what keeps them (monitoring/metrics/stream.py); without it nothing is kept.
+The command line passes the object that stores them (monitoring/metrics/stream.py); without it nothing is stored.
 """
 
 from collections.abc import Callable, Mapping

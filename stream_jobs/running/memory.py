@@ -1,4 +1,4 @@
-"""What the driver's JVM takes of memory. A thread asks for it, so that no scrape waits for a JVM."""
+"""The memory that the driver's JVM uses. A thread reads it, so that no scrape waits for a JVM."""
 
 import threading
 from typing import Any

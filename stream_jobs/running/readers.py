@@ -1,8 +1,8 @@
-"""Which streams read a table, and what each has yet to read of it: maintenance removes nothing of that.
+"""Which streams read a table, and what each has yet to read. Maintenance removes none of this.
 
 A declared reader counts before its first batch too: it may begin at any moment, at the table as it stands then, and
-where its checkpoint is lost it reads everything. A query that no release declares any more, but that has left a
-checkpoint, counts as well: its release may come back. Who is sure that it does not removes the folder.
+where its checkpoint is lost it reads everything. A query that this release does not declare, but that has a
+checkpoint, counts as well: its release may come back. If you are sure that it does not, remove the folder.
 """
 
 import json

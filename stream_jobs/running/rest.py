@@ -1,7 +1,7 @@
-"""A query that finds nothing to read rests: it is stopped, and started again when one of its inputs has changed.
+"""Stop a query that finds nothing to read (it *rests*), and start it again when one of its inputs has changed.
 
 A running query asks its inputs again and again, and holds a thread and a part of the heap; most sources publish once an
-hour, a day or a month. What its inputs are is told by a *sign*: something cheap that is another value whenever an input
+hour, a day or a month. The state of its inputs is represented by a *sign*: a cheap value that changes whenever an input
 has gained anything. A query may rest once it has looked at its inputs and found nothing while the sign stayed the same:
 so whatever the sign stands for has been read. When the driver starts, one whose checkpoint has committed all that its
 inputs hold rests from the beginning.

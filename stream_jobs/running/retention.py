@@ -55,7 +55,7 @@ def require_nothing_missing(query: str, topic: str, position: Mapping[int, int],
     if gaps := missing(position, first):
         raise UnsafeState(
             f"retention removed records of {topic} before {query} read them: {described(gaps)}",
-            hint=f"correnteza checkpoint adopt {query} --accept-loss, to record the loss and go on after it",
+            hint=f"correnteza checkpoint adopt {query} --accept-loss, to record the loss and continue after it",
         )
 
 

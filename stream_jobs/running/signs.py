@@ -1,4 +1,4 @@
-"""Signs of what a query's inputs are now (see `rest`). They are asked for twice a second, and cost next to nothing."""
+"""Signs of the present state of a query's inputs (see `rest`). They are read twice a second, and cost very little."""
 
 import threading
 from collections.abc import Mapping, Sequence

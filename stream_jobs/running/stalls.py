@@ -1,4 +1,4 @@
-"""Whether the batch under way of a query makes progress: a batch, a Spark job or a task of it ends now and then."""
+"""Whether a query's running batch makes progress: a batch, a Spark job or a task of it has ended lately."""
 
 import time
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
-"""Notes of queries that stand still, each a file beside its checkpoint. `status` reads them without a driver.
+"""Notes about stopped queries, each a file beside the query's checkpoint. `status` reads them without a driver.
 
     checkpoints/<layer>.<table>/standing.json
 
-It holds until the query commits another batch, or begins another generation; nobody has to remove it. A query whose
-checkpoint is lost has neither: what is noted of it holds until there is one.
+A note is valid until the query commits another batch, or begins another generation; nobody has to remove it. A query
+whose checkpoint is lost has neither: its note is valid until there is one.
 """
 
 import json

@@ -29,7 +29,7 @@ def stopped_after(supervised: Sequence[Supervised], seconds: float) -> Iterator[
         yield
         patience = seconds
     except Py4JError as error:
-        raise CorrentezaError(f"the JVM is gone: {error}", hint="see the log; then start the driver again") from error
+        raise CorrentezaError(f"the JVM is gone: {error}", hint="see the log; then restart the driver") from error
     finally:
         _stop(supervised, time.monotonic() + patience)
 

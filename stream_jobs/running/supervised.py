@@ -1,4 +1,4 @@
-"""One query under supervision: started, watched, started again with back-off, put to rest, left standing for good."""
+"""One query under supervision: start it, watch it, restart it with back-off, let it rest, or stop it for good."""
 
 import time
 from collections.abc import Callable
@@ -212,7 +212,7 @@ class Supervised:
             return
         stalled = CorrentezaError(
             f"{self.job.name}: its batch has made no progress for {STALL_SECONDS:.0f} s, and is stopped",
-            hint="it is started again once it has ended; if it does not end, start the driver again",
+            hint="it is restarted once it has ended; if it does not end, restart the driver",
         )
         self._stand("stalled", stalled)
         self._ending = beside(query.stop)
@@ -261,7 +261,7 @@ class Supervised:
             reason = next(iter(str(error).splitlines()), "no message")
             raise type(error)(
                 f"{error} (given up after {attempts.MOST_FAILURES + 1} failures)",
-                hint=f"correnteza checkpoint inspect {self.job.name}, then run again; it was given up for: {reason}",
+                hint=f"correnteza checkpoint inspect {self.job.name}, then run again; the reason: {reason}",
             ) from error
         self._not_before = time.monotonic() + pause
         self._measures.restarted(self.job.name)

@@ -117,7 +117,7 @@ def bring_up_to_date(
     with stopped_after(running, STOP_SECONDS):
         while waiting or running:
             if stop.is_set():
-                raise CorrentezaError("stopped before everything was read", hint="run it again: it goes on from here")
+                raise CorrentezaError("stopped before everything was read", hint="run it again: it continues from here")
             while waiting and len(running) < at_once:
                 running.append(waiting.popleft())
                 running[-1].start()

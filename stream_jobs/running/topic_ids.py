@@ -1,4 +1,4 @@
-"""The ids of topics, by which a topic that was made anew differs from the one that had its name before."""
+"""The ids of topics. By its id a recreated topic differs from the earlier topic of the same name."""
 
 from collections.abc import Iterable
 

@@ -1,7 +1,7 @@
 """A query's batches and the maintenance of the tables that it writes take turns.
 
-A batch lists a table's files, judges, and replaces some of them. A compaction replaces files too, and delta-rs holds
-neither commit against the other: in the midst of a batch it would bring back the rows that the batch takes out.
+A batch lists a table's files, computes, and replaces some of them. A compaction replaces files too, and delta-rs finds
+no conflict between the two commits: a compaction during a batch would restore the rows that the batch removes.
 """
 
 import threading

@@ -1,7 +1,7 @@
-"""Whether a query has anything to read: what it has committed against what its input holds now.
+"""Whether a query has anything to read: compares what it has committed with what its input holds now.
 
 No JVM is needed, so a run to the end starts only the queries that find something: an idle one costs as much as a small
-batch. Every guard is asked as at a start, so what is unsafe is refused here just the same.
+batch. Every guard runs as at a start, so an unsafe state is refused here too.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Which tables are kept small, and how; and which of them a process may maintain."""
+"""Which tables are maintained, and how; and which of them a process may maintain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

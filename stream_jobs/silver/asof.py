@@ -1,4 +1,4 @@
-"""Silver as any instant knew it, from revisions. Never by Delta time travel, which ends where VACUUM begins."""
+"""Silver as known at any instant, from revisions. Not by Delta time travel, because VACUUM removes its files."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field

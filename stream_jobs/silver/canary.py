@@ -1,7 +1,7 @@
 """The canary in silver: the newest of each batch, appended, so that gold can follow. See docs/adr/0022.
 
-It takes the way of every row: a query of its own with guards, checkpoint, lock, turns and restarts, and a commit under
-the batch's transaction id. It has no revisions, no rules and no late rows: nobody asks what it was.
+It is processed like every row: by its own query with guards, checkpoint, lock, turns and restarts, and a commit under
+the batch's transaction id. It has no revisions, no rules and no late rows, because nobody needs its past values.
 """
 
 from pyspark.sql import DataFrame

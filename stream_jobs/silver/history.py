@@ -1,7 +1,8 @@
-"""A dataset's history for `apply_changes`: its rows from bronze, and beside the checkpoint how far its clocks had come.
+"""A dataset's history for `apply_changes`: its rows from bronze, and the newest clocks, stored beside the checkpoint.
 
 `checkpoints/silver.<dataset>/seen.json` is written at the end of each batch. Without it, as after `checkpoint adopt`,
-the clocks are read once from all of bronze when a batch first asks: too great a bound is safe, it only costs time.
+the clocks are read once from all of bronze when a batch first asks: a bound that is too high is safe, it only costs
+time.
 """
 
 import json

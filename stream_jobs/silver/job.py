@@ -1,4 +1,4 @@
-"""Silver: bronze rows that decoded, and what was withdrawn, brought into revisions and current by `apply_changes`."""
+"""Silver: `apply_changes` writes decoded bronze rows and withdrawals into revisions and current."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812

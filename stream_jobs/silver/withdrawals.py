@@ -1,4 +1,4 @@
-"""Withdrawals as rows of the dataset that they are about: its key, no values, and the clocks of the edition."""
+"""Withdrawals as rows of their dataset: its key, no values, and the clocks of the edition."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812

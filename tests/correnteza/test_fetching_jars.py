@@ -233,7 +233,9 @@ def test_an_unknown_name(tmp_path, monkeypatch):
 
 def test_a_proxy_that_is_not_there(tmp_path, monkeypatch, closed_port):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port}")
-    with pytest.raises(TransientError, match="the proxy of HTTPS_PROXY does not help: Connection refused") as error:
+    with pytest.raises(
+        TransientError, match="no connection through the proxy of HTTPS_PROXY: Connection refused"
+    ) as error:
         fetch_one(tmp_path, "https://mirror.example/maven")
     assert "set HTTPS_PROXY" in str(error.value.hint)
 
@@ -265,7 +267,7 @@ def test_a_certificate_of_a_network_of_your_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_certificates_that_are_not_there(tmp_path, monkeypatch, name):
     monkeypatch.setenv(name, "/absent.pem")
-    with pytest.raises(UsageError, match=rf"{name} names /absent\.pem, which is not there"):
+    with pytest.raises(UsageError, match=rf"{name} names /absent\.pem, which does not exist"):
         fetch_one(tmp_path, "https://localhost/maven")
 
 

@@ -24,7 +24,7 @@ def test_a_length_of_a_day_is_a_number_and_a_unit(text, length):
 
 @pytest.mark.parametrize("text", ["", "2", "m", "2 m", "-2m", "9s", "25h", "2d", "1e3s"])
 def test_another_length_is_refused_with_an_example(text):
-    with pytest.raises(UsageError, match="no length of a day") as error:
+    with pytest.raises(UsageError, match="not a length of a day") as error:
         duration(text)
     assert "--day-every 2m" in str(error.value.hint)
 

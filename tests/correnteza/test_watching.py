@@ -71,9 +71,9 @@ def test_the_driver_of_this_home_answers_and_another_home_s_is_none(tmp_path):
     home = str(tmp_path.resolve())
     assert driver(tmp_path, Answer(json.dumps({"home": home}).encode()))["home"] == home
     for body in ({"home": "/another"}, {}):
-        with pytest.raises(DependencyUnavailable, match="the driver of another home"):
+        with pytest.raises(DependencyUnavailable, match="belongs to another home"):
             driver(tmp_path, Answer(json.dumps(body).encode()))
     with pytest.raises(DependencyUnavailable, match="no driver answers"):
         driver(tmp_path, Answer(b"no json"))
-    with pytest.raises(DependencyUnavailable, match="gives no metrics"):
+    with pytest.raises(DependencyUnavailable, match="serves no metrics"):
         watching._driver(Settings(home=tmp_path, stream_metrics_port=0))

@@ -91,7 +91,7 @@ def test_f21_control_records_of_a_topic_made_anew_under_a_batch_are_not_filed_as
     longer = iter([9, 14])
     monkeypatch.setattr(bronze, "failpoint", lambda point: "before" in point and make_anew(pipeline, next(longer)))
     pipeline.publish(DATASET, *stations(5, 8))
-    with pytest.raises(CorrentezaError, match="made anew while"):
+    with pytest.raises(CorrentezaError, match="recreated while"):
         pipeline.run(job)
     control.holds(filed, pipeline, first, 5)
 

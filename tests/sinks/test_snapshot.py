@@ -119,5 +119,5 @@ def test_a_column_that_the_table_has_gained_is_null_in_older_files(spark, path):
 def test_a_table_whose_files_alone_do_not_say_what_its_rows_are_is_refused(spark, path):
     spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
     assert DeltaTable(path).protocol().min_reader_version > 1
-    with pytest.raises(UnsafeState, match="features of Delta"):
+    with pytest.raises(UnsafeState, match="uses Delta features"):
         Snapshot.of(path)

@@ -1,4 +1,4 @@
-"""How far 5G has come, per municipality and month: its share of people's mobile accesses, and its licensed stations.
+"""The progress of 5G per municipality and month: its share of people's mobile accesses, and its licensed stations.
 
 A municipality has a row for each month with mobile accesses, and for each in which an NR station was first licensed.
 

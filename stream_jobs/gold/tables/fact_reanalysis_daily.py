@@ -1,4 +1,4 @@
-"""Reanalysed weather per point and civil day: what stands in where no station observed.
+"""Reanalysed weather per point and civil day: used where no station observed.
 
 Widening: a changed hour touches the civil day it belongs to at its point, which never moves.
 """

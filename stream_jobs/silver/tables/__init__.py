@@ -1,1 +1,1 @@
-"""Silver tables, one declaration per module: what a dataset must look like. `model.py` says what a declaration is."""
+"""Silver tables, one declaration per module: the rules of a dataset. `model.py` explains a declaration."""

@@ -1,4 +1,4 @@
-"""What must be true of a CNPJ: 12 digits or letters (letters since July 2026), then two check digits.
+"""The rules of a CNPJ: 12 digits or letters (letters since July 2026), then two check digits.
 
 A character counts as its ASCII code less 48, so a digit as itself and A as 17. A check digit is the sum of the
 characters before it, weighted 2 to 9 from the right and again from 2, modulo 11, taken from 11; 0 where that is 10 or

@@ -1,4 +1,4 @@
-"""Municipalities. The code is what joins: names repeat and vary in spelling."""
+"""Municipalities. Join by the code: names repeat and vary in spelling."""
 
 from sinks.expectations import Expectation
 from stream_jobs.silver.tables.model import SilverTable

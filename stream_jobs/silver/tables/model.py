@@ -1,4 +1,4 @@
-"""What a silver table is made of. Each module of this package that defines `TABLE` declares one dataset."""
+"""The declaration of a silver table. Each module of this package that defines `TABLE` declares one dataset."""
 
 from dataclasses import dataclass
 from importlib import import_module

@@ -180,7 +180,7 @@ def test_a_list_of_the_one_point_is_read_and_one_of_several_is_not():
         (lambda loaded: loaded.update(utc_offset_seconds=-10800), "-10800 seconds from UTC"),
         (lambda loaded: loaded.pop("utc_offset_seconds"), "seconds from UTC"),
         (lambda loaded: loaded["hourly"]["precipitation"].pop(), "unequal length"),
-        (lambda loaded: loaded["hourly"].pop("temperature_2m"), "no temperature_2m; there is nothing that was not"),
+        (lambda loaded: loaded["hourly"].pop("temperature_2m"), "no temperature_2m; unknown names: none"),
         (
             lambda loaded: loaded["hourly"].update(temperature_2m_ecmwf=loaded["hourly"].pop("temperature_2m")),
             "no temperature_2m; there is temperature_2m_ecmwf",

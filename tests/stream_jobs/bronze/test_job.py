@@ -198,9 +198,9 @@ def test_f21_a_topic_made_anew_is_refused_and_can_be_adopted(pipeline):
     pipeline.declare_until_there(DATASET)
     pipeline.publish(DATASET, *stations(10, 15))
 
-    with pytest.raises(UnsafeState, match="made anew"):
+    with pytest.raises(UnsafeState, match="recreated"):
         job.require_same_topic(pipeline.broker.topic_id(pipeline.topic(DATASET)))
-    with pytest.raises(UnsafeState, match="made anew"):
+    with pytest.raises(UnsafeState, match="recreated"):
         pipeline.run(job)
     assert len(pipeline.rows(TABLE)) == 2
 

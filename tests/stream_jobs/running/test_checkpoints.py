@@ -166,7 +166,7 @@ def test_an_older_copy_of_the_checkpoint_is_refused(started):
 
 
 def test_a_table_made_anew_is_refused(started):
-    refused(started, replace(FULL, tables={"bronze.things": "table-2"}), "made anew")
+    refused(started, replace(FULL, tables={"bronze.things": "table-2"}), "recreated")
 
 
 def test_a_topic_made_anew_is_refused_and_both_ids_are_named(started):

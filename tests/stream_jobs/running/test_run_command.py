@@ -100,7 +100,7 @@ def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_says_so_and_ends_with_3
     lines = json.loads(cli("status", "--json").stdout)["layers"]
     stopped = {line["table"]: (line["reason"], line["hint"]) for line in lines if line["state"] == "stopped"}
     assert "is lost" in stopped["bcb_sgs"][0]
-    assert "made anew" in stopped["inmet_stations"][0] or topic in stopped["inmet_stations"][0]
+    assert "recreated" in stopped["inmet_stations"][0] or topic in stopped["inmet_stations"][0]
     assert sorted(stopped) == ["bcb_sgs", "inmet_stations"]
     for name, (_, hint) in stopped.items():
         assert hint.startswith(f"correnteza checkpoint adopt bronze.{name}")
