@@ -1,4 +1,4 @@
-"""The folders of a driver, from the settings; separate from the command that starts one, so that readers import less."""
+"""The folders of a driver, from the settings; separate from the command that starts one, so readers import less."""
 
 from correnteza.settings import Settings
 from stream_jobs.places import Places

@@ -1,4 +1,4 @@
-"""How often a query is retried, and after which pause. Failures count; temporary errors do not."""
+"""How often a query is retried, and after which pause. Failures count; an absent dependency or a full disk does not."""
 
 from collections import deque
 from dataclasses import dataclass, field
