@@ -26,7 +26,8 @@ PACKAGES = ROOT / "deploy/containers/requirements.lock"
 def main() -> None:
     """Run each step; the first that fails ends it with exit code 1 and its own words."""
     started = time.monotonic()
-    version = str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    version = str(declared["project"]["version"])
     if wrong := disagreements(
         version, (ROOT / "CHANGELOG.md").read_text(), _output("git", "tag", "--points-at", "HEAD")
     ):
@@ -34,7 +35,7 @@ def main() -> None:
     shutil.rmtree(TO, ignore_errors=True)
     _run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(TO), str(ROOT))
     (wheel,) = TO.glob("*.whl")
-    folders = sorted(path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests")
+    folders = [name.rstrip("*") for name in declared["tool"]["setuptools"]["packages"]["find"]["include"]]
     if missing := left_out(_output("git", "ls-files", *folders).splitlines(), zipfile.ZipFile(wheel).namelist()):
         sys.exit(f"the wheel lacks {', '.join(missing)}: [tool.setuptools.package-data] in pyproject.toml")
     named = materials.write(PACKAGES, TO / f"correnteza-{version}.cdx.json", version)
