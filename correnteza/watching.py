@@ -16,7 +16,8 @@ from correnteza.publications import EXPECTED
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import DependencyUnavailable
-from monitoring.lag.status import WITHDRAWALS, bronze_table
+from monitoring.lag import inputs
+from monitoring.lag.status import bronze_table
 from monitoring.metrics.catalogue import LAYERS
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.watch.broker import BrokerPart, Kafka
@@ -49,11 +50,7 @@ def watched(settings: Settings) -> Watched:
     contracts = [contract for contract in streamed if contract.name != CANARY]  # it has metrics of its own
     topics = {contract.name: settings.topic_prefix + contract.topic for contract in contracts}
     bronze = [Place("bronze", bronze_table(each), topics[each.name], each.name) for each in contracts]
-    reads = {f"silver.{each.name}": [f"bronze.{each.name}", WITHDRAWALS] for each in contracts if each.is_dataset}
-    reads |= {
-        f"gold.{each.table}": [f"silver.{dataset}_revisions" for dataset in each.datasets]
-        for each in sorted(DEFINITIONS, key=lambda each: each.table)
-    }
+    reads = inputs.of_queries(contracts, {each.table: each.datasets for each in DEFINITIONS})
     derived = [Place(*_split(query), ", ".join(tables)) for query, tables in reads.items()]
     places = [*bronze, *derived]
     canaries = [f"{layer}.{CANARY_TABLE}" for layer in LAYERS]

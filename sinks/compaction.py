@@ -12,13 +12,8 @@ its rows stand twice. So whoever compacts a table must be the only one who repla
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
@@ -27,93 +22,8 @@ from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from sinks.commit import in_place, removed, statistics_of, transact
 from sinks.copies import copied
+from sinks.planning import Group
 from sinks.snapshot import Snapshot
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Which files of a table are worth writing anew.
-
-    Attributes:
-        small_bytes: a file below it is small.
-        target_bytes: of a file that is written from small ones.
-        at_least: small files that a partition must have.
-        closed_days: leave out the partition of the present day; for a table with year, month and day as partitions.
-        kept_days: of such a table, after how many days rows leave it; None for never.
-    """
-
-    small_bytes: int
-    target_bytes: int
-    at_least: int
-    closed_days: bool = False
-    kept_days: int | None = None
-
-
-@dataclass(frozen=True)
-class File:
-    """One data file, as the table's log has it. Args: rows: None where the log does not say."""
-
-    name: str
-    size: int
-    rows: int | None
-
-
-@dataclass(frozen=True)
-class Group:
-    """Files of one partition that become one file.
-
-    Attributes:
-        partition: column → value, as the log writes it.
-    """
-
-    partition: dict[str, str | None]
-    files: tuple[File, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(file.size for file in self.files)
-
-
-def groups(snapshot: Snapshot, policy: Policy, today: date) -> list[Group]:
-    """What a policy makes of the table's files; an empty list when nothing is worth it.
-
-    Files that become one lie next to each other in the columns with statistics, so that it can still be left out.
-
-    Args:
-        today: UTC.
-    """
-    partitions: dict[tuple[tuple[str, str | None], ...], list[tuple[Any, File]]] = {}
-    columns = snapshot.partition_columns
-    for action in pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist():
-        if action["size_bytes"] < policy.small_bytes:
-            partition = tuple((column, _text(action[f"partition.{column}"])) for column in columns)
-            place = [_comparable(action.get(f"min.{column}")) for column in snapshot.with_statistics]
-            file = File(unquote(action["path"]), int(action["size_bytes"]), action["num_records"])
-            partitions.setdefault(partition, []).append(((place, action["modification_time"]), file))
-    found = []
-    for partition in sorted(partitions, key=lambda each: [_comparable(value) for _, value in each]):
-        files = partitions[partition]
-        if len(files) >= policy.at_least and not (policy.closed_days and _day(dict(partition)) >= today):
-            ordered = [file for _, file in sorted(files, key=lambda each: each[0])]
-            found += [Group(dict(partition), part) for part in _parts(ordered, policy.target_bytes)]
-    return found
-
-
-def expired(snapshot: Snapshot, policy: Policy, today: date) -> list[str]:
-    """Files whose day is over for longer than the policy keeps; none where it keeps all.
-
-    Args:
-        today: UTC.
-    """
-    if policy.kept_days is None:
-        return []
-    last = today - timedelta(days=policy.kept_days)
-    found = []
-    for action in pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist():
-        if _day({name: _text(action[f"partition.{name}"]) for name in ("year", "month", "day")}) < last:
-            found.append(unquote(action["path"]))
-    return sorted(found)
 
 
 def expire(snapshot: Snapshot, files: Sequence[str]) -> None:
@@ -179,30 +89,3 @@ def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveA
         )
     for each in group.files:
         yield removed(each.name, data_change=False)
-
-
-def _parts(files: Sequence[File], target: int) -> Iterator[tuple[File, ...]]:
-    """Neighbours that fill one file; one alone stays as it is."""
-    part: list[File] = []
-    size = 0
-    for file in files:
-        part.append(file)
-        size += file.size
-        if size >= target:
-            yield tuple(part)
-            part, size = [], 0
-    if len(part) > 1:
-        yield tuple(part)
-
-
-def _comparable(value: Any) -> tuple[bool, Any]:
-    """Files without a bound come first."""
-    return (value is not None, value)
-
-
-def _day(partition: dict[str, str | None]) -> date:
-    return date(*(int(partition[name] or 0) for name in ("year", "month", "day")))
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

@@ -21,6 +21,7 @@ from deltalake import DeltaTable
 
 from foundation.failpoints import failpoint
 from sinks import tables
+from sinks.listing import Listing
 
 KEPT_DAYS = 7
 """A file stays so long after it left the table: longer than any batch, query or `verify` reads one version."""
@@ -65,9 +66,10 @@ class Removable(NamedTuple):
     held_by: list[str]
 
 
-def files_to_remove(path: str, readers: Sequence[Reader]) -> Removable:
+def files_to_remove(listing: Listing, readers: Sequence[Reader]) -> Removable:
     """Data files that left the table, or never were in it, KEPT_DAYS ago."""
-    old = DeltaTable(path).vacuum(retention_hours=KEPT_DAYS * 24, dry_run=True, full=True)
+    path = listing.path
+    old = listing.table.vacuum(retention_hours=KEPT_DAYS * 24, dry_run=True, full=True)
     # A file that went stays in delta-rs' list as long as the log remembers it.
     names = sorted(name for name in {unquote(name) for name in old} if (Path(path) / name).exists())
     if not names or not readers:

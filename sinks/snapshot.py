@@ -17,12 +17,11 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
-from foundation.errors import UnsafeState
+from sinks.listing import Listing
 from sinks.tables import columns_of
 
 Filter = tuple[str, str, Any]
@@ -59,27 +58,8 @@ def _condition(filters: Sequence[Filter]) -> pc.Expression:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """One version of a table."""
-
-    path: str
-    table: DeltaTable
-
-    @classmethod
-    def of(cls, path: str) -> "Snapshot":
-        """The newest version. Raises: UnsafeState, when its files alone do not say what its rows are."""
-        table = DeltaTable(path)
-        if table.protocol().min_reader_version > 1:
-            raise UnsafeState(
-                f"the table at {path} uses Delta features that this reader does not support",
-                hint="rewrite it without deletion vectors and column mapping",
-            )
-        return cls(path, table)
-
-    @property
-    def version(self) -> int:
-        """The version's number."""
-        return int(self.table.version())
+class Snapshot(Listing):
+    """One version of a table, and its rows."""
 
     @cached_property
     def schema(self) -> StructType:
@@ -90,17 +70,6 @@ class Snapshot:
     def arrow_schema(self) -> pa.Schema:
         """All columns, as Arrow has them."""
         return pa.schema(self.table.schema().to_arrow())
-
-    @property
-    def partition_columns(self) -> list[str]:
-        """The columns whose values stand in the names of folders, and not in files."""
-        return list(self.table.metadata().partition_columns)
-
-    @cached_property
-    def with_statistics(self) -> list[str]:
-        """The columns of which the log has statistics."""
-        configured = self.table.metadata().configuration.get("delta.dataSkippingStatsColumns", "")
-        return [name for name in configured.split(",") if name]
 
     @cached_property
     def never_null(self) -> list[str]:

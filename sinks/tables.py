@@ -1,18 +1,21 @@
 """Create Delta tables as declared, and read the few facts about them that writers need. No JVM is needed here.
 
 Spark needs a quarter of a second to create a table and a job to describe one; delta-rs does both in milliseconds.
+Even Spark's Python modules are imported only where columns are compared: `correnteza status` plans maintenance, and a
+person waits for it.
 """
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable, Schema
-from pyspark.errors import AnalysisException
-from pyspark.sql import SparkSession
-from pyspark.sql.types import DataType, StructType
 
 from foundation.errors import UnsafeState
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import DataType, StructType
 
 PROPERTIES = {
     "delta.enableDeletionVectors": "false",  # readers without a JVM refuse them
@@ -24,9 +27,9 @@ PROPERTIES = {
 
 
 def ensure(
-    spark: SparkSession,
+    spark: "SparkSession",
     path: str,
-    schema: StructType,
+    schema: "StructType",
     *,
     partition_by: tuple[str, ...] = (),
     statistics_on: tuple[str, ...],
@@ -135,21 +138,27 @@ def path_of(root: str, name: str) -> str:
     return f"{root}/{layer}/{table}"
 
 
-def holds(there: DataType, declared: DataType) -> bool:
+def holds(there: "DataType", declared: "DataType") -> bool:
     """Whether a table's type has room for the declared one, in whatever order: added fields stand at its end."""
+    from pyspark.sql.types import StructType
+
     if isinstance(there, StructType) and isinstance(declared, StructType):
         fields = {field.name: field.dataType for field in there}
         return all(field.name in fields and holds(fields[field.name], field.dataType) for field in declared)
     return there.simpleString() == declared.simpleString()
 
 
-def columns_of(table: DeltaTable) -> StructType:
+def columns_of(table: DeltaTable) -> "StructType":
     """All columns of a table."""
+    from pyspark.sql.types import StructType
+
     return StructType.fromJson(json.loads(table.schema().to_json()))
 
 
-def _add_columns(spark: SparkSession, path: str, schema: StructType) -> None:
+def _add_columns(spark: "SparkSession", path: str, schema: "StructType") -> None:
     """Widen the table by appending no rows under the declared schema."""
+    from pyspark.errors import AnalysisException
+
     try:
         spark.createDataFrame([], schema).write.format("delta").mode("append").option("mergeSchema", "true").save(path)
     except AnalysisException as error:

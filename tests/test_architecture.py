@@ -41,8 +41,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     },
     "sinks": {"ops": set()},
 }
-OF_ALL_LAYERS = {"stream_jobs/running/driver.py", "stream_jobs/running/readers.py"}
-"""What starts every layer's queries, and what knows how far each has read."""
+OF_ALL_LAYERS = {"stream_jobs/running/driver.py", "stream_jobs/running/inputs.py"}
+"""What starts every layer's queries, and what knows the tables that each reads."""
 
 # How Delta tables get written, in Spark's, delta-spark's and delta-rs' words.
 DELTA_WRITES = re.compile(

@@ -18,9 +18,11 @@ from correnteza.unneeded_payloads import Unneeded
 from foundation import clock
 from foundation.errors import CorrentezaError, UnsafeState, UsageError
 from sinks.locks import exclusive
-from sinks.maintenance import Plan, budget, clean, tidy
+from sinks.maintenance import budget, clean, tidy
+from sinks.planning import Plan
 from sinks.remains import KEPT_DAYS, LOG_DAYS
 from stream_jobs.places import Places
+from stream_jobs.running import inputs
 from stream_jobs.running.readers import Readers
 from stream_jobs.running.upkeep import BRONZE, OTHERS, lock_of, plan_of, policy_of, tables_there
 
@@ -83,7 +85,7 @@ def command(
     audit.record(
         settings, "maintain", ", ".join(names or ["every table"]), archive_keep_days=settings.archive_keep_days
     )
-    readers = Readers(where)  # what they have read since only holds more back than need be
+    readers = Readers(where, inputs.declared())  # what they have read since only holds more back than need be
     refused = [table for table in chosen if not _maintained(where, table, readers)]
     if not names and settings.archive_keep_days is not None and (payloads := _payloads(settings)):
         print(f"payload archive: {unneeded_payloads.remove(settings, payloads)} payloads were removed")
@@ -99,7 +101,7 @@ command.__doc__ = HELP
 
 def looked(where: Places, chosen: Sequence[str]) -> Iterable[Plan]:
     """What is worth doing to some tables; changes nothing, and needs no lock."""
-    readers = Readers(where)
+    readers = Readers(where, inputs.declared())
     return (plan_of(where, table, readers) for table in chosen)
 
 

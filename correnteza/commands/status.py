@@ -1,10 +1,12 @@
-"""`correnteza status`: records and seconds behind, per topic and layer, and what the tables take."""
+"""`correnteza status`: records and seconds behind, per topic and layer, what the tables take and could be spared."""
 
 import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,6 +15,7 @@ import typer
 
 from correnteza.printing import aligned, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
+from correnteza.savings import savings
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from foundation.redact import redacted, unescaped
@@ -38,8 +41,9 @@ def command(
 ) -> None:
     """Print one line per table. Reads checkpoints, Delta logs and Kafka, so it is right when Spark is down.
 
-    Files, MiB and log files are the size of a table now; for silver, revisions and current together. Without Kafka the
-    rest is printed, `?` replaces what only Kafka knows, stderr says why, and the exit code is 0.
+    Files, MiB and log files are the size of a table now; for silver, revisions and current together. The last line says
+    what maintenance would save; `correnteza maintain --dry-run` says it per table, and why it cannot save more. Without
+    Kafka the rest is printed, `?` replaces what only Kafka knows, stderr says why, and the exit code is 0.
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
@@ -68,13 +72,12 @@ def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
         gold_inputs={definition.table: definition.datasets for definition in DEFINITIONS},
     )
     now = time.time()
-    found = status(
-        places,
-        lambda: _connected(settings.bootstrap),
-        contracts.load_all().values(),
-        now=now,
-    )
-    people = "\n".join([_table(found), *_reasons(found.lines), *_canary(found.canary, now)])
+    with ThreadPoolExecutor(1) as pool:
+        planned = pool.submit(savings, settings)
+        found = status(places, lambda: _connected(settings.bootstrap), contracts.load_all().values(), now=now)
+        saved = planned.result()
+    found = replace(found, tables=[replace(each, saving=saved.get(each.table)) for each in found.tables])
+    people = "\n".join([_table(found), *_reasons(found.lines), *_canary(found.canary, now), *_saved(found.tables)])
     if clear:
         unescaped(sys.stdout).write("\x1b[H\x1b[2J")
         print(f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC")
@@ -113,6 +116,9 @@ def _rows(found: Status) -> pa.Table:
                 "files": sum(each.files for each in sizes) if sizes else None,
                 "bytes": sum(each.bytes for each in sizes) if sizes else None,
                 "log_files": sum(each.log_files for each in sizes) if sizes else None,
+                "small_files": sum(each.saving.small_files for each in sizes if each.saving) if sizes else None,
+                "into": sum(each.saving.into for each in sizes if each.saving) if sizes else None,
+                "free_bytes": sum(each.saving.free_bytes for each in sizes if each.saving) if sizes else None,
             }
         )
     return pa.Table.from_pylist(rows)
@@ -127,6 +133,7 @@ def _table(found: Status) -> str:
             "?" if line.seconds_behind is None else duration(line.seconds_behind),
             "-" if line.newest_event_at is None else f"{line.newest_event_at:%Y-%m-%d %H:%M:%S}",
             *_sizes(_of(line, found.tables)),
+            _could_go(_of(line, found.tables)),
             line.source,
         )
         for line in found.lines
@@ -140,9 +147,10 @@ def _table(found: Status) -> str:
         "files",
         "MiB",
         "log files",
+        "could go",
         "reads",
     )
-    return aligned([header, *rows], right=(2, 3, 5, 6, 7), width=terminal_width())
+    return aligned([header, *rows], right=(2, 3, 5, 6, 7, 8), width=terminal_width())
 
 
 def _of(line: Line, storage: Sequence[Storage]) -> list[Storage]:
@@ -157,6 +165,28 @@ def _sizes(found: list[Storage]) -> tuple[str, str, str]:
         return "-", "-", "-"
     size = sum(each.bytes for each in found) / 1024**2
     return f"{sum(each.files for each in found):,}", f"{size:.1f}", f"{sum(each.log_files for each in found):,}"
+
+
+def _could_go(found: Sequence[Storage]) -> str:
+    """Small files that compaction would make fewer, and MiB that would be freed, of one line."""
+    saved = [each.saving for each in found if each.saving is not None]
+    files = sum(each.small_files - each.into for each in saved)
+    size = sum(each.free_bytes for each in saved) / 1024**2
+    parts = [f"{files:,} files"] if files else []
+    return ", ".join([*parts, *([f"{size:.1f} MiB"] if size >= 0.05 else [])]) or "-"
+
+
+def _saved(tables: Sequence[Storage]) -> list[str]:
+    """What maintenance would save of all tables, in a line; none where that is nothing."""
+    saved = [each.saving for each in tables if each.saving is not None]
+    small, into = sum(each.small_files for each in saved), sum(each.into for each in saved)
+    free = sum(each.free_bytes for each in saved)
+    if not small and not free:
+        return []
+    return [
+        f"maintenance would make {into} files of {small} small ones and free {free / 1024**2:.1f} MiB:"
+        " correnteza maintain --dry-run"
+    ]
 
 
 def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:

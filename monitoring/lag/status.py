@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from foundation.errors import DependencyUnavailable
 from foundation.redact import redacted
-from monitoring.lag import behind, canary, delta_log, spark_checkpoints
+from monitoring.lag import behind, canary, delta_log, inputs, spark_checkpoints
 from monitoring.lag.behind import Behind
 from monitoring.lag.canary import Sighting
 from monitoring.lag.kafka import Cluster, Topic
@@ -28,9 +28,6 @@ from schemas.contracts import CANARY, CANARY_TABLE, Contract
 
 LAYERS = ("bronze", "silver", "gold", "ops")
 """As they stand in a list of tables."""
-
-WITHDRAWALS = "bronze.ingest_withdrawals"
-"""What every silver query reads beside its dataset's records; those of other datasets count as unread, too."""
 
 Tables = Mapping[str, Snapshot]
 """`<layer>.<table>` → the table at one version."""
@@ -79,18 +76,36 @@ class Places:
 
 
 @dataclass(frozen=True)
+class Saving:
+    """What maintenance would save of a table.
+
+    Attributes:
+        small_files: that would become `into` files.
+        free_bytes: of data and log files that would be removed.
+        held_back_by: queries that keep more from being removed, the one furthest behind first.
+    """
+
+    small_files: int
+    into: int
+    free_bytes: int
+    held_back_by: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Storage:
     """What a table takes.
 
     Attributes:
         table: `<layer>.<table>`.
         files, bytes: of the present version. log_files: of its log, checkpoints included.
+        saving: None where nobody has planned the table's maintenance.
     """
 
     table: str
     files: int
     bytes: int
     log_files: int
+    saving: Saving | None = None
 
 
 @dataclass(frozen=True)
@@ -141,10 +156,8 @@ def status(
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(waiting_for_bronze, connect, names, progress)
         lake = snapshots(places.lake)
-        derived = [
-            *_silver(places, lake, [contract for contract in streamed if contract.is_dataset], now),
-            *_gold(places, lake, now),
-        ]
+        reads = inputs.of_queries(streamed, places.gold_inputs)
+        derived = [_from_tables(places, lake, query, sources, now) for query, sources in reads.items()]
         waiting, away = asked.result()
     bronze = [
         _bronze(places, lake, contract, waiting, topic=names[contract.name], progress=progress[contract.name], now=now)
@@ -174,7 +187,7 @@ def as_json(found: Status, *, at: float) -> dict[str, Any]:
     """
     away = found.kafka_away
     return {
-        "schema": 5,
+        "schema": 6,
         "at": instant(at),
         "layers": [
             {
@@ -228,21 +241,7 @@ def _bronze(
     return replace(found, state="unknown") if kafka is None and found.state == "ok" else found
 
 
-def _silver(places: Places, lake: Tables, contracts: list[Contract], now: float) -> list[Line]:
-    return [
-        _from_tables(places, lake, f"silver.{contract.name}", [f"bronze.{contract.name}", WITHDRAWALS], now)
-        for contract in contracts
-    ]
-
-
-def _gold(places: Places, lake: Tables, now: float) -> list[Line]:
-    return [
-        _from_tables(places, lake, f"gold.{table}", [f"silver.{dataset}_revisions" for dataset in inputs], now)
-        for table, inputs in sorted(places.gold_inputs.items())
-    ]
-
-
-def _from_tables(places: Places, lake: Tables, query: str, sources: list[str], now: float) -> Line:
+def _from_tables(places: Places, lake: Tables, query: str, sources: Sequence[str], now: float) -> Line:
     progress = spark_checkpoints.read(places.checkpoints, query)
     positions = progress.delta if progress else {}
     there = [lake[source] for source in sources if source in lake]

@@ -14,8 +14,8 @@ from typing import Any
 
 from foundation.files import replace_file
 from monitoring.lag import delta_log
+from monitoring.lag.inputs import WITHDRAWALS
 from monitoring.lag.spark_checkpoints import DeltaPosition
-from monitoring.lag.status import WITHDRAWALS
 from monitoring.lake import Lake
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.proof.checks.model import Evidence, TopicState

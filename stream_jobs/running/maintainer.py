@@ -15,10 +15,11 @@ from pathlib import Path
 from foundation import clock
 from foundation.errors import UnsafeState
 from foundation.log import get_logger
-from sinks.compaction import Group
 from sinks.locks import exclusive
 from sinks.maintenance import budget, clean, tidy
+from sinks.planning import Group
 from stream_jobs.places import Places
+from stream_jobs.running import inputs
 from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.readers import Readers
 from stream_jobs.running.turns import Turns, all_of
@@ -65,7 +66,8 @@ class Maintainer:
     def round(self) -> None:
         """Each table once, for as long as a round may take. A failure is logged and concerns its table alone."""
         until = budget(ROUND_SECONDS)
-        readers = Readers(self._places)  # what they have read since only holds more back than need be
+        # What they have read since only holds more back than need be.
+        readers = Readers(self._places, inputs.declared())
         is_whole = True
         for each in self._in_turn():
             if self._stop.is_set():

@@ -6,20 +6,13 @@ checkpoint, counts as well: its release may come back. If you are sure that it d
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foundation.errors import UnsafeState
-from sinks import tables
 from sinks.remains import Reader
-from stream_jobs.gold.canary import GOLD
-from stream_jobs.gold.model import GoldTable
-from stream_jobs.gold.model import discover as gold_tables
 from stream_jobs.places import Places
-from stream_jobs.running.checkpoints import Checkpoint
-from stream_jobs.running.handover import FOLDER
-from stream_jobs.silver.canary import BRONZE, SILVER
-from stream_jobs.silver.tables.model import discover as silver_tables
+from stream_jobs.running.checkpoints import SHADOWS, Checkpoint
 
 Position = tuple[int, bool]
 """The first version that Spark may ask for, and whether it stands for the table as it was then."""
@@ -28,9 +21,9 @@ Position = tuple[int, bool]
 class Readers:
     """Every stream over the lake's tables, as its checkpoint stands when this is made."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._inputs = declared()
+    def __init__(self, places: Places, inputs: Mapping[str, Sequence[str]]) -> None:
+        """Args: inputs: query → the tables that it streams, of every query that is declared."""
+        self._inputs = inputs
         there = {folder.name for folder in places.checkpoints.glob("*.*") if folder.is_dir()}
         self._positions = {
             query: _positions(Checkpoint(query, places.checkpoint(query)))
@@ -39,12 +32,11 @@ class Readers:
         # A shadow reads what its live query reads, from where it has come itself.
         self._positions |= {
             f"the rebuild of {folder.name}": _positions(Checkpoint(folder.name, folder))
-            for folder in sorted((places.checkpoints / FOLDER).glob("*.*"))
+            for folder in sorted((places.checkpoints / SHADOWS).glob("*.*"))
         }
 
-    def of(self, table: str) -> list[Reader]:
-        """The readers of one table (`<layer>.<table>`), which exists."""
-        identity = tables.identity(self._places.table(table))
+    def of(self, table: str, identity: str) -> list[Reader]:
+        """The readers of one table (`<layer>.<table>`) with this id."""
         found = []
         for query, positions in self._positions.items():
             if identity in positions:
@@ -52,13 +44,6 @@ class Readers:
             elif table in self._inputs.get(query, ()):
                 found.append(Reader(query, None))
         return found
-
-
-def declared() -> dict[str, tuple[str, ...]]:
-    """Query → the tables that it streams."""
-    silver = {f"silver.{name}": table.reads for name, table in silver_tables().items()}
-    gold = {f"gold.{name}": table.reads for name, table in gold_tables().items() if isinstance(table, GoldTable)}
-    return {**silver, **gold, SILVER: (BRONZE,), GOLD: (SILVER,)}
 
 
 def _positions(checkpoint: Checkpoint) -> Mapping[str, Position]:

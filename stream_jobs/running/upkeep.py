@@ -7,8 +7,8 @@ from pathlib import Path
 from foundation import clock
 from schemas.contracts import CANARY_TABLE
 from sinks import tables
-from sinks.compaction import Policy
-from sinks.maintenance import Plan, look
+from sinks.listing import Listing
+from sinks.planning import Plan, Policy, look
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.running.readers import Readers
 from stream_jobs.running.turns import Turns
@@ -53,8 +53,9 @@ def tables_there(places: Places) -> list[str]:
 
 
 def plan_of(places: Places, table: str, readers: Readers) -> Plan:
-    """What is worth doing to a table. Raises: as `look`."""
-    return look(table, places.table(table), policy_of(table), readers.of(table), now=clock.now())
+    """What is worth doing to a table. Raises: as `Listing.of`."""
+    listing = Listing.of(places.table(table))
+    return look(table, listing, policy_of(table), readers.of(table, listing.identity), now=clock.now())
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from deltalake.transaction import RemoveAction
 
 from foundation.errors import UnsafeState
 from sinks import compaction, copies
-from sinks.compaction import Policy, compact, groups
+from sinks.compaction import compact
+from sinks.planning import Policy, groups
 from sinks.snapshot import Snapshot, between
 from tests.controls import counted
 from tests.sinks import delta_tables

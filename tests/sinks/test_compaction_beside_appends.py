@@ -14,7 +14,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks import commit as committer
 from sinks import compaction
-from sinks.compaction import Policy, compact, groups
+from sinks.compaction import compact
+from sinks.planning import Policy, groups
 from sinks.snapshot import FILE, Snapshot
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import TODAY, add, commit, numbers

@@ -14,8 +14,9 @@ from deltalake.transaction import RemoveAction
 
 from foundation import failpoints
 from sinks import compaction
-from sinks.compaction import Policy
-from sinks.maintenance import Plan, budget, clean, look, tidy
+from sinks.listing import Listing
+from sinks.maintenance import budget, clean, tidy
+from sinks.planning import Plan, Policy, look
 from sinks.remains import Reader
 from tests.controls import counted
 from tests.sinks import delta_tables
@@ -28,10 +29,11 @@ POINTS = ("maintenance_begins", "compaction_written", "compaction_committed", "c
 PROGRAM = """
 import sys
 from datetime import UTC, datetime
-from sinks.compaction import Policy
-from sinks.maintenance import budget, clean, look, tidy
+from sinks.listing import Listing
+from sinks.maintenance import budget, clean, tidy
+from sinks.planning import Policy, look
 policy = Policy(1 << 20, 4 << 20, 4)
-plan = look("silver.numbers", sys.argv[1], policy, [], now=datetime.now(UTC))
+plan = look("silver.numbers", Listing.of(sys.argv[1]), policy, [], now=datetime.now(UTC))
 tidy(plan, policy, now=datetime.now(UTC), until=budget(60))
 clean(plan, until=budget(60))
 """
@@ -51,7 +53,7 @@ def path(tmp_path: Path) -> str:
 
 
 def looked(path: str, *readers: Reader, now: datetime | None = None) -> Plan:
-    return look("silver.numbers", path, POLICY, readers, now=now or datetime.now(UTC))
+    return look("silver.numbers", Listing.of(path), POLICY, readers, now=now or datetime.now(UTC))
 
 
 def test_a_plan_says_what_there_is_and_what_would_be_saved(path):
@@ -77,14 +79,14 @@ def test_days_leave_a_table_only_where_its_policy_says_so(path, policy):
     for day in (2, 3):
         add(path, 100 + day, day=day)
     now = datetime(2025, 2, 1, 23, tzinfo=UTC)  # the second is thirty days ago
-    plan = look("silver.numbers", path, policy, [], now=now)
+    plan = look("silver.numbers", Listing.of(path), policy, [], now=now)
     assert len(plan.expired) == (30 if policy is KEEPING else 0)
     assert tidy(plan, policy, now=now, until=budget(60), is_owner=lambda: False) == []
     assert len(numbers(path)) == 32, "who has lost the table takes nothing away"
     tidy(plan, policy, now=now, until=budget(60))
     assert [number for number in numbers(path) if number >= 100] == [102, 103]
     assert bool(older(path)) is (policy is POLICY)
-    assert not look("silver.numbers", path, policy, [], now=now).expired
+    assert not look("silver.numbers", Listing.of(path), policy, [], now=now).expired
 
 
 def done(path: str) -> tuple[int, int]:

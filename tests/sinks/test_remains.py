@@ -11,6 +11,7 @@ from deltalake import DeltaTable, Transaction
 from deltalake.transaction import RemoveAction
 
 from sinks import remains
+from sinks.listing import Listing
 from sinks.remains import Reader, files_to_remove, log_to_remove, remove
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import DAY_SECONDS, add, age, commit, log_versions, numbers
@@ -58,28 +59,28 @@ def test_files_go_a_week_after_they_left_and_not_before(path):
     old = take_out(path, 1, 2, days_ago=7.1)
     take_out(path, 3, days_ago=6.9)
     left = attempt(path)
-    assert files_to_remove(path, []).files == sorted(old)
+    assert files_to_remove(Listing.of(path), []).files == sorted(old)
     age(path, 7.1)
-    found = files_to_remove(path, []).files
+    found = files_to_remove(Listing.of(path), []).files
     assert found == sorted([*old, *left])
 
     assert remove(Path(path), found, until=time.monotonic() + 60) == 5
 
     assert numbers(path) == list(range(3, 10))
     assert not (Path(path) / ("0a" * 16)).exists()
-    assert files_to_remove(path, []).files == []
+    assert files_to_remove(Listing.of(path), []).files == []
 
 
 def lost(path: str, reader: Reader, files: list[str]) -> list[str]:
     """The oracle: of files that a reader has yet to read, those that would go."""
-    removable = files_to_remove(path, [reader]).files
+    removable = files_to_remove(Listing.of(path), [reader]).files
     return [f"{file} would go, and {reader.query} has yet to read it" for file in files if file in removable]
 
 
 def test_control_files_that_a_slow_reader_needs_stay_and_it_is_named(path, control, monkeypatch):
     old = take_out(path, 3, 6, days_ago=8)
     slow, quick = Reader("silver.slow", 5), Reader("silver.quick", 11)
-    found = files_to_remove(path, [quick, slow])
+    found = files_to_remove(Listing.of(path), [quick, slow])
     assert (found.files, found.held, found.held_by) == ([old[0]], [old[1]], ["silver.slow"])
     control.holds(lost, path, slow, old[1:])
 
@@ -89,15 +90,16 @@ def test_control_files_that_a_slow_reader_needs_stay_and_it_is_named(path, contr
 
 def test_a_first_read_needs_the_table_as_it_stood(path):
     old = take_out(path, 3, 6, days_ago=8)
-    assert files_to_remove(path, [Reader("silver.first", 11, is_snapshot=True)]).files == sorted(old)  # gone by then
-    assert files_to_remove(path, [Reader("silver.first", 10, is_snapshot=True)]).held == sorted(old)
+    gone_by_then = Reader("silver.first", 11, is_snapshot=True)
+    assert files_to_remove(Listing.of(path), [gone_by_then]).files == sorted(old)
+    assert files_to_remove(Listing.of(path), [Reader("silver.first", 10, is_snapshot=True)]).held == sorted(old)
 
 
 def test_a_reader_that_has_not_begun_holds_everything_but_what_was_never_committed(path):
     old = take_out(path, 3, days_ago=8)
     left = attempt(path)
     age(path, 8)
-    found = files_to_remove(path, [Reader("silver.new", None)])
+    found = files_to_remove(Listing.of(path), [Reader("silver.new", None)])
     assert found.held == sorted([*old, left[-1]])
     assert found.files == left[:-1]
     assert found.held_by == ["silver.new"]
@@ -107,7 +109,7 @@ def test_a_reader_whose_log_is_gone_holds_the_files(path):
     take_out(path, 3, days_ago=8)
     DeltaTable(path).create_checkpoint()
     (Path(path) / "_delta_log" / f"{7:020}.json").unlink()
-    assert files_to_remove(path, [Reader("silver.slow", 5)]).files == []
+    assert files_to_remove(Listing.of(path), [Reader("silver.slow", 5)]).files == []
 
 
 def remove_log(path: str, *readers: Reader) -> list[int]:

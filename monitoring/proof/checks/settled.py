@@ -1,7 +1,7 @@
 """How far silver has come in its two inputs: what it has not committed is lag, and judged on neither side."""
 
 from monitoring.lag import delta_log
-from monitoring.lag.status import WITHDRAWALS
+from monitoring.lag.inputs import WITHDRAWALS
 from monitoring.proof.checks.model import Evidence
 
 

@@ -8,7 +8,7 @@ them.
 import pyarrow as pa
 
 from monitoring import quarantine
-from monitoring.lag.status import WITHDRAWALS
+from monitoring.lag.inputs import WITHDRAWALS
 from monitoring.proof.checks.compare import difference, report
 from monitoring.proof.checks.model import Evidence, Outcome, broken_rules, quoted, same
 from monitoring.proof.checks.redrives import REDRIVES, closed_originals, is_read

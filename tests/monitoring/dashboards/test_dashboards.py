@@ -3,32 +3,17 @@
 import json
 import re
 
-import promql_parser
 import pytest
 
 from monitoring.dashboards.__main__ import ROOT, written
 from monitoring.dashboards.panels import ROWS, panels, queries
 from monitoring.metrics.catalogue import CATALOGUE, PROCESS_METRICS
 from tests.monitoring.alerts.promtool import rules
+from tests.monitoring.dashboards.expressions import metrics_in
 
 NOT_OURS = {"up", "ALERTS"}
 """What Prometheus itself adds."""
 LABELS_OF_PROMETHEUS = {"job", "instance", "alertname", "severity"}
-
-
-def metrics_in(expression: str) -> set[str]:
-    """The metrics that an expression reads; a histogram by its own name. Raises: ValueError when it is no PromQL."""
-    found, waiting = set(), [promql_parser.parse(expression)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, promql_parser.VectorSelector):
-            found.add(re.sub(r"_(bucket|sum|count)$", "", node.name))
-        for name in ("lhs", "rhs", "expr", "vector_selector", "vs"):
-            child = getattr(node, name, None)
-            if child is not None:
-                waiting.append(child)
-        waiting += getattr(node, "args", None) or []
-    return found
 
 
 def unknown(expressions: list[str]) -> list[str]:

@@ -1,14 +1,14 @@
 """Every expression of the dashboards is run by a real Prometheus, over all metrics of the catalogue: finite values."""
 
 import itertools
-import math
 import time
 
 from monitoring.dashboards.panels import queries
 from monitoring.metrics.catalogue import CATALOGUE, PROCESS_METRICS, Metric
 from tests.helpers import wait_for
 from tests.monitoring.alerts.exposed import Exposed, exposed
-from tests.monitoring.alerts.live import Alerting, alerting
+from tests.monitoring.alerts.live import alerting
+from tests.monitoring.dashboards.expressions import without_finite_values
 
 LONG = 60
 
@@ -37,11 +37,6 @@ def series(metric: Metric) -> list[str]:
         else:
             found.append(f"{metric.full_name}{{{','.join(pairs)}}}")
     return found
-
-
-def without_finite_values(all_: Alerting, expression: str) -> list[str]:
-    values = [float(each["value"][1]) for each in all_.query(expression)]
-    return [] if values and all(math.isfinite(each) for each in values) else [f"{expression}: {values}"]
 
 
 def test_control_every_expression_and_the_console_page_show_finite_values(tmp_path, control, monkeypatch):

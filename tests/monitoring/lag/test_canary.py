@@ -10,8 +10,9 @@ from deltalake import DeltaTable, Transaction, write_deltalake
 from foundation.errors import UnsafeState
 from monitoring.lag.canary import STAGES, Sighting, newest
 from schemas.contracts import CANARY_TABLE
-from sinks.compaction import compact, expire, groups
+from sinks.compaction import compact, expire
 from sinks.ops import canary
+from sinks.planning import groups
 from sinks.snapshot import Snapshot
 from stream_jobs.running.upkeep import policy_of
 

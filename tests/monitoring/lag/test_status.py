@@ -13,7 +13,7 @@ from monitoring.lag import delta_log, spark_checkpoints
 from monitoring.lag.delta_log import unread
 from monitoring.lag.kafka import Bounds, Topic
 from monitoring.lag.spark_checkpoints import DeltaPosition
-from monitoring.lag.status import Places, Storage, as_json, status
+from monitoring.lag.status import Places, Saving, Storage, as_json, status
 from monitoring.proof.checks import gold, manifests, offsets, silver
 from monitoring.proof.verify import Subject, gather
 from schemas.contracts import CANARY_TABLE, load_all
@@ -156,8 +156,12 @@ def test_a_query_whose_checkpoint_is_lost_is_shown_with_the_refusal(kit, lost):
 
 def test_the_json_document_has_this_form(kit):
     found = as_json(replace(told(kit, Broker), tables=[STORED]), at=BEGIN.timestamp())
-    assert (found["schema"], found["at"]) == (5, "2026-11-20T12:00:00.000Z")
-    assert found["tables"] == [{"table": "bronze.bcb_sgs", "files": 9, "bytes": 10_000, "log_files": 20}]
+    assert (found["schema"], found["at"]) == (6, "2026-11-20T12:00:00.000Z")
+    saving = {"small_files": 8, "into": 1, "free_bytes": 5_000, "held_back_by": ["silver.bcb_sgs"]}
+    taken = {"table": "bronze.bcb_sgs", "files": 9, "bytes": 10_000, "log_files": 20}
+    assert found["tables"] == [taken | {"saving": saving}]
+    unplanned = as_json(replace(told(kit, Broker), tables=[replace(STORED, saving=None)]), at=0)
+    assert unplanned["tables"] == [taken | {"saving": None}]
     assert {"layer": "bronze", "table": "inmet_hourly", "source": "p.inmet_hourly.v1", "state": "not_started",
             "records_behind": None, "seconds_behind": None, "newest_event_at": "2026-11-20T13:00:00.000Z",
             "committed_batch": None, "reason": None, "hint": None} in found["layers"]  # fmt: skip
@@ -193,7 +197,7 @@ def test_the_canary_stands_apart_with_its_age_how_long_it_took_and_why_its_query
     assert stages["gold"]["reason"] == "a rule is broken"
 
 
-STORED = Storage("bronze.bcb_sgs", 9, 10_000, 20)
+STORED = Storage("bronze.bcb_sgs", 9, 10_000, 20, Saving(8, 1, 5_000, ["silver.bcb_sgs"]))
 SNAPSHOT = Path(__file__).parent / "status.json"
 
 

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from foundation.errors import DependencyUnavailable
+from monitoring.lag.inputs import WITHDRAWALS
 from monitoring.lag.kafka import Bounds, Topic
-from monitoring.lag.status import WITHDRAWALS, bronze_table
+from monitoring.lag.status import bronze_table
 from monitoring.lag.waiting import Waiting
 from monitoring.watch.broker import Kafka
 from monitoring.watch.checkpoints import Checkpoints

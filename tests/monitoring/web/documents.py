@@ -43,7 +43,7 @@ def source(name, outcomes, every=3600.0, state="known", **more):
 
 def empty():
     """What a monitor serves before its first look."""
-    return {"schema": 5, "at": text(NOW), "layers": [], "unreachable": [], "tables": [], "parts": [], "sources": [],
+    return {"schema": 6, "at": text(NOW), "layers": [], "unreachable": [], "tables": [], "parts": [], "sources": [],
             "retention": [], "canary": {}}  # fmt: skip
 
 

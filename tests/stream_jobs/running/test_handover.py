@@ -10,7 +10,8 @@ from deltalake import DeltaTable
 
 from foundation import failpoints
 from foundation.errors import TransientError, UnsafeState
-from sinks.compaction import Policy, compact, groups
+from sinks.compaction import compact
+from sinks.planning import Policy, groups
 from sinks.snapshot import Snapshot
 from stream_jobs.places import Places
 from stream_jobs.running import following, handover, stalls

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from sinks import compaction
+from sinks import compaction, tables
 from sinks.commit import in_place
-from sinks.compaction import Policy, compact, groups
+from sinks.compaction import compact
+from sinks.planning import Policy, groups
 from sinks.snapshot import Snapshot
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.fact_economic_observation import TABLE
-from stream_jobs.running import readers, upkeep
+from stream_jobs.running import inputs, upkeep
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.readers import Readers
 from stream_jobs.silver import job as silver
@@ -100,7 +101,8 @@ def test_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_after_a
     job = pipeline.silver(DATASET)
     stopped_after(pipeline, monkeypatch, job, batches=1)
     assert read == [1]
-    assert Readers(pipeline.places).of(BRONZE)[0].is_snapshot
+    identity = tables.identity(pipeline.places.table(BRONZE))
+    assert Readers(pipeline.places, inputs.declared()).of(BRONZE, identity)[0].is_snapshot
     compacted(pipeline, BRONZE)
     pipeline.run(pipeline.silver(DATASET))
     assert once_each(read, [1, 2, 3]) == []
@@ -168,8 +170,8 @@ def test_gold_reads_compacted_revisions_and_everything_holds_after_maintenance(p
         assert len(DeltaTable(pipeline.places.table(table)).file_uris()) == 1
         # Gold tables that no driver of this test runs may begin at any moment: they hold the log.
         assert (log_versions(pipeline.places.table(table))[0] > 0) == (table != REVISIONS), table
-    ours = {query: inputs for query, inputs in readers.declared().items() if query in {job.name for job in jobs}}
-    monkeypatch.setattr(readers, "declared", lambda: ours)
+    ours = {query: names for query, names in inputs.declared().items() if query in {job.name for job in jobs}}
+    monkeypatch.setattr(inputs, "declared", lambda: ours)
     maintained.round()
     assert log_versions(pipeline.places.table(REVISIONS))[0] > 0
     pipeline.publish(DATASET, value(1, "0.7", day=20), value(6))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from sinks import tables
 from sinks.remains import Reader
 from stream_jobs.places import Places
-from stream_jobs.running import readers
+from stream_jobs.running import inputs
 from stream_jobs.running.checkpoints import Checkpoint, Found
 from stream_jobs.running.readers import Readers
 from stream_jobs.running.turns import Turns
@@ -52,7 +53,8 @@ def batch(checkpoint: Checkpoint, number: int, *offsets: str, ended: bool = True
 
 
 def of(places: Places, table: str, query: str) -> list[Reader]:
-    return [reader for reader in Readers(places).of(table) if reader.query == query]
+    identity = tables.identity(places.table(table))
+    return [reader for reader in Readers(places, inputs.declared()).of(table, identity) if reader.query == query]
 
 
 def test_a_reader_stands_where_its_last_finished_batch_began(places):
@@ -110,7 +112,7 @@ def test_a_query_that_is_declared_no_more_counts_until_its_checkpoint_is_gone(pl
 
 
 def test_gold_reads_the_revisions_of_its_inputs():
-    found = readers.declared()
+    found = inputs.declared()
     assert "silver.bcb_sgs_revisions" in found["gold.fact_economic_observation"]
     assert found[SILVER] == (BRONZE, "bronze.ingest_withdrawals")
     assert "gold.dim_date" not in found

@@ -1,0 +1,49 @@
+"""A Delta table at one version, as its log lists it. Neither Spark nor the files themselves are needed."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+from deltalake import DeltaTable
+
+from foundation.errors import UnsafeState
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One version of a table."""
+
+    path: str
+    table: DeltaTable
+
+    @classmethod
+    def of(cls, path: str) -> Self:
+        """The newest version. Raises: UnsafeState, when its files alone do not say what its rows are."""
+        table = DeltaTable(path)
+        if table.protocol().min_reader_version > 1:
+            raise UnsafeState(
+                f"the table at {path} uses features of Delta that change what its files mean",
+                hint="rewrite it without deletion vectors and column mapping",
+            )
+        return cls(path, table)
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return int(self.table.version())
+
+    @property
+    def identity(self) -> str:
+        """The id that the table got when it was created."""
+        return str(self.table.metadata().id)
+
+    @property
+    def partition_columns(self) -> list[str]:
+        """The columns whose values stand in the names of folders, and not in files."""
+        return list(self.table.metadata().partition_columns)
+
+    @cached_property
+    def with_statistics(self) -> list[str]:
+        """The columns of which the log has statistics."""
+        configured = self.table.metadata().configuration.get("delta.dataSkippingStatsColumns", "")
+        return [name for name in configured.split(",") if name]

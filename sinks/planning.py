@@ -1,0 +1,225 @@
+"""What is worth doing to keep a table small: a plan, by delta-rs alone. `maintenance` carries it out.
+
+Nothing of Spark is imported here, so `correnteza status` can say what maintenance would save.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from sinks import remains
+from sinks.listing import Listing
+from sinks.remains import Reader, Removable
+
+MOST_COMMITS = 20
+"""After the newest checkpoint; with more a new one is worth its time."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which files of a table are worth writing anew.
+
+    Attributes:
+        small_bytes: a file below it is small.
+        target_bytes: of a file that is written from small ones.
+        at_least: small files that a partition must have.
+        closed_days: leave out the partition of the present day; for a table with year, month and day as partitions.
+        kept_days: of such a table, after how many days rows leave it; None for never.
+    """
+
+    small_bytes: int
+    target_bytes: int
+    at_least: int
+    closed_days: bool = False
+    kept_days: int | None = None
+
+
+@dataclass(frozen=True)
+class File:
+    """One data file, as the table's log has it. Args: rows: None where the log does not say."""
+
+    name: str
+    size: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one partition that become one file.
+
+    Attributes:
+        partition: column → value, as the log writes it.
+    """
+
+    partition: dict[str, str | None]
+    files: tuple[File, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.size for file in self.files)
+
+
+def groups(listing: Listing, policy: Policy, today: date) -> list[Group]:
+    """What a policy makes of the table's files; an empty list when nothing is worth it.
+
+    Files that become one lie next to each other in the columns with statistics, so that it can still be left out.
+
+    Args:
+        today: UTC.
+    """
+    partitions: dict[tuple[tuple[str, str | None], ...], list[tuple[Any, File]]] = {}
+    columns = listing.partition_columns
+    actions = pa.table(listing.table.get_add_actions(flatten=True))
+    if sum(size < policy.small_bytes for size in actions["size_bytes"].to_pylist()) < policy.at_least:
+        return []  # as with most tables, and what follows costs most
+    for action in actions.to_pylist():
+        if action["size_bytes"] < policy.small_bytes:
+            partition = tuple((column, _text(action[f"partition.{column}"])) for column in columns)
+            place = [_comparable(action.get(f"min.{column}")) for column in listing.with_statistics]
+            file = File(unquote(action["path"]), int(action["size_bytes"]), action["num_records"])
+            partitions.setdefault(partition, []).append(((place, action["modification_time"]), file))
+    found = []
+    for partition in sorted(partitions, key=lambda each: [_comparable(value) for _, value in each]):
+        files = partitions[partition]
+        if len(files) >= policy.at_least and not (policy.closed_days and _day(dict(partition)) >= today):
+            ordered = [file for _, file in sorted(files, key=lambda each: each[0])]
+            found += [Group(dict(partition), part) for part in _parts(ordered, policy.target_bytes)]
+    return found
+
+
+def expired(listing: Listing, policy: Policy, today: date) -> list[str]:
+    """Files whose day is over for longer than the policy keeps; none where it keeps all.
+
+    Args:
+        today: UTC.
+    """
+    if policy.kept_days is None:
+        return []
+    last = today - timedelta(days=policy.kept_days)
+    found = []
+    for action in pa.table(listing.table.get_add_actions(flatten=True)).to_pylist():
+        if _day({name: _text(action[f"partition.{name}"]) for name in ("year", "month", "day")}) < last:
+            found.append(unquote(action["path"]))
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table as it is, and what would be done to it.
+
+    Attributes:
+        files, bytes: of the present version.
+        log_files, log_bytes: of its log, checkpoints included.
+        expired: files of days that the table does not keep.
+        groups: of small files, each to become one.
+        needs_checkpoint: whether many commits have come since the newest.
+        old_files: data files to remove.
+        old_log: entries of the log to remove, oldest first.
+        old_bytes: of both together.
+    """
+
+    table: str
+    path: str
+    files: int
+    bytes: int
+    log_files: int
+    log_bytes: int
+    expired: list[str]
+    groups: list[Group]
+    needs_checkpoint: bool
+    old_files: Removable
+    old_log: Removable
+    old_bytes: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is worth doing."""
+        return not (self.is_untidy or self.old_files.files or self.old_log.files)
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether `tidy` would do anything."""
+        return bool(self.expired or self.groups or self.needs_checkpoint)
+
+    @property
+    def small_files(self) -> int:
+        """Files that would be written anew."""
+        return sum(len(group.files) for group in self.groups)
+
+    @property
+    def held_by(self) -> list[str]:
+        """Queries that keep something from being removed, the one that is furthest behind first."""
+        return list(dict.fromkeys([*self.old_files.held_by, *self.old_log.held_by]))
+
+
+def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader], *, now: datetime) -> Plan:
+    """What there is and what is worth doing; changes nothing.
+
+    Args:
+        table: `<layer>.<table>`.
+        listing: its newest version.
+        readers: every stream that reads the table.
+        now: UTC; by it days are closed, and log entries old.
+    """
+    path = listing.path
+    sizes = listing.table.get_add_actions()["size_bytes"].to_pylist()
+    log = dict(remains.entries(path))
+    old_files = remains.files_to_remove(listing, readers)
+    old_log = remains.log_to_remove(path, readers, now=now.timestamp())
+    return Plan(
+        table=table,
+        path=path,
+        files=len(sizes),
+        bytes=sum(sizes),
+        log_files=len(log),
+        log_bytes=sum(log.values()),
+        expired=expired(listing, policy, now.date()),
+        groups=groups(listing, policy, now.date()),
+        needs_checkpoint=remains.commits_since_checkpoint(path) > MOST_COMMITS,
+        old_files=old_files,
+        old_log=old_log,
+        old_bytes=_bytes(Path(path), old_files.files) + sum(log.get(name, 0) for name in old_log.files),
+    )
+
+
+def _parts(files: Sequence[File], target: int) -> Iterator[tuple[File, ...]]:
+    """Neighbours that fill one file; one alone stays as it is."""
+    part: list[File] = []
+    size = 0
+    for file in files:
+        part.append(file)
+        size += file.size
+        if size >= target:
+            yield tuple(part)
+            part, size = [], 0
+    if len(part) > 1:
+        yield tuple(part)
+
+
+def _comparable(value: Any) -> tuple[bool, Any]:
+    """Files without a bound come first."""
+    return (value is not None, value)
+
+
+def _day(partition: dict[str, str | None]) -> date:
+    return date(*(int(partition[name] or 0) for name in ("year", "month", "day")))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _bytes(folder: Path, names: Sequence[str]) -> int:
+    total = 0
+    for name in names:
+        try:
+            total += (folder / name).stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
