@@ -36,7 +36,7 @@ check: setup  ## format, lint, types and contracts; changes nothing
 	$(BIN)/mypy
 	$(BIN)/correnteza schemas check
 
-tools: $(INSTALLED)  ## Prometheus and Alertmanager for the tests, into .tools; says what is missing where there is no apt-get
+tools: $(INSTALLED)  ## Prometheus, Alertmanager, Chromium for the tests, into .tools; says what is missing where there is no apt-get
 	@$(BIN)/python -m tests.tools
 
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case

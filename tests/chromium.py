@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,8 +18,9 @@ from typing import Any
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-MISSING = "no Chromium here, so nobody looked at the page: apt-get install chromium (or name one in TEST_CHROMIUM)"
+from tests import tools
+
+MISSING = "no Chromium here, so nobody looked at the page: make tools, or apt-get install chromium"
 ANSWER_WITHIN_SECONDS = 120.0
 
 
@@ -97,20 +97,21 @@ def _pipe() -> tuple[int, int]:
 @contextmanager
 def chromium(profile: Path) -> Iterator[Chromium]:
     """A browser; the test is skipped where there is none."""
-    named = os.environ.get("TEST_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+    browser = tools.browser()
+    if browser is None:
         pytest.skip(MISSING)
+    found, variables = browser
     (their_read, our_write), (our_read, their_write) = _pipe(), _pipe()
     # The protocol's pipes are the descriptors 3 and 4; a shell puts ours there.
     command = f'exec "$0" "$@" 3<&{their_read} 4>&{their_write}'
     arguments = [
-        found, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        str(found), "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         "--no-first-run", "--hide-scrollbars", "--force-color-profile=srgb", f"--user-data-dir={profile}",
     ]  # fmt: skip
     process = subprocess.Popen(
         ["/bin/bash", "-c", command, *arguments],
         pass_fds=(their_read, their_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, **variables},
     )  # fmt: skip
     os.close(their_read)
     os.close(their_write)

@@ -1,5 +1,7 @@
 """The programs that the tests of alerts use come as the lock names them, or not at all."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import tools
@@ -50,6 +52,34 @@ def test_what_is_installed_is_not_fetched_again(tmp_path, served):
     before = len(served)
     tools.install(folder, lock)
     assert len(served) == before
+
+
+def test_a_browser_comes_with_what_the_machine_lacks_and_only_where_there_is_none(tmp_path, monkeypatch):
+    said = []
+
+    def run(*command, cwd=None):
+        said.append(command)
+        if "--simulate" in command:
+            return f"Inst libone (1.0 Debian [all])\nInst {tools.CHROMIUM} (2.0 Debian [all])\nConf libone\n"
+        if "download" in command:
+            (cwd / "libone_1.0_all.deb").write_bytes(b"")
+            (cwd / f"{tools.CHROMIUM}_2.0_all.deb").write_bytes(b"")
+        if "-x" in command and tools.CHROMIUM in command[2]:
+            (program := Path(command[3]) / "usr/lib/chromium" / tools.CHROMIUM).parent.mkdir(parents=True)
+            program.write_bytes(b"")
+        return ""
+
+    monkeypatch.setattr(tools, "_run", run)
+    monkeypatch.setattr(tools, "FOLDER", tmp_path)
+    monkeypatch.setattr(tools.shutil, "which", lambda name: None if name in tools.BROWSERS else name)
+    assert tools.browser() is None
+    tools.install_browser(tmp_path)
+    assert next(each for each in said if "download" in each)[-2:] == ("libone", tools.CHROMIUM)
+    assert sum("-x" in each for each in said) == 2
+    assert tools.browser()[0] == tmp_path / "chromium/usr/lib/chromium" / tools.CHROMIUM
+    before = len(said)
+    tools.install_browser(tmp_path)
+    assert len(said) == before
 
 
 def test_a_program_that_is_not_here_skips_the_test_and_says_what_to_install(tmp_path, monkeypatch):

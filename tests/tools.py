@@ -1,8 +1,11 @@
-"""Prometheus and Alertmanager for the tests: found on the machine, or Debian's packages unpacked into .tools.
+"""Prometheus, Alertmanager and Chromium for the tests: found on the machine, or Debian's packages unpacked into .tools.
 
-`python -m tests.tools` (`make tools`) fetches the packages of tests/tools.lock by apt-get, with lists and caches of its
-own: no root is needed, and nothing of the machine changes. Where that is not possible it says so and ends well; the
-tests that need a program are skipped then, each with what to install.
+`python -m tests.tools` (`make tools`) fetches the packages by apt-get, with lists and caches of its own: no root is
+needed, and nothing of the machine changes. Where that is not possible it says so and ends well; the tests that need a
+program are skipped then, each with what to install.
+
+Prometheus and Alertmanager come as tests/tools.lock names them. Of Chromium Debian keeps the newest build alone, so a
+lock would fail with its next one: it comes with what it needs and this machine lacks, as Debian's signed lists name it.
 """
 
 import fcntl
@@ -10,6 +13,8 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +33,10 @@ PROGRAMS = {
 """Program → the Debian package that holds it."""
 OTHER_NAMES = {"prometheus-alertmanager": "alertmanager"}
 """As others than Debian call it."""
+CHROMIUM = "chromium-headless-shell"
+"""The package of a Chromium without windows. With what it needs it is 100 MB to fetch, and takes 300 MB."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+"""As machines call what may take its place."""
 APT_SECONDS = 240
 
 
@@ -60,6 +69,19 @@ def program(name: str) -> Path:
     return pytest.skip(f"no {name} here: make tools, or apt-get install {PROGRAMS[name]}")
 
 
+def browser() -> tuple[Path, dict[str, str]] | None:
+    """A Chromium: the machine's, else what `make tools` installed. Returns: its file, and variables that it needs."""
+    if found := next(filter(None, map(shutil.which, BROWSERS)), None):
+        return Path(found), {}
+    own = FOLDER / "chromium/usr"
+    file = own / "lib/chromium" / CHROMIUM
+    if not file.exists():
+        return None
+    libraries = sorted(folder for folder in (own / "lib").glob("*-linux-gnu*") if folder.is_dir())
+    folders = [each for folder in libraries for each in (folder, folder / "pulseaudio")]
+    return file, {"LD_LIBRARY_PATH": ":".join(map(str, folders))}
+
+
 def started_in(file: Path, otherwise: Path) -> Path:
     """The folder that a program has to be started in: what `make tools` installed finds its own files from there."""
     return FOLDER if file.is_relative_to(FOLDER) else otherwise
@@ -67,15 +89,11 @@ def started_in(file: Path, otherwise: Path) -> Path:
 
 def install(folder: Path = FOLDER, lock: Path = LOCK) -> None:
     """Fetch, check and unpack what is missing. Raises: Unavailable; a file with another SHA-256 is refused."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with _alone(folder):
         stamp, wanted = folder / "installed", lock.read_text()
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        for needed in ("apt-get", "dpkg", "dpkg-deb"):
-            if shutil.which(needed) is None:
-                raise Unavailable(f"{needed} is not on this machine")
+        _require_apt()
         packages, machine = locked(lock), _run("dpkg", "--print-architecture").strip()
         if others := {each.architecture for each in packages} - {machine}:
             raise Unavailable(f"{lock.name} has packages for {', '.join(sorted(others))} only, this is {machine}")
@@ -87,21 +105,54 @@ def install(folder: Path = FOLDER, lock: Path = LOCK) -> None:
         shutil.rmtree(folder / "apt")
 
 
-def _fetch(folder: Path, packages: list[Package]) -> None:
+def install_browser(folder: Path = FOLDER) -> None:
+    """Fetch and unpack a Chromium, where there is none. Raises: Unavailable."""
+    place, partial = folder / "chromium", folder / "chromium.partial"
+    with _alone(folder):
+        if browser() is not None:
+            return
+        shutil.rmtree(partial, ignore_errors=True)
+        _require_apt()
+        own = _own_lists(folder)
+        would = _run("apt-get", *own, "--simulate", "--no-install-recommends", "install", CHROMIUM)
+        names = [line.split()[1] for line in would.splitlines() if line.startswith("Inst ")]
+        _run("apt-get", *own, "download", *names, cwd=folder / "apt/debs")
+        for file in sorted((folder / "apt/debs").glob("*.deb")):
+            _run("dpkg-deb", "-x", str(file), str(partial))
+        partial.rename(place)
+        shutil.rmtree(folder / "apt")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _require_apt() -> None:
+    for needed in ("apt-get", "dpkg", "dpkg-deb"):
+        if shutil.which(needed) is None:
+            raise Unavailable(f"{needed} is not on this machine")
+
+
+def _own_lists(folder: Path) -> tuple[str, ...]:
+    """Bring lists of our own up to date. Returns: the options by which apt-get uses them."""
     apt = folder / "apt"
     for place in ("lists/partial", "cache/archives/partial", "debs"):
         (apt / place).mkdir(parents=True, exist_ok=True)
-    own = (
-        "-qq",
-        "-o",
-        f"Dir::State::lists={apt}/lists",
-        "-o",
-        f"Dir::Cache={apt}/cache",
-        "-o",
-        "APT::Sandbox::User=root",
-    )
+    options = (f"Dir::State::lists={apt}/lists", f"Dir::Cache={apt}/cache", "APT::Sandbox::User=root")
+    own = ("-qq", *(part for option in options for part in ("-o", option)))
     _run("apt-get", *own, "update")
-    _run("apt-get", *own, "download", *(f"{each.name}={each.version}" for each in packages), cwd=apt / "debs")
+    return own
+
+
+def _fetch(folder: Path, packages: list[Package]) -> None:
+    own = _own_lists(folder)
+    names = (f"{each.name}={each.version}" for each in packages)
+    _run("apt-get", *own, "download", *names, cwd=folder / "apt/debs")
 
 
 def _checked(folder: Path, package: Package) -> Path:
@@ -133,7 +184,8 @@ def _run(*command: str, cwd: Path | None = None) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        install()
-    except Unavailable as reason:
-        print(f"tests of alerts and dashboards will be skipped: {reason}", file=sys.stderr)
+    for wanted, tests in ((install, "alerts and dashboards"), (install_browser, "the status page in a browser")):
+        try:
+            wanted()
+        except Unavailable as reason:
+            print(f"tests of {tests} will be skipped: {reason}", file=sys.stderr)
