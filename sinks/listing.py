@@ -22,7 +22,7 @@ class Listing:
         table = DeltaTable(path)
         if table.protocol().min_reader_version > 1:
             raise UnsafeState(
-                f"the table at {path} uses features of Delta that change what its files mean",
+                f"the table at {path} uses Delta features that this reader does not support",
                 hint="rewrite it without deletion vectors and column mapping",
             )
         return cls(path, table)
