@@ -176,26 +176,25 @@ def _options(
 
 
 def main() -> None:
-    """Run, and turn an error into a message, a hint and an exit code."""
-    exit_with_errors(app)
-
-
-def exit_with_errors(run: Callable[[], object]) -> None:
-    """Run something as a command: what it writes is for its user alone, and no terminal obeys what it prints."""
+    """Run as a process of its own, to its end."""
     ending = Ending.prepare()
-    keep_private()
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name).isatty():
-            setattr(sys, name, Escaping(getattr(sys, name)))
     try:
-        _report_errors(run)
+        exit_with_errors(app)
     except SystemExit as end:
         ending.note(end)
         raise
     ending.code = 0
 
 
-def _report_errors(run: Callable[[], object]) -> None:
+def exit_with_errors(run: Callable[[], object]) -> None:
+    """Run something as a command: turn an error into a message, a hint and an exit code.
+
+    What it writes is for its user alone, and no terminal obeys what it prints.
+    """
+    keep_private()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name).isatty():
+            setattr(sys, name, Escaping(getattr(sys, name)))
     try:
         run()
     except CorrentezaError as error:

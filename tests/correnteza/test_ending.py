@@ -14,6 +14,7 @@ from correnteza import cli
 def run():
     print("done")
     {end}
+cli.app = run
 {call}
 """
 ENDS = {"": 0, "sys.exit()": 0, "sys.exit(3)": 3, "raise KeyboardInterrupt": 130, "sys.exit('no')": 1, "1 / 0": 1}
@@ -26,7 +27,7 @@ def started(end: str, call: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_command_ends_with_its_own_code_though_an_exit_handler_never_returns(end):
-    with started(end, "cli.exit_with_errors(run)") as process:
+    with started(end, "cli.main()") as process:
         out, _ = process.communicate(timeout=60)
     assert (out, process.returncode) == ("done\n", ENDS[end])
 
@@ -42,6 +43,6 @@ def test_control_by_the_interpreter_s_own_end_it_hangs():
 
 def test_exit_handlers_of_python_run_and_what_was_printed_arrives():
     late = "import atexit; atexit.register(print, 'handled')"
-    with started(late, "cli.exit_with_errors(run)") as process:
+    with started(late, "cli.main()") as process:
         out, _ = process.communicate(timeout=60)
     assert (out, process.returncode) == ("done\nhandled\n", 0)
