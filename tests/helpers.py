@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import psutil
 import pytest
 
+from correnteza.cli import main
 from correnteza.embedded.processes import clear_leftovers
 from correnteza.settings import Settings
 
@@ -70,6 +74,34 @@ def run_to_its_end(
         timeout=COMMAND_SECONDS,
         check=False,
     )
+
+
+def run_here(
+    settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] = MappingProxyType({})
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command in this process, as its `main` does: a process of its own imports for a second.
+
+    For commands that end by themselves and hold nothing. Their log lines are not among what they say.
+    """
+    said, told = StringIO(), StringIO()
+    wanted = environment(settings, dict(variables))
+    mask = os.umask(0)
+    os.umask(mask)
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(said), redirect_stderr(told):
+        for name in os.environ.keys() - wanted.keys():
+            patched.delenv(name)
+        for name, value in wanted.items():
+            patched.setenv(name, value)
+        patched.setattr(sys, "argv", ["correnteza", *arguments])
+        patched.setattr(sys, "stdin", StringIO())
+        try:
+            main()
+            code: object = 0
+        except SystemExit as end:
+            code = end.code
+        finally:
+            os.umask(mask)
+    return subprocess.CompletedProcess(list(arguments), int(str(code or 0)), said.getvalue(), told.getvalue())
 
 
 class Command(subprocess.Popen[str]):

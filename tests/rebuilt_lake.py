@@ -1,17 +1,20 @@
 """A silver dataset of plain rows with a finished shadow beside it, made without a JVM, and what may be seen of it."""
 
 import json
+import multiprocessing
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from foundation import failpoints
 from sinks.tables import PROPERTIES, identity
 from sinks.transactions import Batch
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.running.checkpoints import Checkpoint, Guard
-from stream_jobs.running.handover import Rebuild, shadow_of, write
+from stream_jobs.running.handover import Rebuild, carry_out, shadow_of, write
 
 DATASET = "bcb_sgs"
 QUERY = f"silver.{DATASET}"
@@ -20,6 +23,16 @@ LIVE, SHADOW = 0, 1
 """Generations. Their rows are numbered from 0 and from 1000."""
 ROWS = 20
 BATCHES = 3
+
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Each is forked from one that has imported this and started no thread: a dozen of them import once."""
+PROCESSES.set_forkserver_preload([__name__])
+
+
+def own(places: Places, point: str) -> None:
+    """Carry out what is wanted of the query, as the owner of its tables, and die at a failure point."""
+    os.environ[failpoints.VARIABLE] = f"{point}:kill"
+    carry_out(places, QUERY)
 
 
 def numbers(generation: int) -> list[int]:

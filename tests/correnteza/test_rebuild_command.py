@@ -11,7 +11,7 @@ from correnteza.settings import Settings
 from stream_jobs.places import Places
 from stream_jobs.running import handover
 from tests import rebuilt_lake
-from tests.helpers import UNMODIFIED, run_to_its_end
+from tests.helpers import run_here
 from tests.rebuilt_lake import LIVE, QUERY, SHADOW, torn
 
 Rebuild = Callable[..., "CompletedProcess[str]"]
@@ -27,9 +27,8 @@ def places(home: Path) -> Places:
 
 
 @pytest.fixture
-def rebuild(home: Path, tmp_path: Path) -> Rebuild:
-    settings = Settings(home=home)
-    return lambda *arguments: run_to_its_end(settings, tmp_path, UNMODIFIED, ("rebuild", *arguments), {})
+def rebuild(home: Path) -> Rebuild:
+    return lambda *arguments: run_here(Settings(home=home), ("rebuild", *arguments))
 
 
 def test_a_rebuild_is_told_resumed_and_rolled_back(places, rebuild):

@@ -4,7 +4,6 @@ The swap itself needs no JVM, so every point is killed in each run: a process of
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,6 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from foundation import failpoints
 from foundation.errors import UnsafeState
 from sinks import swap
 from stream_jobs.places import Places
@@ -38,14 +36,6 @@ __all__ = ["spark"]
 
 pytestmark = pytest.mark.fault
 
-OWNER = """
-import sys
-from pathlib import Path
-from stream_jobs.places import Places
-from stream_jobs.running.handover import carry_out
-root = Path(sys.argv[1])
-carry_out(Places(str(root / "lake"), root / "checkpoints", root / "locks"), sys.argv[2])
-"""
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -62,10 +52,10 @@ POINTS = {*SWAP, *RETURN}
 
 def killed_at(places: Places, point: str) -> None:
     """The owner of the tables does what is wanted, and is killed at a point of it."""
-    variables = {**os.environ, failpoints.VARIABLE: f"{point}:kill"}
-    command = [sys.executable, "-c", OWNER, str(Path(places.lake).parent), QUERY]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    owner = rebuilt_lake.PROCESSES.Process(target=rebuilt_lake.own, args=(places, point))
+    owner.start()
+    owner.join(60)
+    assert owner.exitcode == -signal.SIGKILL
 
 
 def asked_back(places: Places) -> None:

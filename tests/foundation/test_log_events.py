@@ -4,6 +4,8 @@ import ast
 import io
 import json
 import re
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,10 +30,10 @@ def listed():
 def logged(text):
     """Every (event, level, component) of a module's log lines, however the logger is named."""
     tree = ast.parse(text)
-    components = _components(tree)
+    components, named = _components(tree), _named(tree)
     found = set()
     for call in (each for each in ast.walk(tree) if isinstance(each, ast.Call) and each.args):
-        levels, own = _levels(call.func, tree), _components(call.func) or components
+        levels, own = _levels(call.func, named), _components(call.func) or components
         if levels:
             for event in _texts(call.args[0]):
                 found |= {(event, level, component) for level in levels for component in own}
@@ -42,12 +44,20 @@ def _name(function):
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _levels(function, tree):
+def _named(tree):
+    """Name → what it is given anywhere in a module."""
+    found = defaultdict(list)
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
+            found[each.targets[0].id].append(each.value)
+    return found
+
+
+def _levels(function, named):
     """Of a call of a logger's method, or of a name that such methods were given to."""
     if isinstance(function, ast.Attribute) and function.attr in LEVELS:
         return {LEVELS[function.attr]} if "log" in ast.unparse(function.value).lower() else set()
-    given = [each.value for each in ast.walk(tree) if isinstance(each, ast.Assign)
-             and isinstance(function, ast.Name) and ast.unparse(each.targets[0]) == function.id]  # fmt: skip
+    given = named.get(function.id, ()) if isinstance(function, ast.Name) else ()
     methods = [part for value in given for part in ast.walk(value) if isinstance(part, ast.Attribute)]
     return {LEVELS[each.attr] for each in methods if each.attr in LEVELS and "log" in ast.unparse(each.value).lower()}
 
@@ -65,6 +75,7 @@ def _texts(expression):
     return {expression.value} if isinstance(expression, ast.Constant) and isinstance(expression.value, str) else set()
 
 
+@cache
 def in_code():
     files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
     return {event for file in files for event in logged(file.read_text(encoding="utf-8"))}

@@ -3,14 +3,18 @@
 `Kit` writes what a correct pipeline would have written. A test then breaks one thing and asks a check.
 """
 
+import atexit
 import json
 import shutil
 from collections import defaultdict
+from contextlib import ExitStack
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import fastavro
 import pyarrow as pa
@@ -412,8 +416,20 @@ def accesses(month, number, cnpj="1" * 14):
 
 
 def small_lake(root):
-    """Two days of Salvador with a correction, 41 of dollar, a year of IPCA, two providers; a reject, a bad value."""
-    kit = Kit(root)
+    """Two days of Salvador with a correction, 41 of dollar, a year of IPCA, two providers; a reject, a bad value.
+
+    It is written once in this process; each caller gets a copy.
+    """
+    return _small_lake().copy_to(root)
+
+
+_kept = ExitStack()
+atexit.register(_kept.close)
+
+
+@cache
+def _small_lake():
+    kit = Kit(Path(_kept.enter_context(TemporaryDirectory(prefix="small-lake"))))
     station = {"station_code": "A401", "valid_from_on": date(2024, 1, 1), "uf": "BA", "name": "SALVADOR"}
     kit.publish("inmet_stations", station)
     begin = at("2024-03-04T03:00:00")  # midnight in Salvador

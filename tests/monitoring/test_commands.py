@@ -3,19 +3,19 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import fastavro
 import pytest
 
 from correnteza.commands import status
+from correnteza.settings import Settings
 from monitoring.lag.kafka import Cluster
 from producers.archive import Archive
 from replay.server import serve
 from schemas.contracts import datasets, load_all
 from schemas.registry import Registry
+from tests.helpers import run_here
 from tests.monitoring.kit import Kit, small_lake, write_checkpoint
 
 
@@ -26,14 +26,8 @@ def lake_home(tmp_path_factory):
     return root
 
 
-def run(lake_home, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "correnteza", *arguments],
-        env={**os.environ, "CORRENTEZA_HOME": str(lake_home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(lake_home, *arguments, **variables):
+    return run_here(Settings(home=lake_home), arguments, variables)
 
 
 def test_query_prints_aligned_columns_json_or_csv(lake_home):
@@ -71,10 +65,9 @@ def test_verify_without_a_broker_exits_4(lake_home):
 
 
 @pytest.mark.parametrize("bootstrap", [None, "127.0.0.1:9"])
-def test_status_without_a_broker_tells_the_rest_and_why(lake_home, bootstrap, monkeypatch):
-    if bootstrap:
-        monkeypatch.setenv("CORRENTEZA_KAFKA_BOOTSTRAP", bootstrap)
-    found = run(lake_home, "status")
+def test_status_without_a_broker_tells_the_rest_and_why(lake_home, bootstrap):
+    where = {"CORRENTEZA_KAFKA_BOOTSTRAP": bootstrap} if bootstrap else {}
+    found = run(lake_home, "status", **where)
     assert found.returncode == 0, found.stderr
     assert "what bronze has not read yet cannot be known" in found.stderr
     assert "correnteza up" in found.stderr
@@ -82,7 +75,7 @@ def test_status_without_a_broker_tells_the_rest_and_why(lake_home, bootstrap, mo
     assert lines["bronze.bcb_sgs"][1:4] == ["not started", "?", "?"]
     assert lines["silver.bcb_sgs"][1] == "not started"
     assert lines["silver.bcb_sgs"][2] != "?"
-    document = json.loads(run(lake_home, "status", "--json").stdout)
+    document = json.loads(run(lake_home, "status", "--json", **where).stdout)
     assert [each["service"] for each in document["unreachable"]] == ["kafka"]
 
 

@@ -43,7 +43,9 @@ MOST_HELD = {
 """Parser of lines → bytes that it may hold beside the program, however long the file: some 20,000 rows of columns."""
 
 each_source = pytest.mark.parametrize("source", SOURCES)
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(quick, max_examples=200)
+"""Of the same property, in `make test-faults`."""
 
 
 @cache
@@ -118,10 +120,7 @@ def test_rows_have_exactly_the_contracts_fields(source):
 # Hostile bytes
 
 
-@each_source
-@quick
-@given(data=st.data())
-def test_hostile_bytes_are_parsed_or_refused_and_nothing_else(source, data):
+def parsed_or_refused(source: str, data: Any) -> None:
     """Any bytes, and golden ones with any bytes in their place or put between."""
     content = golden_bytes(source)[: 1 << 14]
     hostile = data.draw(st.binary(max_size=200))
@@ -132,6 +131,21 @@ def test_hostile_bytes_are_parsed_or_refused_and_nothing_else(source, data):
             parse(source, body)
 
 
+@each_source
+@quick
+@given(data=st.data())
+def test_hostile_bytes_are_parsed_or_refused_and_nothing_else(source, data):
+    parsed_or_refused(source, data)
+
+
+@pytest.mark.slow
+@each_source
+@thorough
+@given(data=st.data())
+def test_hostile_bytes_drawn_often_are_parsed_or_refused_and_nothing_else(source, data):
+    parsed_or_refused(source, data)
+
+
 CELLS = st.one_of(
     st.text("0123456789,.-/ xNÃ", max_size=8),
     # No lone quote: it may open a field that goes on over the line's end, and lines are then no rows.
@@ -140,10 +154,7 @@ CELLS = st.one_of(
 )
 
 
-@each_source
-@quick
-@given(data=st.data())
-def test_below_a_good_header_every_line_or_item_is_a_row_or_a_reject(source, data):
+def row_or_reject(source: str, data: Any) -> None:
     about = kit.load(source).format
     file = changes.opened(golden_bytes(source), about)
     if isinstance(file, changes.JsonFile):
@@ -169,6 +180,21 @@ def test_below_a_good_header_every_line_or_item_is_a_row_or_a_reject(source, dat
         assert sorted(numbers) == list(range(count))
 
 
+@each_source
+@quick
+@given(data=st.data())
+def test_below_a_good_header_every_line_or_item_is_a_row_or_a_reject(source, data):
+    row_or_reject(source, data)
+
+
+@pytest.mark.slow
+@each_source
+@thorough
+@given(data=st.data())
+def test_below_a_good_header_every_line_or_item_drawn_often_is_a_row_or_a_reject(source, data):
+    row_or_reject(source, data)
+
+
 def _json(names: list[str]) -> st.SearchStrategy[Any]:
     leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
     return st.recursive(
@@ -183,14 +209,26 @@ def _json(names: list[str]) -> st.SearchStrategy[Any]:
 # Blocks, chunks, resuming
 
 
-@each_source
-@quick
-@given(block=st.integers(1, 5_000), chunk_rows=st.integers(1, 250))
-def test_how_bytes_are_cut_into_blocks_and_rows_into_chunks_changes_nothing(source, block, chunk_rows):
+def cut_changes_nothing(source: str, block: int, chunk_rows: int) -> None:
     content = golden_bytes(source)
     assert outcome(parse(source, content, block=max(block, len(content) // 500), chunk_rows=chunk_rows)) == outcome(
         parse(source, content)
     )
+
+
+@each_source
+@quick
+@given(block=st.integers(1, 5_000), chunk_rows=st.integers(1, 250))
+def test_how_bytes_are_cut_into_blocks_and_rows_into_chunks_changes_nothing(source, block, chunk_rows):
+    cut_changes_nothing(source, block, chunk_rows)
+
+
+@pytest.mark.slow
+@each_source
+@thorough
+@given(block=st.integers(1, 5_000), chunk_rows=st.integers(1, 250))
+def test_bytes_and_rows_cut_in_many_ways_change_nothing(source, block, chunk_rows):
+    cut_changes_nothing(source, block, chunk_rows)
 
 
 @each_source

@@ -2,17 +2,18 @@
 
 import json
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from correnteza.settings import Settings
 from producers import sources
 from producers.parse_files import Counts, context, parse_file
 from replay.content import DATA
 from schemas.contracts import load
 from tests.golden.kit import FOLDER
+from tests.helpers import run_here
 
 SALVADOR = next((DATA / "inmet").glob("*A401*"))
 FAROL = next((DATA / "inmet").glob("*FAROL*"))
@@ -21,13 +22,7 @@ ANATEL = DATA / "anatel"
 
 
 def parse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "correnteza", "parse", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_here(Settings(), ("parse", *map(str, arguments)))
 
 
 def rows(*arguments: str | Path) -> list[dict]:

@@ -10,13 +10,19 @@ from monitoring.proof.checks.gold_static import STATICS
 from tests.monitoring.kit import REFERENCE
 
 
-@pytest.fixture
-def whole(kit):
+@pytest.fixture(scope="module")
+def with_statics(intact, tmp_path_factory):
     """The small lake with its static dimensions."""
+    kit = intact.copy_to(tmp_path_factory.mktemp("whole"))
     lake = Lake(kit.lake)
     for static in STATICS:
         write_deltalake(str(kit.path(f"gold.{static.table}")), lake.sql(static.query.format(folder=REFERENCE)))
     return kit
+
+
+@pytest.fixture
+def whole(with_statics, tmp_path):
+    return with_statics.copy_to(tmp_path)
 
 
 def findings(kit):
