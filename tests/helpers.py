@@ -15,7 +15,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from correnteza.cli import main
+from correnteza.cli import app, exit_with_errors
 from correnteza.embedded.processes import clear_leftovers
 from correnteza.settings import Settings
 
@@ -79,7 +79,7 @@ def run_to_its_end(
 def run_here(
     settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] = MappingProxyType({})
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command in this process, as its `main` does: a process of its own imports for a second.
+    """Run a command in this process: one of its own imports for a second.
 
     For commands that end by themselves and hold nothing. Their log lines are not among what they say.
     """
@@ -95,7 +95,7 @@ def run_here(
         patched.setattr(sys, "argv", ["correnteza", *arguments])
         patched.setattr(sys, "stdin", StringIO())
         try:
-            main()
+            exit_with_errors(app)
             code: object = 0
         except SystemExit as end:
             code = end.code
