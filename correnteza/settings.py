@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     registry_url: str | None = None
     """Your schema registry (Confluent API). Unset: the embedded registry."""
     topic_prefix: str = ""
-    """Stands before every topic, subject and transactional id, so that environments can share a cluster."""
+    """Prefix of every topic, subject and transactional id, so that environments can share a cluster."""
 
     java_home: Path | None = None
     """A JDK 21 or newer. Unset: the pinned runtime that set-up installed."""
@@ -54,44 +54,44 @@ class Settings(BaseSettings):
     history_start: dict[str, date] = {}
     """Source name → first day of the history to fetch. Unset: as the source's file declares it."""
     api_keys: dict[str, SecretStr] = {}
-    """Source name → key of a paying customer. Unset: asked without one. Only for sources that know keys."""
+    """Source name → key of a paying customer. Unset: requests without a key. Only for sources that use keys."""
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
     archive_keep_days: PositiveInt | None = None
     """Days after which `maintain` removes a payload that nothing refers to. Unset: it lists those of 30 days, and
     removes none."""
     ledger: Path | None = None
-    """A file that gets one line per chunk the broker acknowledged, for tests to compare with. Unset: none."""
+    """A file with one line per chunk that the broker acknowledged; tests compare with it. Unset: none."""
 
     bronze_interval_seconds: PositiveInt = 1
-    """How often a bronze query that runs looks for records; one that finds none for a minute rests until some come."""
+    """How often a running bronze query looks for records. After a minute without any it rests until some come."""
     silver_interval_seconds: PositiveInt = 2
     gold_interval_seconds: PositiveInt = 5
     maintenance_interval_seconds: PositiveInt = 3600
-    """How often the driver compacts its tables and removes what nobody needs; the first time ten minutes after its
+    """How often the driver compacts its tables and removes unneeded files; the first time ten minutes after its
     start, or sooner if this is shorter."""
     canary_interval_seconds: NonNegativeInt = 60
-    """How often `schedule` sends the canary, a record of the pipeline's own whose way through all layers `status` and
-    the monitor time. 0 sends none. At 60 it takes an idle driver from 1 to 5 % of a core."""
+    """How often `schedule` sends the canary, a test record; `status` and the monitor show how long it takes through all
+    layers. 0 sends none. At 60 it takes an idle driver from 1 to 5 % of a core."""
     stop_timeout_seconds: PositiveInt = 60
-    """How long batches may take to end after SIGTERM; then they are abandoned, and repeated at the next start."""
+    """How long batches have to end after SIGTERM; then they are abandoned, and repeated at the next start."""
 
     metrics_host: str = "127.0.0.1"
-    """Address that the monitor, the driver and the pollers give metrics on. Any other than a loopback address opens
-    them to whoever reaches it: there is no password."""
+    """Address on which the monitor, the driver and the pollers serve metrics. An address other than loopback opens
+    them to everybody who reaches it: there is no password."""
     monitor_port: NonNegativeInt = 9464
-    """Port of `correnteza monitor`; 0 takes a free one and says it."""
+    """Port of `correnteza monitor`; 0 takes a free one and prints it."""
     stream_metrics_port: NonNegativeInt = 9465
     """Port of the driver's own metrics, 0 for none."""
     driver_host: str | None = None
-    """Where the monitor finds the driver, if not on this machine: its name in a network of containers."""
+    """Host of the driver, if it is not the monitor's machine: its name in a network of containers."""
     schedule_metrics_port: NonNegativeInt = 9466
     """Port of the pollers' own metrics, 0 for none."""
     monitor_interval_seconds: PositiveInt = 5
-    """How often the monitor looks at each of its parts."""
+    """How often the monitor reads each part."""
     shadow_group: str | None = None
-    """A consumer group whose committed offsets the monitor lets follow bronze, for tools that know lag by groups.
-    Unset: none, and the monitor writes nothing at all."""
+    """A consumer group to which the monitor commits bronze's offsets, for tools that read lag from consumer groups.
+    Unset: none, and the monitor writes nothing."""
 
     def __init__(self, **given: Any) -> None:
         """Read them all. Raises: UsageError that names the wrong setting, and never shows its value."""

@@ -17,8 +17,8 @@ RETENTION_MS = 7 * 24 * 3600 * 1000
 """Seven days in Kafka: the lake and the payload archive keep history, the topic bridges an outage of the stream."""
 
 COMPACTED_SEGMENT_BYTES = 4 * 1024 * 1024
-"""Of a compacted topic. Kafka never compacts the segment that is being written to: in one of a gigabyte, which is its
-default, every cursor that was ever committed would be read again at the start of each poll."""
+"""Segment size of a compacted topic. Kafka never compacts the segment that is being written. With its default size of
+a gigabyte, every poll would begin by reading every cursor that was ever committed."""
 
 TIMEOUT_SECONDS = 30
 

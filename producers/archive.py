@@ -30,7 +30,7 @@ BLOCK = 1 << 20
 MAX_PAYLOAD_BYTES = 4 << 30
 FREE_FLOOR_BYTES = 256 << 20
 """Left free on the archive's file system: no download begins that would leave less. Lake, checkpoints and broker often
-live on it too, and a source asks again tomorrow, while a lake that cannot commit stands still."""
+use it too. A download can be repeated tomorrow, but a lake that cannot commit stops."""
 
 INVALID_SAMPLES = 50
 INVALID_SAMPLE_BYTES = 64 << 10
@@ -95,8 +95,8 @@ class Archive:
     def remove(self, sha256: str, before: datetime) -> bool:
         """Remove a payload, unless it was put again since `before`; whether it is gone.
 
-        Whoever puts the same bytes meanwhile makes files of its own. So each is taken aside first, and put back when it
-        turns out to be new.
+        Another process may store the same bytes meanwhile, in new files. So each file is moved aside first, and put
+        back if it is new.
         """
         path = self._path(sha256)
         (self._root / "spool").mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ def accept(services: Services, one: Held, at: datetime) -> int:
 
 
 def discard(services: Services, one: Held, at: datetime) -> int:
-    """Let the keys stand; how many. Raises: as `accept`."""
+    """Keep the keys; returns how many. Raises: as `accept`."""
     return _decide(services, one, at, Session.discard)
 
 

@@ -34,9 +34,9 @@ class Ended:
 def in_turn(session: Session, steps: Iterable[Step]) -> Ended:
     """Take each step, and name in the tally those that fail.
 
-    What a step fails with does not matter: a series that was taken down is refused for ever, and another one's server
-    may be away for ever. The rest is given up after MOST_IN_A_ROW; at once where the source asks for its peace, and
-    where the broker failed, without which nothing can be published.
+    The kind of failure does not matter: a series that was removed is always refused, and another one's server may be
+    away for a long time. The rest is given up after MOST_IN_A_ROW failures; at once if the source asks for a pause, or
+    if the broker failed, because nothing can be published without it.
 
     Raises: FencedError and UnsafeState.
     """

@@ -326,7 +326,7 @@ class Cursor:
         """The newest Last-Modified this resource was seen with, finished or not.
 
         Args:
-            until: later ones are not believed: an earlier release took a server's date of the future as it stood.
+            until: later ones are ignored, because an earlier release accepted a server's date in the future.
         """
         clocks = [
             state.published_at

@@ -76,7 +76,7 @@ def poll(
 ) -> Outcome:
     """Poll every resource of a source for the newest due slot, and log one line about it.
 
-    A span with a last day is a backfill: the same, under a name, a cursor and a transactional id of its own, so that it
+    A span with a last day is a backfill: the same poll with its own name, cursor and transactional id, so that it
     may run beside the live schedule, whose days begin where the backfill's end.
 
     Args:

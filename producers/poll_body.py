@@ -15,7 +15,7 @@ from producers.publication_clock import API, HTTP
 from producers.session import Session
 
 SAID_BYTES = 300
-"""Of the body of a refusal that its error repeats: where a source says why at all, it says so at once."""
+"""How much of a refusal's body its error repeats: a source that states a reason states it at the beginning."""
 
 
 class Questions:

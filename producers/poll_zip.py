@@ -25,7 +25,7 @@ Wanted = tuple[str, zips.Member]
 def poll(session: Session, resource: Resource) -> None:
     """Publish what is new in one zip. Raises: CorrentezaError."""
     cursor = session.cursor(resource)
-    # Read for a shorter history, the same file holds members that nobody has looked at.
+    # If the file was read for a shorter history, some of its members were never read.
     is_read = cursor.read_since is not None and cursor.read_since <= session.span.first
     etag, last_modified = (cursor.etag, cursor.last_modified) if is_read else (None, None)
     answer = session.client.ask(resource.path, etag=etag, last_modified=last_modified)

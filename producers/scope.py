@@ -111,7 +111,7 @@ def day_of(column: str) -> DaysOf:
 
 
 def any_day(records: pa.RecordBatch) -> pa.Array:
-    """Of a snapshot, whose rows belong to no day."""
+    """The scope of a snapshot, whose rows belong to no day."""
     return pa.repeat(pa.scalar(date.min, pa.date32()), records.num_rows)
 
 

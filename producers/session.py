@@ -25,7 +25,7 @@ ABANDONED_AFTER = timedelta(days=7)
 
 
 class StoppedError(Exception):
-    """Asked to stop; everything committed so far stands, the next poll goes on from there."""
+    """The poll was told to stop. Everything committed so far stays, and the next poll continues from there."""
 
 
 @dataclass
@@ -63,8 +63,8 @@ class Tally:
 class Session:
     """Everything a poll of one source works with; `cursors` always equals what is committed.
 
-    The live schedule and a backfill publish the same source side by side, each under a name of its own: `owner`. They
-    own different days, but a part that the other one published, or has begun, is left alone even so: the day at which
+    The live schedule and a backfill publish the same source side by side, each under its own name: `owner`. They
+    own different days, but each also skips a part that the other one published or has begun: the day at which
     the one ends and the other begins is a setting, and may have been moved since.
 
     Attributes:
@@ -120,13 +120,14 @@ class Session:
         return frozenset(own | theirs)
 
     def _is_abandoned(self, state: PartState) -> bool:
-        """Whether a part was begun so long ago that nobody can be expected to finish it."""
+        """Whether a part was begun so long ago that it will probably never be finished."""
         return not state.is_complete and self.today - state.retrieved_at.date() > ABANDONED_AFTER
 
     def is_others_work(self, cursor: Cursor, key: str) -> bool:
-        """Whether the other owner has begun a part and not finished it: it will, from where it stopped.
+        """Whether the other owner has begun a part and not finished it. It will continue where it stopped.
 
-        A backfill that was given up does not hold its days for ever: after ABANDONED_AFTER they are anybody's.
+        A backfill that was given up does not block its days for ever: after ABANDONED_AFTER either owner may fetch
+        them.
         """
         state = self.known(cursor, key)
         if state is None or state.is_complete or state is cursor.parts.get(key):
@@ -170,7 +171,7 @@ class Session:
         """
         old = self.known(cursor, part.key)
         if old is not None and old.payload_sha256 == payload.sha256:
-            # Of a payload fetched twice the parser is told the first moment, as the records published so far say it.
+            # If a payload is fetched twice, the parser gets the first moment, as in the records published so far.
             part = replace(part, retrieved_at=old.retrieved_at)
             return None if old.is_complete else Edition(part, old, cursor.comparisons.get(part.key), payload)
         former = self._former(cursor, part.key, old, scope) if scope else []
@@ -264,7 +265,7 @@ class Session:
         return withdrawn
 
     def discard(self, cursor: Cursor, key: str) -> int:
-        """Let the keys stand whose withdrawals are held; how many that were. Raises: as `accept`."""
+        """Keep the keys whose withdrawals are held; returns how many there were. Raises: as `accept`."""
         held = cursor.held(key)
         self._commit(cursor, key, self._chunks.discarded(self._published(cursor, key)), None)
         return held

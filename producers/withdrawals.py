@@ -23,7 +23,7 @@ from producers.scope import Scope
 from schemas.contracts import load
 
 FEW_ROWS = 100
-"""An edition that is shorter by up to so many keys is believed, whatever their share."""
+"""An edition that is shorter by up to so many keys is accepted, whatever their share."""
 
 PARTS = 32
 """Two sets are compared in so many parts, a power of two."""
@@ -83,12 +83,12 @@ def _hashes(dataset: str, keys: Sequence[bytes]) -> pa.Array:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """What an edition takes away.
+    """The withdrawals of an edition.
 
     Attributes:
         keys: dataset → the key columns of what it no longer holds, in the order of their message keys.
         is_unknown: whether a former payload could not be read, so that there may be more.
-        why_held: why a person must decide; None when the edition is believed.
+        why_held: why a person must decide; None when the edition is accepted.
     """
 
     keys: Mapping[str, pa.Table]

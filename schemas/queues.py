@@ -15,6 +15,6 @@ APP = "correnteza-schedule"
 """The workers' consumer group."""
 
 LEADER = f"{APP}-__assignor-__leader"
-"""Who holds the one partition of this topic is the leader. Faust names it; nothing is ever written to it."""
+"""The worker that holds the one partition of this topic is the leader. Faust names it; nothing is written to it."""
 
 PARTITIONS = {REQUESTS: REQUEST_PARTITIONS, RETRY: 1, DEAD: 1, OUTCOMES: 1, LEADER: 1}

@@ -162,7 +162,8 @@ class Registry:
         Raises:
             UnsafeState: the registry took the incompatible schema.
         """
-        # Of two workers that start at once on a new registry it refuses one. Whether the level is set, the proof says.
+        # If two workers start at once on a new registry, it refuses one. The proof below shows whether the level is
+        # set.
         with suppress(_RefusedError), self._translated("set the compatibility level"):
             found = self._client.get_config()
             if LEVEL not in (found.compatibility, found.compatibility_level):

@@ -35,7 +35,7 @@ def append(rows: pa.Table, path: str, *, once: Transaction | None = None) -> Non
 def replace_files(
     snapshot: Snapshot, files: Collection[str], rows: pa.RecordBatchReader, *, once: Transaction | None = None
 ) -> None:
-    """Take some files out of a table and put rows in, in one commit; none where there is neither.
+    """Remove some files from a table and add rows, in one commit; without files and rows there is no commit.
 
     Args:
         files: of the snapshot, as it names them.

@@ -85,7 +85,7 @@ def replace_files(
     once: Transaction | None,
     confirm: Callable[[], None] = lambda: None,
 ) -> None:
-    """Take some files out of a table and put rows in, in one commit; none where there is neither.
+    """Remove some files from a table and add rows, in one commit; without files and rows there is no commit.
 
     Args:
         files: of the snapshot, as it names them.

@@ -27,7 +27,7 @@ from sinks.snapshot import Snapshot
 
 
 def expire(snapshot: Snapshot, files: Sequence[str]) -> None:
-    """Take whole files out of a table, in one commit; streams that read it must skip commits that do so."""
+    """Remove whole files from a table, in one commit; streams that read it must skip commits that do so."""
     transact(snapshot.table, [removed(name, data_change=True) for name in files])
 
 

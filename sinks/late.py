@@ -127,7 +127,7 @@ def _mend_revisions(versions: pa.Table, stored: pa.Table, target: SilverTarget, 
     of_row = (*target.keys, "known_from", *IDENTITY)
     missing = sql.without(versions, stored, of_row)
     obsolete = sql.without(stored, versions, of_row)
-    # Gold hears of what is appended, not of what is deleted.
+    # Gold reads what is appended, and skips what is deleted.
     unheard = sql.without(obsolete, missing, target.keys)
     newest = sql.table("SELECT * FROM versions WHERE is_newest", versions=versions)
     again = sql.only(newest, unheard, target.keys)

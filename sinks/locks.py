@@ -55,7 +55,7 @@ class TableLocks:
         _note(path).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
 
     def release(self) -> None:
-        """Let go of all."""
+        """Release all locks."""
         for file, _ in self._held.values():
             file.close()
         self._held.clear()

@@ -24,11 +24,11 @@ from sinks.snapshot import Snapshot
 def tidy(
     plan: Plan, policy: Policy, *, now: datetime, until: float, is_owner: Callable[[], bool] = lambda: True
 ) -> list[Group]:
-    """Let old days go, compact, and make a checkpoint; returns the groups that became one file each.
+    """Remove old days, compact, and make a checkpoint; returns the groups that became one file each.
 
-    Small files are looked for again, so that nothing is written by an old list. Only who owns the table's writes may
-    call this, and while it runs nobody may replace files of the table; rows may be appended. Killed at any point it
-    leaves the table as it was, or compacted.
+    Small files are looked for again, so that nothing is written by an old list. Only the owner of the table's writes
+    may call this, and while it runs no other process may replace files of the table; rows may be appended. If it is
+    killed at any point, the table is as it was, or compacted.
 
     Args:
         until: by `time.monotonic`, when nothing more is begun.
@@ -52,7 +52,7 @@ def tidy(
 def clean(plan: Plan, *, until: float) -> tuple[int, int]:
     """Remove what was planned; returns how many entries of the log and how many data files went.
 
-    It needs nobody's turn: what a plan names was needed by nobody, and nobody comes to need it again.
+    It needs no turn: no reader needed the files that a plan names, and none can need them later.
     """
     folder = Path(plan.path)
     log = remove(folder / "_delta_log", plan.old_log.files, until=until)

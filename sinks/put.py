@@ -1,4 +1,4 @@
-"""Take single rows out of a table and put others in, by writing anew the files that hold them (copy on write).
+"""Remove single rows from a table and add others, by rewriting the files that hold them (copy on write).
 
 For rows that this process holds; `sinks/rewrite.py` does the same with rows that Spark computes.
 """

@@ -168,7 +168,7 @@ def _last_checkpoint(folder: Path) -> int:
 
 
 def _needed(path: str, reader: Reader) -> set[str] | None:
-    """Files that a reader has to read yet; None when nobody knows."""
+    """Files that a reader has yet to read; None if that is unknown."""
     if reader.version is None:
         return None
     newest = DeltaTable(path).version()

@@ -57,7 +57,7 @@ class Period:
 def choose(names: Sequence[str], period_of: Callable[[str], Period | None], span: Span) -> dict[str, str]:
     """Part key → member, for the periods that the span owns.
 
-    The choice is made over all members, before the span has its say: the live schedule and a backfill choose alike.
+    The choice is made over all members, before the span is applied, so that the schedule and a backfill choose alike.
 
     Raises: InvalidContent when no member is named as accesses are, which a new naming would look like.
     """
@@ -88,7 +88,7 @@ def _best(found: Iterable[Named]) -> list[Named]:
     """The set of members without a common month that is worth most (weighted interval scheduling)."""
     by_end = sorted(found, key=lambda named: named[0].last)
     ends = [period.last for period, _ in by_end]
-    # Of the first n members: what the best set is worth, and the place of its last member.
+    # For the first n members: the value of the best set, and the place of its last member.
     best: list[tuple[tuple[int, int, int], int | None]] = [((0, 0, 0), None)]
     before = []
     for number, (period, _) in enumerate(by_end):

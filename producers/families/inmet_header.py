@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from foundation.errors import InvalidContent
 
 LINES = 9
-"""Of the header: eight of metadata and the names of the columns."""
+"""Lines of the header: eight of metadata and the names of the columns."""
 
 # An accented letter may arrive as itself, as `?`, plain, or as two characters of a wrong decoding: `.{1,2}`.
 _METADATA = [

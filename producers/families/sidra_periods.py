@@ -99,9 +99,9 @@ def text_of(known: Sequence[Period], codes: Iterable[str]) -> str:
 
 
 def days_of(periods: str, periodicity: str) -> tuple[Days, ...]:
-    """The last days of the periods that a text of `text_of` names, as stretches.
+    """The last days of the periods that a text of `text_of` names, as ranges.
 
-    Of a stretch the table's own list may lack some; nothing of them was ever published.
+    The table's own list may lack some periods of a range; no data of those was ever published.
     """
     found = []
     for run in periods.split(","):

@@ -42,7 +42,7 @@ def open_until(failures: int, ended_at: datetime, asked_for: datetime | None) ->
 
 
 def state(until: datetime | None, now: datetime) -> State:
-    """Of a circuit that was opened until then, or never."""
+    """The state of a circuit that was opened until then, or never."""
     if until is None:
         return State.CLOSED
     return State.OPEN if now < until else State.HALF_OPEN

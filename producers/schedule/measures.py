@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 
 class Measures(Protocol):
-    """Told of everything that is worth counting, from any thread."""
+    """Called for everything that is counted, from any thread."""
 
     def polled(self, source: str, seconds: float, received: int, published: int) -> None:
         """A source was asked. Args: received: bytes of its answers. published: records."""

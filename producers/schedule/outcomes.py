@@ -121,7 +121,7 @@ def judged(outcome: Outcome) -> Result:
 def is_done(request: PollRequest, former: Record) -> bool:
     """Whether a request needs no poll any more: the source's newest record is of it, or of a newer one. Pure.
 
-    Of a poll that was fenced nothing is known but that another one began: if its request comes again, it is polled.
+    If a poll was fenced, it is only known that another one began: if its request comes again, it is polled.
     """
     if request.place == former.place:
         return former.outcome is not Result.FENCED

@@ -80,7 +80,7 @@ class Tail:
             raise TransientError(f"cannot read {self._topics[0]}: {error}", hint="correnteza topics apply") from error
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._consumer.close()
 
     def _begin(self) -> None:

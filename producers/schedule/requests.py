@@ -58,7 +58,7 @@ class PollRequest:
 
     @property
     def place(self) -> Place:
-        """Of one source's requests, the one with the greater place is the newer one."""
+        """The request with the greater place is the newer one of a source."""
         return self.scheduled_for, self.attempt
 
     def to_json(self) -> bytes:

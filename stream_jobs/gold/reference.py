@@ -127,7 +127,7 @@ def copom_meetings() -> tuple[CopomMeeting, ...]:
     found = []
     for meeting_id, decided_on in days.items():
         number, year = (int(part) for part in meeting_id.removeprefix("R").split("/"))
-        # With a gap in the file, nobody knows on which days a meeting was the next one.
+        # With a gap in the file it is unknown on which days a meeting was the next one.
         previous = f"R{number - 1}/{year}" if number > 1 else f"R{MEETINGS_A_YEAR}/{year - 1}"
         last = f"R{MEETINGS_A_YEAR}/{year}"
         found.append(CopomMeeting(meeting_id, year, number, decided_on, days.get(previous), last))

@@ -24,8 +24,8 @@ class Attempts:
     def pause(self, error: CorrentezaError, now: float) -> float:
         """Seconds to wait after a failure. Raises: the error, when there were too many."""
         if isinstance(error, TransientError) or NO_SPACE in str(error):
-            # A dependency that is away comes back by itself, however long it takes: it counts for nothing else. So does
-            # space: somebody frees it, and what a driver that had ended would do then is begin where this one waits.
+            # A dependency that is away comes back by itself, and somebody frees the disk. However long it takes, retry:
+            # a driver that ended and was restarted would only wait too.
             self._away += 1
             return _doubled(self._away)
         self._away = 0

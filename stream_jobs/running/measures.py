@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 
 class Measures(Protocol):
-    """Told of everything that is worth counting, from any thread."""
+    """Called for everything that is counted, from any thread."""
 
     def started(self, query: str) -> None:
         """A query was started, for the first time or again."""

@@ -23,11 +23,11 @@ class Memory:
         self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
 
     def start(self) -> None:
-        """Look now, and then every ten seconds."""
+        """Read the memory now, and then every ten seconds."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more. Not waited for: a JVM that hangs answers nobody."""
+        """Stop the thread, without waiting for it: a JVM that hangs does not answer."""
         self._stop.set()
 
     def look(self) -> None:

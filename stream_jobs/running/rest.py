@@ -16,12 +16,12 @@ REST_AFTER_SECONDS = 60.0
 """How long a query that finds nothing goes on looking: longer than its interval, and than Spark takes to say so."""
 
 Sign = Callable[[], Hashable | None]
-"""What the inputs are now; None while that is not known."""
+"""The state of the inputs now; None while it is unknown."""
 
 
 @dataclass
 class Rest:
-    """Of one query: since when nothing has come, and what its inputs were then."""
+    """Since when one query has found nothing, and the state of its inputs at that time."""
 
     sign: Sign
     _seen: Hashable | None = field(default=None, init=False)
@@ -34,7 +34,7 @@ class Rest:
 
         Args:
             rows: that it has read since it started.
-            looked_at: when it last looked at its inputs, by Spark's own word; None when it has not yet.
+            looked_at: when it last read its inputs, as Spark reports it; None if it has not yet.
         """
         now, sign = time.monotonic(), self.sign()
         if sign is None or sign != self._seen or rows != self._rows:

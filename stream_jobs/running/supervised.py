@@ -135,7 +135,7 @@ class Supervised:
         return self._has_finished(None if error is None else str(error))
 
     def stop_for_good(self, error: UnsafeState) -> None:
-        """Tell the query to stop, in the midst of a batch if need be: it is not safe to go on, and it stands still."""
+        """Stop the query, even during a batch, and do not restart it: going on is not safe."""
         if isinstance(self.standing, UnsafeState):
             return
         self._stand("stopped", error)
@@ -220,7 +220,7 @@ class Supervised:
     def _settle_once_ended(self, ending: "Future[None]") -> None:
         """Start a stalled query anew; one that was stopped for good stays so.
 
-        Not waited for: it may take for ever. Until Spark says that it has ended it may write, whatever it seems.
+        This does not wait: the end may never come. Until Spark says that the query has ended, it may still write.
         """
         assert self._query is not None
         assert self.standing is not None
@@ -269,7 +269,7 @@ class Supervised:
 
 
 def leave_word(note: Note, query: str, state: State, error: CorrentezaError) -> None:
-    """Say in the log that a query stands still, and let the note say it to `status`."""
+    """Log that a query has stopped for good, and write the note that `status` reads."""
     log.error("query_stands_still", query=query, state=state, error=str(error), hint=error.hint)
     try:
         note(query, state, error)

@@ -67,7 +67,7 @@ def keep_running(
 
 
 def require_none_stands(standing: Mapping[str, CorrentezaError]) -> None:
-    """Raises: UnsafeState, or what else it was, naming every query that stands still."""
+    """Raises: UnsafeState, or the class of the worst error, naming every query that has stopped for good."""
     if not standing:
         return
     worst = max(standing.values(), key=lambda error: error.exit_code)
@@ -76,7 +76,7 @@ def require_none_stands(standing: Mapping[str, CorrentezaError]) -> None:
 
 
 def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[str, int]:
-    """As `bring_up_to_date`. Raises: UnsafeState too, once the others are done, when a query stands still."""
+    """As `bring_up_to_date`. Raises: UnsafeState too, once the others are done, if a query has stopped for good."""
     done = bring_up_to_date(jobs, at_once=at_once, stop=stop)
     require_none_stands(done.standing)
     return done.rows
@@ -84,11 +84,11 @@ def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[s
 
 @dataclass
 class Done:
-    """What came of jobs that were brought up to the present.
+    """The result of jobs that were brought up to date.
 
     Attributes:
         rows: job → input rows.
-        standing: job → why it stands still.
+        standing: job → why it has stopped for good.
     """
 
     rows: dict[str, int] = field(default_factory=dict)

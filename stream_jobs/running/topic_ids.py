@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from foundation.errors import TransientError
 
 TIMEOUT_SECONDS = 30
-"""Of one question to the broker."""
+"""Seconds for one request to the broker."""
 
 
 def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 
 class Turns:
-    """Of one query."""
+    """The turns of one query."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -20,7 +20,7 @@ class Turns:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """A batch is under way; it waits for the end of maintenance, which is bounded."""
+        """Run a batch; it first waits for the end of maintenance, which is bounded."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_maintained)
             self._batches += 1
@@ -33,7 +33,7 @@ class Turns:
 
     @contextmanager
     def maintenance(self, seconds: float) -> Iterator[bool]:
-        """Whether it may begin: no batch is under way, or its end came within so many seconds. Batches wait then."""
+        """Whether it may begin: no batch runs, or it ended within so many seconds. Then batches wait."""
         with self._changed:
             is_free = self._changed.wait_for(lambda: not self._batches and not self._is_maintained, seconds)
             self._is_maintained |= is_free
@@ -48,7 +48,7 @@ class Turns:
 
 @contextmanager
 def all_of(turns: Iterable[Turns], seconds: float) -> Iterator[bool]:
-    """As `Turns.maintenance`, of a table that several queries write. Args: seconds: for all of them together."""
+    """As `Turns.maintenance`, for a table that several queries write. Args: seconds: for all of them together."""
     until = time.monotonic() + seconds
     with ExitStack() as stack:
         yield all(stack.enter_context(each.maintenance(max(0.0, until - time.monotonic()))) for each in turns)

@@ -100,6 +100,6 @@ def _settled(places: Places, query: str, *, topic: str | None = None, topic_id: 
     guard = checkpoint.guard
     if guard is None or not checkpoint.has_begun(guard.generation):
         return None
-    # Of a generation that has begun this only reads; to begin one would need the table's lock.
+    # If a generation has begun, this only reads; to begin one would need the table's lock.
     open_checkpoint(places, query, topic=topic, topic_id=topic_id)
     return checkpoint.settled(guard.generation)

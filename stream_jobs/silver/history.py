@@ -36,7 +36,7 @@ class Noted:
 
 
 class BronzeHistory:
-    """Of one dataset; one batch after the other."""
+    """The history of one dataset; one batch after the other."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from stream_jobs.silver.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
 from stream_jobs.silver.withdrawals import withdrawals
 
 MOST_BYTES_PER_BATCH = "16m"
-"""Of bronze files; the driver holds a batch in memory while it is applied."""
+"""Bytes of bronze files in a batch; the driver holds a batch in memory while it is applied."""
 
 
 def records(bronze: DataFrame, contract: Contract) -> DataFrame:
