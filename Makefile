@@ -92,13 +92,13 @@ bench-gold: setup  ## what one changed hour costs gold, as the lake grows ten-fo
 bench-query: setup  ## 20 analyst questions on the demo lake (make demo first), fresh and aged: P95
 	@$(BIN)/python -m benchmarks.query
 
-dictionary: setup  ## write docs/data-dictionary.md anew from the declarations
+dictionary: setup  ## write docs/data-dictionary.md from the declarations
 	@$(BIN)/python -m stream_jobs.gold.dictionary > docs/data-dictionary.md
 
-dashboards: setup  ## write the dashboards anew from monitoring/dashboards/panels.py and docs/runbook.md
+dashboards: setup  ## write the dashboards from monitoring/dashboards/panels.py and docs/runbook.md
 	@$(BIN)/python -m monitoring.dashboards
 
-metrics: setup  ## write docs/metrics.md anew from the catalogue
+metrics: setup  ## write docs/metrics.md from the catalogue
 	@$(BIN)/python -m monitoring.metrics.page > docs/metrics.md
 
 image: setup wheelhouse-of-image  ## the container image correnteza:dev, from wheels and jars that are checked by hash
@@ -113,7 +113,7 @@ test-containers: image  ## build the image and run docker-compose.yml for real; 
 release-check: setup  ## build the wheel and its bill of materials, and run the demo with it in an empty environment
 	@$(BIN)/python -m deploy.release.check
 
-lock: $(INSTALLED)  ## write requirements.lock anew from pyproject.toml, and jars.lock (needs mvn)
+lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and jars.lock (needs mvn)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock \
