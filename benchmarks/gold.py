@@ -31,6 +31,7 @@ from sinks.recompute import Recomputed, recompute
 from sinks.transactions import Batch
 from stream_jobs.columns import silver_schema
 from stream_jobs.gold.factor_changes import STATION
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.job import target_of, update
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.tables import external_factors_daily, fact_weather_daily
@@ -122,10 +123,11 @@ class _Job:
     def fill(self, years: int) -> None:
         """Every capital-day of the hours that there are, as the first batch of a new lake writes them."""
         begin, end = date(LAST_YEAR - years + 1, 1, 1), date(LAST_YEAR, 12, 31)
-        days = f"SELECT explode(sequence(DATE '{begin}', DATE '{end}')) AS date_on"
-        capitals = self._spark.createDataFrame([(code,) for code in STATION], "municipality_code STRING")
-        groups = self._spark.sql(days).crossJoin(capitals)
-        rows = self._table.recompute(Known(self._spark, Snapshots(self._places)), groups)
+        days = [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
+        codes = list(STATION)
+        groups = pa.table({"date_on": sorted(days * len(codes)), "municipality_code": codes * len(days)})
+        known = Known(self._spark, Snapshots(self._places))
+        rows = self._table.recompute(known, Groups(self._spark, groups)).toArrow()
         recompute(rows, groups, self._target, Batch(f"gold.{self._table.name}", 0, 0))
 
     def change(self, number: int) -> float:

@@ -13,7 +13,7 @@ An attempt whose outcome is unknown is settled the same way, by the next one.
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -71,33 +71,14 @@ def append(
         UnsafeState: the rows do not fit the table's columns.
     """
     snapshot = Snapshot.of(path)
-    if once is None or not is_known(snapshot.table, once):
-        # One task and one file for a small batch: two cost a third more, now and at every later read.
-        is_small = rows is not None and rows <= ROWS_PER_FILE
-        replace_files(snapshot, (), frame.coalesce(1) if is_small else frame, once=once, confirm=confirm)
-
-
-def replace_files(
-    snapshot: Snapshot,
-    files: Collection[str],
-    rows: DataFrame,
-    *,
-    once: Transaction | None,
-    confirm: Callable[[], None] = lambda: None,
-) -> None:
-    """Remove some files from a table and add rows, in one commit; without files and rows there is no commit.
-
-    Args:
-        files: of the snapshot, as it names them.
-        rows, confirm: as of `append`.
-        once: marks the commit. Whoever calls has asked `is_known`.
-    """
-    added = list(_written(rows, snapshot))
-    gone = [removed(name, data_change=True) for name in files]
-    if not added and not gone:
+    if once is not None and is_known(snapshot.table, once):
         return
-    confirm()
-    transact(snapshot.table, [*gone, *added], once)
+    # One task and one file for a small batch: two cost a third more, now and at every later read.
+    is_small = rows is not None and rows <= ROWS_PER_FILE
+    added = list(_written(frame.coalesce(1) if is_small else frame, snapshot))
+    if added:
+        confirm()
+        transact(snapshot.table, added, once)
 
 
 def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], *marks: Transaction | None) -> None:

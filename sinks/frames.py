@@ -13,19 +13,12 @@ from pyspark.sql import DataFrame
 
 @contextmanager
 def fixed(frame: DataFrame) -> Iterator[DataFrame]:
-    """The frame's rows, computed by the first job that reads them all, and freed at the end; no later write is seen."""
-    checkpointed = fix(frame)
+    """The frame's rows, computed by the first job that reads them all, and freed at the end; no later write is seen.
+
+    In memory, and on disk where that is full.
+    """
+    checkpointed = frame.localCheckpoint(eager=False)
     try:
         yield checkpointed
     finally:
-        free(checkpointed)
-
-
-def fix(frame: DataFrame) -> DataFrame:
-    """As `fixed`, until `free` is called. In memory, and on disk where that is full."""
-    return frame.localCheckpoint(eager=False)
-
-
-def free(checkpointed: DataFrame) -> None:
-    """Let go of the rows of a frame that `fix` made; it cannot be read any more."""
-    checkpointed._jdf.queryExecution().analyzed().rdd().unpersist(False)
+        checkpointed._jdf.queryExecution().analyzed().rdd().unpersist(False)

@@ -1,7 +1,4 @@
-"""Remove single rows from a table and add others, by rewriting the files that hold them (copy on write).
-
-For rows that this process holds; `sinks/rewrite.py` does the same with rows that Spark computes.
-"""
+"""Remove single rows from a table and add others, by rewriting the files that hold them (copy on write)."""
 
 from collections.abc import Sequence
 
@@ -18,7 +15,7 @@ def put(
     *,
     gone: pa.Table,
     keys: Sequence[str],
-    rows: pa.Table | None = None,
+    rows: pa.Table | pa.RecordBatchReader | None = None,
     once: Transaction | None = None,
 ) -> None:
     """Replace rows, in one commit; none where nothing goes or comes.
@@ -26,20 +23,20 @@ def put(
     Args:
         snapshot: the version that `gone` names files of.
         gone: keys of rows that leave the table, and `FILE` of those that stand in it; null equals null.
-        rows: that come in, the table's columns; none by default.
+        rows: that come in, the table's columns; none by default. Evaluated once.
         once: the transaction that this is. Whoever calls has asked `is_known`.
     """
     held_in = {name for name in gone[FILE].to_pylist() if name is not None}
     come = snapshot.arrow_schema.empty_table() if rows is None else rows
     if not held_in:
-        replace_files(snapshot, (), come.to_reader(), once=once)
+        replace_files(snapshot, (), come.to_reader() if isinstance(come, pa.Table) else come, once=once)
         return
     files = snapshot.named(held_in)
     columns = sql.listed(snapshot.arrow_schema.names)
     with sql.stream(
         f"""
         SELECT {columns} FROM held ANTI JOIN gone ON {sql.same(keys, "held", "gone")}
-        UNION ALL BY NAME SELECT {sql.listed(come.column_names)} FROM come
+        UNION ALL BY NAME SELECT {sql.listed(come.schema.names)} FROM come
         """,
         held=snapshot.scan(snapshot.arrow_schema.names, files=files),
         gone=gone,

@@ -1,23 +1,28 @@
-"""Replace the rows of some groups of a gold table by what was recomputed for them, and touch nothing else."""
+"""Replace the rows of some groups of a gold table by what was recomputed for them, and touch nothing else.
+
+Spark has computed the rows. They are judged, compared and written here, by SQL over Arrow tables (docs/adr/0025): what
+is judged is what is written, whatever others commit meanwhile.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
-from sinks import tables
+from sinks import sql, tables
 from sinks.commit import is_known
 from sinks.expectations import Expectation
-from sinks.frames import fixed
-from sinks.rewrite import rewrite
+from sinks.put import put
 from sinks.snapshot import FILE, Filter, Snapshot, between
 from sinks.transactions import Batch
 
-ACTION = "_action"
+COMES = "_comes"
+"""Whether a row that changes is in the table afterwards; one that does not is deleted."""
 
 
 @dataclass(frozen=True)
@@ -54,61 +59,93 @@ class Recomputed:
 
 
 def recompute(
-    rows: DataFrame,
-    groups: DataFrame,
+    rows: pa.Table,
+    groups: pa.Table,
     target: GoldTarget,
     batch: Batch,
     count: Callable[[Recomputed], None] = lambda found: None,
-    *,
-    within: Sequence[Filter] = (),
 ) -> Recomputed:
     """Make the table hold, of the given groups, exactly the given rows. The same rows again commit nothing.
 
     Args:
-        rows: all rows of the groups, the target's columns. Evaluated once.
+        rows: all rows of the groups, the target's columns.
         groups: the target's group columns, distinct; a group without a row in `rows` is emptied.
         count: keeps what was found. Called before the write: once that is done, a repetition finds no difference, and
             a batch that died in between would never be counted.
-        within: bounds of the groups, by which files of the table are left out.
 
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
-    # Judged and written against one version of the table and of what the rows were made from.
+    # Compared and written against one version of the table.
     held = Snapshot.of(target.path)
-    with fixed(_changes(rows.select(*target.columns), groups, target, held, within)) as changes:
-        addresses, found = _judged(changes, target)
-        count(found)
-        failpoint("before_groups")
-        once = batch.once(target.table)
-        if not is_known(held.table, once):
-            written = changes.where(F.col(ACTION) != "delete").select(*target.columns)
-            rewrite(held, addresses, changes, target.keys, rows=written, count=found.rows, once=once)
-        failpoint("after_groups")
-        return found
+    changes = _changes(rows, groups, target, held)
+    found = _judged(rows, changes, target)
+    count(found)
+    failpoint("before_groups")
+    once = batch.once(target.table)
+    if not is_known(held.table, once):
+        with sql.stream(_written(target), rows=rows, changes=changes) as written:
+            put(held, gone=changes, keys=target.keys, rows=written, once=once)
+    failpoint("after_groups")
+    return found
 
 
-def _judged(changes: DataFrame, target: GoldTarget) -> tuple[list[str], Recomputed]:
-    """The files that the changes concern, and the expectations broken by what is to be written, in the job
-    that fixes the frame."""
-    written = F.col(ACTION) != "delete"
-    breaks = {each.name: written & ~F.coalesce(F.expr(f"({each.sql})"), F.lit(True)) for each in target.expectations}
-    row = changes.agg(
-        F.collect_set(FILE).alias("files"),
-        F.count_if(written).alias("rows"),
-        F.count_if(reduce(Column.__or__, breaks.values(), F.lit(False))).alias("flawed"),
-        *(F.count_if(predicate).alias(f"broken:{name}") for name, predicate in breaks.items()),
-    ).first()
-    if row is None:
-        raise ValueError("an aggregate without grouping always has a row")
-    broken = {name: int(row[f"broken:{name}"]) for name in breaks}
+def extent(groups: pa.Table, columns: Sequence[str]) -> list[Filter]:
+    """The bounds of some columns. Args: groups: at least one."""
+    found = ((column, pc.min_max(groups[column])) for column in columns)
+    return [limit for column, each in found for limit in between(column, each["min"].as_py(), each["max"].as_py())]
+
+
+def _changes(rows: pa.Table, groups: pa.Table, target: GoldTarget, held: Snapshot) -> pa.Table:
+    """Keys of the rows to insert, update and delete, whether each `COMES`, and the file it stands in.
+
+    What is right is left out. As by Spark's `<=>`, null is null, NaN is NaN, and -0.0 is 0.0.
+    """
+    values = [column for column in target.columns if column not in target.keys]
+    a_key = sql.quoted(target.keys[0])  # never null, so it tells whether a side has a row
+    differs = [f"r.{a_key} IS NULL", f"h.{a_key} IS NULL"]
+    differs += [f"r.{sql.quoted(name)} IS DISTINCT FROM h.{sql.quoted(name)}" for name in values]
+    return sql.table(
+        f"""
+        SELECT {", ".join(f"coalesce(r.{name}, h.{name}) AS {name}" for name in map(sql.quoted, target.keys))},
+            r.{a_key} IS NOT NULL AS {COMES}, h.{FILE}
+        FROM rows r FULL JOIN (SELECT * FROM held SEMI JOIN groups USING ({sql.listed(target.group)})) h
+            ON {_equal(target.keys, "r", "h")}
+        WHERE {" OR ".join(differs)}
+        """,
+        rows=rows,
+        groups=groups,
+        held=held.scan(target.columns, extent(groups, target.group) if groups.num_rows else ()),
+    )
+
+
+def _equal(keys: Sequence[str], left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{sql.quoted(name)} = {right}.{sql.quoted(name)}" for name in keys)
+
+
+def _written(target: GoldTarget) -> str:
+    """SQL: the rows that come."""
+    columns = ", ".join(f"r.{sql.quoted(name)}" for name in target.columns)
+    return f"SELECT {columns} FROM rows r SEMI JOIN (FROM changes WHERE {COMES}) c ON {_equal(target.keys, 'r', 'c')}"
+
+
+def _judged(rows: pa.Table, changes: pa.Table, target: GoldTarget) -> Recomputed:
+    """How many rows come, and the expectations that they break."""
+    # A rule is broken only where it is false. DuckDB's count_if gives a HUGEINT, which comes as a decimal.
+    breaks = {f"broken:{each.name}": f"NOT ({each.sql})" for each in target.expectations}
+    counts = breaks | {"flawed": " OR ".join(breaks.values()) or "false"}
+    counted = [f"count(*) FILTER ({which}) AS {sql.quoted(name)}" for name, which in counts.items()]
+    found = sql.row(
+        f"SELECT count(*) AS rows, {', '.join(counted)} FROM ({_written(target)}) written", rows=rows, changes=changes
+    )
+    broken: dict[str, int] = {each.name: found[f"broken:{each.name}"] for each in target.expectations}
     for each in target.expectations:
         if each.action == "fail" and broken[each.name]:
             raise UnsafeState(
                 f"gold.{target.table}: {broken[each.name]} rows break {each.name} ({each.sql})",
                 hint="nothing was written; mend silver or the computation, then run again",
             )
-    return row["files"], Recomputed(int(row["rows"]), broken, int(row["flawed"]))
+    return Recomputed(found["rows"], broken, found["flawed"])
 
 
 def replace(rows: DataFrame, path: str) -> bool:
@@ -123,46 +160,3 @@ def replace(rows: DataFrame, path: str) -> bool:
     writer = rows.coalesce(1).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
     writer.option("userMetadata", content).save(path)
     return True
-
-
-def extent(groups: DataFrame, columns: Sequence[str]) -> tuple[int, list[Filter]]:
-    """How many groups there are, and the bounds of each column, in one job."""
-    limits = [limit for column in columns for limit in (F.min(column), F.max(column))]
-    row = groups.agg(F.count(F.lit(1)), *limits).first()
-    if row is None:
-        raise ValueError("an aggregate without grouping always has a row")
-    each = (between(column, row[1 + 2 * i], row[2 + 2 * i]) for i, column in enumerate(columns))
-    return int(row[0]), [limit for pair in each for limit in pair]
-
-
-def _changes(
-    rows: DataFrame, groups: DataFrame, target: GoldTarget, table: Snapshot, within: Sequence[Filter]
-) -> DataFrame:
-    """Rows to insert, update and delete, each with its action, and where it stands; what is right is left out."""
-    if not table.files():
-        return rows.withColumns({ACTION: F.lit("insert"), FILE: F.lit(None).cast("string")})
-    held = table.read(rows.sparkSession, within)
-    held = held.join(groups, list(target.group), "left_semi").select(*target.columns, FILE)
-    return (
-        rows.alias("r")
-        .join(held.alias("h"), list(target.keys), "full_outer")
-        .withColumn(ACTION, _action(target))
-        .where(F.col(ACTION).isNotNull())
-        .select(*target.keys, *(F.col(f"r.{value}").alias(value) for value in _values(target)), ACTION, FILE)
-        .select(*target.columns, ACTION, FILE)
-    )
-
-
-def _action(target: GoldTarget) -> Column:
-    """Insert, update or delete; null where both sides are equal. Keys are never null, so one tells a side's absence."""
-    recomputed, held = (F.col(f"{side}.{target.keys[0]}").isNotNull() for side in ("r", "h"))
-    differs = (~F.col(f"r.{value}").eqNullSafe(F.col(f"h.{value}")) for value in _values(target))
-    return (
-        F.when(recomputed & ~held, "insert")
-        .when(~recomputed, "delete")
-        .when(reduce(Column.__or__, differs, F.lit(False)), "update")
-    )
-
-
-def _values(target: GoldTarget) -> list[str]:
-    return [column for column in target.columns if column not in target.keys]

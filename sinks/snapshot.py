@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -85,16 +84,15 @@ class Snapshot(Listing):
         return [uri.removeprefix(root) for uri in self.table.file_uris(file_pruning_predicate=told or None)]
 
     def read(self, spark: SparkSession, filters: Sequence[Filter] = ()) -> DataFrame:
-        """The rows that pass the filters: all columns of the table, and `FILE`."""
+        """The rows that pass the filters, all columns of the table."""
         return self.read_files(spark, self.files(filters)).where(predicate(filters))
 
     def read_files(self, spark: SparkSession, files: Collection[str]) -> DataFrame:
         """The rows of some of its files, as `read`."""
         if not files:
-            return spark.createDataFrame([], self.schema).withColumn(FILE, F.lit(None).cast("string"))
+            return spark.createDataFrame([], self.schema)
         addresses = [f"{self.path}/{name}" for name in files]
-        rows = spark.read.schema(self.schema).option("basePath", self.path).parquet(*addresses)
-        return rows.withColumn(FILE, F.col("_metadata.file_path"))
+        return spark.read.schema(self.schema).option("basePath", self.path).parquet(*addresses)
 
     def scan(
         self, columns: Sequence[str], filters: Sequence[Filter] = (), *, files: Collection[str] | None = None
@@ -120,18 +118,20 @@ class Snapshot(Listing):
         named = pa.schema([*list(found.schema)[:-1], pa.field(FILE, pa.string())])
         return pa.RecordBatchReader.from_batches(named, (batch.rename_columns(named.names) for batch in found))
 
-    def named(self, addresses: Collection[str]) -> list[str]:
-        """The files with these values of `FILE`: Spark gives addresses, Arrow paths."""
-        root = Path(self.path).resolve()
-        paths = (unquote(urlsplit(each).path) if each.startswith("file:") else each for each in addresses)
-        return [Path(path).resolve().relative_to(root).as_posix() for path in paths]
+    def few(self, columns: Sequence[str], filters: Sequence[Filter], *, most: int) -> pa.Table | None:
+        """As `scan`, all at once and without `FILE`; None where there are more rows than that."""
+        found: list[pa.RecordBatch] = []
+        reader = self.scan(columns, filters)
+        for batch in reader:
+            found.append(batch)
+            if sum(each.num_rows for each in found) > most:
+                return None
+        return pa.Table.from_batches(found, reader.schema).drop_columns(FILE)
 
-    def bytes_of(self, files: Collection[str]) -> int:
-        """How large some of its files are together."""
-        actions = self.table.get_add_actions()
-        sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
-        wanted = set(files)
-        return sum(int(size) for name, size in sizes.items() if unquote(name) in wanted)
+    def named(self, paths: Collection[str]) -> list[str]:
+        """The files with these values of `FILE`."""
+        root = Path(self.path).resolve()
+        return [Path(path).resolve().relative_to(root).as_posix() for path in paths]
 
 
 def _has_empty_text(sign: str, value: Any) -> bool:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -26,7 +27,7 @@ def table(query: str, **given: pa.Table | pa.RecordBatchReader) -> pa.Table:
         return session.sql(query).to_arrow_table()
 
 
-def row(query: str, **given: pa.Table | pa.RecordBatchReader) -> dict[str, object]:
+def row(query: str, **given: pa.Table | pa.RecordBatchReader) -> dict[str, Any]:
     """The only row of a query, as Python values."""
     (found,) = table(query, **given).to_pylist()
     return dict(found)

@@ -1,17 +1,21 @@
 """Small column expressions that the tables share."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks import sql
 from stream_jobs.silver.asof import ASSUMED
 
 
-def literal_map(pairs: Mapping[str, Any]) -> Column:
-    """A constant map; indexed with a column it looks up without a join, null where there is no such key."""
-    return F.create_map(*(F.lit(part) for pair in sorted(pairs.items()) for part in pair))
+def literal_map(pairs: Mapping[str, str]) -> Column:
+    """A constant map; indexed with a column it looks up without a join, null where there is no such key.
+
+    As one text, because each call into the JVM costs: by `F.lit` there would be two for every pair.
+    """
+    texts = (sql.text(part) for pair in sorted(pairs.items()) for part in pair)
+    return F.expr(f"map({', '.join(texts)})")
 
 
 def is_assumed() -> Column:

@@ -18,10 +18,13 @@ Widening, in (municipality, day):
 from collections.abc import Iterable
 from datetime import date, timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks import sql
 from sinks.snapshot import Filter
 from stream_jobs.gold import economy, population, reanalysis, selic_expected, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
@@ -93,56 +96,60 @@ def touched_by_licences(licences: DataFrame) -> DataFrame:
     return _touches(licences, F.lit(None).cast("string"), _no_day(), F.lit(None), F.col("license_row_id"))
 
 
-def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
+def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
     """Name the capitals where all are touched, and the days where all from one on are."""
-    every = F.array(*(F.lit(code) for code in STATION))
-    one = F.array("municipality_code")
-    # Expanded here, where the same day of many hours is one row.
-    whole = F.sequence(F.col("date_on"), F.date_add("date_on", F.col("lasting") - 1))
-    lasting = touched.where(F.col("date_on").isNotNull())
-    days = lasting.select(F.explode(whole).alias("date_on"), "municipality_code").select(
-        "date_on",
-        F.explode(F.when(F.col("municipality_code").isNull(), every).otherwise(one)).alias("municipality_code"),
+    capitals = pa.table({"municipality_code": sorted(STATION)})
+    # A day that lasts is expanded here, where the same day of many hours is one row.
+    days = sql.table(
+        """
+        SELECT DISTINCT date_on + unnest(range(lasting))::INTEGER AS date_on, c.municipality_code
+        FROM touched t JOIN capitals c ON coalesce(t.municipality_code, c.municipality_code) = c.municipality_code
+        WHERE date_on IS NOT NULL
+        """,
+        touched=touched,
+        capitals=capitals,
     )
-    first = _open_ended(silver, touched)
-    span = _span(silver) if first else None
+    starts = _open_ended(silver, touched)
+    span = _span(silver) if starts.num_rows else None
     if span is None:
         return days
     first_on, last_on = span
-    starts = {code: [first[scope] for scope in (code, None) if scope in first] for code in STATION}
-    from_on = {code: max(first_on, min(dates)) for code, dates in starts.items() if dates}
-    sequences = [
-        touched.sparkSession.range(0, (last_on - begin).days + 1).select(
-            F.date_add(F.lit(begin), F.col("id").cast("int")).alias("date_on"), F.lit(code).alias("municipality_code")
-        )
-        for code, begin in from_on.items()
-        if begin <= last_on
-    ]
-    for sequence in sequences:
-        days = days.unionByName(sequence)
-    return days
+    from_then_on = sql.table(
+        f"""
+        SELECT unnest(
+                generate_series(greatest(min(from_on), DATE '{first_on}'), DATE '{last_on}', INTERVAL 1 DAY)
+            )::DATE AS date_on,
+            c.municipality_code
+        FROM starts s JOIN capitals c ON coalesce(s.municipality_code, c.municipality_code) = c.municipality_code
+        GROUP BY c.municipality_code
+        """,
+        starts=starts,
+        capitals=capitals,
+    )
+    return pa.concat_tables([days, from_then_on], promote_options="default")
 
 
-def _open_ended(silver: Revisions, touched: DataFrame) -> dict[str | None, date]:
-    """Capital, or None for all of them, → the first day from which every day is touched."""
-    is_licence = F.col("license_row_id").isNotNull()
-    by_day = touched.where(F.col("date_on").isNull() & ~is_licence).select("municipality_code", "from_on")
-    found = touched.agg(F.bool_or(is_licence), F.bool_or(F.col("date_on").isNull() & ~is_licence)).first()
-    if found is None or not any(found):
-        return {}  # as of each batch of hours: neither all days nor all licences have to be looked at
-    if found[0]:
-        by_day = by_day.unionByName(_since_licences(silver, touched.where(is_licence)))
-    return {row[0]: row[1] for row in by_day.groupBy("municipality_code").agg(F.min("from_on")).collect()}
+def _open_ended(silver: Revisions, touched: pa.Table) -> pa.Table:
+    """municipality_code (null: all capitals) and from_on: from when every day is touched. No rows for a batch of hours:
+    then neither all days nor all licences have to be looked at."""
+    is_licence = pc.is_valid(touched["license_row_id"])
+    has_no_day = pc.and_(pc.is_null(touched["date_on"]), pc.invert(is_licence))
+    by_day = touched.filter(has_no_day).select(["municipality_code", "from_on"])
+    licences = touched.filter(is_licence).select(["license_row_id"])
+    if not licences.num_rows:
+        return by_day
+    return pa.concat_tables([by_day, _since_licences(silver, licences).toArrow()], promote_options="default")
 
 
-def _since_licences(silver: Revisions, touched: DataFrame) -> DataFrame:
+def _since_licences(silver: Revisions, licences: pa.Table) -> DataFrame:
     """(municipality_code, from_on) of every version of the licences: a corrected one leaves where it stood before."""
-    licences = silver.versions(telecom.STATIONS, columns=telecom.STATION_COLUMNS)
+    versions = silver.versions(telecom.STATIONS, columns=telecom.STATION_COLUMNS)
     since = F.least("first_licensed_on", "licensed_on", F.to_date("known_from"))
     return (
-        licences.join(touched.select("license_row_id"), "license_row_id", "left_semi")
+        versions.join(versions.sparkSession.createDataFrame(licences), "license_row_id", "left_semi")
         .where(F.col("municipality_code").isin(*STATION))
-        .select("municipality_code", since.alias("from_on"))
+        .groupBy("municipality_code")
+        .agg(F.min(since).alias("from_on"))
     )
 
 

@@ -4,20 +4,22 @@ The batch says only *which* groups changed. Their content is recomputed from sil
 asks for it, and that may hold more than the batch: then a later batch recomputes the same groups to the same result.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from foundation import clock
 from foundation.log import get_logger
-from sinks import tables
-from sinks.frames import fixed
+from sinks import sql, tables
+from sinks.kept import kept_in_file
 from sinks.ops import quality
-from sinks.recompute import GoldTarget, Recomputed, extent, recompute, replace
+from sinks.recompute import GoldTarget, Recomputed, recompute, replace
 from sinks.transactions import Batch
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
 from stream_jobs.places import EXPECTATIONS
 from stream_jobs.running.following import FollowingJob
@@ -26,8 +28,13 @@ from stream_jobs.silver.asof import FrameCache, Known, Snapshots
 from stream_jobs.silver.job import ensure_tables
 from stream_jobs.silver.tables import model as silver_tables
 
-MOST_BYTES_PER_BATCH = "256m"
-"""Of revision files, per input. Larger than silver's: only the group columns are read, and groups repeat."""
+MOST_BYTES_PER_BATCH = "64m"
+"""Of revision files, per input: the groups that they touch are held by this process. Larger than silver's: only the
+group columns are read, and groups repeat."""
+
+MOST_GROUPS_AT_ONCE = 100_000
+"""Groups whose rows are computed and held in memory together. A batch may touch any number: new metadata of a station
+touch every day of its history."""
 
 READING = {
     "maxBytesPerTrigger": MOST_BYTES_PER_BATCH,
@@ -109,16 +116,32 @@ def update(
 
     Returns: how many groups were recomputed, and what was found in them.
     """
-    with ExitStack() as stack:
-        rows = stack.enter_context(fixed(changed.distinct()))
-        groups = rows
-        if table.widen is not None:
-            widened = table.widen(silver, rows).select(*table.group)
-            groups = stack.enter_context(fixed(widened.distinct()))
-        touched, within = extent(groups, table.group)
-        if not touched:
-            return 0, Recomputed(0, {}, 0)
-        return touched, recompute(table.recompute(silver, groups), groups, target, batch, count, within=within)
+    groups = groups_touched(table, silver, changed)
+    if not groups.rows.num_rows:
+        return 0, Recomputed(0, {}, 0)
+    with _computed(table, silver, groups) as rows:
+        return groups.rows.num_rows, recompute(rows, groups.rows, target, batch, count)
+
+
+def groups_touched(table: GoldTable, silver: Revisions, changed: DataFrame) -> Groups:
+    """The groups that a batch of changes touches, by what the inputs' `groups` made of it; perhaps none."""
+    touched = changed.distinct().toArrow()
+    groups = touched if table.widen is None else table.widen(silver, touched)
+    distinct = sql.table(f"SELECT DISTINCT {sql.listed(table.group)} FROM groups", groups=groups)
+    return Groups(changed.sparkSession, distinct)
+
+
+@contextmanager
+def _computed(table: GoldTable, silver: Revisions, groups: Groups) -> Iterator[pa.Table]:
+    """All rows of the groups. Where those are many, a part of them after the other, kept in a file: memory then holds
+    one part, and what is being looked at."""
+    if groups.rows.num_rows <= MOST_GROUPS_AT_ONCE:
+        yield table.recompute(silver, groups).toArrow()
+        return
+    ordered = groups.rows.sort_by([(name, "ascending") for name in table.group])  # neighbours stand in the same files
+    parts = (ordered.slice(begin, MOST_GROUPS_AT_ONCE) for begin in range(0, len(ordered), MOST_GROUPS_AT_ONCE))
+    with kept_in_file(table.recompute(silver, Groups(groups.spark, part)).toArrow() for part in parts) as rows:
+        yield rows
 
 
 def write_static(table: StaticTable, driver: Driver) -> bool:

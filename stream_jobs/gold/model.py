@@ -10,13 +10,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Protocol
+from typing import Protocol
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer uses
 
 from sinks.expectations import Expectation
 from sinks.snapshot import Filter
+from stream_jobs.gold.groups import Groups
 
 
 class Revisions(Protocol):
@@ -121,11 +122,12 @@ class GoldTable:
         about: one sentence: what a row is.
         columns: all columns, in order.
         recompute: (silver, affected groups) → all rows of those groups and of no other, with exactly the schema's
-            columns. A group it returns no row for is emptied. The groups frame is distinct and cached.
+            columns. A group it returns no row for is emptied.
         expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold sets no row aside.
         widen: where a change touches groups that only silver can name ("every day of this station"), the inputs'
-            `groups` may give other columns than `group`, equal for all inputs; (silver, those rows, distinct and
-            cached) → affected groups, duplicates allowed. It runs on each batch, before `recompute`.
+            `groups` may give other columns than `group`, equal for all inputs; (silver, those rows, each once) →
+            affected groups, duplicates allowed. It runs on each batch, before `recompute`, in this process: only what
+            it has to ask silver costs a job of Spark's.
     """
 
     name: str
@@ -134,8 +136,8 @@ class GoldTable:
     inputs: tuple[Input, ...]
     about: str
     columns: tuple[Column, ...]
-    recompute: Callable[[Revisions, DataFrame], DataFrame]
-    widen: Callable[[Revisions, DataFrame], DataFrame] | None = None
+    recompute: Callable[[Revisions, Groups], DataFrame]
+    widen: Callable[[Revisions, pa.Table], pa.Table] | None = None
     expectations: tuple[Expectation, ...] = ()
 
     @property
@@ -167,19 +169,6 @@ KNOWN_FROM = Column(
     "UTC",
     formula="newest known_from of the values that the row is made from",
 )
-
-
-def bounds(groups: DataFrame, *columns: str) -> tuple[tuple[Any, Any], ...]:
-    """(least, greatest) of each column, as Python values for literal predicates; one small job for all of them.
-
-    The groups of a batch are never none, so neither is a bound of a column that holds a value.
-    """
-    row = groups.agg(
-        *(f(c).alias(f"{name}_{c}") for c in columns for name, f in (("min", F.min), ("max", F.max)))
-    ).first()
-    if row is None:
-        raise ValueError("an aggregate without grouping always has a row")
-    return tuple((row[f"min_{c}"], row[f"max_{c}"]) for c in columns)
 
 
 def discover() -> dict[str, GoldTable | StaticTable]:

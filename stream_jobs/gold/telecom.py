@@ -10,7 +10,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from sinks.snapshot import Filter, between, predicate
 from stream_jobs.gold.economy import calendar
 from stream_jobs.gold.expressions import MONTHS_OF_A_YEAR, is_assumed, month_number
-from stream_jobs.gold.model import Column, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import Column, Revisions
 from stream_jobs.gold.thresholds import CARRIED_MONTHS, MILESTONE_ABOVE_POINTS
 from stream_jobs.gold.weather import Vintage
 
@@ -101,20 +102,18 @@ def named(rows: DataFrame, key: Sequence[str]) -> DataFrame:
     return rows.fillna("", list(key))
 
 
-def rows_of_groups(silver: Revisions, dataset: str, groups: DataFrame) -> DataFrame:
+def rows_of_groups(silver: Revisions, dataset: str, groups: Groups) -> DataFrame:
     """The newest accesses, `named`, of the groups: months and further columns of the dataset's key.
 
     Withdrawn ones are among them, without accesses: a sum has been without them since their `known_from`.
     """
-    ((first_on, last_on),) = bounds(groups, "reference_month_on")
+    ((first_on, last_on),) = groups.bounds("reference_month_on")
     months = between("reference_month_on", first_on, last_on)
     rows = silver.newest(dataset, within=months, columns=["accesses"], withdrawn=True)
-    return named(rows, groups.columns).join(groups, groups.columns, "left_semi")
+    return named(rows, groups.rows.column_names).join(groups.frame, groups.rows.column_names, "left_semi")
 
 
-def sums_of_groups(
-    silver: Revisions, dataset: str, key: Sequence[str], groups: DataFrame, *more: Expression
-) -> DataFrame:
+def sums_of_groups(silver: Revisions, dataset: str, key: Sequence[str], groups: Groups, *more: Expression) -> DataFrame:
     """Accesses of each group and `known_from`, with more aggregates between; one whose rows are all withdrawn has none.
 
     Args: key: the groups' columns.

@@ -9,8 +9,10 @@ that were known at the origin: never from gold's present content, never by Delta
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.reference import capitals
 from stream_jobs.gold.tables.external_factors_daily import TABLE
 from stream_jobs.places import Places
@@ -18,6 +20,8 @@ from stream_jobs.silver.asof import VINTAGE, KnownAtEach, Snapshots
 
 DAYS = 365
 """How far back an origin looks unless it is told."""
+
+GROUPS = pa.schema({VINTAGE: pa.timestamp("us", "UTC"), "date_on": pa.date32(), "municipality_code": pa.string()})
 
 
 def training_set(
@@ -49,9 +53,9 @@ def training_set(
         raise ValueError("an origin without a time zone names no instant")
     codes = [capital.municipality_code for capital in capitals()] if municipality_codes is None else municipality_codes
     groups = [(origin, day, code) for origin in instants for day in _days_before(origin, days) for code in codes]
-    schema = f"{VINTAGE} TIMESTAMP, date_on DATE, municipality_code STRING"
+    columns = dict(zip(GROUPS.names, zip(*groups, strict=True), strict=True))
     known = KnownAtEach(spark, Snapshots(places), instants, measured_only)
-    return TABLE.recompute(known, spark.createDataFrame(groups, schema))
+    return TABLE.recompute(known, Groups(spark, pa.table(columns, schema=GROUPS)))
 
 
 def features_as_of(

@@ -157,9 +157,9 @@ def days_of_groups(
 
 
 def days_of_stations(silver: Revisions, within: Sequence[Filter]) -> DataFrame:
-    """(station_code, date_on) of every civil day that hours may belong to, duplicates included.
+    """(station_code, date_on) of every civil day that hours may belong to.
 
     New metadata can move a station to another zone, and so its hours to other days: those it leaves are among these.
     """
     hours = silver.newest("inmet_hourly", within=within, columns=[])
-    return hours.select("station_code", F.explode(possible_days(F.col("observed_at"))).alias("date_on"))
+    return hours.select("station_code", F.explode(possible_days(F.col("observed_at"))).alias("date_on")).distinct()

@@ -9,9 +9,12 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks import sql
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import Column
 from stream_jobs.gold.thresholds import EXTREME_HEAT_ABOVE_CELSIUS, HEAVY_RAIN_ABOVE_MM, WEATHER_DAYS
 from stream_jobs.gold.weather import Vintage
+from stream_jobs.silver.asof import at_hand
 
 _EITHER = "inmet_hourly, else openmeteo_archive"
 _WINDOW = f"the {WEATHER_DAYS} days that end on the date, without days that hold forecasts"
@@ -61,19 +64,24 @@ COLUMNS = (
 )
 
 
-def needed(groups: DataFrame, vintage: Vintage = ()) -> DataFrame:
+def needed(groups: Groups, vintage: Vintage = ()) -> DataFrame:
     """The days (and places) whose weather the windows of the groups look at, and some more: whole months of them.
 
     Months keep the frame small: thirty days for each group would be thirty rows for each.
     """
-    day = F.col("date_on")
-    months = F.array(F.trunc(day, "month"), F.trunc(F.date_sub(day, WEATHER_DAYS - 1), "month"))
-    place = [*vintage, "municipality_code"]
-    return (
-        groups.select(*place, F.explode(months).alias("month"))
-        .distinct()
-        .select(*place, F.explode(F.sequence("month", F.last_day("month"))).alias("date_on"))
+    place = sql.listed([*vintage, "municipality_code"])
+    rows = sql.table(
+        f"""
+        WITH months AS (
+            SELECT DISTINCT {place},
+                unnest([date_trunc('month', date_on), date_trunc('month', date_on - {WEATHER_DAYS - 1})]) AS month
+            FROM groups
+        )
+        SELECT {place}, unnest(generate_series(month, last_day(month), INTERVAL 1 DAY))::DATE AS date_on FROM months
+        """,
+        groups=groups.rows,
     )
+    return at_hand(groups.spark, rows)
 
 
 def with_windows(days: DataFrame, vintage: Vintage = ()) -> DataFrame:

@@ -6,13 +6,13 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.contracts import load
 from sinks import tables
-from sinks.frames import fix, free
-from sinks.snapshot import FILE, Filter, Snapshot
+from sinks.snapshot import Filter, Snapshot
 from sinks.target import IS_WITHDRAWN
 from stream_jobs.columns import silver_schema
 from stream_jobs.places import Places
@@ -25,8 +25,21 @@ VINTAGE = "origin_at"
 """The column that tells apart what several instants knew."""
 
 
+MOST_ROWS_AT_HAND = 20_000
+"""Rows of silver that are read in this process, and become part of the plan. Spark lists files, plans their scan, and
+compiles every bound anew: for few rows that costs more than all the rest. More rows it reads itself."""
+
 Versions = tuple[int | None, ...]
 """Of some Delta tables; None for one that is not there."""
+
+
+def at_hand(spark: SparkSession, rows: pa.Table) -> DataFrame:
+    """Rows of this process as a frame: a part of the plan, and one task.
+
+    Where all that a plan reads is one task, so is all of it: nothing is exchanged between its steps.
+    """
+    frame = spark.createDataFrame(rows)
+    return frame.coalesce(1) if rows.num_rows <= MOST_ROWS_AT_HAND else frame
 
 
 class FrameCache:
@@ -36,13 +49,15 @@ class FrameCache:
         self._cached: dict[str, tuple[tuple[Versions, Hashable], DataFrame]] = {}
 
     def get(self, name: str, versions: Versions, of: Hashable, build: Callable[[], DataFrame]) -> DataFrame:
-        """The frame of this part of these versions of its tables; built if it is another one than last time."""
+        """The frame of this part of these versions of its tables; built if it is another one than last time.
+
+        Its rows are part of the plan: how they were computed is planned, compiled and run once.
+        """
         cached = self._cached.get(name)
         if cached is not None and cached[0] == (versions, of):
             return cached[1]
-        if cached is not None:
-            free(cached[1])
-        frame = fix(build())
+        built = build()
+        frame = at_hand(built.sparkSession, built.toArrow())
         self._cached[name] = ((versions, of), frame)
         return frame
 
@@ -157,17 +172,19 @@ def _revisions(
     *,
     measured_only: bool,
 ) -> DataFrame:
+    place = ("known_from", "published_at_basis", "kafka_offset", IS_WITHDRAWN)
     snapshot = snapshots.of(dataset)
     if snapshot is None:
         revisions = spark.createDataFrame([], silver_schema(load(dataset), revisions=True))
     else:
-        revisions = snapshot.read(spark, within).drop(FILE)
+        names = snapshot.schema.names if columns is None else [*load(dataset).key, *columns, *place]
+        few = snapshot.few(list(dict.fromkeys(names)), within, most=MOST_ROWS_AT_HAND)
+        revisions = snapshot.read(spark, within) if few is None else at_hand(spark, few)
     # Null in rows of a release that knew no withdrawals.
     revisions = revisions.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
     if measured_only:
         revisions = revisions.where(F.col("published_at_basis") != ASSUMED)
     if columns is not None:
-        place = ("known_from", "published_at_basis", "kafka_offset", IS_WITHDRAWN)
         revisions = revisions.select(*load(dataset).key, *columns, *place)
     return revisions
 

@@ -18,7 +18,7 @@ from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract
 from sinks.history import Seen
-from sinks.snapshot import FILE, Snapshot
+from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, matching
 from sinks.transactions import Batch
 from stream_jobs.silver.withdrawals import withdrawals
@@ -123,7 +123,7 @@ class BronzeHistory:
 
 
 def _now(spark: SparkSession, path: str) -> DataFrame:
-    return Snapshot.of(path).read(spark).drop(FILE)
+    return Snapshot.of(path).read(spark)
 
 
 def _later(one: int | None, other: int | None) -> int | None:

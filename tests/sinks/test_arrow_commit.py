@@ -124,3 +124,40 @@ def test_a_column_that_a_file_lacks_is_null(path):
     snapshot, gone = found_in(path, 1)
     put(snapshot, gone=gone.slice(0, 0), keys=["number"], rows=rows(2))
     assert [each["gained"] for each in held(path)] == [None, None]
+
+
+def test_rows_may_come_as_a_stream(path):
+    append(rows(1, 2), path)
+    for coming in (3, 4):
+        snapshot, gone = found_in(path, coming - 2)
+        put(snapshot, gone=gone, keys=["number"], rows=rows(coming).to_reader())
+    assert numbers(path) == [3, 4]
+    snapshot, none = found_in(path, 9)
+    put(snapshot, gone=none, keys=["number"], rows=rows(5).to_reader())
+    assert numbers(path) == [3, 4, 5]
+
+
+def replaced(path: str, replace: Callable[[], None]) -> list[str]:
+    """The oracle: the new row of number 2 says nothing of the column that it lacks."""
+    replace()
+    [found] = [each for each in held(path) if each["number"] == 2]
+    return [] if found["name"] is None else [f"row 2 still says {found['name']}"]
+
+
+def test_control_a_merge_of_the_columns_that_rows_have_keeps_what_the_old_row_said(path, control):
+    """A column that a contract has lost stays in the table; rows are replaced whole, and a MERGE sets columns."""
+    append(rows(1, 2), path)
+    new = rows(2).drop_columns(["name"])
+
+    def put_in_place() -> None:
+        snapshot, gone = found_in(path, 2)
+        put(snapshot, gone=gone, keys=["number"], rows=new)
+
+    def merged() -> None:
+        DeltaTable(path).delete("number = 2")
+        append(rows(2), path)
+        merge = DeltaTable(path).merge(new, "t.number = s.number", source_alias="s", target_alias="t")
+        merge.when_matched_update({"price": "s.price"}).execute()
+
+    control.holds(replaced, path, put_in_place)
+    control.objects(replaced, path, merged, damage="row 2 still says name 2")

@@ -16,7 +16,7 @@ from sinks import commit as committer
 from sinks import compaction
 from sinks.compaction import compact
 from sinks.planning import Policy, groups
-from sinks.snapshot import FILE, Snapshot
+from sinks.snapshot import Snapshot
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import TODAY, add, commit, numbers
 
@@ -40,7 +40,7 @@ def compacted(path: str) -> int:
 def first_row(spark: SparkSession, path: str) -> DataFrame:
     """Of the files as they are: who reads the table itself while writing to it appends with an eye on what is there."""
     files = Snapshot.of(path)
-    return files.read_files(spark, files.files()).where("number = 0").drop(FILE).coalesce(1)
+    return files.read_files(spark, files.files()).where("number = 0").coalesce(1)
 
 
 def test_what_spark_commits_in_the_midst_of_a_compaction_stays(spark, path, monkeypatch):

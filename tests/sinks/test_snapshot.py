@@ -96,18 +96,18 @@ def test_control_sparks_own_read_sees_the_newest_version_each_time(spark, path, 
     control.objects(changed, spark.read.format("delta").load(path), damage="4 rows became 5")
 
 
-def test_a_row_names_the_file_it_stands_in(spark, path):
+def test_a_row_names_the_file_it_stands_in(path):
     snapshot = Snapshot.of(path)
-    [row] = snapshot.read(spark, [("number", "=", 1)]).collect()
-    assert snapshot.named([row[FILE]]) == snapshot.files([("number", "=", 1)])
-    assert snapshot.bytes_of(snapshot.files()) == sum(file.stat().st_size for file in Path(path).glob("*.parquet"))
+    [name] = snapshot.scan(["number"], [("number", "=", 1)]).read_all()[FILE].to_pylist()
+    assert snapshot.named([name]) == snapshot.files([("number", "=", 1)])
 
 
 def test_a_lake_behind_a_link_is_read_as_well(spark, path, tmp_path):
     (tmp_path / "link").symlink_to(Path(path).parent)
     snapshot = Snapshot.of(str(tmp_path / "link" / "numbers"))
-    [row] = snapshot.read(spark, [("number", "=", 1)]).collect()
-    assert snapshot.named([row[FILE]]) == snapshot.files([("number", "=", 1)])
+    assert numbers(snapshot.read(spark, [("number", "=", 1)])) == [1]
+    [name] = snapshot.scan(["number"], [("number", "=", 1)]).read_all()[FILE].to_pylist()
+    assert snapshot.named([name]) == snapshot.files([("number", "=", 1)])
 
 
 def test_a_column_that_the_table_has_gained_is_null_in_older_files(spark, path):
@@ -121,3 +121,16 @@ def test_a_table_whose_files_alone_do_not_say_what_its_rows_are_is_refused(spark
     assert DeltaTable(path).protocol().min_reader_version > 1
     with pytest.raises(UnsafeState, match="uses Delta features"):
         Snapshot.of(path)
+
+
+def test_few_rows_are_read_here_and_too_many_are_not(path):
+    snapshot = Snapshot.of(path)
+    found = snapshot.few(["number"], [("number", ">", 0)], most=3)
+    assert found is not None
+    assert sorted(found["number"].to_pylist()) == sorted(
+        snapshot.scan(["number"], [("number", ">", 0)]).read_all()["number"].to_pylist()
+    )
+    assert snapshot.few(["number"], [], most=2) is None
+    nothing = snapshot.few(["number"], [("number", ">", 99)], most=3)
+    assert nothing is not None
+    assert (nothing.num_rows, nothing.column_names) == (0, ["number"])

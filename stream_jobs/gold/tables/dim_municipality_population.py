@@ -9,7 +9,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.population import DATASET, IS_ESTIMATE, estimates
 
 KEY = ("municipality_code", "valid_from_on")
@@ -20,12 +21,12 @@ def touched(cells: DataFrame) -> DataFrame:
     return cells.where(IS_ESTIMATE).select(F.col("territory_code").alias("municipality_code"))
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """All rows of the municipalities."""
-    ((first, last),) = bounds(groups, "municipality_code")
+    ((first, last),) = groups.bounds("municipality_code")
     rows = estimates(silver, between("territory_code", first, last))
     in_order = Window.partitionBy("municipality_code").orderBy("reference_on")
-    return rows.join(groups, "municipality_code", "left_semi").select(
+    return rows.join(groups.frame, "municipality_code", "left_semi").select(
         "municipality_code",
         F.col("reference_on").alias("valid_from_on"),
         F.date_sub(F.lead("reference_on").over(in_order), 1).alias("valid_to_on"),

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 
 DATASETS = ("anatel_mobile_accesses", "anatel_broadband_accesses")
 DESCRIPTION = ("company", "economic_group", "provider_size")
@@ -23,14 +24,14 @@ def touched(accesses: DataFrame) -> DataFrame:
     return accesses.select("cnpj")
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """All rows of the operators."""
-    ((first, last),) = bounds(groups, "cnpj")
+    ((first, last),) = groups.bounds("cnpj")
     within = between("cnpj", first, last)
     each = (silver.newest(dataset, within=within, columns=["accesses"]) for dataset in DATASETS)
     needed = ("cnpj", "reference_month_on", *DESCRIPTION, "accesses", "known_from")
     rows = reduce(DataFrame.unionByName, (frame.select(*needed) for frame in each))
-    months = _described(rows.join(groups, "cnpj", "left_semi"))
+    months = _described(rows.join(groups.frame, "cnpj", "left_semi"))
 
     by_month = Window.partitionBy("cnpj").orderBy("reference_month_on")
     is_new = ~F.col("description").eqNullSafe(F.lag("description").over(by_month))

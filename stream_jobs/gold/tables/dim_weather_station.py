@@ -5,7 +5,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 
 
 def touched(stations: DataFrame) -> DataFrame:
@@ -13,12 +14,12 @@ def touched(stations: DataFrame) -> DataFrame:
     return stations.select("station_code")
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """All rows of the stations."""
-    ((first, last),) = bounds(groups, "station_code")
+    ((first, last),) = groups.bounds("station_code")
     stations = silver.newest("inmet_stations", within=between("station_code", first, last))
     by_start = Window.partitionBy("station_code").orderBy("valid_from_on")
-    return stations.join(groups, "station_code", "left_semi").select(
+    return stations.join(groups.frame, "station_code", "left_semi").select(
         "station_code",
         "valid_from_on",
         F.date_sub(F.lead("valid_from_on").over(by_start), 1).alias("valid_to_on"),

@@ -9,6 +9,7 @@ the reanalysis gives forecasts is shown where no station observed anything, and 
 What a change touches: `factor_changes.py`.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import Column as Expression
@@ -31,23 +32,25 @@ from stream_jobs.gold import factor_changes as changes
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.factor_changes import GROUP, MODEL, STATION, municipality, station_in
 from stream_jobs.gold.factor_columns import COLUMNS
-from stream_jobs.gold.model import GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import GoldTable, Input, Revisions
 from stream_jobs.gold.reference import capitals
 
 STATE = {capital.municipality_code: capital.uf for capital in capitals()}
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """The capital-days of the groups that have weather or a quotation."""
-    ((first_on, last_on),) = bounds(groups, "date_on")
+    ((first_on, last_on),) = groups.bounds("date_on")
     day = [*silver.vintage, "date_on"]
     place = [*day, "municipality_code"]
 
     economic, expected, telecoms = _slow_factors(silver, first_on, last_on)
     looked_at = weather_windows.needed(groups, silver.vintage)
     begin = first_on - timedelta(days=thresholds.WEATHER_DAYS - 1)
-    wanted = groups.select(*place, F.lit(True).alias("is_wanted"))
-    days = wanted.join(_weather(silver, looked_at, begin, last_on), place, "full_outer")
+    wanted = groups.frame.select(*place, F.lit(True).alias("is_wanted"))
+    codes = sorted(groups.rows["municipality_code"].unique().to_pylist())
+    days = wanted.join(_weather(silver, looked_at, begin, last_on, codes), place, "full_outer")
     factors = (
         weather_windows.with_windows(days, silver.vintage)
         .where("is_wanted")
@@ -90,16 +93,21 @@ def _slow_factors(silver: Revisions, first_on: date, last_on: date) -> tuple[Dat
     return economy_days, expected_days, telecom_days
 
 
-def _weather(silver: Revisions, groups: DataFrame, first_on: date, last_on: date) -> DataFrame:
-    """The chosen weather of each capital-day that has any."""
+def _weather(
+    silver: Revisions, groups: DataFrame, first_on: date, last_on: date, municipality_codes: Sequence[str]
+) -> DataFrame:
+    """The chosen weather of each capital-day that has any.
+
+    Args: first_on, last_on, municipality_codes: what holds for every group, so that no other hour is read.
+    """
     vintage = silver.vintage
     place = [*vintage, "date_on", "municipality_code"]
     station_days = groups.select(
         *vintage, "date_on", literal_map(STATION)[F.col("municipality_code")].alias("station_code")
     )
-    observed = weather.days_of_groups(silver, station_days, first_on, last_on, station_in(STATION))
+    observed = weather.days_of_groups(silver, station_days, first_on, last_on, station_in(municipality_codes))
     observed = observed.withColumn("municipality_code", municipality())
-    points: list[Filter] = [("point_id", "in", list(STATION)), ("model", "=", MODEL)]
+    points: list[Filter] = [("point_id", "in", list(municipality_codes)), ("model", "=", MODEL)]
     reanalysed = reanalysis.days_of_groups(silver, groups, first_on, last_on, points)
 
     of_station = [*(column.name for column in weather.DAY_COLUMNS), "known_from", "is_assumed"]

@@ -8,12 +8,15 @@ every month of each municipality that any version of it names.
 
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between, predicate
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.telecom import COLUMNS as FEATURES
 from stream_jobs.gold.telecom import (
     IS_NR,
@@ -47,32 +50,34 @@ def touched_by_licences(licences: DataFrame) -> DataFrame:
     return licences.select(nowhere, F.lit(None).cast("date").alias("reference_month_on"), "license_row_id")
 
 
-def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
+def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
     """Licences replaced by all months of their municipalities."""
-    months = touched.where(F.col("license_row_id").isNull()).select(*KEY)
-    licences = touched.where(F.col("license_row_id").isNotNull()).select("license_row_id")
-    if licences.isEmpty():
+    is_licence = pc.is_valid(touched["license_row_id"])
+    months = touched.filter(pc.invert(is_licence)).select(KEY)
+    licences = touched.filter(is_licence).select(["license_row_id"])
+    if not licences.num_rows:
         return months
     versions = silver.versions(STATIONS, columns=STATION_COLUMNS)
     versions = versions.withColumn("first_known_from", F.col("known_from"))
-    changed = versions.join(licences, "license_row_id", "left_semi")
+    changed = versions.join(versions.sparkSession.createDataFrame(licences), "license_row_id", "left_semi")
     places = changed.where(F.col("municipality_code").isNotNull()).select("municipality_code").distinct()
     # Every month that any version was ever counted from: where a corrected one stood, a row must go.
     since = versions.where(F.expr(IS_NR)).select("municipality_code", F.trunc(licensed_since(), "month").alias(KEY[1]))
-    known = silver.newest(MOBILE, columns=[]).select(*KEY).distinct()
-    return months.unionByName(known.unionByName(since).join(places, "municipality_code", "left_semi"))
+    known = silver.newest(MOBILE, columns=[]).select(*KEY)
+    every = known.unionByName(since).join(places, "municipality_code", "left_semi").distinct()
+    return pa.concat_tables([months, every.toArrow()], promote_options="default")
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """The months of the groups."""
-    (first, last), (first_on, last_on) = bounds(groups, *KEY)
+    (first, last), (first_on, last_on) = groups.bounds(*KEY)
     here = between("municipality_code", first, last)
     in_time = between("reference_month_on", first_on - timedelta(days=31), last_on)  # growth looks at the month before
     rows = silver.newest(MOBILE, within=[*here, *in_time], columns=["accesses"], withdrawn=True)
     accesses = mobile_months(rows)
     coverage = with_5g_coverage(accesses).withColumnRenamed("known_from", "accesses_known_from")
 
-    places = groups.select("municipality_code").distinct()
+    places = groups.frame.select("municipality_code").distinct()
     carriers = silver.newest(STATIONS, columns=STATION_COLUMNS).where(F.expr(IS_NR) & predicate(here))
     stations = (
         carriers.join(places, "municipality_code", "left_semi")
@@ -90,7 +95,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
         coverage.join(stations, list(KEY), "full_outer")
         .withColumn("stations_5g", F.coalesce(F.sum("stations").over(so_far), F.lit(0)))
         .withColumn("stations_known_from", F.max("stations_known_from").over(so_far))
-        .join(groups, list(KEY), "left_semi")
+        .join(groups.frame, list(KEY), "left_semi")
         .select(
             *KEY,
             *(F.col(name.removeprefix("mobile_")).alias(name) for name in ACCESSES),

@@ -4,7 +4,8 @@ from pyspark.sql import DataFrame
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.telecom import STATIONS
 
 KEY = ("license_row_id",)
@@ -30,12 +31,12 @@ def touched(licences: DataFrame) -> DataFrame:
     return licences.select(*KEY)
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """The licences of the groups."""
-    ((first, last),) = bounds(groups, *KEY)
+    ((first, last),) = groups.bounds(*KEY)
     names = [column.name for column in VALUES]
     rows = silver.newest(STATIONS, within=between("license_row_id", first, last), columns=names)
-    return rows.join(groups, list(KEY), "left_semi").select(*KEY, *names, "known_from")
+    return rows.join(groups.frame, list(KEY), "left_semi").select(*KEY, *names, "known_from")
 
 
 TABLE = GoldTable(

@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame
 
 from sinks.expectations import Expectation
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.telecom import BROADBAND, holders, named, sums_of_groups
 
@@ -14,7 +15,7 @@ def touched(accesses: DataFrame) -> DataFrame:
     return named(accesses, KEY).select(*KEY)
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """Sums of the groups; one whose rows are all withdrawn has none."""
     return sums_of_groups(silver, BROADBAND, KEY, groups, holders().alias("providers"))
 

@@ -4,7 +4,8 @@ from pyspark.sql import DataFrame
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 
 KEY = ("series_code", "reference_on")
 
@@ -14,14 +15,14 @@ def touched(observations: DataFrame) -> DataFrame:
     return observations.select(*KEY)
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """The observations of the groups."""
-    (first_code, last_code), (first_on, last_on) = bounds(groups, *KEY)
+    (first_code, last_code), (first_on, last_on) = groups.bounds(*KEY)
     observations = silver.newest(
         "bcb_sgs",
         within=[*between("series_code", first_code, last_code), *between("reference_on", first_on, last_on)],
     )
-    return observations.join(groups, list(KEY), "left_semi").select(
+    return observations.join(groups.frame, list(KEY), "left_semi").select(
         *KEY, "reference_end_on", "value", "known_from", "published_at_basis"
     )
 

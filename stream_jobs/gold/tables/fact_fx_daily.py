@@ -5,7 +5,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.weather import civil_day, in_days
 
 DATASET = "bcb_ptax"
@@ -22,9 +23,9 @@ def touched(bulletins: DataFrame) -> DataFrame:
     return bulletins.select("currency_code", _day().alias("date_on"))
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """The days of the groups."""
-    ((first_on, last_on),) = bounds(groups, "date_on")
+    ((first_on, last_on),) = groups.bounds("date_on")
     bulletins = silver.newest(
         DATASET,
         within=in_days("quoted_at", first_on, last_on),
@@ -36,7 +37,7 @@ def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
         return F.max_by(F.when(F.expr(IS_CLOSING), F.col(rate)), F.when(F.expr(IS_CLOSING), order))
 
     return (
-        bulletins.join(groups, list(KEY), "left_semi")
+        bulletins.join(groups.frame, list(KEY), "left_semi")
         .groupBy(*KEY)
         .agg(
             closing("buying_rate").alias("closing_buying"),

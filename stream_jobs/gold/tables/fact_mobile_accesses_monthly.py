@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.telecom import IS_OF_PEOPLE, MOBILE, OF_PEOPLE, holders, named, sums_of_groups
 
@@ -15,7 +16,7 @@ def touched(accesses: DataFrame) -> DataFrame:
     return named(accesses, KEY).select(*KEY)
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """Sums of the groups; one whose rows are all withdrawn has none."""
     people, accesses = F.expr(IS_OF_PEOPLE), F.col("accesses")
     used = F.sum(F.when(people, accesses).otherwise(0)).alias("people_accesses")

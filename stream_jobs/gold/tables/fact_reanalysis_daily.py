@@ -8,7 +8,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.reanalysis import DATASET, DAY_COLUMNS, days_of_groups, point_day
 
 GROUP = ("municipality_code", "date_on")
@@ -20,10 +21,10 @@ def touched(hours: DataFrame) -> DataFrame:
     return hours.select(F.col("point_id").alias("municipality_code"), date_on).where(F.col("date_on").isNotNull())
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """The point-days of the groups, of every model."""
-    (first_on, last_on), (first_point, last_point) = bounds(groups, "date_on", "municipality_code")
-    days = days_of_groups(silver, groups, first_on, last_on, between("point_id", first_point, last_point))
+    (first_on, last_on), (first_point, last_point) = groups.bounds("date_on", "municipality_code")
+    days = days_of_groups(silver, groups.frame, first_on, last_on, between("point_id", first_point, last_point))
     return days.select(*(column.name for column in TABLE.columns))
 
 

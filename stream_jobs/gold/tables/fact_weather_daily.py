@@ -4,12 +4,15 @@ Widening: a changed hour touches the one or two civil days it can belong to. A c
 the station to another time zone, or give it one at last, so it touches every day of that station.
 """
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.expectations import Expectation
 from sinks.snapshot import between
-from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions, bounds
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
 from stream_jobs.gold.weather import DAY_COLUMNS, days_of_groups, days_of_stations, possible_days
 
 GROUP = ("station_code", "date_on")
@@ -25,20 +28,22 @@ def touched_by_stations(stations: DataFrame) -> DataFrame:
     return stations.select("station_code", F.lit(None).cast("date").alias("date_on"))
 
 
-def widen(silver: Revisions, touched: DataFrame) -> DataFrame:
+def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
     """Null days replaced by the days there are."""
-    days = touched.where(F.col("date_on").isNotNull())
-    whole = [row["station_code"] for row in touched.where(F.col("date_on").isNull()).collect()]
+    days = touched.filter(pc.is_valid(touched["date_on"]))
+    whole = touched.filter(pc.is_null(touched["date_on"]))["station_code"].to_pylist()
     if not whole:
         return days
-    return days.unionByName(days_of_stations(silver, [("station_code", "in", whole)]))
+    return pa.concat_tables(
+        [days, days_of_stations(silver, [("station_code", "in", whole)]).toArrow()], promote_options="default"
+    )
 
 
-def recompute(silver: Revisions, groups: DataFrame) -> DataFrame:
+def recompute(silver: Revisions, groups: Groups) -> DataFrame:
     """The station-days of the groups."""
-    (first_on, last_on), (first_station, last_station) = bounds(groups, "date_on", "station_code")
+    (first_on, last_on), (first_station, last_station) = groups.bounds("date_on", "station_code")
     stations = between("station_code", first_station, last_station)
-    days = days_of_groups(silver, groups, first_on, last_on, stations)
+    days = days_of_groups(silver, groups.frame, first_on, last_on, stations)
     return days.select(*(column.name for column in TABLE.columns))
 
 

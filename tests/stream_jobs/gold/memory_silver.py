@@ -13,7 +13,10 @@ from pyspark.sql import functions as F  # noqa: N812
 from schemas.contracts import load
 from sinks.snapshot import Filter, predicate
 from stream_jobs.columns import silver_schema
+from stream_jobs.gold.groups import Groups
+from stream_jobs.gold.job import groups_touched
 from stream_jobs.gold.model import GoldTable
+from stream_jobs.silver.asof import at_hand
 
 Row = dict[str, Any]
 
@@ -83,19 +86,22 @@ class MemorySilver:
     def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
-        return build()
+        return at_hand(self.spark, build().toArrow())
 
     def _frame(self, dataset: str, rows: list[Row]) -> DataFrame:
         schema = silver_schema(load(dataset), revisions=True)
         return self.spark.createDataFrame([tuple(row.get(name) for name in schema.names) for row in rows], schema)
 
 
-def affected(table: GoldTable, silver: MemorySilver, changes: dict[str, DataFrame]) -> DataFrame:
+def affected(table: GoldTable, silver: MemorySilver, changes: dict[str, DataFrame]) -> Groups:
     """The groups that new revisions touch, as the gold query finds them."""
     frames = [given.groups(changes[given.dataset]) for given in table.inputs if given.dataset in changes]
-    touched = reduce(DataFrame.unionByName, frames).distinct()
-    groups = touched if table.widen is None else table.widen(silver, touched)
-    return groups.select(*table.group).distinct().cache()
+    return groups_touched(table, silver, reduce(DataFrame.unionByName, frames))
+
+
+def named(groups: Groups) -> set[tuple[Any, ...]]:
+    """The groups as tuples."""
+    return set(zip(*groups.rows.to_pydict().values(), strict=True))
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from decimal import Decimal
 import pytest
 from pyspark.sql.types import StructType
 
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.reference import capitals
 from stream_jobs.gold.tables import external_factors_daily
-from tests.stream_jobs.gold.memory_silver import affected, hours_of, instant, utc
+from tests.stream_jobs.gold.memory_silver import affected, hours_of, instant, named, utc
 
 TABLE = external_factors_daily.TABLE
 DAY = date(2024, 6, 28)
@@ -15,7 +16,7 @@ SALVADOR = "2927408"
 
 def rows_of(silver, frame, *days, municipalities=(SALVADOR,)):
     groups = frame("date_on DATE, municipality_code STRING", *((day, code) for day in days for code in municipalities))
-    return TABLE.recompute(silver, groups).collect()
+    return TABLE.recompute(silver, Groups(silver.spark, groups.toArrow())).collect()
 
 
 def salvador(silver, frame, **hours):
@@ -277,8 +278,7 @@ def test_known_from_is_the_newest_of_weather_and_economy(silver, frame):
 
 
 def groups_touched(silver, dataset, *rows):
-    groups = affected(TABLE, silver, {dataset: silver.add(dataset, *rows)}).collect()
-    return {(row.date_on, row.municipality_code) for row in groups}
+    return named(affected(TABLE, silver, {dataset: silver.add(dataset, *rows)}))
 
 
 def test_a_quotation_touches_forty_days_in_every_capital_and_the_selic_target_ten(silver):

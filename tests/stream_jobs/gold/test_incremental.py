@@ -10,14 +10,16 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from stream_jobs.gold import factor_changes
+from stream_jobs.gold import factor_changes, job
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import GoldTable, Input, discover
 from stream_jobs.gold.tables import external_factors_daily, fact_5g_municipality, fact_weather_daily
+from stream_jobs.silver import asof
 from tests.seeds import seed_of
 from tests.stream_jobs.gold.batch_oracle import Rows, from_scratch, keyed
 from tests.stream_jobs.gold.changes import DRAW, change
 from tests.stream_jobs.gold.lake_silver import LakeSilver, not_as_from_scratch
-from tests.stream_jobs.gold.memory_silver import MemorySilver, affected, instant
+from tests.stream_jobs.gold.memory_silver import MemorySilver, affected, instant, named
 
 TABLES = [table for table in discover().values() if isinstance(table, GoldTable)]
 SEQUENCES = math.ceil(100 / len(TABLES))
@@ -34,8 +36,11 @@ def kinds_of(table: GoldTable) -> list[str]:
     return [kind for kind, (dataset, _) in DRAW.items() if dataset in datasets]
 
 
-def drawn_sequence(spark, root, table: GoldTable, number: int, *, most_batches: int) -> None:
-    """A lake whose silver grows by changes that are drawn, in batches of any number of them, each followed by gold."""
+def drawn_sequence(spark, root, monkeypatch, table: GoldTable, number: int, *, most_batches: int) -> None:
+    """A lake whose silver grows by changes that are drawn, in batches of any number of them, each followed by gold.
+
+    Silver is read in the driver or by Spark, and groups are computed together or in parts.
+    """
     print(f"SEED={(seed := seed_of(default=1))}, sequence {number}")  # shown when it fails
     choose = random.Random(f"{table.name} {seed} {number}")
     kinds, lake = kinds_of(table), LakeSilver(spark, root)
@@ -45,20 +50,25 @@ def drawn_sequence(spark, root, table: GoldTable, number: int, *, most_batches: 
             change(lake, choose, kind)
             if choose.random() < 0.2:
                 lake.make_void(DRAW[kind][0], choose)
+        monkeypatch.setattr(asof, "MOST_ROWS_AT_HAND", choose.choice([0, asof.MOST_ROWS_AT_HAND]))
+        monkeypatch.setattr(job, "MOST_GROUPS_AT_ONCE", choose.choice([40, job.MOST_GROUPS_AT_ONCE]))
         lake.follow(table)
+        monkeypatch.undo()
     assert not_as_from_scratch(lake, table) == []
 
 
 @every_table
-def test_changes_in_any_order_give_the_table_computed_from_scratch(spark, tmp_path, table):
-    drawn_sequence(spark, tmp_path, table, 0, most_batches=2)
+def test_changes_in_any_order_give_the_table_computed_from_scratch(spark, tmp_path, monkeypatch, table):
+    drawn_sequence(spark, tmp_path, monkeypatch, table, 0, most_batches=2)
 
 
 @pytest.mark.slow
 @every_table
 @pytest.mark.parametrize("number", range(1, 1 + SEQUENCES))
-def test_a_hundred_sequences_of_changes_give_the_tables_computed_from_scratch(spark, tmp_path, table, number):
-    drawn_sequence(spark, tmp_path, table, number, most_batches=4)
+def test_a_hundred_sequences_of_changes_give_the_tables_computed_from_scratch(
+    spark, tmp_path, monkeypatch, table, number
+):
+    drawn_sequence(spark, tmp_path, monkeypatch, table, number, most_batches=4)
 
 
 @pytest.mark.slow
@@ -138,16 +148,16 @@ class LastStep:
         self._changes = change(silver, random.Random(seed), kind)
         self._expected = from_scratch(table.name, silver)
         groups = affected(table, silver, self._changes)
-        self._named = {tuple(row) for row in groups.collect()}
+        self._named = named(groups)
         self._recomputed = keyed(table.keys, [row.asDict() for row in table.recompute(silver, groups).collect()])
         assert {self._group(key) for key in self._recomputed} <= self._named, "rows of groups that were not asked for"
 
     def wrong(self, widened_by: GoldTable) -> list[str]:
         """The keys that are not what scratch gives, when the groups that this table's inputs name are replaced."""
-        named = {tuple(row) for row in affected(widened_by, self._silver, self._changes).collect()}
-        assert named <= self._named, "groups that nobody recomputed"
-        held: Rows = {key: row for key, row in self._before.items() if self._group(key) not in named}
-        held |= {key: row for key, row in self._recomputed.items() if self._group(key) in named}
+        touched = named(affected(widened_by, self._silver, self._changes))
+        assert touched <= self._named, "groups that nobody recomputed"
+        held: Rows = {key: row for key, row in self._before.items() if self._group(key) not in touched}
+        held |= {key: row for key, row in self._recomputed.items() if self._group(key) in touched}
         wrong = [key for key in held | self._expected if held.get(key) != self._expected.get(key)]
         return [f"{widened_by.name}: {key} is not what scratch gives" for key in wrong]
 
@@ -192,7 +202,7 @@ def test_a_row_whose_hours_move_to_another_day_vanishes(silver):
     place = {"station_code": "A999", "valid_from_on": date(2024, 1, 1)}
     hour = {"station_code": "A999", "observed_at": instant("2024-02-02T03")}
 
-    def days(groups: DataFrame) -> set[tuple[str, date]]:
+    def days(groups: Groups) -> set[tuple[str, date]]:
         return {(row.station_code, row.date_on) for row in table.recompute(silver, groups).collect()}
 
     silver.add("inmet_stations", {**place, "uf": "BA"})
@@ -201,5 +211,5 @@ def test_a_row_whose_hours_move_to_another_day_vanishes(silver):
 
     moved = silver.add("inmet_stations", {**place, "uf": "AC", "known_from": instant("2025-02-01")})
     groups = affected(table, silver, {"inmet_stations": moved})
-    assert ("A999", date(2024, 2, 2)) in {tuple(row) for row in groups.collect()}
+    assert ("A999", date(2024, 2, 2)) in named(groups)
     assert days(groups) == {("A999", date(2024, 2, 1))}

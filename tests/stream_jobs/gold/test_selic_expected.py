@@ -10,10 +10,11 @@ import pytest
 from replay.content import DATA
 from stream_jobs.gold import selic_expected
 from stream_jobs.gold.factor_changes import STATION
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.reference import MEETINGS_A_YEAR, copom_meetings
 from stream_jobs.gold.tables import dim_copom_meeting
 from stream_jobs.gold.tables.external_factors_daily import TABLE
-from tests.stream_jobs.gold.memory_silver import affected, instant, utc
+from tests.stream_jobs.gold.memory_silver import affected, instant, named, utc
 
 SURVEYED, KNOWN = date(2024, 3, 1), "2024-03-04T12"
 
@@ -147,12 +148,10 @@ def test_meetings_after_the_file_have_no_day_and_so_no_column(silver):
 
 
 def test_a_survey_touches_the_thirty_days_on_which_it_can_count_in_every_capital(silver):
-    groups = affected(TABLE, silver, {"bcb_focus": silver.add("bcb_focus", expected("R2/2024", "10.75"))}).collect()
-    assert {tuple(row) for row in groups} == {
-        (SURVEYED + timedelta(days=n), code) for n in range(31) for code in STATION
-    }
+    groups = affected(TABLE, silver, {"bcb_focus": silver.add("bcb_focus", expected("R2/2024", "10.75"))})
+    assert named(groups) == {(SURVEYED + timedelta(days=n), code) for n in range(31) for code in STATION}
     other = silver.add("bcb_focus", expected("12/2024", "4", resource="ExpectativaMercadoMensais", indicator="IPCA"))
-    assert affected(TABLE, silver, {"bcb_focus": other}).collect() == []
+    assert named(affected(TABLE, silver, {"bcb_focus": other})) == set()
 
 
 def test_a_capitals_day_has_what_was_expected_and_its_clock(silver, frame):
@@ -161,7 +160,8 @@ def test_a_capitals_day_has_what_was_expected_and_its_clock(silver, frame):
     late = instant("2024-03-18T12")
     row = expected("R2/2024", "10.75", published_at_basis="assumed_lag") | {"known_from": late}
     silver.add("bcb_focus", row)
-    (found,) = TABLE.recompute(silver, frame("date_on DATE, municipality_code STRING", (day, "2927408"))).collect()
+    groups = frame("date_on DATE, municipality_code STRING", (day, "2927408")).toArrow()
+    (found,) = TABLE.recompute(silver, Groups(silver.spark, groups)).collect()
     assert (found.selic_target_percent, found.selic_expected_next_percent) == (11, Decimal("10.75"))
     assert found.selic_expected_year_end_percent is None
     assert (utc(found.known_from), found.known_from_basis) == (late, "assumed")

@@ -4,11 +4,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from sinks import tables
+from sinks import sql, tables
 from sinks.recompute import GoldTarget, recompute
 from sinks.transactions import Batch
+from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.tables import external_factors_daily, fact_weather_daily
 from tests.controls import counted
@@ -24,9 +25,9 @@ class Lake:
         self.target = GoldTarget(table.name, self.path, table.keys, table.group, tuple(schema.names))
         tables.ensure(spark, self.path, schema, statistics_on=(*table.group, "known_from"))
 
-    def feed(self, silver: MemorySilver, batch_id: int, groups: DataFrame) -> None:
-        rows = self.table.recompute(silver, groups)
-        recompute(rows, groups, self.target, Batch(f"gold.{self.table.name}", 1, batch_id))
+    def feed(self, silver: MemorySilver, batch_id: int, groups: Groups) -> None:
+        rows = self.table.recompute(silver, groups).toArrow()
+        recompute(rows, groups.rows, self.target, Batch(f"gold.{self.table.name}", 1, batch_id))
 
     def rows(self) -> list[tuple[object, ...]]:
         return sorted(tuple(row) for row in self.spark.read.format("delta").load(self.path).collect())
@@ -49,7 +50,7 @@ def place_and_move(silver, weather, keep):
     weather.feed(silver, 0, affected(weather.table, silver, {"inmet_hourly": silver.add("inmet_hourly", hour)}))
     assert [row[:2] for row in weather.rows()] == [("A999", MARCH)]
     moved = affected(weather.table, silver, {"inmet_stations": silver.add("inmet_stations", ACRE)})
-    weather.feed(silver, 1, moved.where(keep))
+    weather.feed(silver, 1, Groups(moved.spark, sql.table(f"FROM moved WHERE {keep}", moved=moved.rows)))
 
 
 def test_a_row_whose_group_has_none_left_disappears(silver, lake):
