@@ -243,7 +243,7 @@ def test_a_proxy_that_is_not_there(tmp_path, monkeypatch, closed_port):
 def test_a_proxy_that_wants_a_password(tmp_path, monkeypatch):
     with wire(answer(b"", status="407 Proxy Authentication Required")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        with pytest.raises(TransientError, match=r"the proxy of HTTPS_PROXY does not help: .*407") as error:
+        with pytest.raises(TransientError, match=r"no connection through the proxy of HTTPS_PROXY: .*407") as error:
             fetch_one(tmp_path, "https://mirror.example/maven")
     assert proxy.requests[0].startswith(b"CONNECT mirror.example:443")
     assert "set HTTPS_PROXY" in str(error.value.hint)

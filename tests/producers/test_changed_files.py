@@ -188,7 +188,7 @@ def test_a_renamed_variable_refuses_the_body_with_both_names(source, name):
     def rename(body):
         body["hourly"]["outro_nome"] = body["hourly"].pop(name)
 
-    with pytest.raises(InvalidContent, match=f"no {name}; there is outro_nome"):
+    with pytest.raises(InvalidContent, match=f"no {name}; unknown names: outro_nome"):
         parse(source, point_body(source, rename))
     with pytest.raises(InvalidContent, match=f"no {name}"):
         parse(source, point_body(source, lambda body: body["hourly"].pop(name)))

@@ -122,7 +122,7 @@ def test_a_missing_elevation_is_null_and_noted():
 
 def test_a_variable_under_a_models_suffix_is_named():
     content = (FOLDER / "openmeteo_archive" / "built-model-suffix.json").read_bytes()
-    with pytest.raises(InvalidContent, match=r"no temperature_2m, .*; there is temperature_2m_ecmwf_ifs025"):
+    with pytest.raises(InvalidContent, match=r"no temperature_2m, .*; unknown names: temperature_2m_ecmwf_ifs025"):
         parsed(content)
 
 
@@ -183,7 +183,7 @@ def test_a_list_of_the_one_point_is_read_and_one_of_several_is_not():
         (lambda loaded: loaded["hourly"].pop("temperature_2m"), "no temperature_2m; unknown names: none"),
         (
             lambda loaded: loaded["hourly"].update(temperature_2m_ecmwf=loaded["hourly"].pop("temperature_2m")),
-            "no temperature_2m; there is temperature_2m_ecmwf",
+            "no temperature_2m; unknown names: temperature_2m_ecmwf",
         ),
         (lambda loaded: loaded["hourly"].update(precipitation=None), "no array of precipitation"),
         (lambda loaded: loaded.pop("hourly"), "no hourly values"),
