@@ -8,22 +8,31 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from correnteza import audit, recovering
 from correnteza.rules import quarantining
+from foundation import clock
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from foundation.files import replace_file
+from monitoring.lag.kafka import Cluster
 from monitoring.proof import rebuilt
 from monitoring.proof.checks.model import Finding
 from monitoring.proof.rebuilt import Compared, Subject
+from producers.archive import Archive
+from producers.republished import Manifest
 from schemas import contracts
+from sinks.ops import gaps
+from stream_jobs.bronze.job import BronzeJob
 from stream_jobs.gold import model as gold
 from stream_jobs.gold import reference
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.rebuild import plan, run, shadow
+from stream_jobs.rebuild.bronze import Kafka
 from stream_jobs.rebuild.run import Run
 from stream_jobs.rebuild.shadow import Shadow
 from stream_jobs.running import handover
-from stream_jobs.running.handover import FOLDER, Rebuild, shadow_of, tables_of
+from stream_jobs.running.handover import Rebuild
+from stream_jobs.running.shadows import FOLDER, shadow_of, tables_of
 
 
 def go_on(
@@ -34,12 +43,16 @@ def go_on(
     accept: bool,
     say: Callable[[str], None],
     stop: threading.Event,
+    kafka: Kafka | None = None,
+    archive: Path | None = None,
 ) -> None:
     """Bring a rebuild from where it stands to its end.
 
     Args:
         spark: the session; asked for only where a shadow is built.
         accept: whether tables may be swapped in that differ from the live ones.
+        kafka: what bronze is filled from; needed for no other layer.
+        archive: the payloads that lost rows of bronze are made again from; None asks for none.
 
     Raises:
         UnsafeState: a rebuilt table is not what `verify` says it must be, or it differs and that was not accepted;
@@ -48,24 +61,28 @@ def go_on(
     for query in this.queries:
         state = run.enter(places, this, query)
         if state.phase in ("building", "built"):
-            state = _built(places, state, spark(), say, stop)
-            _judge(places, query, accept=accept, say=say)
+            carries = this.origin != "archive"
+            built = Shadow(spark(), places, query, state.generation, kafka, carries=carries)
+            is_bronze = query.startswith("bronze.")
+            known = recovering.manifests(places) if is_bronze else []
+            state = _built(places, state, built, say, stop)
+            if is_bronze:
+                _recover(places, built, known, archive if this.origin != "kafka" else None, accept=accept, say=say)
+            _judge(places, subject_of(places, query, kafka), accept=accept, say=say)
             failpoint("validated")
             # What came while the two were compared; and what came since, the live query reads.
-            Shadow(spark(), places, query, state.generation).catch_up(stop)
+            built.catch_up(stop)
         if state.phase in ("building", "built", "swap_wanted") and handover.is_ahead(places, state):
-            _catch_up_live(places, query, spark(), say, stop)
+            _catch_up_live(places, query, spark(), say=say, stop=stop, kafka=kafka)
         if state.phase not in run.ENDED:
             run.hand_over(places, state, "swap_wanted")
             say(f"{query}: swapped in as generation {state.generation}")
         shadow.remove(places, query)
 
 
-def _built(
-    places: Places, state: Rebuild, spark: SparkSession, say: Callable[[str], None], stop: threading.Event
-) -> Rebuild:
+def _built(places: Places, state: Rebuild, built: Shadow, say: Callable[[str], None], stop: threading.Event) -> Rebuild:
     say(f"{state.query}: building its shadow …")
-    rows, seconds = Shadow(spark, places, state.query, state.generation).catch_up(stop)
+    rows, seconds = built.catch_up(stop)
     failpoint("shadow_built")
     say(f"{state.query}: {rows:,} rows read in {seconds:.1f} s")
     if state.phase == "building":
@@ -73,38 +90,91 @@ def _built(
     return handover.write(places, replace(state, phase="built"))
 
 
+def _recover(
+    places: Places,
+    built: Shadow,
+    known: list[Manifest],
+    archive: Path | None,
+    *,
+    accept: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Add to a bronze shadow what only the archive has.
+
+    Raises: UnsafeState: rows cannot be had from anywhere, and nobody has accepted that.
+    """
+    job, oldest = built.job, built.oldest
+    assert isinstance(job, BronzeJob)
+    found = recovering.recovery(
+        places,
+        job.name,
+        Path(built.places.table(job.name)),
+        known,
+        archive=None if archive is None else Archive(archive),
+        topic=job.topic,
+        first=oldest,
+    )
+    if found.file is not None:
+        built.add(found.file)
+        say(f"{job.name}: {found.rows:,} rows that Kafka no longer holds were made again from the payload archive")
+    for each in found.lost:
+        say(f"{job.name}: {each}")
+    if found.lost and not accept:
+        raise UnsafeState(
+            f"{job.name}: {len(found.lost)} chunks or partitions cannot be had whole from anywhere",
+            hint="bring the payloads back, then correnteza rebuild --resume; or accept the loss, which ops.gaps then"
+            " tells: --resume --accept-difference",
+        )
+    if found.lost:
+        topic_id, now = job.topic_id, clock.now()
+        lost = [
+            gaps.Gap(job.topic, topic_id, partition, 0, offset, "retention, and not in the archive", now, audit.user())
+            for partition, offset in oldest.items()
+            if offset
+        ]
+        gaps.declare(places.table(gaps.NAME), lost)
+
+
 def _catch_up_live(
-    places: Places, query: str, spark: SparkSession, say: Callable[[str], None], stop: threading.Event
+    places: Places,
+    query: str,
+    spark: SparkSession,
+    *,
+    say: Callable[[str], None],
+    stop: threading.Event,
+    kafka: Kafka | None,
 ) -> None:
     try:
-        shadow.catch_up_live(spark, places, query, stop)
+        shadow.catch_up_live(spark, places, query, stop, kafka)
     except UnsafeState as refused:
         say(f"{query}: its live query does not start ({refused}); gold must be rebuilt after it")
 
 
-def _judge(places: Places, query: str, *, accept: bool, say: Callable[[str], None]) -> None:
+def _judge(places: Places, subject: Subject, *, accept: bool, say: Callable[[str], None]) -> None:
     """Raises: UnsafeState when the shadow must not be swapped in. What was found is kept in `differences.json`."""
-    subject = subject_of(places, query)
+    query = subject.query
     wrong = rebuilt.wrong(subject)
     compared = [] if wrong else rebuilt.compared(subject)
     file = places.checkpoints / FOLDER / query / "differences.json"
     found = {"wrong": [asdict(each) for each in wrong], "compared": [asdict(each) for each in compared]}
     replace_file(file, json.dumps(found, indent=1))
-    for line in [*(_in_line(each) for each in wrong), *(line for each in compared for line in _in_lines(each))]:
+    for line in [*(_in_line(each) for each in wrong), *(line for each in compared for line in in_lines(each))]:
         say(line)
     if wrong:
         raise UnsafeState(
             f"the rebuilt tables of {query} are not what verify says they must be; nothing was swapped",
             hint="mend what verify names, then correnteza rebuild --resume; or correnteza rebuild --abandon",
         )
-    if not accept and any(each.differences for each in compared):
+    # Of tables that are gone, or empty, there is nothing that could be lost.
+    if not accept and any(each.live.rows for each in compared) and any(each.differences for each in compared):
         raise UnsafeState(
             f"the rebuilt tables of {query} differ from the live ones; nothing was swapped. All of it: {file}",
             hint="if that is as it should be: correnteza rebuild --resume --accept-difference; else --abandon",
         )
 
 
-def _in_lines(each: Compared) -> list[str]:
+def in_lines(each: Compared) -> list[str]:
+    """What a comparison says, for people."""
     if not each.differences:
         return [f"{each.table}: {each.rebuilt.rows:,} rows, as the live table's"]
     head = f"{each.table}: {each.live.rows:,} rows live, {each.rebuilt.rows:,} rebuilt"
@@ -115,8 +185,8 @@ def _in_line(found: Finding) -> str:
     return "\n".join([f"  {found.where}: {found.what}", *(f"      {each}" for each in found.examples)])
 
 
-def subject_of(places: Places, query: str) -> Subject:
-    """What is compared of a query."""
+def subject_of(places: Places, query: str, kafka: Kafka | None = None) -> Subject:
+    """What is compared of a query. Args: kafka: as of `go_on`."""
     aside = shadow_of(places, query)
     return Subject(
         query=query,
@@ -128,12 +198,16 @@ def subject_of(places: Places, query: str) -> Subject:
         contracts=contracts.load_all(),
         rules=quarantining(),
         reference=reference.FOLDER,
+        cluster=None if kafka is None else Cluster(kafka.broker.bootstrap),
+        topic_prefix="" if kafka is None else kafka.broker.prefix,
     )
 
 
 def _keys(query: str) -> dict[str, tuple[str, ...]]:
     """Table → the columns that name a row."""
     name = query.partition(".")[2]
+    if query.startswith("bronze."):
+        return {query: ("topic_id", "topic", "partition", "offset")}
     if query.startswith("gold."):
         return {query: gold.discover()[name].keys}
     key = contracts.load(name).key

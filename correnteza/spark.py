@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -15,6 +16,9 @@ from correnteza.embedded.jars import checked, class_path, folder
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
 from stream_jobs.running import session
+
+NICENESS = 10
+"""Of what works beside a driver: a shadow is built at a lower priority than the live queries."""
 
 JVM_END_SECONDS = 60.0
 """How long a JVM may take to end; it removes its temporary files meanwhile."""
@@ -76,3 +80,19 @@ def _sigterm_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def when_needed(settings: Settings) -> Iterator[Callable[[], SparkSession]]:
+    """A session that begins when it is first asked for, beside a driver's and at a lower priority than that."""
+
+    @cache
+    def spark() -> SparkSession:
+        os.nice(NICENESS)
+        return start(settings)
+
+    try:
+        yield spark
+    finally:
+        if spark.cache_info().currsize:
+            spark().stop()

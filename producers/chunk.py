@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -15,7 +16,7 @@ from producers.model import RAW_CAP, Parsed, Part, PartState, Reject, RejectReas
 from producers.publication_clock import INSTANT, NONE, Edition, published
 from producers.scope import Scope, is_known
 from producers.withdrawals import MESSAGE_KEY
-from schemas.contracts import load
+from schemas.contracts import Contract, load
 from schemas.limits import MAX_RECORD_BYTES
 
 REJECTS, MANIFESTS, CURSORS = "ingest.rejects", "ingest.manifests", "ingest.cursors"
@@ -88,6 +89,7 @@ def rows(
     *,
     schema_ids: Mapping[str, int],
     former: Sequence[Scope] = (),
+    contracts: Mapping[str, Contract] = MappingProxyType({}),
 ) -> Rows:
     """Encode the rows of one parsed chunk.
 
@@ -95,6 +97,7 @@ def rows(
         state: of the part before this chunk.
         schema_ids: contract name → registry id, for every dataset of the source and the bookkeeping topics.
         former: what was stated before this edition; its rows are no history seen for the first time.
+        contracts: of datasets that are not encoded by today's contract.
     """
     name = chunk_id(source.name, part, state.payload_sha256, state.edition, parsed.first_row)
     edition = Edition(state.first_edition_assumed, state.published_at, state.published_at_basis, state.retrieved_at)
@@ -107,7 +110,8 @@ def rows(
     for dataset, records in parsed.records.items():
         known = is_known(source.days[dataset](records), former) if former else None
         clock = published(records, part, source.publication[dataset], edition, known)
-        encoded = _records(records, dataset, schema_ids[dataset], clock, shared)
+        contract = contracts.get(dataset) or load(dataset)
+        encoded = _records(records, contract, schema_ids[dataset], clock, shared)
         messages[dataset], too_long = _fitting(dataset, records, encoded)
         rejects += too_long
     return Rows(name, messages, rejects)
@@ -219,14 +223,14 @@ def _withdrawals(
 
 def _records(
     records: pa.RecordBatch,
-    dataset: str,
+    contract: Contract,
     schema_id: int,
     clock: tuple[encode.Column, encode.Column],
     shared: Mapping[str, encode.Column],
 ) -> list[Message]:
     columns: dict[str, encode.Column] = dict(zip(records.schema.names, records.columns, strict=True))
     columns |= {"published_at": clock[0], "published_at_basis": clock[1], **shared}
-    return encode.messages(load(dataset), schema_id, columns, records.num_rows)
+    return encode.messages(contract, schema_id, columns, records.num_rows)
 
 
 def _fitting(dataset: str, records: pa.RecordBatch, rows: list[Message]) -> tuple[list[Message], list[Reject]]:

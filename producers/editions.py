@@ -5,7 +5,7 @@ payload ──► parse ──► rows and rejects, a chunk at a time ──► 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from foundation import log
 from foundation.errors import InvalidContent
@@ -15,6 +15,7 @@ from producers.formats import zips
 from producers.model import Comparison, Parsed, Part, PartState, Source
 from producers.scope import Scope
 from producers.withdrawals import NOTHING, Comparing, Withdrawn
+from schemas.contracts import Contract
 
 MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
 
@@ -70,6 +71,7 @@ class Chunks:
 
     Attributes:
         payload_of: SHA-256 → the archived payload, None when it is gone.
+        contracts: of datasets that are not encoded by today's contract.
     """
 
     source: Source
@@ -77,6 +79,7 @@ class Chunks:
     schema_ids: Mapping[str, int]
     chunk_rows: int
     payload_of: Callable[[str], Payload | None]
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
 
     def of(self, edition: Edition) -> Iterator[Step]:
         """Each chunk to come, and what stands after it. Raises: InvalidContent."""
@@ -95,7 +98,9 @@ class Chunks:
                     "part_format_changed", source=self.source.name, part=part.name, note=note
                 )
                 noted.add(note)
-            rows = chunks.rows(self.source, part, state, each, schema_ids=self.schema_ids, former=former)
+            rows = chunks.rows(
+                self.source, part, state, each, schema_ids=self.schema_ids, former=former, contracts=self.contracts
+            )
             before, state = state, replace(state, name=part.name, next_row=each.next_row)
             if not before.next_row and len(rows.rejects) > BAD_SHARE * (len(rows.rejects) + rows.count):
                 raise InvalidContent(_unreadable(part, rows), hint="fix the parser; the payload is archived")

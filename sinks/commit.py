@@ -114,8 +114,7 @@ def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         written.rename(file)
-        partition = dict(_partition(part) for part in name.parts[:-1])
-        yield in_place(snapshot, file, partition, statistics, data_change=True)
+        yield in_place(snapshot, file, partition_of(name), statistics, data_change=True)
     shutil.rmtree(folder)
 
 
@@ -138,10 +137,10 @@ def removed(name: str, *, data_change: bool) -> RemoveAction:
     return RemoveAction(quote(name, safe="/="), data_change, _now())
 
 
-def _partition(folder: str) -> tuple[str, str | None]:
-    """Column and value of a folder that Spark has named after both."""
-    name, _, value = folder.partition("=")
-    return name, None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+def partition_of(name: Path) -> dict[str, str | None]:
+    """Column → value, by the folders of a file's name below its table: each is named after both."""
+    parts = (folder.partition("=") for folder in name.parts[:-1])
+    return {column: None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value) for column, _, value in parts}
 
 
 def statistics_of(footer: Any, snapshot: Snapshot) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from deltalake.transaction import AddAction, RemoveAction
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from sinks import tables
-from sinks.commit import in_place, is_known, removed, statistics_of, transact
+from sinks.commit import in_place, is_known, partition_of, removed, statistics_of, transact
 from sinks.snapshot import Snapshot
 
 Partition = Mapping[str, str]
-"""Column → value, of the part of a table that is replaced; empty for the whole of an unpartitioned table."""
+"""Column → value, of the part of a table that is replaced; empty for the whole of it."""
 
 
 def files_of(path: str, partition: Partition) -> list[str]:
@@ -95,16 +95,16 @@ def require_files(path: str, names: Sequence[str]) -> None:
 def _commit(live: Snapshot, names: Sequence[str], partition: Partition, transactions: Sequence[Transaction]) -> None:
     before = set(files_of(live.path, partition))
     actions: list[AddAction | RemoveAction] = [removed(name, data_change=True) for name in sorted(before - set(names))]
-    actions += _added(live, [name for name in names if name not in before], partition)
+    actions += _added(live, [name for name in names if name not in before])
     transact(live.table, actions, *transactions)
     failpoint("mid_swap")
 
 
-def _added(live: Snapshot, names: Sequence[str], partition: Partition) -> Iterator[AddAction]:
+def _added(live: Snapshot, names: Sequence[str]) -> Iterator[AddAction]:
     for name in names:
         file = Path(live.path) / name
         statistics = statistics_of(pq.read_metadata(file), live)
-        yield in_place(live, file, dict(partition), statistics, data_change=True)
+        yield in_place(live, file, partition_of(Path(name)), statistics, data_change=True)
 
 
 def _link(source: Path, target: Path) -> None:

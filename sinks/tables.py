@@ -81,13 +81,27 @@ def has_gained(path: str, since: int, until: int | None = None) -> bool:
 
     True too where the log no longer tells.
     """
-    for each in range(since, version(path) + 1 if until is None else until):
-        actions = actions_of(path, each)
-        if actions is None:
-            return True
-        if any(kind in ("add", "remove") and action.get("dataChange", True) for kind, action in actions):
-            return True
-    return False
+    return any(_changes(path, each) for each in range(since, version(path) + 1 if until is None else until))
+
+
+def has_appended(path: str, since: int, until: int) -> bool:
+    """Whether a version from `since` on, and before `until`, brought rows and took none away.
+
+    A stream that skips changes is given just those; true too where the log no longer tells.
+    """
+    return any(
+        "add" in changes and "remove" not in changes
+        for each in range(since, until)
+        if (changes := _changes(path, each))
+    )
+
+
+def _changes(path: str, version: int) -> set[str]:
+    """Of `add` and `remove`, what a version did to rows; `add` where the log no longer tells."""
+    actions = actions_of(path, version)
+    if actions is None:
+        return {"add"}
+    return {kind for kind, action in actions if kind in ("add", "remove") and action.get("dataChange", True)}
 
 
 def commit_file(path: str, version: int) -> Path:

@@ -14,7 +14,8 @@ from sinks.tables import PROPERTIES, identity
 from sinks.transactions import Batch
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.running.checkpoints import Checkpoint, Guard
-from stream_jobs.running.handover import Rebuild, carry_out, shadow_of, write
+from stream_jobs.running.handover import Rebuild, carry_out, write
+from stream_jobs.running.shadows import shadow_of
 
 DATASET = "bcb_sgs"
 QUERY = f"silver.{DATASET}"

@@ -27,7 +27,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "bronze": {"running"},
         "silver": {"running", "bronze"},
         "gold": {"running", "silver"},
-        "rebuild": {"running", "silver", "gold"},
+        "rebuild": {"running", "bronze", "silver", "gold"},
     },
     "monitoring": {
         "lag": set(),

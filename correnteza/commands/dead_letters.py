@@ -3,12 +3,14 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
 
 from correnteza import audit, topics
 from correnteza.arguments import confirm
+from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.rules import quarantining
 from correnteza.settings import Settings
@@ -18,6 +20,7 @@ from monitoring.reading import dead_letters
 from producers.redrive import REDRIVES, Action, Closer, DeadLetter, still_undecodable
 from schemas.contracts import load
 from schemas.registry import Registry
+from stream_jobs.rebuild.run import none_of_silver
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
@@ -72,17 +75,18 @@ def redrive(
         raise UsageError(
             "no dead letters were named", hint="name entries, --dataset, --reason or --all; `dead-letters list`"
         )
-    lake = _lake()
-    ready: dict[str, list[DeadLetter]] = defaultdict(list)
-    for name, rows in _by_dataset(_select(lake, entries, dataset, reason)).items():
-        for row, letter, problem in _judged(lake, name, rows):
-            if problem is None:
-                ready[name].append(letter)
-            print(f"{row['entry']}  {problem or ('would be redriven' if dry_run else 'can be redriven')}")
-    if dry_run or not ready:
-        print(f"{sum(map(len, ready.values()))} can be redriven")
-        return
-    _close(ready, "redriven", None)
+    with nullcontext() if dry_run else none_of_silver(places(Settings())):
+        lake = _lake()
+        ready: dict[str, list[DeadLetter]] = defaultdict(list)
+        for name, rows in _by_dataset(_select(lake, entries, dataset, reason)).items():
+            for row, letter, problem in _judged(lake, name, rows):
+                if problem is None:
+                    ready[name].append(letter)
+                print(f"{row['entry']}  {problem or ('would be redriven' if dry_run else 'can be redriven')}")
+        if dry_run or not ready:
+            print(f"{sum(map(len, ready.values()))} can be redriven")
+            return
+        _close(ready, "redriven", None)
 
 
 @app.command()
@@ -95,8 +99,9 @@ def discard(
     found = _by_dataset(_select(_lake(), entries, None, None))
     if not yes:
         confirm("discard", f"Close {sum(map(len, found.values()))} dead letter(s) for good?")
-    audit.record(Settings(), "dead-letters discard", ", ".join(entries), note=note)
-    _close({name: [_letter(row) for row in rows] for name, rows in found.items()}, "discarded", note)
+    with none_of_silver(places(Settings())):
+        audit.record(Settings(), "dead-letters discard", ", ".join(entries), note=note)
+        _close({name: [_letter(row) for row in rows] for name, rows in found.items()}, "discarded", note)
 
 
 def _lake() -> Lake:

@@ -4,17 +4,20 @@ Rows that either query has not committed are lag, and left out of both sides.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monitoring import quarantine
 from monitoring.lag import spark_checkpoints
+from monitoring.lag.kafka import Cluster
+from monitoring.lag.status import bronze_table
 from monitoring.lake import Lake
-from monitoring.proof.checks import gold, silver
+from monitoring.proof.checks import decoding, doubles, gold, offsets, silver
 from monitoring.proof.checks.compare import report
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.proof.checks.model import Evidence, Finding, Outcome, Rule, quoted, same
 from monitoring.proof.checks.settled import find_bounds, settled
+from monitoring.proof.verify import topics_of
 from monitoring.snapshot import Snapshot
 from schemas.contracts import Contract
 
@@ -24,12 +27,14 @@ class Subject:
     """What is compared.
 
     Attributes:
-        query: `silver.<dataset>` or `gold.<table>`.
+        query: `<layer>.<table>`.
         shadow: table → folder of its rebuilt form.
         shadow_checkpoints: root of the shadow's checkpoint.
         keys: table → the columns that name a row of it.
         rules: dataset → its quarantining expectations.
         reference: folder of the static reference files behind gold.
+        cluster: that a bronze table is held against.
+        topic_prefix: stands before every topic.
     """
 
     query: str
@@ -41,6 +46,13 @@ class Subject:
     contracts: Mapping[str, Contract]
     rules: Mapping[str, tuple[Rule, ...]]
     reference: Path
+    cluster: Cluster | None = None
+    topic_prefix: str = ""
+
+    @property
+    def layer(self) -> str:
+        """Of the query."""
+        return self.query.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -70,15 +82,20 @@ def wrong(subject: Subject) -> list[Finding]:
     lake = Lake(subject.lake)
     lake.snapshots |= {name: Snapshot(name, path) for name, path in subject.shadow.items()}
     evidence = _evidence(subject, lake, subject.shadow_checkpoints)
-    if subject.query.startswith("gold."):
+    if subject.layer == "bronze":
+        found = _of_bronze(evidence, subject)
+    elif subject.layer == "gold":
         found = [gold.check(evidence, each) for each in DEFINITIONS if f"gold.{each.table}" == subject.query]
     else:
         found = [silver.check_keys(evidence), silver.check_batch(evidence)]
     return [finding for outcome in found for finding in outcome.findings]
 
 
-def compared(subject: Subject) -> list[Compared]:
-    """Each rebuilt table against the live one; where there is no live one, all its rows are new."""
+def compared(subject: Subject, within: Callable[[str], str] = lambda table: "true") -> list[Compared]:
+    """Each rebuilt table against the live one; where there is no live one, all its rows are new.
+
+    Args: within: table → a predicate on the rows `g` that are compared.
+    """
     lake = Lake(subject.lake)
     # Positions first: what is read after them is never older.
     both = [_evidence(subject, lake, root) for root in (subject.checkpoints, subject.shadow_checkpoints)]
@@ -87,15 +104,50 @@ def compared(subject: Subject) -> list[Compared]:
         if not lake.has(name):
             lake.connection.register(f"dataset:{name}", Snapshot(name, path).dataset().head(0))
             lake.connection.execute(f'CREATE VIEW {name} AS FROM "dataset:{name}"')
-    is_judged = _gold_judged(both, subject) if subject.query.startswith("gold.") else _silver_judged(both, subject)
-    return [_compared(lake, name, subject.keys[name], is_judged(name)) for name in subject.shadow]
+    judged = {"bronze": _bronze_judged, "silver": _silver_judged, "gold": _gold_judged}
+    is_judged = judged[subject.layer](both, subject)
+    return [
+        _compared(lake, name, subject.keys[name], f"({is_judged(name)}) AND {within(name)}") for name in subject.shadow
+    ]
+
+
+def _of_bronze(evidence: Evidence, subject: Subject) -> list[Outcome]:
+    """What an independent reader of the topic says."""
+    cluster = subject.cluster
+    assert cluster is not None
+    seen = replace(
+        evidence,
+        topics=topics_of(
+            subject.topic_prefix,
+            cluster,
+            evidence.lake,
+            contracts=evidence.contracts,
+            progress=evidence.progress,
+            since=None,
+        ),
+    )
+    return [offsets.check(seen, cluster), decoding.check(seen, cluster), doubles.check(seen)]
 
 
 def _evidence(subject: Subject, lake: Lake, checkpoints: Path) -> Evidence:
     dataset = subject.query.partition(".")[2]
     contracts = {name: each for name, each in subject.contracts.items() if name == dataset or not each.is_dataset}
+    if subject.layer == "bronze":
+        contracts = {name: each for name, each in subject.contracts.items() if bronze_table(each) == dataset}
     progress = {subject.query: spark_checkpoints.read(checkpoints, subject.query)}
     return Evidence(lake, contracts, subject.rules, {}, progress, None, subject.reference)
+
+
+def _bronze_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str], str]:
+    """A predicate on rows `g`: all but those that either query has not committed."""
+    found = [evidence.progress[subject.query] for evidence in both]
+    topic_id = found[1].topic_id if found[1] else None
+    reads = [progress.kafka for progress in found if progress is not None and progress.topic_id == topic_id]
+    places = sorted({place for read in reads for place in read})
+    ends = [(partition, min(read.get((topic, partition), 0) for read in reads)) for topic, partition in places]
+    committed = " OR ".join(f'(g.partition = {partition} AND g."offset" < {end})' for partition, end in ends)
+    every = f"(g.topic_id IS DISTINCT FROM '{topic_id}' OR {committed or 'true'})"
+    return lambda table: every
 
 
 def _silver_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str], str]:
@@ -166,7 +218,12 @@ def _digest(lake: Lake, relation: str) -> Side:
 
 
 def _comparable(name: str, kind: str) -> str:
-    """A map as its entries in order; null as not withdrawn, in rows of a release that knew no withdrawals."""
+    """A map as its entries in order; null as not withdrawn, in rows of a release that knew no withdrawals.
+
+    Of bronze the records and their bytes as hashes: both sides must fit into memory.
+    """
+    if kind.startswith("STRUCT(") or (kind, name) == ("BLOB", "value"):
+        return f'hash("{name}")'
     if kind.startswith("MAP("):
         return f'list_sort(map_entries("{name}"))'
     return f'coalesce("{name}", false)' if name == "is_withdrawn" else f'"{name}"'

@@ -170,7 +170,7 @@ def gather(
         lake=lake,
         contracts=kept,
         rules=subject.rules,
-        topics=_topics(subject.topic_prefix, cluster, lake, contracts=kept, progress=progress, since=since),
+        topics=topics_of(subject.topic_prefix, cluster, lake, contracts=kept, progress=progress, since=since),
         progress=progress,
         since=since,
         reference=subject.reference,
@@ -186,7 +186,7 @@ def _progress(root: Path, contracts: Mapping[str, Contract]) -> dict[str, Progre
     return {query: spark_checkpoints.read(root, query) for query in queries}
 
 
-def _topics(
+def topics_of(
     prefix: str,
     cluster: Cluster,
     lake: Lake,
@@ -195,6 +195,7 @@ def _topics(
     progress: Mapping[str, Progress | None],
     since: datetime | None,
 ) -> dict[str, TopicState]:
+    """The topics of some contracts as they stand, and how far bronze has come with each. Args: as of `gather`."""
     topics = cluster.topics(prefix + contract.topic for contract in contracts.values())
     committed = {
         name: _committed(lake, f"bronze.{bronze_table(contract)}", topics[prefix + contract.topic], progress)

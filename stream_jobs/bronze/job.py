@@ -21,8 +21,10 @@ from stream_jobs.bronze.schema_book import SchemaBook
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
 from stream_jobs.running import retention, unread
 from stream_jobs.running.checkpoints import Guard
+from stream_jobs.running.following import hand_over, is_rebuild_due
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Broker, Driver, Trigger, whole_message
+from stream_jobs.running.turns import Turns
 from stream_jobs.running.unread import TopicNow
 
 __all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
@@ -62,7 +64,11 @@ def ensure_table(spark: SparkSession, path: str, contract: Contract) -> None:
 
 
 class BronzeJob:
-    """The query of one topic."""
+    """The query of one topic.
+
+    Attributes:
+        turns: what a rebuild that swaps the table takes turns by with maintenance. Batches append, and need none.
+    """
 
     def __init__(self, contract: Contract, driver: Driver, broker: Broker, book: SchemaBook) -> None:
         self.name = table_name(contract)
@@ -75,6 +81,12 @@ class BronzeJob:
         self._path = driver.places.table(self.name)
         self._batches = Batches(self.name, self._append)
         self._denied: frozenset[int] = frozenset()
+        self.turns = Turns()
+
+    @property
+    def topic_id(self) -> str:
+        """Of the topic as it is now. Raises: as `Broker.topic_id`."""
+        return self._broker.topic_id(self.topic)
 
     @property
     def failure(self) -> CorrentezaError | None:
@@ -82,8 +94,11 @@ class BronzeJob:
         return self._batches.failure
 
     def has_unread(self, topic: TopicNow) -> bool:
-        """Whether starting would find a record, or a batch to repeat. Raises: UnsafeState, as `start`."""
-        return unread.in_topic(self._driver.places, self.name, topic)
+        """Whether starting would find a record, a batch to repeat, or a rebuild that waits for the table.
+
+        Raises: UnsafeState, as `start`.
+        """
+        return is_rebuild_due(self._driver.places, self.name) or unread.in_topic(self._driver.places, self.name, topic)
 
     def prepare(self) -> None:
         """Take the table, and bring it to its declared form."""
@@ -93,16 +108,22 @@ class BronzeJob:
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""
         self.prepare()
-        topic_id = self._broker.topic_id(self.topic)
+        if is_rebuild_due(self._driver.places, self.name):
+            hand_over(self._driver.places, self.name, self.turns)
+        topic_id = self.topic_id
         guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
         position = self._checkpoint.position(guard)
         first = retention.first_offsets(self._broker, self.topic)
         retention.require_nothing_missing(self.name, self.topic, position, first)
-        schemas = self._book.plan(self._contract, self._unknown())
-        self._denied = schemas.unknown
-        rows = decoded(self._records(self._driver.spark, guard), self._contract, schemas, topic_id=topic_id)
+        rows = self.rows_of(self._records(self._driver.spark, guard), topic_id)
         self._guard = guard
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
+
+    def rows_of(self, records: DataFrame, topic_id: str) -> DataFrame:
+        """Records, as Spark's Kafka source gives them, as rows of the table."""
+        schemas = self._book.plan(self._contract, self._unknown())
+        self._denied = schemas.unknown
+        return decoded(records, self._contract, schemas, topic_id=topic_id)
 
     def mend(self, error: str) -> bool:
         """After a record with a schema id that the plan does not know: ask the registry, and remember the answer."""
@@ -117,8 +138,9 @@ class BronzeJob:
 
     @property
     def outdated(self) -> bool:
-        """Whether an id that the registry denied has been registered since: its records would be filed as unknown."""
-        return bool(self._denied & self._book.ids)
+        """Whether it must be started anew: a rebuild waits for its table; or an id that the registry denied has been
+        registered since, and its records would be filed as unknown."""
+        return bool(self._denied & self._book.ids) or is_rebuild_due(self._driver.places, self.name)
 
     def require_same_topic(self, now: str) -> None:
         """While the query runs. Raises: UnsafeState when the topic's id is another now: it was made anew under it."""

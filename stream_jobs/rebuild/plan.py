@@ -12,11 +12,13 @@ from deltalake import DeltaTable
 
 from foundation.errors import UsageError
 from foundation.files import replace_file
+from schemas.contracts import CANARY
 from sinks import tables
+from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
 from stream_jobs.places import QUARANTINE, Places
-from stream_jobs.running.handover import FOLDER, tables_of
+from stream_jobs.running.shadows import FOLDER, tables_of
 from stream_jobs.silver.tables.model import discover as silver_tables
 
 
@@ -26,8 +28,8 @@ class Planned:
 
     Attributes:
         tables: that are swapped.
-        inputs: tables that are read from their beginning.
-        rows: of the inputs; those of withdrawals are every dataset's.
+        inputs: tables that are read from their beginning; none of bronze, which is read from Kafka.
+        rows: of the inputs; those of withdrawals are every dataset's. Of bronze, rows that it holds now.
         bytes, files: of the tables as they are now. The new ones take about as much beside them, and the old ones stay
             for seven days.
         seconds: by the rate of the last rebuild of these tables, or else of the layer's; None before any was measured.
@@ -45,33 +47,34 @@ class Planned:
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """Queries for tables, datasets or layers, silver before gold.
+    """Queries for tables, datasets or layers, in the order in which rows go through them.
 
-    Args: names: `silver`, `gold`, `all`, or `<layer>.<table>`; of a dataset's two silver tables either.
+    Args: names: `bronze`, `silver`, `gold`, `all` (silver and gold), or `<layer>.<table>`; of a dataset's two silver
+        tables either.
 
     Raises: UsageError for what cannot be rebuilt.
     """
-    every = {"silver": [f"silver.{name}" for name in silver_tables()], "gold": list(_gold())}
+    every = {"bronze": _bronze(), "silver": [f"silver.{name}" for name in silver_tables()], "gold": list(_gold())}
+    in_order = [query for layer in every.values() for query in layer]
     every["all"] = [*every["silver"], *every["gold"]]
     found: set[str] = set()
     for name in names:
         if name in every:
             found |= set(every[name])
-        elif (query := name.removesuffix("_revisions") if name.startswith("silver.") else name) in every["all"]:
+        elif (query := name.removesuffix("_revisions") if name.startswith("silver.") else name) in in_order:
             found.add(query)
-        elif name == "bronze" or name.startswith("bronze."):
-            raise UsageError(f"{name}: bronze is not rebuilt by this release", hint="correnteza rebuild --help")
         else:
-            raise UsageError(f"no table {name} that a query fills", hint=f"one of: {', '.join(every['all'])}")
-    return [query for query in every["all"] if query in found]
+            raise UsageError(f"no table {name} that a query fills", hint=f"one of: {', '.join(in_order)}")
+    return [query for query in in_order if query in found]
 
 
 def plan(places: Places, query: str) -> Planned:
     """Of one query."""
     inputs = inputs_of(query)
-    rows = sum(_size(places.table(name))[0] for name in inputs)
+    # What Kafka holds is not counted: of a bronze table, what it holds now.
+    rows = sum(size_of(places.table(name))[0] for name in inputs or (query,))
     own = [name for name in tables_of(query) if name != QUARANTINE]
-    sizes = [_size(places.table(name)) for name in own]
+    sizes = [size_of(places.table(name)) for name in own]
     rate = _rate(places, query)
     return Planned(
         query=query,
@@ -86,9 +89,10 @@ def plan(places: Places, query: str) -> Planned:
 
 
 def downstream(queries: Sequence[str]) -> list[str]:
-    """Gold queries that read what any of these fill."""
-    filled = {f"{query}_revisions" for query in queries}
-    return [name for name, table in _gold().items() if filled & set(table.reads)]
+    """Silver and gold queries that read what any of these fill, and what follows from it."""
+    silver = [f"silver.{name}" for name, table in silver_tables().items() if {*queries} & {*table.reads}]
+    filled = {f"{query}_revisions" for query in (*queries, *silver)}
+    return [*silver, *(name for name, table in _gold().items() if filled & set(table.reads))]
 
 
 def free_bytes(places: Places) -> int:
@@ -123,8 +127,8 @@ def _rates(places: Places) -> Path:
     return places.checkpoints / FOLDER / "rates.json"
 
 
-def _size(path: str) -> tuple[int, int, int]:
-    """Rows, bytes and files by the table's log; zeros where there is no table."""
+def size_of(path: str) -> tuple[int, int, int]:
+    """Rows, bytes and files by a table's log; zeros where there is no table."""
     if not tables.exists(path):
         return 0, 0, 0
     actions = pa.table(DeltaTable(path).get_add_actions())
@@ -133,9 +137,17 @@ def _size(path: str) -> tuple[int, int, int]:
 
 
 def inputs_of(query: str) -> tuple[str, ...]:
-    """The tables that a query streams."""
+    """The tables that a query streams; none of bronze, whose input is a topic."""
+    if query.startswith("bronze."):
+        return ()
     name = query.partition(".")[2]
     return silver_tables()[name].reads if query.startswith("silver.") else _gold()[query].reads
+
+
+def _bronze() -> list[str]:
+    """All but the canary's, whose old days leave bronze; the manifests, which say what others must hold, first."""
+    contracts = sorted(bronze_contracts(), key=lambda contract: contract.is_dataset)
+    return [table_name(contract) for contract in contracts if contract.name != CANARY]
 
 
 def _gold() -> dict[str, GoldTable]:

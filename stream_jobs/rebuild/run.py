@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 from foundation.errors import UnsafeState, UsageError
@@ -21,19 +22,28 @@ from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.rebuild import plan, shadow
 from stream_jobs.running import handover
 from stream_jobs.running.checkpoints import Checkpoint
-from stream_jobs.running.handover import FOLDER, Phase, Rebuild
+from stream_jobs.running.handover import Phase, Rebuild
+from stream_jobs.running.shadows import FOLDER
 
 HAND_OVER_SECONDS = 180.0
 """How long a driver may take until it has swapped a table: a batch has to end, and maintenance."""
+Origin = Literal["kafka", "archive"]
 ENDED: tuple[Phase, ...] = ("swapped", "returned")
 
 
 @dataclass(frozen=True)
 class Run:
-    """Which tables are rebuilt. Args: run: as of `Rebuild`. queries: in this order."""
+    """Which tables are rebuilt.
+
+    Attributes:
+        run: as of `Rebuild`.
+        queries: in this order.
+        origin: of bronze, `kafka` or `archive`; None is both, and what the live table alone has.
+    """
 
     run: str
     queries: tuple[str, ...]
+    origin: Origin | None = None
 
 
 @contextmanager
@@ -43,19 +53,39 @@ def alone(places: Places) -> Iterator[None]:
         try:
             stack.enter_context(exclusive(places.locks, FOLDER))
         except TableIsTakenError:
-            raise UnsafeState("another rebuild is under way", hint="correnteza rebuild --status") from None
+            raise UnsafeState(
+                "another rebuild is under way, or dead letters are being closed", hint="correnteza rebuild --status"
+            ) from None
         yield
 
 
-def begin(places: Places, queries: Sequence[str]) -> Run:
-    """A new rebuild. Raises: UnsafeState while one is unfinished."""
+@contextmanager
+def none_of_silver(places: Places) -> Iterator[None]:
+    """No rebuild of silver is begun meanwhile. Raises: UnsafeState while one is under way, or unfinished.
+
+    A shadow that has read a row before its letter is closed would keep the row where its copy must stand.
+    """
+    with alone(places):
+        this = present(places)
+        if this is not None and not is_finished(places, this):
+            begun = [query for query in this.queries if query.startswith("silver.")]
+            if begun:
+                raise UnsafeState(
+                    f"a rebuild of {', '.join(begun)} is unfinished: letters are closed before it, or after it",
+                    hint="correnteza rebuild --resume, to end it; or --abandon",
+                )
+        yield
+
+
+def begin(places: Places, queries: Sequence[str], origin: Origin | None = None) -> Run:
+    """A new rebuild. Args: as of `Run`. Raises: UnsafeState while one is unfinished."""
     former = present(places)
     if former is not None and not is_finished(places, former):
         raise UnsafeState(
             f"a rebuild of {', '.join(former.queries)} is unfinished",
             hint="correnteza rebuild --resume, to end it; or --rollback, or --abandon",
         )
-    run = Run(uuid4().hex, tuple(queries))
+    run = Run(uuid4().hex, tuple(queries), origin)
     _file(places).parent.mkdir(parents=True, exist_ok=True)
     replace_file(_file(places), json.dumps(asdict(run), indent=1))
     return run
@@ -67,7 +97,7 @@ def present(places: Places) -> Run | None:
         found = json.loads(_file(places).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return Run(found["run"], tuple(found["queries"]))
+    return Run(found["run"], tuple(found["queries"]), found.get("origin"))
 
 
 def required(places: Places) -> Run:

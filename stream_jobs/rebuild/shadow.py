@@ -10,14 +10,17 @@ from pyspark.sql import SparkSession
 
 from sinks import tables
 from sinks.locks import TableIsTakenError, TableLocks
+from stream_jobs.bronze.job import BronzeJob
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
 from stream_jobs.places import Places
+from stream_jobs.rebuild import bronze
+from stream_jobs.rebuild.bronze import Kafka
 from stream_jobs.running import fingerprint
 from stream_jobs.running.checkpoints import Checkpoint, Guard
-from stream_jobs.running.handover import FOLDER, shadow_of
 from stream_jobs.running.jobs import Driver
+from stream_jobs.running.shadows import FOLDER, shadow_of
 from stream_jobs.running.supervisor import drain
 from stream_jobs.silver.job import SilverJob
 from stream_jobs.silver.tables.model import discover as silver_tables
@@ -26,13 +29,29 @@ from stream_jobs.silver.tables.model import discover as silver_tables
 class Shadow:
     """Of one query; killed at any point it is built on from where it stands."""
 
-    def __init__(self, spark: SparkSession, live: Places, query: str, generation: int) -> None:
-        """Args: generation: of its checkpoint: one that the live query never had."""
+    def __init__(
+        self,
+        spark: SparkSession,
+        live: Places,
+        query: str,
+        generation: int,
+        kafka: Kafka | None = None,
+        *,
+        carries: bool = True,
+    ) -> None:
+        """Args:
+        generation: of its checkpoint: one that the live query never had.
+        kafka: what bronze is filled from.
+        carries: whether a bronze shadow keeps what the live table has and Kafka has not.
+        """
+        self._carries = carries
         self._query = query
+        self._live = live
+        self._kafka = kafka
         self._generation = generation
         self.places = shadow_of(live, query)
         self._driver = Driver(spark, self.places, TableLocks(spark, self.places.locks))
-        self.job = _job_of(query, self._driver)
+        self.job = _job_of(query, self._driver, kafka)
 
     def catch_up(self, stop: threading.Event) -> tuple[int, float]:
         """Read all that the inputs hold by now; returns rows, and seconds.
@@ -45,28 +64,49 @@ class Shadow:
         try:
             self.job.prepare()
             self._begin()
-            rows = drain([self.job], at_once=1, stop=stop) if self.job.has_unread() else {}
+            carried = 0
+            if isinstance(self.job, BronzeJob) and self._carries:
+                carried = bronze.carry(self._driver.spark, self._live, self.places, self.job)
+            is_due = isinstance(self.job, BronzeJob) or self.job.has_unread()
+            rows = {"carried": carried} | (drain([self.job], at_once=1, stop=stop) if is_due else {})
         finally:
             self._driver.locks.release()
         return sum(rows.values()), time.monotonic() - began
 
+    @property
+    def oldest(self) -> dict[int, int]:
+        """Of a bronze shadow: partition → the oldest offset that Kafka held when it was begun."""
+        begun = Checkpoint(self._query, self.places.checkpoint(self._query)).guard
+        assert begun is not None
+        return bronze.first_of(begun)
+
+    def add(self, file: Path) -> None:
+        """As `bronze.add`."""
+        assert isinstance(self.job, BronzeJob)
+        bronze.add(self._driver.spark, self.job, self.places, file)
+
     def _begin(self) -> None:
         checkpoint = Checkpoint(self._query, self.places.checkpoint(self._query))
-        if checkpoint.guard is None:
+        if checkpoint.guard is None and isinstance(self.job, BronzeJob):
+            assert self._kafka is not None
+            checkpoint.begin(bronze.guard(self.job, self.places, self._kafka.broker, self._generation))
+        elif checkpoint.guard is None:
             own = [self._query] if self._query.startswith("gold.") else [self._query, f"{self._query}_revisions"]
             identities = {name: tables.identity(self.places.table(name)) for name in own}
             noted = fingerprint.of(self._query)
             checkpoint.begin(Guard(self._generation, str(uuid4()), identities, fingerprint=noted))
 
 
-def catch_up_live(spark: SparkSession, live: Places, query: str, stop: threading.Event) -> None:
+def catch_up_live(
+    spark: SparkSession, live: Places, query: str, stop: threading.Event, kafka: Kafka | None = None
+) -> None:
     """Have the live query read what there is, as the shadow has; a driver that owns its tables does that by itself.
 
     Raises: UnsafeState, when the live query may not start.
     """
     driver = Driver(spark, live, TableLocks(spark, live.locks))
     try:
-        drain([_job_of(query, driver)], at_once=1, stop=stop)
+        drain([_job_of(query, driver, kafka)], at_once=1, stop=stop)
     except TableIsTakenError:
         return
     finally:
@@ -76,15 +116,18 @@ def catch_up_live(spark: SparkSession, live: Places, query: str, stop: threading
 def remove(live: Places, query: str) -> None:
     """Remove a query's shadow, tables and checkpoint; the state of its rebuild stays. What a swap has linked stays."""
     checkpoint = shadow_of(live, query).checkpoint(query)
-    for name in ("guard.json", "seen.json", "standing.json"):
+    for name in ("guard.json", "seen.json", "standing.json", bronze.CARRIED):
         (checkpoint / name).unlink(missing_ok=True)
     # One query at a time is built, so all shadow tables there are its own.
     for folder in (*checkpoint.glob("g*[0-9]"), Path(live.lake) / FOLDER):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _job_of(query: str, driver: Driver) -> SilverJob | GoldJob:
+def _job_of(query: str, driver: Driver, kafka: Kafka | None) -> BronzeJob | SilverJob | GoldJob:
     name = query.partition(".")[2]
+    if query.startswith("bronze."):
+        assert kafka is not None
+        return bronze.job_of(query, driver, kafka)
     if query.startswith("silver."):
         return SilverJob(silver_tables()[name], driver)
     table = gold_tables()[name]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from foundation.errors import UnsafeState
 from foundation.files import replace_file
+from sinks.transactions import Batch
 from stream_jobs.running import fingerprint
 
 SHADOWS = "rebuild"
@@ -45,6 +46,13 @@ class Guard:
     topic_id: str | None = None
     starting_offsets: str | None = None
     fingerprint: Mapping[str, str] | None = None
+
+
+def app_id(query: str, guard: Guard, table: str) -> str:
+    """Under which a query commits to a table (`<layer>.<table>`) of its own, while it has this guard."""
+    if query.startswith("bronze."):
+        return guard.query_id
+    return Batch(query, guard.generation, 0).app_id(table.partition(".")[2])
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class StreamDriver:
         """Every query and static table of these layers, as `upkeep.owned` takes them."""
         found: dict[str, Turns | None] = {}
         if "bronze" in self._layers:
-            found |= {SCHEMAS: None, **{job.name: None for job in self._bronze}}
+            found |= {SCHEMAS: None, **{job.name: job.turns for job in self._bronze}}
         if "silver" in self._layers:
             found |= {job.name: job.turns for job in self._silver}
         if "gold" in self._layers:

@@ -7,6 +7,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
+from stream_jobs.places import Places
 from stream_jobs.running import handover, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
@@ -15,6 +16,28 @@ from stream_jobs.running.turns import Turns
 
 TURN_SECONDS = 60.0
 """How long a swap waits for the end of maintenance, which is bounded, and of a batch that was told to stop."""
+
+
+def is_rebuild_due(places: Places, query: str) -> bool:
+    """Whether a rebuild waits for a query's tables. True too where that cannot be read: the start refuses it then."""
+    try:
+        return handover.is_due(places, query)
+    except UnsafeState:
+        return True
+
+
+def hand_over(places: Places, query: str, turns: Turns) -> None:
+    """Let a rebuild that waits for a query's tables have them, beside no maintenance of them.
+
+    Raises:
+        TransientError: maintenance has not let go of the tables.
+        UnsafeState: as `handover.carry_out`.
+    """
+    with turns.maintenance(TURN_SECONDS) as is_free:
+        if not is_free:
+            raise TransientError(f"{query}: a rebuild waits for its tables, and so does this query")
+        handover.carry_out(places, query)
+    get_logger("rebuild").info("rebuild_handed_over", query=query)
 
 
 class FollowingJob:
@@ -69,10 +92,7 @@ class FollowingJob:
     @property
     def outdated(self) -> bool:
         """Whether it must be started anew: a rebuild waits for its tables. Its plan depends on nothing that changes."""
-        try:
-            return handover.is_due(self._driver.places, self.name)
-        except UnsafeState:
-            return True  # the start refuses it then, alone
+        return is_rebuild_due(self._driver.places, self.name)
 
     def take_up(self) -> Guard:
         """The guard to start under, once a rebuild that waits for the tables has had them.
@@ -82,11 +102,7 @@ class FollowingJob:
             UnsafeState: as `open_checkpoint` and `handover.carry_out`.
         """
         if self.outdated:
-            with self.turns.maintenance(TURN_SECONDS) as is_free:
-                if not is_free:
-                    raise TransientError(f"{self.name}: a rebuild waits for its tables, so this query waits too")
-                handover.carry_out(self._driver.places, self.name)
-            get_logger("rebuild").info("rebuild_handed_over", query=self.name)
+            hand_over(self._driver.places, self.name, self.turns)
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         return guard

@@ -11,10 +11,9 @@ from deltalake import DeltaTable, QueryBuilder
 from foundation.errors import UsageError
 from sinks import tables
 from sinks.ops import gaps
-from sinks.transactions import Batch
 from stream_jobs.places import Places
 from stream_jobs.running import fingerprint, retention
-from stream_jobs.running.checkpoints import Checkpoint, Found, Guard
+from stream_jobs.running.checkpoints import Checkpoint, Found, Guard, app_id
 from stream_jobs.running.jobs import LAYERS, Broker
 from stream_jobs.running.topic_ids import current_ids
 
@@ -51,12 +50,9 @@ def open_checkpoint(
 def look(places: Places, query: str, guard: Guard | None) -> Found:
     """The tables of a query as they stand, and how far the guard's generation has come in them."""
     paths = {name: places.table(name) for name in _tables(query)}
-    written = []
+    written: list[int | None] = []
     if guard is not None:
-        batch = Batch(query, guard.generation, 0)
-        for name, path in paths.items():
-            app_id = guard.query_id if query.startswith("bronze.") else batch.app_id(name.partition(".")[2])
-            written.append(tables.last_transaction(path, app_id))
+        written = [tables.last_transaction(path, app_id(query, guard, name)) for name, path in paths.items()]
     return Found(
         tables={name: tables.identity(path) for name, path in paths.items() if tables.exists(path)},
         has_rows=any(tables.has_rows(path) for path in paths.values()),

@@ -26,13 +26,11 @@ from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from foundation.files import replace_file
 from sinks import tables
-from sinks.swap import Partition, bring_back, files_of, require_files, swap
-from sinks.transactions import Batch
-from stream_jobs.places import EXPECTATIONS, QUARANTINE, Places
-from stream_jobs.running.checkpoints import SHADOWS, Checkpoint, Guard
-
-FOLDER = SHADOWS
-"""Below the checkpoints, the lake and the locks; a query's name has a dot, so it is taken for none."""
+from sinks.swap import bring_back, files_of, require_files, swap
+from stream_jobs.places import Places
+from stream_jobs.running import ahead
+from stream_jobs.running.checkpoints import Checkpoint, Guard, app_id
+from stream_jobs.running.shadows import FOLDER, shadow_of, tables_of
 
 Phase = Literal["building", "built", "swap_wanted", "swapping", "swapped", "return_wanted", "returning", "returned"]
 BEGUN: tuple[Phase, ...] = ("swapping", "returning")
@@ -75,31 +73,6 @@ class Rebuild:
     former: Former | None = field(default=None)
 
 
-@dataclass(frozen=True)
-class ShadowPlaces(Places):
-    """The places of a query whose own tables stand beside the live ones; all that it reads are the live ones."""
-
-    query: str
-
-    def table(self, name: str) -> str:
-        """As `Places`; of the query's own tables the path of the shadow."""
-        is_own = name in tables_of(self.query) or name == EXPECTATIONS
-        return tables.path_of(f"{self.lake}/{FOLDER}", name) if is_own else super().table(name)
-
-
-def shadow_of(live: Places, query: str) -> ShadowPlaces:
-    """Where the shadow of a query's tables stands, its checkpoint and its locks."""
-    return ShadowPlaces(live.lake, live.checkpoints / FOLDER, live.locks / FOLDER, query)
-
-
-def tables_of(query: str) -> dict[str, Partition]:
-    """The tables that a query fills, in the order of their commits, and the part of each that is its own."""
-    layer, _, dataset = query.partition(".")
-    if layer == "silver":
-        return {f"{query}_revisions": {}, query: {}, QUARANTINE: {"dataset": dataset}}
-    return {query: {}}
-
-
 def read(places: Places, query: str) -> Rebuild | None:
     """The state of a query's rebuild; None where there is none. Raises: UnsafeState when it cannot be read."""
     file = _file(places, query)
@@ -140,48 +113,8 @@ def is_due(places: Places, query: str) -> bool:
 
 
 def is_ahead(places: Places, state: Rebuild) -> bool:
-    """Whether the shadow has read rows that the live query has not.
-
-    Streams over revisions pass a swap over: they would never hear of these rows. So the live query reads them first.
-    One that cannot go on, because its table or its checkpoint is gone, is not waited for. Nobody streams gold.
-    """
-    live = Checkpoint(state.query, places.checkpoint(state.query))
-    guard = live.guard
-    if state.query.startswith("gold.") or guard is None or not live.has_begun(guard.generation):
-        return False
-    paths = {table: places.table(table) for table in guard.tables}
-    if any(not tables.exists(path) or tables.identity(path) != guard.tables[name] for name, path in paths.items()):
-        return False
-    shadow = Checkpoint(state.query, shadow_of(places, state.query).checkpoint(state.query))
-    has, wants = (_positions(each.finished(of)) for each, of in ((live, guard.generation), (shadow, state.generation)))
-    return any(
-        _is_behind(path, has.get(identity), wants[identity])
-        for path in map(places.table, state.inputs)
-        if tables.exists(path) and (identity := tables.identity(path)) in wants
-    )
-
-
-def _positions(lines: list[str]) -> dict[str, tuple[int, int, bool]]:
-    """Table id → version, place among its files, and whether that is the first read of all the table."""
-    found = (json.loads(line) for line in lines if line != "-")
-    return {
-        each["reservoirId"]: (
-            int(each["reservoirVersion"]),
-            max(int(each["index"]), -1),  # whatever is below stands for the beginning of the version, too
-            bool(each.get("isStartingVersion", False)),
-        )
-        for each in found
-        if "reservoirId" in each
-    }
-
-
-def _is_behind(path: str, here: tuple[int, int, bool] | None, there: tuple[int, int, bool]) -> bool:
-    version, place, is_first_read = there
-    if here is None:
-        return tables.has_gained(path, 0, version + is_first_read)
-    if here[2] or is_first_read:
-        return here != there
-    return tables.has_gained(path, here[0], version) or (here[0] == version and here[1] < place)
+    """As `ahead.is_ahead`."""
+    return ahead.is_ahead(places, state.query, state.generation, state.inputs)
 
 
 def carry_out(places: Places, query: str) -> None:
@@ -228,21 +161,19 @@ def _require_known(places: Places, state: Rebuild) -> None:
 def _swap(places: Places, state: Rebuild) -> None:
     live = Checkpoint(state.query, places.checkpoint(state.query))
     shadow = shadow_of(places, state.query)
-    for table, partition in tables_of(state.query).items():
-        carried = [
-            Transaction(app_id, version)
-            for app_id in [Batch(state.query, state.generation, 0).app_id(table.partition(".")[2])]
-            if (version := tables.last_transaction(shadow.table(table), app_id)) is not None
-        ]
-        mark = _mark(state, table, "swap")
-        swap(places.table(table), shadow.table(table), partition, mark=mark, carried=carried)
-    failpoint("swap_committed")
     begun = Checkpoint(state.query, shadow.checkpoint(state.query))
-    _copy_checkpoint(begun, live, state.generation)
-    failpoint("checkpoint_copied")
     guard = begun.guard
     if guard is None:
         raise UnsafeState(f"the shadow of {state.query} has no guard.json", hint="correnteza rebuild --rollback")
+    for table, partition in tables_of(state.query).items():
+        writer = app_id(state.query, guard, table)
+        written = tables.last_transaction(shadow.table(table), writer)
+        carried = [] if written is None else [Transaction(writer, written)]
+        mark = _mark(state, table, "swap")
+        swap(places.table(table), shadow.table(table), partition, mark=mark, carried=carried)
+    failpoint("swap_committed")
+    _copy_checkpoint(begun, live, state.generation)
+    failpoint("checkpoint_copied")
     now = {name: tables.identity(places.table(name)) for name in guard.tables}
     live.go_on(replace(guard, tables=now))
     failpoint("after_swap")

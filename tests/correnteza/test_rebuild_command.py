@@ -7,8 +7,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from correnteza.places import places as places_of
 from correnteza.settings import Settings
 from stream_jobs.places import Places
+from stream_jobs.rebuild import run
 from stream_jobs.running import handover
 from tests import rebuilt_lake
 from tests.helpers import run_here
@@ -72,3 +74,26 @@ def test_a_shadow_is_abandoned_and_a_plan_needs_a_table(places, rebuild):
     assert torn(places, LIVE) == []
     assert rebuild("--status").returncode == 2
     assert "time not measured yet" in rebuild(QUERY, "--dry-run").stdout
+
+
+def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, home, tmp_path):
+    """A shadow that has read the original before its letter is closed would keep it where its copy must stand."""
+
+    def redrive(*more: str) -> "CompletedProcess[str]":
+        return run_to_its_end(
+            Settings(home=home), tmp_path, UNMODIFIED, ("dead-letters", "redrive", "--all", *more), {}
+        )
+
+    beside = redrive()
+    assert (beside.returncode, "letters are closed before it, or after it" in beside.stderr) == (3, True), beside.stderr
+    assert redrive("--dry-run").returncode == 0
+    assert rebuild("--resume").returncode == 0
+    after = redrive()
+    assert (after.returncode, "0 can be redriven" in after.stdout) == (0, True), after.stderr
+
+
+def test_no_rebuild_begins_while_dead_letters_are_closed(home, places, rebuild):
+    assert rebuild("--abandon", "--yes").returncode == 0
+    with run.none_of_silver(places_of(Settings(home=home))):
+        refused = rebuild("silver.bcb_ptax", "--yes")
+    assert (refused.returncode, "dead letters are being closed" in refused.stderr) == (3, True), refused.stderr

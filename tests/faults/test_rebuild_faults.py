@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from foundation.errors import UnsafeState
 from sinks import swap
 from stream_jobs.places import Places
 from stream_jobs.rebuild import run
-from stream_jobs.running import handover
+from stream_jobs.running import handover, shadows
 from stream_jobs.running.checkpoints import Checkpoint
 from tests import rebuilt_lake
 from tests.helpers import wait_for
@@ -196,6 +196,31 @@ def test_without_a_driver_the_rebuild_swaps_under_the_locks_and_beside_maintenan
     assert torn(places, SHADOW) == []
 
 
+def test_a_driver_that_starts_while_a_table_is_swapped_does_not_get_it(tmp_path):
+    """A second owner would write beside the swap."""
+    places = made(tmp_path)
+    with ExitStack() as stack:
+        run._own(stack, places, QUERY)
+        program = [sys.executable, "-c", HOLDER, str(places.locks), QUERY]
+        second = subprocess.run(program, capture_output=True, text=True, check=False)
+        assert "TableIsTakenError" in second.stderr
+    handover.carry_out(places, QUERY)
+    assert torn(places, SHADOW) == []
+
+
+def test_a_column_that_the_driver_has_added_since_the_shadow_was_built_stays(tmp_path):
+    """A release with a wider contract takes up what the one before it has built."""
+    places = made(tmp_path)
+    path = places.table(QUERY)
+    empty = pa.table(
+        {"number": pa.array([], pa.int64()), "dataset": pa.array([], pa.string()), "more": pa.array([], pa.string())}
+    )
+    write_deltalake(path, empty, mode="append", schema_mode="merge")
+    handover.carry_out(places, QUERY)
+    assert torn(places, SHADOW) == []
+    assert set(DeltaTable(path).to_pyarrow_table()["more"].to_pylist()) == {None}
+
+
 Seen = tuple[int, int]
 """Rows, and the sum of their numbers: two contents that differ in a row differ in it here."""
 Look = Callable[[str], Seen]
@@ -309,7 +334,7 @@ def test_o8_of_five_million_rows_spark_too_sees_one_content_or_the_other(tmp_pat
 
 def test_a_shadow_of_another_form_is_refused_before_anything_is_linked(tmp_path):
     places = made(tmp_path)
-    shadow = handover.shadow_of(places, QUERY)
+    shadow = shadows.shadow_of(places, QUERY)
     wider = pa.table({"number": [1], "dataset": [rebuilt_lake.DATASET], "more": ["x"]})
     write_deltalake(shadow.table(QUERY), wider, mode="append", schema_mode="merge")
     with pytest.raises(UnsafeState, match="lacks a column"):

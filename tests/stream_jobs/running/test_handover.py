@@ -14,7 +14,7 @@ from sinks.compaction import compact
 from sinks.planning import Policy, groups
 from sinks.snapshot import Snapshot
 from stream_jobs.places import Places
-from stream_jobs.running import following, handover, stalls
+from stream_jobs.running import following, handover, shadows, stalls
 from stream_jobs.running.checkpoints import Checkpoint
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.jobs import Driver
@@ -51,7 +51,7 @@ def job_of(places: Places) -> FollowingJob:
 
 def stand(places: Places, generation: int, version: int, index: int = -1, *, is_first: bool = False) -> None:
     """Let a generation's last batch have ended there."""
-    of = places if generation == LIVE else handover.shadow_of(places, QUERY)
+    of = places if generation == LIVE else shadows.shadow_of(places, QUERY)
     identity = str(DeltaTable(places.table(INPUT)).metadata().id)
     offset: dict[str, Any] = {"reservoirId": identity, "reservoirVersion": version, "index": index}
     folder = Checkpoint(QUERY, of.checkpoint(QUERY)).path(generation)

@@ -96,7 +96,7 @@ def test_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_after_a
     pipeline, read, monkeypatch
 ):
     """A batch for every file: the stream is stopped after the first of several files of one version."""
-    monkeypatch.setattr(silver, "MOST_BYTES_PER_BATCH", "1")
+    monkeypatch.setitem(silver.READING, "maxBytesPerTrigger", "1")
     published(pipeline, 1, 2, 3)
     job = pipeline.silver(DATASET)
     stopped_after(pipeline, monkeypatch, job, batches=1)

@@ -1,0 +1,190 @@
+"""Chunks made again from the archive, as they were published: the same code, clocks, editions and schemas.
+
+A manifest names payload, part, edition and clock of its chunk, counts its rows, and holds a hash over all of them. What
+it does not say follows from the manifests before it: which days an earlier edition had stated, and so what was no
+history any more and what was withdrawn. Where two things are possible both are tried. The hash decides: a chunk that is
+not byte for byte what was published is not given out. Nothing here publishes anything.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+from foundation.errors import CorrentezaError
+from producers import holdings
+from producers.archive import Archive
+from producers.editions import Chunks, Edition, Step
+from producers.encode import Message
+from producers.model import CHUNK_ROWS, Comparison, Holding, Part, PartState, Source
+from producers.publication_clock import API, HTTP
+from producers.scope import Scope
+from schemas.contracts import Contract
+
+Manifest = Mapping[str, Any]
+"""The fields of a manifest."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """One chunk that is wanted.
+
+    Attributes:
+        messages: contract → (key, value), of everything but the manifest; empty where it cannot be had.
+        problem: why it cannot; None where it can.
+    """
+
+    manifest: Manifest
+    messages: Mapping[str, Sequence[Message]]
+    problem: str | None = None
+
+
+@dataclass
+class _Editions:
+    """What one resource had published up to some manifest, as its cursor had it."""
+
+    holdings: list[Holding] = field(default_factory=list)
+    states: dict[str, PartState] = field(default_factory=dict)
+    comparisons: dict[str, Comparison | None] = field(default_factory=dict)
+
+    def begin(self, first: Manifest) -> Comparison | None:
+        """What the edition that begins with this manifest is compared with."""
+        if first["scope"] is None:
+            return None
+        key, found = first["part_key"], list(self.holdings)
+        before, old = self.comparisons.get(key), self.states.get(key)
+        if before is not None and old is not None and not old.is_complete:
+            found += [*before.former, holdings.of(key, old, before.scope, next_row=old.next_row)]
+        elif before is not None and before.held:
+            found += before.former
+        former = holdings.former(found, Scope.of(first["scope"]))
+        return Comparison(first["scope"], list(dict.fromkeys(former)))
+
+    def end(self, manifests: Sequence[Manifest], state: PartState, comparison: Comparison | None) -> None:
+        """The edition stands as its manifests say."""
+        key, last = manifests[0]["part_key"], manifests[-1]
+        is_complete = any(each["is_last_of_part"] for each in manifests)
+        next_row = last["first_row"] + max(last["rows_published"] + last["rows_rejected"], 1)
+        self.states[key] = replace(state, is_complete=is_complete, next_row=next_row)
+        held = max((each["withdrawals_held"] or 0 for each in manifests), default=0)
+        self.comparisons[key] = comparison and replace(comparison, held=held)
+        if is_complete and comparison is not None:
+            new = holdings.of(key, state, comparison.scope)
+            self.holdings = holdings.after(self.holdings, new, len(self.states))
+
+
+@dataclass(frozen=True)
+class Republished:
+    """Makes chunks of the sources again.
+
+    Attributes:
+        source_of: name → source.
+        contract_of: (contract's name, registry id) → the contract as records of this id were written.
+        schema_ids: today's, of the bookkeeping contracts that a manifest names none of.
+    """
+
+    archive: Archive
+    source_of: Callable[[str], Source]
+    contract_of: Callable[[str, int], Contract]
+    schema_ids: Mapping[str, int]
+
+    def chunks(self, manifests: Iterable[Manifest], wanted: frozenset[str]) -> Iterator[Again]:
+        """Every chunk that is wanted, each once, or why it cannot be had.
+
+        Args: manifests: all of these sources, in the order in which they were published. wanted: chunk ids.
+        """
+        of_resource: dict[tuple[str, str | None], dict[tuple[str, int], list[Manifest]]] = defaultdict(dict)
+        for each in manifests:
+            editions = of_resource[each["source"], each["resource"]]
+            editions.setdefault((each["part_key"], each["edition"]), []).append(each)
+        for (name, resource), editions in of_resource.items():
+            seen = _Editions()
+            for of_edition in editions.values():
+                lacking = [each for each in of_edition if each["chunk_id"] in wanted]
+                if resource is None or of_edition[0]["edition"] is None:
+                    yield from _refused(lacking, "its manifest is of a release that noted no resource and no edition")
+                    continue
+                state, comparison = _state(of_edition[0]), seen.begin(of_edition[0])
+                if lacking:
+                    yield from self._of_edition(self.source_of(name), of_edition, lacking, comparison)
+                seen.end(of_edition, state, comparison)
+
+    def _of_edition(
+        self, source: Source, manifests: Sequence[Manifest], lacking: Sequence[Manifest], comparison: Comparison | None
+    ) -> Iterator[Again]:
+        first = manifests[0]
+        payload = self.archive.get(first["payload_sha256"])
+        if payload is None:
+            yield from _refused(lacking, f"the archive does not hold its payload {first['payload_sha256']}")
+            return
+        left = {each["chunk_id"]: each for each in lacking}
+        problem = "its payload does not give it"
+        for state in _states(first):
+            part = Part(first["resource"], first["part_key"], first["part"], state.retrieved_at)
+            edition = Edition(part, state, comparison, payload)
+            try:
+                for step in self._steps(source, manifests, edition):
+                    manifest = left.get(step.chunk.chunk_id)
+                    if manifest is None:
+                        continue
+                    if not _is_as_published(step, manifest):
+                        problem = "parsed again it is not what was published: its hash or its counts are others"
+                        break
+                    del left[step.chunk.chunk_id]
+                    yield Again(manifest, step.chunk.messages)
+            except CorrentezaError as error:
+                problem = f"its payload cannot be read again: {error}"
+            if not left:
+                return
+        yield from _refused(left.values(), problem)
+
+    def _steps(self, source: Source, manifests: Sequence[Manifest], edition: Edition) -> Iterator[Step]:
+        """The chunks of an edition, and then those of withdrawals that were held at first."""
+        ids = {**self.schema_ids, **{name: id_ for each in manifests for name, id_ in each["schema_ids"].items()}}
+        missing = {name: 0 for name in source.datasets if name not in ids}  # of which the edition has no record
+        contracts = {name: self.contract_of(name, ids[name]) for name in source.datasets if name in ids}
+        made = Chunks(source, "", {**missing, **ids}, _chunk_rows(manifests), self.archive.get, contracts=contracts)
+        step = None
+        for step in made.of(edition):
+            yield step
+        if step is not None and step.comparison is not None and step.comparison.held:
+            yield from made.accepted(replace(edition, state=step.state, comparison=step.comparison))
+
+
+def _refused(manifests: Iterable[Manifest], problem: str) -> Iterator[Again]:
+    return (Again(each, {}, problem) for each in manifests)
+
+
+def _state(first: Manifest) -> PartState:
+    """The state of a part when the edition of this manifest began, as far as the manifest tells."""
+    return PartState(
+        name=first["part"],
+        payload_sha256=first["payload_sha256"],
+        edition=first["edition"],
+        next_row=0,
+        is_complete=False,
+        first_edition_assumed=first["edition"] == 1,
+        retrieved_at=first["retrieved_at"],
+        published_at=first["published_at"],
+        published_at_basis=HTTP if first["published_at"] else None,
+    )
+
+
+def _states(first: Manifest) -> Iterator[PartState]:
+    """The same with all that it may have been besides: a reparse keeps a first edition's assumption, for one."""
+    likely = _state(first)
+    bases = (HTTP, API) if first["published_at"] else (None,)
+    for is_first, basis in product((likely.first_edition_assumed, not likely.first_edition_assumed), bases):
+        yield replace(likely, first_edition_assumed=is_first, published_at_basis=basis)
+
+
+def _chunk_rows(manifests: Sequence[Manifest]) -> int:
+    """How many source rows a chunk of the edition had: a setting that may have been another one then."""
+    rows = sorted({each["first_row"] for each in manifests})
+    return rows[1] - rows[0] if len(rows) > 1 else CHUNK_ROWS
+
+
+def _is_as_published(step: Step, manifest: Manifest) -> bool:
+    made = (step.chunk.row_hash, step.chunk.rows, step.chunk.rejects)
+    return made == tuple(manifest[name] for name in ("row_hash", "rows_published", "rows_rejected"))

@@ -1,0 +1,72 @@
+"""Whether the shadow of a query has read what the live query has not."""
+
+import json
+
+from sinks import tables
+from stream_jobs.places import Places
+from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.shadows import shadow_of
+
+Place = tuple[int, int, bool]
+"""Version, place among its files, and whether that is the first read of all the table."""
+
+
+def is_ahead(places: Places, query: str, generation: int, inputs: tuple[str, ...]) -> bool:
+    """Whether the shadow has read rows that the live query has not.
+
+    Streams over revisions and over bronze pass a swap over: they would never hear of these rows. So the live query
+    reads them first. One that cannot go on, because its table, its checkpoint or an input is gone, is not waited for.
+    Nobody streams gold.
+
+    Args:
+        generation: of the shadow.
+        inputs: the tables that the query streams; none of bronze.
+    """
+    live = Checkpoint(query, places.checkpoint(query))
+    guard = live.guard
+    if query.startswith("gold.") or guard is None or not live.has_begun(guard.generation):
+        return False
+    paths = {table: places.table(table) for table in guard.tables}
+    if any(not tables.exists(path) or tables.identity(path) != guard.tables[name] for name, path in paths.items()):
+        return False
+    shadow = Checkpoint(query, shadow_of(places, query).checkpoint(query))
+    if query.startswith("bronze."):
+        return _is_ahead_in_topic(live, shadow)
+    has, wants = (_positions(each.finished(of)) for each, of in ((live, guard.generation), (shadow, generation)))
+    there = {tables.identity(path): path for path in map(places.table, inputs) if tables.exists(path)}
+    if has.keys() - there.keys():
+        return False  # an input was made anew, which Spark refuses to go on with
+    return any(
+        _is_behind(path, has.get(identity), wants[identity]) for identity, path in there.items() if identity in wants
+    )
+
+
+def _is_ahead_in_topic(live: Checkpoint, shadow: Checkpoint) -> bool:
+    now, then = live.guard, shadow.guard
+    if now is None or then is None or now.topic_id != then.topic_id:
+        return False  # the topic was made anew: the live query does not go on
+    has = live.position(now)
+    return any(has.get(partition, 0) < offset for partition, offset in shadow.position(then).items())
+
+
+def _positions(lines: list[str]) -> dict[str, Place]:
+    """Table id → place."""
+    found = (json.loads(line) for line in lines if line != "-")
+    return {
+        each["reservoirId"]: (
+            int(each["reservoirVersion"]),
+            max(int(each["index"]), -1),  # whatever is below stands for the beginning of the version, too
+            bool(each.get("isStartingVersion", False)),
+        )
+        for each in found
+        if "reservoirId" in each
+    }
+
+
+def _is_behind(path: str, here: Place | None, there: Place) -> bool:
+    version, place, is_first_read = there
+    if here is None:
+        return tables.has_gained(path, 0, version + is_first_read)
+    if here[2] or is_first_read:
+        return here != there
+    return tables.has_appended(path, here[0], version) or (here[0] == version and here[1] < place)
