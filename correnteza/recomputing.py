@@ -64,9 +64,9 @@ def verify_only(
     present = run.present(places)
     if present is not None and not run.is_finished(places, present):
         raise UnsafeState("a rebuild is unfinished", hint="correnteza rebuild --status")
+    shadow.remove_left(places)
     differing = []
     for query in queries:
-        shadow.remove(places, query)
         generation = max(Checkpoint(query, places.checkpoint(query)).newest_generation() + 1, 1)
         say(f"{query}: computing it again …")
         try:

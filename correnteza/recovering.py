@@ -19,6 +19,7 @@ from foundation.rowhash import MODULUS, value_hash
 from monitoring.lag.status import bronze_table
 from monitoring.lake import Lake
 from monitoring.proof.checks.redrives import TRANSACTION_SPAN
+from monitoring.proof.checks.row_hashes import row_hashes
 from monitoring.snapshot import Snapshot
 from producers import sources
 from producers.archive import Archive
@@ -122,7 +123,7 @@ def recovery(
         return Recovery(None, 0, ())
     if archive is None:
         return Recovery(None, 0, tuple(Lost(name, rows, "the archive was not asked") for name, rows in lacking.items()))
-    maker = Republished(archive, sources.load, _contracts(places), _newest_ids(places))
+    maker = Republished(archive, sources.load, _contracts(places), _newest_ids(places), _withdrawn(lake))
     of_sources = {each["source"] for each in known if each["chunk_id"] in lacking}
     again = maker.chunks([each for each in known if each["source"] in of_sources], frozenset(lacking))
     lost: list[Lost] = []
@@ -211,6 +212,23 @@ def _only_missing(lake: Lake, candidates: Path, target: Path, topic: str) -> int
         ) TO '{target}' (FORMAT parquet)"""
     )
     return int(pq.read_metadata(target).num_rows)
+
+
+def _withdrawn(lake: Lake) -> dict[str, tuple[int, int]]:
+    """Chunk → the withdrawals that bronze has of it, and the sum of their hashes."""
+    if not lake.has("bronze.ingest_withdrawals"):
+        return {}
+    rows = lake.sql(
+        "SELECT record.chunk_id AS chunk_id, key, value_hash FROM bronze.ingest_withdrawals WHERE decode_status = 'ok'"
+    ).combine_chunks()
+    if not rows.num_rows:
+        return {}
+    hashes = row_hashes(rows["key"].combine_chunks(), rows["value_hash"].combine_chunks()).to_pylist()
+    found: dict[str, tuple[int, int]] = {}
+    for chunk_id, each in zip(rows["chunk_id"].to_pylist(), hashes, strict=True):
+        count, total = found.get(chunk_id, (0, 0))
+        found[chunk_id] = (count + 1, total + each)
+    return found
 
 
 def _contracts(places: Places) -> Any:

@@ -13,8 +13,10 @@ from itertools import product
 from typing import Any
 
 from foundation.errors import CorrentezaError
+from foundation.rowhash import format_hash, row_hash
 from producers import holdings
 from producers.archive import Archive
+from producers.chunk import WITHDRAWALS
 from producers.editions import Chunks, Edition, Step
 from producers.encode import Message
 from producers.model import CHUNK_ROWS, Comparison, Holding, Part, PartState, Source
@@ -82,12 +84,15 @@ class Republished:
         source_of: name → source.
         contract_of: (contract's name, registry id) → the contract as records of this id were written.
         schema_ids: today's, of the bookkeeping contracts that a manifest names none of.
+        withdrawn: chunk → how many withdrawals of it are known, and the sum of their row hashes. Without the payloads
+            that an edition was compared with, they vouch for its rows.
     """
 
     archive: Archive
     source_of: Callable[[str], Source]
     contract_of: Callable[[str, int], Contract]
     schema_ids: Mapping[str, int]
+    withdrawn: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def chunks(self, manifests: Iterable[Manifest], wanted: frozenset[str]) -> Iterator[Again]:
         """Every chunk that is wanted, each once, or why it cannot be had.
@@ -128,16 +133,31 @@ class Republished:
                     manifest = left.get(step.chunk.chunk_id)
                     if manifest is None:
                         continue
-                    if not _is_as_published(step, manifest):
+                    messages = self._proved(step, manifest)
+                    if messages is None:
                         problem = "parsed again it is not what was published: its hash or its counts are others"
                         break
                     del left[step.chunk.chunk_id]
-                    yield Again(manifest, step.chunk.messages)
+                    yield Again(manifest, messages)
             except CorrentezaError as error:
                 problem = f"its payload cannot be read again: {error}"
             if not left:
                 return
         yield from _refused(left.values(), problem)
+
+    def _proved(self, step: Step, manifest: Manifest) -> Mapping[str, Sequence[Message]] | None:
+        """The messages of a chunk; None unless counts and hash of the manifest say that they are what was published."""
+        made = step.chunk
+        if (made.rows, made.rejects) != (manifest["rows_published"], manifest["rows_rejected"]):
+            return None
+        if made.row_hash == manifest["row_hash"]:
+            return made.messages
+        rows, total = self.withdrawn.get(made.chunk_id, (0, 0))
+        of_rows = {name: each for name, each in made.messages.items() if name != WITHDRAWALS}
+        counted = (each for name, each in of_rows.items() if name in manifest["datasets"])
+        total += sum(row_hash(key, value) for each in counted for key, value in each)
+        is_proved = rows == manifest["datasets"].get(WITHDRAWALS) and format_hash(total) == manifest["row_hash"]
+        return of_rows if is_proved else None
 
     def _steps(self, source: Source, manifests: Sequence[Manifest], edition: Edition) -> Iterator[Step]:
         """The chunks of an edition, and then those of withdrawals that were held at first."""
@@ -183,8 +203,3 @@ def _chunk_rows(manifests: Sequence[Manifest]) -> int:
     """How many source rows a chunk of the edition had: a setting that may have been another one then."""
     rows = sorted({each["first_row"] for each in manifests})
     return rows[1] - rows[0] if len(rows) > 1 else CHUNK_ROWS
-
-
-def _is_as_published(step: Step, manifest: Manifest) -> bool:
-    made = (step.chunk.row_hash, step.chunk.rows, step.chunk.rejects)
-    return made == tuple(manifest[name] for name in ("row_hash", "rows_published", "rows_rejected"))

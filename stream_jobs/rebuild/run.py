@@ -85,6 +85,7 @@ def begin(places: Places, queries: Sequence[str], origin: Origin | None = None) 
             f"a rebuild of {', '.join(former.queries)} is unfinished",
             hint="correnteza rebuild --resume, to end it; or --rollback, or --abandon",
         )
+    shadow.remove_left(places)
     run = Run(uuid4().hex, tuple(queries), origin)
     _file(places).parent.mkdir(parents=True, exist_ok=True)
     replace_file(_file(places), json.dumps(asdict(run), indent=1))

@@ -123,6 +123,13 @@ def remove(live: Places, query: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_left(live: Places) -> None:
+    """Remove the shadows of whoever was killed: maintenance waits for them. Only while no rebuild is unfinished."""
+    for folder in (live.checkpoints / FOLDER).glob("*.*"):
+        if folder.is_dir():
+            remove(live, folder.name)
+
+
 def _job_of(query: str, driver: Driver, kafka: Kafka | None) -> BronzeJob | SilverJob | GoldJob:
     name = query.partition(".")[2]
     if query.startswith("bronze."):

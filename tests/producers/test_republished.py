@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from foundation.rowhash import row_hash
 from producers import chunk, poll, sources
 from producers.archive import Archive
 from producers.model import Span
@@ -96,6 +97,25 @@ def test_withdrawals_and_the_clocks_of_days_that_moved_between_members_are_made_
         assert poll.poll(MOBILE, target, now=lambda: NOW, base_url=httpserver.url_for("/"), span=span).error is None
     assert sum(each["rows_withdrawn"] for each in manifests(target)) == 2
     assert differences(target, MOBILE) == []
+
+
+def test_withdrawals_that_are_known_vouch_for_rows_whose_former_payload_is_gone(target, httpserver):
+    served = ServedZip(httpserver, "/acessos/acessos_telefonia_movel.zip")
+    for days, members in enumerate(({H1: member((1, "TIM", 1), (2, "OI", 3))}, {H1: member((1, "TIM", 2))})):
+        served.put(members, days=days)
+        span = Span(MOBILE.history_start)
+        assert poll.poll(MOBILE, target, now=lambda: NOW, base_url=httpserver.url_for("/"), span=span).error is None
+    first, second = manifests(target)
+    Archive(target.archive).remove(first["payload_sha256"], datetime.now(UTC).replace(year=2100))
+    [refused] = made_again(target, wanted={second["chunk_id"]})
+    assert "its hash or its counts are others" in str(refused.problem)
+
+    [gone] = oracles.read(target.bootstrap, target.prefix, "ingest.withdrawals")
+    known = {second["chunk_id"]: (1, row_hash(gone.key, gone.value))}
+    [again] = made_again(target, wanted={second["chunk_id"]}, withdrawn=known)
+    [row] = oracles.read(target.bootstrap, target.prefix, MOBILE.name)[-1:]
+    assert [value[5:] for _, value in again.messages[MOBILE.name]] == [row.value[5:]]
+    assert "ingest.withdrawals" not in again.messages, "nothing vouches for those"
 
 
 def test_a_payload_that_is_gone_is_named(polled):
