@@ -26,7 +26,7 @@ from foundation.failpoints import failpoint
 from sinks import current, late, quarantine, sql, tables
 from sinks.arrow_commit import append
 from sinks.expectations import broken
-from sinks.history import History, Seen
+from sinks.history import CLOSED_PLACE, History, Seen
 from sinks.snapshot import FILE, Snapshot
 from sinks.target import IS_WITHDRAWN, SilverTarget, bounds
 from sinks.transactions import Batch
@@ -66,7 +66,7 @@ def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
     # What is judged is what is written, whatever others write meanwhile: Arrow tables do not change.
-    classified = _classified(records, target)
+    classified = _classified(records, target, history.closed())
     found = _summary(classified, target)
     _stop_on_failure(found, target)
     keys = late.late_keys(classified, found, target, history)
@@ -85,14 +85,24 @@ def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history
     )
 
 
-def _classified(records: pa.Table, target: SilverTarget) -> pa.Table:
-    """The batch with the outcome of every row, and the rules it breaks: a withdrawal has no values to break any."""
+def _classified(records: pa.Table, target: SilverTarget, closed: pa.Table) -> pa.Table:
+    """The batch with the outcome of every row, and the rules it breaks: a withdrawal has no values to break any.
+
+    What was set aside and is closed stays aside for what it broke then, in a reading under other rules too.
+    """
     lists = ", ".join(
-        f'CASE WHEN {IS_WITHDRAWN} THEN [] ELSE {broken(target.expectations, action)} END AS "{action}"'
+        f"CASE WHEN {IS_WITHDRAWN} THEN [] WHEN closed IS NOT NULL THEN {'closed' if action == 'quarantine' else '[]'}"
+        f' ELSE {broken(target.expectations, action)} END AS "{action}"'
         for action in ("warn", "quarantine", "fail")
     )
     judged = sql.table(
-        f'SELECT *, "quarantine" = [] AS is_valid FROM (SELECT *, {lists} FROM records)', records=records
+        f"""
+        SELECT * EXCLUDE (closed), "quarantine" = [] AS is_valid FROM (SELECT *, {lists} FROM (
+            SELECT r.*, c.rules AS closed FROM records r LEFT JOIN closed c
+            ON NOT r.{IS_WITHDRAWN} AND {sql.same(CLOSED_PLACE, "r", "c")}))
+        """,
+        records=records,
+        closed=closed,
     )
     return classify(judged, _stored(judged, target), keys=target.keys)
 

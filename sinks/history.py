@@ -7,6 +7,19 @@ import pyarrow as pa
 
 from sinks.target import Bounds
 
+CLOSED = pa.schema(
+    {
+        "topic_id": pa.string(),
+        "kafka_partition": pa.int32(),
+        "kafka_offset": pa.int64(),
+        "rules": pa.list_(pa.string()),
+    }
+)
+"""Of a closed letter: where its record stands, and what it was set aside for. Whatever the rules are today, it stays
+aside: its copy stands for it, or somebody has discarded it (docs/adr/0027)."""
+
+CLOSED_PLACE = ("topic_id", "kafka_partition", "kafka_offset")
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -44,6 +57,10 @@ class History(Protocol):
 
     def withdrawn_keys(self) -> pa.Table:
         """The keys of all withdrawals."""
+        ...
+
+    def closed(self) -> pa.Table:
+        """Rows that were set aside and whose letters are closed: the columns of `CLOSED`."""
         ...
 
     def begin_mending(self) -> None:

@@ -26,7 +26,7 @@ from foundation.failpoints import failpoint
 from sinks import current, quarantine, sql
 from sinks.arrow_commit import append
 from sinks.expectations import broken
-from sinks.history import History
+from sinks.history import CLOSED_PLACE, History
 from sinks.put import put
 from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds
@@ -73,7 +73,7 @@ def mend(keys: pa.Table, target: SilverTarget, history: History) -> None:
     within = bounds(keys, target.prune_by)
     revisions = Snapshot.of(target.revisions)
     stored = target.stored(revisions, keys, target.columns, within)
-    folded = classify(_judged(history.rows_of(keys, within), stored, target), None, keys=target.keys)
+    folded = classify(_judged(history.rows_of(keys, within), stored, target, history.closed()), None, keys=target.keys)
     _mend_quarantine(folded, target)
     versions = sql.table(
         f"SELECT {sql.listed(target.columns)}, is_newest FROM folded WHERE outcome = 'new'", folded=folded
@@ -84,11 +84,11 @@ def mend(keys: pa.Table, target: SilverTarget, history: History) -> None:
     failpoint("after_mended_current")
 
 
-def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget) -> pa.Table:
+def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget, closed: pa.Table) -> pa.Table:
     """Rows with `is_valid`: each as it was judged when it came, which is for good until it is redriven.
 
-    What stands in quarantine for a rule takes no part, whatever the rules are today; neither, of rows that silver has
-    not read yet, what breaks them. A row that is a version has passed.
+    What stands in quarantine for a rule takes no part, whatever the rules are today; neither does what is closed, nor,
+    of rows that silver has not read yet, what breaks them. A row that is a version has passed.
     """
     is_sound = " AND ".join(f"{broken(target.expectations, action)} = []" for action in ("quarantine", "fail"))
     of_record = sql.same(("kafka_partition", "kafka_offset", "chunk_id"), "s", "r")
@@ -99,6 +99,9 @@ def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget) -> pa.Table:
         ), aside AS (
             SELECT r._number FROM numbered r JOIN held q ON {quarantine.is_of("q", "r")}
             WHERE NOT list_contains(q.rules, {sql.text(quarantine.CONFLICT)})
+            UNION ALL
+            SELECT r._number FROM numbered r JOIN closed c ON {sql.same(CLOSED_PLACE, "r", "c")}
+            WHERE NOT r.{IS_WITHDRAWN}
         ), passed AS (
             SELECT r._number FROM numbered r JOIN stored s ON {of_record} WHERE NOT s.{IS_WITHDRAWN}
         )
@@ -110,6 +113,7 @@ def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget) -> pa.Table:
         rows=rows,
         stored=stored,
         held=quarantine.held(Snapshot.of(target.quarantine), target.dataset),
+        closed=closed,
     )
 
 

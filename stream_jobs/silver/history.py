@@ -17,7 +17,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract
-from sinks.history import Seen
+from sinks import sql, tables
+from sinks.history import CLOSED, Seen
 from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, matching
 from sinks.transactions import Batch
@@ -45,14 +46,21 @@ class BronzeHistory:
         prune_by: str,
         bronze: str,
         withdrawn: str,
+        closings: str,
         records: Callable[[DataFrame, Contract], DataFrame],
         file: Path,
     ) -> None:
-        """Args: bronze, withdrawn: paths of the two tables. records: bronze rows → records. file: `seen.json`."""
+        """Args:
+        bronze, withdrawn, closings: paths of the tables of records, withdrawals and closing records.
+        records: bronze rows → records.
+        file: `seen.json`.
+        """
         self._contract = contract
         self._prune_by = prune_by
         self._bronze = bronze
         self._withdrawn = withdrawn
+        self._closings = closings
+        self._closed: tuple[int, pa.Table] = (-1, CLOSED.empty_table())
         self._records = records
         self._file = file
         self._noted: Noted | None = None
@@ -95,6 +103,23 @@ class BronzeHistory:
         """As `History`."""
         found = withdrawals(_now(self._spark, self._withdrawn), self._contract)
         return found.select(*self._contract.key).distinct().toArrow()
+
+    def closed(self) -> pa.Table:
+        """As `History`; read again when closing records have come."""
+        if tables.exists(self._closings):
+            snapshot = Snapshot.of(self._closings)
+            if snapshot.version != self._closed[0]:
+                rows = sql.table(
+                    f"""
+                    SELECT record.topic_id AS topic_id, record.partition AS kafka_partition,
+                           record."offset" AS kafka_offset, string_split(any_value(record.reason), ', ') AS rules
+                    FROM closings WHERE decode_status = 'ok' AND record.dataset = {sql.text(self._contract.name)}
+                    GROUP BY ALL
+                    """,
+                    closings=snapshot.scan(["decode_status", "record"]),
+                )
+                self._closed = (snapshot.version, rows.cast(CLOSED))
+        return self._closed[1]
 
     def begin_mending(self) -> None:
         """As `History`."""

@@ -22,6 +22,8 @@ from stream_jobs.silver.tables.model import SilverTable
 from stream_jobs.silver.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
 from stream_jobs.silver.withdrawals import withdrawals
 
+CLOSINGS = "bronze.ingest_redrives"
+
 READING = {
     # Of bronze files; the driver holds a batch in memory while it is applied.
     "maxBytesPerTrigger": "16m",
@@ -84,6 +86,7 @@ class SilverJob(FollowingJob):
             prune_by=table.prune_by,
             bronze=self._bronze,
             withdrawn=self._withdrawals,
+            closings=place(CLOSINGS),
             records=records,
             file=self._checkpoint.folder / "seen.json",
         )

@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from sinks import quarantine, sql, tables
 from sinks.apply_changes import Applied, apply_changes
 from sinks.expectations import Expectation
-from sinks.history import Seen
+from sinks.history import CLOSED, Seen
 from sinks.target import Bounds, SilverTarget
 from sinks.transactions import Batch
 from tests.sinks.silver_model import Change
@@ -77,6 +77,9 @@ class Recorded:
     def withdrawn_keys(self) -> pa.Table:
         withdrawn = [row for row in self.rows if row.is_withdrawn]
         return self._silver.frame(withdrawn).select(["name", "number"])
+
+    def closed(self) -> pa.Table:
+        return CLOSED.empty_table()
 
     def begin_mending(self) -> None:
         self._mending = self._batch

@@ -25,7 +25,13 @@ def history(file: Path) -> BronzeHistory:
         raise AskedBronze
 
     return BronzeHistory(
-        load("bcb_sgs"), prune_by="reference_on", bronze="", withdrawn="", records=records, file=file / "seen.json"
+        load("bcb_sgs"),
+        prune_by="reference_on",
+        bronze="",
+        withdrawn="",
+        closings=str(file / "none"),
+        records=records,
+        file=file / "seen.json",
     )
 
 
