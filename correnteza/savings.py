@@ -4,19 +4,18 @@ Spark is not imported: which tables a query streams is taken from the contracts 
 would be done and does nothing; `maintain` and the driver ask the queries themselves before they remove a file.
 """
 
-from collections.abc import Mapping
-
 from deltalake.exceptions import DeltaError
 
 from correnteza.places import places
 from correnteza.settings import Settings
 from foundation.errors import CorrentezaError
 from monitoring.lag import inputs
-from monitoring.lag.status import Saving
+from monitoring.lag.status import Saving, SavingOf
 from monitoring.proof.checks.gold_sql import DEFINITIONS
+from monitoring.snapshot import Snapshot
 from schemas import contracts
 from stream_jobs.running.readers import Readers
-from stream_jobs.running.upkeep import plan_of, tables_there
+from stream_jobs.running.upkeep import plan_of
 
 
 def streamed() -> dict[str, tuple[str, ...]]:
@@ -25,15 +24,16 @@ def streamed() -> dict[str, tuple[str, ...]]:
     return {**inputs.of_queries(contracts.load_all().values(), gold), **inputs.CANARIES}
 
 
-def savings(settings: Settings) -> Mapping[str, Saving]:
-    """Table → what would be saved of it; one that cannot be read is left out, which `verify` finds."""
+def planner(settings: Settings) -> SavingOf:
+    """What is asked of every table, one after the other."""
     where = places(settings)
     readers = Readers(where, streamed())
-    found = {}
-    for table in tables_there(where):
+
+    def saving_of(snapshot: Snapshot) -> Saving | None:
         try:
-            plan = plan_of(where, table, readers)
+            plan = plan_of(where, snapshot.name, readers, snapshot.table)
         except (CorrentezaError, DeltaError, OSError):
-            continue
-        found[table] = Saving(plan.small_files, len(plan.groups), plan.old_bytes, plan.held_by)
-    return found
+            return None  # a table that cannot be read, which `verify` finds
+        return Saving(plan.small_files, len(plan.groups), plan.old_bytes, plan.held_by)
+
+    return saving_of

@@ -17,9 +17,12 @@ class Listing:
     table: DeltaTable
 
     @classmethod
-    def of(cls, path: str) -> Self:
-        """The newest version. Raises: UnsafeState, when its files alone do not say what its rows are."""
-        table = DeltaTable(path)
+    def of(cls, path: str, table: DeltaTable | None = None) -> Self:
+        """The newest version. Raises: UnsafeState, when its files alone do not say what its rows are.
+
+        Args: table: where it is open already; to open one reads its log.
+        """
+        table = DeltaTable(path) if table is None else table
         if table.protocol().min_reader_version > 1:
             raise UnsafeState(
                 f"the table at {path} uses Delta features that this reader does not support",

@@ -181,7 +181,7 @@ def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader]
         log_bytes=sum(log.values()),
         expired=expired(listing, policy, now.date()),
         groups=groups(listing, policy, now.date()),
-        needs_checkpoint=remains.commits_since_checkpoint(path) > MOST_COMMITS,
+        needs_checkpoint=remains.commits_since_checkpoint(log) > MOST_COMMITS,
         old_files=old_files,
         old_log=old_log,
         old_bytes=_bytes(Path(path), old_files.files) + sum(log.get(name, 0) for name in old_log.files),

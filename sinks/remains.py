@@ -144,9 +144,9 @@ def entries(path: str) -> list[tuple[str, int]]:
     return sorted(found)
 
 
-def commits_since_checkpoint(path: str) -> int:
-    """How many commits a reader has to read after the newest checkpoint."""
-    names = [name for name, _ in entries(path)]
+def commits_since_checkpoint(names: Iterable[str]) -> int:
+    """How many commits a reader has to read after the newest checkpoint. Args: names: of the log's files."""
+    names = list(names)
     newest = max((int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)) is not None), default=-1)
     return sum(name[:20].isdecimal() and name[20:] == ".json" and int(name[:20]) > newest for name in names)
 

@@ -4,9 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,7 +13,7 @@ import typer
 
 from correnteza.printing import aligned, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
-from correnteza.savings import savings
+from correnteza.savings import planner
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from foundation.redact import redacted, unescaped
@@ -72,11 +70,13 @@ def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
         gold_inputs={definition.table: definition.datasets for definition in DEFINITIONS},
     )
     now = time.time()
-    with ThreadPoolExecutor(1) as pool:
-        planned = pool.submit(savings, settings)
-        found = status(places, lambda: _connected(settings.bootstrap), contracts.load_all().values(), now=now)
-        saved = planned.result()
-    found = replace(found, tables=[replace(each, saving=saved.get(each.table)) for each in found.tables])
+    found = status(
+        places,
+        lambda: _connected(settings.bootstrap),
+        contracts.load_all().values(),
+        now=now,
+        saving_of=planner(settings),
+    )
     people = "\n".join([_table(found), *_reasons(found.lines), *_canary(found.canary, now), *_saved(found.tables)])
     if clear:
         unescaped(sys.stdout).write("\x1b[H\x1b[2J")

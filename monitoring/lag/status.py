@@ -91,6 +91,10 @@ class Saving:
     held_back_by: Sequence[str]
 
 
+SavingOf = Callable[[Snapshot], Saving | None]
+"""Plans a table's maintenance; None where that cannot be told."""
+
+
 @dataclass(frozen=True)
 class Storage:
     """What a table takes.
@@ -139,12 +143,14 @@ class Status:
 
 
 def status(
-    places: Places, connect: Callable[[], Cluster], contracts: Iterable[Contract], *, now: float | None = None
-) -> Status:
+    places: Places, connect: Callable[[], Cluster], contracts: Iterable[Contract], *, now: float | None = None,
+    saving_of: SavingOf = lambda snapshot: None,
+) -> Status:  # fmt: skip
     """Every line, of what can be known: without Kafka the records that bronze has not read cannot be.
 
     Args:
         connect: gives the cluster to ask; may raise DependencyUnavailable, too. It is asked while files are read.
+        saving_of: plans a table's maintenance.
     """
     now = time.time() if now is None else now
     streamed = [contract for contract in contracts if not contract.compacted and contract.name != CANARY]
@@ -163,12 +169,15 @@ def status(
         _bronze(places, lake, contract, waiting, topic=names[contract.name], progress=progress[contract.name], now=now)
         for contract in streamed
     ]
-    return Status([*bronze, *derived], away, _canary(places), _storage(lake))
+    return Status([*bronze, *derived], away, _canary(places), _storage(lake, saving_of))
 
 
-def _storage(lake: Tables) -> list[Storage]:
+def _storage(lake: Tables, saving_of: SavingOf) -> list[Storage]:
     ordered = sorted(lake.values(), key=lambda each: (LAYERS.index(each.layer), each.name))
-    return [Storage(each.name, len(each.files), sum(each.files.values()), each.log_files) for each in ordered]
+    return [
+        Storage(each.name, len(each.files), sum(each.files.values()), each.log_files, saving_of(each))
+        for each in ordered
+    ]
 
 
 def _canary(places: Places) -> dict[str, Stage]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from deltalake import DeltaTable
+
 from foundation import clock
 from schemas.contracts import CANARY_TABLE
 from sinks import tables
@@ -52,9 +54,12 @@ def tables_there(places: Places) -> list[str]:
     ]
 
 
-def plan_of(places: Places, table: str, readers: Readers) -> Plan:
-    """What is worth doing to a table. Raises: as `Listing.of`."""
-    listing = Listing.of(places.table(table))
+def plan_of(places: Places, table: str, readers: Readers, opened: DeltaTable | None = None) -> Plan:
+    """What is worth doing to a table. Raises: as `Listing.of`.
+
+    Args: opened: its newest version, where it is open already.
+    """
+    listing = Listing.of(places.table(table), opened)
     return look(table, listing, policy_of(table), readers.of(table, listing.identity), now=clock.now())
 
 
