@@ -76,13 +76,11 @@ def test_a_shadow_is_abandoned_and_a_plan_needs_a_table(places, rebuild):
     assert "time not measured yet" in rebuild(QUERY, "--dry-run").stdout
 
 
-def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, home, tmp_path):
+def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, home):
     """A shadow that has read the original before its letter is closed would keep it where its copy must stand."""
 
     def redrive(*more: str) -> "CompletedProcess[str]":
-        return run_to_its_end(
-            Settings(home=home), tmp_path, UNMODIFIED, ("dead-letters", "redrive", "--all", *more), {}
-        )
+        return run_here(Settings(home=home), ("dead-letters", "redrive", "--all", *more))
 
     beside = redrive()
     assert (beside.returncode, "letters are closed before it, or after it" in beside.stderr) == (3, True), beside.stderr

@@ -103,15 +103,20 @@ class Alerting:
         except HTTPError as error:
             pytest.fail(f"{path}: {error.read().decode()}")
 
-    def wait_quiet(self, seconds: float) -> None:
-        """Until all targets are scraped, the Watchdog was told, and nothing fires or is about to."""
+    def wait_quiet(self, seconds: float, besides: Sequence[str] = ()) -> None:
+        """Until all targets are scraped, the Watchdog was told, and nothing fires or is about to.
+
+        Args: besides: alerts that may.
+        """
 
         def is_quiet() -> bool:
             scraped = self.query("count by (job) (up)")
             pending = _get(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
             names = {each["labels"]["alertname"] for each in pending} | set(self.firing())
             return (
-                len(scraped) == len(JOBS) and names <= {"Watchdog"} and self.receiver.newest("Watchdog", 0) is not None
+                len(scraped) == len(JOBS)
+                and names <= {"Watchdog", *besides}
+                and self.receiver.newest("Watchdog", 0) is not None
             )
 
         wait_for(is_quiet, "all is quiet", seconds)
@@ -130,12 +135,17 @@ def alerting(
     *,
     without: Sequence[str] = (),
     inhibits: bool = True,
+    every: str = "500ms",
+    group_wait: str = "1s",
 ) -> Iterator[Alerting]:
     """Run both beside the block.
 
     Args:
         targets: job → ports on this machine. without: alerts that are left out.
         inhibits: whether consequences are kept back, as shipped.
+        every: how often targets are scraped and rules evaluated, and how long an answer may take.
+        group_wait: how long a message waits for its cause. Shipped are 30 s, far more than real processes differ by
+            in noticing a cause and what follows from it; that difference is not divided.
     """
     folder.mkdir(parents=True, exist_ok=True)
     receiver = Receiver()
@@ -144,7 +154,7 @@ def alerting(
     main, other = ports.free(), ports.free()
     started: list[subprocess.Popen[bytes]] = []
     try:
-        config = _alertmanager(hook.server_address[1], inhibits=inhibits)
+        config = _alertmanager(hook.server_address[1], group_wait, inhibits=inhibits)
         (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
         started.append(
             _start(
@@ -156,7 +166,9 @@ def alerting(
                 "--cluster.listen-address=",
             )
         )
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(_prometheus(folder, targets, other, factor, without)))
+        (folder / "prometheus.yml").write_text(
+            yaml.safe_dump(_prometheus(folder, targets, other, factor, without, every))
+        )
         started.append(
             _start(
                 folder,
@@ -182,11 +194,16 @@ def alerting(
 
 
 def _prometheus(
-    folder: Path, targets: Mapping[str, Sequence[int]], alertmanager: int, factor: float, without: Sequence[str]
+    folder: Path,
+    targets: Mapping[str, Sequence[int]],
+    alertmanager: int,
+    factor: float,
+    without: Sequence[str],
+    every: str,
 ) -> dict[str, Any]:
     """The shipped configuration, with this test's ports and intervals."""
     config: dict[str, Any] = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+    config["global"] = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
     for job in config["scrape_configs"]:
         job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in targets[job["job_name"]]]}]
     config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{alertmanager}"]}]
@@ -198,11 +215,11 @@ def _prometheus(
     return config
 
 
-def _alertmanager(hook: int, *, inhibits: bool) -> dict[str, Any]:
+def _alertmanager(hook: int, group_wait: str, *, inhibits: bool) -> dict[str, Any]:
     """The shipped configuration, with this test's address and hardly any wait."""
     config: dict[str, Any] = yaml.safe_load((SHIPPED / "alertmanager.yml").read_text())
     for route in (config["route"], *config["route"]["routes"]):
-        route |= {"group_wait": "1s", "group_interval": "1s"}
+        route |= {"group_wait": group_wait, "group_interval": "1s"}
     for receiver in config["receivers"]:
         receiver["webhook_configs"][0]["url"] = f"http://127.0.0.1:{hook}/{receiver['name']}"
     if not inhibits:

@@ -1,0 +1,276 @@
+"""One fault, one alert, over a real `correnteza up`: the processes hang, the source fails, the records are broken.
+
+Everything goes at its own pace but the sources' clock and the durations of the rules. They are divided by as much as
+this machine allows: on one that has much else to do a canary takes longer, and rules that had no patience with it would
+fire without a fault. Beside it runs a Prometheus without the rule that tells of a driver that is gone: there the same
+fault must be told otherwise.
+"""
+
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from monitoring.dashboards.panels import queries
+from replay.faults import Script
+from tests.helpers import wait_for
+from tests.monitoring.alerts.live import Alerting, alerting
+from tests.monitoring.alerts.promtool import rules
+from tests.monitoring.alerts.running import Message, Running, running
+from tests.monitoring.dashboards.expressions import selectors_in, values, without_finite_values
+
+MOST_FACTOR = 20.0
+"""Ten minutes are 30 s."""
+PATIENCE = 4.0
+"""The ten minutes after which a canary is missed are at least so many times what it takes here."""
+QUIET_MINUTES = 20.0
+"""By the rules' clock."""
+LONG = 1200
+TRICKLE = ("inmet_stations", "ibge_municipalities")
+"""Datasets of which records come all the time."""
+UNKNOWN = 2_000_000_000
+"""A schema id that no registry of a test ever gives."""
+OLDER = {"anatel_mobile_accesses", "ibge_sidra", "inmet_hourly"}
+"""Sources whose recordings are older than the day that is replayed."""
+MAY = ("FreshnessObjectiveMissed",)
+"""A ticket that rightly says so of them."""
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(7200)]
+
+
+@dataclass(frozen=True)
+class World:
+    """The pipeline, whoever watches it, and a second watcher whose rules lack one."""
+
+    up: Running
+    all_: Alerting
+    without: Alerting
+    factor: float
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("running")
+    with running(folder / "up", MOST_FACTOR) as up:
+        up.wait_settled()
+        first, second = (up.published(each) for each in TRICKLE)
+        with up.sending(TRICKLE[0], first, rate=10), up.sending(TRICKLE[1], second, rate=10):
+            factor = min(MOST_FACTOR, 600 / (PATIENCE * up.worst_canary()))
+            print(f"\nrules are {factor:.1f} times as fast as shipped")
+            with (
+                alerting(folder / "all", up.targets, factor, every="2s", group_wait="5s") as all_,
+                alerting(
+                    folder / "without", up.targets, factor, without=("TargetDown",), every="2s", group_wait="5s"
+                ) as without,
+            ):
+                all_.wait_quiet(LONG, besides=MAY)
+                yield World(up, all_, without, factor)
+
+
+# What happens, and how it ends.
+
+
+def frozen(component: str) -> Callable[[Running], AbstractContextManager[None]]:
+    @contextmanager
+    def happens(up: Running) -> Iterator[None]:
+        up.freeze(component)
+        try:
+            yield
+        finally:
+            up.thaw(component)
+
+    return happens
+
+
+@contextmanager
+def source_answers_503(up: Running) -> Iterator[None]:
+    """A person polls it once, and the schedule tries again and again."""
+    up.replay.add_fault("/openmeteo-forecast/", "503", times=100_000)
+    try:
+        assert up.attempt("poll", "openmeteo_forecast") != 0
+        yield
+    finally:
+        up.replay.faults = Script()
+        up.command("poll", "openmeteo_forecast")
+
+
+@contextmanager
+def retention_fills(up: Running) -> Iterator[None]:
+    """Records that are nearly as old as Kafka keeps any come as fast as bronze reads them."""
+    with up.sending("bcb_ptax", up.published("bcb_ptax"), rate=50, age=6.9 * 86_400):
+        yield
+
+
+def letters(dataset: str, broken: Callable[[Message], Message]) -> Callable[[Running], AbstractContextManager[None]]:
+    """Sixty records that cannot be read; a person discards them."""
+
+    @contextmanager
+    def happens(up: Running) -> Iterator[None]:
+        up.send(dataset, [broken(each) for each in up.published(dataset)[:60]])
+        try:
+            yield
+        finally:
+            listed = up.command("dead-letters", "list", "--dataset", dataset, "--csv").splitlines()[1:]
+            entries = [line.partition(",")[0] for line in listed]
+            up.command("dead-letters", "discard", *entries, "--note", "sent by a test", "--yes")
+
+    return happens
+
+
+def of_an_unknown_schema(message: Message) -> Message:
+    key, value = message
+    return key, b"\0" + struct.pack(">I", UNKNOWN) + value[5:]
+
+
+def garbage(message: Message) -> Message:
+    return message[0], os.urandom(200)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens, and what must be told of it.
+
+    Attributes:
+        follow: alerts that must fire, too, and be kept back.
+        labels: of the alert.
+    """
+
+    name: str
+    alert: str
+    happens: Callable[[Running], AbstractContextManager[None]]
+    is_page: bool = False
+    follow: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+DRIVER = Fault(
+    "the driver hangs",
+    "TargetDown",
+    frozen("stream"),
+    is_page=True,
+    follow=("CanaryMissing", "PipelineStalled"),
+    labels={"job": "stream"},
+)
+FAULTS = (
+    Fault(
+        "the broker hangs",
+        "PartDown",
+        frozen("broker"),
+        is_page=True,
+        follow=("CanaryMissing",),
+        labels={"part": "broker"},
+    ),
+    Fault("a source answers 503", "SourceFailing", source_answers_503, labels={"source": "openmeteo_forecast"}),
+    Fault("retention fills", "RetentionMarginLow", retention_fills, is_page=True, labels={"table": "bcb_ptax"}),
+    Fault(
+        "a schema breaks",
+        "QuarantineSpike",
+        letters("bcb_sgs", of_an_unknown_schema),
+        labels={"dataset": "bcb_sgs"},
+    ),
+    Fault("garbage comes", "QuarantineSpike", letters("bcb_focus", garbage), labels={"dataset": "bcb_focus"}),
+)
+
+
+# Oracles.
+
+
+def wrong(all_: Alerting, fault: Fault, since: float) -> list[str]:
+    """Whether one alert was told of a fault, and nobody was woken for another one."""
+    told = [each.labels for each in all_.receiver.fired(since) if each.name == fault.alert]
+    others = sorted(all_.receiver.pages(since) - ({fault.alert} if fault.is_page else set()))
+    is_told = any(fault.labels.items() <= dict(labels).items() for labels in told)
+    return ([] if is_told else [f"{fault.alert} was not told"]) + [f"{name} woke somebody, too" for name in others]
+
+
+def fired(all_: Alerting, since: float) -> list[str]:
+    """What was told in a time in which nothing happened."""
+    return [f"{each.name} {dict(each.labels)} was told" for each in all_.receiver.fired(since)]
+
+
+# The tests, in the order in which they run over the same pipeline.
+
+
+def test_a_quiet_time_under_load_fires_nothing(world):
+    since = time.monotonic()
+    wait_for(lambda: time.monotonic() > since + QUIET_MINUTES * 60 / world.factor, "a quiet time", LONG)
+    assert [each for each in fired(world.all_, since) if not each.startswith(MAY)] == []
+    missed = world.all_.query('ALERTS{alertname="FreshnessObjectiveMissed",alertstate="firing"}')
+    assert {each["metric"]["source"] for each in missed} == OLDER
+
+
+def test_control_a_driver_that_hangs_is_one_page_and_without_its_rule_somebody_is_woken_for_what_follows(
+    world, control
+):
+    since = time.monotonic()
+    with told_and_ended(world, DRIVER):
+        # Nobody keeps back what follows from a cause that is not told; a stalled table keeps back the canary itself.
+        wait_for(lambda: "PipelineStalled" in world.without.receiver.pages(since), "what follows is told", LONG)
+    control.holds(wrong, world.all_, DRIVER, since)
+    damage = ("TargetDown was not told", "PipelineStalled woke")
+    control.objects(wrong, world.without, DRIVER, since, damage=damage)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_one_fault_is_one_alert(world, fault):
+    since = time.monotonic()
+    with told_and_ended(world, fault):
+        pass
+    assert wrong(world.all_, fault, since) == []
+
+
+EMPTY_PANELS = {
+    "time() - min by (source) (correnteza_source_oldest_overdue_slot_timestamp_seconds)": "no slot is overdue",
+}
+"""Expressions of panels that have no value in a healthy pipeline under load, and why."""
+
+
+def test_every_expression_of_dashboards_and_alerts_finds_finite_values_in_the_running_pipeline(world):
+    """All faults are over. Alerts are silent, so of them every selector is asked for, before it is compared."""
+    world.all_.wait_quiet(LONG, besides=MAY)
+    panels = [query.expr for query in queries()]
+    selectors = sorted({each for rule in rules() for each in selectors_in(rule.content["expr"])})
+
+    def objections() -> list[str]:
+        return [
+            found
+            for each in dict.fromkeys([*panels, *selectors])
+            if each not in EMPTY_PANELS
+            for found in without_finite_values(world.all_, each)
+        ]
+
+    try:
+        wait_for(lambda: objections() == [], "finite values", 90)
+    except pytest.fail.Exception:
+        pytest.fail(f"without finite values: {objections()}")
+    assert {each: found for each in EMPTY_PANELS if (found := values(world.all_, each))} == {}
+    speaking = {rule.name for rule in rules() if values(world.all_, rule.content["expr"])}
+    assert speaking == {"Watchdog", *MAY}
+
+
+@contextmanager
+def told_and_ended(world: World, fault: Fault) -> Iterator[None]:
+    """A fault from its beginning until nothing of it fires any more; the block runs while it lasts and all is told."""
+    calm(world.all_)
+    since = time.monotonic()
+    with fault.happens(world.up):
+        told = world.all_.wait_told(fault.alert, "firing", since, LONG, **fault.labels).at
+        wait_for(lambda: set(fault.follow) <= set(world.all_.firing()), f"{fault.follow} fire", LONG)
+        yield
+        ended = time.monotonic()
+    resolved = world.all_.wait_told(fault.alert, "resolved", since, LONG, **fault.labels).at
+    calm(world.all_)
+    print(f"{fault.name:<22} {fault.alert:<20} {told - since:5.1f} s; {resolved - ended:5.1f} s after its end")
+
+
+def calm(all_: Alerting) -> None:
+    """Until no page fires or is about to."""
+
+    def is_calm() -> bool:
+        return not all_.query('ALERTS{severity="page"}')
+
+    wait_for(is_calm, "no page fires", LONG)
