@@ -13,7 +13,7 @@ from stream_jobs.places import Places
 from stream_jobs.rebuild import run
 from stream_jobs.running import handover
 from tests import rebuilt_lake
-from tests.helpers import run_here
+from tests.helpers import UNMODIFIED, run_here, run_to_its_end
 from tests.rebuilt_lake import LIVE, QUERY, SHADOW, torn
 
 Rebuild = Callable[..., "CompletedProcess[str]"]
@@ -90,8 +90,10 @@ def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, h
     assert (after.returncode, "0 can be redriven" in after.stdout) == (0, True), after.stderr
 
 
-def test_no_rebuild_begins_while_dead_letters_are_closed(home, places, rebuild):
+def test_no_rebuild_begins_while_dead_letters_are_closed(home, places, rebuild, tmp_path):
     assert rebuild("--abandon", "--yes").returncode == 0
     with run.none_of_silver(places_of(Settings(home=home))):
-        refused = rebuild("silver.bcb_ptax", "--yes")
+        # A process of its own: the lock is one of processes.
+        arguments = ("rebuild", "silver.bcb_ptax", "--yes")
+        refused = run_to_its_end(Settings(home=home), tmp_path, UNMODIFIED, arguments, {})
     assert (refused.returncode, "dead letters are being closed" in refused.stderr) == (3, True), refused.stderr
