@@ -25,6 +25,11 @@ ROOT = Path(__file__).parents[1]
 UNMODIFIED = ("-m", "correnteza")
 """What Python is started with for a command as it is shipped; controls give it a text of their own after `-c`."""
 
+SHORT_LIVED_JVM = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
+"""For drivers that live a minute or two: without the optimizing compiler their JVM takes half the CPU. Spark's launcher
+reads the variable; broker and registry, which start Java themselves, do not.
+"""
+
 COMMAND_SECONDS = 240
 """Longest that a test waits for a command."""
 
@@ -58,7 +63,7 @@ def environment(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
         "CORRENTEZA_JARS": settings.jars and str(settings.jars),
         "PYTHONPATH": str(ROOT),  # a program of a control may use what stands in tests/
     }
-    return {**clean, **{name: value for name, value in ours.items() if value}, **changes}
+    return {**clean, **SHORT_LIVED_JVM, **{name: value for name, value in ours.items() if value}, **changes}
 
 
 def run_to_its_end(

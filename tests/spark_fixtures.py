@@ -14,6 +14,7 @@ from correnteza.embedded.jars import class_path
 from correnteza.embedded.jars import folder as jar_folder
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
+from tests.helpers import SHORT_LIVED_JVM
 
 DEADLINE_SECONDS = 240
 _running: list[SparkSession] = []
@@ -35,7 +36,7 @@ def in_jvms_apart(
     Args: program: gets Spark's jars, a scratch folder, what is given, and the way.
     """
     jars = class_path(jar_folder(settings), "spark")[0].parent
-    java = {**os.environ, "JAVA_HOME": str(spark_java_home(settings))}
+    java = {**os.environ, **SHORT_LIVED_JVM, "JAVA_HOME": str(spark_java_home(settings))}
 
     def run(way: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-c", program, jars, folder / way, *given, way]

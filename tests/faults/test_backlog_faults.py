@@ -58,6 +58,7 @@ class Driver(Command):
 
     def __init__(self, settings: Settings, folder: Path, start: Sequence[str], heap: str) -> None:
         variables = {"CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1", "CORRENTEZA_SPARK_DRIVER_MEMORY": heap}
+        variables["SPARK_SUBMIT_OPTS"] = ""  # what it holds is a figure: the JVM is the one that users start
         super().__init__(("run", "bronze"), folder, environment(settings, variables), folder / "driver.out", start)
 
     def held(self) -> int:

@@ -19,11 +19,14 @@ from tests.samples import changed, sample
 OF_EVERY_KIND = [
     "anatel_base_stations",  # a map, and a key of nothing but text
     "anatel_mobile_accesses",  # twelve fields of the key may be null
-    "bcb_focus",  # keys that may be null, decimals
-    "ibge_municipalities",  # a boolean, and a key of nothing but text
     "ibge_sidra",  # decimals of 38 digits
     "openmeteo_archive",  # a boolean that may be null
 ]
+AND_MORE = [
+    "bcb_focus",  # keys that may be null, and decimals
+    "ibge_municipalities",  # a boolean that is never null
+]
+"""Each kind stands above too, but not together."""
 
 NASTY = [
     "",
@@ -80,9 +83,11 @@ def plain(value: Any) -> Any:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
-def test_a_correction_reaches_silver_whatever_a_record_is_made_of(pipeline):
+@pytest.mark.parametrize(
+    "names", [pytest.param(OF_EVERY_KIND, id="every kind"), pytest.param(AND_MORE, id="more", marks=pytest.mark.slow)]
+)
+def test_a_correction_reaches_silver_whatever_a_record_is_made_of(pipeline, names):
     """Twice the same rows, one of them corrected: revisions gain that one, current replaces that one."""
-    names = OF_EVERY_KIND
     pipeline.declare(*names)
     published = {name: rows_of(load(name)) for name in names}
     corrected = {name: changed(load(name), rows[0]) for name, rows in published.items()}
