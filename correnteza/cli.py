@@ -63,8 +63,9 @@ EXIT_CODES = {
     "2": "an argument or a setting is wrong",
     "3": "going on could lose or double data, or a check does not hold",
     "4": "broker, registry or source is away",
-    "75": "another producer took over; start it again",
+    "75": "another producer took over, or a worker of `schedule` made no progress; start it again",
     "130": "ended by Ctrl-C",
+    "143": "ended by SIGTERM, at a point from which the next one goes on",
 }
 
 # Setting → what it is, in a line of help; settings.py says more, and help need not import it.

@@ -162,7 +162,7 @@ def still_there(path: str) -> list[str]:
     return counted(numbers(path), range(2, 15), "number")
 
 
-def test_control_a_compaction_in_the_midst_of_a_batch_brings_back_what_the_batch_took_out(path, tmp_path, control):
+def test_f26_control_a_compaction_in_the_midst_of_a_batch_brings_back_what_the_batch_took_out(path, tmp_path, control):
     """Why the two take turns: delta-rs holds neither commit against the other."""
     other = str(tmp_path / "other")
     shutil.copytree(path, other)

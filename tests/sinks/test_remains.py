@@ -77,7 +77,7 @@ def lost(path: str, reader: Reader, files: list[str]) -> list[str]:
     return [f"{file} would go, and {reader.query} has yet to read it" for file in files if file in removable]
 
 
-def test_control_files_that_a_slow_reader_needs_stay_and_it_is_named(path, control, monkeypatch):
+def test_f26_control_files_that_a_slow_reader_needs_stay_and_it_is_named(path, control, monkeypatch):
     old = take_out(path, 3, 6, days_ago=8)
     slow, quick = Reader("silver.slow", 5), Reader("silver.quick", 11)
     found = files_to_remove(Listing.of(path), [quick, slow])

@@ -71,7 +71,7 @@ def published(pipeline: Pipeline, *numbers: int) -> None:
         pipeline.run(pipeline.bronze(DATASET))
 
 
-def test_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, read, monkeypatch, control):
+def test_f26_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, read, monkeypatch, control):
     published(pipeline, 1, 2)
     pipeline.run(pipeline.silver(DATASET))
     published(pipeline, 3, 4)
@@ -92,7 +92,7 @@ def test_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, read
     control.objects(once_each, read, [6], damage=("month 1 stands 1 times instead of 0", "month 6 stands 2 times"))
 
 
-def test_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_after_a_compaction(
+def test_f26_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_after_a_compaction(
     pipeline, read, monkeypatch
 ):
     """A batch for every file: the stream is stopped after the first of several files of one version."""
@@ -145,7 +145,7 @@ def stopped_after(pipeline: Pipeline, monkeypatch: Any, job: Any, *, batches: in
         query.awaitTermination(120)
 
 
-def test_gold_reads_compacted_revisions_and_everything_holds_after_maintenance(pipeline, monkeypatch):
+def test_f26_gold_reads_compacted_revisions_and_everything_holds_after_maintenance(pipeline, monkeypatch):
     """The driver's own round, on tables that are a month old: verify and the tests' own readers agree afterwards."""
     gold = GoldJob(TABLE, pipeline.driver)
     for months_at_once in ((1, 2), (3,), (4,)):
