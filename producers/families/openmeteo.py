@@ -260,7 +260,7 @@ def _moment(value: Any) -> datetime:
     try:
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
     except ValueError:
-        raise BadValueError(RejectReason.BAD_DATE, f"this hour does not exist: {value!r}") from None
+        raise BadValueError(RejectReason.BAD_DATE, f"no such hour: {value!r}") from None
 
 
 def _real(value: Any) -> float | None:

@@ -119,7 +119,7 @@ def cnpj(value: str) -> str | None:
     if code.isascii() and code.isdecimal():
         code = code.zfill(14)
     if not _CNPJ.fullmatch(code):
-        raise BadValueError(RejectReason.BAD_CODE, f"not a CNPJ (12 digits or letters, 2 digits): {stripped!r}")
+        raise BadValueError(RejectReason.BAD_CODE, f"no CNPJ (12 digits or letters, 2 digits): {stripped!r}")
     return code
 
 
@@ -172,4 +172,4 @@ def _date(shown: str, year: str, month: str, day_of_month: str) -> date:
     try:
         return date(int(year), int(month), int(day_of_month))
     except ValueError:
-        raise BadValueError(RejectReason.BAD_DATE, f"this day does not exist: {shown!r}") from None
+        raise BadValueError(RejectReason.BAD_DATE, f"no such day: {shown!r}") from None

@@ -199,7 +199,7 @@ def test_the_document_has_parts_sources_retention_and_tables(watched):
     monitor, _ = watched
     monitor.parts.look_at_all()
     found = monitor.document()
-    assert (found["schema"], found["canary_interval_seconds"]) == (5, 60)
+    assert (found["schema"], found["canary_interval_seconds"]) == (6, 60)
     assert [each["part"] for each in found["parts"]] == [
         "broker", "registry", "lake", "checkpoints", "disk", "schedule", "driver",
     ]  # fmt: skip
