@@ -46,7 +46,7 @@ VERBS = {
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
     "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",
-    "rebuild": "build silver or gold tables again, compare them with the live ones, swap them in or back",
+    "rebuild": "build tables again, compare them with the live ones, swap them in or back",
     "maintain": "compact small files of the tables, and remove what no reader needs",
     "config": "print every setting and where it comes from, and find invalid ones",
     "init": "write .env and correnteza.toml, with new secrets",
