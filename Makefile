@@ -89,6 +89,9 @@ bench-publish: setup  ## zip bytes to committed transactions: rows/s and memory 
 bench-gold: setup  ## what one changed hour costs gold, as the lake grows ten-fold to 10 years of 600 stations
 	@$(BIN)/python -m benchmarks.gold
 
+bench-rebuild: setup  ## a silver dataset rebuilt while rows arrive: rows/s, latency of live silver, the swap, disk
+	@$(BIN)/python -m benchmarks.rebuild
+
 bench-query: setup  ## 20 analyst questions on the demo lake (make demo first), fresh and aged: P95
 	@$(BIN)/python -m benchmarks.query
 
@@ -123,4 +126,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check
+.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check

@@ -26,13 +26,8 @@ def driver(
         variables: beside the settings, such as `CORRENTEZA_BRONZE_INTERVAL_SECONDS`.
         command: another program in its place.
     """
-    ours = {
-        "CORRENTEZA_HOME": str(settings.home),
-        "CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap,
-        "CORRENTEZA_REGISTRY_URL": settings.registry,
-    }
     with log.open("wb") as said:
-        process = subprocess.Popen(command, env={**os.environ, **ours, **variables}, stderr=said, stdout=said)
+        process = subprocess.Popen(command, env={**environment(settings), **variables}, stderr=said, stdout=said)
         try:
             yield process
         finally:
@@ -42,6 +37,16 @@ def driver(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Of a command on this home, broker and registry."""
+    ours = {
+        "CORRENTEZA_HOME": str(settings.home),
+        "CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap,
+        "CORRENTEZA_REGISTRY_URL": settings.registry,
+    }
+    return {**os.environ, **ours}
 
 
 def wait(condition: Callable[[], bool], what: str, seconds: float) -> None:

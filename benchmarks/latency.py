@@ -98,16 +98,19 @@ def _measure(settings: Settings, first: int, last: int) -> list[dict[str, Any]]:
 
 def _latencies(settings: Settings, table: str, first: int, last: int) -> list[float]:
     """Seconds from produce to the version that shows it, per row of the measured minute."""
+    return [visible_at - produced_at / 1e6 for produced_at, visible_at in produced_in(settings, table, first, last)]
+
+
+def produced_in(settings: Settings, table: str, first: int, last: int) -> Iterator[tuple[int, float]]:
+    """Produce time (microseconds since 1970) of every row of a span, and when a version that shows it came."""
     column = ["record", "published_at"] if table == BRONZE else ["published_at"]
-    found: list[float] = []
     for visible_at, file in _added(settings, table):
         rows = pq.ParquetFile(file).read(columns=[".".join(column)])
         produced = rows.column(column[0])
         if table == BRONZE:
             produced = pc.struct_field(produced, "published_at")
         micros = produced.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
-        found += [visible_at - produced_at / 1e6 for produced_at in micros if first <= produced_at <= last]
-    return found
+        yield from ((produced_at, visible_at) for produced_at in micros if first <= produced_at <= last)
 
 
 def _gold_latencies(settings: Settings, table: str, first: int, last: int) -> list[float]:

@@ -22,7 +22,8 @@ FIRST_HOUR = datetime(2021, 1, 1, 3, tzinfo=UTC)
 class Load:
     """Produces at a fixed rate; each record carries the instant of its produce call as `published_at`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rate: int = ROWS_PER_SECOND) -> None:
+        """Args: rate: rows a second."""
         contracts = {name: load(name) for name in ("inmet_hourly", "inmet_stations")}
         ids = Registry(settings.registry).register(load_all().values(), "")
         self._schemas = {name: fastavro.parse_schema(each.schema) for name, each in contracts.items()}
@@ -33,6 +34,7 @@ class Load:
         )
         self._random = random.Random(7)
         self._next = 0
+        self._rate = rate
 
     def stations(self) -> None:
         """The metadata of every station."""
@@ -45,12 +47,20 @@ class Load:
             )
         self._producer.flush()
 
+    def fill(self, rows: int) -> None:
+        """So many rows, as fast as it goes."""
+        for number in range(rows):
+            self._hour()
+            if number % 1_000 == 0:
+                self._producer.flush()
+        self._producer.flush()
+
     def run(self, seconds: int) -> tuple[int, int]:
         """Keep the rate up; returns the produce times of the first and the last row, microseconds since 1970."""
         began, first = time.monotonic(), _now()
         sent = 0
-        while sent < seconds * ROWS_PER_SECOND:
-            due = min(int((time.monotonic() - began) * ROWS_PER_SECOND), seconds * ROWS_PER_SECOND)
+        while sent < seconds * self._rate:
+            due = min(int((time.monotonic() - began) * self._rate), seconds * self._rate)
             for _ in range(due - sent):
                 self._hour()
             sent = due
