@@ -6,7 +6,7 @@ rows as long as it exists. This is true only for tables without deletion vectors
 """
 
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, reduce
@@ -114,9 +114,19 @@ class Snapshot(Listing):
             format="parquet",
             partitioning=ds.partitioning(by_folder, flavor="hive") if len(by_folder) else None,
         )
-        found = dataset.scanner(columns=[*columns, "__filename"], filter=_condition(filters)).to_reader()
-        named = pa.schema([*list(found.schema)[:-1], pa.field(FILE, pa.string())])
-        return pa.RecordBatchReader.from_batches(named, (batch.rename_columns(named.names) for batch in found))
+        # A file that delta-rs has rewritten may hold texts as views, with which Arrow compares nothing while it reads.
+        late = [each for each in filters if pa.types.is_string(schema.field(each[0]).type)]
+        early = [each for each in filters if each not in late]
+        read = list(dict.fromkeys([*columns, *(name for name, _, _ in late)]))
+        found = dataset.scanner(columns=[*read, "__filename"], filter=_condition(early)).to_reader()
+        given = pa.schema([*(found.schema.field(name) for name in columns), pa.field(FILE, pa.string())])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in found:
+                kept = batch.filter(_condition(late)) if late else batch
+                yield kept.rename_columns([*read, FILE]).select(given.names)
+
+        return pa.RecordBatchReader.from_batches(given, batches())
 
     def few(self, columns: Sequence[str], filters: Sequence[Filter], *, most: int) -> pa.Table | None:
         """As `scan`, all at once and without `FILE`; None where there are more rows than that."""

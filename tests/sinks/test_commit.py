@@ -137,7 +137,7 @@ def test_an_attempt_that_dies_before_its_commit_leaves_the_table_as_it_was(spark
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(commit, "_partition", die)
+        patch.setattr(commit, "partition_of", die)
         with pytest.raises(OSError, match="no space"):
             append(rows(spark, 1), path, once=Transaction("job", 7))
     assert held(path) == []

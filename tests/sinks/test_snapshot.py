@@ -134,3 +134,12 @@ def test_few_rows_are_read_here_and_too_many_are_not(path):
     nothing = snapshot.few(["number"], [("number", ">", 99)], most=3)
     assert nothing is not None
     assert (nothing.num_rows, nothing.column_names) == (0, ["number"])
+
+
+@pytest.mark.parametrize("filters", [[("text", ">=", "b")], [("text", "in", ["b"]), ("number", "=", 2)]])
+def test_texts_are_found_in_files_that_delta_rs_has_rewritten(tmp_path, filters):
+    """It writes texts as views, with which Arrow compares nothing while it reads a file."""
+    path = str(tmp_path / "rewritten")
+    write_deltalake(path, pa.table({"text": ["a", "b", "c"], "number": [1, 2, 3]}))
+    DeltaTable(path).delete("number = 3")
+    assert Snapshot.of(path).scan(["number"], filters).read_all()["number"].to_pylist() == [2]
