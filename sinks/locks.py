@@ -78,11 +78,24 @@ class TableLocks:
 @contextmanager
 def exclusive(folder: Path, table: str) -> Iterator[None]:
     """Hold a table's lock from Python, for work that needs no JVM. Raises: TableIsTakenError, when a driver has it."""
+    with _held(folder, table, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def shared(folder: Path, table: str) -> Iterator[None]:
+    """Hold a lock that others may share, while nobody has it alone. Raises: TableIsTakenError, when somebody has."""
+    with _held(folder, table, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _held(folder: Path, table: str, kind: int) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{table}.lock"
-    with path.open("a") as file:
+    with path.open("a+") as file:  # a shared lock needs a file that is open for reading
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, kind | fcntl.LOCK_NB)
         except OSError:
             raise _held_elsewhere(table, path) from None
         yield

@@ -2,13 +2,14 @@
 
     checkpoints/rebuild/run.json    which queries, in order
 
-One rebuild at a time: whoever works on one holds the lock `rebuild`.
+One rebuild at a time: whoever works on one holds the lock `rebuild`. Whoever closes dead letters shares it with others
+who do: of two at once the producers' fence decides.
 """
 
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from uuid import uuid4
 from foundation.errors import UnsafeState, UsageError
 from foundation.failpoints import failpoint
 from foundation.files import replace_file
-from sinks.locks import TableIsTakenError, exclusive
+from sinks.locks import TableIsTakenError, exclusive, shared
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.rebuild import plan, shadow
 from stream_jobs.running import handover
@@ -49,13 +50,17 @@ class Run:
 @contextmanager
 def alone(places: Places) -> Iterator[None]:
     """Nobody else works on a rebuild meanwhile. Raises: UnsafeState when somebody does."""
+    with _locked(exclusive(places.locks, FOLDER), "another rebuild is under way, or dead letters are being closed"):
+        yield
+
+
+@contextmanager
+def _locked(lock: AbstractContextManager[None], otherwise: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(places.locks, FOLDER))
+            stack.enter_context(lock)
         except TableIsTakenError:
-            raise UnsafeState(
-                "another rebuild is under way, or dead letters are being closed", hint="correnteza rebuild --status"
-            ) from None
+            raise UnsafeState(otherwise, hint="correnteza rebuild --status") from None
         yield
 
 
@@ -65,7 +70,7 @@ def none_of_silver(places: Places) -> Iterator[None]:
 
     A shadow that has read a row before its letter is closed would keep the row where its copy must stand.
     """
-    with alone(places):
+    with _locked(shared(places.locks, FOLDER), "a rebuild is under way"):
         this = present(places)
         if this is not None and not is_finished(places, this):
             begun = [query for query in this.queries if query.startswith("silver.")]

@@ -9,7 +9,7 @@ import pytest
 
 from foundation.errors import UnsafeState
 from sinks import locks
-from sinks.locks import TableLocks, exclusive
+from sinks.locks import TableLocks, exclusive, shared
 
 
 def test_a_second_driver_is_refused_and_told_who_writes(spark, tmp_path):
@@ -56,3 +56,16 @@ def test_exclusive_lets_go_at_its_end(tmp_path):
     for _ in range(2):
         with exclusive(tmp_path, "t"):
             pass
+
+
+def test_a_shared_lock_excludes_who_wants_it_alone_and_nobody_else(tmp_path):
+    """Locks are those of processes, so each asks in one of its own."""
+
+    def asks_for(kind: str) -> int:
+        take = f"from sinks.locks import *\nwith {kind}(Path({str(tmp_path)!r}), 't'): pass"
+        return subprocess.run([sys.executable, "-c", take], capture_output=True, check=False).returncode
+
+    with shared(tmp_path, "t"):
+        assert (asks_for("shared"), asks_for("exclusive")) == (0, 1)
+    with exclusive(tmp_path, "t"):
+        assert (asks_for("shared"), asks_for("exclusive")) == (1, 1)
