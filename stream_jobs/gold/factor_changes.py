@@ -25,6 +25,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks import sql
+from sinks.arrow_frames import frame_of
 from sinks.snapshot import Filter
 from stream_jobs.gold import economy, population, reanalysis, selic_expected, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
@@ -146,7 +147,7 @@ def _since_licences(silver: Revisions, licences: pa.Table) -> DataFrame:
     versions = silver.versions(telecom.STATIONS, columns=telecom.STATION_COLUMNS)
     since = F.least("first_licensed_on", "licensed_on", F.to_date("known_from"))
     return (
-        versions.join(versions.sparkSession.createDataFrame(licences), "license_row_id", "left_semi")
+        versions.join(frame_of(versions.sparkSession, licences), "license_row_id", "left_semi")
         .where(F.col("municipality_code").isin(*STATION))
         .groupBy("municipality_code")
         .agg(F.min(since).alias("from_on"))

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.contracts import load
 from sinks import tables
+from sinks.arrow_frames import frame_of
 from sinks.snapshot import Filter, Snapshot
 from sinks.target import IS_WITHDRAWN
 from stream_jobs.columns import silver_schema
@@ -38,7 +39,7 @@ def at_hand(spark: SparkSession, rows: pa.Table) -> DataFrame:
 
     Where all that a plan reads is one task, so is all of it: nothing is exchanged between its steps.
     """
-    frame = spark.createDataFrame(rows)
+    frame = frame_of(spark, rows)
     return frame.coalesce(1) if rows.num_rows <= MOST_ROWS_AT_HAND else frame
 
 

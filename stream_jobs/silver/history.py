@@ -18,6 +18,7 @@ from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract
 from sinks import sql, tables
+from sinks.arrow_frames import frame_of
 from sinks.history import CLOSED, Seen
 from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, matching
@@ -97,7 +98,7 @@ class BronzeHistory:
         """As `History`."""
         least, greatest = within
         here = self._rows(self._spark).where(F.col(self._prune_by).between(F.lit(least), F.lit(greatest)))
-        return matching(here, self._spark.createDataFrame(keys), self._contract.key, "left_semi").toArrow()
+        return matching(here, frame_of(self._spark, keys), self._contract.key, "left_semi").toArrow()
 
     def withdrawn_keys(self) -> pa.Table:
         """As `History`."""

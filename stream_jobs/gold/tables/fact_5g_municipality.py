@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.arrow_frames import frame_of
 from sinks.expectations import Expectation
 from sinks.snapshot import between, predicate
 from stream_jobs.gold.groups import Groups
@@ -59,7 +60,7 @@ def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
         return months
     versions = silver.versions(STATIONS, columns=STATION_COLUMNS)
     versions = versions.withColumn("first_known_from", F.col("known_from"))
-    changed = versions.join(versions.sparkSession.createDataFrame(licences), "license_row_id", "left_semi")
+    changed = versions.join(frame_of(versions.sparkSession, licences), "license_row_id", "left_semi")
     places = changed.where(F.col("municipality_code").isNotNull()).select("municipality_code").distinct()
     # Every month that any version was ever counted from: where a corrected one stood, a row must go.
     since = versions.where(F.expr(IS_NR)).select("municipality_code", F.trunc(licensed_since(), "month").alias(KEY[1]))
