@@ -32,7 +32,7 @@ from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
 SAMPLE_SECONDS = 5.0
 LONGEST_WARM_UP_SECONDS = 25 * 60
@@ -135,7 +135,7 @@ def sampled(
         stack = cleanup.enter_context(Stack(settings))
         settings = settings.model_copy(update=stack.endpoints)
         topics.apply(settings.bootstrap, load_all().values(), "")
-        enforce_compatibility(settings.registry)
+        prove_compatibility(settings.registry)
         load = Load(settings)
         load.stations()
         log = home / "soak-driver.log"

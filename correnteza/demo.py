@@ -27,7 +27,7 @@ from producers.model import Source
 from producers.poll import Services, poll
 from replay.server import DAYS, Replay, serve
 from schemas.contracts import load_all
-from schemas.registry import Registry, enforce_compatibility
+from schemas.registry import Registry, prove_compatibility
 from stream_jobs.bronze.job import Broker
 from stream_jobs.running.driver import StreamDriver
 from stream_jobs.running.jobs import LAYERS
@@ -100,7 +100,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
                 stack = services.enter_context(Stack(settings))
                 settings = settings.model_copy(update=stack.endpoints)
                 topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-                enforce_compatibility(settings.registry)
+                prove_compatibility(settings.registry)
             replay = services.enter_context(serve(day=max(last_day, DAYS[0])))
             for day in to_publish:
                 replay.set_day(day)

@@ -18,7 +18,9 @@ from pydantic_settings import (
 )
 
 from correnteza import settings_errors
+from foundation import kafka
 from foundation.errors import DependencyUnavailable
+from schemas import registry_access
 
 
 class Settings(BaseSettings):
@@ -35,8 +37,27 @@ class Settings(BaseSettings):
 
     kafka_bootstrap: str | None = None
     """Your brokers, host:port[,host:port]. Unset: the embedded broker that `correnteza up` started."""
+    kafka_security: kafka.Protocol = "PLAINTEXT"
+    """How your brokers are spoken to. The settings below, up to `kafka_key`, are for your brokers too: the embedded
+    broker is on the loopback interface, and has no log-in."""
+    kafka_sasl_mechanism: kafka.Mechanism = "SCRAM-SHA-512"
+    kafka_user: str | None = None
+    """The principal of this component; `correnteza topics acls` prints what each component's needs."""
+    kafka_password: SecretStr | None = None
+    kafka_ca: Path | None = None
+    """A PEM file with the certificates that sign your brokers'. Unset: those that the system trusts."""
+    kafka_certificate: Path | None = None
+    """A PEM file with this component's own certificate, where your brokers ask for one."""
+    kafka_key: Path | None = None
+    """A PEM file with its key, without a password."""
     registry_url: str | None = None
-    """Your schema registry (Confluent API). Unset: the embedded registry."""
+    """Your schema registry (Confluent API), with user and password where it asks for them:
+    https://user:password@host. Unset: the embedded registry."""
+    registry_ca: Path | None = None
+    """A PEM file with the certificates that sign your registry's. Unset: those that the system trusts."""
+    register_schemas: bool = True
+    """Whether a poll registers new schemas. False: it publishes only with schemas that `correnteza schemas register`
+    has registered."""
     topic_prefix: str = ""
     """Prefix of every topic, subject and transactional id, so that environments can share a cluster."""
 
@@ -100,6 +121,10 @@ class Settings(BaseSettings):
         except settings_errors.READING as error:
             raise settings_errors.explained(type(self).model_fields, error) from None
         settings_errors.refuse_unknown(type(self).model_fields)
+        if self.kafka_bootstrap:
+            kafka.use(self.kafka_bootstrap, self._login)
+        if self.registry_url:
+            registry_access.use(self.registry_url, ca=self.registry_ca, may_register=self.register_schemas)
 
     @classmethod
     def origins(cls) -> dict[str, str]:
@@ -154,6 +179,18 @@ class Settings(BaseSettings):
     def registry(self) -> str:
         """The registry to use. Raises: DependencyUnavailable when none is set and none runs embedded."""
         return self.registry_url or self._embedded("registry_url")
+
+    @property
+    def _login(self) -> kafka.Login:
+        return kafka.Login(
+            protocol=self.kafka_security,
+            mechanism=self.kafka_sasl_mechanism,
+            user=self.kafka_user,
+            password=self.kafka_password.get_secret_value() if self.kafka_password else None,
+            ca=self.kafka_ca,
+            certificate=self.kafka_certificate,
+            key=self.kafka_key,
+        )
 
     def _embedded(self, name: str) -> str:
         file = self.run / "endpoints.json"

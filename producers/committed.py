@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from foundation import kafka
 from foundation.errors import TransientError
 
 READ_DEADLINE = 120.0
@@ -13,8 +14,6 @@ READ_DEADLINE = 120.0
 
 SETTLE_DEADLINE = 30.0
 _UNSETTLED = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
-
-_GROUP = "correnteza-bookkeeping"  # required by the client; partitions are assigned by hand, and nothing is committed
 
 
 class Committed(NamedTuple):
@@ -36,15 +35,16 @@ def records(bootstrap: str, topic: str) -> Iterator[Committed]:
         TransientError: the end was not reached in time, or there is no such topic.
     """
     consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": _GROUP,
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,  # the last fetch finds nothing, and need not wait for more
-            "log_level": 0,
-        }
+        kafka.client(
+            bootstrap,
+            {
+                "group.id": kafka.READERS,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,  # the last fetch finds nothing, and need not wait for more
+            },
+        )
     )
     try:
         yield from _read(consumer, bootstrap, topic)
@@ -80,9 +80,7 @@ def _read(consumer: Consumer, bootstrap: str, topic: str) -> Iterator[Committed]
 
 def _ends(bootstrap: str, topic: str) -> dict[int, int]:
     """End offset per partition, transactions still open included."""
-    reader = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": _GROUP, "isolation.level": "read_uncommitted", "log_level": 0}
-    )
+    reader = Consumer(kafka.client(bootstrap, {"group.id": kafka.READERS, "isolation.level": "read_uncommitted"}))
     try:
         metadata = reader.list_topics(topic, timeout=30).topics[topic]
         if metadata.error is not None:

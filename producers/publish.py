@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from foundation import kafka
 from foundation.errors import DependencyUnavailable, FencedError, TransientError
 from foundation.failpoints import failpoint
 from producers.chunk import CURSORS, Chunk
@@ -51,21 +52,22 @@ class Publisher:
         self.has_failed = False
         self._id = f"{prefix}correnteza.{source}"
         self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "transactional.id": self._id,
-                "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
-                "partitioner": "murmur2_random",
-                "linger.ms": 20,
-                "batch.num.messages": 100_000,
-                "batch.size": 1 << 20,
-                "compression.type": "lz4",
-                "message.max.bytes": MAX_RECORD_BYTES,
-                # A whole chunk fits: a batch half refused by a full queue would be out of order when sent again.
-                "queue.buffering.max.messages": 2_000_000,
-                "queue.buffering.max.kbytes": 1 << 20,
-                "log_level": 0,  # what matters comes as an error, and is said once
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "transactional.id": self._id,
+                    "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
+                    "partitioner": "murmur2_random",
+                    "linger.ms": 20,
+                    "batch.num.messages": 100_000,
+                    "batch.size": 1 << 20,
+                    "compression.type": "lz4",
+                    "message.max.bytes": MAX_RECORD_BYTES,
+                    # A whole chunk fits: a batch half refused by a full queue would be out of order when sent again.
+                    "queue.buffering.max.messages": 2_000_000,
+                    "queue.buffering.max.kbytes": 1 << 20,
+                },
+            )
         )
 
     def start(self) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka.schema_registry.common.schema_registry_client import Config
 
 from foundation import log
 from foundation.errors import TransientError, UnsafeState
+from schemas import registry_access
 from schemas.contracts import Contract
 
 LEVEL = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
@@ -34,6 +35,8 @@ _IDS: dict[tuple[str, str, str], int] = {}
 """(registry, subject, schema text) → the id that the registry gave it."""
 _TEXTS: dict[tuple[str, int], str] = {}
 """(registry, id) → schema text. An id never changes its meaning."""
+_CHECKED: set[tuple[str, str]] = set()
+"""(registry, subject) whose level this process has set, or seen to be right."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Registry:
     def __init__(self, url: str) -> None:
         """Args: url: of its Confluent-compatible API."""
         self._url = url
-        self._client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_SECONDS})
+        self._client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_SECONDS, **registry_access.options(url)})
 
     def register(self, contracts: Iterable[Contract], prefix: str) -> dict[str, int]:
         """Register each contract under its prefixed subject; returns contract name → schema id. Again is harmless.
@@ -87,11 +90,27 @@ class Registry:
         return ids
 
     def _register(self, subject: str, contract: Contract) -> int:
-        with self._translated(f"register {subject}"):
-            found = int(self._client.register_schema(subject, Schema(contract.schema_text, "AVRO")))
+        schema = Schema(contract.schema_text, "AVRO")
+        if not registry_access.may_register(self._url):
+            found = self._registered(subject, schema)
+        else:
+            self._set_level(subject)
+            with self._translated(f"register {subject}"):
+                found = int(self._client.register_schema(subject, schema))
         _IDS[self._url, subject, contract.schema_text] = found
         _TEXTS[self._url, found] = contract.schema_text
         return found
+
+    def _registered(self, subject: str, schema: Schema) -> int:
+        """Raises: UnsafeState: nobody has registered the schema, and this process may not."""
+        try:
+            with self._translated(f"look up {subject}"):
+                return int(self._client.lookup_schema(subject, schema).schema_id or 0)
+        except _NotFoundError:
+            raise UnsafeState(
+                f"the schema of {subject} is not registered at {self._url}, and register_schemas is off",
+                hint="correnteza schemas register, as a user who may",
+            ) from None
 
     def plan(self, contracts: Iterable[Contract], prefix: str) -> list[Change]:
         """What `register` would do about each contract; changes nothing.
@@ -107,20 +126,39 @@ class Registry:
             return Change(subject, "create")
         if any(json.loads(text) == contract.schema for _, _, text in published):
             return Change(subject, "keep")
-        self.require_level()
+        self.require_level(subject)
         with self._translated(f"compare {subject}"):
             is_compatible = self._client.test_compatibility_all_versions(subject, Schema(contract.schema_text, "AVRO"))
         return Change(subject, "evolve" if is_compatible else "refused")
 
-    def require_level(self) -> None:
-        """Raises: UnsafeState: the registry's global level is not the one that the contracts count on."""
-        with self._translated("read the compatibility level"):
-            found = self._client.get_config()
-        if LEVEL not in (found.compatibility, found.compatibility_level):
+    def require_level(self, subject: str) -> None:
+        """Raises: UnsafeState: a subject's level, its own or the global one, is not what the contracts count on."""
+        if self._level(subject) is not LEVEL:
             raise UnsafeState(
-                f"the registry at {self._url} does not check compatibility at the level {LEVEL.value}",
-                hint="run correnteza up or poll: both set the level and check it first",
+                f"the registry at {self._url} does not check {subject} at the level {LEVEL.value}",
+                hint="run correnteza up or poll: both set the level of each subject, and check it first",
             )
+
+    def _level(self, subject: str) -> ConfigCompatibilityLevel | None:
+        with self._translated(f"read the compatibility level of {subject}"):
+            try:
+                found = self._client.get_config(subject_name=subject)
+            except SchemaRegistryError as error:
+                if error.http_status_code != HTTPStatus.NOT_FOUND:
+                    raise
+                found = self._client.get_config()  # it has none of its own
+        return found.compatibility or found.compatibility_level
+
+    def _set_level(self, subject: str) -> None:
+        """The level of one subject, never the global one: others may use the registry, and count on theirs."""
+        if (self._url, subject) in _CHECKED:
+            return
+        if self._level(subject) is not LEVEL:
+            # If two workers start at once on a new subject, the registry may refuse one of them.
+            with suppress(_RefusedError), self._translated(f"set the compatibility level of {subject}"):
+                self._client.set_config(subject_name=subject, config=ServerConfig(compatibility=LEVEL))
+            self.require_level(subject)
+        _CHECKED.add((self._url, subject))
 
     def schema_by_id(self, schema_id: int) -> str | None:
         """The schema's text, or None when the registry answers that it has no such id: nothing else counts as that."""
@@ -142,6 +180,11 @@ class Registry:
         _TEXTS[self._url, schema_id] = text
         return text
 
+    def subjects(self) -> set[str]:
+        """The subjects that there are."""
+        with self._translated("list the subjects"):
+            return set(self._client.get_subjects())
+
     def versions(self, subject: str) -> list[tuple[int, int, str]]:
         """(schema id, version, schema text) of a subject, oldest first; empty when there is no such subject."""
         try:
@@ -156,27 +199,14 @@ class Registry:
             for each in found
         ]
 
-    def enforce_compatibility(self) -> None:
-        """Set the global level, and prove with a schema that must be refused that the registry acts on it.
-
-        Raises:
-            UnsafeState: the registry took the incompatible schema.
-        """
-        # If two workers start at once on a new registry, it refuses one. The proof below shows whether the level is
-        # set.
-        with suppress(_RefusedError), self._translated("set the compatibility level"):
-            found = self._client.get_config()
-            if LEVEL not in (found.compatibility, found.compatibility_level):
-                self._client.set_config(config=ServerConfig(compatibility=LEVEL))
-        self.prove_compatibility()
-
     def prove_compatibility(self) -> None:
-        """Register a probe subject, then an incompatible version of it, which must be refused.
+        """Register a probe subject as ours are, then an incompatible version of it, which must be refused.
 
         Raises:
             UnsafeState: it was taken.
         """
         subject = f"correnteza.compatibility-probe.{uuid.uuid4().hex}-value"
+        self._set_level(subject)
         with self._translated("register the probe schema"):
             self._client.register_schema(subject, Schema(_PROBE % "string", "AVRO"))
         try:
@@ -189,7 +219,7 @@ class Registry:
                 self._client.delete_subject(subject)
         raise UnsafeState(
             f"the registry at {self._url} accepts an incompatible schema: readers of old records would break",
-            hint=f"set its global compatibility to {LEVEL.value}, and remove overrides of single subjects",
+            hint=f"correnteza sets {LEVEL.value} for each of its subjects; allow it that, and remove other rules",
         )
 
     @contextmanager
@@ -222,6 +252,10 @@ class _RefusedError(UnsafeState):
     """The registry refuses a schema."""
 
 
-def enforce_compatibility(url: str) -> None:
-    """Set and prove the compatibility level of the registry at a URL. Raises: UnsafeState, TransientError."""
-    Registry(url).enforce_compatibility()
+def prove_compatibility(url: str) -> None:
+    """Prove that the registry at a URL refuses what is incompatible; nothing where this process may not register.
+
+    Raises: UnsafeState, TransientError.
+    """
+    if registry_access.may_register(url):
+        Registry(url).prove_compatibility()

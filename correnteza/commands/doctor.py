@@ -14,8 +14,10 @@ from correnteza.embedded import jars
 from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
+from foundation import kafka
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
 from foundation.redact import redacted
+from schemas.contracts import load_all
 from schemas.registry import Registry
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold.model import GoldTable
@@ -97,8 +99,8 @@ def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Fin
     names = [settings.topic_prefix + contract.topic for contract in bronze_contracts()]
     try:
         bootstrap = settings.bootstrap
-        topic_ids = current_ids(bootstrap, names)
-        copies = _copies(bootstrap, set(topic_ids))
+        copies = _copies(bootstrap, set(names))
+        topic_ids = current_ids(bootstrap, copies)
     except CorrentezaError as error:
         return None, {}, [_away(error)]
     found = []
@@ -112,11 +114,11 @@ def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Fin
 
 
 def _copies(bootstrap: str, names: set[str]) -> dict[str, int]:
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(kafka.client(bootstrap))
     try:
         described = admin.list_topics(timeout=_ANSWER_WITHIN_SECONDS).topics
     except KafkaException as error:
-        raise DependencyUnavailable(f"the broker does not answer: {error}", hint="correnteza up broker") from error
+        raise kafka.no_answer(admin, bootstrap, error) from error
     return {
         name: min((len(each.replicas) for each in topic.partitions.values()), default=0)
         for name, topic in described.items()
@@ -125,7 +127,14 @@ def _copies(bootstrap: str, names: set[str]) -> dict[str, int]:
 
 
 def _registry(settings: Settings) -> list[Finding]:
-    return _asked(lambda: Registry(settings.registry).require_level())
+    return _asked(lambda: _require_levels(settings))
+
+
+def _require_levels(settings: Settings) -> None:
+    registry = Registry(settings.registry)
+    ours = {settings.topic_prefix + contract.subject for contract in load_all().values()}
+    for subject in sorted(ours & registry.subjects()):
+        registry.require_level(subject)
 
 
 def _queries(settings: Settings, broker: Broker | None, topic_ids: dict[str, str]) -> list[Finding]:

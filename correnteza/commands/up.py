@@ -18,7 +18,7 @@ from correnteza.topics import apply
 from foundation import notify
 from foundation.errors import UsageError
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
 # Verb that each component runs, and how long it may take to end: a stream ends at a batch boundary.
 CHILDREN = {"stream": (("run", "all"), 90.0), "schedule": (("schedule",), 45.0), "monitor": (("monitor",), 10.0)}
@@ -72,7 +72,7 @@ def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str]
     embedded = tuple(name for name in SERVICES if name in names and not theirs[name])
     with Stack(settings, embedded) as stack:
         if "registry" in names:
-            enforce_compatibility(settings.registry)
+            prove_compatibility(settings.registry)
         if "broker" in names:
             apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
         if variables is not None:

@@ -10,6 +10,7 @@ from correnteza.embedded import jars, ports
 from correnteza.embedded.class_archive import archive_options
 from correnteza.embedded.processes import Program, environment
 from correnteza.embedded.service import Service
+from foundation import kafka
 from foundation.errors import UnsafeState
 
 # Serial collector and first-tier compiler: half the start-up CPU, and a broker on one machine is never the bottleneck.
@@ -100,7 +101,7 @@ def answers_metadata(bootstrap: str) -> bool:
     if not ports.accepts(host, int(port)):
         return False
     try:
-        return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=2).brokers)
+        return bool(AdminClient(kafka.client(bootstrap)).list_topics(timeout=2).brokers)
     except KafkaException:
         return False
 

@@ -16,6 +16,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import DependencyUnavailable
 from monitoring.lag import kafka_places
 from monitoring.lag.reachable import no_answer
@@ -61,8 +62,7 @@ class Cluster:
     def __init__(self, bootstrap: str, *, rpc_seconds: float = _RPC_SECONDS) -> None:
         self._bootstrap = bootstrap
         self._rpc_seconds = rpc_seconds
-        self._quiet: dict[str, str | int | float] = {"bootstrap.servers": bootstrap, "log_level": 0}
-        self._admin = AdminClient({**self._quiet, "socket.timeout.ms": int(rpc_seconds * 1000)})
+        self._admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": int(rpc_seconds * 1000)}))
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Those of the topics that exist, with the bounds of their partitions."""
@@ -201,18 +201,20 @@ class Cluster:
 
     def _consumer(self, more: Mapping[str, int] | None = None) -> Consumer:
         return Consumer(
-            {
-                **self._quiet,
-                "group.id": "correnteza-monitoring",  # required by the client; nothing is ever committed
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-                # A full queue pauses fetching for so long, a second unless told; reading a partition whole meets that.
-                "fetch.queue.backoff.ms": 10,
-                **(more or {}),
-            }
+            kafka.client(
+                self._bootstrap,
+                {
+                    "group.id": kafka.READERS,
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "isolation.level": "read_committed",
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": 50,
+                    # A full queue pauses fetching for a second by default; whoever reads a partition whole meets that.
+                    "fetch.queue.backoff.ms": 10,
+                    **(more or {}),
+                },
+            )
         )
 
     def _silence(self, of: str) -> DependencyUnavailable:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from foundation import kafka
 from foundation.errors import UnsafeState
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.reachable import no_answer
@@ -78,9 +79,7 @@ class BrokerPart:
     def _connect(self, bootstrap: str) -> None:
         if bootstrap != self._asked:
             self._cluster = Cluster(bootstrap, rpc_seconds=ANSWER_WITHIN_SECONDS)
-            self._admin = AdminClient(
-                {"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": int(ANSWER_WITHIN_SECONDS * 1000)}
-            )
+            self._admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": int(ANSWER_WITHIN_SECONDS * 1000)}))
             self._asked, self._retention_due = bootstrap, 0.0
 
     def _progress(self, query: str) -> Progress | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from foundation import kafka
 from foundation.errors import DependencyUnavailable
 from foundation.log import get_logger
 from monitoring.lag.spark_checkpoints import Progress
@@ -27,13 +28,14 @@ class ShadowGroup:
         self._group = group
         self._due = 0.0
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "log_level": 0,
-                "socket.timeout.ms": int(TIMEOUT_SECONDS * 1000),
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "group.id": group,
+                    "enable.auto.commit": False,
+                    "socket.timeout.ms": int(TIMEOUT_SECONDS * 1000),
+                },
+            )
         )
 
     def follow(self, positions: Mapping[str, Progress | None]) -> None:

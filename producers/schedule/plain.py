@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import TransientError
 
 TIMEOUT = 10.0
@@ -35,17 +36,18 @@ class Tail:
 
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self._topics = topics
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._admin = AdminClient(kafka.client(bootstrap))
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "unused",  # asked for by the client; nothing is ever committed
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-                "log_level": 0,
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "group.id": kafka.READERS,
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": 50,
+                },
+            )
         )
         self._next: dict[tuple[str, int], int] = {}
 
@@ -113,15 +115,16 @@ class Sender:
 
     def __init__(self, bootstrap: str) -> None:
         self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "message.timeout.ms": int(TIMEOUT * 1000),
-                "topic.metadata.propagation.max.ms": 2000,
-                "linger.ms": 0,
-                "log_level": 0,
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "enable.idempotence": True,
+                    "partitioner": "murmur2_random",
+                    "message.timeout.ms": int(TIMEOUT * 1000),
+                    "topic.metadata.propagation.max.ms": 2000,
+                    "linger.ms": 0,
+                },
+            )
         )
 
     def send(self, topic: str, records: Sequence[tuple[str, bytes]], *, partition: int | None = None) -> None:

@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
 from faust.web import Request, Response, View
 
-from foundation import log, notify
+from foundation import kafka, log, notify
 from foundation.errors import CorrentezaError, FencedError
 from foundation.redact import redacted
 from producers.schedule import watchdog
@@ -150,6 +152,7 @@ def _app(scheduler: Scheduler, port: int, folder: Path) -> faust.App:
     return faust.App(
         id=scheduler.prefix + APP,
         broker=";".join(f"kafka://{host.strip()}" for host in scheduler.bootstrap.split(",")),
+        broker_credentials=_credentials(kafka.login_of(scheduler.bootstrap)),
         store="memory://",
         datadir=folder,
         topic_allow_declare=False,
@@ -171,3 +174,10 @@ def _app(scheduler: Scheduler, port: int, folder: Path) -> faust.App:
         web_graph_enabled=False,
         web_metrics_enabled=False,
     )
+
+
+def _credentials(login: kafka.Login) -> CredentialsT | None:
+    tls = login.tls()
+    if login.is_sasl:
+        return SASLCredentials(mechanism=login.mechanism, username=login.user, password=login.password, ssl_context=tls)
+    return SSLCredentials(tls) if tls else None

@@ -8,6 +8,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from foundation import kafka
 from foundation.errors import CorrentezaError, UnsafeState
 from foundation.failpoints import failpoint
 from foundation.files import replace_file
@@ -175,7 +176,7 @@ class BronzeJob:
         return (
             spark.readStream.format("kafka")
             .options(**KAFKA)
-            .option("kafka.bootstrap.servers", self._broker.bootstrap)
+            .options(**kafka.spark(self._broker.bootstrap))
             .option("subscribe", self.topic)
             .option("startingOffsets", guard.starting_offsets or "earliest")
             .option("maxOffsetsPerTrigger", MOST_OFFSETS_PER_BATCH)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import TransientError, UnsafeState
 from stream_jobs.running.jobs import Broker
 from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
@@ -25,7 +26,7 @@ class Missing(NamedTuple):
 
 def first_offsets(broker: Broker, topic: str) -> dict[int, int]:
     """Partition → the first offset that is still there. Raises: TransientError when the broker does not answer."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    admin = AdminClient(kafka.client(broker.bootstrap))
     try:
         partitions = admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
         asked = admin.list_offsets(

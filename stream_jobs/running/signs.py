@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka.admin import AdminClient
 
+from foundation import kafka
 from foundation.errors import TransientError
 from sinks import tables
 from stream_jobs.running.jobs import Broker
@@ -44,7 +45,7 @@ class TopicEnds:
 
     def __init__(self, broker: Broker, topics: Sequence[str]) -> None:
         self._topics = topics
-        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+        self._admin = AdminClient(kafka.client(broker.bootstrap))
         self._ends: Mapping[str, Mapping[int, int]] = {}
 
     def watch(self, stop: threading.Event) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from foundation import kafka
 from foundation.errors import TransientError
 
 TIMEOUT_SECONDS = 30
@@ -21,7 +22,7 @@ def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
         return {}
     found = {}
     # Held while its answers are awaited: they die with it.
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": TIMEOUT_SECONDS * 1000})
+    admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": TIMEOUT_SECONDS * 1000}))
     for topic, future in admin.describe_topics(TopicCollection(names)).items():
         try:
             found[topic] = str(future.result().topic_id)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import TransientError
 from sinks import tables
 from stream_jobs.places import Places
@@ -40,7 +41,7 @@ def topics_now(broker: Broker, names: Iterable[str]) -> dict[str, TopicNow]:
         TransientError: the broker does not answer.
     """
     ids = broker.topic_ids(names)
-    found = ends(AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0}), ids)
+    found = ends(AdminClient(kafka.client(broker.bootstrap)), ids)
     return {name: TopicNow(name, ids[name], found.get(name, {})) for name in ids}
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def registry(services):
     registry = Registry(services.registry_url)
-    registry.enforce_compatibility()
+    registry.prove_compatibility()
     return registry
 
 
@@ -63,13 +63,13 @@ def test_control_the_probe_fails_where_compatibility_is_not_enforced(registry, c
     def probe() -> list[str]:
         return complaint(registry.prove_compatibility)
 
-    registry.enforce_compatibility()
+    registry.prove_compatibility()
     control.holds(probe)
     registry._client.set_config(config=ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
     try:
         control.objects(probe, damage="accepts an incompatible schema")
     finally:
-        registry.enforce_compatibility()
+        registry.prove_compatibility()
 
 
 def test_the_probe_leaves_no_subject(registry):
@@ -139,23 +139,23 @@ def test_a_plan_trusts_no_registry_that_checks_nothing(registry, prefix):
         with pytest.raises(UnsafeState, match="does not check compatibility"):
             registry.plan([with_field(load("bcb_sgs"), name="note", type="string")], prefix)
     finally:
-        registry.enforce_compatibility()
+        registry.prove_compatibility()
 
 
 def test_two_that_set_the_level_at_once_both_go_on_if_it_holds(registry, monkeypatch):
     """A registry that is new refuses the second one: the rule exists already."""
     client = registry._client
-    registry.enforce_compatibility()
+    registry.prove_compatibility()
 
     def refuse(**_):
         raise SchemaRegistryError(409, 0, "A rule named 'COMPATIBILITY' already exists.")
 
     monkeypatch.setattr(client, "get_config", lambda: ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
     monkeypatch.setattr(client, "set_config", refuse)
-    registry.enforce_compatibility()
+    registry.prove_compatibility()
     monkeypatch.setattr(registry, "_client", _Unchecked(client))
     with pytest.raises(UnsafeState, match="accepts an incompatible schema"):
-        registry.enforce_compatibility()
+        registry.prove_compatibility()
 
 
 class _Unchecked:
