@@ -32,7 +32,7 @@ _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _BUILD = re.compile(r"^\s*Building wheel for (\S+) ")
 _SHOWN_AT_FAILURE = 15
 
-# What pip says → what mends it. The network first: at its end pip says "no matching distribution" in any case.
+# What pip says → what fixes it. The network first: at its end pip says "no matching distribution" in any case.
 HINTS = (
     (
         r"DO NOT MATCH THE HASHES|Hashes are required",

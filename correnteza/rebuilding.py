@@ -35,7 +35,7 @@ from stream_jobs.running.handover import Rebuild
 from stream_jobs.running.shadows import FOLDER, shadow_of, tables_of
 
 
-def go_on(
+def resume(
     places: Places,
     this: Run,
     *,
@@ -59,7 +59,7 @@ def go_on(
             or a swap was not done in time.
     """
     for query in this.queries:
-        state = run.enter(places, this, query)
+        state = run.state_or_new(places, this, query)
         if state.phase in ("building", "built"):
             carries = this.origin != "archive"
             built = Shadow(spark(), places, query, state.generation, kafka, carries=carries)
@@ -163,7 +163,7 @@ def _judge(places: Places, subject: Subject, *, accept: bool, say: Callable[[str
     if wrong:
         raise UnsafeState(
             f"the rebuilt tables of {query} are not what verify says they must be; nothing was swapped",
-            hint="mend what verify names, then correnteza rebuild --resume; or correnteza rebuild --abandon",
+            hint="fix what verify names, then correnteza rebuild --resume; or correnteza rebuild --abandon",
         )
     # Of tables that are gone, or empty, there is nothing that could be lost.
     if not accept and any(each.live.rows for each in compared) and any(each.differences for each in compared):

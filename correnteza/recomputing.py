@@ -61,7 +61,7 @@ def verify_only(
         UnsafeState: they differ, or a rebuild is unfinished, whose shadow stands where this one's would.
     """
     window.require_known(queries)
-    present = run.present(places)
+    present = run.latest(places)
     if present is not None and not run.is_finished(places, present):
         raise UnsafeState("a rebuild is unfinished", hint="correnteza rebuild --status")
     shadow.remove_left(places)

@@ -24,7 +24,7 @@ from monitoring.snapshot import Snapshot
 from producers import sources
 from producers.archive import Archive
 from producers.chunk import MANIFESTS, REJECTS, WITHDRAWALS
-from producers.republished import Again, Manifest, Republished
+from producers.republished import Manifest, Republished, RepublishedChunk
 from schemas.contracts import Contract, load, load_all
 from sinks.ops import schemas_table
 from stream_jobs.places import SCHEMAS, Places
@@ -174,7 +174,7 @@ def _retained_since(lake: Lake, first: Mapping[int, int]) -> datetime | None:
 
 
 def _candidates(
-    again: Iterable[Again], contract: Contract, lacking: Mapping[str, int], lost: list[Lost]
+    again: Iterable[RepublishedChunk], contract: Contract, lacking: Mapping[str, int], lost: list[Lost]
 ) -> Iterator[pa.Table]:
     """The records of each chunk that could be made again; of the others it is noted why."""
     number = 0

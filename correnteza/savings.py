@@ -14,8 +14,8 @@ from monitoring.lag.status import Saving, SavingOf
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.snapshot import Snapshot
 from schemas import contracts
+from stream_jobs.running.maintained_tables import plan_of
 from stream_jobs.running.readers import Readers
-from stream_jobs.running.upkeep import plan_of
 
 
 def streamed() -> dict[str, tuple[str, ...]]:

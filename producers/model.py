@@ -150,7 +150,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Ask:
+class ApiRequest:
     """One request of a body source: its answer is the part `key`.
 
     Attributes:
@@ -222,7 +222,7 @@ class Source:
     scope: Callable[[str, str], Scope | None] = lambda key, name: None
     days: Mapping[str, DaysOf] = field(default_factory=dict)
     most_withdrawn: float = 0.2
-    plan: Callable[[Resource, Progress], Iterable[Ask]] | None = None
+    plan: Callable[[Resource, Progress], Iterable[ApiRequest]] | None = None
     is_no_news: Callable[[int, bytes], bool] = lambda status, body: status == 404
     repeats: Callable[[bytes, bytes], bool] = lambda former, body: former == body
     confirms: Callable[[bytes, datetime, datetime], bool] = lambda body, before, now: False

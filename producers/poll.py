@@ -16,11 +16,11 @@ from producers.archive import Archive
 from producers.chunk import CURSORS, MANIFESTS, REJECTS, WITHDRAWALS
 from producers.fetch.answers import ThrottledError
 from producers.fetch.http import Client
-from producers.in_turn import Step, in_turn
 from producers.model import CHUNK_ROWS, Source, Span
 from producers.publish import Publisher
 from producers.schedule import slots
 from producers.session import Session, StoppedError, Tally
+from producers.steps import Step, run_steps
 from schemas.contracts import load
 from schemas.registry import Registry
 
@@ -191,10 +191,10 @@ def open_session(
 
 
 def _poll_resources(session: Session) -> CorrentezaError | None:
-    """Every resource in turn, the present of each before the history of any. Returns what went wrong first, if any."""
+    """Poll every resource, first the recent data of all, then their history. Returns the first error, if any."""
     tally, error = session.tally, None
     for steps in _rounds(session):
-        ended = in_turn(session, _watched(session, steps))
+        ended = run_steps(session, _watched(session, steps))
         tally.failed += ended.failed
         if error is None or isinstance(ended.error, ThrottledError):
             error = ended.error
@@ -210,12 +210,12 @@ def _rounds(session: Session) -> Iterator[list[Step]]:
     if session.source.kind == "zip":
         yield [(resource.name, partial(poll_zip.poll, session, resource)) for resource in resources]
         return
-    asked = [poll_body.Questions(session, resource) for resource in resources]
+    polls = [poll_body.ResourcePoll(session, resource) for resource in resources]
     if not session.is_live:
-        yield [(each.name, each.whole) for each in asked]
+        yield [(each.name, each.poll_all) for each in polls]
         return
-    yield [(each.name, each.present) for each in asked]
-    yield [(each.name, each.history) for each in asked if each.missing and each.name not in session.tally.failed]
+    yield [(each.name, each.poll_recent) for each in polls]
+    yield [(each.name, each.poll_history) for each in polls if each.missing and each.name not in session.tally.failed]
 
 
 def _watched(session: Session, steps: Sequence[Step]) -> Iterator[Step]:

@@ -29,7 +29,7 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Again:
+class RepublishedChunk:
     """One chunk that is wanted.
 
     Attributes:
@@ -94,7 +94,7 @@ class Republished:
     schema_ids: Mapping[str, int]
     withdrawn: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
-    def chunks(self, manifests: Iterable[Manifest], wanted: frozenset[str]) -> Iterator[Again]:
+    def chunks(self, manifests: Iterable[Manifest], wanted: frozenset[str]) -> Iterator[RepublishedChunk]:
         """Every chunk that is wanted, each once, or why it cannot be had.
 
         Args: manifests: all of these sources, in the order in which they were published. wanted: chunk ids.
@@ -117,7 +117,7 @@ class Republished:
 
     def _of_edition(
         self, source: Source, manifests: Sequence[Manifest], lacking: Sequence[Manifest], comparison: Comparison | None
-    ) -> Iterator[Again]:
+    ) -> Iterator[RepublishedChunk]:
         first = manifests[0]
         payload = self.archive.get(first["payload_sha256"])
         if payload is None:
@@ -138,7 +138,7 @@ class Republished:
                         problem = "parsed again it is not what was published: its hash or its counts are others"
                         break
                     del left[step.chunk.chunk_id]
-                    yield Again(manifest, messages)
+                    yield RepublishedChunk(manifest, messages)
             except CorrentezaError as error:
                 problem = f"its payload cannot be read again: {error}"
             if not left:
@@ -172,8 +172,8 @@ class Republished:
             yield from made.accepted(replace(edition, state=step.state, comparison=step.comparison))
 
 
-def _refused(manifests: Iterable[Manifest], problem: str) -> Iterator[Again]:
-    return (Again(each, {}, problem) for each in manifests)
+def _refused(manifests: Iterable[Manifest], problem: str) -> Iterator[RepublishedChunk]:
+    return (RepublishedChunk(each, {}, problem) for each in manifests)
 
 
 def _state(first: Manifest) -> PartState:

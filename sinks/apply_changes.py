@@ -44,14 +44,14 @@ class Applied:
         records: rows that were judged by expectations: all but withdrawals.
         broken: expectation → rows that broke it.
         flawed: rows that broke any.
-        mended: keys that were taken from bronze, because a row of theirs came late.
+        repaired: keys that were taken from bronze, because a row of theirs came late.
     """
 
     outcomes: Mapping[str, int]
     records: int
     broken: Mapping[str, int]
     flawed: int
-    mended: int
+    repaired: int
 
 
 def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history: History) -> Applied:
@@ -73,7 +73,7 @@ def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history
     timely = classified if keys is None else sql.without(classified, keys, target.keys)
     _set_aside(classified, timely, target, batch)
     if keys is not None:
-        late.mend(keys, target, history)
+        late.repair(keys, target, history)
     _write(timely, target, batch)
     history.end(Seen(found["newest"], found["newest_withdrawn"]))
     return Applied(
@@ -81,7 +81,7 @@ def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history
         records=found["records"],
         broken={each.name: found[f"broken:{each.name}"] for each in target.expectations},
         flawed=found["flawed"],
-        mended=0 if keys is None else keys.num_rows,
+        repaired=0 if keys is None else keys.num_rows,
     )
 
 
@@ -185,7 +185,8 @@ def _write(timely: pa.Table, target: SilverTarget, batch: Batch) -> None:
     once = batch.once(target.dataset)
     if not pc.all(newest["is_first_of_key"]).as_py():
         within = bounds(newest, target.prune_by)
-        current.bring(newest.drop_columns("is_first_of_key"), target, within=within, counts=current.IS_NEWER, once=once)
+        rows = newest.drop_columns("is_first_of_key")
+        current.update(rows, target, within=within, counts=current.IS_NEWER, once=once)
     else:
         # Current never holds a key before revisions do, so none of these can be there.
         rows = f"SELECT {sql.listed(target.current_columns)} FROM newest WHERE NOT {IS_WITHDRAWN}"

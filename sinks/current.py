@@ -5,7 +5,7 @@ from deltalake import Transaction
 
 from sinks import sql
 from sinks.commit import is_known
-from sinks.put import put
+from sinks.replace_rows import replace_rows
 from sinks.snapshot import FILE, Snapshot, between
 from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget
 
@@ -19,7 +19,7 @@ DIFFERS = " OR ".join((f"l.{IS_WITHDRAWN}", *(f"l.{name} IS DISTINCT FROM r.{nam
 """A row of current that is another one, or withdrawn, goes."""
 
 
-def bring(
+def update(
     newest: pa.Table, target: SilverTarget, *, within: Bounds, counts: str, once: Transaction | None = None
 ) -> None:
     """Put in what current lacks, replace what counts as other, and take out what is withdrawn.
@@ -44,4 +44,4 @@ def bring(
     rows = sql.table(
         f"SELECT {sql.listed(target.current_columns)} FROM changes WHERE NOT {IS_WITHDRAWN}", changes=changes
     )
-    put(current, gone=changes, keys=target.keys, rows=rows, once=once)
+    replace_rows(current, gone=changes, keys=target.keys, rows=rows, once=once)

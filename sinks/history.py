@@ -38,7 +38,7 @@ class History(Protocol):
     """A dataset's rows so far, those of the batch among them."""
 
     @property
-    def was_mending(self) -> bool:
+    def was_repairing(self) -> bool:
         """Whether an earlier attempt at this batch began to correct keys and did not finish."""
         ...
 
@@ -63,8 +63,8 @@ class History(Protocol):
         """Rows that were set aside and whose letters are closed: the columns of `CLOSED`."""
         ...
 
-    def begin_mending(self) -> None:
-        """Note, on disk, that keys are about to be mended."""
+    def begin_repair(self) -> None:
+        """Note, on disk, that keys are about to be repaired."""
         ...
 
     def end(self, batch: Seen) -> None:

@@ -27,7 +27,7 @@ from sinks import current, quarantine, sql
 from sinks.arrow_commit import append
 from sinks.expectations import broken
 from sinks.history import CLOSED_PLACE, History
-from sinks.put import put
+from sinks.replace_rows import replace_rows
 from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget, bounds
 from sinks.versions import IDENTITY, classify
@@ -41,7 +41,7 @@ def late_keys(classified: pa.Table, found: dict[str, Any], target: SilverTarget,
             hold and do not hold; `is_disturbed`, whether a stored version would be none any more.
     """
     keys = sql.listed(target.keys)
-    if history.was_mending:
+    if history.was_repairing:
         # What was written of it may have changed what its rows look like.
         return _keys("FROM classified WHERE is_valid", target, classified=classified)
     parts = [f"SELECT {keys} FROM classified WHERE is_valid AND is_disturbed"] if found["is_disturbed"] else []
@@ -67,21 +67,21 @@ def _keys(query: str, target: SilverTarget, **given: pa.Table) -> pa.Table | Non
     return found if found.num_rows else None
 
 
-def mend(keys: pa.Table, target: SilverTarget, history: History) -> None:
+def repair(keys: pa.Table, target: SilverTarget, history: History) -> None:
     """Bring revisions, quarantine and current to what bronze says of some keys; twice is the same as once."""
-    history.begin_mending()
+    history.begin_repair()
     within = bounds(keys, target.prune_by)
     revisions = Snapshot.of(target.revisions)
     stored = target.stored(revisions, keys, target.columns, within)
     folded = classify(_judged(history.rows_of(keys, within), stored, target, history.closed()), None, keys=target.keys)
-    _mend_quarantine(folded, target)
+    _repair_quarantine(folded, target)
     versions = sql.table(
         f"SELECT {sql.listed(target.columns)}, is_newest FROM folded WHERE outcome = 'new'", folded=folded
     )
-    _mend_revisions(versions, stored, target, revisions)
-    failpoint("after_mended_revisions")
-    _mend_current(versions, target, within)
-    failpoint("after_mended_current")
+    _repair_revisions(versions, stored, target, revisions)
+    failpoint("after_repaired_revisions")
+    _repair_current(versions, target, within)
+    failpoint("after_repaired_current")
 
 
 def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget, closed: pa.Table) -> pa.Table:
@@ -117,17 +117,17 @@ def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget, closed: pa.T
     )
 
 
-def _mend_quarantine(folded: pa.Table, target: SilverTarget) -> None:
+def _repair_quarantine(folded: pa.Table, target: SilverTarget) -> None:
     entries = quarantine.entries(quarantine.conflicting(folded), target.current_columns)
     quarantine.add(entries, target.quarantine, dataset=target.dataset)
-    failpoint("after_mended_conflicts")
+    failpoint("after_repaired_conflicts")
     at_peace = f"is_valid AND NOT {IS_WITHDRAWN} AND outcome <> 'conflicting'"
     records = sql.table(f"SELECT {sql.listed(quarantine.RECORD)} FROM folded WHERE {at_peace}", folded=folded)
     quarantine.release(records, target.quarantine, dataset=target.dataset)
-    failpoint("after_mended_quarantine")
+    failpoint("after_repaired_quarantine")
 
 
-def _mend_revisions(versions: pa.Table, stored: pa.Table, target: SilverTarget, revisions: Snapshot) -> None:
+def _repair_revisions(versions: pa.Table, stored: pa.Table, target: SilverTarget, revisions: Snapshot) -> None:
     of_row = (*target.keys, "known_from", *IDENTITY)
     missing = sql.without(versions, stored, of_row)
     obsolete = sql.without(stored, versions, of_row)
@@ -140,11 +140,11 @@ def _mend_revisions(versions: pa.Table, stored: pa.Table, target: SilverTarget, 
     if deleted.num_rows:
         # A withdrawal has no hash; what is null in a release that knew none cannot tell the two apart here.
         place = ("known_from", "kafka_partition", "kafka_offset", "version_hash")
-        put(revisions, gone=deleted, keys=(*target.keys, *place))
+        replace_rows(revisions, gone=deleted, keys=(*target.keys, *place))
         failpoint("after_deletes")
     append(pa.concat_tables([missing, again]).select(target.columns), target.revisions)
 
 
-def _mend_current(versions: pa.Table, target: SilverTarget, within: Bounds) -> None:
+def _repair_current(versions: pa.Table, target: SilverTarget, within: Bounds) -> None:
     newest = sql.table(f"SELECT {sql.listed(target.columns)} FROM versions WHERE is_newest", versions=versions)
-    current.bring(newest, target, within=within, counts=current.DIFFERS)
+    current.update(newest, target, within=within, counts=current.DIFFERS)

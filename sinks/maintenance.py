@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from foundation.failpoints import failpoint
 from sinks.compaction import compact, expire
 from sinks.planning import Group, Plan, Policy, expired, groups
-from sinks.remains import remove
+from sinks.removable import remove
 from sinks.snapshot import Snapshot
 
 

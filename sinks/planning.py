@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from sinks import remains
+from sinks import removable
 from sinks.listing import Listing
-from sinks.remains import Reader, Removable
+from sinks.removable import Reader, Removable
 
 MOST_COMMITS = 20
 """After the newest checkpoint; with more a new one is worth its time."""
@@ -169,9 +169,9 @@ def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader]
     """
     path = listing.path
     sizes = listing.table.get_add_actions()["size_bytes"].to_pylist()
-    log = dict(remains.entries(path))
-    old_files = remains.files_to_remove(listing, readers)
-    old_log = remains.log_to_remove(path, readers, now=now.timestamp())
+    log = dict(removable.entries(path))
+    old_files = removable.files_to_remove(listing, readers)
+    old_log = removable.log_to_remove(path, readers, now=now.timestamp())
     return Plan(
         table=table,
         path=path,
@@ -181,7 +181,7 @@ def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader]
         log_bytes=sum(log.values()),
         expired=expired(listing, policy, now.date()),
         groups=groups(listing, policy, now.date()),
-        needs_checkpoint=remains.commits_since_checkpoint(log) > MOST_COMMITS,
+        needs_checkpoint=removable.commits_since_checkpoint(log) > MOST_COMMITS,
         old_files=old_files,
         old_log=old_log,
         old_bytes=_bytes(Path(path), old_files.files) + sum(log.get(name, 0) for name in old_log.files),

@@ -14,7 +14,7 @@ from pyspark.sql.types import ArrayType, StringType, StructType
 
 from sinks import sql, tables
 from sinks.arrow_commit import append
-from sinks.put import put
+from sinks.replace_rows import replace_rows
 from sinks.snapshot import Snapshot
 
 NAME = "quarantine"
@@ -115,7 +115,7 @@ def release(rows: pa.Table, path: str, *, dataset: str) -> None:
         held=held(table, dataset),
         rows=rows,
     )
-    put(table, gone=gone, keys=RECORD)
+    replace_rows(table, gone=gone, keys=RECORD)
 
 
 def _json(row: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from foundation.failpoints import failpoint
 from sinks import sql, tables
 from sinks.commit import is_known
 from sinks.expectations import Expectation
-from sinks.put import put
+from sinks.replace_rows import replace_rows
 from sinks.snapshot import FILE, Filter, Snapshot, between
 from sinks.transactions import Batch
 
@@ -85,7 +85,7 @@ def recompute(
     once = batch.once(target.table)
     if not is_known(held.table, once):
         with sql.stream(_written(target), rows=rows, changes=changes) as written:
-            put(held, gone=changes, keys=target.keys, rows=written, once=once)
+            replace_rows(held, gone=changes, keys=target.keys, rows=written, once=once)
     failpoint("after_groups")
     return found
 
@@ -143,7 +143,7 @@ def _judged(rows: pa.Table, changes: pa.Table, target: GoldTarget) -> Recomputed
         if each.action == "fail" and broken[each.name]:
             raise UnsafeState(
                 f"gold.{target.table}: {broken[each.name]} rows break {each.name} ({each.sql})",
-                hint="nothing was written; mend silver or the computation, then run again",
+                hint="nothing was written; fix silver or the computation, then run again",
             )
     return Recomputed(found["rows"], broken, found["flawed"])
 

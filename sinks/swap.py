@@ -70,7 +70,7 @@ def swap(path: str, source: str, partition: Partition, *, mark: Transaction, car
     _commit(live, names, partition, [mark, *carried])
 
 
-def bring_back(path: str, names: Sequence[str], partition: Partition, *, mark: Transaction) -> None:
+def restore(path: str, names: Sequence[str], partition: Partition, *, mark: Transaction) -> None:
     """Make a table hold just these files of a former version, in one commit; nothing where it knows the mark.
 
     Raises:

@@ -21,7 +21,7 @@ PROPERTIES = {
     "delta.enableDeletionVectors": "false",  # readers without a JVM refuse them
     # A log checkpoint costs as much as a small commit, and readers are quick over some dozens of commit files.
     "delta.checkpointInterval": "50",
-    # By age alone, whatever a stream still has to read; sinks/remains.py knows the streams.
+    # By age alone, whatever a stream still has to read; sinks/removable.py knows the streams.
     "delta.enableExpiredLogCleanup": "false",
 }
 

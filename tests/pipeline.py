@@ -20,7 +20,7 @@ from schemas.contracts import load
 from schemas.registry import Registry
 from sinks.locks import TableLocks
 from stream_jobs.bronze.job import Broker, BronzeJob
-from stream_jobs.bronze.schema_book import SchemaBook
+from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.gold import reference
 from stream_jobs.places import SCHEMAS
 from stream_jobs.running import guards
@@ -70,9 +70,9 @@ class Pipeline:
 
     def bronze(self, dataset: str, *, driver: Driver | None = None, registry: Any = None) -> BronzeJob:
         contract = load(dataset)
-        book = SchemaBook(self.spark, self.places.table(SCHEMAS), registry or self.registry, self.broker.prefix)
-        book.refresh([contract])
-        return BronzeJob(contract, driver or self.driver, self.broker, book)
+        known = KnownSchemas(self.spark, self.places.table(SCHEMAS), registry or self.registry, self.broker.prefix)
+        known.refresh([contract])
+        return BronzeJob(contract, driver or self.driver, self.broker, known)
 
     def bronze_after(self, dataset: str, records: Iterable[Mapping[str, Any]]) -> BronzeJob:
         """A bronze query that has read these records."""

@@ -20,11 +20,11 @@ from foundation.errors import CorrentezaError, UnsafeState, UsageError
 from sinks.locks import exclusive
 from sinks.maintenance import budget, clean, tidy
 from sinks.planning import Plan
-from sinks.remains import KEPT_DAYS, LOG_DAYS
+from sinks.removable import KEPT_DAYS, LOG_DAYS
 from stream_jobs.places import Places
 from stream_jobs.running import inputs
+from stream_jobs.running.maintained_tables import BRONZE, OTHERS, existing_tables, lock_of, plan_of, policy_of
 from stream_jobs.running.readers import Readers
-from stream_jobs.running.upkeep import BRONZE, OTHERS, lock_of, plan_of, policy_of, tables_there
 
 NO_BOUND = 1e9
 """Seconds: who calls the command waits for its end."""
@@ -173,7 +173,7 @@ def _removed(plan: Plan) -> str:
 
 
 def _chosen(where: Places, names: Sequence[str]) -> list[str]:
-    there = tables_there(where)
+    there = existing_tables(where)
     if missing := [name for name in names if name not in there]:
         raise UsageError(f"no table {missing[0]}", hint=f"one of: {', '.join(there) or 'none yet'}")
     return [table for table in there if table in names] if names else there

@@ -11,7 +11,7 @@ from correnteza import audit, rebuilding
 from correnteza import spark as sessions
 from correnteza.arguments import confirm
 from correnteza.places import places
-from correnteza.rebuild_told import broker_of, give_plan, give_status, in_bytes, in_words
+from correnteza.rebuild_printing import broker_of, in_bytes, in_words, print_plan, print_status
 from correnteza.recomputing import Window, verify_only
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
@@ -99,22 +99,22 @@ def command(
     settings = Settings()
     where = places(settings)
     if status:
-        give_status(form, where)
+        print_status(form, where)
         return
     if dry_run:
-        give_plan(form, settings, where, _queries(names or [], downstream))
+        print_plan(form, settings, where, _queries(names or [], downstream))
         return
     if verify:
         utc = [at and at.replace(tzinfo=UTC) for at in (since, until)]
         _verify_only(where, settings, names or [], Window(*utc))
         return
-    with run.alone(where):
+    with run.exclusive_lock(where):
         if names:
             _begin(where, settings, _queries(names, downstream), origin, accept=accept, yes=yes)
             return
-        present = run.required(where)
+        present = run.require(where)
         if resume:
-            _go_on(where, settings, present, accept=accept)
+            _resume(where, settings, present, accept=accept)
             return
         if not yes:
             confirm(f"rebuild --{asked[0]}", _question(asked[0], present))
@@ -161,14 +161,14 @@ def _begin(
     if not yes:
         confirm("rebuild", f"Rebuild {', '.join(queries)}: {in_words(planned, free)}?")
     audit.record(settings, "rebuild", ", ".join(queries), accept_difference=accept, origin=origin)
-    _go_on(where, settings, run.begin(where, queries, origin), accept=accept)
+    _resume(where, settings, run.begin(where, queries, origin), accept=accept)
     if left := [each for each in plan.downstream(queries) if each not in queries]:
         print(f"{', '.join(left)} read what was rebuilt; where it has changed: correnteza rebuild {' '.join(left)}")
 
 
-def _go_on(where: Places, settings: Settings, present: Run, *, accept: bool) -> None:
+def _resume(where: Places, settings: Settings, present: Run, *, accept: bool) -> None:
     with sessions.when_needed(settings) as spark:
-        rebuilding.go_on(
+        rebuilding.resume(
             where,
             present,
             spark=spark,
@@ -182,7 +182,7 @@ def _go_on(where: Places, settings: Settings, present: Run, *, accept: bool) -> 
 
 def _verify_only(where: Places, settings: Settings, names: Sequence[str], window: Window) -> None:
     queries = plan.chosen(names or ["all"])
-    with run.alone(where), sessions.when_needed(settings) as spark:
+    with run.exclusive_lock(where), sessions.when_needed(settings) as spark:
         kafka = _kafka(settings, queries)
         verify_only(where, queries, window, spark=spark, say=_say, stop=threading.Event(), kafka=kafka)
     print("computed again, the tables are as they stand")

@@ -196,8 +196,8 @@ def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:
         if each.newest is not None:
             took = "" if each.newest.seconds is None else f" (took {duration(each.newest.seconds)})"
             parts.append(f"{stage} {duration(max(0.0, now - each.newest.sent_at))}{took}")
-        if each.standing is not None:
-            reasons.append(f"canary in {stage} {STATES[each.standing.state]}: {each.standing.reason}")
+        if each.stop_note is not None:
+            reasons.append(f"canary in {stage} {STATES[each.stop_note.state]}: {each.stop_note.reason}")
     return [*([f"canary, age of the newest: {', '.join(parts)}"] if parts else []), *reasons]
 
 

@@ -31,7 +31,7 @@ def fetcher(
     Args:
         stop: once it is set, downloads that run end at their next block with a KeyboardInterrupt.
 
-    Raises (the function): DependencyUnavailable, with the reason and the setting that mends it; UnsafeState when what
+    Raises (the function): DependencyUnavailable, with the reason and the setting that fixes it; UnsafeState when what
         came is another file than the lock names.
     """
     import requests

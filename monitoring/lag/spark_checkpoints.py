@@ -80,7 +80,7 @@ def read(root: Path, query: str) -> Progress | None:
 
 
 @dataclass(frozen=True)
-class Standing:
+class StopNote:
     """That a query stands still, as its driver noted it.
 
     Attributes:
@@ -92,7 +92,7 @@ class Standing:
     hint: str | None
 
 
-def standing(root: Path, query: str, progress: Progress | None) -> Standing | None:
+def stop_note(root: Path, query: str, progress: Progress | None) -> StopNote | None:
     """Whether the query stands still. A note made at an earlier batch or generation does not count.
 
     Raises: UnsafeState when the file cannot be read.
@@ -105,7 +105,7 @@ def standing(root: Path, query: str, progress: Progress | None) -> Standing | No
         found = json.loads(file.read_text(encoding="utf-8"))
         if (found["generation"], found["committed_batch"]) != place:
             return None
-        return Standing(found["state"], found["reason"], found["hint"])
+        return StopNote(found["state"], found["reason"], found["hint"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

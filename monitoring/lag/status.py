@@ -20,7 +20,7 @@ from monitoring.lag import behind, canary, delta_log, inputs, spark_checkpoints
 from monitoring.lag.behind import Behind
 from monitoring.lag.canary import Sighting
 from monitoring.lag.kafka import Cluster, Topic
-from monitoring.lag.spark_checkpoints import Progress, Standing
+from monitoring.lag.spark_checkpoints import Progress, StopNote
 from monitoring.lag.waiting import Waiting, waiting_for_bronze
 from monitoring.lag.words import instant
 from monitoring.snapshot import Snapshot, snapshots
@@ -118,11 +118,11 @@ class Stage:
 
     Attributes:
         newest: None where none has come.
-        standing: that its query stands still, and why.
+        stop_note: that its query stands still, and why.
     """
 
     newest: Sighting | None
-    standing: Standing | None
+    stop_note: StopNote | None
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _canary(places: Places) -> dict[str, Stage]:
     for stage, newest in canary.newest(places.lake).items():
         query = f"{stage}.{CANARY_TABLE}"
         progress = spark_checkpoints.read(places.checkpoints, query)
-        found[stage] = Stage(newest, spark_checkpoints.standing(places.checkpoints, query, progress))
+        found[stage] = Stage(newest, spark_checkpoints.stop_note(places.checkpoints, query, progress))
     return found
 
 
@@ -221,14 +221,14 @@ def as_json(found: Status, *, at: float) -> dict[str, Any]:
 
 def _sighting(stage: Stage, at: float) -> dict[str, Any]:
     """How old the newest canary is, in seconds since it was sent, and how long it took."""
-    newest, standing = stage.newest, stage.standing
+    newest, stop_note = stage.newest, stage.stop_note
     took = newest.seconds if newest else None
     return {
         "newest_at": instant(newest.sent_at if newest else None),
         "seconds": round(max(0.0, at - newest.sent_at), 3) if newest else None,
         "took_seconds": None if took is None else round(took, 3),
-        "reason": standing.reason if standing else None,
-        "hint": standing.hint if standing else None,
+        "reason": stop_note.reason if stop_note else None,
+        "hint": stop_note.hint if stop_note else None,
     }
 
 
@@ -244,7 +244,7 @@ def _bronze(
     query = f"bronze.{bronze_table(contract)}"
     found = line_of(
         query, topic, progress, behind.of_topic(kafka, contract.name),
-        standing=spark_checkpoints.standing(places.checkpoints, query, progress),
+        stop_note=spark_checkpoints.stop_note(places.checkpoints, query, progress),
         topic=kafka.topics.get(topic) if kafka else None, newest_event_at=newest_event(lake, query), now=now,
     )  # fmt: skip
     return replace(found, state="unknown") if kafka is None and found.state == "ok" else found
@@ -257,14 +257,14 @@ def _from_tables(places: Places, lake: Tables, query: str, sources: Sequence[str
     unread = [delta_log.unread(each.path, positions.get(each.table_id)) for each in there]
     return line_of(
         query, ", ".join(sources), progress, behind.of_tables(unread),
-        standing=spark_checkpoints.standing(places.checkpoints, query, progress),
+        stop_note=spark_checkpoints.stop_note(places.checkpoints, query, progress),
         topic=None, newest_event_at=newest_event(lake, query), now=now,
     )  # fmt: skip
 
 
 def line_of(
     query: str, source: str, progress: Progress | None, waiting: Behind,
-    *, standing: Standing | None, topic: Topic | None, newest_event_at: datetime | None, now: float,
+    *, stop_note: StopNote | None, topic: Topic | None, newest_event_at: datetime | None, now: float,
 ) -> Line:  # fmt: skip
     """One query's line, by its checkpoint, what waits for it, and what its table holds.
 
@@ -277,19 +277,19 @@ def line_of(
         layer=layer,
         table=table,
         source=source,
-        state=_state(standing, progress, topic, waiting.records),
+        state=_state(stop_note, progress, topic, waiting.records),
         records_behind=waiting.records,
         seconds_behind=waiting.seconds(now),
         newest_event_at=newest_event_at,
         committed_batch=progress.committed_batch if progress else None,
-        reason=standing.reason if standing else None,
-        hint=standing.hint if standing else None,
+        reason=stop_note.reason if stop_note else None,
+        hint=stop_note.hint if stop_note else None,
     )
 
 
-def _state(standing: Standing | None, progress: Progress | None, topic: Topic | None, records: int | None) -> State:
-    if standing is not None:
-        return standing.state
+def _state(stop_note: StopNote | None, progress: Progress | None, topic: Topic | None, records: int | None) -> State:
+    if stop_note is not None:
+        return stop_note.state
     if progress is None or progress.committed_batch is None:
         return "not_started"
     if topic is not None and progress.topic_id not in (None, topic.topic_id):

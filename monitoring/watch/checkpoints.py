@@ -6,7 +6,7 @@ from pathlib import Path
 
 from foundation.errors import UnsafeState
 from monitoring.lag import spark_checkpoints
-from monitoring.lag.spark_checkpoints import Progress, Standing
+from monitoring.lag.spark_checkpoints import Progress, StopNote
 
 _UNKNOWN = (-1, -1)
 
@@ -22,7 +22,7 @@ class Query:
 
     progress: Progress | None
     committed_at: float | None
-    standing: Standing | None
+    stop_note: StopNote | None
 
 
 class Checkpoints:
@@ -75,8 +75,8 @@ class Checkpoints:
     def _query(self, name: str) -> Query:
         progress = self.progress(name)
         is_said = (self._root / name / spark_checkpoints.STANDING).exists()  # as good as never
-        standing = spark_checkpoints.standing(self._root, name, progress) if is_said else None
-        return Query(progress, self._committed_at(progress), standing)
+        stop_note = spark_checkpoints.stop_note(self._root, name, progress) if is_said else None
+        return Query(progress, self._committed_at(progress), stop_note)
 
     def _committed_at(self, progress: Progress | None) -> float | None:
         if progress is None or progress.committed_batch is None:

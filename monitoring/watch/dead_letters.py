@@ -30,7 +30,7 @@ _Known = Mapping[Path, tuple[Place, ...]]
 
 
 @dataclass
-class OpenLetters:
+class OpenDeadLetters:
     """What was read for the counts: the places of letters and of closings, by file."""
 
     _undecodable: dict[str, _Known] = field(default_factory=dict)

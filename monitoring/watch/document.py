@@ -39,7 +39,7 @@ def _canary(view: View) -> dict[str, Stage]:
     found = {}
     for stage, sighting in (view.last_lake.canary if view.last_lake is not None else {}).items():
         query = view.queries.get(f"{stage}.{CANARY_TABLE}")
-        found[stage] = Stage(sighting, query.standing if query is not None else None)
+        found[stage] = Stage(sighting, query.stop_note if query is not None else None)
     return found
 
 

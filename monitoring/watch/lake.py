@@ -17,7 +17,7 @@ from monitoring.lag.delta_log import Unread, unread
 from monitoring.lag.spark_checkpoints import DeltaPosition
 from monitoring.snapshot import LAYERS, Snapshot
 from monitoring.watch.checkpoints import Checkpoints
-from monitoring.watch.dead_letters import CLOSINGS, QUARANTINE, OpenLetters
+from monitoring.watch.dead_letters import CLOSINGS, QUARANTINE, OpenDeadLetters
 from monitoring.watch.expected import Expected
 from monitoring.watch.parts import PartlyKnown
 
@@ -51,7 +51,7 @@ class Lake:
         waiting: query of silver or gold → what waits of each table that it reads; a query is left out where its
             checkpoint cannot be read.
         lost: topic → offsets that were lost to retention.
-        open_letters: dataset → dead letters that are open.
+        open_dead_letters: dataset → dead letters that are open.
         newest: sequence → its newest period.
         canary: stage → its newest canary; None where none has come.
     """
@@ -59,7 +59,7 @@ class Lake:
     tables: Mapping[str, Table]
     waiting: Mapping[str, Sequence[Unread]]
     lost: Mapping[str, int]
-    open_letters: Mapping[str, int]
+    open_dead_letters: Mapping[str, int]
     newest: Mapping[Expected, date | datetime | str]
     canary: Mapping[str, Sighting | None] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ class LakePart:
     on_canary: Callable[[str, float], None] = lambda stage, seconds: None
     _tables: dict[str, Table] = field(default_factory=dict)
     _unread: dict[tuple[str, str], tuple[int, DeltaPosition | None, Unread]] = field(default_factory=dict)
-    _letters: OpenLetters = field(default_factory=OpenLetters)
+    _open_dead_letters: OpenDeadLetters = field(default_factory=OpenDeadLetters)
     _newest: dict[Expected, tuple[int, date | datetime | str | None]] = field(default_factory=dict)
     _lost: tuple[int, dict[str, int]] = (-1, {})
     _counted: tuple[tuple[int, ...], dict[str, int]] = ((), {})
@@ -198,7 +198,7 @@ class LakePart:
         if self._counted[0] != versions:
             bronze = {dataset: tables[name].paths for dataset, name in self.datasets.items() if name in tables}
             aside, closed = (tables[name].paths if name in tables else () for name in (QUARANTINE, CLOSINGS))
-            self._counted = versions, self._letters.count(bronze, aside, closed)
+            self._counted = versions, self._open_dead_letters.count(bronze, aside, closed)
         return self._counted[1]
 
     def _periods(self, tables: Mapping[str, Table]) -> dict[Expected, date | datetime | str]:

@@ -79,7 +79,7 @@ def _tables(found: _Samples, view: View, topics: Mapping[str, str]) -> None:
         for stage, sighting in view.last_lake.canary.items():
             found.put("canary_newest_timestamp_seconds", None if sighting is None else sighting.sent_at, stage)
     if view.lake is not None:
-        for dataset, count in view.lake.open_letters.items():
+        for dataset, count in view.lake.open_dead_letters.items():
             found.put("dead_letters_open", count, dataset)
 
 

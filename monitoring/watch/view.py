@@ -130,7 +130,7 @@ def retention(view: View, place: Place) -> tuple[float, float] | None:
 
 def _seen(view: View, place: Place) -> Seen:
     query = (view.checkpoints or view.queries).get(place.query)
-    progress, standing = (query.progress, query.standing) if query is not None else (None, None)
+    progress, stop_note = (query.progress, query.stop_note) if query is not None else (None, None)
     kafka = view.kafka.waiting if view.kafka is not None and place.layer == "bronze" else None
     waiting = _behind(view, place, kafka)
     table = view.tables.get(place.query)
@@ -138,7 +138,7 @@ def _seen(view: View, place: Place) -> Seen:
     topic = kafka.topics.get(place.source) if kafka is not None else None
     line = line_of(
         place.query, place.source, progress, waiting,
-        standing=standing, topic=topic, newest_event_at=newest, now=view.now,
+        stop_note=stop_note, topic=topic, newest_event_at=newest, now=view.now,
     )  # fmt: skip
     # A broker that answers and has no such topic is no broker that is away: then nothing waits.
     is_told = waiting.records is not None or kafka is not None

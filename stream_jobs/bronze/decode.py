@@ -96,7 +96,7 @@ def question(schema_id: int) -> str:
     return f"{ASK_REGISTRY}{schema_id}"
 
 
-def id_to_ask_for(error: str) -> int | None:
+def id_to_fetch(error: str) -> int | None:
     """The schema id that a stopped query's message asks the registry for, if that is why it stopped."""
     found = _ASKED.search(error)
     return int(found[1]) if found else None

@@ -16,15 +16,15 @@ from schemas.contracts import Contract, load_all
 from schemas.limits import MAX_RECORD_BYTES
 from sinks import tables
 from sinks.commit import append
-from stream_jobs.bronze.decode import decoded, id_to_ask_for, question
-from stream_jobs.bronze.schema_book import SchemaBook
+from stream_jobs.bronze.decode import decoded, id_to_fetch, question
+from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
 from stream_jobs.running import retention, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.following import hand_over, is_rebuild_due
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Broker, Driver, Trigger, whole_message
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.unread import TopicNow
 
 __all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
@@ -67,21 +67,22 @@ class BronzeJob:
     """The query of one topic.
 
     Attributes:
-        turns: what a rebuild that swaps the table takes turns by with maintenance. Batches append, and need none.
+        maintenance_lock: taken by a rebuild that swaps the table, so that no maintenance runs meanwhile. Batches only
+            append, and do not take it.
     """
 
-    def __init__(self, contract: Contract, driver: Driver, broker: Broker, book: SchemaBook) -> None:
+    def __init__(self, contract: Contract, driver: Driver, broker: Broker, known: KnownSchemas) -> None:
         self.name = table_name(contract)
         self.topic = broker.prefix + contract.topic
         self._contract = contract
         self._driver = driver
         self._broker = broker
-        self._book = book
+        self._known_schemas = known
         self._checkpoint = checkpoint_of(driver.places, self.name)
         self._path = driver.places.table(self.name)
         self._batches = Batches(self.name, self._append)
         self._denied: frozenset[int] = frozenset()
-        self.turns = Turns()
+        self.maintenance_lock = MaintenanceLock()
 
     @property
     def topic_id(self) -> str:
@@ -109,7 +110,7 @@ class BronzeJob:
         """Start reading where the checkpoint ends."""
         self.prepare()
         if is_rebuild_due(self._driver.places, self.name):
-            hand_over(self._driver.places, self.name, self.turns)
+            hand_over(self._driver.places, self.name, self.maintenance_lock)
         topic_id = self.topic_id
         guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
         position = self._checkpoint.position(guard)
@@ -121,16 +122,16 @@ class BronzeJob:
 
     def rows_of(self, records: DataFrame, topic_id: str) -> DataFrame:
         """Records, as Spark's Kafka source gives them, as rows of the table."""
-        schemas = self._book.plan(self._contract, self._unknown())
+        schemas = self._known_schemas.plan(self._contract, self._unknown())
         self._denied = schemas.unknown
         return decoded(records, self._contract, schemas, topic_id=topic_id)
 
-    def mend(self, error: str) -> bool:
+    def repair(self, error: str) -> bool:
         """After a record with a schema id that the plan does not know: ask the registry, and remember the answer."""
-        schema_id = id_to_ask_for(error)
+        schema_id = id_to_fetch(error)
         if schema_id is None:
             return False
-        exists = self._book.ask(schema_id)
+        exists = self._known_schemas.fetch(schema_id)
         if not exists:
             replace_file(self._unknown_file, json.dumps(sorted(self._unknown() | {schema_id})))
         get_logger("bronze").info("schema_id_asked_for", query=self.name, schema_id=schema_id, exists=exists)
@@ -140,7 +141,7 @@ class BronzeJob:
     def outdated(self) -> bool:
         """Whether it must be started anew: a rebuild waits for its table; or an id that the registry denied has been
         registered since, and its records would be filed as unknown."""
-        return bool(self._denied & self._book.ids) or is_rebuild_due(self._driver.places, self.name)
+        return bool(self._denied & self._known_schemas.ids) or is_rebuild_due(self._driver.places, self.name)
 
     def require_same_topic(self, now: str) -> None:
         """While the query runs. Raises: UnsafeState when the topic's id is another now: it was made anew under it."""
@@ -166,7 +167,7 @@ class BronzeJob:
             )
             failpoint("after_bronze")
         except PySparkException as error:
-            schema_id = id_to_ask_for(whole_message(error))
+            schema_id = id_to_fetch(whole_message(error))
             if schema_id is None:
                 raise
             raise CorrentezaError(question(schema_id)) from error

@@ -15,9 +15,9 @@ from pyspark.sql.types import StructType
 from foundation import clock
 from foundation.log import get_logger
 from sinks import sql, tables
-from sinks.kept import kept_in_file
 from sinks.ops import quality
 from sinks.recompute import GoldTarget, Recomputed, recompute, replace
+from sinks.table_in_file import table_in_file
 from sinks.transactions import Batch
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import GoldTable, Input, Revisions, StaticTable
@@ -140,7 +140,7 @@ def _computed(table: GoldTable, silver: Revisions, groups: Groups) -> Iterator[p
         return
     ordered = groups.rows.sort_by([(name, "ascending") for name in table.group])  # neighbours stand in the same files
     parts = (ordered.slice(begin, MOST_GROUPS_AT_ONCE) for begin in range(0, len(ordered), MOST_GROUPS_AT_ONCE))
-    with kept_in_file(table.recompute(silver, Groups(groups.spark, part)).toArrow() for part in parts) as rows:
+    with table_in_file(table.recompute(silver, Groups(groups.spark, part)).toArrow() for part in parts) as rows:
         yield rows
 
 

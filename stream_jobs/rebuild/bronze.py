@@ -19,7 +19,7 @@ from sinks import tables
 from sinks.commit import append
 from sinks.snapshot import FILE, Snapshot
 from stream_jobs.bronze.job import Broker, BronzeJob, bronze_contracts, table_name
-from stream_jobs.bronze.schema_book import Registry, SchemaBook
+from stream_jobs.bronze.known_schemas import KnownSchemas, Registry
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.rebuild.plan import size_of
 from stream_jobs.running import fingerprint, retention
@@ -47,9 +47,9 @@ class Kafka:
 def job_of(query: str, driver: Driver, kafka: Kafka) -> BronzeJob:
     """The job of a bronze table; it knows every schema that the registry has of the topic."""
     [contract] = [each for each in bronze_contracts() if table_name(each) == query]
-    book = SchemaBook(driver.spark, driver.places.table(SCHEMAS), kafka.registry, kafka.broker.prefix)
-    book.refresh([contract])
-    return BronzeJob(contract, driver, kafka.broker, book)
+    known = KnownSchemas(driver.spark, driver.places.table(SCHEMAS), kafka.registry, kafka.broker.prefix)
+    known.refresh([contract])
+    return BronzeJob(contract, driver, kafka.broker, known)
 
 
 def guard(job: BronzeJob, shadow: Places, broker: Broker, generation: int) -> Guard:

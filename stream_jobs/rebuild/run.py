@@ -48,7 +48,7 @@ class Run:
 
 
 @contextmanager
-def alone(places: Places) -> Iterator[None]:
+def exclusive_lock(places: Places) -> Iterator[None]:
     """Nobody else works on a rebuild meanwhile. Raises: UnsafeState when somebody does."""
     with _locked(exclusive(places.locks, FOLDER), "another rebuild is under way, or dead letters are being closed"):
         yield
@@ -65,13 +65,13 @@ def _locked(lock: AbstractContextManager[None], otherwise: str) -> Iterator[None
 
 
 @contextmanager
-def none_of_silver(places: Places) -> Iterator[None]:
+def no_silver_rebuild(places: Places) -> Iterator[None]:
     """No rebuild of silver is begun meanwhile. Raises: UnsafeState while one is under way, or unfinished.
 
     A shadow that has read a row before its letter is closed would keep the row where its copy must stand.
     """
     with _locked(shared(places.locks, FOLDER), "a rebuild is under way"):
-        this = present(places)
+        this = latest(places)
         if this is not None and not is_finished(places, this):
             begun = [query for query in this.queries if query.startswith("silver.")]
             if begun:
@@ -84,7 +84,7 @@ def none_of_silver(places: Places) -> Iterator[None]:
 
 def begin(places: Places, queries: Sequence[str], origin: Origin | None = None) -> Run:
     """A new rebuild. Args: as of `Run`. Raises: UnsafeState while one is unfinished."""
-    former = present(places)
+    former = latest(places)
     if former is not None and not is_finished(places, former):
         raise UnsafeState(
             f"a rebuild of {', '.join(former.queries)} is unfinished",
@@ -97,7 +97,7 @@ def begin(places: Places, queries: Sequence[str], origin: Origin | None = None) 
     return run
 
 
-def present(places: Places) -> Run | None:
+def latest(places: Places) -> Run | None:
     """The rebuild that was begun last; None where none is known."""
     try:
         found = json.loads(_file(places).read_text(encoding="utf-8"))
@@ -106,9 +106,9 @@ def present(places: Places) -> Run | None:
     return Run(found["run"], tuple(found["queries"]), found.get("origin"))
 
 
-def required(places: Places) -> Run:
+def require(places: Places) -> Run:
     """The same. Raises: UsageError where there is none."""
-    run = present(places)
+    run = latest(places)
     if run is None:
         raise UsageError("no rebuild is known here", hint="correnteza rebuild --dry-run all")
     return run
@@ -126,7 +126,7 @@ def is_finished(places: Places, run: Run) -> bool:
     return all(state is not None and state.phase in ENDED for state in states)
 
 
-def enter(places: Places, run: Run, query: str) -> Rebuild:
+def state_or_new(places: Places, run: Run, query: str) -> Rebuild:
     """The state of a query, which is begun where it was not: then whatever is left of an older shadow goes."""
     state = state_of(places, run, query)
     if state is not None:
@@ -150,7 +150,7 @@ def hand_over(places: Places, state: Rebuild, wanted: Phase, seconds: float = HA
         reason = "its live query has not read yet what the shadow has"
         try:
             with ExitStack() as stack:
-                _own(stack, places, state.query)
+                _lock_tables(stack, places, state.query)
                 handover.carry_out(places, state.query)
         except TableIsTakenError as taken:
             reason = str(taken)
@@ -171,7 +171,7 @@ def roll_back(places: Places, run: Run) -> list[str]:
     """
     states = [state for query in run.queries if (state := state_of(places, run, query)) is not None]
     for state in states:
-        if state.phase == "swapping" or (state.phase == "swap_wanted" and not _taken_back(places, state)):
+        if state.phase == "swapping" or (state.phase == "swap_wanted" and not _cancel_swap(places, state)):
             hand_over(places, state, "swap_wanted")
     states = [state for query in run.queries if (state := state_of(places, run, query)) is not None]
     swapped = [state for state in states if state.phase in ("swapped", "return_wanted", "returning")]
@@ -194,7 +194,7 @@ def abandon(places: Places, run: Run) -> None:
         with ExitStack() as stack:
             state = state_of(places, run, query)
             if state is not None and state.phase in handover.WANTED:
-                _own(stack, places, query)  # an owner may begin at any moment
+                _lock_tables(stack, places, query)  # an owner may begin at any moment
                 state = state_of(places, run, query)
             if state is None or state.phase in ENDED:
                 continue
@@ -205,11 +205,11 @@ def abandon(places: Places, run: Run) -> None:
     _file(places).unlink(missing_ok=True)
 
 
-def _taken_back(places: Places, state: Rebuild) -> bool:
+def _cancel_swap(places: Places, state: Rebuild) -> bool:
     """Whether a swap that was asked for is not wanted any more; False where a driver is there, which may begin it."""
     with ExitStack() as stack:
         try:
-            _own(stack, places, state.query)
+            _lock_tables(stack, places, state.query)
         except TableIsTakenError:
             return False
         now = handover.read(places, state.query)
@@ -219,7 +219,7 @@ def _taken_back(places: Places, state: Rebuild) -> bool:
         return True
 
 
-def _own(stack: ExitStack, places: Places, query: str) -> None:
+def _lock_tables(stack: ExitStack, places: Places, query: str) -> None:
     """Hold the locks of a query's tables until the stack ends. Raises: TableIsTakenError when somebody holds one."""
     for lock in (query, QUARANTINE) if query.startswith("silver.") else (query,):
         stack.enter_context(exclusive(places.locks, lock))

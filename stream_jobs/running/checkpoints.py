@@ -147,7 +147,7 @@ class Checkpoint:
         self._write_guard(guard)
         return guard
 
-    def go_on(self, guard: Guard) -> None:
+    def continue_with(self, guard: Guard) -> None:
         """Write a guard whose checkpoint is there already: in one rename the query is of that generation."""
         self._write_guard(guard)
 

@@ -12,9 +12,9 @@ from stream_jobs.running import handover, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Driver, Trigger
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 
-TURN_SECONDS = 60.0
+LOCK_SECONDS = 60.0
 """How long a swap waits for the end of maintenance, which is bounded, and of a batch that was told to stop."""
 
 
@@ -26,14 +26,14 @@ def is_rebuild_due(places: Places, query: str) -> bool:
         return True
 
 
-def hand_over(places: Places, query: str, turns: Turns) -> None:
+def hand_over(places: Places, query: str, lock: MaintenanceLock) -> None:
     """Let a rebuild that waits for a query's tables have them, beside no maintenance of them.
 
     Raises:
         TransientError: maintenance has not let go of the tables.
         UnsafeState: as `handover.carry_out`.
     """
-    with turns.maintenance(TURN_SECONDS) as is_free:
+    with lock.maintenance(LOCK_SECONDS) as is_free:
         if not is_free:
             raise TransientError(f"{query}: a rebuild waits for its tables, and so does this query")
         handover.carry_out(places, query)
@@ -69,7 +69,7 @@ class FollowingJob:
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""
         self.prepare()
-        checkpoint = str(self._checkpoint.path(self.take_up().generation))
+        checkpoint = str(self._checkpoint.path(self.open_guard().generation))
         return self._batches.start(self.input(), checkpoint=checkpoint, trigger=trigger)
 
     @property
@@ -78,9 +78,9 @@ class FollowingJob:
         return self._batches.failure
 
     @property
-    def turns(self) -> Turns:
-        """What its batches take turns by with maintenance of its tables."""
-        return self._batches.turns
+    def maintenance_lock(self) -> MaintenanceLock:
+        """The lock between its batches and the maintenance of its tables."""
+        return self._batches.maintenance_lock
 
     def has_unread(self) -> bool:
         """Whether starting would find rows in an input, a batch to repeat, or a rebuild that waits for the tables.
@@ -94,7 +94,7 @@ class FollowingJob:
         """Whether it must be started anew: a rebuild waits for its tables. Its plan depends on nothing that changes."""
         return is_rebuild_due(self._driver.places, self.name)
 
-    def take_up(self) -> Guard:
+    def open_guard(self) -> Guard:
         """The guard to start under, once a rebuild that waits for the tables has had them.
 
         Raises:
@@ -102,11 +102,11 @@ class FollowingJob:
             UnsafeState: as `open_checkpoint` and `handover.carry_out`.
         """
         if self.outdated:
-            hand_over(self._driver.places, self.name, self.turns)
+            hand_over(self._driver.places, self.name, self.maintenance_lock)
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         return guard
 
-    def mend(self, error: str) -> bool:
+    def repair(self, error: str) -> bool:
         """Always false: whatever stopped this query, the query does not repair it."""
         return False

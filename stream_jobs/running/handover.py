@@ -26,7 +26,7 @@ from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from foundation.files import replace_file
 from sinks import tables
-from sinks.swap import bring_back, files_of, require_files, swap
+from sinks.swap import files_of, require_files, restore, swap
 from stream_jobs.places import Places
 from stream_jobs.running import ahead
 from stream_jobs.running.checkpoints import Checkpoint, Guard, app_id
@@ -175,7 +175,7 @@ def _swap(places: Places, state: Rebuild) -> None:
     _copy_checkpoint(begun, live, state.generation)
     failpoint("checkpoint_copied")
     now = {name: tables.identity(places.table(name)) for name in guard.tables}
-    live.go_on(replace(guard, tables=now))
+    live.continue_with(replace(guard, tables=now))
     failpoint("after_swap")
 
 
@@ -184,9 +184,9 @@ def _return(places: Places, state: Rebuild) -> None:
     assert state.former.guard is not None
     live = Checkpoint(state.query, places.checkpoint(state.query))
     for table, partition in tables_of(state.query).items():
-        bring_back(places.table(table), state.former.files[table], partition, mark=_mark(state, table, "return"))
+        restore(places.table(table), state.former.files[table], partition, mark=_mark(state, table, "return"))
     failpoint("return_committed")
-    live.go_on(Guard(**state.former.guard))
+    live.continue_with(Guard(**state.former.guard))
     failpoint("after_return")
 
 

@@ -13,9 +13,9 @@ from foundation.log import get_logger
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
 from stream_jobs.running.attempts import NO_SPACE
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.topic_ids import current_ids
-from stream_jobs.running.turns import Turns
 
 log = get_logger("stream")
 
@@ -44,7 +44,7 @@ class Job(Protocol):
         """Prepare, check every guard, start. Raises: UnsafeState when starting could lose or double rows."""
         ...
 
-    def mend(self, error: str) -> bool:
+    def repair(self, error: str) -> bool:
         """Whether the cause of a failure is known and now removed, so that starting again makes sense at once.
 
         Raises:
@@ -105,7 +105,7 @@ class Batches:
     name: str
     work: Callable[[DataFrame, int], None]
     failure: CorrentezaError | None = field(default=None, init=False)
-    turns: Turns = field(default_factory=Turns, init=False)
+    maintenance_lock: MaintenanceLock = field(default_factory=MaintenanceLock, init=False)
 
     def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
         """Start it in its own scheduler pool."""
@@ -123,7 +123,7 @@ class Batches:
     def _run(self, batch: DataFrame, batch_id: int) -> None:
         try:
             failpoint(f"batch.{self.name}")
-            with self.turns.batch():
+            with self.maintenance_lock.batch():
                 self.work(batch, batch_id)
         except CorrentezaError as error:
             self.failure = error

@@ -20,10 +20,10 @@ from sinks.maintenance import budget, clean, tidy
 from sinks.planning import Group
 from stream_jobs.places import Places
 from stream_jobs.running import inputs
+from stream_jobs.running.maintained_tables import Owned, existing_tables, owned, plan_of, policy_of
+from stream_jobs.running.maintenance_lock import MaintenanceLock, all_of
 from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.readers import Readers
-from stream_jobs.running.turns import Turns, all_of
-from stream_jobs.running.upkeep import Owned, owned, plan_of, policy_of, tables_there
 
 FIRST_SECONDS = 600.0
 """After the start: then queries catch up, and need the machine."""
@@ -42,7 +42,12 @@ class Maintainer:
     """The thread of one driver, which owns the tables."""
 
     def __init__(
-        self, places: Places, writers: Mapping[str, Turns | None], *, every: float, measures: Measures = UNMEASURED
+        self,
+        places: Places,
+        writers: Mapping[str, MaintenanceLock | None],
+        *,
+        every: float,
+        measures: Measures = UNMEASURED,
     ) -> None:
         """Args: writers: as of `owned`. every: seconds between two rounds."""
         self._measures = measures
@@ -96,7 +101,7 @@ class Maintainer:
 
     def _in_turn(self) -> list[Owned]:
         """From the table on that the last round did not come to."""
-        found = owned(self._writers, tables_there(self._places))
+        found = owned(self._writers, existing_tables(self._places))
         start = next((place for place, each in enumerate(found) if each.table == self._next), 0)
         return found[start:] + found[:start]
 
@@ -109,7 +114,7 @@ class Maintainer:
             compacted: list[Group] = []
             is_free = True
             if plan.is_untidy:
-                with all_of(each.turns, WAIT_SECONDS) as is_free:
+                with all_of(each.maintenance_locks, WAIT_SECONDS) as is_free:
                     if is_free:
                         compacted = tidy(
                             plan,

@@ -10,7 +10,7 @@ from pyspark.errors import StreamingQueryException
 
 from foundation.errors import CorrentezaError
 from foundation.log import get_logger
-from stream_jobs.running.beside import beside
+from stream_jobs.running.background import in_background
 from stream_jobs.running.supervised import Supervised
 
 ERROR_STOP_SECONDS = 3.0
@@ -46,7 +46,7 @@ def _stop(supervised: Sequence[Supervised], deadline: float) -> None:
             except Py4JError as error:
                 log.warning("query_not_stopped", query=each.job.name, error=str(error))
             else:
-                ending.append((each, beside(each.end)))
+                ending.append((each, in_background(each.end)))
             left.remove(each)
         time.sleep(0.05 if left else 0.0)
     last = time.monotonic() + END_SECONDS

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from foundation import notify
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
-from stream_jobs.running.beside import beside
+from stream_jobs.running.background import in_background
 from stream_jobs.running.jobs import Job
-from stream_jobs.running.standing import Note
+from stream_jobs.running.stop_notes import WriteNote
 from stream_jobs.running.stopping import stopped_after
 from stream_jobs.running.supervised import STOP_SECONDS, Supervised
 
@@ -52,7 +52,7 @@ def keep_running(
             for each in supervised:
                 each.watch()
             notify.alive()
-            if supervised and all(isinstance(each.standing, UnsafeState) for each in supervised):
+            if supervised and all(isinstance(each.stopped_by, UnsafeState) for each in supervised):
                 break
             if checking is not None and checking.done():
                 unsafe = _settle(checking)
@@ -61,24 +61,24 @@ def keep_running(
                         each.stop_for_good(unsafe[each.job.name])
                 checking = None
             if checking is None and time.monotonic() >= next_check:
-                checking = beside(check)
+                checking = in_background(check)
                 next_check = time.monotonic() + CHECK_SECONDS
-    require_none_stands({each.job.name: each.standing for each in supervised if each.standing is not None})
+    require_none_stopped({each.job.name: each.stopped_by for each in supervised if each.stopped_by is not None})
 
 
-def require_none_stands(standing: Mapping[str, CorrentezaError]) -> None:
+def require_none_stopped(stopped: Mapping[str, CorrentezaError]) -> None:
     """Raises: UnsafeState, or the class of the worst error, naming every query that has stopped for good."""
-    if not standing:
+    if not stopped:
         return
-    worst = max(standing.values(), key=lambda error: error.exit_code)
-    reasons = "; ".join(f"{name} stands still: {error}" for name, error in standing.items())
+    worst = max(stopped.values(), key=lambda error: error.exit_code)
+    reasons = "; ".join(f"{name} is stopped: {error}" for name, error in stopped.items())
     raise type(worst)(reasons, hint=worst.hint)
 
 
 def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[str, int]:
     """As `bring_up_to_date`. Raises: UnsafeState too, once the others are done, if a query has stopped for good."""
     done = bring_up_to_date(jobs, at_once=at_once, stop=stop)
-    require_none_stands(done.standing)
+    require_none_stopped(done.stopped)
     return done.rows
 
 
@@ -92,7 +92,7 @@ class Done:
     """
 
     rows: dict[str, int] = field(default_factory=dict)
-    standing: dict[str, CorrentezaError] = field(default_factory=dict)
+    stopped: dict[str, CorrentezaError] = field(default_factory=dict)
 
 
 def bring_up_to_date(
@@ -100,7 +100,7 @@ def bring_up_to_date(
     *,
     at_once: int,
     stop: threading.Event,
-    note: Note = lambda query, state, error: None,
+    note: WriteNote = lambda query, state, error: None,
 ) -> Done:
     """Bring every job up to the present and end it; one that comes to stand does not keep the others from it.
 
@@ -124,8 +124,8 @@ def bring_up_to_date(
             for each in list(running):
                 if each.watch():
                     done.rows[each.job.name] = each.rows
-                    if each.standing is not None:
-                        done.standing[each.job.name] = each.standing
+                    if each.stopped_by is not None:
+                        done.stopped[each.job.name] = each.stopped_by
                     running.remove(each)
             time.sleep(0.02)
     return done

@@ -17,7 +17,7 @@ from stream_jobs.running.jobs import Driver
 BRONZE, SILVER = f"bronze.{CANARY_TABLE}", f"silver.{CANARY_TABLE}"
 
 READING = {"skipChangeCommits": "true"}
-"""Days that are over a month old leave the tables: stream_jobs/running/upkeep.py."""
+"""Days that are over a month old leave the tables: stream_jobs/running/maintained_tables.py."""
 
 
 def newest(batch: DataFrame) -> canary.Sighting | None:

@@ -27,7 +27,7 @@ from stream_jobs.silver.withdrawals import withdrawals
 
 @dataclass(frozen=True)
 class Noted:
-    """The file's content: what was seen up to the end of a batch, or up to its beginning while keys are mended."""
+    """The file's content: what was seen up to the end of a batch, or up to its beginning while keys are repaired."""
 
     generation: int
     batch_id: int
@@ -78,7 +78,7 @@ class BronzeHistory:
             self._noted = Noted(batch.generation, batch.batch_id - 1, None, None, is_mending=False)
 
     @property
-    def was_mending(self) -> bool:
+    def was_repairing(self) -> bool:
         """As `History`."""
         noted = self._noted
         return noted is not None and noted.is_mending and noted.batch_id == self._batch.batch_id
@@ -121,7 +121,7 @@ class BronzeHistory:
                 self._closed = (snapshot.version, rows.cast(CLOSED))
         return self._closed[1]
 
-    def begin_mending(self) -> None:
+    def begin_repair(self) -> None:
         """As `History`."""
         seen = self.seen()
         self._note(Noted(self._batch.generation, self._batch.batch_id, seen.newest, seen.withdrawn, is_mending=True))

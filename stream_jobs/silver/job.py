@@ -134,5 +134,10 @@ class SilverJob(FollowingJob):
         measures.broken(self._table.dataset, sum(broken.values()))
         if outcomes:
             get_logger("silver").info(
-                "changes_applied", query=self.name, batch_id=batch_id, **outcomes, mended=applied.mended, broken=broken
+                "changes_applied",
+                query=self.name,
+                batch_id=batch_id,
+                **outcomes,
+                mended=applied.repaired,
+                broken=broken,
             )

@@ -23,10 +23,10 @@ NOT_OF_A_SOURCE = ("manifests = rows", "payload = published + rejected")
 def rebuilt(pipeline: Any, *queries: str, accept: bool = False) -> list[str]:
     """What a rebuild says."""
     lines: list[str] = []
-    this = run.present(pipeline.places)
+    this = run.latest(pipeline.places)
     if this is None or run.is_finished(pipeline.places, this):
         this = run.begin(pipeline.places, queries)
-    rebuilding.go_on(
+    rebuilding.resume(
         pipeline.places,
         this,
         spark=pipeline.spark.newSession,
@@ -82,7 +82,7 @@ def test_a_rebuilt_table_is_equal_keeps_what_kafka_has_lost_and_silver_goes_on(p
     assert wrong(pipeline) == {}
     pipeline.driver.locks.release()
 
-    assert run.roll_back(pipeline.places, run.required(pipeline.places)) == [TABLE]
+    assert run.roll_back(pipeline.places, run.require(pipeline.places)) == [TABLE]
     assert len(pipeline.rows(TABLE)) == 12
     job = pipeline.bronze(DATASET)
     pipeline.run(job, silver)
@@ -103,7 +103,7 @@ def test_control_without_what_the_table_alone_has_its_rebuilt_content_is_not_swa
             rebuilt(pipeline, TABLE)
         except UnsafeState:
             found = (pipeline.places.checkpoints / "rebuild" / TABLE / "differences.json").read_text()
-            run.abandon(pipeline.places, run.required(pipeline.places))
+            run.abandon(pipeline.places, run.require(pipeline.places))
             return [line.strip() for line in found.splitlines() if "stand only in the live table" in line]
         return []
 

@@ -61,10 +61,10 @@ def expire(pipeline: Any, *names: str) -> None:
 
 def rebuilt(pipeline: Any, *queries: str, accept: bool = False, origin: run.Origin | None = None) -> list[str]:
     lines: list[str] = []
-    this = run.present(pipeline.places)
+    this = run.latest(pipeline.places)
     if this is None or run.is_finished(pipeline.places, this):
         this = run.begin(pipeline.places, queries, origin)
-    rebuilding.go_on(
+    rebuilding.resume(
         pipeline.places,
         this,
         spark=pipeline.spark.newSession,
@@ -112,7 +112,7 @@ def test_what_cannot_be_had_from_anywhere_is_named_and_stands_in_ops_gaps_once_a
     shutil.rmtree(filled.places.table(TABLE))
     with pytest.raises(UnsafeState, match="cannot be had whole from anywhere"):
         rebuilt(filled, TABLE, origin="kafka")
-    run.abandon(filled.places, run.required(filled.places))
+    run.abandon(filled.places, run.require(filled.places))
 
     manifests = [row["record"] for row in filled.rows("bronze.ingest_manifests")]
     last = max(manifests, key=lambda each: each["published_at"])

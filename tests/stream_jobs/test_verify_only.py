@@ -67,7 +67,7 @@ def test_control_a_row_that_was_edited_by_hand_is_found_by_computing_it_again(pi
     assert computed_again(pipeline, SILVER, window=Window(since=arrived + timedelta(seconds=1))) == []
     assert pipeline.version(SILVER) == version, "nothing was changed"
     assert not Path(pipeline.places.lake, "rebuild").exists()
-    assert run.present(pipeline.places) is None
+    assert run.latest(pipeline.places) is None
 
 
 def test_rows_of_gold_have_no_window_and_an_unfinished_rebuild_is_not_disturbed(tmp_path):

@@ -14,7 +14,7 @@ from sinks.compaction import compact, expire
 from sinks.ops import canary
 from sinks.planning import groups
 from sinks.snapshot import Snapshot
-from stream_jobs.running.upkeep import policy_of
+from stream_jobs.running.maintained_tables import policy_of
 
 NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 SILVER = f"silver.{CANARY_TABLE}"

@@ -14,7 +14,7 @@ from monitoring.lake import Lake
 from monitoring.reading import dead_letters
 from monitoring.watch import lake as watched
 from monitoring.watch.checkpoints import Checkpoints
-from monitoring.watch.dead_letters import OpenLetters
+from monitoring.watch.dead_letters import OpenDeadLetters
 from monitoring.watch.expected import Expected
 from monitoring.watch.lake import LakePart
 from monitoring.watch.parts import PartlyKnown
@@ -83,20 +83,20 @@ def damage(kit):
 
 def test_open_dead_letters_are_those_of_the_view(kit):
     part = part_of(kit)
-    before = part.look().open_letters
+    before = part.look().open_dead_letters
     assert disagreement(kit, before) == []
     damage(kit)
-    after = part.look().open_letters
+    after = part.look().open_dead_letters
     assert disagreement(kit, after) == []
     assert after["bcb_sgs"] == before["bcb_sgs"] + 1
 
 
 def test_control_without_the_closings_a_letter_that_is_done_counts_as_open(kit, control, monkeypatch):
     damage(kit)
-    control.holds(disagreement, kit, part_of(kit).look().open_letters)
-    count = OpenLetters.count
-    monkeypatch.setattr(OpenLetters, "count", lambda self, bronze, aside, closed: count(self, bronze, aside, ()))
-    control.objects(disagreement, kit, part_of(kit).look().open_letters, damage="'bcb_sgs': ")
+    control.holds(disagreement, kit, part_of(kit).look().open_dead_letters)
+    count = OpenDeadLetters.count
+    monkeypatch.setattr(OpenDeadLetters, "count", lambda self, bronze, aside, closed: count(self, bronze, aside, ()))
+    control.objects(disagreement, kit, part_of(kit).look().open_dead_letters, damage="'bcb_sgs': ")
 
 
 def test_lost_offsets_are_those_of_ops_gaps(kit):

@@ -59,7 +59,7 @@ class Job:
     name: str
     queries: list[Query | Exception]
     failure: CorrentezaError | None = None
-    mends: bool | CorrentezaError = False
+    repairs: bool | CorrentezaError = False
     outdated: bool = False
     starts: int = field(default=0, init=False)
     running: Query | None = field(default=None, init=False)
@@ -72,10 +72,10 @@ class Job:
         self.running = script
         return script
 
-    def mend(self, error: str) -> bool:
-        if isinstance(self.mends, CorrentezaError):
-            raise self.mends
-        return self.mends
+    def repair(self, error: str) -> bool:
+        if isinstance(self.repairs, CorrentezaError):
+            raise self.repairs
+        return self.repairs
 
 
 LONG = 10**9
@@ -164,7 +164,7 @@ def sick_beside_a_healthy_one(until: Any = lambda sick, healthy: healthy.seen > 
 
 def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_end_tells_of_it():
     sick, healthy, said = sick_beside_a_healthy_one()
-    assert said == ["UnsafeState: silver.a stands still: a rule is broken"]
+    assert said == ["UnsafeState: silver.a is stopped: a rule is broken"]
     assert (sick.starts, healthy.starts) == (1, 1)
     assert healthy.running.seen > 20
     assert healthy.running.stopped
@@ -180,7 +180,7 @@ def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one
         raise error
 
     control.holds(stopped_too)
-    monkeypatch.setattr(Supervised, "_stand", raising)
+    monkeypatch.setattr(Supervised, "_mark_stopped", raising)
     control.objects(stopped_too, damage="bronze.b ended after")
 
 
@@ -193,7 +193,7 @@ def refused_beside_a_healthy_one(error: CorrentezaError) -> list[str]:
     assert refused.starts == 1
     seen = 0 if healthy.running is None else healthy.running.seen
     assert said, "the driver's end tells of the refusal"
-    return [] if seen > 20 and "bronze.a stands still" in said[0] else [f"bronze.b ended after {seen} looks: {said}"]
+    return [] if seen > 20 and "bronze.a is stopped" in said[0] else [f"bronze.b ended after {seen} looks: {said}"]
 
 
 def test_f21_control_a_refusal_that_is_raised_at_the_start_keeps_the_others_from_running(monkeypatch, control):
@@ -203,7 +203,7 @@ def test_f21_control_a_refusal_that_is_raised_at_the_start_keeps_the_others_from
     def raising(self: Supervised, state: str, error: CorrentezaError) -> None:
         raise error
 
-    monkeypatch.setattr(Supervised, "_stand", raising)
+    monkeypatch.setattr(Supervised, "_mark_stopped", raising)
     control.objects(refused_beside_a_healthy_one, refusal, damage="bronze.b ended after 0 looks")
 
 
@@ -221,13 +221,13 @@ def test_a_refusal_at_a_restart_stops_the_query_alone():
     job = Job("bronze.a", [Query(2, "boom"), UnsafeState("the topic was made anew")])
     other = Job("bronze.b", [Query(LONG, None)])
     said = complaint(lambda: run(job, other, until=lambda: job.starts == 2 and other.running.seen > 20))
-    assert said == ["UnsafeState: bronze.a stands still: the topic was made anew"]
+    assert said == ["UnsafeState: bronze.a is stopped: the topic was made anew"]
 
 
 def test_draining_brings_the_others_up_to_date_before_it_names_one_that_may_not_start():
     jobs = [Job("silver.a", [UnsafeState("lost")]), *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
     done = bring_up_to_date(jobs, at_once=1, stop=threading.Event())
-    assert (sorted(done.rows), list(done.standing)) == (["silver.0", "silver.1", "silver.2", "silver.a"], ["silver.a"])
+    assert (sorted(done.rows), list(done.stopped)) == (["silver.0", "silver.1", "silver.2", "silver.a"], ["silver.a"])
 
 
 def test_a_check_that_names_a_query_stops_it_alone_in_the_midst_of_a_batch_and_for_good(monkeypatch):
@@ -244,7 +244,7 @@ def test_a_check_that_names_a_query_stops_it_alone_in_the_midst_of_a_batch_and_f
         return len(checks) > 3 and gone.running.stopped and other.running.seen > 20
 
     said = complaint(lambda: run(gone, other, until=seen_on, check=check))
-    assert said == ["UnsafeState: bronze.a stands still: topic made anew"]
+    assert said == ["UnsafeState: bronze.a is stopped: topic made anew"]
     assert (gone.starts, other.starts) == (1, 1)
 
 
@@ -252,14 +252,14 @@ def test_when_every_query_may_not_go_on_the_driver_ends_at_once(monkeypatch):
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
     jobs = [Job(name, [Query(LONG, None)]) for name in ("bronze.a", "bronze.b")]
     unsafe = {job.name: UnsafeState("topic made anew") for job in jobs}
-    with pytest.raises(UnsafeState, match=r"bronze\.a stands still.*bronze\.b stands still"):
+    with pytest.raises(UnsafeState, match=r"bronze\.a is stopped.*bronze\.b is stopped"):
         run(*jobs, until=lambda: False, check=lambda: unsafe)
     assert all(job.running.stopped for job in jobs)
 
 
 def test_when_every_query_stands_still_the_driver_ends():
     jobs = [Job(name, [Query(0, "x")], failure=UnsafeState("a rule is broken")) for name in ("silver.a", "silver.b")]
-    with pytest.raises(UnsafeState, match=r"silver\.a stands still.*silver\.b stands still"):
+    with pytest.raises(UnsafeState, match=r"silver\.a is stopped.*silver\.b is stopped"):
         run(*jobs, until=lambda: False)
 
 
@@ -271,7 +271,7 @@ def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_stan
         jobs, at_once=1, stop=threading.Event(), note=lambda query, state, error: noted.append((query, state))
     )
     assert done.rows.keys() == {"silver.a", "silver.0", "silver.1", "silver.2"}
-    assert (list(done.standing), noted) == (["silver.a"], [("silver.a", "stopped")])
+    assert (list(done.stopped), noted) == (["silver.a"], [("silver.a", "stopped")])
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), DeltaError("the log is being written")])
@@ -293,19 +293,19 @@ def test_control_a_supervisor_that_knows_spark_s_errors_alone_ends_with_the_othe
     control.objects(ended, damage="gone away: a")
 
 
-def test_a_cause_that_was_mended_counts_as_no_failure():
-    job = Job("bronze.a", [*[Query(0, "asks") for _ in range(20)], Query(LONG, None)], mends=True)
+def test_a_cause_that_was_repaired_counts_as_no_failure():
+    job = Job("bronze.a", [*[Query(0, "asks") for _ in range(20)], Query(LONG, None)], repairs=True)
     run(job, until=lambda: job.starts == 21)
 
 
-def test_a_cause_that_cannot_be_mended_yet_is_tried_again_before_the_start():
-    job = Job("bronze.a", [Query(0, "asks"), Query(LONG, None)], mends=TransientError("registry away"))
+def test_a_cause_that_cannot_be_repaired_yet_is_tried_again_before_the_start():
+    job = Job("bronze.a", [Query(0, "asks"), Query(LONG, None)], repairs=TransientError("registry away"))
     polls = []
 
     def registry_comes_back() -> bool:
         polls.append(job.starts)
         if len(polls) == 200:
-            job.mends = True
+            job.repairs = True
         return job.starts == 2
 
     run(job, until=registry_comes_back)
@@ -543,7 +543,7 @@ def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeyp
     wait_for(lambda: supervised.watch() or job.starts == 2, "it is started again", 60)
     assert first.stopped
     assert noted[0].startswith("silver.a stalled: silver.a: its batch has made no progress")
-    assert supervised.standing is None
+    assert supervised.stopped_by is None
 
 
 def test_control_without_the_bound_the_batch_is_waited_for_for_ever(monkeypatch, control):
@@ -580,7 +580,7 @@ def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s
         stuck.busy = other.running.seen <= 200  # so that its end is not waited for
         return not stuck.busy
 
-    with pytest.raises(CorrentezaError, match=r"silver\.a stands still: .* no progress"):
+    with pytest.raises(CorrentezaError, match=r"silver\.a is stopped: .* no progress"):
         run(job, other, until=enough)
     assert (job.starts, other.starts) == (1, 1)
     stuck.let_go.set()

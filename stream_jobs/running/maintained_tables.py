@@ -12,8 +12,8 @@ from sinks import tables
 from sinks.listing import Listing
 from sinks.planning import Plan, Policy, look
 from stream_jobs.places import QUARANTINE, Places
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.readers import Readers
-from stream_jobs.running.turns import Turns
 
 _MIB = 1024**2
 
@@ -43,7 +43,7 @@ def lock_of(table: str) -> str:
     return table.removesuffix("_revisions") if table.startswith("silver.") else table
 
 
-def tables_there(places: Places) -> list[str]:
+def existing_tables(places: Places) -> list[str]:
     """Every table of the lake, layer by layer."""
     root = Path(places.lake)
     return [
@@ -68,27 +68,27 @@ class Owned:
     """A table that this process may maintain.
 
     Attributes:
-        turns: of the queries that replace files of it.
+        maintenance_locks: of the queries that replace files of it.
         is_shared: it has no owner, others append to it as well: its lock is taken for the while.
     """
 
     table: str
-    turns: tuple[Turns, ...] = ()
+    maintenance_locks: tuple[MaintenanceLock, ...] = ()
     is_shared: bool = False
 
 
-def owned(writers: Mapping[str, Turns | None], there: Sequence[str]) -> list[Owned]:
+def owned(writers: Mapping[str, MaintenanceLock | None], there: Sequence[str]) -> list[Owned]:
     """The tables of some queries, and those about the pipeline.
 
     Args:
-        writers: query, or static table → its turns; None where it replaces no file.
+        writers: query, or static table → its maintenance lock; None where it replaces no file.
     """
-    silver = tuple(turns for query, turns in writers.items() if query.startswith("silver.") and turns is not None)
+    silver = tuple(lock for query, lock in writers.items() if query.startswith("silver.") and lock is not None)
     found = []
     for table in there:
         if lock_of(table) in writers:
-            turns = writers[lock_of(table)]
-            found.append(Owned(table, () if turns is None else (turns,)))
+            lock = writers[lock_of(table)]
+            found.append(Owned(table, () if lock is None else (lock,)))
         elif table == QUARANTINE and silver:
             found.append(Owned(table, silver))
         elif table.startswith("ops."):

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 
 @contextmanager
-def kept_in_file(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def table_in_file(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Tables of one schema, at least one, as a single table that stays on disk: its pages are read as they are looked
     at, and can be given back. The file ends with the context."""
     with tempfile.TemporaryDirectory(prefix="correnteza-") as folder:

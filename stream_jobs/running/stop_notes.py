@@ -21,12 +21,12 @@ from stream_jobs.running.guards import checkpoint_of
 State = Literal["stopped", "stalled"]
 """`stopped`: only a change of data or code helps. `stalled`: a batch made no progress; the query is started again."""
 
-Note = Callable[[str, State, CorrentezaError], None]
+WriteNote = Callable[[str, State, CorrentezaError], None]
 """Called with the query's name when it comes to stand."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class StopNote:
     """The file's content.
 
     Attributes:
@@ -43,7 +43,7 @@ class Standing:
     committed_batch: int | None
 
 
-def note_in(places: Places) -> Note:
+def stop_notes_in(places: Places) -> WriteNote:
     """A function that leaves the file."""
 
     def note(query: str, state: State, error: CorrentezaError) -> None:
@@ -51,7 +51,7 @@ def note_in(places: Places) -> Note:
         guard = checkpoint.guard
         generation = None if guard is None else guard.generation
         committed = None if generation is None else checkpoint.last_batch(generation, "commits")
-        standing = Standing(state, redacted(str(error)), error.hint, clock.now().isoformat(), generation, committed)
+        standing = StopNote(state, redacted(str(error)), error.hint, clock.now().isoformat(), generation, committed)
         checkpoint.folder.mkdir(parents=True, exist_ok=True)
         replace_file(checkpoint.folder / "standing.json", json.dumps(asdict(standing), indent=1))
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def beside(work: Callable[[], T]) -> "Future[T]":
+def in_background(work: Callable[[], T]) -> "Future[T]":
     """Do it there; a pool's threads would be waited for."""
     future: Future[T] = Future()
 

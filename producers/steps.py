@@ -15,7 +15,7 @@ Step = tuple[str, Callable[[], None]]
 
 
 @dataclass
-class Ended:
+class StepResults:
     """How the steps ended.
 
     Attributes:
@@ -31,7 +31,7 @@ class Ended:
     gave_up: bool = False
 
 
-def in_turn(session: Session, steps: Iterable[Step]) -> Ended:
+def run_steps(session: Session, steps: Iterable[Step]) -> StepResults:
     """Take each step, and name in the tally those that fail.
 
     The kind of failure does not matter: a series that was removed is always refused, and another one's server may be
@@ -40,7 +40,7 @@ def in_turn(session: Session, steps: Iterable[Step]) -> Ended:
 
     Raises: FencedError and UnsafeState.
     """
-    ended, in_a_row = Ended(), 0
+    ended, in_a_row = StepResults(), 0
     for name, step in steps:
         try:
             step()

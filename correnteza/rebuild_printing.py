@@ -20,9 +20,9 @@ from stream_jobs.running import handover, retention
 from stream_jobs.running.jobs import Broker
 
 
-def give_status(form: Form, where: Places) -> None:
+def print_status(form: Form, where: Places) -> None:
     """How far the last rebuild has come, query by query. Raises: UsageError where there is none."""
-    present = run.required(where)
+    present = run.require(where)
     rows = []
     for query in present.queries:
         state = run.state_of(where, present, query)
@@ -44,7 +44,7 @@ def give_status(form: Form, where: Places) -> None:
     form.give(pa.Table.from_pylist(rows), people=text, document=json.dumps({"schema": 1, "queries": rows}, indent=1))
 
 
-def give_plan(form: Form, settings: Settings, where: Places, queries: Sequence[str]) -> None:
+def print_plan(form: Form, settings: Settings, where: Places, queries: Sequence[str]) -> None:
     """What a rebuild of these would read and take; changes nothing."""
     planned = [plan.plan(where, query) for query in queries]
     oldest = _oldest(settings, queries)

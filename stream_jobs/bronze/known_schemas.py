@@ -38,7 +38,7 @@ class Registry(Protocol):
 
 
 @dataclass
-class SchemaBook:
+class KnownSchemas:
     """`ops.schemas` and the registry behind it.
 
     Attributes:
@@ -86,7 +86,7 @@ class SchemaBook:
         )
         return Schemas(writers, unknown - texts.keys(), ask=len(unknown) < MOST_UNKNOWN)
 
-    def ask(self, schema_id: int) -> bool:
+    def fetch(self, schema_id: int) -> bool:
         """Ask the registry for a schema that a record names; keep it, and say whether there is one.
 
         A schema that is no Avro decodes nothing: it counts as none.

@@ -10,7 +10,7 @@ from sinks.arrow_commit import replace_files
 from sinks.snapshot import FILE, Snapshot
 
 
-def put(
+def replace_rows(
     snapshot: Snapshot,
     *,
     gone: pa.Table,

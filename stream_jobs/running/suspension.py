@@ -12,18 +12,18 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-REST_AFTER_SECONDS = 60.0
+SUSPEND_AFTER_SECONDS = 60.0
 """How long a query that finds nothing goes on looking: longer than its interval, and than Spark takes to say so."""
 
-Sign = Callable[[], Hashable | None]
+InputState = Callable[[], Hashable | None]
 """The state of the inputs now; None while it is unknown."""
 
 
 @dataclass
-class Rest:
+class Suspension:
     """Since when one query has found nothing, and the state of its inputs at that time."""
 
-    sign: Sign
+    sign: InputState
     _seen: Hashable | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
     _since_at: float = field(default=0.0, init=False)
@@ -42,7 +42,7 @@ class Rest:
             self._since, self._since_at = now, time.time()
             return False
         has_looked = looked_at is not None and looked_at.timestamp() > self._since_at
-        return has_looked and now >= self._since + REST_AFTER_SECONDS
+        return has_looked and now >= self._since + SUSPEND_AFTER_SECONDS
 
     def may_begin(self, has_unread: Callable[[], bool]) -> bool:
         """Whether a query that was not started yet would find nothing, so that it may rest from the beginning.
