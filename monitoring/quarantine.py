@@ -1,6 +1,6 @@
 """`silver.quarantine` as the checks read it: which record an entry is of.
 
-A topic that is made anew repeats its predecessor's offsets, so a place alone does not name a record. Entries of older
+A topic that is recreated repeats its predecessor's offsets, so a place alone does not name a record. Entries of older
 releases, in a table that has the column or not, lack the topic id: of them the chunk tells which record they mean.
 """
 

@@ -1,4 +1,4 @@
-"""One newest window of days that slides, and history in windows. Pure: planned anew from what is published already.
+"""One newest window of days that slides, and history in windows. Pure: planned again from what is published already.
 
     2015-01-01..2024-12-28   a closed window, asked once and then never again
     2024-12-29..             the open window: every day from that one on; asked again at each poll, from a little
@@ -41,8 +41,8 @@ def plan(
     """What to ask: first the newest window, then the missing days, oldest first.
 
     History may be long, and may fail: the present does not wait for it. The newest window begins some time before the
-    newest value last published, not before today: a source that stood still, or a poller that did, leaves no hole. At
-    first no day is in two windows, and no missing day is in the newest one, which would date it as news.
+    newest value last published, not before today: a source or a poller that was down leaves no gap. At first no day is
+    in two windows, and no missing day is in the newest one, which would date it as news.
 
     Args:
         longest: whole days that one request may span.

@@ -6,7 +6,7 @@ some milliseconds. Both write the same log. A file that no commit names is not p
 has left behind is VACUUM's.
 
 A commit may carry the batch's transaction id, which the table remembers. delta-rs commits what it is given, so whether
-the table knows the id already is asked first; the table's lock sees to it that nobody else commits under it meanwhile.
+the table knows the id already is asked first; the table's lock ensures that nobody else commits under it meanwhile.
 An attempt whose outcome is unknown is settled the same way, by the next one.
 """
 
@@ -33,7 +33,7 @@ ROWS_PER_FILE = 100_000
 """A batch up to here is written as one file."""
 
 BYTES_PER_FILE = 128 * 1024**2
-"""Where rows are written anew, or by this process, a file that has grown to this is followed by another."""
+"""Where rows are written again, or by this process, a file that has grown to this is followed by another."""
 
 LONGEST_STATISTIC = 256
 """Characters of a text that is kept as a file's least or greatest value; with longer ones there is none."""

@@ -38,7 +38,7 @@ def compact(
     until: float,
     is_owner: Callable[[], bool] = lambda: True,
 ) -> list[Group]:
-    """Write groups anew, one after the other, and commit once; returns those that were.
+    """Write groups again, one after the other, and commit once; returns those that were.
 
     Args:
         snapshot: the version that the groups are of; nobody else may replace the table's files meanwhile.

@@ -1,7 +1,7 @@
 """Frames that are evaluated once, and stay what they were.
 
 `DataFrame.persist` lives in a cache that all sessions of a JVM share, by plan: whoever appends to a Delta table makes
-Spark compute anew every cached frame that reads the same path, whatever version it was read at. A row that was judged
+Spark compute again every cached frame that reads the same path, whatever version it was read at. A row that was judged
 absent would so be written where another query has just put one. A local checkpoint keeps rows, and forgets the plan.
 """
 

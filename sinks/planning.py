@@ -22,7 +22,7 @@ MOST_COMMITS = 20
 
 @dataclass(frozen=True)
 class Policy:
-    """Which files of a table are worth writing anew.
+    """Which files of a table are worth writing again.
 
     Attributes:
         small_bytes: a file below it is small.
@@ -149,7 +149,7 @@ class Plan:
 
     @property
     def small_files(self) -> int:
-        """Files that would be written anew."""
+        """Files that would be written again."""
         return sum(len(group.files) for group in self.groups)
 
     @property

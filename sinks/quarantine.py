@@ -70,7 +70,7 @@ def entries(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
 def is_of(entry: str, row: str) -> str:
     """SQL: whether an entry stands for a row, two aliases of tables with the columns `RECORD`.
 
-    A topic that is made anew repeats its predecessor's places. Of
+    A topic that is recreated repeats its predecessor's places. Of
     entries without a topic id the chunk tells the record.
     """
     at_place = [f"{entry}.{name} = {row}.{name}" for name in _PLACE]

@@ -47,7 +47,7 @@ class GoldTarget:
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What a recomputation found: rows that it wrote anew or otherwise, and of them those that broke expectations.
+    """What a recomputation found: rows that it wrote again or otherwise, and of them those that broke expectations.
 
     Attributes:
         broken: expectation → rows. flawed: rows that broke any.

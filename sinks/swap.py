@@ -108,7 +108,7 @@ def _added(live: Snapshot, names: Sequence[str]) -> Iterator[AddAction]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same file under a second name; its age begins anew, for what is old and in no commit is VACUUM's."""
+    """The same file under a second name; its age begins again, for what is old and in no commit is VACUUM's."""
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ def exists(path: str) -> bool:
 
 
 def identity(path: str) -> str:
-    """The id a table gets when it is created, and gets anew when it is created again."""
+    """The id a table gets when it is created, and gets again when it is created again."""
     return str(DeltaTable(path).metadata().id)
 
 

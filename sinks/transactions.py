@@ -16,7 +16,7 @@ class Batch:
 
     Attributes:
         job: the query, such as `silver.inmet_hourly`.
-        generation: of its checkpoint; it rises when the checkpoint is begun anew.
+        generation: of its checkpoint; it rises when the checkpoint is begun again.
         batch_id: Spark's, from 0 in each generation.
     """
 

@@ -1,4 +1,4 @@
-"""`correnteza rebuild`: fill tables anew from what came before them, compare, swap in, and back again."""
+"""`correnteza rebuild`: fill tables again from what came before them, compare, swap in, and back again."""
 
 import threading
 from collections.abc import Sequence

@@ -202,7 +202,7 @@ def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:
 
 
 def _reasons(lines: list[Line]) -> list[str]:
-    """Why queries stand still, and what to do."""
+    """Why queries are stopped, and what to do."""
     return [
         text
         for line in lines

@@ -65,7 +65,7 @@ def version(home: Path) -> int:
 def spark_java_home(settings: Settings) -> Path:
     """A folder with the shape of a Java home whose `bin/java` Spark's launcher can start.
 
-    It is written anew when the runtime behind it has moved, so that a moved or copied checkout goes on working.
+    It is written again when the runtime behind it has moved, so that a moved or copied checkout goes on working.
     """
     home = folder(settings) / "java" / "spark"
     wrapper = home / "bin" / "java"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 WELL_AFTER_SECONDS = 60.0
-"""A child that ran this long before it died counts as well: the count of quick deaths starts anew."""
+"""A child that ran this long before it died counts as well: the count of quick deaths starts again."""
 MOST_QUICK_DEATHS = 8
 
 # Exit codes (foundation/errors.py) that a restart cannot heal: a wrong argument or setting, an unsafe state.

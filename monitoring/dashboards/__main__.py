@@ -1,4 +1,4 @@
-"""Write every dashboard anew: `make dashboards`. Run in the checkout, with the packages for developers."""
+"""Write every dashboard again: `make dashboards`. Run in the checkout, with the packages for developers."""
 
 from pathlib import Path
 

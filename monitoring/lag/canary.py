@@ -11,7 +11,7 @@ Read from the tables' logs alone: no Spark, no Kafka, no data file. For the moni
             latency.labels(stage).observe(sighting.seconds)         # canary_latency_seconds
 
 At the sampler's first look `before` is empty: note what is found then, and observe nothing, or a restart would count
-the last canary twice. When the driver, the broker or the schedule stands still, `sent_at` stays as it is and grows old.
+the last canary twice. When the driver, the broker or the schedule is stopped, `sent_at` stays as it is and grows old.
 """
 
 import json

@@ -9,7 +9,7 @@ from foundation.errors import UnsafeState
 
 _GUARD = "guard.json"
 STANDING = "standing.json"
-"""Where a driver leaves word that a query stands still."""
+"""Where a driver leaves word that a query is stopped."""
 # A Delta offset's index when the version before was read to its end; -100 is the newer spelling.
 _START_OF_VERSION = (-1, -100)
 
@@ -33,7 +33,7 @@ class Progress:
     """A query's checkpoint.
 
     Attributes:
-        generation: counts how often the checkpoint was begun anew.
+        generation: counts how often the checkpoint was begun again.
         topic_id: of the topic it reads; None for a query that reads tables.
         committed_batch: newest batch that ended; None before the first.
         in_flight: whether a newer batch was planned and has not ended (or died).
@@ -81,7 +81,7 @@ def read(root: Path, query: str) -> Progress | None:
 
 @dataclass(frozen=True)
 class StopNote:
-    """That a query stands still, as its driver noted it.
+    """That a query is stopped, as its driver noted it.
 
     Attributes:
         state: `stopped` for good, or `stalled`: its batch made no progress.
@@ -93,7 +93,7 @@ class StopNote:
 
 
 def stop_note(root: Path, query: str, progress: Progress | None) -> StopNote | None:
-    """Whether the query stands still. A note made at an earlier batch or generation does not count.
+    """Whether the query is stopped. A note made at an earlier batch or generation does not count.
 
     Raises: UnsafeState when the file cannot be read.
     """

@@ -118,7 +118,7 @@ class Stage:
 
     Attributes:
         newest: None where none has come.
-        stop_note: that its query stands still, and why.
+        stop_note: that its query is stopped, and why.
     """
 
     newest: Sighting | None

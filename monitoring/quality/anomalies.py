@@ -5,7 +5,7 @@ from monitoring.lake import Lake
 VIEW = "ops.anomalies"
 
 HALF = 0.5
-"""A part published anew with fewer rows than this share of its usual size was probably cut short."""
+"""A part published again with fewer rows than this share of its usual size was probably cut short."""
 EARLIER_EDITIONS = 1
 """Editions that must have come before: with fewer nothing is usual."""
 PTAX_JUMP_PERCENT = 5.0

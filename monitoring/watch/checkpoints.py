@@ -1,4 +1,4 @@
-"""The part `checkpoints`: how far each query has committed, when, and whether it stands still."""
+"""The part `checkpoints`: how far each query has committed, when, and whether it is stopped."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Checkpoints:
             ) from error
 
     def _state(self, query: str) -> tuple[int, int] | None:
-        """What changes whenever the query commits, or is begun anew; None where there is no telling."""
+        """What changes whenever the query commits, or is begun again; None where there is no telling."""
         folder = self._root / query
         known = self._known.get(query)
         generation = known[1].generation if known is not None and known[1] is not None else None

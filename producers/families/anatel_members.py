@@ -20,7 +20,7 @@ class Period:
     """What a member's name says.
 
     Attributes:
-        key: names the period, not the member: the part keeps its key when the file is named anew or changes its layout.
+        key: names the period, not the member: the part keeps its key when the file is renamed or laid out otherwise.
         first, last: months, counted as year × 12 + month − 1.
         is_wide: months stand side by side.
         is_preferred: of two cuts of the same accesses, the one to read.

@@ -169,7 +169,7 @@ def is_no_news(status: int, body: bytes) -> bool:
 def throttled_for(body: bytes) -> timedelta | None:
     """How long to pause after a 429. There is no Retry-After: the `reason` names a minute, an hour or a day.
 
-    A daily limit begins anew with the UTC day, as far as its reason ("tomorrow") can be read.
+    A daily limit begins again with the UTC day, as far as its reason ("tomorrow") can be read.
     """
     reason = (_reason(body) or "").lower()
     if "minute" in reason:

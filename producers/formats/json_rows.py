@@ -50,7 +50,7 @@ def constant(name: str) -> str | None:
 
 
 def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object each of whose fields stands once: of two, JSON's own reader takes the last in silence.
+    """An object each of whose fields stands once: of two, JSON's own reader takes the last silently.
 
     Raises: ValueError, naming the field.
     """

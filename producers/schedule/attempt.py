@@ -56,7 +56,7 @@ def attempt(
     or if it is none to work off, because a clock that was wrong emitted it.
 
     A poll that was fenced is recorded too, unless whoever fenced it has recorded its own by now. It is not put back:
-    a producer made anew at once would fence the other in turn. The next slot makes one, and covers this slot.
+    a producer recreated at once would fence the other in turn. The next slot makes one, and covers this slot.
 
     Args:
         poll: polls the source at the moment that the given clock says.

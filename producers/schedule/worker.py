@@ -5,7 +5,7 @@ Faust does nothing else. Its limits and what is done about them (each was met in
 * an event whose agent raised counts as done: Scheduler.work lets no exception leave
 * more than one event at a time of a partition can lose one: isolated partitions, in order
 * a fenced producer that goes on with what it remembers can publish twice: it ends with its poll. The next slot's poll
-  makes one anew, which reads its cursors after it has fenced; the other sources' polls go on meanwhile
+  makes one again, which reads its cursors after it has fenced; the other sources' polls go on meanwhile
 * a worker can be alive and consume nothing: the watchdog ends it, with exit code 75
 * blocking work would stop the heartbeats: polls and ticks run in threads
 """

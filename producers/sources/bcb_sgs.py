@@ -36,7 +36,7 @@ class Series:
 
     Attributes:
         lag_days: days from a period's end to its first value, as a rule.
-        is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated anew each month.
+        is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated again each month.
             Such a series is always asked whole (some 300 values, 12 KB), so that one answer holds one vintage. A recent
             window would leave the years before it as an older vintage had them. Never a daily one: those have a limit.
     """

@@ -2,7 +2,7 @@
 
 Bytes that do not decode become rows too. Nothing here may raise, except for a schema id for which it is not known
 yet whether the registry has it. A plan is fixed when its query starts, so a record written under a schema registered
-since then must not be filed as unknown: the query stops, the supervisor asks the registry, and starts it anew with the
+since then must not be filed as unknown: the query stops, the supervisor asks the registry, and starts it again with the
 answer.
 """
 

@@ -139,12 +139,12 @@ class BronzeJob:
 
     @property
     def outdated(self) -> bool:
-        """Whether it must be started anew: a rebuild waits for its table; or an id that the registry denied has been
+        """Whether it must be restarted: a rebuild waits for its table; or an id that the registry denied has been
         registered since, and its records would be filed as unknown."""
         return bool(self._denied & self._known_schemas.ids) or is_rebuild_due(self._driver.places, self.name)
 
     def require_same_topic(self, now: str) -> None:
-        """While the query runs. Raises: UnsafeState when the topic's id is another now: it was made anew under it."""
+        """While the query runs. Raises: UnsafeState when the topic's id is another now: it was recreated under it."""
         guard = self._checkpoint.guard
         if guard is not None and guard.topic_id != now:
             raise UnsafeState(

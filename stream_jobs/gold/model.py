@@ -62,11 +62,11 @@ class Revisions(Protocol):
     def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
-        """A small frame made from nothing but some datasets: built anew only after one of them changed.
+        """A small frame made from nothing but some datasets: built again only after one of them changed.
 
         Args:
             name: tells it from others that are made from the same datasets.
-            of: which part of them, such as a range of days; of another part it is built anew.
+            of: which part of them, such as a range of days; of another part it is built again.
         """
         ...
 

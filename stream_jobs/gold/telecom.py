@@ -256,7 +256,7 @@ def by_day(silver: Revisions, municipality_codes: Iterable[str], first_on: date,
         rows = silver.newest(STATIONS, columns=STATION_COLUMNS)
         return stations_5g(rows.where(predicate(here)), vintage)
 
-    # Weather changes every hour and these every month: a changed hour must not count all accesses anew.
+    # Weather changes every hour and these every month: a changed hour must not count all accesses again.
     events = (
         _months_known(silver.cached("mobile", (MOBILE,), mobile), "mobile", first_on, last_on, vintage)
         .unionByName(

@@ -1,7 +1,7 @@
-"""A bronze table filled anew: by its own job from Kafka, and with the rows that only the table itself still has.
+"""A bronze table filled again: by its own job from Kafka, and with the rows that only the table itself still has.
 
 Kafka keeps a record for as long as its topic's retention says, and bronze for ever. So what stands below the oldest
-offset that Kafka holds, or is of a topic that was made anew since, is taken over from the live table as it is.
+offset that Kafka holds, or is of a topic that was recreated since, is taken over from the live table as it is.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The tables of one query filled anew beside the live ones, by the same job, from the beginning of its inputs."""
+"""The tables of one query filled again beside the live ones, by the same job, from the beginning of its inputs."""
 
 import shutil
 import threading

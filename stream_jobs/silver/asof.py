@@ -27,7 +27,7 @@ VINTAGE = "origin_at"
 
 MOST_ROWS_AT_HAND = 20_000
 """Rows of silver that are read in this process, and become part of the plan. Spark lists files, plans their scan, and
-compiles every bound anew: for few rows that costs more than all the rest. More rows it reads itself."""
+compiles every bound again: for few rows that costs more than all the rest. More rows it reads itself."""
 
 Versions = tuple[int | None, ...]
 """Of some Delta tables; None for one that is not there."""

@@ -62,7 +62,7 @@ def test_f21_a_topic_made_anew_stops_the_query_and_adopting_reads_all_of_it(pipe
 
 
 def of_the_new_topic(pipeline: Pipeline) -> list[str]:
-    """O1, once the topic was made anew: what bronze lacks of it. Rows of the old one are its past, and no error."""
+    """O1, once the topic was recreated: what bronze lacks of it. Rows of the old one are its past, and no error."""
     return [each for each in astray(pipeline, DATASET) if "holds what Kafka does not" not in each]
 
 

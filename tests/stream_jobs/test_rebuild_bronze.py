@@ -1,4 +1,4 @@
-"""Bronze filled anew by its own job: from Kafka, and with what the table alone still has; deleted by hand; beside
+"""Bronze filled again by its own job: from Kafka, and with what the table alone still has; deleted by hand; beside
 silver."""
 
 import shutil

@@ -4,7 +4,7 @@ An edition's manifests say what it states in full (days of some datasets, of one
 chunks what it holds. Of all editions that state a day, the newest counts. A key in current that it does not hold should
 have been withdrawn; a key that it holds and current does not was lost, unless it stands in quarantine.
 
-The day that a row belongs to is defined here anew, in SQL, and not taken from the producers.
+The day that a row belongs to is defined here again, in SQL, and not taken from the producers.
 """
 
 import json

@@ -347,7 +347,7 @@ def test_published_values_reach_the_kit(kit):
 
 
 def test_a_commit_that_takes_rows_away_brings_nothing_to_read(kit):
-    """What a deletion writes anew are the rows that it left; gold's streams skip it."""
+    """What a deletion writes again are the rows that it left; gold's streams skip it."""
     table = "silver.bcb_sgs_revisions"
     path = kit.path(table)
     position = DeltaPosition("any", DeltaTable(str(path)).version() + 1, 0, is_snapshot=False)

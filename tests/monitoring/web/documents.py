@@ -86,7 +86,7 @@ def well(seed=7):
 
 
 def in_trouble():
-    """The same with a table that stands still, late ones, a failing source, and a registry that does not answer."""
+    """The same with a table that is stopped, late ones, a failing source, and a registry that does not answer."""
     document = well()
     by_name = {f"{each['layer']}.{each['table']}": each for each in document["layers"]}
     by_name["silver.inmet_hourly"] |= {

@@ -123,7 +123,7 @@ def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeyp
 
 
 def test_one_that_goes_on_failing_takes_the_driver_down():
-    """F34: no driver that looks alive while one of its tables stands still."""
+    """F34: no driver that looks alive while one of its tables is stopped."""
     failing = Job("silver.a", [Query(0, "boom")])
     healthy = Job("silver.b", [Query(LONG, None)])
     with pytest.raises(CorrentezaError, match=r"silver\.a failed: boom"):
@@ -381,7 +381,7 @@ def test_f28_control_another_failure_is_given_up_after_some_tries(control):
 
 
 class Ending(Query):
-    """A query in the midst of a batch, which ends after some looks at it; it notes whether it was stopped before."""
+    """A query in the middle of a batch, which ends after some looks at it; it notes whether it was stopped before."""
 
     def __init__(self, looks: int) -> None:
         super().__init__(LONG, None)
