@@ -1,7 +1,7 @@
 """Inhabitants per municipality, from IBGE's yearly estimates: as they are, and as they were known on a day.
 
 Table 6579 of SIDRA. The estimate of a year is of the 1st of July and is published about the end of August. There is
-none for the years of a census, and for some more: the estimate before holds on.
+none for the years of a census, and for some more: the estimate before stays in force.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,9 +68,9 @@ def estimates(silver: Revisions, within: Sequence[Filter]) -> DataFrame:
 def known(silver: Revisions, municipality_codes: Iterable[str]) -> DataFrame:
     """Per municipality and span of days, the newest estimate that was known then.
 
-    Args: municipality_codes: always the same, since what is found for them is kept from batch to batch.
-    Returns: municipality_code, from_on, until_on (the day after the last; null: still), and newest: a struct of
-        reference_on, population, known_from, is_assumed.
+    Args: municipality_codes: always the same ones, because the result is cached from batch to batch.
+    Returns: municipality_code, from_on, until_on (the day after the last; null if it still holds), and newest: a struct
+        of reference_on, population, known_from, is_assumed.
     """
     within = [("territory_code", "in", sorted(municipality_codes))]
     place = [*silver.vintage, "municipality_code"]

@@ -65,7 +65,7 @@ COLUMNS = (
 
 
 def needed(groups: Groups, vintage: Vintage = ()) -> DataFrame:
-    """The days (and places) whose weather the windows of the groups look at, and some more: whole months of them.
+    """The days (and places) whose weather the windows of the groups look at, and the rest of their months.
 
     Months keep the frame small: thirty days for each group would be thirty rows for each.
     """

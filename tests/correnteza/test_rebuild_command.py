@@ -83,7 +83,7 @@ def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, h
         return run_here(Settings(home=home), ("dead-letters", "redrive", "--all", *more))
 
     beside = redrive()
-    assert (beside.returncode, "letters are closed before it, or after it" in beside.stderr) == (3, True), beside.stderr
+    assert (beside.returncode, "close dead letters before it or after it" in beside.stderr) == (3, True), beside.stderr
     assert redrive("--dry-run").returncode == 0
     assert rebuild("--resume").returncode == 0
     after = redrive()

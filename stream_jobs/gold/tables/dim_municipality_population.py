@@ -1,7 +1,7 @@
 """Inhabitants of municipalities through time: a row holds from the day its estimate is of.
 
 Beside `dim_municipality`, which is written from the reference list and so has every municipality from the start and one
-row for each. Whoever joins accesses with a name there must not get them twice.
+row for each. A join of accesses with the names there must not return rows twice.
 """
 
 from pyspark.sql import DataFrame, Window

@@ -16,7 +16,7 @@ def touched(accesses: DataFrame) -> DataFrame:
 
 
 def recompute(silver: Revisions, groups: Groups) -> DataFrame:
-    """Sums of the groups; one whose rows are all withdrawn has none."""
+    """Sums of the groups; a group whose rows are all withdrawn has no row."""
     return sums_of_groups(silver, BROADBAND, KEY, groups, holders().alias("providers"))
 
 

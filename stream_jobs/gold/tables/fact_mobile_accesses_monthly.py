@@ -17,7 +17,7 @@ def touched(accesses: DataFrame) -> DataFrame:
 
 
 def recompute(silver: Revisions, groups: Groups) -> DataFrame:
-    """Sums of the groups; one whose rows are all withdrawn has none."""
+    """Sums of the groups; a group whose rows are all withdrawn has no row."""
     people, accesses = F.expr(IS_OF_PEOPLE), F.col("accesses")
     used = F.sum(F.when(people, accesses).otherwise(0)).alias("people_accesses")
     rest = F.sum(F.when(people, 0).otherwise(accesses)).alias("machine_accesses")

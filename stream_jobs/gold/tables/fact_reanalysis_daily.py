@@ -1,6 +1,6 @@
 """Reanalysed weather per point and civil day: used where no station observed.
 
-Widening: a changed hour touches the civil day it belongs to at its point, which never moves.
+Widening: a changed hour touches the civil day it belongs to at its point. Points never move.
 """
 
 from pyspark.sql import DataFrame
