@@ -29,5 +29,5 @@ class Batch:
         return f"{self.job}.{table}.g{self.generation}"
 
     def once(self, table: str) -> Transaction:
-        """What marks this batch's commit to a table."""
+        """The transaction id of this batch's commit to a table."""
         return Transaction(self.app_id(table), self.batch_id)

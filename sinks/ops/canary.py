@@ -39,17 +39,18 @@ class Sighting:
 
 
 def ensure(spark: SparkSession, path: str) -> None:
-    """Create the table, of silver or gold: a partition per day, as bronze has, so that old days can leave it whole."""
+    """Create the table, of silver or gold: a partition per day, as bronze has, so that old days can be removed as whole
+    files."""
     tables.ensure(spark, path, SCHEMA, partition_by=("year", "month", "day"), statistics_on=("sent_at",))
 
 
 def append(path: str, found: Sighting, *, once: Transaction) -> None:
-    """Add a batch's row; the same batch again adds nothing."""
+    """Add a batch's row; repeating the batch adds nothing."""
     _write(path, found, "append", once)
 
 
 def replace(path: str, found: Sighting, *, once: Transaction) -> None:
-    """Let a batch's row be the only one; the same batch again changes nothing."""
+    """Replace the table's row by a batch's row; repeating the batch changes nothing."""
     _write(path, found, "overwrite", once)
 
 

@@ -9,10 +9,10 @@ Widening, in (municipality, day):
 * a changed month or quarter of a carried series touches, in every capital, every day from its own first day on: it
   cannot have been known earlier, and is carried until a newer period is known, and is in twelve products after that;
 * a changed expectation of the Selic touches, in every capital, the 30 days on that its survey can count;
-* changed accesses of a capital touch every day of it from their month on; * a changed estimate of a capital's
-inhabitants touches every day of it from the estimate's year on; * a changed licence touches every day since it was
-given, in each capital that any version of it names; * changed metadata of a capital's station touches every day of that
-capital.
+* changed accesses of a capital touch every day of it from their month on;
+* a changed estimate of a capital's inhabitants touches every day of it from the estimate's year on;
+* a changed licence touches every day since it was given, in each capital that any version of it names;
+* changed metadata of a capital's station touches every day of that capital.
 """
 
 from collections.abc import Iterable

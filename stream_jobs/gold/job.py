@@ -139,7 +139,7 @@ def _computed(table: GoldTable, silver: Revisions, groups: Groups) -> Iterator[p
     if groups.rows.num_rows <= MOST_GROUPS_AT_ONCE:
         yield table.recompute(silver, groups).toArrow()
         return
-    ordered = groups.rows.sort_by([(name, "ascending") for name in table.group])  # neighbouring groups are in the same files
+    ordered = groups.rows.sort_by([(name, "ascending") for name in table.group])  # neighbours are in the same files
     parts = (ordered.slice(begin, MOST_GROUPS_AT_ONCE) for begin in range(0, len(ordered), MOST_GROUPS_AT_ONCE))
     with table_in_file(table.recompute(silver, Groups(groups.spark, part)).toArrow() for part in parts) as rows:
         yield rows
