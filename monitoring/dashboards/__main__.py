@@ -9,7 +9,7 @@ CONSOLES = ROOT / "deploy/prometheus/consoles"
 
 
 def written() -> dict[Path, str]:
-    """File → what it has to hold."""
+    """File → its content."""
     return {
         ROOT / "monitoring/dashboards/correnteza.json": grafana.text(),
         CONSOLES / "correnteza.html": console.text(),

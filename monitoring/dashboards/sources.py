@@ -1,4 +1,4 @@
-"""Panels of what comes in: the sources and Kafka."""
+"""Panels of the inputs: the sources and Kafka."""
 
 from monitoring.dashboards.model import NOTHING_WAITS, TABLE, Panel, Query, Row, quantile
 

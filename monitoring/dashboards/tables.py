@@ -1,4 +1,4 @@
-"""Panels of what streams and of where it lies: layers, lake and machine."""
+"""Panels of the layers, the lake and the machine."""
 
 from monitoring.dashboards.model import NO_BATCH, TABLE, Panel, Query, Row, quantile
 

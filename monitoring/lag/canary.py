@@ -1,6 +1,6 @@
 """How far the newest canary has come: one record that the pipeline sends through all its layers to itself.
 
-Read from the tables' logs alone: no Spark, no Kafka, no data file. For the monitor's sampler:
+Read only from the tables' logs: no Spark, no Kafka, no data file. For the monitor's sampler:
 
     found = newest(lake)                        # every few seconds; some milliseconds
     for stage, sighting in found.items():
@@ -10,8 +10,8 @@ Read from the tables' logs alone: no Spark, no Kafka, no data file. For the moni
         if sighting.is_after(before.get(stage)):                    # a canary is observed once
             latency.labels(stage).observe(sighting.seconds)         # canary_latency_seconds
 
-At the sampler's first look `before` is empty: note what is found then, and observe nothing, or a restart would count
-the last canary twice. When the driver, the broker or the schedule is stopped, `sent_at` stays as it is and grows old.
+At the sampler's first call `before` is empty: store the result and observe nothing, or a restart would count the last
+canary twice. While the driver, the broker or the schedule is down, `sent_at` does not change, so its age grows.
 """
 
 import json
@@ -38,10 +38,10 @@ class Sighting:
     """The newest canary of a stage.
 
     Attributes:
-        version: of the stage's table, that brought it.
+        version: of the stage's table that added it.
         sent_at: when it was sent, seconds since the epoch.
-        visible_at: when the stage's commit was made, by the clock of the driver's machine; None once the log has
-            forgotten the commit, which it does after days without another.
+        visible_at: when the stage's commit was made, by the clock of the driver's machine; None once the commit was
+            removed from the log, after days without another one.
     """
 
     version: int
@@ -50,11 +50,11 @@ class Sighting:
 
     @property
     def seconds(self) -> float | None:
-        """From the sending to the commit; None where that is not known, never less than 0."""
+        """Seconds from the sending to the commit; None if unknown, never less than 0."""
         return None if self.visible_at is None else max(0.0, self.visible_at - self.sent_at)
 
     def is_after(self, other: "Sighting | None") -> bool:
-        """Whether it came after the other, and how long it took is known."""
+        """Whether it was sent after the other one, and its latency is known."""
         return other is not None and self.sent_at > other.sent_at and self.visible_at is not None
 
 
@@ -74,7 +74,7 @@ def _newest(table: Path, column: str) -> Sighting | None:
     try:
         versions = delta_log.versions(table)
         for version in reversed(versions):
-            # A commit that went meanwhile is old; one that compacts or lets old days go brings nothing.
+            # A commit file that was removed meanwhile is old; a compaction or the removal of old days adds no canary.
             with suppress(FileNotFoundError):
                 if (found := _brought(table, version, column)) is not None:
                     return found
@@ -84,7 +84,7 @@ def _newest(table: Path, column: str) -> Sighting | None:
 
 
 def _brought(table: Path, version: int, column: str) -> Sighting | None:
-    """What one commit brought."""
+    """The newest canary that one commit added."""
     actions = delta_log.actions_of(table, version)
     sent = max(_sent(actions, column), default=None)
     return None if sent is None else Sighting(version, sent, delta_log.committed_at(actions))
@@ -98,7 +98,7 @@ def _sent(actions: list[dict[str, Any]], column: str) -> Iterator[float]:
 
 
 def _remembered(table: Path, column: str) -> Sighting | None:
-    """By the files of the present version, where the commit that brought the newest is gone from the log."""
+    """From the files of the present version, if the commit that added the newest canary is gone from the log."""
     present = DeltaTable(str(table))
     actions = pa.table(present.get_add_actions(flatten=True))
     name = f"max.{column}"

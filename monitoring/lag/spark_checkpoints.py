@@ -9,7 +9,7 @@ from foundation.errors import UnsafeState
 
 _GUARD = "guard.json"
 STANDING = "standing.json"
-"""Where a driver leaves word that a query is stopped."""
+"""The file in which a driver notes that a query is stopped."""
 # A Delta offset's index when the version before was read to its end; -100 is the newer spelling.
 _START_OF_VERSION = (-1, -100)
 
@@ -81,7 +81,7 @@ def read(root: Path, query: str) -> Progress | None:
 
 @dataclass(frozen=True)
 class StopNote:
-    """That a query is stopped, as its driver noted it.
+    """The driver's note that a query is stopped.
 
     Attributes:
         state: `stopped` for good, or `stalled`: its batch made no progress.
@@ -93,12 +93,12 @@ class StopNote:
 
 
 def stop_note(root: Path, query: str, progress: Progress | None) -> StopNote | None:
-    """Whether the query is stopped. A note made at an earlier batch or generation does not count.
+    """The valid note of a query, if it is stopped. A note from an earlier batch or generation does not count.
 
     Raises: UnsafeState when the file cannot be read.
     """
     file = root / query / STANDING
-    place: tuple[int | None, int | None] = (None, None)  # without a guard the driver knows no place either
+    place: tuple[int | None, int | None] = (None, None)  # without a guard the driver notes no place either
     if progress is not None and _guard(root / query):
         place = progress.generation, progress.committed_batch
     try:

@@ -1,6 +1,8 @@
-"""Every metric: name, type, unit, labels, help, and the process that exports it. All else is made from this list.
+"""Every metric: name, type, unit, labels, help, and the process that exports it. Everything else is generated from this
+list.
 
-The exporters register from it, docs/metrics.md is written from it (`make metrics`), and a test compares both ways.
+The exporters register its metrics, docs/metrics.md is written from it (`make metrics`), and a test compares both with
+it.
 """
 
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ PROCESSES: dict[Process, tuple[str, int]] = {
     "stream": ("correnteza run", 9465),
     "schedule": ("correnteza schedule", 9466),
 }
-"""Process → the verb that runs it, and the port that it listens on unless told."""
+"""Process → the command that runs it, and its default port."""
 
 PARTS = ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "driver")
 LAYERS = ("bronze", "silver", "gold")
@@ -43,7 +45,7 @@ class Label:
     """A label of a metric.
 
     Attributes:
-        values: all that it can be; None where they are names of the pipeline's own, which `origin` says.
+        values: all possible values; None if they are names from the pipeline, see `origin`.
         origin: where the values come from, for people.
     """
 
@@ -59,9 +61,9 @@ class Metric:
     Attributes:
         name: without the prefix, as Prometheus shows it: a counter's ends in `_total`.
         unit: of its value; empty for a plain number.
-        when_down: of the monitor's: what its part's failure leaves of it. `absent`: nothing is said that is not known.
-            `kept`: the last value, which stays true however old it is (a moment, a total).
-        part: of the monitor's: which part of the sampler sets it.
+        when_down: for metrics of the monitor: the value while its part fails. `absent`: there is no value. `kept`: the
+            last value, which stays true (a time, a total).
+        part: for metrics of the monitor: the part of the sampler that sets it.
     """
 
     name: str
@@ -76,7 +78,7 @@ class Metric:
 
     @property
     def full_name(self) -> str:
-        """As Prometheus shows it."""
+        """The name in Prometheus."""
         return PREFIX + self.name
 
     @property
@@ -140,7 +142,7 @@ MONITOR = (
         part="",
         when_down="",
     ),
-    # How far behind: bronze by the broker and the checkpoints, silver and gold by the lake and the checkpoints.
+    # Lag: of bronze from the broker and the checkpoints, of silver and gold from the lake and the checkpoints.
     _monitor(
         "lag_records",
         (LAYER, TABLE),
@@ -228,7 +230,7 @@ MONITOR = (
         unit="records",
         part="lake",
     ),
-    # The sources: what the workers recorded in poll.outcomes, beside each source's calendar.
+    # The sources: from the records of the workers in poll.outcomes, and each source's calendar.
     _monitor(
         "source_last_success_timestamp_seconds",
         (SOURCE,),
@@ -409,11 +411,11 @@ PROCESS_METRICS = {
     "process_open_fds": "Open file descriptors.",
     "process_max_fds": "Most file descriptors that may be open.",
 }
-"""What every process exports beside the catalogue, under the names that all Prometheus clients use."""
+"""Metrics of every process beside the catalogue, under the names that all Prometheus clients use."""
 
 
 def of(process: Process) -> tuple[Metric, ...]:
-    """What one process exports."""
+    """The metrics of one process."""
     return tuple(metric for metric in CATALOGUE if metric.process == process)
 
 

@@ -1,4 +1,4 @@
-"""A view becomes the values of the metrics; what is not known is left out."""
+"""The values of the metrics, from a view; unknown values are left out."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ class _Samples:
         self.values: Values = {}
 
     def put(self, name: str, value: float | None, *labels: str) -> None:
-        """None is not known."""
+        """Add a value; None means unknown."""
         if value is not None:
             self.values.setdefault(name, {})[labels] = float(value)
 
