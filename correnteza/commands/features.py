@@ -61,8 +61,8 @@ def command(
 def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:
     """Write the rows, one origin after the other, so that this process holds only one; returns how many.
 
-    All are computed in one pass; Spark keeps on disk what does not fit in memory. The file gets its name only when
-    it is whole.
+    All are computed in one pass; Spark uses the disk if memory is not enough. The file gets its name only when it is
+    complete.
     """
     count = 0
     unfinished = output.with_name(output.name + ".unfinished")

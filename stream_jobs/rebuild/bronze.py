@@ -31,7 +31,7 @@ CARRIED = "carried.json"
 
 
 FROM_ARCHIVE, NO_PARTITION, FIRST_OF_ARCHIVE = "archive", -1, 0
-"""Topic id, partition and first offset of rows that were made again from the payload archive: their former place in
+"""Topic id, partition and first offset of rows that were recovered from the payload archive: their former place in
 Kafka is unknown, and no record of Kafka has such a place. Among records with the same clock the lower offset comes
 first. These records are older than all that Kafka still has, and their numbers follow the order of their
 publication."""

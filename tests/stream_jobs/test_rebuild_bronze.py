@@ -68,7 +68,7 @@ def test_a_rebuilt_table_is_equal_keeps_what_kafka_has_lost_and_silver_goes_on(p
     filled(pipeline)
     before, version = pipeline.rows(TABLE), pipeline.version(TABLE)
     lines = rebuilt(pipeline, TABLE)
-    assert f"{TABLE}: 12 rows, as the live table's" in lines
+    assert f"{TABLE}: 12 rows, the same as in the live table" in lines
     assert pipeline.version(TABLE) == version + 1, "one commit"
     assert pipeline.offsets(TABLE) == [(row["partition"], row["offset"]) for row in sorted(before, key=by_offset)]
     assert sorted(pipeline.rows(TABLE), key=by_offset) == sorted(before, key=by_offset)
