@@ -197,7 +197,7 @@ def standing(samples: Samples) -> list[str]:
     """What was stopped in the second half of the samples, in words."""
     middle, last = samples[len(samples) // 2], samples[-1]
     queries = [name for name in last if name.endswith("_batches")]
-    return [f"{name.removesuffix('_batches')} stands still" for name in queries if last[name] <= middle[name]]
+    return [f"{name.removesuffix('_batches')} has stopped" for name in queries if last[name] <= middle[name]]
 
 
 def tell(sample: Mapping[str, float], of: str) -> None:

@@ -94,7 +94,7 @@ class Pipeline:
             topics.apply(self.broker.bootstrap, [load(dataset)], self.broker.prefix)
             return current_ids(self.broker.bootstrap, [topic]).get(topic, before.get(topic)) != before.get(topic)
 
-        wait_for(made, f"{topic} is made anew")
+        wait_for(made, f"{topic} is recreated")
 
     def silver(self, dataset: str) -> SilverJob:
         return SilverJob(silver.discover()[dataset], self.driver)

@@ -109,7 +109,7 @@ def stop_note(root: Path, query: str, progress: Progress | None) -> StopNote | N
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise UnsafeState(f"{file} is damaged: {error}", hint=f"rm {file}; the driver writes it anew") from error
+        raise UnsafeState(f"{file} is damaged: {error}", hint=f"rm {file}; the driver writes it again") from error
 
 
 def _add(line: str, kafka: dict[tuple[str, int], int], delta: dict[str, DeltaPosition]) -> None:

@@ -6,7 +6,7 @@ STATES = {
     "ok": "up to date",
     "behind": "behind",
     "not_started": "not started",
-    "topic_replaced": "its topic was made anew",
+    "topic_replaced": "its topic was recreated",
     "stopped": "stopped",
     "stalled": "stalled",
     "unknown": "unknown",

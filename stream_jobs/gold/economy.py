@@ -27,7 +27,7 @@ DAILY = (USD_BRL, SELIC_TARGET)
 # The oldest quotation a date uses: the base of the 30-day change, itself carried over at most ten days.
 LOOK_BACK_DAYS = CHANGE_DAYS + FRESH_WITHIN_DAYS
 
-ACCUMULATED = "(Π(1 + m/100) − 1) × 100 over the twelve months that end there; null unless all twelve exist"
+ACCUMULATED = "(Π(1 + m/100) − 1) × 100 over the twelve months that end with the period; null unless all twelve exist"
 """How IBGE and FGV accumulate a price index's monthly variations over a year."""
 
 
@@ -66,7 +66,7 @@ def _columns_of(each: Carried) -> tuple[Column, ...]:
         Column(f"{each.prefix}_reference_on", "DATE", f"period of {each.column}", "", source, known),
         Column(each.column, "DECIMAL(28,13)", each.meaning, each.unit, source, known),
     )
-    accumulated = Column(f"{each.prefix}_12m_percent", "DOUBLE", "the same over a year", "%", source, ACCUMULATED)
+    accumulated = Column(f"{each.prefix}_12m_percent", "DOUBLE", "change over twelve months", "%", source, ACCUMULATED)
     return (*columns, accumulated) if each.accumulates else columns
 
 
@@ -106,7 +106,7 @@ COLUMNS = (
     Column(
         "is_devaluation",
         "BOOLEAN",
-        "whether the real lost much",
+        "whether the real lost much value",
         formula=f"fx_change_30d_percent > {DEVALUATION_ABOVE_PERCENT:g}",
     ),
     *(column for each in CARRIED for column in _columns_of(each)),

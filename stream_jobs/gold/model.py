@@ -166,9 +166,9 @@ class StaticTable:
 KNOWN_FROM = Column(
     "known_from",
     "TIMESTAMP NOT NULL",
-    "instant from which the whole row could be known",
+    "instant since which the whole row could be known",
     "UTC",
-    formula="newest known_from of the values that the row is made from",
+    formula="newest known_from of the values in the row",
 )
 
 

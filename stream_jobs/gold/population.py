@@ -22,7 +22,7 @@ IS_ESTIMATE = "table_id = 6579 AND variable_code = '9324' AND territory_level = 
 _KNOWN = "newest estimate that was known on the date (UTC)"
 _PER_100 = "accesses per 100 inhabitants"
 COLUMNS = (
-    Column("population_reference_on", "DATE", "day that the population is of", "", DATASET, _KNOWN),
+    Column("population_reference_on", "DATE", "reference day of the population", "", DATASET, _KNOWN),
     Column("population", "BIGINT", "inhabitants of the capital", "inhabitants", DATASET, _KNOWN),
     Column(
         "mobile_accesses_per_100",
@@ -30,7 +30,7 @@ COLUMNS = (
         "mobile accesses of people per 100 inhabitants",
         _PER_100,
         "",
-        "mobile_accesses / population × 100; null where either is not known",
+        "mobile_accesses / population × 100; null if either is unknown",
     ),
     Column(
         "broadband_accesses_per_100",
@@ -38,7 +38,7 @@ COLUMNS = (
         "fixed-broadband accesses per 100 inhabitants",
         _PER_100,
         "",
-        "broadband_accesses / population × 100; null where either is not known",
+        "broadband_accesses / population × 100; null if either is unknown",
     ),
 )
 

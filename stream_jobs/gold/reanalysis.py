@@ -24,12 +24,14 @@ DAY_COLUMNS = (
     Column(
         "forecast_hours",
         "BIGINT NOT NULL",
-        "hours with a value that was still a forecast when it was fetched last",
+        "hours whose value was a forecast at the last fetch",
         "h",
         DATASET,
-        "count of the hours that end after their own fetch; they are in the day's values",
+        "count of the hours that end after their own fetch; the day's values include them",
     ),
-    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", DATASET, "mean of the hours there are"),
+    Column(
+        "temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", DATASET, "mean of the hours with a value"
+    ),
     Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", DATASET, "greatest hourly value"),
     Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", DATASET, "least hourly value"),
     Column(
@@ -38,7 +40,7 @@ DAY_COLUMNS = (
         "mean relative humidity",
         "%",
         DATASET,
-        "mean of the hours there are",
+        "mean of the hours with a value",
     ),
     Column(
         "rain_hours_available",
@@ -53,7 +55,7 @@ DAY_COLUMNS = (
     Column(
         "is_complete",
         "BOOLEAN NOT NULL",
-        "whether the day has enough hours to be taken for whole",
+        "whether the day has enough hours",
         formula=f"hours_available ≥ {COMPLETE_DAY_FROM_HOURS} and forecast_hours = 0",
     ),
 )

@@ -31,26 +31,26 @@ COLUMNS = (
     Column(
         "selic_expected_next_meeting_id",
         "STRING",
-        "next COPOM meeting after the date; null where nothing is expected of it",
+        "next COPOM meeting after the date; null without expectations",
         "",
         _SOURCE,
         "first decided_on of dim_copom_meeting after the date",
     ),
     Column(
-        "selic_expected_next_percent", "DECIMAL(28,13)", "Selic target expected of it", "% a year", _SOURCE, _NEWEST
+        "selic_expected_next_percent", "DECIMAL(28,13)", "expected Selic target after it", "% a year", _SOURCE, _NEWEST
     ),
     Column("selic_expected_next_surveyed_on", "DATE", "day of that survey", "", _SOURCE),
     Column(
         "selic_expected_year_end_meeting_id",
         "STRING",
-        "last COPOM meeting of the next one's year; null where nothing is expected of it",
+        "last COPOM meeting in the year of the next one; null without expectations",
         "",
         _SOURCE,
     ),
     Column(
         "selic_expected_year_end_percent",
         "DECIMAL(28,13)",
-        "Selic target expected of it",
+        "expected Selic target after it",
         "% a year",
         _SOURCE,
         _NEWEST,

@@ -28,7 +28,7 @@ IS_OF_PEOPLE = (
 )
 """What ANATEL's own headline figure counts: no machines (M2M had two names until 2021), no points of service, no idle
 lines (OCIOSO and OCIOSO_M2M_ESPECIAL, until 2020)."""
-OF_PEOPLE = "without product types M2M*, PONTO_DE_SERVICO and OCIOSO*, as ANATEL's headline"
+OF_PEOPLE = "without product types M2M*, PONTO_DE_SERVICO and OCIOSO*, like ANATEL's headline figure"
 IS_NR = "technology = 'NR'"
 HOLDS_ROWS = "bool_or(NOT is_withdrawn)"
 """An aggregate: whether a group has a row that is not withdrawn."""
@@ -39,16 +39,16 @@ _KNOWN = "newest month that was known on the date (UTC)"
 COLUMNS = (
     Column("mobile_reference_on", "DATE", "month of the mobile accesses", "", MOBILE, _KNOWN),
     Column("mobile_accesses", "BIGINT", "mobile accesses of people", "accesses", MOBILE, OF_PEOPLE),
-    Column("mobile_accesses_5g", "BIGINT", "of them 5G", "accesses", MOBILE),
+    Column("mobile_accesses_5g", "BIGINT", "5G accesses among them", "accesses", MOBILE),
     Column(
         "mobile_accesses_all",
         "BIGINT",
-        "mobile accesses, those of machines and idle ones too",
+        "mobile accesses, including machines and idle lines",
         "accesses",
         MOBILE,
         "every product type",
     ),
-    Column("mobile_accesses_5g_all", "BIGINT", "of all of them 5G", "accesses", MOBILE),
+    Column("mobile_accesses_5g_all", "BIGINT", "5G accesses among all of them", "accesses", MOBILE),
     Column("share_5g_percent", "DOUBLE", "5G coverage", "%", MOBILE, "mobile_accesses_5g / mobile_accesses × 100"),
     Column("share_5g_change_points", "DOUBLE", "change of 5G coverage", "points", MOBILE, "against the month before"),
     Column(
@@ -57,13 +57,13 @@ COLUMNS = (
         "5G expansion rate",
         "%",
         MOBILE,
-        "growth of 5G coverage against the month before; null where it was 0",
+        "growth of 5G coverage against the month before; null if it was 0",
     ),
     Column("is_5g_active", "BOOLEAN", "whether there is any 5G access", formula="share_5g_percent > 0"),
     Column(
         "is_5g_milestone",
         "BOOLEAN",
-        "whether 5G coverage made a leap",
+        "whether 5G coverage rose by a milestone",
         formula=f"share_5g_change_points > {MILESTONE_ABOVE_POINTS:g}",
     ),
     Column(

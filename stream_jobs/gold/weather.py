@@ -26,23 +26,30 @@ Vintage = tuple[str, ...]
 DAY_COLUMNS = (
     Column("hours_observed", "BIGINT NOT NULL", "hours with a temperature", "h", HOURS, "different hours"),
     Column("rain_hours_observed", "BIGINT NOT NULL", "hours with a value of rain", "h", HOURS, "different hours"),
-    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", HOURS, "mean of the hours there are"),
+    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", HOURS, "mean of the hours with a value"),
     Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", HOURS, "greatest hourly maximum"),
     Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", HOURS, "least hourly minimum"),
     Column(
-        "relative_humidity_mean_percent", "DOUBLE", "mean relative humidity", "%", HOURS, "mean of the hours there are"
+        "relative_humidity_mean_percent",
+        "DOUBLE",
+        "mean relative humidity",
+        "%",
+        HOURS,
+        "mean of the hours with a value",
     ),
     Column("rain_mm", "DOUBLE", "rain", "mm", HOURS, "sum; null when no hour has a value"),
-    Column("wind_speed_mean_m_s", "DOUBLE", "mean wind speed", "m/s", HOURS, "mean of the hours there are"),
+    Column("wind_speed_mean_m_s", "DOUBLE", "mean wind speed", "m/s", HOURS, "mean of the hours with a value"),
     Column("wind_gust_max_m_s", "DOUBLE", "strongest gust", "m/s", HOURS, "greatest hourly gust"),
-    Column("pressure_mean_hpa", "DOUBLE", "mean pressure at the station", "hPa", HOURS, "mean of the hours there are"),
+    Column(
+        "pressure_mean_hpa", "DOUBLE", "mean pressure at the station", "hPa", HOURS, "mean of the hours with a value"
+    ),
     Column(
         "global_radiation_kj_m2", "DOUBLE", "global radiation", "kJ/m²", HOURS, "sum; null when no hour has a value"
     ),
     Column(
         "is_complete",
         "BOOLEAN NOT NULL",
-        "whether the day was observed well enough to be taken for whole",
+        "whether enough hours of the day were observed",
         formula=f"hours_observed ≥ {COMPLETE_DAY_FROM_HOURS}",
     ),
 )

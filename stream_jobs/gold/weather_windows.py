@@ -17,7 +17,7 @@ from stream_jobs.gold.weather import Vintage
 from stream_jobs.silver.asof import at_hand
 
 _EITHER = "inmet_hourly, else openmeteo_archive"
-_WINDOW = f"the {WEATHER_DAYS} days that end on the date, without days that hold forecasts"
+_WINDOW = f"the {WEATHER_DAYS} days that end on the date, without days with forecasts"
 
 COLUMNS = (
     Column("rain_30d_mm", "DOUBLE", "rain of thirty days", "mm", _EITHER, f"sum of rain_mm over {_WINDOW}"),

@@ -13,7 +13,7 @@ from stream_jobs.running.jobs import Broker
 
 STATE_FILES = {
     "seen.json": "the clocks are read from bronze once more",
-    "standing.json": "the driver writes it anew",
+    "standing.json": "the driver writes it again",
     "unknown_schemas.json": "the registry is asked again",
 }
 """Files beside a checkpoint, and what happens when one is removed."""

@@ -63,7 +63,7 @@ def damage_beside(name: str) -> Callable[[Pipeline], None]:
 
 DAMAGES = {
     **{f"{name} damaged": (damage_beside(name), f"{name} is damaged", "rm ") for name in STATE_FILES},
-    "F21 topic made anew": (exchange_topic, "recreated", ADOPT),
+    "F21 topic recreated": (exchange_topic, "recreated", ADOPT),
     "F22 checkpoint lost": (lose, "is lost", ADOPT),
     "F22 guard lost": (lose_guard, "no guard.json", ADOPT),
     "F22 checkpoint copied": (copy, "of another query", ADOPT),

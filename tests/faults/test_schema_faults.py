@@ -258,7 +258,7 @@ def test_f30_an_id_that_the_registry_denies_is_filed_after_a_grace_and_decodes_o
 
         late.hidden, starts = None, len(counted.queries)
         job._known_schemas.refresh([contract])  # as the driver does twice a minute
-        wait_for(lambda: len(counted.queries) > starts, "the query is planned anew")
+        wait_for(lambda: len(counted.queries) > starts, "the query is planned again")
         send(pipeline, versions[1], schema_ids[1], station(2, owner="INMET"))
         wait_for(lambda: len(statuses(pipeline)) == 3, "the next record is in bronze", 120)
     assert statuses(pipeline) == ["ok", "unknown_schema", "ok"]

@@ -28,12 +28,8 @@ TABLE = GoldTable(
     about="Fixed-broadband accesses of one month, municipality and technology.",
     columns=(
         Column("reference_month_on", "DATE NOT NULL", "first day of the month", source=BROADBAND),
-        Column(
-            "municipality_code", "STRING NOT NULL", "IBGE code; empty where the source names none", source=BROADBAND
-        ),
-        Column(
-            "technology", "STRING NOT NULL", "access technology; empty where the source names none", source=BROADBAND
-        ),
+        Column("municipality_code", "STRING NOT NULL", "IBGE code; empty if the source names none", source=BROADBAND),
+        Column("technology", "STRING NOT NULL", "access technology; empty if the source names none", source=BROADBAND),
         Column("accesses", "BIGINT NOT NULL", "accesses in service", "accesses", BROADBAND, "sum"),
         Column("providers", "BIGINT NOT NULL", "providers with an access", "providers", BROADBAND, "distinct CNPJ"),
         KNOWN_FROM,

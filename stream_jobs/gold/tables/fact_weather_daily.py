@@ -58,7 +58,7 @@ TABLE = GoldTable(
         Column(
             "date_on",
             "DATE NOT NULL",
-            "civil day on the station's wall clock: its municipality's, as far as known, else its state's",
+            "civil day on the station's wall clock: that of its municipality if known, else that of its state",
         ),
         *DAY_COLUMNS,
         KNOWN_FROM,

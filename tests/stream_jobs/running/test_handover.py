@@ -178,7 +178,7 @@ def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_
     live.watch()
     assert started == ([] if is_suspended else [LIVE])
     stand(places, LIVE, 3)
-    wait_for(lambda: live.watch() or SHADOW in started, "it is started anew", 20)
+    wait_for(lambda: live.watch() or SHADOW in started, "it is started again", 20)
     assert rebuilt_lake.torn(places, SHADOW) == []
 
 
