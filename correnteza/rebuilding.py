@@ -61,8 +61,8 @@ def resume(
     for query in this.queries:
         state = run.state_or_new(places, this, query)
         if state.phase in ("building", "built"):
-            carries = this.origin != "archive"
-            built = Shadow(spark(), places, query, state.generation, kafka, carries=carries)
+            copies_live = this.origin != "archive"
+            built = Shadow(spark(), places, query, state.generation, kafka, copies_live=copies_live)
             is_bronze = query.startswith("bronze.")
             known = recovering.manifests(places) if is_bronze else []
             state = _built(places, state, built, say, stop)

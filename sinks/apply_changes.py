@@ -71,7 +71,7 @@ def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history
     _stop_on_failure(found, target)
     keys = late.late_keys(classified, found, target, history)
     timely = classified if keys is None else sql.without(classified, keys, target.keys)
-    _set_aside(classified, timely, target, batch)
+    _quarantine(classified, timely, target, batch)
     if keys is not None:
         late.repair(keys, target, history)
     _write(timely, target, batch)
@@ -153,7 +153,7 @@ def _stop_on_failure(found: dict[str, Any], target: SilverTarget) -> None:
     )
 
 
-def _set_aside(classified: pa.Table, timely: pa.Table, target: SilverTarget, batch: Batch) -> None:
+def _quarantine(classified: pa.Table, timely: pa.Table, target: SilverTarget, batch: Batch) -> None:
     """Quarantine rows that broke a rule or conflict; for late keys the conflicts are found from bronze."""
     flawed = sql.table(
         """SELECT *, "quarantine" AS rules FROM classified WHERE outcome = 'quarantined'""", classified=classified

@@ -158,11 +158,11 @@ def statistics_of(footer: Any, snapshot: Snapshot) -> dict[str, Any]:
         least, greatest = min(each.min for each in valued), max(each.max for each in valued)
         if isinstance(least, str) and max(len(least), len(greatest)) > LONGEST_STATISTIC:
             continue
-        found["minValues"][name], found["maxValues"][name] = _told(least), _told(greatest)
+        found["minValues"][name], found["maxValues"][name] = _log_value(least), _log_value(greatest)
     return found
 
 
-def _told(value: Any) -> Any:
+def _log_value(value: Any) -> Any:
     """A value in the form of Delta's log."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 
 
 @contextmanager
-def fixed(frame: DataFrame) -> Iterator[DataFrame]:
+def materialized(frame: DataFrame) -> Iterator[DataFrame]:
     """The frame's rows, computed by the first job that reads them all, and freed at the end; later writes do not change
     them.
 

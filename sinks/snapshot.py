@@ -80,7 +80,7 @@ class Snapshot(Listing):
         log."""
         if any(value is None for _, _, value in filters):
             return []  # no value is equal to null, or less or greater
-        told = [(name, sign, _told(value)) for name, sign, value in filters if not _has_empty_text(sign, value)]
+        told = [(name, sign, _comparable(value)) for name, sign, value in filters if not _has_empty_text(sign, value)]
         root = self.table.table_uri.removeprefix("file://")
         return [uri.removeprefix(root) for uri in self.table.file_uris(file_pruning_predicate=told or None)]
 
@@ -150,6 +150,6 @@ def _has_empty_text(sign: str, value: Any) -> bool:
     return "" in value if sign == "in" else bool(value == "")
 
 
-def _told(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     """A value in the form that delta-rs compares. Spark returns instants in the host's zone, without a time zone."""
     return value.astimezone(UTC) if isinstance(value, datetime) else value

@@ -16,7 +16,7 @@ from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.reading.as_of import instant
-from sinks.frames import fixed
+from sinks.frames import materialized
 from stream_jobs.gold.vintages import DAYS, training_set
 
 ORDER = ("origin_at", "municipality_code", "date_on")
@@ -67,7 +67,7 @@ def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:
     count = 0
     unfinished = output.with_name(output.name + ".unfinished")
     with ExitStack() as stack:
-        rows = stack.enter_context(fixed(rows))
+        rows = stack.enter_context(materialized(rows))
         writer: pq.ParquetWriter | None = None
         for origin in sorted(set(origins)):
             table = rows.where(F.col("origin_at") == F.lit(origin)).orderBy(*ORDER).toArrow()

@@ -18,7 +18,7 @@ from foundation.errors import DependencyUnavailable
 from foundation.redact import redacted
 from monitoring.lag import behind, canary, delta_log, inputs, spark_checkpoints
 from monitoring.lag.behind import Behind
-from monitoring.lag.canary import Sighting
+from monitoring.lag.canary import CanaryArrival
 from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress, StopNote
 from monitoring.lag.waiting import Waiting, waiting_for_bronze
@@ -121,7 +121,7 @@ class Stage:
         stop_note: why its query is stopped; None if it is not.
     """
 
-    newest: Sighting | None
+    newest: CanaryArrival | None
     stop_note: StopNote | None
 
 
@@ -214,13 +214,13 @@ def as_json(found: Status, *, at: float) -> dict[str, Any]:
             }
             for line in found.lines
         ],
-        "canary": {stage: _sighting(each, at) for stage, each in found.canary.items()},
+        "canary": {stage: _arrival(each, at) for stage, each in found.canary.items()},
         "unreachable": [] if away is None else [{"service": "kafka", "reason": redacted(str(away)), "hint": away.hint}],
         "tables": [asdict(each) for each in found.tables],
     }
 
 
-def _sighting(stage: Stage, at: float) -> dict[str, Any]:
+def _arrival(stage: Stage, at: float) -> dict[str, Any]:
     """How old the newest canary is, in seconds since it was sent, and how long it took."""
     newest, stop_note = stage.newest, stage.stop_note
     took = newest.seconds if newest else None

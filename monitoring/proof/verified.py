@@ -93,7 +93,7 @@ def _has_only_grown(lake: Lake, name: str, table_id: str, version: int) -> bool:
     return delta_log.has_only_grown(snapshot.path, version, int(snapshot.table.version()))
 
 
-def reading_on(evidence: Evidence, mark: Mark, begin: datetime) -> Evidence:
+def extended_to_mark(evidence: Evidence, mark: Mark, begin: datetime) -> Evidence:
     """The evidence of a window from `begin` on, extended to all data after the mark.
 
     For silver and gold the window is by retrieval time, so it begins at the oldest retrieval of bronze's rows in the
@@ -110,13 +110,13 @@ def reading_on(evidence: Evidence, mark: Mark, begin: datetime) -> Evidence:
             found.append(oldest)
     topics = {}
     for name, state in evidence.topics.items():
-        ends = mark.offsets.get(_life(state), {})
+        ends = mark.offsets.get(_topic_identity(state), {})
         starts = {partition: ends.get(partition, bounds.first) for partition, bounds in state.topic.partitions.items()}
         topics[name] = replace(state, reads_since=starts)
     return replace(evidence, since=min(found), topics=topics)
 
 
-def _life(state: TopicState) -> str:
+def _topic_identity(state: TopicState) -> str:
     """A topic's name and id, which distinguish it from a recreated topic."""
     return f"{state.topic.name}@{state.topic.topic_id}"
 
@@ -129,7 +129,7 @@ def mark(evidence: Evidence, began: datetime) -> Mark:
     """
     # An unread manifest, because of which rows were excused, may be a transaction newer than these rows.
     until = min([began, *(at - TRANSACTION_SPAN for at in _lags(evidence))])
-    offsets = {_life(state): dict(state.committed) for state in evidence.topics.values()}
+    offsets = {_topic_identity(state): dict(state.committed) for state in evidence.topics.values()}
     return Mark(until, _growing(evidence.lake), offsets)
 
 

@@ -124,7 +124,7 @@ def verify_since_last(
     evidence = gather(subject, cluster, contracts, since=None)
     begin = verified.since(mark, evidence.lake)
     if mark is not None and begin is not None:
-        evidence = verified.reading_on(evidence, mark, begin)
+        evidence = verified.extended_to_mark(evidence, mark, begin)
     report = _judge(evidence, cluster, more or {})
     if report.holds:
         verified.write(left, verified.mark(evidence, began))

@@ -37,9 +37,9 @@ def document(view: View, lines: Sequence[Seen], parts: Mapping[str, Part], place
 
 def _canary(view: View) -> dict[str, Stage]:
     found = {}
-    for stage, sighting in (view.last_lake.canary if view.last_lake is not None else {}).items():
+    for stage, arrival in (view.last_lake.canary if view.last_lake is not None else {}).items():
         query = view.queries.get(f"{stage}.{CANARY_TABLE}")
-        found[stage] = Stage(sighting, query.stop_note if query is not None else None)
+        found[stage] = Stage(arrival, query.stop_note if query is not None else None)
     return found
 
 

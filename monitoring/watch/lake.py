@@ -13,7 +13,7 @@ from deltalake.exceptions import DeltaError
 
 from foundation.errors import UnsafeState
 from monitoring.lag import canary
-from monitoring.lag.canary import Sighting
+from monitoring.lag.canary import CanaryArrival
 from monitoring.lag.delta_log import Unread, unread
 from monitoring.lag.spark_checkpoints import DeltaPosition
 from monitoring.snapshot import LAYERS, Snapshot
@@ -62,7 +62,7 @@ class Lake:
     lost: Mapping[str, int]
     open_dead_letters: Mapping[str, int]
     newest: Mapping[Expected, date | datetime | str]
-    canary: Mapping[str, Sighting | None] = field(default_factory=dict)
+    canary: Mapping[str, CanaryArrival | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,7 +88,7 @@ class LakePart:
     _lost: tuple[int, dict[str, int]] = (-1, {})
     _counted: tuple[tuple[int, ...], dict[str, int]] = ((), {})
     _was_there: bool = False
-    _canaries: dict[str, Sighting | None] = field(default_factory=dict)
+    _canaries: dict[str, CanaryArrival | None] = field(default_factory=dict)
 
     def look(self) -> Lake:
         """Read the lake. Raises: OSError; UnsafeState when the lake is gone; PartlyKnown when a table cannot be
@@ -118,7 +118,7 @@ class LakePart:
                 self._gaps(tables),
                 self._open(tables),
                 self._periods(tables),
-                self._sighted(canary.newest(self.root)),
+                self._report_arrivals(canary.newest(self.root)),
             )
         except (DeltaError, OSError, UnsafeState, pa.ArrowException) as error:
             raise PartlyKnown(Lake(tables, {}, {}, {}, {}), error) from error
@@ -174,12 +174,12 @@ class LakePart:
         self._unread[query, name] = table.version, position, found
         return found
 
-    def _sighted(self, found: Mapping[str, Sighting | None]) -> Mapping[str, Sighting | None]:
-        for stage, sighting in found.items():
+    def _report_arrivals(self, found: Mapping[str, CanaryArrival | None]) -> Mapping[str, CanaryArrival | None]:
+        for stage, arrival in found.items():
             before = self._canaries.get(stage)
             # Another process may have counted the canary of the first look.
-            if sighting is not None and sighting.is_after(before) and sighting.seconds is not None:
-                self.on_canary(stage, sighting.seconds)
+            if arrival is not None and arrival.is_after(before) and arrival.seconds is not None:
+                self.on_canary(stage, arrival.seconds)
         self._canaries = dict(found)
         return found
 

@@ -17,7 +17,7 @@ from foundation.errors import CorrentezaError, TransientError, UsageError
 MAX_AT_ONCE = 2
 """Requests under way at one host, from this whole process."""
 
-MAX_TURN_WAIT = 7200.0
+MAX_PLACE_WAIT = 7200.0
 """Most seconds that a request waits for a place: as long as the longest download before it may take."""
 
 
@@ -118,16 +118,16 @@ class Hosts:
         self._limiters: dict[str, _HostLimiter] = {}
 
     @contextmanager
-    def turn(self, host: str, pause: float) -> Iterator[float]:
+    def place(self, host: str, pause: float) -> Iterator[float]:
         """Hold one of the host's places, from `pause` seconds after the former request to it began.
 
-        Yields: seconds that were waited. Raises: TransientError when no place came free in MAX_TURN_WAIT.
+        Yields: seconds that were waited. Raises: TransientError when no place came free in MAX_PLACE_WAIT.
         """
         asked_at = self._clock()
         with self._lock:
             limiter = self._limiters.setdefault(host, _HostLimiter())
-        if not limiter.places.acquire(timeout=MAX_TURN_WAIT):
-            raise TransientError(f"{host}: busy with this process's other requests for {MAX_TURN_WAIT:.0f} s")
+        if not limiter.places.acquire(timeout=MAX_PLACE_WAIT):
+            raise TransientError(f"{host}: busy with this process's other requests for {MAX_PLACE_WAIT:.0f} s")
         try:
             with limiter.lock:
                 # The start time is reserved under the lock and waited for without it, so that others can reserve the

@@ -247,7 +247,7 @@ class Client:
     @contextmanager
     def _asked(self, url: httpx2.URL, headers: Mapping[str, str], deadline: Deadline) -> Iterator[httpx2.Response]:
         """Send one request within the host's limits. Raises: TransientError if a retry makes sense."""
-        with HOSTS.turn(url.netloc.decode("ascii"), self._pause) as waited:
+        with HOSTS.place(url.netloc.decode("ascii"), self._pause) as waited:
             deadline.extend(waited)
             self._transport.deadline = deadline
             try:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
-from stream_jobs.silver.asof import at_hand
+from stream_jobs.silver.asof import local_frame
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Groups:
     def frame(self) -> DataFrame:
         """The groups as a Spark frame. Few groups are part of the plan, so Spark knows their number when it plans a
         join."""
-        return at_hand(self.spark, self.rows)
+        return local_frame(self.spark, self.rows)
 
     def bounds(self, *columns: str) -> tuple[tuple[Any, Any], ...]:
         """Column → (least, greatest value), as Python values for literal predicates."""

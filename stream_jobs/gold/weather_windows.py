@@ -14,7 +14,7 @@ from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import Column
 from stream_jobs.gold.thresholds import EXTREME_HEAT_ABOVE_CELSIUS, HEAVY_RAIN_ABOVE_MM, WEATHER_DAYS
 from stream_jobs.gold.weather import Vintage
-from stream_jobs.silver.asof import at_hand
+from stream_jobs.silver.asof import local_frame
 
 _EITHER = "inmet_hourly, else openmeteo_archive"
 _WINDOW = f"the {WEATHER_DAYS} days that end on the date, without days with forecasts"
@@ -81,7 +81,7 @@ def needed(groups: Groups, vintage: Vintage = ()) -> DataFrame:
         """,
         groups=groups.rows,
     )
-    return at_hand(groups.spark, rows)
+    return local_frame(groups.spark, rows)
 
 
 def with_windows(days: DataFrame, vintage: Vintage = ()) -> DataFrame:

@@ -74,7 +74,7 @@ def first_of(begun: Guard) -> dict[int, int]:
     return {int(partition): int(offset) for partition, offset in found.items()}
 
 
-def carry(spark: SparkSession, live: Places, shadow: Places, job: BronzeJob) -> int:
+def copy_from_live(spark: SparkSession, live: Places, shadow: Places, job: BronzeJob) -> int:
     """Copy from the live table the rows that Kafka does not hold; returns how many, zero if that was done before.
 
     If the live table has lost files, the remaining rows are copied.

@@ -37,14 +37,14 @@ class Shadow:
         generation: int,
         kafka: Kafka | None = None,
         *,
-        carries: bool = True,
+        copies_live: bool = True,
     ) -> None:
         """Args:
         generation: of its checkpoint; the live query must never have had it.
         kafka: what bronze is filled from.
-        carries: whether a bronze shadow copies the rows that the live table has and Kafka has not.
+        copies_live: whether a bronze shadow copies the rows that the live table has and Kafka has not.
         """
-        self._carries = carries
+        self._copies_live = copies_live
         self._query = query
         self._live = live
         self._kafka = kafka
@@ -65,8 +65,8 @@ class Shadow:
             self.job.prepare()
             self._begin()
             carried = 0
-            if isinstance(self.job, BronzeJob) and self._carries:
-                carried = bronze.carry(self._driver.spark, self._live, self.places, self.job)
+            if isinstance(self.job, BronzeJob) and self._copies_live:
+                carried = bronze.copy_from_live(self._driver.spark, self._live, self.places, self.job)
             is_due = isinstance(self.job, BronzeJob) or self.job.has_unread()
             rows = {"carried": carried} | (drain([self.job], at_once=1, stop=stop) if is_due else {})
         finally:

@@ -111,7 +111,7 @@ class Checkpoint:
             if found.has_rows:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.folder} is lost")
             return self.begin(self._new(0, found))
-        self._require_same_life(guard, found)
+        self._require_same_identity(guard, found)
         if not self.has_begun(guard.generation):
             if found.has_rows:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.path(guard.generation)} is lost")
@@ -235,7 +235,7 @@ class Checkpoint:
                 hint=f"go back to the release that wrote it; or correnteza checkpoint adopt {self.query}",
             )
 
-    def _require_same_life(self, guard: Guard, found: Found) -> None:
+    def _require_same_identity(self, guard: Guard, found: Found) -> None:
         if guard.topic_id != found.topic_id or guard.topic != found.topic:
             raise UnsafeState(
                 f"{self.query} reads topic {guard.topic} with id {guard.topic_id}, but the topic is now {found.topic}"

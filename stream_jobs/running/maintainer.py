@@ -76,7 +76,7 @@ class Maintainer:
         # Read once per round: if readers advance meanwhile, only more is kept than necessary.
         readers = Readers(self._places, inputs.declared())
         is_whole = True
-        for each in self._in_turn():
+        for each in self._from_next_table():
             if self._stop.is_set():
                 return
             if time.monotonic() > until:
@@ -101,7 +101,7 @@ class Maintainer:
                 log.warning("maintenance_put_off", error=str(error), exc_info=True)
             seconds = self._every
 
-    def _in_turn(self) -> list[Owned]:
+    def _from_next_table(self) -> list[Owned]:
         """The tables in order, starting with the one that the last round did not reach."""
         found = owned(self._writers, existing_tables(self._places))
         start = next((place for place, each in enumerate(found) if each.table == self._next), 0)

@@ -25,7 +25,7 @@ VINTAGE = "origin_at"
 """The column that tells apart what several instants knew."""
 
 
-MOST_ROWS_AT_HAND = 20_000
+MOST_LOCAL_ROWS = 20_000
 """Up to so many rows of silver are read in this process and become part of the plan, because for few rows Spark's work
 to list files, plan their scan and compile every bound costs most. More rows are read by Spark."""
 
@@ -33,13 +33,13 @@ Versions = tuple[int | None, ...]
 """Of some Delta tables; None for one that is not there."""
 
 
-def at_hand(spark: SparkSession, rows: pa.Table) -> DataFrame:
+def local_frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
     """Rows of this process as a frame: a part of the plan, and one task.
 
     If all inputs of a plan are one task, the whole plan is: its steps exchange no data.
     """
     frame = spark.createDataFrame(rows)
-    return frame.coalesce(1) if rows.num_rows <= MOST_ROWS_AT_HAND else frame
+    return frame.coalesce(1) if rows.num_rows <= MOST_LOCAL_ROWS else frame
 
 
 class FrameCache:
@@ -57,7 +57,7 @@ class FrameCache:
         if cached is not None and cached[0] == (versions, of):
             return cached[1]
         built = build()
-        frame = at_hand(built.sparkSession, built.toArrow())
+        frame = local_frame(built.sparkSession, built.toArrow())
         self._cached[name] = ((versions, of), frame)
         return frame
 
@@ -178,8 +178,8 @@ def _revisions(
         revisions = spark.createDataFrame([], silver_schema(load(dataset), revisions=True))
     else:
         names = snapshot.schema.names if columns is None else [*load(dataset).key, *columns, *place]
-        few = snapshot.few(list(dict.fromkeys(names)), within, most=MOST_ROWS_AT_HAND)
-        revisions = snapshot.read(spark, within) if few is None else at_hand(spark, few)
+        few = snapshot.few(list(dict.fromkeys(names)), within, most=MOST_LOCAL_ROWS)
+        revisions = snapshot.read(spark, within) if few is None else local_frame(spark, few)
     # Null in rows of a release that knew no withdrawals.
     revisions = revisions.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
     if measured_only:

@@ -20,12 +20,12 @@ READING = {"skipChangeCommits": "true"}
 """Days older than a month are removed from the tables: stream_jobs/running/maintained_tables.py."""
 
 
-def newest(batch: DataFrame) -> canary.Sighting | None:
+def newest(batch: DataFrame) -> canary.SentCanary | None:
     """The canary of a batch that was sent last; None in a batch that holds none."""
     row = batch.agg(F.max(F.struct(F.unix_micros("sent_at").alias("at"), "source", "kafka_offset")).alias("it")).first()
     if row is None or row["it"] is None:
         return None
-    return canary.Sighting(row["it"]["source"], row["it"]["at"], row["it"]["kafka_offset"])
+    return canary.SentCanary(row["it"]["source"], row["it"]["at"], row["it"]["kafka_offset"])
 
 
 class SilverCanary(FollowingJob):

@@ -108,7 +108,7 @@ def test_control_without_what_the_table_alone_has_its_rebuilt_content_is_not_swa
         return []
 
     control.holds(lost_by_a_rebuild)
-    monkeypatch.setattr(bronze, "carry", lambda *given: 0)
+    monkeypatch.setattr(bronze, "copy_from_live", lambda *given: 0)
     control.objects(lost_by_a_rebuild, damage="5 rows stand only in the live table")
     assert len(pipeline.rows(TABLE)) == 12
 

@@ -17,7 +17,7 @@ from monitoring.proof.checks.redrives import (
     TRANSACTION_SPAN,
     Closed,
     closed_without_copy,
-    that_explain,
+    explaining_records,
     uncounted_copies,
 )
 from monitoring.proof.checks.row_hashes import row_hashes
@@ -214,7 +214,7 @@ def _explained(manifest: dict[str, object], chunk: _Chunk, closed: list[Closed])
     if not closed or min(lacking.values(), default=0) < 0:
         return ()
     hash_lacking = (int(str(manifest["row_hash"]), 16) - chunk.hash_total) % MODULUS
-    return that_explain(closed, lacking, hash_lacking, published_at) or ()
+    return explaining_records(closed, lacking, hash_lacking, published_at) or ()
 
 
 def _orphans(evidence: Evidence, outcome: Outcome, chunks: dict[str, _Chunk]) -> None:

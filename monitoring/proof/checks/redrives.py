@@ -100,7 +100,7 @@ def closed_without_copy(evidence: Evidence) -> list[Closed]:
     return found
 
 
-def that_explain(
+def explaining_records(
     candidates: Iterable[Closed], lacking: Mapping[str, int], hash_lacking: int, published_at: datetime
 ) -> Sequence[Closed] | None:
     """The records that a chunk lacks, proved by their hashes; None if no selection of the candidates fits.

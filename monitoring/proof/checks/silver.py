@@ -194,18 +194,18 @@ def _judge(evidence: Evidence, contract: Contract) -> None:
 
 def _compare_revisions(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
     revisions, lake = f"silver.{contract.name}_revisions", evidence.lake
-    columns, resting = f"{_columns(contract)}, is_withdrawn IS TRUE AS is_withdrawn", _resting(contract)
+    columns, join = f"{_columns(contract)}, is_withdrawn IS TRUE AS is_withdrawn", _settled_keys(contract)
     restrict = "" if evidence.since is None else f"SEMI JOIN decoded t ON {same(contract.key, 'r', 't')}"
     for name, rows in (
-        ("expected", f"SELECT r.* FROM judged r {resting} WHERE r.is_version"),
-        ("stored", f"SELECT r.* FROM {revisions} r {restrict} {resting}"),
+        ("expected", f"SELECT r.* FROM judged r {join} WHERE r.is_version"),
+        ("stored", f"SELECT r.* FROM {revisions} r {restrict} {join}"),
     ):
         lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {columns} FROM ({rows})")
     keys = (*contract.key, "known_from")
     difference(lake, outcome, revisions, keys, expected="FROM expected", stored="FROM stored", of="batch over bronze")
 
 
-def _resting(contract: Contract) -> str:
+def _settled_keys(contract: Contract) -> str:
     """A join that leaves the rows `r` of keys that silver has read to the end."""
     return f"ANTI JOIN moving m ON {same(contract.key, 'r', 'm')}"
 
@@ -231,9 +231,9 @@ def _comparable(contract: Contract, field: str) -> str:
 def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
     lake = evidence.lake
     places, here = "topic_id, kafka_partition, kafka_offset", "(kafka_partition, kafka_offset)"
-    resting = f"FROM judged r {_resting(contract)}"
+    rows = f"FROM judged r {_settled_keys(contract)}"
     lake.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE expected AS SELECT {places}, rules {resting} WHERE len(rules) > 0"
+        f"CREATE OR REPLACE TEMP TABLE expected AS SELECT {places}, rules {rows} WHERE len(rules) > 0"
     )
     lake.connection.execute("CREATE OR REPLACE TEMP TABLE stored AS FROM expected LIMIT 0")
     where = f"silver.quarantine ({contract.name})"

@@ -9,7 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from foundation.errors import UnsafeState
 from monitoring import snapshot
-from monitoring.lag.canary import Sighting
+from monitoring.lag.canary import CanaryArrival
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
 from monitoring.watch import lake as watched
@@ -148,11 +148,11 @@ def test_each_canary_is_counted_once_and_none_at_the_first_look(kit, monkeypatch
     monkeypatch.setattr(watched.canary, "newest", lambda root: dict(seen))
     part, told = part_of(kit), []
     part.on_canary = lambda stage, seconds: told.append((stage, seconds))
-    seen["bronze"] = Sighting(1, 100.0, 102.0)
+    seen["bronze"] = CanaryArrival(1, 100.0, 102.0)
     part.look()
     part.look()
     assert told == []
-    seen["bronze"] = Sighting(2, 160.0, 161.5)
+    seen["bronze"] = CanaryArrival(2, 160.0, 161.5)
     part.look()
     assert part.look().canary == seen
     assert told == [("bronze", 1.5)]
