@@ -33,7 +33,7 @@ def rebuild(home: Path) -> Rebuild:
     return lambda *arguments: run_here(Settings(home=home), ("rebuild", *arguments))
 
 
-def test_a_rebuild_is_told_resumed_and_rolled_back(places, rebuild):
+def test_a_rebuild_is_shown_resumed_and_rolled_back(places, rebuild):
     told = rebuild("--status")
     assert "swap_wanted" in told.stdout
     assert "a running driver does it; else correnteza rebuild --resume" in told.stdout

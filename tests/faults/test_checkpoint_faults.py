@@ -43,7 +43,7 @@ def of_topic(pipeline: Pipeline, topic_id: str) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("records", [2, 8], ids=["shorter", "longer"])
-def test_f21_a_topic_made_anew_stops_the_query_and_adopting_reads_all_of_it(pipeline, records):
+def test_f21_a_recreated_topic_stops_the_query_and_adopting_reads_all_of_it(pipeline, records):
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     was, version = pipeline.broker.topic_id(pipeline.topic(DATASET)), pipeline.version(TABLE)
     make_anew(pipeline, records)
@@ -82,7 +82,7 @@ def filed(pipeline: Pipeline, topic_id: str, most: int) -> list[str]:
     return [f"{len(rows)} rows are filed under a topic of {most}"] if len(rows) > most else []
 
 
-def test_f21_control_records_of_a_topic_made_anew_under_a_batch_are_not_filed_as_those_of_the_old_one(
+def test_f21_control_records_of_a_topic_recreated_during_a_batch_are_not_stored_as_those_of_the_old_one(
     pipeline, monkeypatch, control
 ):
     """The batch was planned while the old topic was there, and fetches from the new one."""

@@ -114,7 +114,7 @@ def findings(pipeline: Pipeline) -> list[str]:
     return [f"{check}: {each}" for check, found in contradictions(pipeline).items() for each in found]
 
 
-def test_a_record_that_came_before_its_schema_is_listed_and_comes_home_once(pipeline, cli, unknown):
+def test_a_record_that_came_before_its_schema_is_listed_and_redriven_once(pipeline, cli, unknown):
     [letter] = letters(cli)
     assert (letter["state"], letter["reason"]) == ("open", "unknown_schema")
     early = cli("dead-letters", "redrive", letter["entry"])
@@ -149,7 +149,7 @@ def strict(pipeline) -> None:
     assert codes(pipeline) == ["A000"]
 
 
-def test_a_row_that_was_set_aside_comes_home_once_its_rule_is_relaxed(pipeline, cli, strict):
+def test_a_quarantined_row_is_redriven_once_its_rule_is_relaxed(pipeline, cli, strict):
     [letter] = letters(cli)
     assert letter["reason"] == "no_a001"
     done = cli("dead-letters", "redrive", "--reason", "no_a001")
@@ -159,7 +159,7 @@ def test_a_row_that_was_set_aside_comes_home_once_its_rule_is_relaxed(pipeline, 
     assert contradictions(pipeline) == {}
 
 
-def test_a_letter_is_discarded_with_a_note_and_verify_counts_it(pipeline, cli, unknown):
+def test_a_dead_letter_is_discarded_with_a_note_and_verify_counts_it(pipeline, cli, unknown):
     [letter] = letters(cli)
     assert cli("dead-letters", "discard", letter["entry"], "--note", "a test").returncode == 2, "no terminal to ask on"
     done = cli("dead-letters", "discard", letter["entry"], "--note", "a test", "--yes")

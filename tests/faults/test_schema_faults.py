@@ -370,12 +370,12 @@ def answers(httpserver):
 
 
 @pytest.mark.parametrize(("status", "body"), NO_ANSWERS, ids=[f"{s} {b[:9]}" for s, b in NO_ANSWERS])
-def test_f30_what_is_not_the_registrys_own_word_says_nothing_of_an_id(answers, status, body):
+def test_f30_an_error_that_is_not_the_registrys_own_decides_nothing_about_an_id(answers, status, body):
     with pytest.raises(TransientError):
         answers(status, body).schema_by_id(7)
 
 
-def test_f30_the_registrys_own_word_says_that_there_is_no_such_id(answers):
+def test_f30_only_the_registrys_own_error_means_that_there_is_no_such_id(answers):
     assert answers(404, json.dumps({"error_code": 40403, "message": "Schema 7 not found."})).schema_by_id(7) is None
 
 

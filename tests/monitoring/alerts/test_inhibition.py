@@ -53,7 +53,7 @@ def test_every_inhibition_names_alerts_that_there_are():
     assert named - alerts().keys() == set()
 
 
-def test_what_may_lose_data_is_never_kept_back_by_what_merely_stands_still():
+def test_an_alert_about_data_loss_is_never_inhibited_by_one_about_a_stopped_query():
     kept_back = {
         effect: set(names(rule["source_matchers"]))
         for rule in SHIPPED["inhibit_rules"]

@@ -68,7 +68,7 @@ def by_place_alone(entry, partition, offset, *, topic_id, chunk_id):
     return f"({entry}.kafka_partition = {partition} AND {entry}.kafka_offset = {offset})"
 
 
-def test_entries_of_an_older_release_are_told_by_their_chunk(kit):
+def test_entries_of_an_older_release_are_identified_by_their_chunk(kit):
     """The table lacks the column, or the column is null."""
     entries = kit.rows("silver.quarantine", "true")
     for older in (entries.drop_columns(["topic_id"]), entries.set_column(

@@ -92,7 +92,7 @@ def test_the_longer_it_waits_the_less_is_left_of_retention(watched, now):
 
 
 @pytest.mark.parametrize("case", ["nothing waits", "kept for ever", "not asked"])
-def test_of_what_is_in_no_danger_no_retention_is_told(watched, case):
+def test_retention_is_shown_only_for_tables_with_waiting_records(watched, case):
     monitor, told = watched
     if case == "nothing waits":
         told.ends[SGS] = 7
@@ -105,7 +105,7 @@ def test_of_what_is_in_no_danger_no_retention_is_told(watched, case):
     assert value(monitor, "retention_used_ratio", "bcb_sgs") is None
 
 
-def test_with_the_broker_away_it_says_what_files_tell_and_nothing_of_what_only_the_broker_knows(watched):
+def test_without_the_broker_values_from_files_are_shown_and_those_of_the_broker_are_absent(watched):
     monitor, told = watched
     monitor.parts.look_at_all()
     before = monitor.samples()
@@ -186,7 +186,7 @@ def test_control_with_the_last_answer_for_a_present_one_a_broker_that_is_away_ha
     control.objects(untrue, monitor, damage="lag_records of bronze is told")
 
 
-def test_a_query_that_stands_still_is_told_with_its_state(watched, kit):
+def test_a_stopped_query_is_shown_with_its_state(watched, kit):
     monitor, _ = watched
     word = {"state": "stalled", "reason": "no progress", "hint": "look", "generation": 0, "committed_batch": 4}
     (kit.checkpoints / "bronze.bcb_sgs" / "standing.json").write_text(json.dumps(word))

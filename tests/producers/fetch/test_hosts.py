@@ -74,7 +74,7 @@ def test_of_two_clients_of_a_host_the_more_patient_one_sets_the_pause(limits, cl
     assert [begin(limits, clock, "a", pause) for pause in (1.0, 3.0, 0.0, 0.0)] == [0.0, 3.0, 6.0, 6.0]
 
 
-def test_the_time_waited_is_told(limits):
+def test_the_time_waited_is_returned(limits):
     with limits.place("a", 2.0) as waited:
         assert waited == 0.0
     with limits.place("a", 2.0) as waited:

@@ -240,7 +240,7 @@ def test_a_request_whose_poll_was_fenced_is_polled_if_it_comes_again(store):
     assert work_off(store, REQUEST, answering(rows=3)) is None
 
 
-def test_the_outcome_of_who_fenced_stands_if_it_comes_first(store):
+def test_the_outcome_of_the_poll_that_fenced_stays_if_it_comes_first(store):
     def outrun(now):
         work_off(store, REQUEST, answering(rows=3))
         fenced(now)
