@@ -1,4 +1,4 @@
-"""`correnteza rebuild` from the moment when the shadow stands: no JVM is needed to swap, to tell, and to go back."""
+"""`correnteza rebuild` after the shadow is built: no JVM is needed for swap, status and rollback."""
 
 import json
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def test_a_shadow_is_abandoned_and_a_plan_needs_a_table(places, rebuild):
 
 
 def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, home):
-    """A shadow that has read the original before its letter is closed would keep it where its copy must stand."""
+    """A shadow that has read the original before its dead letter is closed would keep it instead of the copy."""
 
     def redrive(*more: str) -> "CompletedProcess[str]":
         return run_here(Settings(home=home), ("dead-letters", "redrive", "--all", *more))

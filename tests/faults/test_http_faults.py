@@ -1,6 +1,6 @@
-"""F13 and the HTTP half of F12: what a source, or somebody who pretends to be one, may do to a request.
+"""F13 and the HTTP part of F12: what a source, or an attacker in its place, may do to a request.
 
-The stub counts the requests and their times. Each protection has a control: without it the oracle objects.
+The stub records the requests and their times. Each protection has a control: without it the oracle reports the damage.
 """
 
 import io

@@ -1,5 +1,5 @@
-"""What may happen between a publisher, its broker and its registry. Each fault has a control: without the protection
-the oracle objects.
+"""Faults between a publisher, its broker and its registry. Each fault has a control: without the protection the oracle
+reports the damage.
 
 The broker is one of this file's own: the address it tells its clients is that of a proxy.
 """

@@ -1,4 +1,5 @@
-"""Contracts that change under a running pipeline, ids that nobody knows yet, a registry that is away: F6, F30."""
+"""Contracts that change while the pipeline runs, ids that are not known yet, a registry that does not answer: F6,
+F30."""
 
 import json
 import time
@@ -226,7 +227,7 @@ def test_evolution_silver_of_an_older_release_outlives_a_bronze_table_widened_un
 
 
 class Late:
-    """The registry as long as it has not heard of an id: what is `hidden` does not exist yet."""
+    """A registry that does not know some ids yet: those in `hidden`."""
 
     def __init__(self, registry: Registry, hidden: int) -> None:
         self._registry = registry
@@ -358,7 +359,7 @@ NO_ANSWERS = [
 
 @pytest.fixture
 def answers(httpserver):
-    """A registry that says one thing whatever it is asked: (status, body) → its client."""
+    """A registry that always gives the same answer: (status, body) → its client."""
 
     def made(status: int, body: str) -> Registry:
         httpserver.expect_request("/schemas/ids/7").respond_with_data(body, status, content_type="application/json")

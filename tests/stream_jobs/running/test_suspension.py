@@ -1,4 +1,4 @@
-"""A query that finds nothing rests, and whatever comes wakes it: nothing is left unread."""
+"""A query that finds nothing is suspended, and new rows start it again: nothing is left unread."""
 
 import threading
 from datetime import UTC, date, datetime, timedelta
