@@ -1,4 +1,4 @@
-"""The verbs: what they print, and how they exit."""
+"""The commands: output and exit codes."""
 
 import json
 import os

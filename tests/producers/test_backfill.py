@@ -1,4 +1,4 @@
-"""Backfills beside the live schedule: who owns which day, and what either leaves alone."""
+"""Backfills beside the live schedule: the owner of each day, and the parts that each leaves to the other."""
 
 import json
 from collections import Counter

@@ -1,4 +1,5 @@
-"""A cause fires before what follows from it, and stays until that is over: else somebody would be woken twice."""
+"""An alert about a cause fires before those about its effects, and ends after them; otherwise there would be two
+pages."""
 
 import re
 

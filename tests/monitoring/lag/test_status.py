@@ -1,4 +1,4 @@
-"""Status is right from files and Kafka alone: checkpoints, Delta logs, bounds. No Spark runs in any of these tests."""
+"""Status is correct from files and Kafka only: checkpoints, Delta logs, bounds. No Spark runs in these tests."""
 
 import json
 from dataclasses import replace

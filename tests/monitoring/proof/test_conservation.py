@@ -1,4 +1,5 @@
-"""O9: every record read is decoded or set aside, every decoded row is in silver or set aside; the others are named."""
+"""O9: every record is decoded or kept as undecodable, every decoded row is in silver or quarantine; others are
+named."""
 
 import pyarrow as pa
 from deltalake import write_deltalake

@@ -1,4 +1,4 @@
-"""Current holds just what the newest whole edition of each scope states; each way to break that is named."""
+"""Current holds exactly the keys of the newest complete edition of each scope; each kind of damage is named."""
 
 import json
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""A run after one that held looks at what came since; what that cannot see, and what brings it back to everything."""
+"""A run after a successful one checks only newer data; what it cannot find, and when it checks everything again."""
 
 import json
 import shutil

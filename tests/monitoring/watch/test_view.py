@@ -1,4 +1,4 @@
-"""What the monitor says: as true with the driver killed or the broker away as files and broker let it be."""
+"""The monitor's values are right, also after the driver was killed or while the broker is down."""
 
 import json
 from datetime import timedelta
@@ -85,7 +85,7 @@ def test_the_longer_it_waits_the_less_is_left_of_retention(watched, now):
     week = 7 * 24 * HOUR
     assert value(monitor, "retention_seconds_to_loss", "bcb_sgs") == week - HOUR
     assert value(monitor, "retention_used_ratio", "bcb_sgs") == pytest.approx(HOUR / week)
-    told.first[SGS] = 8  # retention has taken one that nobody had read
+    told.first[SGS] = 8  # retention has removed one unread record
     monitor.parts.look_at_all()
     assert value(monitor, "retention_seconds_to_loss", "bcb_sgs") == 0
     assert value(monitor, "retention_used_ratio", "bcb_sgs") == 1
@@ -170,7 +170,7 @@ def test_with_the_schedule_away_the_next_slot_and_the_last_success_stay(watched)
 
 
 def untrue(monitor):
-    """What is told of bronze's lag that nobody can know."""
+    """Values of bronze's lag that cannot be known."""
     return [f"{name} of bronze is told" for name in ("lag_records", "lag_seconds")
             if value(monitor, name, "bronze", "bcb_sgs") is not None]  # fmt: skip
 

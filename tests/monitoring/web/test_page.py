@@ -1,4 +1,4 @@
-"""The page is whole HTML for every document, runs nothing, and holds no text that somebody else could make markup."""
+"""The page is valid HTML for every document, runs no script, and escapes all texts."""
 
 import re
 from html.parser import HTMLParser

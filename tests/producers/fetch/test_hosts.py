@@ -1,4 +1,4 @@
-"""Turns at a host, the hosts of a source, and which addresses count as public."""
+"""Places at a host, the hosts of a source, and which addresses count as public."""
 
 import ipaddress
 import socket
@@ -82,7 +82,7 @@ def test_the_time_waited_is_returned(limits):
 
 
 class Crowd:
-    """Threads that hold a turn each until they are let go.
+    """Threads that hold a place each until they are released.
 
     Attributes:
         most: requests that were under way at the same moment.
