@@ -36,7 +36,7 @@ def rebuild(home: Path) -> Rebuild:
 def test_a_rebuild_is_shown_resumed_and_rolled_back(places, rebuild):
     told = rebuild("--status")
     assert "swap_wanted" in told.stdout
-    assert "a running driver does it; else correnteza rebuild --resume" in told.stdout
+    assert "a running driver carries it out; else correnteza rebuild --resume" in told.stdout
     again = rebuild("silver.bcb_ptax", "--yes")
     assert (again.returncode, "is unfinished" in again.stderr) == (3, True)
 
@@ -54,7 +54,7 @@ def test_a_rebuild_is_shown_resumed_and_rolled_back(places, rebuild):
     assert back.returncode == 0, back.stderr
     assert f"{QUERY}: its former content is back" in back.stdout
     assert torn(places, LIVE) == []
-    assert rebuild("--rollback", "--yes").returncode == 2, "there is nothing more to bring back"
+    assert rebuild("--rollback", "--yes").returncode == 2, "there is nothing more to restore"
 
 
 def test_a_rollback_before_the_swap_removes_the_shadow_and_changes_no_table(places, rebuild):
