@@ -29,7 +29,7 @@ from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
 QUERY = "silver.inmet_hourly"
 REVISIONS = "silver/inmet_hourly_revisions"
@@ -49,7 +49,7 @@ def main() -> None:
         stack = cleanup.enter_context(Stack(settings))
         settings = settings.model_copy(update=stack.endpoints)
         topics.apply(settings.bootstrap, load_all().values(), "")
-        enforce_compatibility(settings.registry)
+        prove_compatibility(settings.registry)
         load = Load(settings, arguments.rate)
         load.stations()
         load.fill(arguments.rows)

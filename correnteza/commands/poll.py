@@ -23,7 +23,7 @@ from producers.model import Source, Span
 from producers.poll import Outcome
 from producers.schedule import attempt
 from producers.session import Tally
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
 FORMAT = 1
 """Version of the `--json` output."""
@@ -89,7 +89,7 @@ class _Poller:
     def run(self, chosen: list[Source], do: Callable[[Source], Outcome]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        enforce_compatibility(self.settings.registry)  # before a schema is registered, not after
+        prove_compatibility(self.settings.registry)  # before a schema is registered, not after
         outcomes: list[Outcome] = []
         errors: list[CorrentezaError] = []
         for source in chosen:
