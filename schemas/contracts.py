@@ -1,15 +1,18 @@
 """Read the contracts that stand beside this file.
 
-A contract is an Avro record schema with four attributes more: `topic`, `key` (the natural key, in order), `partitions`
-and, for a compacted topic, `cleanup`. They are ours; what is registered is the schema without them, so that a topic
-can be widened without a new schema version.
+A contract is an Avro record schema with five attributes more: `topic`, `key` (the natural key, in order), `partitions`,
+`classes` (what each field says about people: schemas/classes.py) and, for a compacted topic, `cleanup`. They are ours;
+what is registered is the schema without them, so that a topic can be widened without a new schema version.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from schemas.classes import by_column
 
 FOLDER = Path(__file__).parent
 INGEST_PREFIX = "ingest."
@@ -31,6 +34,7 @@ class Contract:
         name: the dataset, such as `inmet_hourly`, or `ingest.manifests`.
         key: fields of the natural key; joined by `|`, null as nothing, they are the message key.
         schema: the Avro record schema, parsed, as it is registered.
+        classes: field → class.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Contract:
     partitions: int
     compacted: bool
     schema: dict[str, Any]
+    classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -67,7 +72,12 @@ class Contract:
 
 
 def parse(name: str, text: str) -> Contract:
-    """A contract from its file's text. Raises: KeyError: it lacks `topic`, `key` or `partitions`."""
+    """A contract from its file's text.
+
+    Raises:
+        KeyError: it lacks `topic`, `key` or `partitions`.
+        ValueError: `classes` names an unknown class, or a field twice.
+    """
     schema = json.loads(text)
     return Contract(
         name=name,
@@ -75,6 +85,7 @@ def parse(name: str, text: str) -> Contract:
         key=tuple(schema.pop("key")),
         partitions=schema.pop("partitions"),
         compacted=schema.pop("cleanup", "delete") == "compact",
+        classes=by_column(schema.pop("classes", {})),
         schema=schema,
     )
 
