@@ -22,7 +22,7 @@ from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.job import groups_touched, refill, target_of
 from stream_jobs.gold.model import GoldTable, discover
 from stream_jobs.places import Places
-from stream_jobs.silver.asof import Known, Snapshots, at_hand
+from stream_jobs.silver.asof import Known, Snapshots, local_frame
 
 
 def tables_of(places: Places, key: Key) -> list[GoldTable]:
@@ -42,7 +42,7 @@ def note_groups(places: Places, key: Key, folder: Path, spark: Callable[[], Spar
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables_of(places, key) if rows.num_rows else ():
         session = spark()
-        frame = at_hand(session, rows)
+        frame = local_frame(session, rows)
         touched: list[DataFrame] = []
         for each in table.inputs:
             if each.dataset == key.contract.name:

@@ -215,8 +215,8 @@ def alone(where: Places, key: Key) -> Iterator[None]:
     Raises: UnsafeState: somebody does; or a rebuild is unfinished.
     """
     with ExitStack() as stack:
-        stack.enter_context(rebuild.alone(where))
-        present = rebuild.present(where)
+        stack.enter_context(rebuild.exclusive_lock(where))
+        present = rebuild.latest(where)
         if present is not None and not rebuild.is_finished(where, present):
             raise UnsafeState(
                 f"a rebuild of {', '.join(present.queries)} is unfinished, and its shadow may hold the key",

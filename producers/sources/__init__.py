@@ -1,4 +1,4 @@
-"""One module per source, each defining `SOURCE`. A new source is a new file here; nothing lists them."""
+"""One module per source, each defining `SOURCE`. A new source is a new file here; there is no list to edit."""
 
 import pkgutil
 from functools import cache

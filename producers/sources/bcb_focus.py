@@ -1,4 +1,4 @@
-"""Banco Central do Brasil, Focus: what the market expects of inflation, rates and growth, day by day of the survey.
+"""Banco Central do Brasil, Focus: market expectations of inflation, rates and growth, by day of the survey.
 
 Left out is `ExpectativasMercadoInstituicoes`, which has every anonymous institution's own answer: millions of rows, of
 which the resources below are the statistics.
@@ -18,7 +18,7 @@ from producers.formats import json_rows, odata, values
 from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
-    Ask,
+    ApiRequest,
     Parsed,
     Part,
     Progress,
@@ -31,7 +31,7 @@ from producers.scope import Scope, day_of
 
 FOCUS = "bcb_focus"
 RESOURCES = {
-    "ExpectativaMercadoMensais": timedelta(days=90),  # "Expectativa" without s, and only here
+    "ExpectativaMercadoMensais": timedelta(days=90),  # "Expectativa" without s is only in this name
     "ExpectativasMercadoAnuais": timedelta(days=90),
     "ExpectativasMercadoTrimestrais": timedelta(days=365),
     "ExpectativasMercadoInflacao12Meses": timedelta(days=365),
@@ -119,7 +119,7 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
 
 
 def _folded(item: Any) -> Any:
-    """The item with its fields' names in small letters; a name that stands twice then makes it no object."""
+    """The item with its fields' names in lower case; if two names are then equal, the item is rejected."""
     if not isinstance(item, dict):
         return item
     found = {name.lower(): value for name, value in item.items()}
@@ -149,7 +149,7 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     return [Resource(name, name) for name in RESOURCES]
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
     """History in windows of some months; the newest window only when the service has a newer day than was published.
 
     Compound filters are fragile here. The newest window needs none; a closed one has a second bound.
@@ -164,7 +164,7 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
             days += f" and Data le '{window.last}'"
         last = window.last if windows.is_closed(window.key) else date.max
         scope = Scope((FOCUS,), ((window.first, last),), (("resource", resource.name),))
-        yield Ask(window.key, {}, _address(resource, days, MOST_ROWS), scope=scope)
+        yield ApiRequest(window.key, {}, _address(resource, days, MOST_ROWS), scope=scope)
 
 
 def _is_newer(resource: Resource, progress: Progress, known: date | None) -> bool:

@@ -1,6 +1,6 @@
 """IBGE, SIDRA: cells of statistical tables. Another service of IBGE says which periods of a table changed, and when.
 
-So a poll asks that first, and then only for changed periods. The day of a change is the publication clock.
+So a poll requests that list first, and then only the changed periods. The day of a change is the publication clock.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from producers.formats import json_rows
 from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
-    Ask,
+    ApiRequest,
     BadValueError,
     Parsed,
     Part,
@@ -41,7 +41,7 @@ is a part of its own, and its code follows the key."""
 
 @dataclass(frozen=True)
 class Table:
-    """What is polled of one table.
+    """The polled part of one table.
 
     Attributes:
         level: 1 is Brazil as a whole; 6 its municipalities. Those are asked one period at a time: 5,571 cells and some
@@ -119,7 +119,7 @@ def _table_number(resource: str) -> int:
 
 
 def _is_no_news(status: int, body: bytes) -> bool:
-    """A header and no cell: nothing stands in the periods asked for."""
+    """Whether there is a header and no cell: the requested periods are empty."""
     if status != 200 or len(body) > 4096:
         return False
     try:
@@ -129,7 +129,7 @@ def _is_no_news(status: int, body: bytes) -> bool:
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:
-    """One per table; in its path `{}` stands where a question names its periods."""
+    """One resource per table; `{}` in its path is the place of the periods."""
     return [
         Resource(
             str(table.number),
@@ -139,12 +139,12 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     ]
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
-    """Ask what changed; then for the periods changed since, the oldest day of change first.
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
+    """Request the list of changes, and then the periods that changed since, the oldest day of change first.
 
     The first time, all history comes in one answer under its newest day: each value is dated by its period and lag,
-    where that is earlier. The day last seen is asked for again, for more may have followed on it. Periods that are
-    wanted since the history begins earlier are asked for once, as a part of their own, as a backfill's are.
+    where that is earlier. The last seen day is requested again, because more changes may have followed on it. Periods
+    that are wanted since the history begins earlier are asked for once, as a part of their own, as a backfill's are.
     """
     table = _BY_NUMBER[int(resource.name)]
     listed = sidra_periods.listed(progress.look(_PERIODS.format(table.number), {}))
@@ -153,17 +153,17 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
         yield from _plan_by_period(resource, table, progress, wanted)
         return
     dated = [period for period in wanted if period.changed_on]
-    # A backfill has days of its own, and so parts of its own.
+    # A backfill has other days, and so other parts.
     suffix = "" if progress.span.last == date.max else f" {progress.span.first}..{progress.span.last}"
     state = _published_part(progress, VALUES + suffix)
     since = _asked_since(state.published_at) if state and state.published_at else None
     for changed_on, periods in sidra_periods.groups(listed, dated, since, is_revised=table.is_revised):
-        yield _ask(resource, table, VALUES + suffix, periods, _published(changed_on))
+        yield _request(resource, table, VALUES + suffix, periods, _published(changed_on))
     if since and not table.is_revised and not suffix:
         yield from _plan_earlier(resource, table, progress, [each for each in dated if _is_before(each, since)], listed)
     if undated := [period.code for period in wanted if period.changed_on is None]:
         periods = sidra_periods.bounded(sidra_periods.text_of(listed, undated))
-        yield _ask(resource, table, UNDATED + suffix, periods, None)
+        yield _request(resource, table, UNDATED + suffix, periods, None)
 
 
 def _is_before(period: sidra_periods.Period, since: date) -> bool:
@@ -176,7 +176,7 @@ def _plan_earlier(
     progress: Progress,
     unchanged: Sequence[sidra_periods.Period],
     listed: Sequence[sidra_periods.Period],
-) -> Iterator[Ask]:
+) -> Iterator[ApiRequest]:
     """The periods that end before the days which were asked for so far."""
     begin, end = progress.span.first, progress.read_since
     if end is None or begin >= end:
@@ -184,18 +184,18 @@ def _plan_earlier(
     earlier = [each for each in unchanged if _is_owned(each, table, Span(begin, end - timedelta(days=1)))]
     for changed_on, periods in sidra_periods.groups(listed, earlier, None, is_revised=False):
         key = f"{VALUES} {begin}..{end - timedelta(days=1)}"
-        yield _ask(resource, table, key, periods, _published(changed_on))
+        yield _request(resource, table, key, periods, _published(changed_on))
 
 
 def _plan_by_period(
     resource: Resource, table: Table, progress: Progress, wanted: Sequence[sidra_periods.Period]
-) -> Iterator[Ask]:
+) -> Iterator[ApiRequest]:
     """Each period that changed since it was published, or was published while its day of change was not over yet."""
     for period in wanted:
         key = f"{VALUES} {period.code}"
         changed_on = period.changed_on
         if not _is_published(_published_part(progress, key), changed_on):
-            yield _ask(resource, table, key, period.code, _published(changed_on) if changed_on else None)
+            yield _request(resource, table, key, period.code, _published(changed_on) if changed_on else None)
 
 
 def _is_published(state: PartState | None, changed_on: date | None) -> bool:
@@ -226,9 +226,9 @@ def _civil_day(instant: datetime) -> date:
     return instant.astimezone(_RELEASE.tzinfo).date()
 
 
-def _ask(resource: Resource, table: Table, key: str, periods: str, published_at: datetime | None) -> Ask:
+def _request(resource: Resource, table: Table, key: str, periods: str, published_at: datetime | None) -> ApiRequest:
     scope = Scope((SIDRA,), sidra_periods.days_of(periods, table.periodicity), (("table_id", table.number),))
-    return Ask(key, {"formato": "json"}, resource.path.format(periods), published_at, scope)
+    return ApiRequest(key, {"formato": "json"}, resource.path.format(periods), published_at, scope)
 
 
 def _day(records: pa.RecordBatch) -> pa.Array:
@@ -260,7 +260,7 @@ def _period_end(records: pa.RecordBatch) -> pa.Array:
     def end(code: str) -> datetime:
         last_day = sidra_periods.last_day(code, table.periodicity) if table else None
         if last_day is None:
-            return _FAR  # a table nobody declared is never polled; nothing is assumed about it
+            return _FAR  # an undeclared table is never polled, so there is no assumed lag
         return datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) + timedelta(days=1)
 
     return map_distinct(records.column("period_code"), end, pa.timestamp("us", tz="UTC"))

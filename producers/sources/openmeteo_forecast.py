@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from producers.calendars import Calendar
 from producers.families import openmeteo
-from producers.model import CHUNK_ROWS, ApiKey, Ask, Parsed, Part, Progress, Publication, Resource, Source
+from producers.model import CHUNK_ROWS, ApiKey, ApiRequest, Parsed, Part, Progress, Publication, Resource, Source
 
 FORECAST = "openmeteo_forecast"
 LATEST = "latest"
-"""Key of the one part: the forecast that stands at the moment."""
+"""Key of the only part: the present forecast."""
 
 # Sixteen days can be had. Beyond a week an hourly forecast says little more than the climate does, and every new run
 # would publish more than twice as many rows.
@@ -31,8 +31,8 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     yield from openmeteo.parsed(FORECAST, blocks, part, issued_at, first_row=first_row, chunk_rows=chunk_rows)
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
-    return [Ask(LATEST, {**openmeteo.params(resource), "forecast_days": str(_DAYS)})]
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
+    return [ApiRequest(LATEST, {**openmeteo.params(resource), "forecast_days": str(_DAYS)})]
 
 
 def _period_end(records: pa.RecordBatch) -> pa.Array:

@@ -1,4 +1,4 @@
-"""F27: whoever swaps a rebuilt table in is killed at each of its points; and readers that look all the time.
+"""F27: the process that swaps a rebuilt table in is killed at each failure point, while readers read all the time.
 
 The swap itself needs no JVM, so every point is killed in each run: a process of its own owns the tables.
 """
@@ -156,7 +156,7 @@ def test_a_checkpoint_that_was_adopted_meanwhile_is_not_replaced(tmp_path):
     assert held(places.table(QUERY)) == numbers(LIVE)
     assert checkpoint.newest_generation() == 5
     (places.checkpoints / "rebuild" / "run.json").write_text(json.dumps({"run": "some-run", "queries": [QUERY]}))
-    run.abandon(places, run.required(places))
+    run.abandon(places, run.require(places))
     assert not handover.is_wanted(places, QUERY)
 
 
@@ -200,7 +200,7 @@ def test_a_driver_that_starts_while_a_table_is_swapped_does_not_get_it(tmp_path)
     """A second owner would write beside the swap."""
     places = made(tmp_path)
     with ExitStack() as stack:
-        run._own(stack, places, QUERY)
+        run._lock_tables(stack, places, QUERY)
         program = [sys.executable, "-c", HOLDER, str(places.locks), QUERY]
         second = subprocess.run(program, capture_output=True, text=True, check=False)
         assert "TableIsTakenError" in second.stderr
@@ -265,7 +265,7 @@ def looking(path: str, looks: list[Look]) -> Iterator[list[Seen]]:
 
 
 def mixed(seen: list[Seen], allowed: list[Seen]) -> list[str]:
-    """The oracle: whoever looked saw one content or the other, whole."""
+    """The oracle: every reader saw the complete old content or the complete new content."""
     return [
         f"a reader saw {rows} rows that are neither content" for rows, total in seen if (rows, total) not in allowed
     ]
