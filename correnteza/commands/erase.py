@@ -9,7 +9,8 @@ from correnteza import spark as sessions
 from correnteza.arguments import confirm
 from correnteza.arguments import key_of as fields_of
 from correnteza.erasing.key import Key, key_of
-from correnteza.erasing.run import Erase, Plan, alone, require_all_read
+from correnteza.erasing.preconditions import exclusive_lock, require_all_read
+from correnteza.erasing.run import Erase, Plan
 from correnteza.places import places
 from correnteza.settings import Settings
 from foundation.errors import UsageError
@@ -69,7 +70,7 @@ def command(
         raise UsageError("an erasure needs a reason", hint="add --note, such as --note 'request 17'")
     if one.stands_in(note.encode()):
         raise UsageError("the note holds the key, and would be kept", hint="name the request, not the person")
-    with alone(places(settings), one), sessions.when_needed(settings) as spark:
+    with exclusive_lock(places(settings), one), sessions.when_needed(settings) as spark:
         require_all_read(settings, one)
         erase = Erase(settings, one, spark)
         begun, plan = erase.state(), erase.plan()

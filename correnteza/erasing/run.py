@@ -10,10 +10,8 @@ noted before the records go, and all that is derived goes before what it is deri
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 from uuid import uuid4
 
 from pyspark.sql import SparkSession
@@ -21,7 +19,7 @@ from pyspark.sql import SparkSession
 from correnteza import audit
 from correnteza.erasing import gold, topics
 from correnteza.erasing.archive import Found, Payloads, under_way
-from correnteza.erasing.key import BRONZE_OF, Key
+from correnteza.erasing.key import Key
 from correnteza.erasing.records import Erasure, records
 from correnteza.places import places
 from correnteza.settings import Settings
@@ -34,23 +32,12 @@ from producers import cursor
 from producers.archive import Archive
 from producers.chunk import CURSORS
 from producers.poll import BACKFILL
-from producers.redrive import REDRIVES
 from schemas.contracts import load
 from schemas.registry import Registry
 from sinks.erasing import Held, former_files, held, purge, take_out
-from sinks.locks import exclusive
 from sinks.ops import erasures
-from stream_jobs.places import QUARANTINE, Places
-from stream_jobs.rebuild import run as rebuild
 from stream_jobs.rebuild import shadow
-from stream_jobs.running import unread
-from stream_jobs.running.inputs import declared
-from stream_jobs.running.jobs import Broker
 from stream_jobs.running.shadows import FOLDER
-from stream_jobs.running.topic_ids import current_ids
-from stream_jobs.running.unread import topics_now
-
-CAUGHT_UP = "correnteza run all --once; then run this again"
 
 
 @dataclass(frozen=True)
@@ -95,7 +82,7 @@ class Plan:
 
 
 class Erase:
-    """The erasure of one key; only while `alone` holds."""
+    """The erasure of one key; only under `preconditions.exclusive_lock`."""
 
     def __init__(self, settings: Settings, key: Key, spark: Callable[[], SparkSession]) -> None:
         """Args: spark: asked for only where gold is recomputed."""
@@ -206,45 +193,3 @@ class Erase:
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(self._folder / "state.json", json.dumps(asdict(state), indent=1))
         return state
-
-
-@contextmanager
-def alone(where: Places, key: Key) -> Iterator[None]:
-    """Nobody else writes the tables meanwhile: no driver, no maintenance, no rebuild, no redrive.
-
-    Raises: UnsafeState: somebody does; or a rebuild is unfinished.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(rebuild.exclusive_lock(where))
-        present = rebuild.latest(where)
-        if present is not None and not rebuild.is_finished(where, present):
-            raise UnsafeState(
-                f"a rebuild of {', '.join(present.queries)} is unfinished, and its shadow may hold the key",
-                hint="correnteza rebuild --resume, to end it; or --abandon. Then run this again",
-            )
-        for lock in _locks(where, key):
-            stack.enter_context(exclusive(where.locks, lock))
-        yield
-
-
-def require_all_read(settings: Settings, key: Key) -> None:
-    """Raises: UnsafeState: a query has not read its input to the end: it may bring the key, or need files of it."""
-    where, name = places(settings), key.contract.name
-    streams: list[Any] = [load(each) for each in (name, *BRONZE_OF, REDRIVES)]
-    named = {settings.topic_prefix + each.topic: f"bronze.{each.name.replace('.', '_')}" for each in streams}
-    there = current_ids(settings.bootstrap, named)
-    behind = [
-        named[topic]
-        for topic, now in topics_now(Broker(settings.bootstrap, settings.topic_prefix), there).items()
-        if unread.in_topic(where, named[topic], now)
-    ]
-    following = [f"silver.{name}", *(f"gold.{each.name}" for each in gold.tables_of(where, key))]
-    behind += [each for each in following if unread.in_tables(where, each, declared()[each], changes_too=False)]
-    if behind:
-        raise UnsafeState(f"{', '.join(behind)} has not read all of its input", hint=CAUGHT_UP)
-
-
-def _locks(where: Places, key: Key) -> list[str]:
-    of_gold = [f"gold.{each.name}" for each in gold.tables_of(where, key)]
-    name = key.contract.name
-    return [f"bronze.{name}", *BRONZE_OF.values(), f"silver.{name}", QUARANTINE, *of_gold]

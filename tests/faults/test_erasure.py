@@ -13,6 +13,7 @@ import pytest
 
 from correnteza.erasing import archive, run
 from correnteza.erasing.key import key_of
+from correnteza.erasing.preconditions import exclusive_lock, require_all_read
 from correnteza.erasing.run import Erase
 from correnteza.payload_check import payload_check
 from monitoring.lag.kafka import Cluster
@@ -68,8 +69,8 @@ POINTS = (
 def erase(pipeline: Any, *, cut_off: bool = False) -> list[str]:
     """As the command, once it was confirmed; what it says."""
     lines: list[str] = []
-    with run.alone(pipeline.places, ONE):
-        run.require_all_read(pipeline.settings, ONE)
+    with exclusive_lock(pipeline.places, ONE):
+        require_all_read(pipeline.settings, ONE)
         one = Erase(pipeline.settings, ONE, pipeline.spark.newSession)
         plan = one.plan()
         if not plan.is_empty or one.state() is not None:
