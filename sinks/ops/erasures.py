@@ -63,8 +63,8 @@ class Erased:
 
 def declare(path: str, records: Iterable[Erased]) -> int:
     """Add the records that are not there yet, in one commit; returns how many those were."""
-    known = {(row.topic_id, row.partition, row.offset) for row in stored(path)}
-    fresh = [each for each in records if (each.topic_id, each.partition, each.offset) not in known]
+    known = {_place(each) for each in stored(path)}
+    fresh = [each for each in records if _place(each) not in known]
     if fresh:
         rows = pa.Table.from_pylist([asdict(each) for each in fresh], schema=_SCHEMA)
         write_deltalake(path, rows, mode="append")
@@ -79,9 +79,14 @@ def stored(path: str) -> list[Erased]:
 
 
 def places(path: str, topic_id: str) -> dict[int, list[int]]:
-    """Partition → offsets of one topic's erased records."""
+    """Partition → offsets of one topic's erased records. Rows that were made again from the archive have no place in
+    Kafka; their partition is negative, and their offsets are used again by the next rebuild."""
     found: dict[int, list[int]] = {}
     for each in stored(path):
-        if each.topic_id == topic_id:
+        if each.topic_id == topic_id and each.partition >= 0:
             found.setdefault(each.partition, []).append(each.offset)
     return found
+
+
+def _place(each: Erased) -> tuple[object, ...]:
+    return each.topic_id, each.partition, each.offset, each.chunk_id, each.row_hash

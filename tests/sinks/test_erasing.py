@@ -85,6 +85,26 @@ def test_control_without_the_vacuum_and_without_the_log_the_text_is_found(path, 
     control.objects(before, kept, damage="parquet holds the text")
 
 
+def test_spark_reads_the_table_through_a_checkpoint_without_statistics_and_a_stream_goes_on_from_before(
+    spark, path, tmp_path
+):
+    def read_on() -> list[str]:
+        stream = spark.readStream.format("delta").option("skipChangeCommits", "true").load(path)
+        query = stream.writeStream.format("parquet").option("path", str(tmp_path / "out"))
+        query.option("checkpointLocation", str(tmp_path / "checkpoint")).trigger(
+            availableNow=True
+        ).start().awaitTermination()
+        return sorted(row["name"] for row in spark.read.parquet(str(tmp_path / "out")).collect())
+
+    assert read_on() == sorted([TEXT, TEXT, "x", "y"])
+    erased(path)
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert sorted(row["name"] for row in spark.read.format("delta").load(path).collect()) == ["x", "y"]
+    rows = pa.table({"name": ["z"], "kind": ["a"], "number": [7]})
+    write_deltalake(path, rows, mode="append")
+    assert read_on() == sorted([TEXT, TEXT, "x", "y", "z"])
+
+
 def test_only_files_that_hold_the_rows_are_written_anew_and_deleted(path):
     other = [name for name in DeltaTable(path).file_uris() if "kind=b" not in name]
     take_out(path, Matching(MATCHING.columns, MATCHING.of, {"kind": "b"}))

@@ -84,7 +84,7 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
 
     closed_originals(evidence, dataset)
     letters = f"SELECT {here} FROM bronze.{dataset} WHERE decode_status IN ({_UNDECODABLE})"
-    letters += erasures.places(lake, here)
+    letters += erasures.places(lake, here, dataset)
     if lake.has(quarantine.TABLE):
         of_original = quarantine.is_of("q", "o.p", "o.o", topic_id="o.topic_id", chunk_id="o.chunk_id")
         letters += f"""

@@ -75,6 +75,6 @@ def not_erased(evidence: Evidence, seen: pa.Table, topic_id: str, partition: int
     return left.set_column(left.column_names.index("n"), "n", pa.array(range(left.num_rows), pa.int64()))
 
 
-def places(lake: Lake, columns: str) -> str:
-    """SQL that adds the places of erased records to others. Args: columns: what it selects of the table."""
-    return f" UNION SELECT {columns} FROM {TABLE}" if lake.has(TABLE) else ""
+def places(lake: Lake, columns: str, dataset: str) -> str:
+    """SQL that adds the places of a dataset's erased records to others. Args: columns: what it selects of the table."""
+    return f" UNION SELECT {columns} FROM {TABLE} WHERE dataset = '{dataset}'" if lake.has(TABLE) else ""
