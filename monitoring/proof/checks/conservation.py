@@ -94,7 +94,7 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
     report(lake, outcome, _CLOSINGS, unfounded, f"closing records name no dead letter of {dataset}")
 
     copies = f'SELECT partition AS new_partition, "offset" AS new_offset FROM bronze.{dataset}'
-    copies += erasures.places(lake, 'partition, "offset"')
+    copies += erasures.places(lake, 'partition, "offset"', dataset)
     gone = f"""
         SELECT {here}, new_partition, new_offset FROM ({closings} AND record.action = 'redriven')
         ANTI JOIN ({copies}) USING (new_partition, new_offset)"""
