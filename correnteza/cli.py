@@ -47,6 +47,7 @@ VERBS = {
     "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "rebuild": "build tables again, compare them with the live ones, swap them in or back",
+    "erase": "remove a key from every layer for good, and say what Kafka still holds of it",
     "maintain": "compact small files of the tables, and remove what no reader needs",
     "config": "print every setting and where it comes from, and find invalid ones",
     "init": "write .env and correnteza.toml, with new secrets",

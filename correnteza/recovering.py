@@ -18,13 +18,15 @@ import pyarrow.parquet as pq
 from foundation.rowhash import MODULUS, value_hash
 from monitoring.lag.status import bronze_table
 from monitoring.lake import Lake
+from monitoring.proof.checks import erasures
+from monitoring.proof.checks.erasures import Gone
 from monitoring.proof.checks.redrives import TRANSACTION_SPAN
 from monitoring.proof.checks.row_hashes import row_hashes
 from monitoring.snapshot import Snapshot
 from producers import sources
 from producers.archive import Archive
 from producers.chunk import MANIFESTS, REJECTS, WITHDRAWALS
-from producers.republished import Manifest, Republished, RepublishedChunk
+from producers.republished import Erased, Manifest, Republished, RepublishedChunk
 from schemas.contracts import Contract, load, load_all
 from sinks.ops import schemas_table
 from stream_jobs.places import SCHEMAS, Places
@@ -123,7 +125,9 @@ def recovery(
         return Recovery(None, 0, ())
     if archive is None:
         return Recovery(None, 0, tuple(Lost(name, rows, "the archive was not used") for name, rows in lacking.items()))
-    maker = Republished(archive, sources.load, _contracts(places), _newest_ids(places), _withdrawn(lake))
+    maker = Republished(
+        archive, sources.load, _contracts(places), _newest_ids(places), _withdrawn(lake), erased=_erased(lake)
+    )
     of_sources = {each["source"] for each in known if each["chunk_id"] in lacking}
     again = maker.chunks([each for each in known if each["source"] in of_sources], frozenset(lacking))
     lost: list[Lost] = []
@@ -153,10 +157,12 @@ def _lacking(lake: Lake, contract: Contract, known: Iterable[Manifest], first: M
         f"SELECT record.chunk_id AS chunk_id, {counted} AS n FROM shadow WHERE decode_status = 'ok' GROUP BY 1"
     )
     held = {str(row["chunk_id"]): int(str(row["n"])) for row in found}
-    until = _retained_since(lake, first)
+    until, erased = _retained_since(lake, first), erasures.by_chunk(lake)
     lacking = {}
     for each in known:
         published = each["rows_rejected"] if contract.name == REJECTS else each["datasets"].get(contract.name, 0)
+        gone = erased.get(each["chunk_id"], Gone())
+        published -= gone.rejects if contract.name == REJECTS else gone.counts.get(contract.name, 0)
         rows = published - held.get(each["chunk_id"], 0)
         if rows > 0 and (until is None or each["kafka_timestamp"] <= until):
             lacking[each["chunk_id"]] = rows
@@ -230,6 +236,19 @@ def _withdrawn(lake: Lake) -> dict[str, tuple[int, int]]:
         count, total = found.get(chunk_id, (0, 0))
         found[chunk_id] = (count + 1, total + each)
     return found
+
+
+def _erased(lake: Lake) -> dict[str, Erased]:
+    """Chunk → what was erased of it."""
+    return {
+        chunk_id: Erased(
+            rows=sum(n for name, n in gone.counts.items() if name != WITHDRAWALS),
+            rejects=gone.rejects,
+            withdrawals=gone.counts.get(WITHDRAWALS, 0),
+            row_hash=gone.row_hash,
+        )
+        for chunk_id, gone in erasures.by_chunk(lake).items()
+    }
 
 
 def _contracts(places: Places) -> Any:

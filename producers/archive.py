@@ -4,6 +4,7 @@ Later an object store; today a folder:
 
     sha256/ab/<hash>        the bytes
     sha256/ab/<hash>.json   where they came from
+    sha256/ab/<hash>.rows   in place of the bytes, once a key was erased: the rows that are left (producers/erased.py)
     invalid/                bounded samples of answers that were not data
     spool/                  downloads under way; emptied at start
 """
@@ -14,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ MAX_PAYLOAD_BYTES = 4 << 30
 FREE_FLOOR_BYTES = 256 << 20
 """Bytes that must stay free on the archive's file system: no download begins that would leave less. Lake, checkpoints
 and broker often use the same disk. A download can be repeated tomorrow, but a lake that cannot commit stops."""
+
+ROWS = "rows"
+"""Media of a payload of which only rows are left, and the ending of its file's name."""
 
 INVALID_SAMPLES = 50
 INVALID_SAMPLE_BYTES = 64 << 10
@@ -55,6 +59,8 @@ class Archive:
     def put(self, blocks: Iterable[bytes], about: Mapping[str, Any]) -> Payload:
         """Store the bytes; they are durable when this returns. The same bytes are stored once, with the newer `about`.
 
+        Bytes from which a key was erased are not kept again: the rows that were left of them stand for them.
+
         Raises: InvalidContent above MAX_PAYLOAD_BYTES; TransientError when there is no room.
         """
         digest, size = hashlib.sha256(), 0
@@ -69,17 +75,22 @@ class Archive:
             os.fsync(file.fileno())
             path = self._path(digest.hexdigest())
             path.parent.mkdir(parents=True, exist_ok=True)
-            Path(file.name).rename(path)
+            is_erased = self._rows(digest.hexdigest()).exists()
+            if not is_erased:
+                Path(file.name).rename(path)
             described = {**about, "sha256": digest.hexdigest(), "size": size}
             # This also flushes the folder, and with it the payload's name.
             replace_file(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json))
-        return Payload(digest.hexdigest(), size, path, described)
+        left = self.get(digest.hexdigest()) if is_erased else None
+        return left or Payload(digest.hexdigest(), size, path, described)
 
     def get(self, sha256: str) -> Payload | None:
-        """The payload; None if the archive does not hold all of it."""
-        path = self._path(sha256)
+        """The payload; None if the archive does not hold all of it. After an erasure: the rows that are left of it."""
+        path, rows = self._path(sha256), self._rows(sha256)
         try:
             about = json.loads(path.with_name(path.name + ".json").read_bytes())
+            if rows.exists():
+                return Payload(sha256, rows.stat().st_size, rows, {**about, "media": ROWS})
             if about["size"] != path.stat().st_size:
                 return None
         except (FileNotFoundError, ValueError, KeyError):
@@ -88,9 +99,36 @@ class Archive:
 
     def names(self) -> Iterator[tuple[str, datetime]]:
         """SHA-256 of every payload, and when it was last put."""
+        found: dict[str, float] = {}
         for path in sorted(self._root.glob("sha256/*/*")):
-            if not path.suffix:
-                yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            if path.suffix in ("", f".{ROWS}"):
+                found[path.stem] = max(path.stat().st_mtime, found.get(path.stem, 0.0))
+        for sha256, put_at in found.items():
+            yield sha256, datetime.fromtimestamp(put_at, UTC)
+
+    def keep_rows(self, sha256: str, rows: Callable[[BinaryIO], object]) -> None:
+        """Let the rows that are left of a payload stand in its place: they first, then the bytes go.
+
+        Args: rows: writes them. Raises: TransientError when there is no room.
+        """
+        with self._room(), self.spool() as file:
+            rows(file)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).rename(self._rows(sha256))
+        self.forget_bytes(sha256)
+
+    def forget_bytes(self, sha256: str) -> bool:
+        """Remove the bytes of a payload of which rows are left; whether there were any, as after a kill."""
+        path = self._path(sha256)
+        if not self._rows(sha256).exists() or not path.exists():
+            return False
+        path.unlink()
+        return True
+
+    def invalid(self) -> Iterator[Path]:
+        """The samples of answers that were not data."""
+        yield from (path for path in sorted((self._root / "invalid").glob("*")) if path.suffix != ".json")
 
     def remove(self, sha256: str, before: datetime) -> bool:
         """Remove a payload, unless it was stored again since `before`; returns whether it was removed.
@@ -101,7 +139,7 @@ class Archive:
         path = self._path(sha256)
         (self._root / "spool").mkdir(parents=True, exist_ok=True)
         asides, is_new = [], False
-        for file in (path, path.with_name(path.name + ".json")):
+        for file in (path, self._rows(sha256), path.with_name(path.name + ".json")):
             aside = self._root / "spool" / f"{os.getpid()}-{file.name}"
             try:
                 file.rename(aside)
@@ -177,6 +215,9 @@ class Archive:
 
     def _path(self, sha256: str) -> Path:
         return self._root / "sha256" / sha256[:2] / sha256
+
+    def _rows(self, sha256: str) -> Path:
+        return self._path(sha256).with_suffix(f".{ROWS}")
 
 
 def read_blocks(path: Path, start: int = 0, length: int | None = None) -> Iterator[bytes]:

@@ -4,21 +4,18 @@ payload ──► parse ──► rows and rejects, a chunk at a time ──► 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from foundation import log
 from foundation.errors import InvalidContent
 from producers import chunk as chunks
-from producers.archive import Payload, read_blocks
-from producers.formats import zips
+from producers import payloads
+from producers.archive import Payload
 from producers.model import Comparison, Parsed, Part, PartState, Source
 from producers.scope import Scope
 from producers.withdrawals import NOTHING, Comparing, Withdrawn
 from schemas.contracts import Contract
-
-MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
-
 
 BAD_SHARE = 0.5
 """If a larger share of a part's first chunk is rejected, nothing of it is published: the parser is probably wrong."""
@@ -87,11 +84,11 @@ class Chunks:
         part, state, comparison, payload = edition.part, edition.state, edition.comparison, edition.payload
         comparing = None
         if comparison and comparison.former:
-            comparing = Comparing(self.source, comparison, self.payload_of, content)
+            comparing = Comparing(self.source, comparison, self.payload_of)
         former = [Scope.of(each.scope) for each in comparison.former] if comparison else []
         if comparing and state.next_row:
             comparing.see_again(part, payload, state.next_row)
-        parsed = self.source.parse(content(payload), part, first_row=state.next_row, chunk_rows=self.chunk_rows)
+        parsed = payloads.parsed(self.source, payload, part, first_row=state.next_row, chunk_rows=self.chunk_rows)
         noted: set[str] = set()
         for each, is_end in with_last(parsed):
             for note in set(each.notes) - noted:
@@ -162,7 +159,7 @@ class Chunks:
         """Chunks of the held withdrawals of an edition that is published."""
         comparison, state = edition.comparison, edition.state
         assert comparison is not None
-        comparing = Comparing(self.source, comparison, self.payload_of, content)
+        comparing = Comparing(self.source, comparison, self.payload_of)
         comparing.see_again(edition.part, edition.payload)
         found, first = comparing.withdrawn(), comparison.withdrawn
         while True:
@@ -217,12 +214,6 @@ def _unreadable(part: Part, rows: chunks.Rows) -> str:
     return (
         f"{part.name} is held: {len(rows.rejects)} of its first {total} rows are rejected, {times} of them with {why}"
     )
-
-
-def content(payload: Payload) -> Iterable[bytes]:
-    """The bytes for the parser: a body unchanged, a zip member inflated."""
-    blocks, about = read_blocks(payload.path), payload.about
-    return blocks if about["media"] == MEDIA_BODY else zips.inflate(blocks, zips.Member(**about["member"]))
 
 
 def with_last(items: Iterator[Parsed]) -> Iterator[tuple[Parsed, bool]]:

@@ -7,9 +7,9 @@ from functools import partial
 from foundation.errors import CorrentezaError
 from producers import windows
 from producers.archive import Payload, read_blocks
-from producers.editions import MEDIA_BODY
 from producers.fetch.answers import Answer, Version, refused
 from producers.model import ApiRequest, Cursor, Part, PartState, Progress, Resource
+from producers.payloads import MEDIA_BODY
 from producers.publication_clock import API, HTTP
 from producers.session import Session
 from producers.steps import run_steps
@@ -82,7 +82,7 @@ class ResourcePoll:
     def _newest_body(self, key: str) -> bytes | None:
         state = self._session.known(self._cursor, key)
         payload = self._session.archive.get(state.payload_sha256) if state else None
-        return b"".join(read_blocks(payload.path)) if payload else None
+        return b"".join(read_blocks(payload.path)) if payload and payload.about["media"] == MEDIA_BODY else None
 
     def _look(self, path: str, params: Mapping[str, str]) -> bytes:
         answer = self._session.client.get(path, params)

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from foundation import clock
 from foundation.errors import InvalidContent
 from producers.archive import read_blocks
-from producers.editions import MEDIA_MEMBER
 from producers.fetch.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused
 from producers.formats import zips
 from producers.model import Cursor, Part, Resource
+from producers.payloads import MEDIA_MEMBER
 from producers.publication_clock import HTTP
 from producers.session import Session
 

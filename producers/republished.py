@@ -77,6 +77,24 @@ class _Editions:
 
 
 @dataclass(frozen=True)
+class Erased:
+    """What was erased of a chunk, of all that its manifest counts.
+
+    Attributes:
+        rows, rejects, withdrawals: how many.
+        row_hash: the sum over rows and withdrawals.
+    """
+
+    rows: int = 0
+    rejects: int = 0
+    withdrawals: int = 0
+    row_hash: int = 0
+
+
+NOTHING_ERASED = Erased()
+
+
+@dataclass(frozen=True)
 class Republished:
     """Rebuilds chunks of the sources.
 
@@ -86,6 +104,7 @@ class Republished:
         schema_ids: today's ids of the bookkeeping contracts, which manifests do not name.
         withdrawn: chunk → how many withdrawals of it are known, and the sum of their row hashes. They prove the rows of
             an edition if the payloads that it was compared with are gone.
+        erased: chunk → what was erased of it. A chunk is refused if its payload gives back what was erased.
     """
 
     archive: Archive
@@ -93,6 +112,7 @@ class Republished:
     contract_of: Callable[[str, int], Contract]
     schema_ids: Mapping[str, int]
     withdrawn: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    erased: Mapping[str, Erased] = field(default_factory=dict)
 
     def chunks(self, manifests: Iterable[Manifest], wanted: frozenset[str]) -> Iterator[RepublishedChunk]:
         """Every wanted chunk once, or the reason why it cannot be rebuilt.
@@ -148,16 +168,20 @@ class Republished:
     def _proved(self, step: Step, manifest: Manifest) -> Mapping[str, Sequence[Message]] | None:
         """The messages of a chunk; None unless counts and hash of the manifest prove that they are what was
         published."""
-        made = step.chunk
-        if (made.rows, made.rejects) != (manifest["rows_published"], manifest["rows_rejected"]):
+        made, gone = step.chunk, self.erased.get(step.chunk.chunk_id, NOTHING_ERASED)
+        counts = (made.rows + gone.rows, made.rejects + gone.rejects)
+        if counts != (manifest["rows_published"], manifest["rows_rejected"]):
             return None
-        if made.row_hash == manifest["row_hash"]:
+        if format_hash(int(made.row_hash, 16) + gone.row_hash) == manifest["row_hash"]:
             return made.messages
         rows, total = self.withdrawn.get(made.chunk_id, (0, 0))
         of_rows = {name: each for name, each in made.messages.items() if name != WITHDRAWALS}
         counted = (each for name, each in of_rows.items() if name in manifest["datasets"])
-        total += sum(row_hash(key, value) for each in counted for key, value in each)
-        is_proved = rows == manifest["datasets"].get(WITHDRAWALS) and format_hash(total) == manifest["row_hash"]
+        total += gone.row_hash + sum(row_hash(key, value) for each in counted for key, value in each)
+        is_proved = (
+            rows + gone.withdrawals == manifest["datasets"].get(WITHDRAWALS, 0)
+            and format_hash(total) == manifest["row_hash"]
+        )
         return of_rows if is_proved else None
 
     def _steps(self, source: Source, manifests: Sequence[Manifest], edition: Edition) -> Iterator[Step]:

@@ -13,7 +13,7 @@ from producers import cursor as cursors
 from producers import holdings
 from producers.ahead import ahead
 from producers.archive import Archive, Payload
-from producers.editions import Chunks, Edition, Step, content
+from producers.editions import Chunks, Edition, Step
 from producers.fetch.answers import Answer, InvalidAnswer, Version, sniff
 from producers.fetch.http import Client
 from producers.model import CHUNK_ROWS, Comparison, Cursor, Holding, Part, PartState, Resource, Source, Span
@@ -197,7 +197,7 @@ class Session:
     def takes_away(self, cursor: Cursor, part: Part, body: bytes, scope: Scope) -> bool:
         """Whether a body lacks a key that the newest editions of its scope hold. Raises: InvalidContent."""
         comparison = Comparison(scope.text, holdings.former(cursor.holdings, scope))
-        comparing = Comparing(self.source, comparison, self.archive.get, content)
+        comparing = Comparing(self.source, comparison, self.archive.get)
         comparing.see_parsed(self.source.parse([body], part))
         return comparing.takes_away()
 

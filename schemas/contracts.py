@@ -1,15 +1,18 @@
 """Read the contracts beside this file.
 
-A contract is an Avro record schema with four more attributes: `topic`, `key` (the natural key, in order), `partitions`
-and, for a compacted topic, `cleanup`. The schema is registered without them, so that a topic can get more partitions
-without a new schema version.
+A contract is an Avro record schema with five more attributes: `topic`, `key` (the natural key, in order), `partitions`,
+`classes` (what each field says about people: schemas/classes.py) and, for a compacted topic, `cleanup`. The schema is
+registered without them, so that a topic can get more partitions without a new schema version.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from schemas.classes import by_column
 
 FOLDER = Path(__file__).parent
 INGEST_PREFIX = "ingest."
@@ -32,6 +35,7 @@ class Contract:
         name: the dataset, such as `inmet_hourly`, or `ingest.manifests`.
         key: fields of the natural key; joined by `|`, with the empty text for null, they are the message key.
         schema: the Avro record schema, parsed, in the registered form.
+        classes: field → class.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Contract:
     partitions: int
     compacted: bool
     schema: dict[str, Any]
+    classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -68,7 +73,12 @@ class Contract:
 
 
 def parse(name: str, text: str) -> Contract:
-    """A contract from its file's text. Raises: KeyError: it lacks `topic`, `key` or `partitions`."""
+    """A contract from its file's text.
+
+    Raises:
+        KeyError: it lacks `topic`, `key` or `partitions`.
+        ValueError: `classes` names an unknown class, or a field twice.
+    """
     schema = json.loads(text)
     return Contract(
         name=name,
@@ -76,6 +86,7 @@ def parse(name: str, text: str) -> Contract:
         key=tuple(schema.pop("key")),
         partitions=schema.pop("partitions"),
         compacted=schema.pop("cleanup", "delete") == "compact",
+        classes=by_column(schema.pop("classes", {})),
         schema=schema,
     )
 

@@ -12,6 +12,7 @@ from deltalake import Transaction
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, StringType, StructType
 
+from schemas.classes import PERSONAL, TECHNICAL
 from sinks import sql, tables
 from sinks.arrow_commit import append
 from sinks.replace_rows import replace_rows
@@ -38,6 +39,9 @@ SCHEMA = (
     .add("chunk_id", "string")
     .add("topic_id", "string")
 )
+
+CLASSES = {name: PERSONAL if name in ("key", "record") else TECHNICAL for name in SCHEMA.names}
+"""Column → class. It holds rows of any dataset: whatever a source sent."""
 
 
 def ensure(spark: SparkSession, path: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from deltalake import Transaction
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation import kafka
@@ -17,6 +18,7 @@ from schemas.contracts import Contract, load_all
 from schemas.limits import MAX_RECORD_BYTES
 from sinks import tables
 from sinks.commit import append
+from sinks.ops import erasures
 from stream_jobs.bronze.decode import decoded, id_to_fetch, question
 from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
@@ -122,7 +124,10 @@ class BronzeJob:
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 
     def rows_of(self, records: DataFrame, topic_id: str) -> DataFrame:
-        """Rows of the table from records of Spark's Kafka source."""
+        """Rows of the table from records of Spark's Kafka source, without the records that were erased."""
+        places = erasures.places(self._driver.places.table(erasures.NAME), topic_id)
+        for partition, offsets in places.items():
+            records = records.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
         schemas = self._known_schemas.plan(self._contract, self._unknown())
         self._denied = schemas.unknown
         return decoded(records, self._contract, schemas, topic_id=topic_id)

@@ -118,10 +118,23 @@ def update(
     Returns: how many groups were recomputed, and the counts of `recompute`.
     """
     groups = groups_touched(table, silver, changed)
+    return groups.rows.num_rows, refill(table, silver, groups, target, batch, count=count)
+
+
+def refill(
+    table: GoldTable,
+    silver: Revisions,
+    groups: Groups,
+    target: GoldTarget,
+    batch: Batch,
+    *,
+    count: Callable[[Recomputed], None] = lambda found: None,
+) -> Recomputed:
+    """Recompute and write some groups; none are nothing to do. Args and returns: as of `update`."""
     if not groups.rows.num_rows:
-        return 0, Recomputed(0, {}, 0)
+        return Recomputed(0, {}, 0)
     with _computed(table, silver, groups) as rows:
-        return groups.rows.num_rows, recompute(rows, groups.rows, target, batch, count)
+        return recompute(rows, groups.rows, target, batch, count)
 
 
 def groups_touched(table: GoldTable, silver: Revisions, changed: DataFrame) -> Groups:

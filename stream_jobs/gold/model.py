@@ -6,8 +6,8 @@ silver. The same `recompute` runs on as-of revisions, so it must read no clock a
 static reference data.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
@@ -110,6 +110,10 @@ class Input:
     groups: Callable[[DataFrame], DataFrame]
 
 
+Classes = Mapping[str, tuple[str, ...]]
+"""Class → columns."""
+
+
 @dataclass(frozen=True)
 class GoldTable:
     """A table that follows its inputs.
@@ -123,6 +127,7 @@ class GoldTable:
         columns: all columns, in order.
         recompute: (silver, affected groups) → all rows of those groups and of no other, with exactly the schema's
             columns. A group without a row in the result is emptied.
+        classes: class of schemas/classes.py → the columns of it; every column has one.
         expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold puts no row into
             quarantine.
         widen: where a change touches groups that only silver can name ("every day of this station"), the inputs'
@@ -140,6 +145,7 @@ class GoldTable:
     recompute: Callable[[Revisions, Groups], DataFrame]
     widen: Callable[[Revisions, pa.Table], pa.Table] | None = None
     expectations: tuple[Expectation, ...] = ()
+    classes: Classes = field(default_factory=dict)
 
     @property
     def schema(self) -> str:
@@ -154,13 +160,18 @@ class GoldTable:
 
 @dataclass(frozen=True)
 class StaticTable:
-    """A table that depends on nothing but code and reference files; written at start when its content changed."""
+    """A table that depends on nothing but code and reference files; written at start when its content changed.
+
+    Attributes:
+        classes: as of `GoldTable`.
+    """
 
     name: str
     keys: tuple[str, ...]
     about: str
     columns: tuple[Column, ...]
     build: Callable[[SparkSession], DataFrame]
+    classes: Classes = field(default_factory=dict)
 
 
 KNOWN_FROM = Column(

@@ -75,8 +75,11 @@ def in_topic(places: Places, query: str, topic: TopicNow) -> bool:
     return any(position.get(str(partition), 0) != end for partition, end in topic.ends.items())
 
 
-def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
+def in_tables(places: Places, query: str, inputs: Iterable[str], *, changes_too: bool = True) -> bool:
     """Whether one of a query's input tables (`<layer>.<table>`) gained rows that the query has not committed.
+
+    Args:
+        changes_too: whether versions count that took rows away; streams skip them.
 
     Raises:
         UnsafeState: as its start.
@@ -90,7 +93,12 @@ def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
     # A source that was read to the end of version 7 stands at the start of version 8.
     next_version = {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in offsets}
     paths = [path for name in inputs if tables.has_rows(path := places.table(name))]
-    return any(tables.has_gained(path, next_version.get(tables.identity(path), 0)) for path in paths)
+    gained = tables.has_gained if changes_too else _has_appended
+    return any(gained(path, next_version.get(tables.identity(path), 0)) for path in paths)
+
+
+def _has_appended(path: str, since: int) -> bool:
+    return tables.has_appended(path, since, tables.version(path) + 1)
 
 
 def _settled(places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None) -> list[str] | None:

@@ -7,6 +7,7 @@ exists.
 
 from monitoring import quarantine
 from monitoring.lag.status import bronze_table
+from monitoring.proof.checks import erasures
 from monitoring.proof.checks.compare import report
 from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
 from monitoring.proof.checks.redrives import closed_originals, is_read
@@ -83,6 +84,7 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
 
     closed_originals(evidence, dataset)
     letters = f"SELECT {here} FROM bronze.{dataset} WHERE decode_status IN ({_UNDECODABLE})"
+    letters += erasures.places(lake, here, dataset)
     if lake.has(quarantine.TABLE):
         of_original = quarantine.is_of("q", "o.p", "o.o", topic_id="o.topic_id", chunk_id="o.chunk_id")
         letters += f"""
@@ -92,6 +94,7 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
     report(lake, outcome, _CLOSINGS, unfounded, f"closing records name no dead letter of {dataset}")
 
     copies = f'SELECT partition AS new_partition, "offset" AS new_offset FROM bronze.{dataset}'
+    copies += erasures.places(lake, 'partition, "offset"', dataset)
     gone = f"""
         SELECT {here}, new_partition, new_offset FROM ({closings} AND record.action = 'redriven')
         ANTI JOIN ({copies}) USING (new_partition, new_offset)"""

@@ -2,6 +2,7 @@
 without a manifest or the reverse.
 
 Records that were published again (dead letters) are counted once, whenever their copy was published: see `redrives`.
+Those that were erased count as held: see `erasures`.
 """
 
 from collections import Counter, defaultdict
@@ -12,6 +13,8 @@ from datetime import datetime
 import pyarrow as pa
 
 from foundation.rowhash import MODULUS, format_hash
+from monitoring.proof.checks import erasures
+from monitoring.proof.checks.erasures import Gone
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome
 from monitoring.proof.checks.redrives import (
     TRANSACTION_SPAN,
@@ -54,7 +57,8 @@ def check(evidence: Evidence) -> Outcome:
         manifests += older
         chunks |= _chunks(evidence, outcome, _OLDER)
         rejects |= _rejects(evidence, _OLDER)
-    closed = closed_without_copy(evidence)
+    closed = closed_without_copy(evidence) + erasures.undecoded(evidence.lake)
+    erased = erasures.by_chunk(evidence.lake)
     seen: set[str] = set()
     for manifest in manifests:
         chunk_id = str(manifest["chunk_id"])
@@ -63,7 +67,8 @@ def check(evidence: Evidence) -> Outcome:
             continue
         seen.add(chunk_id)
         if manifest["judged"]:
-            chunk = chunks.get(chunk_id, _Chunk())
+            gone = erased.get(chunk_id, Gone())
+            chunk = _before(chunks.get(chunk_id, _Chunk()), gone)
             waiting = _unread(evidence, manifest, chunk)
             if waiting:
                 outcome.notes.append(f"chunk {chunk_id}: bronze may not have read all of {', '.join(waiting)} yet")
@@ -73,11 +78,17 @@ def check(evidence: Evidence) -> Outcome:
                     f"chunk {chunk_id}: {each.place} does not decode and is {each.action}" for each in explained
                 ]
                 _compare(wrong, manifest, chunk, explained)
-                _compare_rejects(wrong, manifest, rejects.get(chunk_id, 0))
+                _compare_rejects(wrong, manifest, rejects.get(chunk_id, 0) + gone.rejects)
     for (where, what), examples in wrong.items():
         outcome.add(where, f"{len(examples)} chunk(s) {what}", examples[:EXAMPLES])
     _orphans(evidence, outcome, {name: chunk for name, chunk in chunks.items() if name not in seen})
     return outcome
+
+
+def _before(chunk: _Chunk, gone: Gone) -> _Chunk:
+    """What bronze held of a chunk before some of it was erased."""
+    counts = Counter(chunk.counts) + Counter(gone.counts)
+    return _Chunk(dict(counts), chunk.hash_total + gone.row_hash, chunk.newest_at)
 
 
 def _chunks(evidence: Evidence, outcome: Outcome, where: str) -> dict[str, _Chunk]:

@@ -2,7 +2,8 @@
 
 Transaction markers and aborted records leave legal gaps, so the sets are compared and not the counts. Records that
 bronze has not committed yet are lag and no loss. Records below the first retained offset cannot be read any more: if
-bronze had not read them, they are lost, and `ops.gaps` must declare that.
+bronze had not read them, they are lost, and `ops.gaps` must declare that. Records that were erased (`ops.erasures`) are
+left out.
 """
 
 from array import array
@@ -13,6 +14,7 @@ import xxhash
 from foundation.rowhash import SPARK_SEED
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import bronze_table
+from monitoring.proof.checks import erasures
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome, TopicState, ranges
 
 # Offsets that break the equality of `seen` (the topic) and `held` (bronze), by what they say. `n` numbers the records
@@ -53,7 +55,9 @@ def _compare(
     if bounds.stable > committed:
         outcome.notes.append(f"{topic.name}/{partition}: {bounds.stable - committed} offsets not yet read")
     reached = min(committed, bounds.stable)
-    seen = _seen(cluster, topic.name, partition, start, reached)
+    seen = erasures.not_erased(
+        evidence, _seen(cluster, topic.name, partition, start, reached), topic.topic_id, partition
+    )
     outcome.rows += seen.num_rows
     lake.connection.register("seen", seen)
     values = {"reached": reached, "stable": bounds.stable}

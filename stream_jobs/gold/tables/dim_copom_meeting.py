@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
+from schemas.classes import PUBLIC
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 from stream_jobs.gold.reference import copom_meetings
 
@@ -26,4 +27,5 @@ TABLE = StaticTable(
     about="One meeting of the COPOM whose day is certain; later meetings are added by releases.",
     columns=COLUMNS,
     build=build,
+    classes={PUBLIC: ("meeting_id", "year", "number", "decided_on", "previous_on")},
 )

@@ -4,6 +4,7 @@ from dataclasses import astuple
 
 from pyspark.sql import DataFrame, SparkSession
 
+from schemas.classes import PUBLIC
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 from stream_jobs.gold.reference import municipalities
 
@@ -31,4 +32,17 @@ TABLE = StaticTable(
     about="One municipality of the reference list. Its inhabitants through time: `dim_municipality_population`.",
     columns=COLUMNS,
     build=build,
+    classes={
+        PUBLIC: (
+            "municipality_code",
+            "name",
+            "uf",
+            "region",
+            "latitude_degrees",
+            "longitude_degrees",
+            "is_capital",
+            "area_code",
+            "time_zone",
+        )
+    },
 )

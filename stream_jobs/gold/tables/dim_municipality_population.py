@@ -7,6 +7,7 @@ row for each. A join of accesses with the names there must not return rows twice
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -50,4 +51,5 @@ TABLE = GoldTable(
     ),
     expectations=(Expectation("somebody_lives_there", "population > 0", "warn"),),
     recompute=recompute,
+    classes={PUBLIC: ("municipality_code", "valid_from_on", "valid_to_on", "population"), TECHNICAL: ("known_from",)},
 )

@@ -9,6 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import ORGANISATION, PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -79,4 +80,9 @@ TABLE = GoldTable(
         Expectation("company_is_named", "company IS NOT NULL", "warn"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: ("valid_from_on", "valid_to_on", "provider_size"),
+        ORGANISATION: ("cnpj", "company", "economic_group"),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -58,4 +59,19 @@ TABLE = GoldTable(
         Expectation("state_is_named", "uf IS NOT NULL", "warn"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "station_code",
+            "valid_from_on",
+            "valid_to_on",
+            "region",
+            "uf",
+            "name",
+            "latitude_degrees",
+            "longitude_degrees",
+            "altitude_m",
+            "founded_on",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

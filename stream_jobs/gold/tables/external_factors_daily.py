@@ -31,7 +31,7 @@ from stream_jobs.gold import (
 from stream_jobs.gold import factor_changes as changes
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.factor_changes import GROUP, MODEL, STATION, municipality, station_in
-from stream_jobs.gold.factor_columns import COLUMNS
+from stream_jobs.gold.factor_columns import CLASSES, COLUMNS
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import GoldTable, Input, Revisions
 from stream_jobs.gold.reference import capitals
@@ -229,4 +229,5 @@ TABLE = GoldTable(
     ),
     recompute=recompute,
     widen=changes.widen,
+    classes=CLASSES,
 )

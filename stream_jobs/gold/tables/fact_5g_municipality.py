@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.arrow_frames import frame_of
 from sinks.expectations import Expectation
 from sinks.snapshot import between, predicate
@@ -135,4 +136,20 @@ TABLE = GoldTable(
     ),
     recompute=recompute,
     widen=widen,
+    classes={
+        PUBLIC: (
+            "municipality_code",
+            "reference_month_on",
+            "mobile_accesses",
+            "mobile_accesses_5g",
+            "mobile_accesses_all",
+            "mobile_accesses_5g_all",
+            "share_5g_percent",
+            "share_5g_change_points",
+            "expansion_rate_5g_percent",
+            "is_5g_milestone",
+            "stations_5g",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame
 
+from schemas.classes import ORGANISATION, PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -55,4 +56,20 @@ TABLE = GoldTable(
     ),
     expectations=(Expectation("place_is_named", "municipality_code IS NOT NULL", "warn"),),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "uf",
+            "municipality_code",
+            "technology",
+            "generation",
+            "latitude_degrees",
+            "longitude_degrees",
+            "transmit_frequency_mhz",
+            "licensed_on",
+            "first_licensed_on",
+            "valid_until_on",
+        ),
+        ORGANISATION: ("license_row_id", "station_number", "cnpj", "company"),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
@@ -39,4 +40,8 @@ TABLE = GoldTable(
         Expectation("some_provider", "providers >= 1", "fail"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: ("reference_month_on", "municipality_code", "technology", "accesses", "providers"),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -43,4 +44,8 @@ TABLE = GoldTable(
     ),
     expectations=(Expectation("value_is_present", "value IS NOT NULL", "warn"),),
     recompute=recompute,
+    classes={
+        PUBLIC: ("series_code", "reference_on", "reference_end_on", "value"),
+        TECHNICAL: ("known_from", "published_at_basis"),
+    },
 )

@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
@@ -52,4 +53,16 @@ TABLE = GoldTable(
         Expectation("people_are_among_the_accesses", "people_accesses BETWEEN 0 AND accesses", "fail"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "reference_month_on",
+            "municipality_code",
+            "generation",
+            "accesses",
+            "people_accesses",
+            "machine_accesses",
+            "operators",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

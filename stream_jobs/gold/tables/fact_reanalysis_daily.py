@@ -6,6 +6,7 @@ Widening: a changed hour touches the civil day it belongs to at its point. Point
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -48,4 +49,22 @@ TABLE = GoldTable(
         Expectation("rain_not_negative", "rain_mm >= 0", "warn"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "municipality_code",
+            "date_on",
+            "model",
+            "hours_available",
+            "forecast_hours",
+            "temperature_mean_celsius",
+            "temperature_max_celsius",
+            "temperature_min_celsius",
+            "relative_humidity_mean_percent",
+            "rain_hours_available",
+            "rain_mm",
+            "wind_speed_mean_m_s",
+            "is_complete",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -71,4 +72,23 @@ TABLE = GoldTable(
     ),
     recompute=recompute,
     widen=widen,
+    classes={
+        PUBLIC: (
+            "station_code",
+            "date_on",
+            "hours_observed",
+            "rain_hours_observed",
+            "temperature_mean_celsius",
+            "temperature_max_celsius",
+            "temperature_min_celsius",
+            "relative_humidity_mean_percent",
+            "rain_mm",
+            "wind_speed_mean_m_s",
+            "wind_gust_max_m_s",
+            "pressure_mean_hpa",
+            "global_radiation_kj_m2",
+            "is_complete",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )
