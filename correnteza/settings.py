@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from correnteza import settings_errors
 from foundation.errors import DependencyUnavailable
+from schemas import contracts
 
 
 class Settings(BaseSettings):
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
         except settings_errors.READING as error:
             raise settings_errors.explained(type(self).model_fields, error) from None
         settings_errors.refuse_unknown(type(self).model_fields)
+        contracts.use_also(self.contracts)
 
     @classmethod
     def origins(cls) -> dict[str, str]:
@@ -134,6 +136,11 @@ class Settings(BaseSettings):
     def archive(self) -> Path:
         """Root of the content-addressed payload archive."""
         return self.home / "archive"
+
+    @property
+    def contracts(self) -> Path:
+        """Contracts that this installation declares for itself: those of files that were migrated."""
+        return self.home / "contracts"
 
     @property
     def logs(self) -> Path:

@@ -1,11 +1,13 @@
-"""Read the contracts that stand beside this file.
+"""Read the contracts that stand beside this file, and those that an installation declares for itself.
 
 A contract is an Avro record schema with four attributes more: `topic`, `key` (the natural key, in order), `partitions`
-and, for a compacted topic, `cleanup`. They are ours; what is registered is the schema without them, so that a topic
-can be widened without a new schema version.
+and, for a compacted topic, `cleanup`. One that an installation declares also has `prune_by` and, of migrated rows,
+`legacy`. They are ours; what is registered is the schema without them, so that a topic can be widened without a new
+schema version.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +33,8 @@ class Contract:
         name: the dataset, such as `inmet_hourly`, or `ingest.manifests`.
         key: fields of the natural key; joined by `|`, null as nothing, they are the message key.
         schema: the Avro record schema, parsed, as it is registered.
+        prune_by: of an installation's own contract, the column by which its silver table is pruned.
+        legacy: how the rows of a file that was migrated are read: a mapping's values; None of every other contract.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Contract:
     partitions: int
     compacted: bool
     schema: dict[str, Any]
+    prune_by: str | None = None
+    legacy: Mapping[str, Any] | None = None
 
     @property
     def subject(self) -> str:
@@ -75,8 +81,26 @@ def parse(name: str, text: str) -> Contract:
         key=tuple(schema.pop("key")),
         partitions=schema.pop("partitions"),
         compacted=schema.pop("cleanup", "delete") == "compact",
+        prune_by=schema.pop("prune_by", None),
+        legacy=schema.pop("legacy", None),
         schema=schema,
     )
+
+
+_own_folders: list[Path] = []
+
+
+def use_also(folder: Path) -> None:
+    """Read the contracts of this folder too, which may not exist yet, instead of those of a folder named before."""
+    if _own_folders != [folder]:
+        _own_folders[:] = [folder]
+        forget()
+
+
+def forget() -> None:
+    """Read every contract again when it is next asked for: one was declared."""
+    load.cache_clear()
+    load_all.cache_clear()
 
 
 @cache
@@ -87,14 +111,17 @@ def load(name: str) -> Contract:
         FileNotFoundError: there is no such contract.
         KeyError: the file lacks `topic`, `key` or `partitions`.
     """
-    return parse(name, (FOLDER / f"{name}.avsc").read_text(encoding="utf-8"))
+    file = next(
+        (found for folder in _own_folders if (found := folder / f"{name}.avsc").exists()), FOLDER / f"{name}.avsc"
+    )
+    return parse(name, file.read_text(encoding="utf-8"))
 
 
 @cache
 def load_all() -> dict[str, Contract]:
     """Every contract by name: datasets first, then bookkeeping, each in alphabetical order."""
     names = sorted(
-        (file.stem for file in FOLDER.glob("*.avsc")),
+        {file.stem for folder in (FOLDER, *_own_folders) for file in folder.glob("*.avsc")},
         key=lambda name: (name.startswith(INGEST_PREFIX) or name == CANARY, name),
     )
     return {name: load(name) for name in names}
