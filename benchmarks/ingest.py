@@ -27,7 +27,7 @@ from schemas.contracts import load_all
 from schemas.registry import Registry
 from sinks.locks import TableLocks
 from stream_jobs.bronze.job import Broker, BronzeJob
-from stream_jobs.bronze.schema_book import SchemaBook
+from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.places import SCHEMAS
 from stream_jobs.running.jobs import Driver
 from stream_jobs.running.supervisor import drain
@@ -161,10 +161,10 @@ def _drain(spark: Any, settings: Settings, prefix: str) -> int:
     home = settings.model_copy(update={"home": settings.home / f"bronze-{prefix}"})
     where = places(home)
     locks = TableLocks(spark, where.locks)
-    book = SchemaBook(spark, where.table(SCHEMAS), Registry(settings.registry), prefix)
+    known = KnownSchemas(spark, where.table(SCHEMAS), Registry(settings.registry), prefix)
     locks.acquire(SCHEMAS)
-    book.refresh([CONTRACT])
-    job = BronzeJob(CONTRACT, Driver(spark, where, locks), Broker(settings.bootstrap, prefix), book)
+    known.refresh([CONTRACT])
+    job = BronzeJob(CONTRACT, Driver(spark, where, locks), Broker(settings.bootstrap, prefix), known)
     try:
         return drain([job], at_once=1, stop=threading.Event())[job.name]
     finally:

@@ -194,10 +194,10 @@ def _series(samples: Samples) -> list[str]:
 
 
 def standing(samples: Samples) -> list[str]:
-    """What stood still in the second half of the samples, in words."""
+    """What was stopped in the second half of the samples, in words."""
     middle, last = samples[len(samples) // 2], samples[-1]
     queries = [name for name in last if name.endswith("_batches")]
-    return [f"{name.removesuffix('_batches')} stands still" for name in queries if last[name] <= middle[name]]
+    return [f"{name.removesuffix('_batches')} has stopped" for name in queries if last[name] <= middle[name]]
 
 
 def tell(sample: Mapping[str, float], of: str) -> None:

@@ -1,7 +1,7 @@
 """The command line: each verb parses its arguments, calls one function, prints.
 
 Data goes to stdout, everything else to stderr. A command's module is imported only when the command runs, so that
-`correnteza --help` does not pay for Spark.
+`correnteza --help` does not import Spark.
 """
 
 import os
@@ -69,7 +69,7 @@ EXIT_CODES = {
     "143": "ended by SIGTERM, at a point from which the next one goes on",
 }
 
-# Setting → what it is, in a line of help; settings.py says more, and help need not import it.
+# Setting → one line of help, so that help does not import settings.py, which has more.
 SETTINGS = {
     "home": "folder for lake, checkpoints, archive and logs",
     "profile": "dev or prod",
@@ -170,15 +170,15 @@ def _options(
     log.configure(debug=debug, form=log_format.value if log_format else None)
     ctx.obj = {"debug": debug}
     if armed := [name for name in (failpoints.VARIABLE, clock.VARIABLE) if os.environ.get(name)]:
-        from correnteza.settings import Settings  # pays for pydantic; only tests come here
+        from correnteza.settings import Settings  # imports pydantic; only tests use this
 
         if Settings().profile == "prod":
             raise UnsafeState(f"{armed[0]} is set under the production profile", hint=f"unset {armed[0]}")
-    clock.now()  # a clock that cannot be read is refused here, not in the middle of a poll
+    clock.now()  # an invalid clock is refused here, not during a poll
 
 
 def main() -> None:
-    """Run as a process of its own, to its end."""
+    """The entry point of the process."""
     ending = Ending.prepare()
     try:
         exit_with_errors(app)
@@ -191,7 +191,7 @@ def main() -> None:
 def exit_with_errors(run: Callable[[], object]) -> None:
     """Run something as a command: turn an error into a message, a hint and an exit code.
 
-    What it writes is for its user alone, and no terminal obeys what it prints.
+    Its files are private, and its output has no control characters.
     """
     keep_private()
     for name in ("stdout", "stderr"):

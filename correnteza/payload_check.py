@@ -1,6 +1,6 @@
-"""The check of `verify` that needs the parsers: what an archived payload holds was published or rejected, row for row.
+"""The check of `verify` that needs the parsers: every row of an archived payload was published or rejected.
 
-It is here because monitoring/ uses no code of the pipeline, and this check only parses again.
+It is here because it uses the parsers, and monitoring/ uses no code of the pipeline.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from producers.poll import BACKFILL
 from producers.session import ABANDONED_AFTER
 
 PATIENCE = timedelta(hours=1)
-"""How long after a slot a part that an earlier one left half published may still lack its end: every poll publishes the
-rest of what was begun before it asks its source for anything."""
+"""How long after a slot a part that was begun earlier may be incomplete: every poll first publishes the rest of
+unfinished parts."""
 
 
 @dataclass(frozen=True)
 class _Published:
-    """What the manifests say of one edition of a part; `times` is one once it is published to its end.
+    """One edition of a part, from its manifests; `times` is one once it is completely published.
 
     Attributes:
         owner: the source, or its backfill.
@@ -44,16 +44,17 @@ class _Published:
 
     @property
     def deadline(self) -> datetime:
-        """Until when the last chunk must be there: the slot of the payload is over, and the next one's poll was due.
+        """The time by which the last chunk must exist: the payload's slot is over, and the poll of the next slot was
+        due.
 
-        Whoever asked for a backfill may ask again later; after ABANDONED_AFTER its parts are the schedule's.
+        A backfill may be continued later; after ABANDONED_AFTER its parts belong to the schedule.
         """
         since = self.retrieved_at + (ABANDONED_AFTER if self.owner == self.source + BACKFILL else timedelta(0))
         return sources.load(self.source).calendar.next(since) + PATIENCE
 
 
 def payload_check(archive: Path) -> Callable[[Evidence], Outcome]:
-    """The check over the payloads of an archive."""
+    """The check for the payloads of an archive."""
     return lambda evidence: _check(evidence, Archive(archive))
 
 
@@ -77,7 +78,7 @@ def _check(evidence: Evidence, archive: Archive) -> Outcome:
 
 
 def _unfinished(evidence: Evidence, published: _Published, outcome: Outcome) -> None:
-    """A part without its last chunk: under way, or left so. What bronze has not read may be the end of it."""
+    """Judge a part without its last chunk: it may be running or abandoned, or bronze may not have read its end."""
     where = f"{published.source} ({published.part})"
     manifests = evidence.topics.get("ingest.manifests")
     if manifests is not None and manifests.oldest_unread_at is not None:
@@ -94,11 +95,12 @@ def _unfinished(evidence: Evidence, published: _Published, outcome: Outcome) -> 
 
 
 def _published(evidence: Evidence) -> list[_Published]:
-    """Sums by payload and part, of those that had a chunk in the window; all their chunks, whenever published.
+    """Sums by payload and part, of those that had a chunk in the window; all their chunks count, whenever they were
+    published.
 
-    Parts that lack their end are judged whatever the window: they were not when their last chunk so far came.
+    Incomplete parts are judged independently of the window, because they were not judged when their last chunk came.
 
-    A payload that was parsed again, because its rows had been rejected, counts as the newest of its editions did.
+    A payload that was parsed again, because its rows had been rejected, counts as in its newest edition.
     """
     payload = "record.source AS source, record.payload_sha256 AS sha256, record.part AS part"
     same = "record.source, record.resource, record.part_key, record.payload_sha256"

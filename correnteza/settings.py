@@ -1,6 +1,6 @@
-"""All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default.
+"""All settings, in one frozen object, read once at the start: flag > environment > correnteza.toml > default.
 
-A setting that is or may hold a secret can stand in a file too: CORRENTEZA_API_KEYS_FILE names it.
+The value of a setting that may hold a secret can be in a file too: CORRENTEZA_API_KEYS_FILE names it.
 """
 
 import json
@@ -59,13 +59,14 @@ class Settings(BaseSettings):
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
     archive_keep_days: PositiveInt | None = None
-    """Days after which `maintain` removes a payload that nothing refers to. Unset: it lists those of 30 days, and
-    removes none."""
+    """Days after which `maintain` removes a payload that nothing refers to. Unset: it lists payloads older than 30
+    days, and removes none."""
     ledger: Path | None = None
     """A file with one line per chunk that the broker acknowledged; tests compare with it. Unset: none."""
 
     bronze_interval_seconds: PositiveInt = 1
-    """How often a running bronze query looks for records. After a minute without any it rests until some come."""
+    """How often a running bronze query looks for records. After a minute without records it is suspended until new ones
+    come."""
     silver_interval_seconds: PositiveInt = 2
     gold_interval_seconds: PositiveInt = 5
     maintenance_interval_seconds: PositiveInt = 3600
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     Unset: none, and the monitor writes nothing."""
 
     def __init__(self, **given: Any) -> None:
-        """Read them all. Raises: UsageError that names the wrong setting, and never shows its value."""
+        """Read all settings. Raises: UsageError that names the wrong setting without its value."""
         try:
             super().__init__(**given)
         except settings_errors.READING as error:

@@ -29,8 +29,8 @@ class Change:
 
     Attributes:
         action: `create` or `keep`.
-        declared_in: the file of `schemas/` that says so.
-        compaction_lag_ms: how long every record of a compacted topic stays, superseded or not.
+        declared_in: the file of `schemas/` that declares it.
+        compaction_lag_ms: how long every record of a compacted topic stays, even if a newer one has the same key.
     """
 
     topic: str
@@ -42,7 +42,7 @@ class Change:
 
 
 def plan(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[Change]:
-    """What is missing, in the contracts' order, and then the schedule's queues.
+    """The missing topics, in the contracts' order, and then the schedule's queues.
 
     Raises:
         UnsafeState: a topic exists with fewer partitions, or with another cleanup policy, than declared.
@@ -68,13 +68,13 @@ def _data(contracts: Iterable[Contract], prefix: str) -> Iterator[Change]:
 
 def _queues(prefix: str) -> Iterator[Change]:
     for name, partitions in queues.PARTITIONS.items():
-        # The last outcome of each source is kept for ever, and each slot's as long as its request.
+        # The last outcome of each source is kept forever, and that of each slot as long as its request.
         cleanup, lag = ("compact", RETENTION_MS) if name == queues.OUTCOMES else ("delete", 0)
         yield Change(prefix + name, "create", partitions, cleanup, "queues.py", lag)
 
 
 def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[str]:
-    """Create what is missing; returns the names created. Again is harmless, two at once too. Raises: as `plan`."""
+    """Create missing topics; returns their names. Repeated or concurrent calls are safe. Raises: as `plan`."""
     missing = [change for change in plan(bootstrap, contracts, prefix) if change.action == "create"]
     if not missing:
         return []
@@ -82,7 +82,7 @@ def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[st
         NewTopic(change.topic, num_partitions=change.partitions, replication_factor=-1, config=_config(change))
         for change in missing
     ]
-    admin = _admin(bootstrap)  # held while its answers are awaited: they die with it
+    admin = _admin(bootstrap)  # kept in a variable while its answers are awaited: they are lost when it is freed
     for topic, future in admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS).items():
         try:
             future.result()
@@ -95,7 +95,7 @@ def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[st
 
 
 def _wait_until_led(admin: AdminClient, topics: list[str]) -> None:
-    """The controller says "created" before brokers know of it: who produces at once would meet an unknown topic."""
+    """Wait until the topics have leaders: after the creation brokers may not know a topic for a moment."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics

@@ -29,8 +29,8 @@ from foundation.files import replace_file
 BLOCK = 1 << 20
 MAX_PAYLOAD_BYTES = 4 << 30
 FREE_FLOOR_BYTES = 256 << 20
-"""Left free on the archive's file system: no download begins that would leave less. Lake, checkpoints and broker often
-use it too. A download can be repeated tomorrow, but a lake that cannot commit stops."""
+"""Bytes that must stay free on the archive's file system: no download begins that would leave less. Lake, checkpoints
+and broker often use the same disk. A download can be repeated tomorrow, but a lake that cannot commit stops."""
 
 INVALID_SAMPLES = 50
 INVALID_SAMPLE_BYTES = 64 << 10
@@ -53,7 +53,7 @@ class Archive:
         self._root = root
 
     def put(self, blocks: Iterable[bytes], about: Mapping[str, Any]) -> Payload:
-        """Keep the bytes, durable when this returns. The same bytes twice are one file; the newer `about` stands.
+        """Store the bytes; they are durable when this returns. The same bytes are stored once, with the newer `about`.
 
         Raises: InvalidContent above MAX_PAYLOAD_BYTES; TransientError when there is no room.
         """
@@ -71,12 +71,12 @@ class Archive:
             path.parent.mkdir(parents=True, exist_ok=True)
             Path(file.name).rename(path)
             described = {**about, "sha256": digest.hexdigest(), "size": size}
-            # It writes out the folder too, and with it the payload's name.
+            # This also flushes the folder, and with it the payload's name.
             replace_file(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json))
         return Payload(digest.hexdigest(), size, path, described)
 
     def get(self, sha256: str) -> Payload | None:
-        """The payload, or None when the archive does not hold it whole."""
+        """The payload; None if the archive does not hold all of it."""
         path = self._path(sha256)
         try:
             about = json.loads(path.with_name(path.name + ".json").read_bytes())
@@ -93,9 +93,9 @@ class Archive:
                 yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def remove(self, sha256: str, before: datetime) -> bool:
-        """Remove a payload, unless it was put again since `before`; whether it is gone.
+        """Remove a payload, unless it was stored again since `before`; returns whether it was removed.
 
-        Another process may store the same bytes meanwhile, in new files. So each file is moved aside first, and put
+        Another process may store the same bytes meanwhile, in new files. So each file is first renamed, and renamed
         back if it is new.
         """
         path = self._path(sha256)
@@ -116,7 +116,8 @@ class Archive:
         return not is_new
 
     def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Path:
-        """Keep the beginning of an answer that is not data; the oldest samples go. Raises: TransientError: no room."""
+        """Store the beginning of an answer that is not data, and delete the oldest samples. Raises: TransientError:
+        disk full."""
         folder = self._root / "invalid"
         sample = sample[:INVALID_SAMPLE_BYTES]
         name = f"{retrieved_at:%Y%m%dT%H%M%S%f}Z-{hashlib.sha256(sample).hexdigest()[:12]}"
@@ -132,10 +133,10 @@ class Archive:
 
     @contextmanager
     def spool(self, wanted: int = 0) -> Iterator[BinaryIO]:
-        """A temporary file on the archive's own file system; gone afterwards, unless it was moved away.
+        """A temporary file on the archive's file system; deleted at the end, unless it was moved away.
 
         Args:
-            wanted: bytes that are to come, where that is known.
+            wanted: expected bytes, if known.
 
         Raises: TransientError when they would leave less than FREE_FLOOR_BYTES free, or when the disk fills meanwhile.
         """
@@ -155,7 +156,7 @@ class Archive:
                 Path(file.name).unlink(missing_ok=True)
 
     def clear_spool(self) -> None:
-        """Remove what killed downloads left behind."""
+        """Remove the files of killed downloads."""
         for file in (self._root / "spool").glob("*"):
             owner = file.name.partition("-")[0]
             if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
@@ -163,7 +164,7 @@ class Archive:
 
     @contextmanager
     def _room(self) -> Iterator[None]:
-        """Raises: TransientError in place of the system's error, when the disk filled in spite of the floor."""
+        """Raises: TransientError in place of the system's error, if the disk is full nevertheless."""
         try:
             yield
         except OSError as error:

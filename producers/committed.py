@@ -9,7 +9,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from foundation.errors import TransientError
 
 READ_DEADLINE = 120.0
-"""Seconds; longer than a transaction may stay open, because the end of the topic waits for those under way."""
+"""Seconds; longer than a transaction may stay open, because open transactions delay reaching the end of the topic."""
 
 SETTLE_DEADLINE = 30.0
 _UNSETTLED = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
@@ -28,9 +28,9 @@ class Committed(NamedTuple):
 def records(bootstrap: str, topic: str) -> Iterator[Committed]:
     """Every committed record, partition by partition, in order.
 
-    Call it after `init_transactions`: a predecessor's open transaction is then aborted. Another producer's may still be
-    open in this topic and hide our own newer records from a read_committed reader; so the end to reach is the
-    uncommitted one, and reading waits until everything before it is decided.
+    Call it after `init_transactions`: a predecessor's open transaction is then aborted. A transaction of another
+    producer may still be open in this topic and hide our own newer records from a read_committed consumer. So this
+    reads up to the uncommitted end, and waits until all transactions before it have ended.
 
     Raises:
         TransientError: the end was not reached in time, or there is no such topic.
@@ -42,7 +42,7 @@ def records(bootstrap: str, topic: str) -> Iterator[Committed]:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,  # the last fetch finds nothing, and need not wait for more
+            "fetch.wait.max.ms": 20,  # the last fetch finds nothing and should not wait
             "log_level": 0,
         }
     )
@@ -99,7 +99,7 @@ def _end(reader: Consumer, partition: TopicPartition) -> int:
             found: tuple[int, int] = reader.get_watermark_offsets(partition, timeout=SETTLE_DEADLINE)
             return found[1]
         except KafkaException as error:
-            # A topic just created, or a broker just restarted: the leader is known in a moment.
+            # After the creation of a topic or a restart of the broker, the leader is known a moment later.
             if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

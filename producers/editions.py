@@ -21,16 +21,16 @@ MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
 
 
 BAD_SHARE = 0.5
-"""A part of whose first chunk more is rejected is not published at all: it is the parser that is wrong."""
+"""If a larger share of a part's first chunk is rejected, nothing of it is published: the parser is probably wrong."""
 
 
 @dataclass(frozen=True)
 class Edition:
-    """An archived payload on its way to being published as a part.
+    """An archived payload that is published as a part.
 
     Attributes:
-        state: how far it is.
-        comparison: with what stated its keys before; None where it states nothing in full.
+        state: how far it was published.
+        comparison: with the payloads that stated its keys before; None if it states no scope.
     """
 
     part: Part
@@ -41,7 +41,7 @@ class Edition:
 
 @dataclass(frozen=True)
 class Step:
-    """One chunk to commit, and what stands of the part after it."""
+    """One chunk to commit, and the state of the part after it."""
 
     chunk: chunks.Chunk
     state: PartState
@@ -49,7 +49,7 @@ class Step:
 
     @property
     def is_last(self) -> bool:
-        """Whether the edition is published with it."""
+        """Whether the edition is complete with it."""
         return self.state.is_complete
 
     @property
@@ -59,7 +59,8 @@ class Step:
 
     @property
     def must_remember(self) -> bool:
-        """Whether to keep the comparison after its edition: a decision is due, or it says which days had no news."""
+        """Whether to keep the comparison after the edition: a decision is due, or it tells which days had been stated
+        before."""
         if self.comparison is None:
             return False
         return bool(self.comparison.held or (self.state.first_edition_assumed and self.comparison.former))
@@ -82,7 +83,7 @@ class Chunks:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
 
     def of(self, edition: Edition) -> Iterator[Step]:
-        """Each chunk to come, and what stands after it. Raises: InvalidContent."""
+        """The remaining chunks, each with the state after it. Raises: InvalidContent."""
         part, state, comparison, payload = edition.part, edition.state, edition.comparison, edition.payload
         comparing = None
         if comparison and comparison.former:
@@ -131,7 +132,7 @@ class Chunks:
             found = replace(found, keys={})
         first, first_row = comparison.withdrawn if comparison else 0, parsed.first_row
         if first:
-            rows = self._without_rows(edition, first)  # every row was published before: this goes on with withdrawals
+            rows = self._without_rows(edition, first)  # all rows were published before: continue with the withdrawals
         state = replace(before, name=edition.part.name, next_row=parsed.next_row)
         while True:
             taken = self._taken(comparison, found, first, held=held)
@@ -146,7 +147,7 @@ class Chunks:
             rows, first_row = self._without_rows(edition, first), parsed.next_row
 
     def _taken(self, comparison: Comparison | None, found: Withdrawn, first: int, *, held: int) -> chunks.Taken:
-        """The withdrawals from the place `first` on, as many as one chunk may have."""
+        """The withdrawals from number `first` on, as many as fit into one chunk."""
         keys = found.slices(first, self.chunk_rows)
         is_last = first + sum(batch.num_rows for batch in keys.values()) >= found.rows
         return chunks.Taken(
@@ -158,7 +159,7 @@ class Chunks:
         )
 
     def accepted(self, edition: Edition) -> Iterator[Step]:
-        """Chunks of the withdrawals that were held, of an edition that is published."""
+        """Chunks of the held withdrawals of an edition that is published."""
         comparison, state = edition.comparison, edition.state
         assert comparison is not None
         comparing = Comparing(self.source, comparison, self.payload_of, content)
@@ -174,7 +175,7 @@ class Chunks:
                 return
 
     def discarded(self, edition: Edition) -> Step:
-        """A chunk that says of an edition that what it withdrew is not known: the keys that were held stand."""
+        """A chunk that marks the withdrawals of an edition as unknown, so that the held keys stay."""
         comparison, state = edition.comparison, edition.state
         assert comparison is not None
         taken = chunks.Taken({}, is_unknown=True, scope=comparison.scope)
@@ -219,7 +220,7 @@ def _unreadable(part: Part, rows: chunks.Rows) -> str:
 
 
 def content(payload: Payload) -> Iterable[bytes]:
-    """What a parser reads: a body as it is, a zip member's span inflated."""
+    """The bytes for the parser: a body unchanged, a zip member inflated."""
     blocks, about = read_blocks(payload.path), payload.about
     return blocks if about["media"] == MEDIA_BODY else zips.inflate(blocks, zips.Member(**about["member"]))
 

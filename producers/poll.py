@@ -16,27 +16,27 @@ from producers.archive import Archive
 from producers.chunk import CURSORS, MANIFESTS, REJECTS, WITHDRAWALS
 from producers.fetch.answers import ThrottledError
 from producers.fetch.http import Client
-from producers.in_turn import Step, in_turn
 from producers.model import CHUNK_ROWS, Source, Span
 from producers.publish import Publisher
 from producers.schedule import slots
 from producers.session import Session, StoppedError, Tally
+from producers.steps import Step, run_steps
 from schemas.contracts import load
 from schemas.registry import Registry
 
 MOST_NAMED = 5
-"""Problems and members that one line of the log names."""
+"""How many problems and members one log line names."""
 
 BACKFILL = ".backfill"
-"""Ends the name under which a backfill of a source publishes: its cursors' owner and its transactional id."""
+"""Suffix of the owner name of a backfill, in its cursors and its transactional id."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """Where a poll publishes and keeps payloads.
+    """The services that a poll uses.
 
     Attributes:
-        ledger: file that gets a line per acknowledged chunk, for tests; None to keep none.
+        ledger: file that gets a line per acknowledged chunk, for tests; None for no file.
     """
 
     bootstrap: str
@@ -48,10 +48,10 @@ class Services:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a poll did, and how it ended.
+    """The result of a poll.
 
     Attributes:
-        error: the first thing that went wrong, if any; what was committed before it stands.
+        error: the first error, if any; what was committed before it stays.
     """
 
     source: str
@@ -80,7 +80,7 @@ def poll(
     may run beside the live schedule, whose days begin where the backfill's end.
 
     Args:
-        base_url: a mirror to ask instead of the source.
+        base_url: a mirror to use instead of the source.
         api_key: of a paying customer of the source.
 
     Trouble with a resource is in the outcome. Raises: FencedError, when another process polls the source; UnsafeState,
@@ -91,7 +91,7 @@ def poll(
     slot_id = slots.slot_id(owner, source.calendar.latest(started))
     if span.last != date.max:
         owner = source.name + BACKFILL
-        slot_id = slots.slot_id(owner, started)  # no calendar says when: someone asked
+        slot_id = slots.slot_id(owner, started)  # not from a calendar, but by a person
 
     def work() -> CorrentezaError | None:
         with Client.for_source(source, base_url, api_key.get_secret_value() if api_key else None) as client:
@@ -109,7 +109,7 @@ def poll(
 
 
 def _outcome(source: Source, slot_id: str, tally: Tally, work: Callable[[], CorrentezaError | None]) -> Outcome:
-    """Do the work, and log one line about it. Args: work: returns the first trouble that did not end it.
+    """Do the work, and log one line about it. Args: work: returns the first error that did not end it.
 
     Raises: FencedError and UnsafeState.
     """
@@ -133,10 +133,10 @@ def _outcome(source: Source, slot_id: str, tally: Tally, work: Callable[[], Corr
 def reparse(source: Source, services: Services, parts: Collection[tuple[str, str]], *, at: datetime) -> Outcome:
     """Publish parts once more from the archive, as today's parser reads them: also rows that an older one rejected.
 
-    The rows keep the clocks of their first publication; what was published before says nothing new.
+    The rows keep the clocks of their first publication, so rows that were published before are repetitions.
 
     Args:
-        parts: (resource, part key) of those that had rejects; such as the owner no longer has are left out.
+        parts: (resource, part key) of parts that had rejects; parts that the owner no longer has are left out.
 
     Trouble with a part is in the outcome. Raises: as `poll`.
     """
@@ -164,7 +164,7 @@ def open_session(
     The order matters: register, fence, then read.
 
     Args:
-        owner: under whose name cursors stand, the source's or its backfill's; the other's are read beside them.
+        owner: owner of the cursors, the source or its backfill; the cursors of the other one are read too.
         at: now.
     """
     other = source.name + BACKFILL if owner == source.name else source.name
@@ -191,10 +191,10 @@ def open_session(
 
 
 def _poll_resources(session: Session) -> CorrentezaError | None:
-    """Every resource in turn, the present of each before the history of any. Returns what went wrong first, if any."""
+    """Poll every resource, first the recent data of all, then their history. Returns the first error, if any."""
     tally, error = session.tally, None
     for steps in _rounds(session):
-        ended = in_turn(session, _watched(session, steps))
+        ended = run_steps(session, _watched(session, steps))
         tally.failed += ended.failed
         if error is None or isinstance(ended.error, ThrottledError):
             error = ended.error
@@ -210,16 +210,16 @@ def _rounds(session: Session) -> Iterator[list[Step]]:
     if session.source.kind == "zip":
         yield [(resource.name, partial(poll_zip.poll, session, resource)) for resource in resources]
         return
-    asked = [poll_body.Questions(session, resource) for resource in resources]
+    polls = [poll_body.ResourcePoll(session, resource) for resource in resources]
     if not session.is_live:
-        yield [(each.name, each.whole) for each in asked]
+        yield [(each.name, each.poll_all) for each in polls]
         return
-    yield [(each.name, each.present) for each in asked]
-    yield [(each.name, each.history) for each in asked if each.missing and each.name not in session.tally.failed]
+    yield [(each.name, each.poll_recent) for each in polls]
+    yield [(each.name, each.poll_history) for each in polls if each.missing and each.name not in session.tally.failed]
 
 
 def _watched(session: Session, steps: Sequence[Step]) -> Iterator[Step]:
-    """The same steps, with the place of each told. Raises: StoppedError when the poll is to stop."""
+    """The same steps; reports the number of each. Raises: StoppedError when the poll is to stop."""
     for number, step in enumerate(steps):
         if session.is_stopping():
             raise StoppedError

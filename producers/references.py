@@ -1,4 +1,4 @@
-"""Payloads that some cursor refers to: the next poll, an edition under way or a comparison needs them."""
+"""Payloads that a cursor refers to: the next poll, an unfinished edition or a comparison needs them."""
 
 from producers import cursor, sources
 from producers.chunk import CURSORS

@@ -1,9 +1,8 @@
-"""Read the contracts that stand beside this file, and those that an installation declares for itself.
+"""Read the contracts beside this file, and those that an installation declares for itself.
 
-A contract is an Avro record schema with four attributes more: `topic`, `key` (the natural key, in order), `partitions`
-and, for a compacted topic, `cleanup`. One that an installation declares also has `prune_by` and, of migrated rows,
-`legacy`. They are ours; what is registered is the schema without them, so that a topic can be widened without a new
-schema version.
+A contract is an Avro record schema with four more attributes: `topic`, `key` (the natural key, in order), `partitions`
+and, for a compacted topic, `cleanup`. One that an installation declares also has `prune_by` and, for migrated rows,
+`legacy`. The schema is registered without them, so that a topic can get more partitions without a new schema version.
 """
 
 import json
@@ -16,12 +15,13 @@ from typing import Any
 FOLDER = Path(__file__).parent
 INGEST_PREFIX = "ingest."
 CANARY = "pipeline.canary"
-"""The record that the pipeline sends through all its layers to itself: no answer to a user holds it (docs/adr/0022)."""
+"""The record that the pipeline sends through all its layers to itself: users never see it in results
+(docs/adr/0022)."""
 CANARY_TABLE = "pipeline_canary"
 """Its table in each layer."""
 KEY_SEPARATOR = "|"
 
-# Stand at the end of every data record; the natural key and the values are what is not among them.
+# The last fields of every data record; all other fields are the natural key and the values.
 PROVENANCE = ("published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
 
 
@@ -31,10 +31,10 @@ class Contract:
 
     Attributes:
         name: the dataset, such as `inmet_hourly`, or `ingest.manifests`.
-        key: fields of the natural key; joined by `|`, null as nothing, they are the message key.
-        schema: the Avro record schema, parsed, as it is registered.
+        key: fields of the natural key; joined by `|`, with the empty text for null, they are the message key.
+        schema: the Avro record schema, parsed, in the registered form.
         prune_by: of an installation's own contract, the column by which its silver table is pruned.
-        legacy: how the rows of a file that was migrated are read: a mapping's values; None of every other contract.
+        legacy: how the rows of a migrated file are read: the values of a mapping; None for every other contract.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Contract:
 
     @property
     def is_dataset(self) -> bool:
-        """Whether records are a source's rows, and not the pipeline's own bookkeeping."""
+        """Whether the records are rows of a source, and not the pipeline's own bookkeeping."""
         return not self.name.startswith(INGEST_PREFIX) and self.name != CANARY
 
     @property
@@ -68,7 +68,7 @@ class Contract:
 
     @property
     def schema_text(self) -> str:
-        """What is registered: one line, fields in order."""
+        """The registered text: one line, fields in order."""
         return json.dumps(self.schema, ensure_ascii=False)
 
 

@@ -1,7 +1,7 @@
-"""The schema registry: register the contracts, look schemas up by id, and prove that compatibility is enforced.
+"""The schema registry: register the contracts, find schemas by id, and prove that compatibility is enforced.
 
-A process remembers every answer of the registry while it runs, and uses it while the registry is silent: a worker
-continues with the schemas that it has registered, and cannot publish with others.
+A process caches all answers of the registry and uses them while the registry does not answer: a worker continues with
+the schemas that it has registered, and cannot publish with others.
 """
 
 import json
@@ -21,17 +21,17 @@ from foundation.errors import TransientError, UnsafeState
 from schemas.contracts import Contract
 
 LEVEL = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
-"""Today's reader must read every record ever published."""
+"""The compatibility level: today's reader must read every record ever published."""
 
 TIMEOUT_SECONDS = 10
 
 _PROBE = '{"type": "record", "name": "CompatibilityProbe", "fields": [{"name": "value", "type": "%s"}]}'
 
 _NO_SUCH_THING = (40401, 40402, 40403)
-"""The registry's own codes: no such subject, version, schema."""
+"""The registry's error codes: no such subject, version, schema."""
 
 _IDS: dict[tuple[str, str, str], int] = {}
-"""(registry, subject, schema text) → the id that the registry gave it."""
+"""(registry, subject, schema text) → the id in the registry."""
 _TEXTS: dict[tuple[str, int], str] = {}
 """(registry, id) → schema text. An id never changes its meaning."""
 
@@ -49,9 +49,9 @@ class Change:
 
 
 class Registry:
-    """One registry. Its ids are its own: they have gaps, and cannot be restored.
+    """One registry. Its ids have gaps and cannot be restored.
 
-    Every method raises TransientError when the registry does not answer, or answers that it cannot now.
+    Every method raises TransientError when the registry does not answer, or answers that it is not ready.
     """
 
     def __init__(self, url: str) -> None:
@@ -63,8 +63,8 @@ class Registry:
         """Register each contract under its prefixed subject; returns contract name → schema id. Again is harmless.
 
         Raises:
-            UnsafeState: a contract is not compatible with an earlier version, or is no schema at all.
-            TransientError: the registry is silent, and has not told this process every id before.
+            UnsafeState: a contract is not compatible with an earlier version, or is not a valid schema.
+            TransientError: the registry does not answer, and this process does not have all ids in its cache.
         """
         ids: dict[str, int] = {}
         is_silent = False
@@ -72,7 +72,7 @@ class Registry:
             subject = prefix + contract.subject
             known = _IDS.get((self._url, subject, contract.schema_text))
             if is_silent and known is not None:
-                ids[contract.name] = known  # it has been waited for once
+                ids[contract.name] = known  # wait only once
                 continue
             try:
                 ids[contract.name] = self._register(subject, contract)
@@ -97,7 +97,7 @@ class Registry:
         """What `register` would do about each contract; changes nothing.
 
         Raises:
-            UnsafeState: a subject would get a new version, and the registry does not check it as it must.
+            UnsafeState: a subject would get a new version, and the registry does not enforce compatibility.
         """
         return [self._change(prefix + contract.subject, contract) for contract in contracts]
 
@@ -113,7 +113,7 @@ class Registry:
         return Change(subject, "evolve" if is_compatible else "refused")
 
     def require_level(self) -> None:
-        """Raises: UnsafeState: the registry's global level is not the one that the contracts count on."""
+        """Raises: UnsafeState: the registry's global level is not the required one."""
         with self._translated("read the compatibility level"):
             found = self._client.get_config()
         if LEVEL not in (found.compatibility, found.compatibility_level):
@@ -123,18 +123,18 @@ class Registry:
             )
 
     def schema_by_id(self, schema_id: int) -> str | None:
-        """The schema's text, or None when the registry answers that it has no such id: nothing else counts as that."""
+        """The schema's text, or None only if the registry answers that it has no such id."""
         action = f"look up schema id {schema_id}"
         try:
             with self._translated(action):
-                # By id alone, never through a subject: a record may carry any id.
+                # Only by id and never by subject: a record may have any id.
                 text = self._client.get_schema(schema_id).schema_str
             if text is None:
                 raise TransientError(f"cannot {action} at {self._url}: the answer contains no schema")
         except _NotFoundError:
             return None
         except _RefusedError as error:
-            raise TransientError(str(error)) from error  # no answer to a question
+            raise TransientError(str(error)) from error  # not an answer of the registry itself
         except TransientError:
             if (self._url, schema_id) not in _TEXTS:
                 raise
@@ -150,17 +150,17 @@ class Registry:
                 found = [self._client.get_version(subject, number) for number in numbers]
         except _NotFoundError:
             return []
-        # Optional in the client, which uses one type for what it sends and what it gets.
+        # Optional in the client, because it uses the same type for requests and answers.
         return [
             (cast("int", each.schema_id), cast("int", each.version), cast("str", each.schema.schema_str))
             for each in found
         ]
 
     def enforce_compatibility(self) -> None:
-        """Set the global level, and prove with a schema that must be refused that the registry acts on it.
+        """Set the global level, and prove with an incompatible schema that the registry enforces it.
 
         Raises:
-            UnsafeState: the registry took the incompatible schema.
+            UnsafeState: the registry accepted the incompatible schema.
         """
         # If two workers start at once on a new registry, it refuses one. The proof below shows whether the level is
         # set.
@@ -174,7 +174,7 @@ class Registry:
         """Register a probe subject, then an incompatible version of it, which must be refused.
 
         Raises:
-            UnsafeState: it was taken.
+            UnsafeState: it was accepted.
         """
         subject = f"correnteza.compatibility-probe.{uuid.uuid4().hex}-value"
         with self._translated("register the probe schema"):
@@ -199,7 +199,7 @@ class Registry:
             yield
         except SchemaRegistryError as error:
             message = f"cannot {action} at {self._url}: {error}"
-            # Anything between here and there can say 404: only the registry adds which thing it has not.
+            # A proxy may answer 404, too: only the registry adds a code.
             if error.http_status_code == HTTPStatus.NOT_FOUND and error.error_code in _NO_SUCH_THING:
                 raise _NotFoundError(message) from error
             if error.http_status_code in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
@@ -215,7 +215,8 @@ class Registry:
 
 
 class _NotFoundError(TransientError):
-    """The registry says there is no such thing. Transient where it was not expected: a registry still starting."""
+    """The registry answers that something does not exist. If that was not expected, it is transient: the registry may
+    be starting."""
 
 
 class _RefusedError(UnsafeState):

@@ -1,6 +1,7 @@
-"""How rows that this process holds reach a Delta table: written here, committed as `sinks/commit.py` commits.
+"""Write rows of this process to a Delta table, and commit them as `sinks/commit.py` does.
 
-A batch of some thousand rows costs milliseconds this way. Spark, which parts its work into tasks, is for what is large.
+A batch of some thousand rows costs milliseconds this way. Large data are written by Spark, which divides the work into
+tasks.
 """
 
 from collections.abc import Collection, Iterator
@@ -18,11 +19,11 @@ from sinks.snapshot import Snapshot
 
 
 def append(rows: pa.Table, path: str, *, once: Transaction | None = None) -> None:
-    """Add rows to a table; none are no commit.
+    """Add rows to a table; without rows there is no commit.
 
     Args:
-        rows: columns of the table; one that they lack is null. Of a table in partitions, all in one.
-        once: the transaction that this is; nothing happens where the table knows it.
+        rows: columns of the table; a missing column is null. In a partitioned table all rows belong to one partition.
+        once: the transaction id of the commit; nothing happens if the table has it already.
 
     Raises:
         UnsafeState: the rows do not fit the table's columns.
@@ -40,7 +41,7 @@ def replace_files(
     Args:
         files: of the snapshot, as it names them.
         rows: as of `append`.
-        once: marks the commit. Whoever calls has asked `is_known`.
+        once: the transaction id of the commit. The caller has checked it with `is_known`.
     """
     added = list(_written(rows, snapshot))
     gone = [removed(name, data_change=True) for name in files]
@@ -49,7 +50,7 @@ def replace_files(
 
 
 def _written(rows: pa.RecordBatchReader, snapshot: Snapshot) -> Iterator[AddAction]:
-    """Write rows as files of the table, and say what the log needs to know of each."""
+    """Write rows as files of the table; returns the log entry of each."""
     schema, by = snapshot.arrow_schema, snapshot.partition_columns
     inner = pa.schema([field for field in schema if field.name not in by])
     partition: dict[str, str | None] = {}
@@ -105,6 +106,6 @@ def _cast(column: pa.Array, field: pa.Field, path: str) -> pa.Array:
 
 
 def _one_value(rows: pa.Table, column: str) -> str | None:
-    """The value that all rows have in a column by which the table is parted."""
+    """The value that all rows have in a partition column."""
     (value,) = rows.column(column).unique().to_pylist()
     return None if value is None else str(value)

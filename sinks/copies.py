@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS_AT_ONCE = 256
-"""Read at a time; a row may have a megabyte."""
+"""Rows read at a time; a row may have a megabyte."""
 ROW_GROUP_BYTES = 32 * 1024**2
-"""In memory, before a row group is written."""
+"""Bytes in memory at which a row group is written."""
 
 
 def copied(sources: Iterable[Path], folder: Path) -> list[Path]:
-    """Write the rows of some files into as few as their columns allow: a contract may have gained some meanwhile."""
+    """Write the rows of some files into few files: one for each set of columns, because a contract may have gained
+    columns."""
     kinds: list[_Copy] = []
     with ExitStack() as open_files:
         for source in sources:
@@ -61,7 +62,7 @@ class _Copy:
 
 
 def _flush(path: Path) -> None:
-    """Onto the disk: the files that these rows came from go one day, and a power cut must not take the copy."""
+    """Flush to the disk: the source files are removed later, and a power cut must not lose the copy."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from foundation.errors import UnsafeState
 
 PATIENCE_SECONDS = 20.0
-"""How long to wait for the JVM of a driver whose Python is dead: it ends by itself."""
+"""How long to wait for the JVM of a driver whose Python process is dead: it ends by itself."""
 
 
 class TableIsTakenError(UnsafeState):
@@ -31,7 +31,7 @@ class TableLocks:
     """The locks of one driver. They end with `release`, or with the JVM."""
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
-        """Args: folder: where lock files stand: `<layer>.<table>.lock`, each with a note on its holder beside it."""
+        """Args: folder: of the lock files `<layer>.<table>.lock`; beside each is a note on its holder."""
         self._jvm: Any = spark._jvm  # always there in a classic session
         self._folder = folder
         self._held: dict[str, tuple[Any, Any]] = {}
@@ -72,7 +72,7 @@ class TableLocks:
         if lock is None:
             file.close()
             return None
-        return file, lock  # closing either, or losing both to the garbage collector, would let go
+        return file, lock  # keep both: closing either, or garbage collection, would release the lock
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def exclusive(folder: Path, table: str) -> Iterator[None]:
 
 @contextmanager
 def shared(folder: Path, table: str) -> Iterator[None]:
-    """Hold a lock that others may share, while nobody has it alone. Raises: TableIsTakenError, when somebody has."""
+    """Hold a lock that other processes may share. Raises: TableIsTakenError, when a process holds it exclusively."""
     with _held(folder, table, fcntl.LOCK_SH):
         yield
 
@@ -114,7 +114,7 @@ def _holder(lock: Path) -> dict[str, Any]:
 
 
 def _holder_lives(lock: Path) -> bool:
-    """Whether the process that noted itself runs; one on another machine is taken to."""
+    """Whether the process in the holder's note runs; a process on another machine is assumed to run."""
     note = _holder(lock)
     if not note or note["host"] != socket.gethostname():
         return bool(note)

@@ -20,7 +20,7 @@ from schemas.contracts import load
 from schemas.registry import Registry
 from sinks.locks import TableLocks
 from stream_jobs.bronze.job import Broker, BronzeJob
-from stream_jobs.bronze.schema_book import SchemaBook
+from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.gold import reference
 from stream_jobs.places import SCHEMAS
 from stream_jobs.running import guards
@@ -70,9 +70,9 @@ class Pipeline:
 
     def bronze(self, dataset: str, *, driver: Driver | None = None, registry: Any = None) -> BronzeJob:
         contract = load(dataset)
-        book = SchemaBook(self.spark, self.places.table(SCHEMAS), registry or self.registry, self.broker.prefix)
-        book.refresh([contract])
-        return BronzeJob(contract, driver or self.driver, self.broker, book)
+        known = KnownSchemas(self.spark, self.places.table(SCHEMAS), registry or self.registry, self.broker.prefix)
+        known.refresh([contract])
+        return BronzeJob(contract, driver or self.driver, self.broker, known)
 
     def bronze_after(self, dataset: str, records: Iterable[Mapping[str, Any]]) -> BronzeJob:
         """A bronze query that has read these records."""
@@ -87,14 +87,14 @@ class Pipeline:
         guards.adopt(self.places, query, self.broker, topic, loss_accepted_by=loss_accepted_by)
 
     def declare_until_there(self, dataset: str) -> None:
-        """Create a topic anew: its deletion takes effect a moment after it was acknowledged."""
+        """Create a topic again: its deletion takes effect a moment after it was acknowledged."""
         topic, before = self.topic(dataset), current_ids(self.broker.bootstrap, [self.topic(dataset)])
 
         def made() -> bool:
             topics.apply(self.broker.bootstrap, [load(dataset)], self.broker.prefix)
             return current_ids(self.broker.bootstrap, [topic]).get(topic, before.get(topic)) != before.get(topic)
 
-        wait_for(made, f"{topic} is made anew")
+        wait_for(made, f"{topic} is recreated")
 
     def silver(self, dataset: str) -> SilverJob:
         return SilverJob(silver.discover()[dataset], self.driver)

@@ -2,7 +2,7 @@
 
     SEED=7 make test          draws other sequences than every other run; 7 again draws the same ones
 
-Unset, each test has a fixed seed of its own, so that a plain run is the same each time; Hypothesis alone draws anew,
+Unset, each test has a fixed seed of its own, so that a plain run is the same each time; Hypothesis alone draws again,
 and prints what repeats a failure. A run prints its seed in its first lines, each test the seed it used when it fails.
 """
 

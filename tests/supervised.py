@@ -7,9 +7,9 @@ from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
-from stream_jobs.running.rest import Rest, Sign
 from stream_jobs.running.supervised import Supervised
 from stream_jobs.running.supervisor import keep_running
+from stream_jobs.running.suspension import InputState, Suspension
 
 EVERY_SECOND = {"processingTime": "1 second"}
 
@@ -36,14 +36,17 @@ class Counted:
 
 
 @contextmanager
-def kept_running(*jobs: Any, signs: Sequence[Sign] = ()) -> Iterator[list[Counted]]:
+def kept_running(*jobs: Any, states: Sequence[InputState] = ()) -> Iterator[list[Counted]]:
     """Run jobs beside the test; what ends the driver is raised at the end.
 
-    Args: signs: of each job's inputs, to let it rest.
+    Args: states: of each job's inputs, to let it rest.
     """
     counted = [Counted(job) for job in jobs]
-    rests = [Rest(sign) for sign in signs] or [None] * len(jobs)
-    supervised = [Supervised(each, EVERY_SECOND, rest=rest) for each, rest in zip(counted, rests, strict=True)]
+    suspensions = [Suspension(state) for state in states] or [None] * len(jobs)
+    supervised = [
+        Supervised(each, EVERY_SECOND, suspension=suspension)
+        for each, suspension in zip(counted, suspensions, strict=True)
+    ]
     stop, ended = threading.Event(), list[BaseException]()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""`correnteza dead-letters list|show|redrive|discard`: records that could not be read or were set aside."""
+"""`correnteza dead-letters list|show|redrive|discard`: records that could not be decoded or were quarantined."""
 
 import json
 from collections import defaultdict
@@ -20,7 +20,7 @@ from monitoring.reading import dead_letters
 from producers.redrive import REDRIVES, Action, Closer, DeadLetter, still_undecodable
 from schemas.contracts import load
 from schemas.registry import Registry
-from stream_jobs.rebuild.run import none_of_silver
+from stream_jobs.rebuild.run import no_silver_rebuild
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
@@ -67,7 +67,7 @@ def redrive(
     all_: Annotated[bool, typer.Option("--all", help="Every open dead letter.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; publish nothing.")] = False,
 ) -> None:
-    """Publish dead letters again that can be read now, or that meet today's expectations; each is published once.
+    """Publish dead letters again that can be decoded now, or that meet today's expectations; each is published once.
 
     The others stay open; the reason is printed.
     """
@@ -75,7 +75,7 @@ def redrive(
         raise UsageError(
             "no dead letters were named", hint="name entries, --dataset, --reason or --all; `dead-letters list`"
         )
-    with nullcontext() if dry_run else none_of_silver(places(Settings())):
+    with nullcontext() if dry_run else no_silver_rebuild(places(Settings())):
         lake = _lake()
         ready: dict[str, list[DeadLetter]] = defaultdict(list)
         for name, rows in _by_dataset(_select(lake, entries, dataset, reason)).items():
@@ -99,9 +99,9 @@ def discard(
     found = _by_dataset(_select(_lake(), entries, None, None))
     if not yes:
         confirm("discard", f"Close {sum(map(len, found.values()))} dead letter(s) for good?")
-    with none_of_silver(places(Settings())):
+    with no_silver_rebuild(places(Settings())):
         audit.record(Settings(), "dead-letters discard", ", ".join(entries), note=note)
-        _close({name: [_letter(row) for row in rows] for name, rows in found.items()}, "discarded", note)
+        _close({name: [_dead_letter(row) for row in rows] for name, rows in found.items()}, "discarded", note)
 
 
 def _lake() -> Lake:
@@ -113,7 +113,7 @@ def _lake() -> Lake:
 def _select(
     lake: Lake, entries: list[str] | None, dataset: str | None, reason: str | None, *, state: str = "open"
 ) -> list[dict[str, Any]]:
-    """The letters meant. Raises: UsageError when an entry that was named is no letter in this state."""
+    """The selected dead letters. Raises: UsageError when a named entry is not a dead letter in this state."""
     found: list[dict[str, Any]] = lake.rows(
         f"""
         SELECT * FROM {dead_letters.VIEW} WHERE state LIKE $state
@@ -140,7 +140,7 @@ def _by_dataset(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 def _judged(
     lake: Lake, dataset: str, rows: list[dict[str, Any]]
 ) -> Iterable[tuple[dict[str, Any], DeadLetter, str | None]]:
-    """Each letter with what keeps it from being redriven; None when nothing does."""
+    """Each dead letter with the reason why it cannot be redriven; None if it can."""
     contract, aside = load(dataset), [row for row in rows if row["rules"]]
     places = [(row["topic_id"], row["partition"], row["offset"]) for row in aside]
     records = dead_letters.records(lake, dataset, places) if aside else []
@@ -149,14 +149,14 @@ def _judged(
         problem = f"still breaks {', '.join(rules)}" if rules else None
         if dead_letters.CONFLICT in row["rules"]:
             problem = "contradicts the version that stands: discard it, or wait for the source's correction"
-        yield row, _letter(row, record), problem
+        yield row, _dead_letter(row, record), problem
     for row in rows:
         if not row["rules"]:
             writer = None if row["schema_id"] is None else dead_letters.schema_text(lake, row["schema_id"])
-            yield row, _letter(row), still_undecodable(contract, row["value"], writer)
+            yield row, _dead_letter(row), still_undecodable(contract, row["value"], writer)
 
 
-def _letter(row: dict[str, Any], record: dict[str, Any] | None = None) -> DeadLetter:
+def _dead_letter(row: dict[str, Any], record: dict[str, Any] | None = None) -> DeadLetter:
     return DeadLetter(row["topic_id"], row["partition"], row["offset"], row["reason"], row["key"], row["value"], record)
 
 

@@ -1,4 +1,4 @@
-"""`correnteza doctor`: everything that would keep the pipeline from starting, and the command that repairs it."""
+"""`correnteza doctor`: problems that would keep the pipeline from starting, and the commands that repair them."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ from stream_jobs.running.topic_ids import current_ids
 from stream_jobs.silver.tables.model import discover as silver_tables
 
 LEAST_FREE_BYTES = 1 << 30
-"""Below this the spool's floor (256 MiB) and a batch in flight come close to each other."""
+"""With less free space, the spool's limit (256 MiB) and a running batch may be in conflict."""
 
 _ANSWER_WITHIN_SECONDS = 10
 
@@ -36,7 +36,7 @@ class Finding:
     """One line.
 
     Attributes:
-        kind: `unsafe` stops a query, `away` is a dependency that does not answer, `advice` stops nothing.
+        kind: `unsafe` stops a query, `away` means that a dependency does not answer, `advice` stops nothing.
     """
 
     kind: Literal["unsafe", "away", "advice"]
@@ -93,7 +93,7 @@ def _disk(settings: Settings) -> list[Finding]:
 
 
 def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Finding]]:
-    """The broker if it answers, the ids of the topics it has, and what is wrong with either."""
+    """The broker if it answers, the ids of its topics, and the problems of both."""
     names = [settings.topic_prefix + contract.topic for contract in bronze_contracts()]
     try:
         bootstrap = settings.bootstrap
@@ -139,7 +139,7 @@ def _queries(settings: Settings, broker: Broker | None, topic_ids: dict[str, str
 
 
 def _asked(question: Callable[[], object]) -> list[Finding]:
-    """The finding of a check that raises."""
+    """Run a check; the finding if it raises."""
     try:
         question()
     except UnsafeState as error:

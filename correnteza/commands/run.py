@@ -44,7 +44,7 @@ def command(
 
 
 def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *, once: bool) -> list[Stage]:
-    """Run the layers in a JVM of this process; returns what each read when `once`, else nothing.
+    """Run the layers in a JVM of this process; returns how much each layer read if `once`, else nothing.
 
     Raises:
         DependencyUnavailable: a topic does not exist, or the broker is away.
@@ -52,7 +52,7 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     broker = Broker(settings.bootstrap, settings.topic_prefix)
     registry = Registry(settings.registry)
     if "bronze" in layers:
-        # Before the JVM starts: what this finds missing needs none.
+        # Before the JVM starts, because this check needs none.
         broker.topic_ids(broker.prefix + contract.topic for contract in bronze_contracts())
     spark = sessions.start(settings, short_lived=once)
     try:
@@ -73,7 +73,7 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
         )
         return []
     finally:
-        with suppress(Py4JError, ConnectionError):  # a JVM that is gone needs no stopping
+        with suppress(Py4JError, ConnectionError):  # if the JVM is gone, there is nothing to stop
             spark.stop()
 
 

@@ -13,14 +13,14 @@ from correnteza.embedded.service import Service, wait_ready
 from correnteza.settings import Settings
 from foundation.log import get_logger
 
-# In the order of starting: the registry takes longest, and the broker's first start formats its storage before that.
+# In the order of their start: the registry takes longest, and the broker's first start formats its storage before that.
 SERVICES = {"registry": registry, "broker": broker}
 ENDPOINTS = {"registry": "registry_url", "broker": "kafka_bootstrap"}
 
 KITS = {"registry": "registry", "broker": "kafka"}
 """Service → its kit of jars.lock."""
 
-# Who uses a service stops before it. A service that is not named here stops first.
+# A service's users stop before it. A service that is not named here stops first.
 STOPPED_LAST = ("stream", "registry", "broker")
 
 
@@ -34,7 +34,7 @@ class Stack:
     """
 
     def __init__(self, settings: Settings, names: tuple[str, ...] = tuple(SERVICES)) -> None:
-        """Args: names: which of `broker` and `registry` to run; none is legal."""
+        """Args: names: which of `broker` and `registry` to run; may be empty."""
         self._settings = settings
         self._names = [name for name in SERVICES if name in names]
         self._run = settings.run.resolve()
@@ -73,7 +73,7 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop everything, users before what they use."""
+        """Stop everything, users before their services."""
         self._stop()
 
     def _service(self, name: str) -> Service:

@@ -1,4 +1,4 @@
-"""What a table gained after a position. It reads commit files only, and opens no data file."""
+"""Rows that were added to a table after a position. Only commit files are read, no data file."""
 
 import json
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from monitoring.lag.spark_checkpoints import DeltaPosition
 
 @dataclass(frozen=True)
 class Unread:
-    """What stands in a table beyond a position.
+    """The rows of a table after a position.
 
     Attributes:
         records: rows appended, as the files' statistics count them.
         files: their names, relative to the table.
-        oldest_at: the oldest of them, seconds since the epoch: by its Kafka timestamp where the table has one
-            (bronze), else by the commit that brought it. None when there are none.
+        oldest_at: the oldest of them, seconds since the epoch: by its Kafka timestamp in bronze, and by the time of its
+            commit in other tables. None when there are none.
     """
 
     records: int
@@ -26,9 +26,10 @@ class Unread:
 
 
 def unread(path: Path, position: DeltaPosition | None) -> Unread:
-    """Rows in a table after a position; None is before the first row. Commit files cleaned up since do not count.
+    """Rows in a table after a position; None means before the first row. Commit files that were cleaned up do not
+    count.
 
-    Neither do commits that take rows away: a stream skips them, and what they add are the rows that they left.
+    Commits that remove rows do not count either: a stream skips them, and the rows that they add are rewritten ones.
     """
     start = 0 if position is None or position.is_snapshot else position.version
     records, files, oldest = 0, [], None
@@ -49,7 +50,7 @@ def unread(path: Path, position: DeltaPosition | None) -> Unread:
 
 
 def has_only_grown(path: Path, before: int, now: int) -> bool:
-    """Whether every version after `before`, up to `now`, took no rows away; False where a commit file is gone."""
+    """Whether every version after `before`, up to `now`, removed no rows; False if a commit file is gone."""
     for version in range(before + 1, now + 1):
         try:
             if _takes_away(actions_of(path, version)):
@@ -60,18 +61,18 @@ def has_only_grown(path: Path, before: int, now: int) -> bool:
 
 
 def versions(path: Path) -> list[int]:
-    """Those whose commit files are there, ascending."""
+    """The versions whose commit files exist, ascending."""
     return sorted(int(file.stem) for file in (path / "_delta_log").glob("*.json") if file.stem.isdecimal())
 
 
 def actions_of(path: Path, version: int) -> list[dict[str, Any]]:
-    """What a commit did, in the log's order. Raises: FileNotFoundError where its file was cleaned up."""
+    """The actions of a commit, in the log's order. Raises: FileNotFoundError where its file was cleaned up."""
     file = path / "_delta_log" / f"{version:020}.json"
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
 
 
 def committed_at(actions: list[dict[str, Any]]) -> float | None:
-    """When a commit was made, seconds since the epoch; None where it does not say."""
+    """When a commit was made, seconds since the epoch; None if it has no time."""
     times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
     return times[0] / 1000 if times and times[0] is not None else None
 

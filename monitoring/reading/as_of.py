@@ -12,7 +12,7 @@ from schemas.contracts import Contract
 
 
 def instant(text: str) -> datetime:
-    """The instant that an argument names; a date stands for the end of that UTC day, a bare time for UTC.
+    """Parse an instant. A date means the end of that UTC day; a time without a zone is UTC.
 
     Raises:
         UsageError: it is neither a date nor a timestamp.

@@ -161,7 +161,7 @@ def _title(level: Level, lines: Sequence[Mapping[str, Any]], of: int) -> str:
     is_idle = all(line.get("state") == "not_started" for line in lines)
     is_or_are = "is" if len(lines) == 1 else "are"
     said = {
-        "bad": "stands still" if len(lines) == 1 else "stand still",
+        "bad": "is stopped" if len(lines) == 1 else "are stopped",
         "late": f"{is_or_are} not started" if is_idle else f"{is_or_are} late",
         "unknown": f"{is_or_are} not known",
     }[level]

@@ -1,6 +1,6 @@
 """The schedule's plain topics: read each from its beginning to its present end, write with an acknowledgement.
 
-No consumer group and no transaction: what is read is a list of facts that every process reads for itself.
+No consumer group and no transaction: every process reads all records.
 """
 
 import time
@@ -16,12 +16,12 @@ TIMEOUT = 10.0
 """Seconds for a broker to answer, or to acknowledge what was sent."""
 
 _LEADERLESS = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
-"""A topic just created, or a broker just gone: over in a moment."""
+"""Errors after the creation of a topic or the loss of a broker; they pass in a moment."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One record. `appended_at`: seconds since 1970, by the clock of who sent it."""
+    """One record. `appended_at`: seconds since 1970, by the sender's clock."""
 
     topic: str
     partition: int
@@ -31,7 +31,7 @@ class Entry:
 
 
 class Tail:
-    """Reads some topics from their beginning, and each time goes on where it was."""
+    """Reads some topics from their beginning; each call continues after the last one."""
 
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self._topics = topics
@@ -98,7 +98,7 @@ class Tail:
             answers = self._admin.list_offsets(wanted, request_timeout=TIMEOUT)
             try:
                 ends = {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
-                # A broker that hangs is reported so, and not as an error: taken for an end, it would look like no news.
+                # A broker that hangs gives no error; without this check it would look as if there were no new records.
                 if min(ends.values()) < 0:
                     raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
                 return ends
@@ -109,7 +109,7 @@ class Tail:
 
 
 class Sender:
-    """Writes to plain topics, in order, and returns once the broker has what was sent."""
+    """Writes to plain topics, in order, and returns once the broker has acknowledged the records."""
 
     def __init__(self, bootstrap: str) -> None:
         self._producer = Producer(

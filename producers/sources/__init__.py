@@ -1,6 +1,6 @@
-"""One module per source, each defining `SOURCE`. A new source is a new file here; nothing lists them.
+"""One module per source, each defining `SOURCE`. A new source is a new file here; there is no list to edit.
 
-Files that were migrated are sources too, which nothing polls: their contracts declare them.
+Files that were migrated are sources too; their contracts declare them, and they are not polled.
 """
 
 import pkgutil

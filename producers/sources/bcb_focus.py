@@ -18,7 +18,7 @@ from producers.formats import json_rows, odata, values
 from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
-    Ask,
+    ApiRequest,
     Parsed,
     Part,
     Progress,
@@ -149,7 +149,7 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     return [Resource(name, name) for name in RESOURCES]
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
     """History in windows of some months; the newest window only when the service has a newer day than was published.
 
     Compound filters are fragile here. The newest window needs none; a closed one has a second bound.
@@ -164,7 +164,7 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
             days += f" and Data le '{window.last}'"
         last = window.last if windows.is_closed(window.key) else date.max
         scope = Scope((FOCUS,), ((window.first, last),), (("resource", resource.name),))
-        yield Ask(window.key, {}, _address(resource, days, MOST_ROWS), scope=scope)
+        yield ApiRequest(window.key, {}, _address(resource, days, MOST_ROWS), scope=scope)
 
 
 def _is_newer(resource: Resource, progress: Progress, known: date | None) -> bool:

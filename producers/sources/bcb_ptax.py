@@ -16,7 +16,7 @@ from producers.calendars import Calendar
 from producers.formats import json_rows, odata, values
 from producers.model import (
     CHUNK_ROWS,
-    Ask,
+    ApiRequest,
     BadValueError,
     Parsed,
     Part,
@@ -113,7 +113,7 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     return [Resource(currency, _FUNCTION) for currency in CURRENCIES]
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
     newest = partial(_newest, until=progress.today)
     for window in windows.plan(progress, longest=_LONGEST, overlap=_OVERLAP, newest=newest):
         # Month first: the only service of the Banco Central that wants it so.
@@ -124,7 +124,7 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
             "$format": "json",
         }
         scope = Scope((PTAX,), ((window.first, window.last),), (("currency_code", resource.name),))
-        yield Ask(window.key, {}, odata.address(resource.path, options), scope=scope)
+        yield ApiRequest(window.key, {}, odata.address(resource.path, options), scope=scope)
 
 
 def _local_day(records: pa.RecordBatch) -> pa.Array:

@@ -16,7 +16,7 @@ from producers.formats import json_rows, values
 from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
-    Ask,
+    ApiRequest,
     Parsed,
     Part,
     Progress,
@@ -36,7 +36,7 @@ class Series:
 
     Attributes:
         lag_days: days from a period's end to its first value, as a rule.
-        is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated anew each month.
+        is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated again each month.
             Such a series is always asked whole (some 300 values, 12 KB), so that one answer holds one vintage. A recent
             window would leave the years before it as an older vintage had them. Never a daily one: those have a limit.
     """
@@ -137,14 +137,14 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     return [Resource(str(series.code), f"bcdata.sgs.{series.code}/dados") for series in SERIES]
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
     series = _BY_CODE[int(resource.name)]
     longest, overlap = (_WHOLE, None) if series.is_revised else (_LONGEST, _OVERLAP[series.frequency])
     newest = partial(_newest, until=progress.today)
     for window in windows.plan(progress, longest=longest, overlap=overlap, newest=newest):
         days = {"dataInicial": f"{window.first:%d/%m/%Y}", "dataFinal": f"{window.last:%d/%m/%Y}"}
         scope = Scope((SGS,), ((window.first, window.last),), (("series_code", int(resource.name)),))
-        yield Ask(window.key, {"formato": "json", **days}, scope=scope)
+        yield ApiRequest(window.key, {"formato": "json", **days}, scope=scope)
 
 
 def _newest(body: bytes, *, until: date) -> date | None:

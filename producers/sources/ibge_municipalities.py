@@ -17,7 +17,7 @@ from producers.formats.lines import LineChunk, LineReader
 from producers.formats.quoted import Quoting
 from producers.model import (
     CHUNK_ROWS,
-    Ask,
+    ApiRequest,
     BadValueError,
     Parsed,
     Part,
@@ -212,8 +212,8 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     return [Resource("municipios", "municipios")]
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
-    yield Ask("all", {}, scope=Scope((MUNICIPALITIES,)))
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
+    yield ApiRequest("all", {}, scope=Scope((MUNICIPALITIES,)))
 
 
 def _repeats(former: bytes, body: bytes) -> bool:

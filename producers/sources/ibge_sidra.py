@@ -19,7 +19,7 @@ from producers.formats import json_rows
 from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
-    Ask,
+    ApiRequest,
     BadValueError,
     Parsed,
     Part,
@@ -139,7 +139,7 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     ]
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
     """Ask what changed; then for the periods changed since, the oldest day of change first.
 
     The first time, all history comes in one answer under its newest day: each value is dated by its period and lag,
@@ -158,12 +158,12 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
     state = _published_part(progress, VALUES + suffix)
     since = _asked_since(state.published_at) if state and state.published_at else None
     for changed_on, periods in sidra_periods.groups(listed, dated, since, is_revised=table.is_revised):
-        yield _ask(resource, table, VALUES + suffix, periods, _published(changed_on))
+        yield _request(resource, table, VALUES + suffix, periods, _published(changed_on))
     if since and not table.is_revised and not suffix:
         yield from _plan_earlier(resource, table, progress, [each for each in dated if _is_before(each, since)], listed)
     if undated := [period.code for period in wanted if period.changed_on is None]:
         periods = sidra_periods.bounded(sidra_periods.text_of(listed, undated))
-        yield _ask(resource, table, UNDATED + suffix, periods, None)
+        yield _request(resource, table, UNDATED + suffix, periods, None)
 
 
 def _is_before(period: sidra_periods.Period, since: date) -> bool:
@@ -176,7 +176,7 @@ def _plan_earlier(
     progress: Progress,
     unchanged: Sequence[sidra_periods.Period],
     listed: Sequence[sidra_periods.Period],
-) -> Iterator[Ask]:
+) -> Iterator[ApiRequest]:
     """The periods that end before the days which were asked for so far."""
     begin, end = progress.span.first, progress.read_since
     if end is None or begin >= end:
@@ -184,18 +184,18 @@ def _plan_earlier(
     earlier = [each for each in unchanged if _is_owned(each, table, Span(begin, end - timedelta(days=1)))]
     for changed_on, periods in sidra_periods.groups(listed, earlier, None, is_revised=False):
         key = f"{VALUES} {begin}..{end - timedelta(days=1)}"
-        yield _ask(resource, table, key, periods, _published(changed_on))
+        yield _request(resource, table, key, periods, _published(changed_on))
 
 
 def _plan_by_period(
     resource: Resource, table: Table, progress: Progress, wanted: Sequence[sidra_periods.Period]
-) -> Iterator[Ask]:
+) -> Iterator[ApiRequest]:
     """Each period that changed since it was published, or was published while its day of change was not over yet."""
     for period in wanted:
         key = f"{VALUES} {period.code}"
         changed_on = period.changed_on
         if not _is_published(_published_part(progress, key), changed_on):
-            yield _ask(resource, table, key, period.code, _published(changed_on) if changed_on else None)
+            yield _request(resource, table, key, period.code, _published(changed_on) if changed_on else None)
 
 
 def _is_published(state: PartState | None, changed_on: date | None) -> bool:
@@ -226,9 +226,9 @@ def _civil_day(instant: datetime) -> date:
     return instant.astimezone(_RELEASE.tzinfo).date()
 
 
-def _ask(resource: Resource, table: Table, key: str, periods: str, published_at: datetime | None) -> Ask:
+def _request(resource: Resource, table: Table, key: str, periods: str, published_at: datetime | None) -> ApiRequest:
     scope = Scope((SIDRA,), sidra_periods.days_of(periods, table.periodicity), (("table_id", table.number),))
-    return Ask(key, {"formato": "json"}, resource.path.format(periods), published_at, scope)
+    return ApiRequest(key, {"formato": "json"}, resource.path.format(periods), published_at, scope)
 
 
 def _day(records: pa.RecordBatch) -> pa.Array:

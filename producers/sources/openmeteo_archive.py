@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from producers import windows
 from producers.calendars import Calendar
 from producers.families import openmeteo
-from producers.model import CHUNK_ROWS, ApiKey, Ask, Parsed, Part, Progress, Publication, Resource, Source
+from producers.model import CHUNK_ROWS, ApiKey, ApiRequest, Parsed, Part, Progress, Publication, Resource, Source
 from producers.scope import Scope, day_of
 
 ARCHIVE = "openmeteo_archive"
@@ -36,11 +36,11 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
         yield replace(each, records={ARCHIVE: hours.append_column("is_forecast", is_forecast)})
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
     for window in windows.plan(progress, longest=_LONGEST, overlap=_OVERLAP, newest=openmeteo.newest_day):
         days = {"start_date": window.first.isoformat(), "end_date": window.last.isoformat()}
         scope = Scope((ARCHIVE,), ((window.first, window.last),), (("point_id", resource.name),))
-        yield Ask(window.key, {**openmeteo.params(resource), **days}, scope=scope)
+        yield ApiRequest(window.key, {**openmeteo.params(resource), **days}, scope=scope)
 
 
 def _period_end(records: pa.RecordBatch) -> pa.Array:

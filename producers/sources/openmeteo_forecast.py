@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from producers.calendars import Calendar
 from producers.families import openmeteo
-from producers.model import CHUNK_ROWS, ApiKey, Ask, Parsed, Part, Progress, Publication, Resource, Source
+from producers.model import CHUNK_ROWS, ApiKey, ApiRequest, Parsed, Part, Progress, Publication, Resource, Source
 
 FORECAST = "openmeteo_forecast"
 LATEST = "latest"
@@ -31,8 +31,8 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     yield from openmeteo.parsed(FORECAST, blocks, part, issued_at, first_row=first_row, chunk_rows=chunk_rows)
 
 
-def _plan(resource: Resource, progress: Progress) -> Iterable[Ask]:
-    return [Ask(LATEST, {**openmeteo.params(resource), "forecast_days": str(_DAYS)})]
+def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
+    return [ApiRequest(LATEST, {**openmeteo.params(resource), "forecast_days": str(_DAYS)})]
 
 
 def _period_end(records: pa.RecordBatch) -> pa.Array:

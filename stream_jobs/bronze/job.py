@@ -16,21 +16,21 @@ from schemas.contracts import Contract, load_all
 from schemas.limits import MAX_RECORD_BYTES
 from sinks import tables
 from sinks.commit import append
-from stream_jobs.bronze.decode import decoded, id_to_ask_for, question
-from stream_jobs.bronze.schema_book import SchemaBook
+from stream_jobs.bronze.decode import decoded, id_to_fetch, question
+from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
 from stream_jobs.running import retention, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.following import hand_over, is_rebuild_due
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Broker, Driver, Trigger, whole_message
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.unread import TopicNow
 
 __all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
 
 MOST_OFFSETS_PER_BATCH = 2_000_000
-"""A batch costs a second whatever it holds, so a backlog is read in large ones; rows stream through, none are held."""
+"""Every batch costs about a second, so a backlog is read in large batches; rows are streamed and not kept in memory."""
 
 KAFKA = {
     "failOnDataLoss": "true",
@@ -43,7 +43,7 @@ KAFKA = {
 
 
 def bronze_contracts() -> tuple[Contract, ...]:
-    """The contracts whose topics become bronze tables: all but the compacted ones, which are state, not history."""
+    """The contracts whose topics become bronze tables: all except compacted ones, which hold state and no history."""
     return tuple(contract for contract in load_all().values() if not contract.compacted)
 
 
@@ -67,21 +67,22 @@ class BronzeJob:
     """The query of one topic.
 
     Attributes:
-        turns: what a rebuild that swaps the table takes turns by with maintenance. Batches append, and need none.
+        maintenance_lock: taken by a rebuild that swaps the table, so that no maintenance runs meanwhile. Batches only
+            append, and do not take it.
     """
 
-    def __init__(self, contract: Contract, driver: Driver, broker: Broker, book: SchemaBook) -> None:
+    def __init__(self, contract: Contract, driver: Driver, broker: Broker, known: KnownSchemas) -> None:
         self.name = table_name(contract)
         self.topic = broker.prefix + contract.topic
         self._contract = contract
         self._driver = driver
         self._broker = broker
-        self._book = book
+        self._known_schemas = known
         self._checkpoint = checkpoint_of(driver.places, self.name)
         self._path = driver.places.table(self.name)
         self._batches = Batches(self.name, self._append)
         self._denied: frozenset[int] = frozenset()
-        self.turns = Turns()
+        self.maintenance_lock = MaintenanceLock()
 
     @property
     def topic_id(self) -> str:
@@ -90,7 +91,7 @@ class BronzeJob:
 
     @property
     def failure(self) -> CorrentezaError | None:
-        """What stopped the query from inside a batch."""
+        """The error that stopped the query from inside a batch."""
         return self._batches.failure
 
     def has_unread(self, topic: TopicNow) -> bool:
@@ -101,7 +102,7 @@ class BronzeJob:
         return is_rebuild_due(self._driver.places, self.name) or unread.in_topic(self._driver.places, self.name, topic)
 
     def prepare(self) -> None:
-        """Take the table, and bring it to its declared form."""
+        """Lock the table, and create or widen it as declared."""
         self._driver.locks.acquire(self.name)
         ensure_table(self._driver.spark, self._path, self._contract)
 
@@ -109,7 +110,7 @@ class BronzeJob:
         """Start reading where the checkpoint ends."""
         self.prepare()
         if is_rebuild_due(self._driver.places, self.name):
-            hand_over(self._driver.places, self.name, self.turns)
+            hand_over(self._driver.places, self.name, self.maintenance_lock)
         topic_id = self.topic_id
         guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
         position = self._checkpoint.position(guard)
@@ -120,17 +121,17 @@ class BronzeJob:
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 
     def rows_of(self, records: DataFrame, topic_id: str) -> DataFrame:
-        """Records, as Spark's Kafka source gives them, as rows of the table."""
-        schemas = self._book.plan(self._contract, self._unknown())
+        """Rows of the table from records of Spark's Kafka source."""
+        schemas = self._known_schemas.plan(self._contract, self._unknown())
         self._denied = schemas.unknown
         return decoded(records, self._contract, schemas, topic_id=topic_id)
 
-    def mend(self, error: str) -> bool:
-        """After a record with a schema id that the plan does not know: ask the registry, and remember the answer."""
-        schema_id = id_to_ask_for(error)
+    def repair(self, error: str) -> bool:
+        """If a record had a schema id that the plan does not know, ask the registry and store the answer."""
+        schema_id = id_to_fetch(error)
         if schema_id is None:
             return False
-        exists = self._book.ask(schema_id)
+        exists = self._known_schemas.fetch(schema_id)
         if not exists:
             replace_file(self._unknown_file, json.dumps(sorted(self._unknown() | {schema_id})))
         get_logger("bronze").info("schema_id_asked_for", query=self.name, schema_id=schema_id, exists=exists)
@@ -138,12 +139,12 @@ class BronzeJob:
 
     @property
     def outdated(self) -> bool:
-        """Whether it must be started anew: a rebuild waits for its table; or an id that the registry denied has been
-        registered since, and its records would be filed as unknown."""
-        return bool(self._denied & self._book.ids) or is_rebuild_due(self._driver.places, self.name)
+        """Whether it must be restarted: because a rebuild waits for its table, or because a schema id that the registry
+        did not have is registered now, and its records would be marked as unknown."""
+        return bool(self._denied & self._known_schemas.ids) or is_rebuild_due(self._driver.places, self.name)
 
     def require_same_topic(self, now: str) -> None:
-        """While the query runs. Raises: UnsafeState when the topic's id is another now: it was made anew under it."""
+        """Checked while the query runs. Raises: UnsafeState when the topic has another id now: it was recreated."""
         guard = self._checkpoint.guard
         if guard is not None and guard.topic_id != now:
             raise UnsafeState(
@@ -152,7 +153,8 @@ class BronzeJob:
             )
 
     def _append(self, batch: DataFrame, batch_id: int) -> None:
-        """The batch's rows, in one commit marked with (query id, batch id): once, however often it is repeated."""
+        """The batch's rows, in one commit marked with (query id, batch id), so that repeating the batch adds
+        nothing."""
         rows = self._checkpoint.offsets_in(self._guard, batch_id)
         try:
             failpoint("before_bronze")
@@ -161,12 +163,12 @@ class BronzeJob:
                 self._path,
                 rows=rows,
                 once=Transaction(self._guard.query_id, batch_id),
-                # What was fetched while the topic still has its id is of that topic.
+                # If the topic still has its id after the read, all records are of that topic.
                 confirm=lambda: self.require_same_topic(self._broker.topic_id(self.topic)),
             )
             failpoint("after_bronze")
         except PySparkException as error:
-            schema_id = id_to_ask_for(whole_message(error))
+            schema_id = id_to_fetch(whole_message(error))
             if schema_id is None:
                 raise
             raise CorrentezaError(question(schema_id)) from error
@@ -183,7 +185,7 @@ class BronzeJob:
         )
 
     def _unknown(self) -> frozenset[int]:
-        """Ids that the registry has denied so far."""
+        """Ids that the registry did not have when it was asked."""
         try:
             return frozenset(json.loads(self._unknown_file.read_text()))
         except FileNotFoundError:

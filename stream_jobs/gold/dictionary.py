@@ -56,7 +56,7 @@ def _first(column: Column) -> str:
 
 
 def _of_either(column: Column) -> str:
-    """For a column that several datasets feed: the first of each."""
+    """For a column that is computed from several datasets: the first period of each."""
     named = [dataset for dataset in FIRST_DATES if f"{dataset}," in f"{column.source}," and " " not in dataset]
     return "; ".join(FIRST_DATES[dataset] for dataset in named) if column.source else ""
 

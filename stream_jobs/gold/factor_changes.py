@@ -9,8 +9,8 @@ Widening, in (municipality, day):
 * a changed month or quarter of a carried series touches, in every capital, every day from its own first day on: it
   cannot have been known earlier, and is carried until a newer period is known, and is in twelve products after that;
 * a changed expectation of the Selic touches, in every capital, the 30 days on that its survey can count;
-* changed accesses of a capital touch its every day from their month on;
-* a changed estimate of a capital's inhabitants touches its every day from the estimate's year on;
+* changed accesses of a capital touch every day of it from their month on;
+* a changed estimate of a capital's inhabitants touches every day of it from the estimate's year on;
 * a changed licence touches every day since it was given, in each capital that any version of it names;
 * changed metadata of a capital's station touches every day of that capital.
 """
@@ -97,9 +97,9 @@ def touched_by_licences(licences: DataFrame) -> DataFrame:
 
 
 def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
-    """Name the capitals where all are touched, and the days where all from one on are."""
+    """Replace "all capitals" by each of them, and "every day from one on" by the days."""
     capitals = pa.table({"municipality_code": sorted(STATION)})
-    # A day that lasts is expanded here, where the same day of many hours is one row.
+    # Days are expanded here, where the many hours of one day are already one row.
     days = sql.table(
         """
         SELECT DISTINCT date_on + unnest(range(lasting))::INTEGER AS date_on, c.municipality_code
@@ -131,7 +131,7 @@ def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
 
 def _open_ended(silver: Revisions, touched: pa.Table) -> pa.Table:
     """municipality_code (null: all capitals) and from_on: from when every day is touched. No rows for a batch of hours:
-    then neither all days nor all licences have to be looked at."""
+    then neither all days nor all licences have to be read."""
     is_licence = pc.is_valid(touched["license_row_id"])
     has_no_day = pc.and_(pc.is_null(touched["date_on"]), pc.invert(is_licence))
     by_day = touched.filter(has_no_day).select(["municipality_code", "from_on"])
@@ -142,7 +142,8 @@ def _open_ended(silver: Revisions, touched: pa.Table) -> pa.Table:
 
 
 def _since_licences(silver: Revisions, licences: pa.Table) -> DataFrame:
-    """(municipality_code, from_on) of every version of the licences: a corrected one leaves where it stood before."""
+    """(municipality_code, from_on) of every version of the licences: a corrected licence touches its former
+    municipality, too."""
     versions = silver.versions(telecom.STATIONS, columns=telecom.STATION_COLUMNS)
     since = F.least("first_licensed_on", "licensed_on", F.to_date("known_from"))
     return (
@@ -179,8 +180,8 @@ def _touches(
     *,
     lasting: int = 1,
 ) -> DataFrame:
-    """What a change touches: so many days from `date_on` on (`lasting`) or every day from `from_on`, in one capital or
-    in all (null); or what a licence did and does."""
+    """What a change touches: `lasting` days from `date_on` on, or every day from `from_on`, in one capital or in all
+    (null); or the former and the present content of a licence."""
     return rows.select(
         municipality.alias("municipality_code"),
         F.explode(days).alias("date_on"),

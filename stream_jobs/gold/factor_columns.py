@@ -19,16 +19,16 @@ COLUMNS = (
     Column(
         "weather_source",
         "STRING",
-        "where the day's weather is from: inmet_hourly or openmeteo_archive; null = no weather",
+        "source of the day's weather: inmet_hourly or openmeteo_archive; null = no weather",
         formula="the station's day if it is complete, the reanalysis has no more hours of it, or only with forecasts;"
         " else the reanalysis's",
     ),
     Column(
         "is_forecast",
         "BOOLEAN NOT NULL",
-        "whether the day's weather holds hours that were not over when they were fetched: expected, not measured",
+        "whether the day's weather contains forecasts: hours that were not over when they were fetched",
         source="openmeteo_archive",
-        formula="the reanalysis's day is shown and has forecast_hours; false with no weather",
+        formula="the reanalysis's day is used and has forecast_hours; false without weather",
     ),
     *(_of_either(column) for column in weather.DAY_COLUMNS),
     Column(
@@ -42,7 +42,7 @@ COLUMNS = (
     Column(
         "is_heavy_rain",
         "BOOLEAN",
-        "rain that stops field work",
+        "rain that interrupts field work",
         formula=f"rain_mm > {thresholds.HEAVY_RAIN_ABOVE_MM:g}",
     ),
     Column("is_intense_rain", "BOOLEAN", "intense rain", formula=f"rain_mm > {thresholds.INTENSE_RAIN_ABOVE_MM:g}"),
@@ -74,6 +74,6 @@ COLUMNS = (
     Column(
         "known_from_basis",
         "STRING NOT NULL",
-        "measured, or assumed if any value that was used has an assumed publication clock (period's end + lag)",
+        "measured; or assumed if one of the values has an assumed publication clock (period's end + lag)",
     ),
 )

@@ -13,22 +13,22 @@ from foundation.errors import CorrentezaError, UnsafeState
 from foundation.log import get_logger
 from sinks.locks import TableLocks
 from stream_jobs.bronze.job import BronzeJob, bronze_contracts
-from stream_jobs.bronze.schema_book import Registry, SchemaBook
+from stream_jobs.bronze.known_schemas import KnownSchemas, Registry
 from stream_jobs.gold import model as gold
 from stream_jobs.gold.canary import GoldCanary
 from stream_jobs.gold.job import GoldJob, write_static
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.running.following import FollowingJob
+from stream_jobs.running.input_state import TableVersions, TopicEnds
 from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job, Trigger
 from stream_jobs.running.maintainer import Maintainer
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.memory import Memory
-from stream_jobs.running.rest import Rest, Sign
-from stream_jobs.running.signs import TableVersions, TopicEnds
-from stream_jobs.running.standing import note_in
-from stream_jobs.running.supervised import STOP_SECONDS, Supervised, leave_word
-from stream_jobs.running.supervisor import bring_up_to_date, keep_running, require_none_stands
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.stop_notes import stop_notes_in
+from stream_jobs.running.supervised import STOP_SECONDS, Supervised, report_stopped
+from stream_jobs.running.supervisor import bring_up_to_date, keep_running, require_none_stopped
+from stream_jobs.running.suspension import InputState, Suspension
 from stream_jobs.running.unread import topics_now
 from stream_jobs.silver.canary import SilverCanary
 from stream_jobs.silver.job import SilverJob
@@ -67,12 +67,12 @@ class StreamDriver:
         measures: Measures = UNMEASURED,
     ) -> None:
         self._driver = Driver(spark, places, TableLocks(spark, places.locks), measures)
-        self._note = note_in(places)
-        self._book = SchemaBook(spark, places.table(SCHEMAS), registry, broker.prefix)
+        self._note = stop_notes_in(places)
+        self._known_schemas = KnownSchemas(spark, places.table(SCHEMAS), registry, broker.prefix)
         self._broker = broker
         self._contracts = bronze_contracts()
         self._layers = [layer for layer in LAYERS if layer in layers]
-        self._bronze = [BronzeJob(each, self._driver, broker, self._book) for each in self._contracts]
+        self._bronze = [BronzeJob(each, self._driver, broker, self._known_schemas) for each in self._contracts]
         self._silver: list[SilverJob | SilverCanary] = [
             *(SilverJob(each, self._driver) for each in silver.discover().values()),
             SilverCanary(self._driver),
@@ -88,11 +88,11 @@ class StreamDriver:
         """Layer after layer, read everything there is, and end. A query that would find nothing is not started.
 
         Raises:
-            UnsafeState: a guard refused a query, or one stood still; all others of all layers are up to date.
+            UnsafeState: a guard refused a query, or one was stopped; all others of all layers are up to date.
             CorrentezaError: a query cannot go on, or another driver writes a table; what was written stays.
         """
         stages = []
-        standing: dict[str, CorrentezaError] = {}
+        stopped: dict[str, CorrentezaError] = {}
         try:
             for layer in self._layers:
                 began = time.monotonic()
@@ -101,12 +101,12 @@ class StreamDriver:
                 jobs, refused = self._with_unread(layer)
                 done = bring_up_to_date(jobs, at_once=AT_ONCE, stop=stop, note=self._note)
                 rows = idle | done.rows
-                standing |= refused | done.standing
+                stopped |= refused | done.stopped
                 stages.append(Stage(layer, time.monotonic() - began, rows))
                 log.info("layer_drained", layer=layer, seconds=round(stages[-1].seconds, 2), rows=sum(rows.values()))
         finally:
             self._driver.locks.release()
-        require_none_stands(standing)
+        require_none_stopped(stopped)
         return stages
 
     def run(
@@ -125,8 +125,8 @@ class StreamDriver:
             stop_seconds: how long batches may take to end once told to stop.
 
         Raises:
-            UnsafeState, CorrentezaError: as `run_once`: told to stop, queries that stood still are named; at once when
-                all do. All queries are stopped, at batch boundaries where they can be.
+            UnsafeState, CorrentezaError: as `run_once`: told to stop, stopped queries are named; at once when all do.
+                All queries are stopped, at batch boundaries where they can be.
         """
         supervised: list[Supervised] = []
         maintainer = Maintainer(
@@ -135,19 +135,19 @@ class StreamDriver:
         memory = Memory(self._driver.spark, self._driver.measures)
         unread: dict[Job, Callable[[], bool]] = {}
         try:
-            signs = self._signs(stop)
+            states = self._input_states(stop)
             for layer in self._layers:
                 self._prepare(layer)
                 trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
                 for job in self._jobs(layer):
-                    rest = Rest(signs[job.name])
-                    supervised.append(Supervised(job, trigger, self._note, rest, self._driver.measures))
+                    suspension = Suspension(states[job.name])
+                    supervised.append(Supervised(job, trigger, self._note, suspension, self._driver.measures))
                 unread |= self._unread_of(layer)
             for each in supervised:
                 each.begin(unread[each.job])
             maintainer.start()
             memory.start()
-            resting = sum(each.is_resting for each in supervised)
+            resting = sum(each.is_suspended for each in supervised)
             notify.ready()
             log.info("driver_ready", layers=self._layers, queries=len(supervised), resting=resting)
             keep_running(supervised, stop, self._check, stop_seconds=stop_seconds)
@@ -158,23 +158,23 @@ class StreamDriver:
             if not any(each.abandoned for each in supervised):
                 self._driver.locks.release()
 
-    def _writers(self) -> dict[str, Turns | None]:
-        """Every query and static table of these layers, as `upkeep.owned` takes them."""
-        found: dict[str, Turns | None] = {}
+    def _writers(self) -> dict[str, MaintenanceLock | None]:
+        """Every query and static table of these layers, as `maintained_tables.owned` takes them."""
+        found: dict[str, MaintenanceLock | None] = {}
         if "bronze" in self._layers:
-            found |= {SCHEMAS: None, **{job.name: job.turns for job in self._bronze}}
+            found |= {SCHEMAS: None, **{job.name: job.maintenance_lock for job in self._bronze}}
         if "silver" in self._layers:
-            found |= {job.name: job.turns for job in self._silver}
+            found |= {job.name: job.maintenance_lock for job in self._silver}
         if "gold" in self._layers:
-            found |= {job.name: job.turns for job in self._gold}
+            found |= {job.name: job.maintenance_lock for job in self._gold}
             found |= {f"gold.{table.name}": None for table in self._static}
         return found
 
     def _prepare(self, layer: str) -> None:
-        """What must stand before a layer's queries start."""
+        """Create what a layer's queries need before they start."""
         if layer == "bronze":
             self._driver.locks.acquire(SCHEMAS)
-            self._book.refresh(self._contracts)
+            self._known_schemas.refresh(self._contracts)
         if layer == "gold":
             for table in self._static:
                 if write_static(table, self._driver):
@@ -184,20 +184,20 @@ class StreamDriver:
         jobs: dict[str, Sequence[Job]] = {"bronze": self._bronze, "silver": self._silver, "gold": self._gold}
         return jobs[layer]
 
-    def _signs(self, stop: threading.Event) -> dict[str, Sign]:
-        """What tells, of each job's inputs, whether anything has come."""
-        versions, signs = TableVersions(), dict[str, Sign]()
+    def _input_states(self, stop: threading.Event) -> dict[str, InputState]:
+        """Job name → a function that gives the state of the job's inputs."""
+        versions, states = TableVersions(), dict[str, InputState]()
         for job in (job for layer in self._layers for job in self._jobs(layer)):
             if isinstance(job, FollowingJob):
-                signs[job.name] = partial(versions.of, *map(self._driver.places.table, job.inputs))
+                states[job.name] = partial(versions.of, *map(self._driver.places.table, job.inputs))
         if "bronze" in self._layers:
             ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
             ends.watch(stop)
-            signs |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
-        return signs
+            states |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
+        return states
 
     def _unread_of(self, layer: str) -> dict[Job, Callable[[], bool]]:
-        """What tells, of each of a layer's jobs, whether it has anything to read."""
+        """Job → a function that tells whether the job has anything to read."""
         if layer == "bronze":
             now = cache(lambda: topics_now(self._broker, [job.topic for job in self._bronze]))
             return {job: lambda job=job: job.has_unread(now()[job.topic]) for job in self._bronze}  # type: ignore[misc]
@@ -212,16 +212,16 @@ class StreamDriver:
                 if has_unread():
                     found.append(job)
             except UnsafeState as error:
-                self._driver.locks.acquire(job.name)  # the word is the owner's to leave
-                leave_word(self._note, job.name, "stopped", error)
+                self._driver.locks.acquire(job.name)  # only the owner of the table writes the note
+                report_stopped(self._note, job.name, "stopped", error)
                 refused[job.name] = error
         return found, refused
 
     def _check(self) -> dict[str, UnsafeState]:
-        """Beside the running queries: which of them read a topic that was made anew. The schemas are asked for too."""
+        """Which running queries read a topic that was recreated. Reads new schemas from the registry, too."""
         found: dict[str, UnsafeState] = {}
         if "bronze" in self._layers:
-            self._book.refresh(self._contracts)
+            self._known_schemas.refresh(self._contracts)
             ids = self._broker.topic_ids(job.topic for job in self._bronze)
             for job in self._bronze:
                 try:

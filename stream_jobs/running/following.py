@@ -12,28 +12,28 @@ from stream_jobs.running import handover, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Driver, Trigger
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 
-TURN_SECONDS = 60.0
+LOCK_SECONDS = 60.0
 """How long a swap waits for the end of maintenance, which is bounded, and of a batch that was told to stop."""
 
 
 def is_rebuild_due(places: Places, query: str) -> bool:
-    """Whether a rebuild waits for a query's tables. True too where that cannot be read: the start refuses it then."""
+    """Whether a rebuild waits for a query's tables. True too if that cannot be read: then the start raises."""
     try:
         return handover.is_due(places, query)
     except UnsafeState:
         return True
 
 
-def hand_over(places: Places, query: str, turns: Turns) -> None:
-    """Let a rebuild that waits for a query's tables have them, beside no maintenance of them.
+def hand_over(places: Places, query: str, lock: MaintenanceLock) -> None:
+    """Carry out the swap of a rebuild that waits for a query's tables, while no maintenance of them runs.
 
     Raises:
-        TransientError: maintenance has not let go of the tables.
+        TransientError: maintenance of the tables has not ended in time.
         UnsafeState: as `handover.carry_out`.
     """
-    with turns.maintenance(TURN_SECONDS) as is_free:
+    with lock.maintenance(LOCK_SECONDS) as is_free:
         if not is_free:
             raise TransientError(f"{query}: a rebuild waits for its tables, and so does this query")
         handover.carry_out(places, query)
@@ -50,7 +50,7 @@ class FollowingJob:
     def __init__(
         self, name: str, inputs: tuple[str, ...], driver: Driver, work: Callable[[DataFrame, int], None]
     ) -> None:
-        """Args: name: `<layer>.<table>`. work: what becomes of a batch, as `Batches` has it."""
+        """Args: name: `<layer>.<table>`. work: called with each batch, as in `Batches`."""
         self.name = name
         self.inputs = inputs
         self._driver = driver
@@ -59,17 +59,17 @@ class FollowingJob:
         self._generation = 0
 
     def prepare(self) -> None:
-        """Take the query's tables, and bring all that it reads and writes to its declared form."""
+        """Lock the query's tables, and create or widen all tables that it reads and writes, as declared."""
         raise NotImplementedError
 
     def input(self) -> DataFrame:
-        """The stream that its batches are of. Called once all is prepared."""
+        """The stream whose batches it processes. Called after `prepare`."""
         raise NotImplementedError
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""
         self.prepare()
-        checkpoint = str(self._checkpoint.path(self.take_up().generation))
+        checkpoint = str(self._checkpoint.path(self.open_guard().generation))
         return self._batches.start(self.input(), checkpoint=checkpoint, trigger=trigger)
 
     @property
@@ -78,9 +78,9 @@ class FollowingJob:
         return self._batches.failure
 
     @property
-    def turns(self) -> Turns:
-        """What its batches take turns by with maintenance of its tables."""
-        return self._batches.turns
+    def maintenance_lock(self) -> MaintenanceLock:
+        """The lock between its batches and the maintenance of its tables."""
+        return self._batches.maintenance_lock
 
     def has_unread(self) -> bool:
         """Whether starting would find rows in an input, a batch to repeat, or a rebuild that waits for the tables.
@@ -91,22 +91,22 @@ class FollowingJob:
 
     @property
     def outdated(self) -> bool:
-        """Whether it must be started anew: a rebuild waits for its tables. Its plan depends on nothing that changes."""
+        """Whether it must be restarted: a rebuild waits for its tables. Its plan depends on nothing that changes."""
         return is_rebuild_due(self._driver.places, self.name)
 
-    def take_up(self) -> Guard:
+    def open_guard(self) -> Guard:
         """The guard to start under, once a rebuild that waits for the tables has had them.
 
         Raises:
-            TransientError: maintenance has not let go of the tables.
+            TransientError: maintenance of the tables has not ended in time.
             UnsafeState: as `open_checkpoint` and `handover.carry_out`.
         """
         if self.outdated:
-            hand_over(self._driver.places, self.name, self.turns)
+            hand_over(self._driver.places, self.name, self.maintenance_lock)
         guard = open_checkpoint(self._driver.places, self.name, stamp=True)
         self._generation = guard.generation
         return guard
 
-    def mend(self, error: str) -> bool:
-        """Always false: whatever stopped this query, the query does not repair it."""
+    def repair(self, error: str) -> bool:
+        """Always false: such a query cannot remove the cause of a failure."""
         return False

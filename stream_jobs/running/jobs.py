@@ -13,9 +13,9 @@ from foundation.log import get_logger
 from sinks.locks import TableLocks
 from stream_jobs.places import Places
 from stream_jobs.running.attempts import NO_SPACE
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.topic_ids import current_ids
-from stream_jobs.running.turns import Turns
 
 log = get_logger("stream")
 
@@ -25,7 +25,7 @@ Trigger = dict[str, str | bool]
 """What `DataStreamWriter.trigger` takes: `{"availableNow": True}` or `{"processingTime": "5 seconds"}`."""
 
 MOST_SAID = 500
-"""Characters of an engine's message that go into an error of ours; the log has the rest."""
+"""How many characters of Spark's message our error repeats; the log has the whole message."""
 
 
 class Job(Protocol):
@@ -37,24 +37,25 @@ class Job(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Take its tables, and bring them to their declared form. Raises: TableIsTakenError, a kind of UnsafeState."""
+        """Lock its tables, and create or widen them as declared. Raises: TableIsTakenError, a kind of UnsafeState."""
         ...
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Prepare, check every guard, start. Raises: UnsafeState when starting could lose or double rows."""
         ...
 
-    def mend(self, error: str) -> bool:
-        """Whether the cause of a failure is known and now removed, so that starting again makes sense at once.
+    def repair(self, error: str) -> bool:
+        """Remove the cause of a failure if it is known. Returns whether it was removed, so that a restart makes sense
+        at once.
 
         Raises:
-            TransientError: it may be, once something answers again.
+            TransientError: try again later; a service does not answer.
         """
         ...
 
     @property
     def outdated(self) -> bool:
-        """Whether the running query must be started anew for its plan to be right."""
+        """Whether the running query must be restarted for its plan to be right."""
         ...
 
     @property
@@ -75,7 +76,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class Broker:
-    """Where topics are, and what stands before their names."""
+    """Where the topics are, and the prefix of their names."""
 
     bootstrap: str
     prefix: str
@@ -105,12 +106,12 @@ class Batches:
     name: str
     work: Callable[[DataFrame, int], None]
     failure: CorrentezaError | None = field(default=None, init=False)
-    turns: Turns = field(default_factory=Turns, init=False)
+    maintenance_lock: MaintenanceLock = field(default_factory=MaintenanceLock, init=False)
 
     def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
         """Start it in its own scheduler pool."""
         self.failure = None
-        # Queries share the cores fairly: this thread's next query takes the pool over.
+        # Queries share the cores fairly. The next query that this thread starts sets its own pool.
         frame.sparkSession.sparkContext.setLocalProperty("spark.scheduler.pool", self.name)
         return (
             frame.writeStream.queryName(self.name)
@@ -123,7 +124,7 @@ class Batches:
     def _run(self, batch: DataFrame, batch_id: int) -> None:
         try:
             failpoint(f"batch.{self.name}")
-            with self.turns.batch():
+            with self.maintenance_lock.batch():
                 self.work(batch, batch_id)
         except CorrentezaError as error:
             self.failure = error
@@ -132,7 +133,7 @@ class Batches:
             log.error("batch_failed", query=self.name, batch_id=batch_id, exc_info=True)
             first_line = next(iter(str(error).splitlines()), "")[:MOST_SAID]
             if NO_SPACE in whole_message(error) and NO_SPACE not in first_line:
-                first_line += f": {NO_SPACE}"  # by which it is known that waiting helps
+                first_line += f": {NO_SPACE}"  # so that the supervisor waits and retries
             self.failure = CorrentezaError(
                 f"{self.name} failed in batch {batch_id}: {type(error).__name__}: {first_line}",
                 hint="see the log for the whole trace; then run again",
@@ -143,7 +144,7 @@ class Batches:
 
 
 def whole_message(error: BaseException) -> str:
-    """What an error of Spark's says, with its causes: pyspark keeps those in an attribute without a public name."""
+    """The message of a Spark error and of its causes, which pyspark keeps in a private attribute."""
     messages = []
     cause: BaseException | None = error
     while cause is not None:

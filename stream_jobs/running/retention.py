@@ -1,6 +1,6 @@
 """Records that Kafka's retention removed before bronze read them: named before a query starts, never skipped.
 
-Spark fails on its own (`failOnDataLoss`) where a running query meets such a range; it is then started anew, and meets
+Spark fails on its own (`failOnDataLoss`) where a running query meets such a range; it is then restarted, and meets
 the check here, which says which offsets are missing and what can be done.
 """
 
@@ -38,7 +38,7 @@ def first_offsets(broker: Broker, topic: str) -> dict[int, int]:
 
 
 def missing(position: Mapping[int, int], first: Mapping[int, int]) -> list[Missing]:
-    """What lies between a query's next offsets and the first retained ones.
+    """The offsets between a query's next ones and the first retained ones.
 
     Args:
         position: partition → next offset to read; one that is absent was never read.

@@ -1,4 +1,4 @@
-"""One query under supervision: start it, watch it, restart it with back-off, let it rest, or stop it for good."""
+"""One query under supervision: start it, watch it, restart it with back-off, suspend it, or stop it for good."""
 
 import time
 from collections.abc import Callable
@@ -14,19 +14,19 @@ from foundation.log import get_logger
 from sinks.locks import TableIsTakenError
 from stream_jobs.running import attempts
 from stream_jobs.running.attempts import Attempts
-from stream_jobs.running.beside import beside
+from stream_jobs.running.background import in_background
 from stream_jobs.running.jobs import Job, Trigger
 from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.progress import Progress
-from stream_jobs.running.rest import Rest
 from stream_jobs.running.stalls import STALL_SECONDS, Stall
-from stream_jobs.running.standing import Note, State
+from stream_jobs.running.stop_notes import State, WriteNote
+from stream_jobs.running.suspension import Suspension
 
 STOP_SECONDS = 60.0
 """How long a batch may take to end after a stop was asked for; then it is abandoned, and repeated at the next start."""
 
 PASSING = (OSError, DeltaError, Py4JError, PySparkException)
-"""What a start may meet that concerns one job alone, and may be gone at the next: a file, a table, Spark."""
+"""Errors at a start that concern one job only and may be gone at the next attempt: of a file, a table, Spark."""
 
 log = get_logger("supervisor")
 
@@ -38,17 +38,17 @@ class Supervised:
         self,
         job: Job,
         trigger: Trigger,
-        note: Note = lambda query, state, error: None,
-        rest: Rest | None = None,
+        note: WriteNote = lambda query, state, error: None,
+        suspension: Suspension | None = None,
         measures: Measures = UNMEASURED,
     ) -> None:
-        """Args: note: told when the query comes to stand. rest: None keeps it running though nothing comes."""
+        """Args: note: called when the query stops for good. suspension: None keeps it running though nothing comes."""
         self._measures = measures
         self.job = job
-        self.standing: CorrentezaError | None = None
+        self.stopped_by: CorrentezaError | None = None
         self._note = note
-        self._rest = rest
-        self._is_resting = False
+        self._suspension = suspension
+        self._is_suspended = False
         self._trigger = trigger
         self._attempts = Attempts()
         self._query: StreamingQuery | None = None
@@ -62,7 +62,7 @@ class Supervised:
         self.abandoned = False
 
     def begin(self, has_unread: Callable[[], bool]) -> None:
-        """Start the query, or let it rest at once where it would find nothing.
+        """Start the query, or suspend it at once if it would find nothing.
 
         Args: has_unread: as of the job.
 
@@ -70,9 +70,9 @@ class Supervised:
             TableIsTakenError: another driver writes its table.
         """
         try:
-            if self._rest is not None and self._rest.may_begin(has_unread):
+            if self._suspension is not None and self._suspension.may_begin(has_unread):
                 self.job.prepare()
-                self._is_resting = True
+                self._is_suspended = True
                 self._measures.looked(self.job.name)
                 return
         except TableIsTakenError:
@@ -82,20 +82,21 @@ class Supervised:
         self.start()
 
     def start(self) -> None:
-        """Start the query; a failure that may pass is put off to `watch`; one that a guard refuses stands still.
+        """Start the query. After a failure that may pass, `watch` tries again; a query that a guard refuses is stopped.
 
         Raises:
             TableIsTakenError: another driver writes its table.
         """
         try:
-            # What stopped the last query may have to be removed first, and that may need a registry that is away.
-            if self._error and self.job.mend(self._error):
+            # The cause of the last failure may have to be removed first, and that may need a registry that is not
+            # reachable.
+            if self._error and self.job.repair(self._error):
                 self._attempts = Attempts()
             self._query = self.job.start(self._trigger)
         except TableIsTakenError:
             raise
         except UnsafeState as refused:
-            self._stand("stopped", refused)
+            self._mark_stopped("stopped", refused)
             return
         except (CorrentezaError, *PASSING) as error:
             self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
@@ -108,7 +109,7 @@ class Supervised:
     def watch(self) -> bool:
         """Report progress, see whether the query failed, start again when it is time.
 
-        Returns: whether it has ended: nothing is left to do, or it stands still for good.
+        Returns: whether it has ended: nothing is left to do, or it is stopped for good.
 
         Raises:
             CorrentezaError: the query cannot go on; the driver must stop.
@@ -116,7 +117,7 @@ class Supervised:
         if self._ending is not None:
             self._settle_once_ended(self._ending)
             return False
-        if self.standing is not None:
+        if self.stopped_by is not None:
             return True
         if self._query is None:
             self._start_when_due()
@@ -128,7 +129,7 @@ class Supervised:
         self._report()
         if not ended:
             self._end_if_stalled(self._query)
-            self._rest_if_due()
+            self._suspend_if_due()
             return False
         error = self._query.exception()
         self._query = None
@@ -136,16 +137,16 @@ class Supervised:
 
     def stop_for_good(self, error: UnsafeState) -> None:
         """Stop the query, even during a batch, and do not restart it: going on is not safe."""
-        if isinstance(self.standing, UnsafeState):
+        if isinstance(self.stopped_by, UnsafeState):
             return
-        self._stand("stopped", error)
+        self._mark_stopped("stopped", error)
         if self._query is not None and self._ending is None:
-            self._ending = beside(self._query.stop)
+            self._ending = in_background(self._query.stop)
 
     @property
-    def is_resting(self) -> bool:
-        """Whether it waits, stopped, for one of its inputs to change."""
-        return self._is_resting
+    def is_suspended(self) -> bool:
+        """Whether it was ended and waits for one of its inputs to change."""
+        return self._is_suspended
 
     @property
     def idle(self) -> bool:
@@ -153,22 +154,22 @@ class Supervised:
         return self._query is None or not self._query.isActive or not self._query.status["isTriggerActive"]
 
     def end(self) -> None:
-        """End the query now, in the midst of a batch if need be. Raises: Py4JError when the JVM is gone."""
+        """End the query now, in the middle of a batch if need be. Raises: Py4JError when the JVM is gone."""
         if self._query is None:
             return
         self._report()
         self._query.stop()
 
     def _has_finished(self, error: str | None) -> bool:
-        """What a query that has ended leaves to do: nothing, or to start it again, now or later."""
+        """Whether a query that has ended is finished; if not, it is started again, now or later."""
         if isinstance(self.job.failure, UnsafeState):
-            self._stand("stopped", self.job.failure)
+            self._mark_stopped("stopped", self.job.failure)
             return True
         if error is None:
             return True
         self._error = error
         try:
-            if self.job.mend(self._error):
+            if self.job.repair(self._error):
                 self._measures.restarted(self.job.name)
                 self._error = ""
                 self._not_before = 0.0
@@ -181,32 +182,32 @@ class Supervised:
         return False
 
     def _end_outdated(self) -> None:
-        """Between two batches, and not waited for here: the other queries are watched meanwhile."""
+        """End the query between two batches. This does not wait, so that the other queries are watched meanwhile."""
         self._outdated_since = self._outdated_since or time.monotonic()
         if self.idle or time.monotonic() > self._outdated_since + STOP_SECONDS:
             self.end()
             self._outdated_since = 0.0
             self._query, self._not_before = None, 0.0
 
-    def _rest_if_due(self) -> None:
+    def _suspend_if_due(self) -> None:
         assert self._progress is not None
-        if self._rest is None or self._ending is not None:
+        if self._suspension is None or self._ending is not None:
             return
-        if self._rest.is_due(self._progress.rows, self._progress.looked_at) and self.idle:
+        if self._suspension.is_due(self._progress.rows, self._progress.looked_at) and self.idle:
             self.end()
-            self._query, self._is_resting = None, True
+            self._query, self._is_suspended = None, True
             log.info("query_rests", query=self.job.name)
 
     def _start_when_due(self) -> None:
-        if self._is_resting:
-            assert self._rest is not None
-            self._is_resting = not (self._rest.is_over() or self.job.outdated)
+        if self._is_suspended:
+            assert self._suspension is not None
+            self._is_suspended = not (self._suspension.is_over() or self.job.outdated)
             self._measures.looked(self.job.name)
-        if not self._is_resting and time.monotonic() >= self._not_before:
+        if not self._is_suspended and time.monotonic() >= self._not_before:
             self.start()
 
     def _end_if_stalled(self, query: StreamingQuery) -> None:
-        """Tell a query whose batch makes no progress to stop; `watch` starts it again once it has ended."""
+        """Stop a query whose batch makes no progress; `watch` starts it again once it has ended."""
         assert self._stall is not None
         if not self._stall.is_reached():
             return
@@ -214,37 +215,37 @@ class Supervised:
             f"{self.job.name}: its batch has made no progress for {STALL_SECONDS:.0f} s, and is stopped",
             hint="it is restarted once it has ended; if it does not end, restart the driver",
         )
-        self._stand("stalled", stalled)
-        self._ending = beside(query.stop)
+        self._mark_stopped("stalled", stalled)
+        self._ending = in_background(query.stop)
 
     def _settle_once_ended(self, ending: "Future[None]") -> None:
-        """Start a stalled query anew; one that was stopped for good stays so.
+        """Start a stalled query again; one that was stopped for good stays so.
 
-        This does not wait: the end may never come. Until Spark says that the query has ended, it may still write.
+        This does not wait, because the query may never end. Until Spark says that it has ended, it may still write.
         """
         assert self._query is not None
-        assert self.standing is not None
+        assert self.stopped_by is not None
         if not ending.done():
             return
         error = ending.exception()
         if isinstance(error, Py4JNetworkError):
             raise error
         if error is not None:
-            self._ending = beside(self._query.stop)  # Spark waited as long as it does, and gave up
+            self._ending = in_background(self._query.stop)  # Spark's own time limit for a stop has passed
             return
         self._ending = self._query = None
-        if isinstance(self.standing, UnsafeState):
+        if isinstance(self.stopped_by, UnsafeState):
             return
-        stalled, self.standing = self.standing, None
+        stalled, self.stopped_by = self.stopped_by, None
         if isinstance(self.job.failure, UnsafeState):
-            self._stand("stopped", self.job.failure)
+            self._mark_stopped("stopped", self.job.failure)
         else:
             self._put_off(stalled)
 
-    def _stand(self, state: State, error: CorrentezaError) -> None:
-        """Stand still, say so in the log, and leave word for `status`."""
-        self.standing = error
-        leave_word(self._note, self.job.name, state, error)
+    def _mark_stopped(self, state: State, error: CorrentezaError) -> None:
+        """Mark the query as stopped, log it, and write the note that `status` reads."""
+        self.stopped_by = error
+        report_stopped(self._note, self.job.name, state, error)
 
     def _report(self) -> None:
         assert self._progress is not None
@@ -268,7 +269,7 @@ class Supervised:
         log.warning("query_failed", query=self.job.name, error=str(error), restart_in_seconds=pause)
 
 
-def leave_word(note: Note, query: str, state: State, error: CorrentezaError) -> None:
+def report_stopped(note: WriteNote, query: str, state: State, error: CorrentezaError) -> None:
     """Log that a query has stopped for good, and write the note that `status` reads."""
     log.error("query_stands_still", query=query, state=state, error=str(error), hint=error.hint)
     try:
@@ -278,7 +279,7 @@ def leave_word(note: Note, query: str, state: State, error: CorrentezaError) -> 
 
 
 def _failed(job: Job, error: str) -> CorrentezaError:
-    """The first line that says something of a failed query's message."""
+    """An error with the first line of a failed query's message that is not blank."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     text = lines[0] if lines else "no message"
     return CorrentezaError(f"{job.name} failed: {text}", hint="see the log for the whole trace; then run again")

@@ -1,8 +1,8 @@
-"""Keep queries running: restart one that fails or stalls, alone and with back-off; let one rest that finds nothing.
+"""Keep queries running: restart one that fails or stalls, alone and with back-off; suspend one that finds nothing.
 
-One that a guard refuses to start, whose topic was made anew, or whose batch finds an unsafe state, such as a broken
-`fail` expectation, stands still from then on and the others go on; one that fails again and again takes the driver
-down, and so does a table that another driver writes.
+A query is stopped for good if a guard refuses to start it, if its topic was recreated, or if its batch finds an unsafe
+state, such as a broken `fail` expectation. The others go on. The driver ends if a query fails again and again, or if
+another driver writes a table.
 """
 
 import threading
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from foundation import notify
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
-from stream_jobs.running.beside import beside
+from stream_jobs.running.background import in_background
 from stream_jobs.running.jobs import Job
-from stream_jobs.running.standing import Note
+from stream_jobs.running.stop_notes import WriteNote
 from stream_jobs.running.stopping import stopped_after
 from stream_jobs.running.supervised import STOP_SECONDS, Supervised
 
@@ -37,13 +37,13 @@ def keep_running(
     """Watch until told to stop; then stop every query at a batch boundary.
 
     Args:
-        check: called every half minute beside the queries; it tells which may not go on, and why, and raises when none
-            may.
+        check: called every half minute in a thread of its own; returns the queries that may not go on, and why; raises
+            when none may.
         stop_seconds: how long batches may take to end once told to stop.
 
     Raises:
-        CorrentezaError: a query cannot go on, or every one stands still. All are stopped.
-        UnsafeState, CorrentezaError: told to stop, all are stopped, and some stood still: they are named.
+        CorrentezaError: a query cannot go on, or every one is stopped. All are stopped.
+        UnsafeState, CorrentezaError: told to stop, all have ended, and the ones stopped before are named.
     """
     with stopped_after(supervised, stop_seconds):
         checking: Future[Mapping[str, UnsafeState]] | None = None
@@ -52,7 +52,7 @@ def keep_running(
             for each in supervised:
                 each.watch()
             notify.alive()
-            if supervised and all(isinstance(each.standing, UnsafeState) for each in supervised):
+            if supervised and all(isinstance(each.stopped_by, UnsafeState) for each in supervised):
                 break
             if checking is not None and checking.done():
                 unsafe = _settle(checking)
@@ -61,24 +61,24 @@ def keep_running(
                         each.stop_for_good(unsafe[each.job.name])
                 checking = None
             if checking is None and time.monotonic() >= next_check:
-                checking = beside(check)
+                checking = in_background(check)
                 next_check = time.monotonic() + CHECK_SECONDS
-    require_none_stands({each.job.name: each.standing for each in supervised if each.standing is not None})
+    require_none_stopped({each.job.name: each.stopped_by for each in supervised if each.stopped_by is not None})
 
 
-def require_none_stands(standing: Mapping[str, CorrentezaError]) -> None:
+def require_none_stopped(stopped: Mapping[str, CorrentezaError]) -> None:
     """Raises: UnsafeState, or the class of the worst error, naming every query that has stopped for good."""
-    if not standing:
+    if not stopped:
         return
-    worst = max(standing.values(), key=lambda error: error.exit_code)
-    reasons = "; ".join(f"{name} stands still: {error}" for name, error in standing.items())
+    worst = max(stopped.values(), key=lambda error: error.exit_code)
+    reasons = "; ".join(f"{name} is stopped: {error}" for name, error in stopped.items())
     raise type(worst)(reasons, hint=worst.hint)
 
 
 def drain(jobs: Sequence[Job], *, at_once: int, stop: threading.Event) -> dict[str, int]:
     """As `bring_up_to_date`. Raises: UnsafeState too, once the others are done, if a query has stopped for good."""
     done = bring_up_to_date(jobs, at_once=at_once, stop=stop)
-    require_none_stands(done.standing)
+    require_none_stopped(done.stopped)
     return done.rows
 
 
@@ -88,11 +88,11 @@ class Done:
 
     Attributes:
         rows: job → input rows.
-        standing: job → why it has stopped for good.
+        stopped: job → why it has stopped for good.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
-    standing: dict[str, CorrentezaError] = field(default_factory=dict)
+    stopped: dict[str, CorrentezaError] = field(default_factory=dict)
 
 
 def bring_up_to_date(
@@ -100,9 +100,9 @@ def bring_up_to_date(
     *,
     at_once: int,
     stop: threading.Event,
-    note: Note = lambda query, state, error: None,
+    note: WriteNote = lambda query, state, error: None,
 ) -> Done:
-    """Bring every job up to the present and end it; one that comes to stand does not keep the others from it.
+    """Let every job read all that its inputs hold, then end it. A job that stops for good does not hinder the others.
 
     Args:
         at_once: how many queries run side by side.
@@ -124,15 +124,15 @@ def bring_up_to_date(
             for each in list(running):
                 if each.watch():
                     done.rows[each.job.name] = each.rows
-                    if each.standing is not None:
-                        done.standing[each.job.name] = each.standing
+                    if each.stopped_by is not None:
+                        done.stopped[each.job.name] = each.stopped_by
                     running.remove(each)
             time.sleep(0.02)
     return done
 
 
 def _settle(checking: "Future[Mapping[str, UnsafeState]]") -> Mapping[str, UnsafeState]:
-    """Pass on what a check found; one that could not ask is repeated."""
+    """The result of a check; empty if the broker or the registry did not answer: the check is repeated later."""
     try:
         return checking.result()
     except TransientError as error:

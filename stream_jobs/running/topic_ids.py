@@ -1,4 +1,4 @@
-"""The ids of topics. By its id a recreated topic differs from the earlier topic of the same name."""
+"""The ids of topics. The id distinguishes a recreated topic from the earlier topic of the same name."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 30
 
 
 def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
-    """Topic → the id that a topic gets when it is created, and gets anew when it is created again.
+    """Topic → the id that a topic gets when it is created, and gets again when it is created again.
 
     Topics that do not exist are left out. Raises: TransientError when the broker does not answer.
     """
@@ -20,7 +20,7 @@ def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
     if not names:
         return {}
     found = {}
-    # Held while its answers are awaited: they die with it.
+    # Kept in a variable while its answers are awaited: they are lost when it is freed.
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": TIMEOUT_SECONDS * 1000})
     for topic, future in admin.describe_topics(TopicCollection(names)).items():
         try:

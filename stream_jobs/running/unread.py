@@ -1,7 +1,7 @@
 """Whether a query has anything to read: compares what it has committed with what its input holds now.
 
-No JVM is needed, so a run to the end starts only the queries that find something: an idle one costs as much as a small
-batch. Every guard runs as at a start, so an unsafe state is refused here too.
+No JVM is needed, so a single run starts only the queries that have something to read: an idle query costs as much as a
+small batch. Every guard runs as at a start, so an unsafe state is refused here too.
 """
 
 import json
@@ -21,7 +21,7 @@ from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
 
 @dataclass(frozen=True)
 class TopicNow:
-    """A topic as it stands.
+    """A topic now.
 
     Attributes:
         ends: partition → last stable offset, exclusive: no read_committed reader goes beyond.
@@ -85,7 +85,7 @@ def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
         return True
     offsets = [json.loads(line) for line in settled if line != "-"]
     if any(offset.get("isStartingVersion") for offset in offsets):
-        return True  # in the midst of its first read, which no version's commit tells of
+        return True  # during its first read, of which no version's commit tells
     # A source that was read to the end of version 7 stands at the start of version 8.
     next_version = {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in offsets}
     paths = [path for name in inputs if tables.has_rows(path := places.table(name))]
@@ -93,7 +93,8 @@ def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
 
 
 def _settled(places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None) -> list[str] | None:
-    """What a query has committed, as `Checkpoint.settled`; None too where only its start may say what must happen."""
+    """What a query has committed, as `Checkpoint.settled`; None too if only a start of the query can tell what must
+    happen."""
     checkpoint = checkpoint_of(places, query)
     if not checkpoint.folder.exists() and not tables.has_rows(places.table(query)):
         return []

@@ -1,7 +1,7 @@
 """A dataset's history for `apply_changes`: its rows from bronze, and the newest clocks, stored beside the checkpoint.
 
 `checkpoints/silver.<dataset>/seen.json` is written at the end of each batch. Without it, as after `checkpoint adopt`,
-the clocks are read once from all of bronze when a batch first asks: a bound that is too high is safe, it only costs
+the clocks are read once from all of bronze when a batch first asks: a bound that is too high is safe; it only costs
 time.
 """
 
@@ -27,7 +27,7 @@ from stream_jobs.silver.withdrawals import withdrawals
 
 @dataclass(frozen=True)
 class Noted:
-    """The file's content: what was seen up to the end of a batch, or up to its beginning while keys are mended."""
+    """The file's content: what was seen up to the end of a batch, or up to its beginning while keys are repaired."""
 
     generation: int
     batch_id: int
@@ -78,7 +78,7 @@ class BronzeHistory:
             self._noted = Noted(batch.generation, batch.batch_id - 1, None, None, is_mending=False)
 
     @property
-    def was_mending(self) -> bool:
+    def was_repairing(self) -> bool:
         """As `History`."""
         noted = self._noted
         return noted is not None and noted.is_mending and noted.batch_id == self._batch.batch_id
@@ -121,7 +121,7 @@ class BronzeHistory:
                 self._closed = (snapshot.version, rows.cast(CLOSED))
         return self._closed[1]
 
-    def begin_mending(self) -> None:
+    def begin_repair(self) -> None:
         """As `History`."""
         seen = self.seen()
         self._note(Noted(self._batch.generation, self._batch.batch_id, seen.newest, seen.withdrawn, is_mending=True))
@@ -129,7 +129,7 @@ class BronzeHistory:
     def end(self, batch: Seen) -> None:
         """As `History`."""
         if self._noted is None:
-            return  # nothing is known of the time before the batch, and nobody has asked yet
+            return  # the clocks before the batch are unknown, and were not needed yet
         newest, withdrawn = _later(self._noted.newest, batch.newest), _later(self._noted.withdrawn, batch.withdrawn)
         self._note(Noted(self._batch.generation, self._batch.batch_id, newest, withdrawn, is_mending=False))
 
@@ -138,7 +138,7 @@ class BronzeHistory:
         return records.unionByName(withdrawals(_now(spark, self._withdrawn), self._contract))
 
     def _fits(self, noted: Noted) -> bool:
-        """Whether it was noted by the batch before this one, or by an earlier attempt at this one."""
+        """Whether the note was written by the batch before this one, or by an earlier attempt at this one."""
         batch = self._batch
         return noted.generation == batch.generation and noted.batch_id in (batch.batch_id - 1, batch.batch_id)
 
@@ -156,7 +156,7 @@ def _later(one: int | None, other: int | None) -> int | None:
 
 
 def _read(file: Path) -> Noted | None:
-    """What was noted; None where nothing can be read: then bronze is asked."""
+    """The note; None if it cannot be read: then the clocks are read from bronze."""
     try:
         return Noted(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What set-up says of pip: what it fetches and builds, and at a failure the setting that mends it."""
+"""What set-up says of pip: what it fetches and builds, and at a failure the setting that fixes it."""
 
 import socket
 import sys
@@ -27,7 +27,7 @@ VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_
 
 @pytest.fixture
 def pip(tmp_path, monkeypatch):
-    """pip fetches one small package that it does not find, from an index that a test gives; returns what mends it."""
+    """pip fetches one small package that it does not find, from an index that a test gives; returns what fixes it."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -203,7 +203,7 @@ def test_the_first_jar_that_cannot_be_had_ends_the_set_up(tmp_path, monkeypatch)
     assert asked == ["jar0"]
 
 
-# Out of reach: the reason, and what mends it
+# Out of reach: the reason, and what fixes it
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_the_first_jar_that_cannot_be_had_ends_the_set_up(tmp_path, monkeypatch)
         ("503 Service Unavailable", "it answers 503", "try again later"),
     ],
 )
-def test_an_answer_that_is_no_file_is_named_with_what_mends_it(tmp_path, status, reason, mends):
+def test_an_answer_that_is_no_file_is_named_with_what_fixes_it(tmp_path, status, reason, mends):
     with wire(answer(b"", status=status)) as server, pytest.raises(DependencyUnavailable, match=reason) as error:
         fetch_one(tmp_path, server.url.replace("//", "//user:secret@"))
     assert f"g.h:jar0:1.0 from 127.0.0.1:{server.port}:" in str(error.value)

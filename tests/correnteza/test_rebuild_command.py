@@ -83,7 +83,7 @@ def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, h
         return run_here(Settings(home=home), ("dead-letters", "redrive", "--all", *more))
 
     beside = redrive()
-    assert (beside.returncode, "letters are closed before it, or after it" in beside.stderr) == (3, True), beside.stderr
+    assert (beside.returncode, "close dead letters before it or after it" in beside.stderr) == (3, True), beside.stderr
     assert redrive("--dry-run").returncode == 0
     assert rebuild("--resume").returncode == 0
     after = redrive()
@@ -92,7 +92,7 @@ def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, h
 
 def test_no_rebuild_begins_while_dead_letters_are_closed(home, places, rebuild, tmp_path):
     assert rebuild("--abandon", "--yes").returncode == 0
-    with run.none_of_silver(places_of(Settings(home=home))):
+    with run.no_silver_rebuild(places_of(Settings(home=home))):
         # A process of its own: the lock is one of processes.
         arguments = ("rebuild", "silver.bcb_ptax", "--yes")
         refused = run_to_its_end(Settings(home=home), tmp_path, UNMODIFIED, arguments, {})

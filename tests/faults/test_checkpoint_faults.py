@@ -62,7 +62,7 @@ def test_f21_a_topic_made_anew_stops_the_query_and_adopting_reads_all_of_it(pipe
 
 
 def of_the_new_topic(pipeline: Pipeline) -> list[str]:
-    """O1, once the topic was made anew: what bronze lacks of it. Rows of the old one are its past, and no error."""
+    """O1, once the topic was recreated: what bronze lacks of it. Rows of the old one are its past, and no error."""
     return [each for each in astray(pipeline, DATASET) if "holds what Kafka does not" not in each]
 
 
@@ -70,7 +70,7 @@ def test_f21_control_without_the_topic_id_the_first_records_of_a_longer_topic_ar
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     control.holds(of_the_new_topic, pipeline)
     make_anew(pipeline, 8)
-    monkeypatch.setattr(Checkpoint, "_require_same_life", lambda *_: None)
+    monkeypatch.setattr(Checkpoint, "_require_same_identity", lambda *_: None)
     monkeypatch.setattr(BronzeJob, "require_same_topic", lambda *_: None)
     pipeline.run(job)
     control.objects(of_the_new_topic, pipeline, damage="lacks 5 records: 0/0, 0/1, 0/2, 0/3, 0/4")

@@ -129,7 +129,7 @@ def test_f14_control_read_by_their_places_values_land_in_each_others_columns(run
     control.objects(hours_astray, target, damage="hours have a gust below their mean wind")
 
 
-def test_f14_a_file_with_a_renamed_column_is_kept_whole_and_published_when_it_is_mended(run, year, target, seen):
+def test_f14_a_file_with_a_renamed_column_is_kept_whole_and_published_when_it_is_fixed(run, year, target, seen):
     renamed = [*HEAD[:8], HEAD[8].replace(b"VENTO, RAJADA MAXIMA", b"RAJADA")]
     year.put(one(A401=file(LINES, renamed), A249=MACAPA.read_bytes()))
     outcome = run()

@@ -47,7 +47,7 @@ def under(schema_id: int, record: dict[str, Any]) -> tuple[bytes, bytes]:
 
 def know(pipeline: Pipeline, schema_id: int) -> None:
     """What the driver does when the registry has learnt of an id: keep its text."""
-    pipeline.bronze(DATASET)._book.ask(schema_id)
+    pipeline.bronze(DATASET)._known_schemas.fetch(schema_id)
 
 
 class Answers:
@@ -71,7 +71,7 @@ class Answers:
 @pytest.fixture
 def unknown(pipeline, monkeypatch) -> Callable[[], None]:
     """Bronze has filed a record under an unknown id; the call lets the registry know it."""
-    monkeypatch.setattr("stream_jobs.bronze.schema_book.GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("stream_jobs.bronze.known_schemas.GRACE_SECONDS", 0.0)
     pipeline.declare(DATASET, REDRIVES)
     pipeline.publish(DATASET, station(0))
     pipeline.send(DATASET, [under(UNKNOWN, station(1))])

@@ -253,7 +253,7 @@ def test_f28_control_without_a_supervisor_a_query_that_met_a_full_disk_stays_end
 def test_f28_a_broker_whose_disk_is_full_ends_and_is_started_again_and_every_row_stands_once(
     services, tmp_path, httpserver, year
 ):
-    """Kafka ends itself when it cannot write. The poller waits in the midst of its transaction meanwhile."""
+    """Kafka ends itself when it cannot write. The poller waits in the middle of its transaction meanwhile."""
     home = tmp_path / "full"
     with mounted(home / "kafka", 96) as disk, Stack(Settings(home=home), ("broker",)) as stack:
         bootstrap, prefix = stack.endpoints["kafka_bootstrap"], f"{tmp_path.name}."

@@ -1,4 +1,4 @@
-"""`doctor` recognises each damage at which a start refuses (F21 to F24, F31), and names the command that mends it."""
+"""`doctor` recognises each damage at which a start refuses (F21 to F24, F31), and names the command that fixes it."""
 
 import json
 import shutil
@@ -63,7 +63,7 @@ def damage_beside(name: str) -> Callable[[Pipeline], None]:
 
 DAMAGES = {
     **{f"{name} damaged": (damage_beside(name), f"{name} is damaged", "rm ") for name in STATE_FILES},
-    "F21 topic made anew": (exchange_topic, "recreated", ADOPT),
+    "F21 topic recreated": (exchange_topic, "recreated", ADOPT),
     "F22 checkpoint lost": (lose, "is lost", ADOPT),
     "F22 guard lost": (lose_guard, "no guard.json", ADOPT),
     "F22 checkpoint copied": (copy, "of another query", ADOPT),
@@ -93,7 +93,7 @@ def test_doctor_finds_nothing_unsafe_in_what_runs_and_tells_of_single_replicas(w
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)
-def test_doctor_names_each_damage_and_its_mending_and_changes_nothing(whole, cli, damage):
+def test_doctor_names_each_damage_and_its_repair_and_changes_nothing(whole, cli, damage):
     act, what, mend = DAMAGES[damage]
     act(whole)
     before = sorted(str(path) for path in whole.places.checkpoints.rglob("*"))

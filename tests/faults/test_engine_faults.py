@@ -2,7 +2,7 @@
 noticed (ENGINE.md, sections 6 and 7).
 
 Elsewhere: hostile lengths (6.1) in test_stream_faults.py; a batch that is repeated after a crash (6.2) in
-tests/stream_jobs/bronze/test_job.py; a topic made anew (6.4) in test_checkpoint_faults.py; the lock that outlives a
+tests/stream_jobs/bronze/test_job.py; a topic recreated (6.4) in test_checkpoint_faults.py; the lock that outlives a
 killed Python (6.6) in test_stream_faults.py.
 """
 

@@ -319,7 +319,7 @@ def test_one_source_that_drips_does_not_keep_another_waiting(httpserver):
 
 
 def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeypatch):
-    """On a clock that stands still, what each of six requests waits is its place in the row."""
+    """On a clock that is stopped, what each of six requests waits is its place in the row."""
     httpserver.expect_request("/x").respond_with_data("[]")
 
     def ask(pause: float) -> None:

@@ -237,7 +237,7 @@ def test_f3_control_under_two_transactional_ids_both_publish(target, variables, 
     base_url = httpserver.url_for("/")
 
     def one_within_the_other() -> None:
-        """Another poll begins and ends while the first is in the midst of its first transaction."""
+        """Another poll begins and ends while the first is in the middle of its first transaction."""
         reached, gate = threading.Event(), threading.Event()
         passages = iter(range(1, 100))
 

@@ -156,7 +156,7 @@ def test_a_checkpoint_that_was_adopted_meanwhile_is_not_replaced(tmp_path):
     assert held(places.table(QUERY)) == numbers(LIVE)
     assert checkpoint.newest_generation() == 5
     (places.checkpoints / "rebuild" / "run.json").write_text(json.dumps({"run": "some-run", "queries": [QUERY]}))
-    run.abandon(places, run.required(places))
+    run.abandon(places, run.require(places))
     assert not handover.is_wanted(places, QUERY)
 
 
@@ -200,7 +200,7 @@ def test_a_driver_that_starts_while_a_table_is_swapped_does_not_get_it(tmp_path)
     """A second owner would write beside the swap."""
     places = made(tmp_path)
     with ExitStack() as stack:
-        run._own(stack, places, QUERY)
+        run._lock_tables(stack, places, QUERY)
         program = [sys.executable, "-c", HOLDER, str(places.locks), QUERY]
         second = subprocess.run(program, capture_output=True, text=True, check=False)
         assert "TableIsTakenError" in second.stderr

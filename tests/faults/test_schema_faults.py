@@ -15,7 +15,7 @@ from schemas import registry as registries
 from schemas.contracts import Contract
 from schemas.registry import Registry
 from sinks import tables
-from stream_jobs.bronze import schema_book
+from stream_jobs.bronze import known_schemas
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.dim_weather_station import TABLE as STATIONS
 from tests.helpers import wait_for
@@ -149,7 +149,7 @@ def test_evolution_control_without_the_raw_bytes_a_newer_writers_field_is_gone(p
 
     send(pipeline, versions[1], schema_ids[1], station(1, owner="INMET"))
     control.holds(gone, "INMET")
-    monkeypatch.setattr(schema_book, "_reads_whole", lambda *_: True)
+    monkeypatch.setattr(known_schemas, "_reads_whole", lambda *_: True)
     send(pipeline, versions[1], schema_ids[1], station(2, owner="CEMADEN"))
     control.objects(gone, "CEMADEN", damage="CEMADEN stands nowhere in bronze")
 
@@ -252,13 +252,13 @@ def test_f30_an_id_that_the_registry_denies_is_filed_after_a_grace_and_decodes_o
     job = pipeline.bronze(DATASET, registry=late)
     with kept_running(job) as [counted]:
         wait_for(lambda: statuses(pipeline) == ["ok", "unknown_schema"], "the record is filed", 120)
-        assert late.asked[-1] - late.asked[0] >= schema_book.GRACE_SECONDS
+        assert late.asked[-1] - late.asked[0] >= known_schemas.GRACE_SECONDS
         filed = by_place(pipeline)[0, 1]
         assert (filed["schema_id"], filed["value"], filed["record"]) == (schema_ids[1], early, None)
 
         late.hidden, starts = None, len(counted.queries)
-        job._book.refresh([contract])  # as the driver does twice a minute
-        wait_for(lambda: len(counted.queries) > starts, "the query is planned anew")
+        job._known_schemas.refresh([contract])  # as the driver does twice a minute
+        wait_for(lambda: len(counted.queries) > starts, "the query is planned again")
         send(pipeline, versions[1], schema_ids[1], station(2, owner="INMET"))
         wait_for(lambda: len(statuses(pipeline)) == 3, "the next record is in bronze", 120)
     assert statuses(pipeline) == ["ok", "unknown_schema", "ok"]
@@ -286,7 +286,7 @@ def test_f30_control_without_asking_the_registry_a_good_record_is_filed_as_unkno
 ):
     job = register_beside_a_running_query(pipeline, release, pipeline.registry)
     control.holds(misfiled, pipeline)
-    monkeypatch.setattr(schema_book, "MOST_UNKNOWN", 0)
+    monkeypatch.setattr(known_schemas, "MOST_UNKNOWN", 0)
     pipeline.run(job)
     control.objects(misfiled, pipeline, damage="record 2 is filed as unknown_schema")
 

@@ -40,8 +40,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault]
 DATASET, WITHDRAWALS = "bcb_sgs", "ingest.withdrawals"
 ROOT = Path(__file__).parents[2]
 POINTS = (
-    "before_quarantine", "after_quarantine", "after_mended_conflicts", "after_mended_quarantine", "after_deletes",
-    "after_mended_revisions", "after_mended_current", "before_revisions", "after_revisions", "after_current",
+    "before_quarantine", "after_quarantine", "after_repaired_conflicts", "after_repaired_quarantine", "after_deletes",
+    "after_repaired_revisions", "after_repaired_current", "before_revisions", "after_revisions", "after_current",
     "before_counts", "after_counts",
 )  # fmt: skip
 """In the order in which a batch comes by them."""
@@ -160,8 +160,8 @@ def rows_of_everything(lake: LakeBronze) -> tuple[int, int, int]:
 
 @pytest.mark.slow
 def test_a_silver_batch_that_dies_at_every_point_in_turn_is_what_bronze_gives(lake, monkeypatch):
-    """One batch, many attempts. Once its late keys were mended, a repetition mends all of its keys, and does not come
-    by the ordinary writes.
+    """One batch, many attempts. Once its late keys were repaired, a repetition repairs all of its keys and makes none
+    of the ordinary writes.
     """
     for point in POINTS:
         if point in POINTS[: POINTS.index("before_revisions")] or point.endswith("_counts"):
@@ -174,7 +174,7 @@ def test_a_silver_batch_that_dies_at_every_point_in_turn_is_what_bronze_gives(la
 def test_control_without_ids_and_without_a_look_at_revisions_a_repeated_silver_batch_doubles(
     spark, tmp_path, monkeypatch, control
 ):
-    """Either of the two protects alone, so both are switched off; and no row is late, for those are mended."""
+    """Either of the two protects alone, so both are switched off; and no row is late, for those are repaired."""
     monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     lakes = [LakeBronze(spark, tmp_path / name) for name in ("with", "without")]
     for each in lakes:

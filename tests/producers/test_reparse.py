@@ -1,4 +1,4 @@
-"""Rows that a wrong parser rejected come home once it is mended, under the clocks of their first publication."""
+"""Rows that a wrong parser rejected come home once it is repaired, under the clocks of their first publication."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ def seen(target, dataset: str) -> list[dict]:
     return [record.fields for record in oracles.read(target.bootstrap, target.prefix, dataset)]
 
 
-def test_what_was_rejected_is_published_once_the_parser_is_mended_with_its_first_clock(run, target, rows):
+def test_what_was_rejected_is_published_once_the_parser_is_fixed_with_its_first_clock(run, target, rows):
     assert run(broken("OI")).tally.rejects == 1
     assert run(MOBILE).tally.rows == 0, "control: the source says that nothing is new"
     outcome = poll.reparse(MOBILE, target, [PART], at=NOW)
@@ -84,7 +84,7 @@ def test_a_reparse_that_dies_is_finished_by_the_next_poll(run, target, rows, mon
     assert oracles.problems(target.bootstrap, target.prefix, MOBILE.datasets) == []
 
 
-def test_a_part_most_of_which_is_rejected_is_held_and_read_when_the_parser_is_mended(run, target, rows):
+def test_a_part_most_of_which_is_rejected_is_held_and_read_when_the_parser_is_fixed(run, target, rows):
     outcome = run(broken("OI", "TIM"))
     assert "is held: 2 of its first 3 rows are rejected" in str(outcome.error)
     assert (rows(), seen(target, "ingest.rejects"), seen(target, "ingest.cursors")) == ([], [], [])

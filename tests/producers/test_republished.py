@@ -11,7 +11,7 @@ from foundation.rowhash import row_hash
 from producers import chunk, poll, sources
 from producers.archive import Archive
 from producers.model import Span
-from producers.republished import Again, Republished
+from producers.republished import Republished, RepublishedChunk
 from schemas.contracts import Contract, load
 from tests import oracles
 from tests.producers.served import MACAPA, SALVADOR, ServedZip, corrected, member_name
@@ -29,7 +29,7 @@ def manifests(target: Any) -> list[dict[str, Any]]:
     return [record.fields for record in oracles.read(target.bootstrap, target.prefix, "ingest.manifests")]
 
 
-def made_again(target: Any, *, wanted: set[str] | None = None, **changes: Any) -> list[Again]:
+def made_again(target: Any, *, wanted: set[str] | None = None, **changes: Any) -> list[RepublishedChunk]:
     """Every chunk of the manifests, or those that are wanted."""
     every = manifests(target)
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 from werkzeug import Request, Response
 
-from producers import in_turn, poll, sources
+from producers import poll, sources, steps
 from producers.model import Cursor, Span
 from tests import oracles
 from tests.producers.served import ServedZip
@@ -97,7 +97,7 @@ def test_control_a_poll_that_ends_at_the_first_failure_leaves_the_later_ones_out
     healthy = {*SERIES} - {"12"}
     run(PRESENT)
     control.holds(missing, target, healthy)
-    monkeypatch.setattr(in_turn, "MOST_IN_A_ROW", 1)
+    monkeypatch.setattr(steps, "MOST_IN_A_ROW", 1)
     served.asked.clear()
     run(PRESENT)
 

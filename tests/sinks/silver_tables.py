@@ -47,7 +47,7 @@ class Recorded:
     def __init__(self, silver: "Silver") -> None:
         self._silver = silver
         self.rows: list[Change] = []
-        self._mending: tuple[int, int] | None = None
+        self._repairing: tuple[int, int] | None = None
         self._batch = (0, 0)
         self._seen = Seen(None, None)
         self._is_known = True
@@ -61,8 +61,8 @@ class Recorded:
         self._is_known = False
 
     @property
-    def was_mending(self) -> bool:
-        return self._mending == self._batch
+    def was_repairing(self) -> bool:
+        return self._repairing == self._batch
 
     def seen(self) -> Seen:
         if not self._is_known:
@@ -81,11 +81,11 @@ class Recorded:
     def closed(self) -> pa.Table:
         return CLOSED.empty_table()
 
-    def begin_mending(self) -> None:
-        self._mending = self._batch
+    def begin_repair(self) -> None:
+        self._repairing = self._batch
 
     def end(self, batch: Seen) -> None:
-        self._mending = None
+        self._repairing = None
         pairs = ((self._seen.newest, batch.newest), (self._seen.withdrawn, batch.withdrawn))
         newest, withdrawn = (max((each for each in pair if each is not None), default=None) for pair in pairs)
         self._seen = Seen(newest, withdrawn)

@@ -118,7 +118,7 @@ def test_expectations_warn_or_set_aside_or_stop(tmp_path):
 
     assert (applied.outcomes["new"], applied.outcomes["quarantined"]) == (1, 1)
     assert (applied.broken, applied.flawed, applied.records) == ({NOT_NEGATIVE.name: 1, "small": 1, "finite": 0}, 2, 2)
-    counts = (*applied.outcomes.values(), *applied.broken.values(), applied.records, applied.flawed, applied.mended)
+    counts = (*applied.outcomes.values(), *applied.broken.values(), applied.records, applied.flawed, applied.repaired)
     assert {type(count) for count in counts} == {int}, "a counter of metrics adds no decimal"
     assert silver.quarantined == {1: "value_not_negative"}
 

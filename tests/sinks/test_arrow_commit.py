@@ -11,7 +11,7 @@ from deltalake.schema import PrimitiveType
 from foundation.errors import UnsafeState
 from sinks import arrow_commit
 from sinks.arrow_commit import append
-from sinks.put import put
+from sinks.replace_rows import replace_rows
 from sinks.snapshot import FILE, Snapshot
 from tests.controls import counted
 from tests.sinks.delta_tables import SCHEMA, held, made, numbers, row
@@ -92,7 +92,7 @@ def test_rows_go_and_come_in_one_commit_and_a_file_without_them_stays(path):
     snapshot, gone = found_in(path, 2)
     [other] = snapshot.files([("number", "=", 3)])
 
-    put(snapshot, gone=gone, keys=["number"], rows=rows(4))
+    replace_rows(snapshot, gone=gone, keys=["number"], rows=rows(4))
 
     assert held(path) == [row(1), row(3), row(4)]
     assert other in Snapshot.of(path).files()
@@ -102,17 +102,17 @@ def test_rows_go_and_come_in_one_commit_and_a_file_without_them_stays(path):
 def test_rows_may_only_go_and_nothing_at_all_is_no_commit(path):
     append(rows(1, 2), path)
     snapshot, gone = found_in(path, 1)
-    put(snapshot, gone=gone, keys=["number"])
+    replace_rows(snapshot, gone=gone, keys=["number"])
     assert numbers(path) == [2]
     snapshot, none = found_in(path, 9)
-    put(snapshot, gone=none, keys=["number"])
+    replace_rows(snapshot, gone=none, keys=["number"])
     assert DeltaTable(path).version() == snapshot.version
 
 
 def test_a_row_that_stands_nowhere_takes_nothing_away(path):
     append(rows(1), path)
     nowhere: dict[str, Any] = {"number": pa.array([7], pa.int64()), FILE: pa.array([None], pa.string())}
-    put(Snapshot.of(path), gone=pa.table(nowhere), keys=["number"], rows=rows(7))
+    replace_rows(Snapshot.of(path), gone=pa.table(nowhere), keys=["number"], rows=rows(7))
     assert numbers(path) == [1, 7]
 
 
@@ -122,7 +122,7 @@ def test_a_column_that_a_file_lacks_is_null(path):
     found = Snapshot.of(path).scan(["number", "gained"]).read_all()
     assert found.select(["number", "gained"]).to_pylist() == [{"number": 1, "gained": None}]
     snapshot, gone = found_in(path, 1)
-    put(snapshot, gone=gone.slice(0, 0), keys=["number"], rows=rows(2))
+    replace_rows(snapshot, gone=gone.slice(0, 0), keys=["number"], rows=rows(2))
     assert [each["gained"] for each in held(path)] == [None, None]
 
 
@@ -130,10 +130,10 @@ def test_rows_may_come_as_a_stream(path):
     append(rows(1, 2), path)
     for coming in (3, 4):
         snapshot, gone = found_in(path, coming - 2)
-        put(snapshot, gone=gone, keys=["number"], rows=rows(coming).to_reader())
+        replace_rows(snapshot, gone=gone, keys=["number"], rows=rows(coming).to_reader())
     assert numbers(path) == [3, 4]
     snapshot, none = found_in(path, 9)
-    put(snapshot, gone=none, keys=["number"], rows=rows(5).to_reader())
+    replace_rows(snapshot, gone=none, keys=["number"], rows=rows(5).to_reader())
     assert numbers(path) == [3, 4, 5]
 
 
@@ -151,7 +151,7 @@ def test_control_a_merge_of_the_columns_that_rows_have_keeps_what_the_old_row_sa
 
     def put_in_place() -> None:
         snapshot, gone = found_in(path, 2)
-        put(snapshot, gone=gone, keys=["number"], rows=new)
+        replace_rows(snapshot, gone=gone, keys=["number"], rows=new)
 
     def merged() -> None:
         DeltaTable(path).delete("number = 2")

@@ -81,7 +81,7 @@ def test_any_rows_in_any_order_and_any_batches_give_what_one_batch_gives(silver,
     batches = cut(choose, list(histories(choose)))
     before: list[Change] = []
     for batch_id, batch in enumerate(batches):
-        point = choose.choice(["", "", "after_deletes", "after_mended_revisions", "after_revisions"])
+        point = choose.choice(["", "", "after_deletes", "after_repaired_revisions", "after_revisions"])
         if point:
             monkeypatch.setenv(failpoints.VARIABLE, f"{point}:raise")
             with suppress(RuntimeError):  # not every batch comes by every point
@@ -134,8 +134,8 @@ def test_control_a_late_version_would_become_current(tmp_path, monkeypatch, cont
     control.objects(current, "without", damage="as current, version 1 stands 0 times instead of 1")
 
 
-@pytest.mark.parametrize("point", ["after_deletes", "after_mended_revisions"])
-def test_a_death_while_a_key_is_mended_is_made_good(silver, monkeypatch, point):
+@pytest.mark.parametrize("point", ["after_deletes", "after_repaired_revisions"])
+def test_a_death_while_a_key_is_repaired_is_made_good(silver, monkeypatch, point):
     """2.0 comes before a stored 2.0, which is then a repetition: one version is deleted, one appended."""
     silver.apply([row(1, 1.0, 0), row(9, 2.0, 1)], 0)
     batch = [row(5, 2.0, 2)]

@@ -17,7 +17,7 @@ from sinks import compaction
 from sinks.listing import Listing
 from sinks.maintenance import budget, clean, tidy
 from sinks.planning import Plan, Policy, look
-from sinks.remains import Reader
+from sinks.removable import Reader
 from tests.controls import counted
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import add, age, numbers

@@ -1,4 +1,4 @@
-"""Quarantine tells records apart by the topic's id too: a topic that is made anew repeats its predecessor's places."""
+"""Quarantine tells records apart by the topic's id too: a topic that is recreated repeats its predecessor's places."""
 
 from pathlib import Path
 from typing import Any

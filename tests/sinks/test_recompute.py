@@ -108,8 +108,12 @@ def test_control_with_rows_that_are_evaluated_again_a_commit_between_judging_and
 
         with monkeypatch.context() as patched:
             if name == "evaluated again":
-                put = module.put
-                patched.setattr(module, "put", lambda held, **given: put(held, **{**given, "rows": gold.table(silver)}))
+                replace_rows = module.replace_rows
+                patched.setattr(
+                    module,
+                    "replace_rows",
+                    lambda held, **given: replace_rows(held, **{**given, "rows": gold.table(silver)}),
+                )
             gold.recompute([1], silver, 1, commits)
         return counted(gold.rows, [(1, "a", 10), (1, "b", 12)], "row")
 

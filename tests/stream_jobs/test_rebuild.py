@@ -47,10 +47,10 @@ def told(pipeline: Any, table: str) -> list[tuple[Any, ...]]:
 def rebuilt(pipeline: Any, *queries: str, accept: bool = False) -> list[str]:
     """What a rebuild says."""
     lines: list[str] = []
-    run_of = run.present(pipeline.places)
+    run_of = run.latest(pipeline.places)
     if run_of is None or run.is_finished(pipeline.places, run_of):
         run_of = run.begin(pipeline.places, queries)
-    rebuilding.go_on(
+    rebuilding.resume(
         pipeline.places,
         run_of,
         spark=pipeline.spark.newSession,  # a query's name is taken once per session
@@ -94,10 +94,10 @@ def test_a_rebuilt_dataset_is_equal_gold_goes_on_and_the_live_query_goes_on_with
     versions = {table: pipeline.version(table) for table in (SILVER, REVISIONS)}
 
     lines = rebuilt(pipeline, SILVER)
-    assert [each for each in lines if "as the live table's" in each] == [
-        f"{REVISIONS}: {len(before[REVISIONS])} rows, as the live table's",
-        f"{SILVER}: 3 rows, as the live table's",
-        "silver.quarantine: 1 rows, as the live table's",
+    assert [each for each in lines if "the same as in the live table" in each] == [
+        f"{REVISIONS}: {len(before[REVISIONS])} rows, the same as in the live table",
+        f"{SILVER}: 3 rows, the same as in the live table",
+        "silver.quarantine: 1 rows, the same as in the live table",
     ]
     assert {table: told(pipeline, table) for table in before} == before
     for table, version in versions.items():
@@ -119,7 +119,7 @@ def test_a_rebuilt_dataset_is_equal_gold_goes_on_and_the_live_query_goes_on_with
 
     # And back: the former content, and what arrived since.
     known = {table: told(pipeline, table) for table in (SILVER, REVISIONS, GOLD)}
-    this = run.required(pipeline.places)
+    this = run.require(pipeline.places)
     assert run.roll_back(pipeline.places, this) == [SILVER]
     assert told(pipeline, REVISIONS) == before[REVISIONS]
     silver = pipeline.silver(DATASET)
@@ -177,7 +177,7 @@ def test_control_without_the_comparison_a_shadow_that_lost_rows_is_swapped_in(pi
             try:
                 rebuilt(pipeline, SILVER)
             except UnsafeState:
-                run.abandon(pipeline.places, run.required(pipeline.places))
+                run.abandon(pipeline.places, run.require(pipeline.places))
         missing = [each for each in whole if each not in told(pipeline, REVISIONS)]
         return [f"revisions of {len(missing)} versions are missing"] if missing else []
 
@@ -198,7 +198,7 @@ def test_f27_a_running_driver_swaps_between_two_batches_while_records_arrive(
         rebuilt(pipeline, SILVER)
         pipeline.publish(DATASET, value(6, "0.6"))
         wait_for(lambda: len(pipeline.rows(GOLD)) == 5, "gold has what came after the swap", 120)
-        run.roll_back(pipeline.places, run.required(pipeline.places))
+        run.roll_back(pipeline.places, run.require(pipeline.places))
         pipeline.publish(DATASET, value(7, "0.7"))
         wait_for(lambda: len(pipeline.rows(GOLD)) == 6, "gold has what came after the rollback", 120)
         wait_for(lambda: len(pipeline.rows(SILVER)) == 6, "silver has all that came since the swap", 120)
@@ -253,11 +253,11 @@ def test_control_a_shadow_that_is_ahead_of_the_live_query_is_swapped_in_only_onc
 
 def test_two_rebuilds_at_once_are_refused(tmp_path):
     places = Places(str(tmp_path / "lake"), tmp_path / "checkpoints", tmp_path / "locks")
-    with run.alone(places):
+    with run.exclusive_lock(places):
         program = (
             "import sys; from pathlib import Path; from stream_jobs.places import Places;"
             "from stream_jobs.rebuild import run; root = Path(sys.argv[1]);"
-            "run.alone(Places('', root / 'checkpoints', root / 'locks')).__enter__()"
+            "run.exclusive_lock(Places('', root / 'checkpoints', root / 'locks')).__enter__()"
         )
         done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False)
     assert "another rebuild is under way" in done.stderr

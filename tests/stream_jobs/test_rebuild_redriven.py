@@ -59,7 +59,7 @@ def rebuilt(pipeline: Any) -> list[str]:
     lines: list[str] = []
     this = run.begin(pipeline.places, [SILVER])
     try:
-        rebuilding.go_on(
+        rebuilding.resume(
             pipeline.places,
             this,
             spark=pipeline.spark.newSession,

@@ -1,6 +1,8 @@
-"""Nothing vanishes on the way: every record read is decoded or set aside, every decoded row is in silver or set aside.
+"""No record disappears: every record read is decoded or kept as undecodable, every decoded row is in silver or
+quarantine.
 
-And every closing record of a dead letter (docs/adr/0014) names an original that was one, and a copy that is there.
+And every closing record of a dead letter (docs/adr/0014) names an original that was a dead letter, and a copy that
+exists.
 """
 
 from monitoring import quarantine
@@ -16,7 +18,7 @@ _UNDECODABLE = ", ".join(f"'{status}'" for status in UNDECODABLE)
 
 
 def check(evidence: Evidence) -> Outcome:
-    """Account for the rows of every bronze table, and for every closing record."""
+    """Count the rows of every bronze table, and check every closing record."""
     outcome = Outcome()
     for contract in evidence.contracts.values():
         table = f"bronze.{bronze_table(contract)}"
@@ -41,7 +43,7 @@ def _require_kinds(evidence: Evidence, outcome: Outcome, table: str) -> int:
 
 
 def _require_in_silver(evidence: Evidence, outcome: Outcome, dataset: str) -> None:
-    """Rows decoded = versions + repetitions of a version + set aside: no key is lost whole, no row disappears."""
+    """Decoded rows = versions + repetitions of a version + quarantined rows: no key and no row is lost."""
     lake, revisions = evidence.lake, f"silver.{dataset}_revisions"
     if not lake.has(revisions):
         return
@@ -93,7 +95,7 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
     gone = f"""
         SELECT {here}, new_partition, new_offset FROM ({closings} AND record.action = 'redriven')
         ANTI JOIN ({copies}) USING (new_partition, new_offset)"""
-    # A copy that bronze has not read yet is lag; both topics were written in one transaction, but are read apart.
+    # A copy that bronze has not read yet is lag: both topics were written in one transaction, but are read separately.
     if is_read(evidence, dataset):
         report(lake, outcome, _CLOSINGS, gone, f"redriven letters of {dataset} have no copy in bronze")
     elif lake.value(f"SELECT count(*) FROM ({gone})"):

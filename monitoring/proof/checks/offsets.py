@@ -1,8 +1,8 @@
-"""Bronze holds exactly the offsets, with the very bytes, that an independent read_committed reader sees.
+"""Bronze holds exactly the offsets, with the same bytes, that an independent read_committed consumer reads.
 
 Transaction markers and aborted records leave legal gaps, so the sets are compared and not the counts. Records that
-bronze has not committed yet are lag and no loss. Records below the first retained offset cannot be asked for any more:
-if bronze had not read them they are lost, and that must have been declared (`ops.gaps`).
+bronze has not committed yet are lag and no loss. Records below the first retained offset cannot be read any more: if
+bronze had not read them, they are lost, and `ops.gaps` must declare that.
 """
 
 from array import array
@@ -67,7 +67,7 @@ def _compare(
 
 
 def _judge_removed(evidence: Evidence, state: TopicState, outcome: Outcome, *, table: str, partition: int) -> None:
-    """Retention went past the next offset that bronze would read: a loss, and one that `ops.gaps` may have declared."""
+    """Retention has removed offsets that bronze had not read: a loss, which `ops.gaps` may have declared."""
     topic, lake = state.topic, evidence.lake
     declared = []
     if lake.has("ops.gaps"):
@@ -102,7 +102,7 @@ def _seen(cluster: Cluster, topic: str, partition: int, start: int, end: int) ->
         {
             "n": pa.array(range(len(offsets)), pa.int64()),
             "o": pa.Array.from_buffers(pa.int64(), len(offsets), [None, pa.py_buffer(offsets)]),
-            # Spark keeps the hash in a signed long: the same bits.
+            # Spark stores the hash in a signed long with the same bits.
             "hash": pa.Array.from_buffers(pa.int64(), len(hashes), [None, pa.py_buffer(hashes)]),
         }
     )

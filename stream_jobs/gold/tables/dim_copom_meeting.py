@@ -9,8 +9,8 @@ COLUMNS = (
     Column("meeting_id", "STRING NOT NULL", "as the Focus survey names it: R1/2026 is the first of 2026"),
     Column("year", "INT NOT NULL", "calendar year"),
     Column("number", "INT NOT NULL", "place in the year"),
-    Column("decided_on", "DATE NOT NULL", "its last day, in whose evening the Selic target is decided"),
-    Column("previous_on", "DATE", "last day of the meeting before it; null where that one is not in the file"),
+    Column("decided_on", "DATE NOT NULL", "its last day; the Selic target is decided in the evening"),
+    Column("previous_on", "DATE", "last day of the meeting before it; null if that one is not in the file"),
 )
 
 
@@ -23,7 +23,7 @@ def build(spark: SparkSession) -> DataFrame:
 TABLE = StaticTable(
     name="dim_copom_meeting",
     keys=("meeting_id",),
-    about="One meeting of the COPOM whose day is known for certain; later ones follow with a release.",
+    about="One meeting of the COPOM whose day is certain; later meetings are added by releases.",
     columns=COLUMNS,
     build=build,
 )

@@ -58,7 +58,7 @@ TABLE = StaticTable(
         Column(
             "is_optional_holiday",
             "BOOLEAN",
-            "carnival (Monday and Tuesday) or Corpus Christi: a holiday by custom, by no national law",
+            "carnival (Monday and Tuesday) or Corpus Christi: a customary holiday without a national law",
         ),
         Column(
             "holiday_name", "STRING", "name of the holiday, national or optional, in Portuguese; null on other days"

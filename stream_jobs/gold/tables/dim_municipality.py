@@ -16,7 +16,7 @@ COLUMNS = (
     Column("longitude_degrees", "DOUBLE NOT NULL", "longitude of the seat", "degrees east"),
     Column("is_capital", "BOOLEAN NOT NULL", "whether it is a state's capital, or Brasília"),
     Column("area_code", "STRING NOT NULL", "telephone area (DDD), 2 digits"),
-    Column("time_zone", "STRING NOT NULL", "name in the tz database: its own where that parts its state"),
+    Column("time_zone", "STRING NOT NULL", "name in the tz database; the municipality's own if its state has several"),
 )
 
 

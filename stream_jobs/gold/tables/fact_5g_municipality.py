@@ -2,7 +2,7 @@
 
 A municipality has a row for each month with mobile accesses, and for each in which an NR station was first licensed.
 
-Widening: changed accesses touch their month and the one after, which is compared with it. A changed licence touches
+Widening: changed accesses touch their month and the next one, which is compared with it. A changed licence touches
 every month of each municipality that any version of it names.
 """
 
@@ -34,7 +34,7 @@ COVERAGE = ("share_5g_percent", "share_5g_change_points", "expansion_rate_5g_per
 
 
 def touched_by_accesses(accesses: DataFrame) -> DataFrame:
-    """The month, and the one after."""
+    """The month, and the next one."""
     months = F.array("reference_month_on", F.add_months("reference_month_on", 1))
     rows = accesses.where(F.col("municipality_code").isNotNull())
     return rows.select(
@@ -45,7 +45,7 @@ def touched_by_accesses(accesses: DataFrame) -> DataFrame:
 
 
 def touched_by_licences(licences: DataFrame) -> DataFrame:
-    """What the licence did and does."""
+    """The former and the present content of the licence."""
     nowhere = F.lit(None).cast("string").alias("municipality_code")
     return licences.select(nowhere, F.lit(None).cast("date").alias("reference_month_on"), "license_row_id")
 
@@ -61,7 +61,7 @@ def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
     versions = versions.withColumn("first_known_from", F.col("known_from"))
     changed = versions.join(versions.sparkSession.createDataFrame(licences), "license_row_id", "left_semi")
     places = changed.where(F.col("municipality_code").isNotNull()).select("municipality_code").distinct()
-    # Every month that any version was ever counted from: where a corrected one stood, a row must go.
+    # Every month since which any version was counted: the row of a corrected version must be removed.
     since = versions.where(F.expr(IS_NR)).select("municipality_code", F.trunc(licensed_since(), "month").alias(KEY[1]))
     known = silver.newest(MOBILE, columns=[]).select(*KEY)
     every = known.unionByName(since).join(places, "municipality_code", "left_semi").distinct()

@@ -10,13 +10,15 @@ from stream_jobs.gold.telecom import STATIONS
 
 KEY = ("license_row_id",)
 VALUES = (
-    Column("station_number", "STRING NOT NULL", "the station: several carriers stand on one", source=STATIONS),
-    Column("cnpj", "STRING", "operator's tax number, where the source names it", source=STATIONS),
+    Column(
+        "station_number", "STRING NOT NULL", "number of the station; a station has several carriers", source=STATIONS
+    ),
+    Column("cnpj", "STRING", "operator's tax number, if the source names it", source=STATIONS),
     Column("company", "STRING", "operator's name", source=STATIONS),
     Column("uf", "STRING", "state", source=STATIONS),
     Column("municipality_code", "STRING", "IBGE code", source=STATIONS),
-    Column("technology", "STRING", "such as LTE or NR", source=STATIONS),
-    Column("generation", "STRING", "2G to 5G, where the source names it", source=STATIONS),
+    Column("technology", "STRING", "technology, such as LTE or NR", source=STATIONS),
+    Column("generation", "STRING", "2G to 5G, if the source names it", source=STATIONS),
     Column("latitude_degrees", "DOUBLE", "latitude", "degrees north", STATIONS),
     Column("longitude_degrees", "DOUBLE", "longitude", "degrees east", STATIONS),
     Column("transmit_frequency_mhz", "DOUBLE", "transmitting frequency", "MHz", STATIONS),

@@ -16,7 +16,7 @@ def touched(accesses: DataFrame) -> DataFrame:
 
 
 def recompute(silver: Revisions, groups: Groups) -> DataFrame:
-    """Sums of the groups; one whose rows are all withdrawn has none."""
+    """Sums of the groups; a group whose rows are all withdrawn has no row."""
     return sums_of_groups(silver, BROADBAND, KEY, groups, holders().alias("providers"))
 
 
@@ -28,12 +28,8 @@ TABLE = GoldTable(
     about="Fixed-broadband accesses of one month, municipality and technology.",
     columns=(
         Column("reference_month_on", "DATE NOT NULL", "first day of the month", source=BROADBAND),
-        Column(
-            "municipality_code", "STRING NOT NULL", "IBGE code; empty where the source names none", source=BROADBAND
-        ),
-        Column(
-            "technology", "STRING NOT NULL", "access technology; empty where the source names none", source=BROADBAND
-        ),
+        Column("municipality_code", "STRING NOT NULL", "IBGE code; empty if the source names none", source=BROADBAND),
+        Column("technology", "STRING NOT NULL", "access technology; empty if the source names none", source=BROADBAND),
         Column("accesses", "BIGINT NOT NULL", "accesses in service", "accesses", BROADBAND, "sum"),
         Column("providers", "BIGINT NOT NULL", "providers with an access", "providers", BROADBAND, "distinct CNPJ"),
         KNOWN_FROM,

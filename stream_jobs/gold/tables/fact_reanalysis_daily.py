@@ -1,6 +1,6 @@
 """Reanalysed weather per point and civil day: used where no station observed.
 
-Widening: a changed hour touches the civil day it belongs to at its point, which never moves.
+Widening: a changed hour touches the civil day it belongs to at its point. Points never move.
 """
 
 from pyspark.sql import DataFrame
@@ -35,7 +35,7 @@ TABLE = GoldTable(
     inputs=(Input(DATASET, touched),),
     about="One point (a municipality), civil day and model of Open-Meteo's archive; its newest hours are forecasts.",
     columns=(
-        Column("municipality_code", "STRING NOT NULL", "IBGE code of the municipality that the point stands for"),
+        Column("municipality_code", "STRING NOT NULL", "IBGE code of the point's municipality"),
         Column("date_on", "DATE NOT NULL", "civil day on the municipality's wall clock"),
         Column("model", "STRING NOT NULL", "weather model, such as best_match", source=DATASET),
         *DAY_COLUMNS,

@@ -1,7 +1,7 @@
 """Weather per station and civil day.
 
 Widening: a changed hour touches the one or two civil days it can belong to. A changed row of station metadata can move
-the station to another time zone, or give it one at last, so it touches every day of that station.
+the station to another time zone, or give it its first one, so it touches every day of that station.
 """
 
 import pyarrow as pa
@@ -58,7 +58,7 @@ TABLE = GoldTable(
         Column(
             "date_on",
             "DATE NOT NULL",
-            "civil day on the station's wall clock: its municipality's, as far as known, else its state's",
+            "civil day on the station's wall clock: that of its municipality if known, else that of its state",
         ),
         *DAY_COLUMNS,
         KNOWN_FROM,

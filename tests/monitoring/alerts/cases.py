@@ -113,7 +113,7 @@ CASES = (
     Case("PipelineStalled", "the monitor does not know", MISSING | {state("unknown"): steady(1)}, silent=(30, 120)),
     Case("QueryStopped", "a query stops for good", {state("stopped"): during(60, 100, 1)}, (70, 104), (62, 110)),
     Case("QueryStopped", "a query stalls", {state("stalled"): during(60, 100, 1)}, (70,), (110,)),
-    Case("QueryStopped", "a topic was made anew", {state("topic_replaced"): during(60, 100, 1)}, (70,), (110,)),
+    Case("QueryStopped", "a topic was recreated", {state("topic_replaced"): during(60, 100, 1)}, (70,), (110,)),
     Case(
         "QueryStopped",
         "it is behind, or nobody knows",
@@ -129,7 +129,7 @@ CASES = (
     ),
     Case(
         "QueryRestarting",
-        "the driver starts anew and counts from 0",
+        "the driver starts again and counts from 0",
         {f"correnteza_query_restarts_total{{{BRONZE}}}": f"2x59 0x{LENGTH}"},
         silent=(62, 90),
     ),
@@ -247,7 +247,7 @@ CASES = (
     ),
     Case(
         "RecordsLost",
-        "the monitor starts anew with the same total",
+        "the monitor starts again with the same total",
         {'correnteza_lost_records_total{dataset="bcb_sgs"}': gone(60, 75, 7)},
         silent=(62, 76, 90),
     ),
@@ -308,7 +308,7 @@ CASES = (
     ),
     Case(
         "SourceContentChanged",
-        "the worker starts anew and counts from 0",
+        "the worker starts again and counts from 0",
         {'correnteza_polls_total{source="bcb_sgs",outcome="invalid"}': f"4x59 0x{LENGTH}"},
         silent=(62, 90),
     ),

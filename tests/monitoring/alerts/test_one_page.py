@@ -155,7 +155,7 @@ FAULTS = (
         ("TargetDown", "NoLeader", "SlotsOverdue", "CanaryMissing"),
     ),
     Fault(
-        "a table stands still",
+        "a table is stopped",
         "PipelineStalled",
         table_stops,
         values("monitor", lag_records=0, canary_newest_timestamp_seconds=NOW),

@@ -124,14 +124,14 @@ def test_a_version_read_in_part_leaves_its_other_files(kit):
     assert (whole.records, part.records) == (55, 0)
 
 
-def leave_word(kit, query, **found):
+def write_stop_note(kit, query, **found):
     word = {"state": "stopped", "reason": "a rule is broken", "hint": "mend it", "at": "-", "generation": 0}
     (kit.checkpoints / query / "standing.json").write_text(json.dumps(word | {"committed_batch": 4} | found))
 
 
 def test_a_query_that_stands_still_is_shown_with_its_reason_until_it_commits_again(kit):
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
-    leave_word(kit, "bronze.bcb_sgs")
+    write_stop_note(kit, "bronze.bcb_sgs")
     line = lines(kit, Broker())["bronze.bcb_sgs"]
     assert (line.state, line.reason, line.hint, line.records_behind) == ("stopped", "a rule is broken", "mend it", 3)
 
@@ -146,7 +146,7 @@ def test_a_query_whose_checkpoint_is_lost_is_shown_with_the_refusal(kit, lost):
         write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
         (folder / "guard.json").unlink()
     folder.mkdir(parents=True, exist_ok=True)
-    leave_word(kit, "bronze.bcb_sgs", generation=None, committed_batch=None)
+    write_stop_note(kit, "bronze.bcb_sgs", generation=None, committed_batch=None)
     line = lines(kit, Broker())["bronze.bcb_sgs"]
     assert (line.state, line.reason, line.hint) == ("stopped", "a rule is broken", "mend it")
 
@@ -184,9 +184,9 @@ def test_the_canary_stands_apart_with_its_age_how_long_it_took_and_why_its_query
     sent = BEGIN.timestamp()
     path = str(kit.lake / "silver" / CANARY_TABLE)
     canary.ensure(None, path)  # creating one needs no Spark
-    canary.append(path, canary.Sighting("canary", int(sent * 1e6), 0), once=Transaction("silver", 0))
+    canary.append(path, canary.CanaryArrival("canary", int(sent * 1e6), 0), once=Transaction("silver", 0))
     write_checkpoint(kit.checkpoints, f"gold.{CANARY_TABLE}", batch=4, sources=[at_end(kit, "bronze.bcb_sgs")])
-    leave_word(kit, f"gold.{CANARY_TABLE}")
+    write_stop_note(kit, f"gold.{CANARY_TABLE}")
 
     found = told(kit, away)
     assert not [line for line in found.lines if line.table == CANARY_TABLE]
@@ -249,7 +249,7 @@ def test_without_kafka_all_is_told_but_what_only_kafka_knows(kit):
 
 def test_a_query_that_stands_still_is_shown_as_such_without_kafka(kit):
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
-    leave_word(kit, "bronze.bcb_sgs")
+    write_stop_note(kit, "bronze.bcb_sgs")
     states = {f"{each.layer}.{each.table}": each.state for each in told(kit, away).lines}
     assert states["bronze.bcb_sgs"] == "stopped"
 
@@ -347,7 +347,7 @@ def test_published_values_reach_the_kit(kit):
 
 
 def test_a_commit_that_takes_rows_away_brings_nothing_to_read(kit):
-    """What a deletion writes anew are the rows that it left; gold's streams skip it."""
+    """What a deletion writes again are the rows that it left; gold's streams skip it."""
     table = "silver.bcb_sgs_revisions"
     path = kit.path(table)
     position = DeltaPosition("any", DeltaTable(str(path)).version() + 1, 0, is_snapshot=False)

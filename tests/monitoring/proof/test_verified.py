@@ -140,7 +140,7 @@ def test_control_a_window_of_kafkas_clock_alone_does_not_see_it(kit, left, held,
     hour_comes(kit, retrieved_at=BEGIN + timedelta(days=2))
     lose_from_current(kit)
     control.holds(overlooked)
-    monkeypatch.setattr(verified, "reading_on", lambda evidence, _, begin: replace(evidence, since=begin))
+    monkeypatch.setattr(verified, "extended_to_mark", lambda evidence, _, begin: replace(evidence, since=begin))
     control.objects(overlooked, damage="a row that current has lost is not seen")
 
 

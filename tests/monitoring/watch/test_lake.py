@@ -9,12 +9,12 @@ from deltalake import DeltaTable, write_deltalake
 
 from foundation.errors import UnsafeState
 from monitoring import snapshot
-from monitoring.lag.canary import Sighting
+from monitoring.lag.canary import CanaryArrival
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
 from monitoring.watch import lake as watched
 from monitoring.watch.checkpoints import Checkpoints
-from monitoring.watch.dead_letters import OpenLetters
+from monitoring.watch.dead_letters import OpenDeadLetters
 from monitoring.watch.expected import Expected
 from monitoring.watch.lake import LakePart
 from monitoring.watch.parts import PartlyKnown
@@ -83,20 +83,20 @@ def damage(kit):
 
 def test_open_dead_letters_are_those_of_the_view(kit):
     part = part_of(kit)
-    before = part.look().open_letters
+    before = part.look().open_dead_letters
     assert disagreement(kit, before) == []
     damage(kit)
-    after = part.look().open_letters
+    after = part.look().open_dead_letters
     assert disagreement(kit, after) == []
     assert after["bcb_sgs"] == before["bcb_sgs"] + 1
 
 
 def test_control_without_the_closings_a_letter_that_is_done_counts_as_open(kit, control, monkeypatch):
     damage(kit)
-    control.holds(disagreement, kit, part_of(kit).look().open_letters)
-    count = OpenLetters.count
-    monkeypatch.setattr(OpenLetters, "count", lambda self, bronze, aside, closed: count(self, bronze, aside, ()))
-    control.objects(disagreement, kit, part_of(kit).look().open_letters, damage="'bcb_sgs': ")
+    control.holds(disagreement, kit, part_of(kit).look().open_dead_letters)
+    count = OpenDeadLetters.count
+    monkeypatch.setattr(OpenDeadLetters, "count", lambda self, bronze, aside, closed: count(self, bronze, aside, ()))
+    control.objects(disagreement, kit, part_of(kit).look().open_dead_letters, damage="'bcb_sgs': ")
 
 
 def test_lost_offsets_are_those_of_ops_gaps(kit):
@@ -148,11 +148,11 @@ def test_each_canary_is_counted_once_and_none_at_the_first_look(kit, monkeypatch
     monkeypatch.setattr(watched.canary, "newest", lambda root: dict(seen))
     part, told = part_of(kit), []
     part.on_canary = lambda stage, seconds: told.append((stage, seconds))
-    seen["bronze"] = Sighting(1, 100.0, 102.0)
+    seen["bronze"] = CanaryArrival(1, 100.0, 102.0)
     part.look()
     part.look()
     assert told == []
-    seen["bronze"] = Sighting(2, 160.0, 161.5)
+    seen["bronze"] = CanaryArrival(2, 160.0, 161.5)
     part.look()
     assert part.look().canary == seen
     assert told == [("bronze", 1.5)]

@@ -34,7 +34,7 @@ def change(where, name=None, **values):
     [
         ("layers", "bcb_sgs", {"state": "stopped"}, "bad", "Stopped bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "stalled"}, "bad", "Stalled bronze.bcb_sgs"),
-        ("layers", "bcb_sgs", {"state": "topic_replaced"}, "bad", "Its topic was made anew bronze.bcb_sgs"),
+        ("layers", "bcb_sgs", {"state": "topic_replaced"}, "bad", "Its topic was recreated bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "behind", "seconds_behind": 601.0}, "late", "Late bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "not_started", "records_behind": 5}, "late", "Not started bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "unknown", "records_behind": None}, "unknown", "Not known bronze.bcb_sgs"),

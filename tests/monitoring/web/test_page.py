@@ -131,7 +131,7 @@ def test_the_page_says_what_its_document_says():
     for words in (
         "Not everything is fresh.", "5 things need a look", "Stopped silver.inmet_hourly",
         "correnteza checkpoint adopt silver.inmet_hourly", "No answer from the schema registry",
-        "up to date but for 40 s", "1 of 13 tables stands still", "left alone after failures",
+        "up to date but for 40 s", "1 of 13 tables is stopped", "left alone after failures",
         "28 November 2026, 17:05:40 UTC",
     ):  # fmt: skip
         assert words in found

@@ -11,8 +11,8 @@ from pyspark.sql import Row, SparkSession
 
 from foundation.errors import UnsafeState
 from schemas.contracts import load
-from stream_jobs.bronze.decode import Schemas, Writer, decoded, id_to_ask_for
-from stream_jobs.bronze.schema_book import _reads_whole
+from stream_jobs.bronze.decode import Schemas, Writer, decoded, id_to_fetch
+from stream_jobs.bronze.known_schemas import _reads_whole
 from stream_jobs.columns import bronze_schema
 from stream_jobs.running import session
 from tests.controls import complaint
@@ -131,7 +131,7 @@ def test_columns_are_as_declared(spark, rows):
 def test_an_id_nobody_knows_stops_the_query_and_names_itself(spark, schema_id):
     with pytest.raises(PySparkException) as error:
         decode(spark, [b"\x00" + schema_id.to_bytes(4, "big") + WHOLE[5:]])
-    assert id_to_ask_for(str(error.value)) == schema_id
+    assert id_to_fetch(str(error.value)) == schema_id
 
 
 def test_control_an_id_as_an_int_would_stop_the_query_for_ever(spark, control):
@@ -156,7 +156,7 @@ def test_a_topic_without_any_schema_still_has_rows(spark):
 
 
 def test_another_error_asks_for_nothing():
-    assert id_to_ask_for("java.io.IOException: disk full") is None
+    assert id_to_fetch("java.io.IOException: disk full") is None
 
 
 def test_each_branch_decodes_once(spark):

@@ -94,7 +94,7 @@ def test_f30_while_the_registry_is_away_nothing_is_decided(pipeline):
         query.awaitTermination()
 
     with pytest.raises(TransientError):
-        job.mend(str(stopped.value))
+        job.repair(str(stopped.value))
     assert pipeline.rows(TABLE) == []
 
     registry.answers = pipeline.registry.schema_by_id
@@ -109,7 +109,7 @@ def test_an_id_that_was_denied_and_is_registered_later_outdates_the_query(pipeli
     pipeline.run(job)
     assert not job.outdated
 
-    job._book.ids |= {0x1FFFF}
+    job._known_schemas.ids |= {0x1FFFF}
     assert job.outdated
 
 

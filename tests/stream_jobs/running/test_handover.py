@@ -18,8 +18,8 @@ from stream_jobs.running import following, handover, shadows, stalls
 from stream_jobs.running.checkpoints import Checkpoint
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.jobs import Driver
-from stream_jobs.running.rest import Rest
 from stream_jobs.running.supervised import Supervised
+from stream_jobs.running.suspension import Suspension
 from tests import rebuilt_lake
 from tests.helpers import wait_for
 from tests.rebuilt_lake import LIVE, QUERY, SHADOW
@@ -113,20 +113,20 @@ def test_a_driver_that_starts_does_what_is_wanted_first_and_goes_on_as_the_shado
     job = job_of(places)
     assert job.outdated
     assert job.has_unread(), "a run to the end starts it, though bronze has nothing new"
-    assert job.take_up().generation == SHADOW
+    assert job.open_guard().generation == SHADOW
     assert rebuilt_lake.torn(places, SHADOW) == []
     assert not job.outdated
-    assert job.take_up().generation == SHADOW
+    assert job.open_guard().generation == SHADOW
 
 
 def test_a_swap_waits_for_a_batch_or_maintenance_that_is_under_way_and_is_put_off(places, monkeypatch):
-    monkeypatch.setattr(following, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(following, "LOCK_SECONDS", 0.05)
     job = job_of(places)
-    for held in (job.turns.batch(), job.turns.maintenance(1.0)):
+    for held in (job.maintenance_lock.batch(), job.maintenance_lock.maintenance(1.0)):
         with held, pytest.raises(TransientError, match="waits for its tables"):
-            job.take_up()
+            job.open_guard()
     assert rebuilt_lake.torn(places, LIVE) == []
-    assert job.take_up().generation == SHADOW
+    assert job.open_guard().generation == SHADOW
 
 
 def test_control_a_driver_that_starts_without_a_look_at_the_rebuild_goes_on_with_half_a_swap(
@@ -139,7 +139,7 @@ def test_control_a_driver_that_starts_without_a_look_at_the_rebuild_goes_on_with
             patched.setenv(failpoints.VARIABLE, "mid_swap:raise")
             with pytest.raises(RuntimeError, match="mid_swap"):
                 handover.carry_out(places, QUERY)
-        generation = job_of(places).take_up().generation
+        generation = job_of(places).open_guard().generation
         return [each for each in rebuilt_lake.torn(places, generation) if "does not hold" in each]
 
     control.holds(next_owner)
@@ -150,8 +150,8 @@ def test_control_a_driver_that_starts_without_a_look_at_the_rebuild_goes_on_with
     control.objects(next_owner, damage="_revisions does not hold the rows of the guard's generation 1")
 
 
-@pytest.mark.parametrize("is_resting", [False, True])
-def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_once(places, monkeypatch, is_resting):
+@pytest.mark.parametrize("is_suspended", [False, True])
+def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_once(places, monkeypatch, is_suspended):
     monkeypatch.setattr(stalls, "_jobs", lambda query: 0)
     job = job_of(places)
     started: list[int] = []
@@ -168,17 +168,17 @@ def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_
         def stop(self) -> None:
             self.isActive = False
 
-    job.start = lambda trigger: started.append(job.take_up().generation) or Query()
+    job.start = lambda trigger: started.append(job.open_guard().generation) or Query()
     job.prepare = lambda: None
     stand(places, LIVE, 1)
     stand(places, SHADOW, 3)  # it is not the live query's turn yet
-    rest = Rest(lambda: "same")
-    live = Supervised(job, {}, rest=rest)
-    live.begin(lambda: not is_resting)
+    suspension = Suspension(lambda: "same")
+    live = Supervised(job, {}, suspension=suspension)
+    live.begin(lambda: not is_suspended)
     live.watch()
-    assert started == ([] if is_resting else [LIVE])
+    assert started == ([] if is_suspended else [LIVE])
     stand(places, LIVE, 3)
-    wait_for(lambda: live.watch() or SHADOW in started, "it is started anew", 20)
+    wait_for(lambda: live.watch() or SHADOW in started, "it is started again", 20)
     assert rebuilt_lake.torn(places, SHADOW) == []
 
 
@@ -187,7 +187,7 @@ def test_a_damaged_state_keeps_its_query_from_starting_and_ends_nothing_else(pla
     job = job_of(places)
     assert job.outdated
     with pytest.raises(UnsafeState, match="is damaged") as refused:
-        job.take_up()
+        job.open_guard()
     assert refused.value.hint is not None
     assert "remove the file" in refused.value.hint
     assert rebuilt_lake.torn(places, LIVE) == []

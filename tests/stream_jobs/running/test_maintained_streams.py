@@ -15,7 +15,7 @@ from sinks.planning import Policy, groups
 from sinks.snapshot import Snapshot
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.fact_economic_observation import TABLE
-from stream_jobs.running import inputs, upkeep
+from stream_jobs.running import inputs, maintained_tables
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.readers import Readers
 from stream_jobs.silver import job as silver
@@ -159,9 +159,9 @@ def test_f26_gold_reads_compacted_revisions_and_everything_holds_after_maintenan
     age(pipeline.places.lake, 31)
 
     jobs = (pipeline.silver(DATASET), gold)
-    writers = {BRONZE: None, **{job.name: job.turns for job in jobs}}
-    monkeypatch.setattr(upkeep, "BRONZE", EAGER)
-    monkeypatch.setattr(upkeep, "OTHERS", EAGER)
+    writers = {BRONZE: None, **{job.name: job.maintenance_lock for job in jobs}}
+    monkeypatch.setattr(maintained_tables, "BRONZE", EAGER)
+    monkeypatch.setattr(maintained_tables, "OTHERS", EAGER)
     maintained = Maintainer(pipeline.places, writers, every=3600)
     maintained.round()
 

@@ -6,9 +6,9 @@ import pytest
 from deltalake import DeltaTable
 
 from stream_jobs.places import Places
-from stream_jobs.running import maintainer, upkeep
+from stream_jobs.running import maintained_tables, maintainer
 from stream_jobs.running.maintainer import Maintainer
-from stream_jobs.running.turns import Turns
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from tests.helpers import wait_for
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import add, age, numbers
@@ -31,8 +31,8 @@ def places(tmp_path: Path) -> Places:
     return made
 
 
-def maintained(places: Places, turns: Turns | None = None, every: float = 3600) -> Maintainer:
-    return Maintainer(places, {BRONZE: None, SILVER: turns or Turns(), GOLD: Turns()}, every=every)
+def maintained(places: Places, lock: MaintenanceLock | None = None, every: float = 3600) -> Maintainer:
+    return Maintainer(places, {BRONZE: None, SILVER: lock or MaintenanceLock(), GOLD: MaintenanceLock()}, every=every)
 
 
 def files(places: Places) -> dict[str, int]:
@@ -50,9 +50,9 @@ def test_a_round_keeps_every_table_small(places):
 
 def test_a_table_whose_query_is_busy_is_compacted_later_and_cleaned_now(places, monkeypatch):
     monkeypatch.setattr(maintainer, "WAIT_SECONDS", 0)
-    turns = Turns()
-    every = maintained(places, turns)
-    with turns.batch():
+    lock = MaintenanceLock()
+    every = maintained(places, lock)
+    with lock.batch():
         every.round()
     assert files(places) == {BRONZE: 1, SILVER: FILES, GOLD: 1}
     assert not (Path(places.table(SILVER)) / "part-left.parquet").exists()
@@ -61,14 +61,14 @@ def test_a_table_whose_query_is_busy_is_compacted_later_and_cleaned_now(places, 
 
 
 def test_a_failure_concerns_its_table_alone(places, monkeypatch):
-    look = upkeep.look
+    look = maintained_tables.look
 
     def failing(table, *arguments, **named):
         if table == BRONZE:
             raise OSError("the disk is away")
         return look(table, *arguments, **named)
 
-    monkeypatch.setattr(upkeep, "look", failing)
+    monkeypatch.setattr(maintained_tables, "look", failing)
     maintained(places).round()
     assert files(places) == {BRONZE: FILES, SILVER: 1, GOLD: 1}
 
@@ -106,9 +106,9 @@ def test_the_thread_goes_on_after_a_round_that_failed_whole_and_ends_when_told(p
     def listed(places: Places) -> list[str]:
         if failures:
             raise failures.pop()
-        return upkeep.tables_there(places)
+        return maintained_tables.existing_tables(places)
 
-    monkeypatch.setattr(maintainer, "tables_there", listed)
+    monkeypatch.setattr(maintainer, "existing_tables", listed)
     every = maintained(places, every=0.05)
     every.start()
     wait_for(lambda: files(places) == {BRONZE: 1, SILVER: 1, GOLD: 1}, "the second round is done")

@@ -8,13 +8,13 @@ import pytest
 from deltalake import DeltaTable
 
 from sinks import tables
-from sinks.remains import Reader
+from sinks.removable import Reader
 from stream_jobs.places import Places
 from stream_jobs.running import inputs
 from stream_jobs.running.checkpoints import Checkpoint, Found
+from stream_jobs.running.maintained_tables import Owned, existing_tables, lock_of, owned, policy_of
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.readers import Readers
-from stream_jobs.running.turns import Turns
-from stream_jobs.running.upkeep import Owned, lock_of, owned, policy_of, tables_there
 from tests.sinks import delta_tables
 
 BRONZE, OTHER = "bronze.bcb_sgs", "bronze.inmet_stations"
@@ -120,7 +120,7 @@ def test_gold_reads_the_revisions_of_its_inputs():
 
 def test_a_driver_maintains_what_its_queries_write_and_locks_what_nobody_owns(places):
     there = [BRONZE, SILVER, f"{SILVER}_revisions", "silver.quarantine", "gold.dim_date", "gold.other", "ops.gaps"]
-    silver, other = Turns(), Turns()
+    silver, other = MaintenanceLock(), MaintenanceLock()
     assert owned({BRONZE: None, SILVER: silver, "silver.other": other, "gold.dim_date": None}, there) == [
         Owned(BRONZE),
         Owned(SILVER, (silver,)),
@@ -133,7 +133,7 @@ def test_a_driver_maintains_what_its_queries_write_and_locks_what_nobody_owns(pl
 
 
 def test_each_layer_has_its_policy_and_each_table_its_lock(places):
-    assert tables_there(places) == [BRONZE, OTHER]
+    assert existing_tables(places) == [BRONZE, OTHER]
     assert policy_of(BRONZE).closed_days
     assert not policy_of(SILVER).closed_days
     assert (lock_of(f"{SILVER}_revisions"), lock_of("gold.some_revisions")) == (SILVER, "gold.some_revisions")

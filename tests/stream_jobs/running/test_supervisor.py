@@ -59,7 +59,7 @@ class Job:
     name: str
     queries: list[Query | Exception]
     failure: CorrentezaError | None = None
-    mends: bool | CorrentezaError = False
+    repairs: bool | CorrentezaError = False
     outdated: bool = False
     starts: int = field(default=0, init=False)
     running: Query | None = field(default=None, init=False)
@@ -72,10 +72,10 @@ class Job:
         self.running = script
         return script
 
-    def mend(self, error: str) -> bool:
-        if isinstance(self.mends, CorrentezaError):
-            raise self.mends
-        return self.mends
+    def repair(self, error: str) -> bool:
+        if isinstance(self.repairs, CorrentezaError):
+            raise self.repairs
+        return self.repairs
 
 
 LONG = 10**9
@@ -123,7 +123,7 @@ def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeyp
 
 
 def test_one_that_goes_on_failing_takes_the_driver_down():
-    """F34: no driver that looks alive while one of its tables stands still."""
+    """F34: no driver that looks alive while one of its tables is stopped."""
     failing = Job("silver.a", [Query(0, "boom")])
     healthy = Job("silver.b", [Query(LONG, None)])
     with pytest.raises(CorrentezaError, match=r"silver\.a failed: boom"):
@@ -164,7 +164,7 @@ def sick_beside_a_healthy_one(until: Any = lambda sick, healthy: healthy.seen > 
 
 def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_end_tells_of_it():
     sick, healthy, said = sick_beside_a_healthy_one()
-    assert said == ["UnsafeState: silver.a stands still: a rule is broken"]
+    assert said == ["UnsafeState: silver.a is stopped: a rule is broken"]
     assert (sick.starts, healthy.starts) == (1, 1)
     assert healthy.running.seen > 20
     assert healthy.running.stopped
@@ -172,7 +172,7 @@ def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_e
 
 def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one(monkeypatch, control):
     def stopped_too() -> list[str]:
-        """Whether the healthy query was watched on after the other one had come to stand."""
+        """Whether the healthy query was watched on after the other one had stopped."""
         _, healthy, said = sick_beside_a_healthy_one()
         return [] if healthy.running.seen > 20 else [f"bronze.b ended after {healthy.running.seen} looks: {said}"]
 
@@ -180,7 +180,7 @@ def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one
         raise error
 
     control.holds(stopped_too)
-    monkeypatch.setattr(Supervised, "_stand", raising)
+    monkeypatch.setattr(Supervised, "_mark_stopped", raising)
     control.objects(stopped_too, damage="bronze.b ended after")
 
 
@@ -193,7 +193,7 @@ def refused_beside_a_healthy_one(error: CorrentezaError) -> list[str]:
     assert refused.starts == 1
     seen = 0 if healthy.running is None else healthy.running.seen
     assert said, "the driver's end tells of the refusal"
-    return [] if seen > 20 and "bronze.a stands still" in said[0] else [f"bronze.b ended after {seen} looks: {said}"]
+    return [] if seen > 20 and "bronze.a is stopped" in said[0] else [f"bronze.b ended after {seen} looks: {said}"]
 
 
 def test_f21_control_a_refusal_that_is_raised_at_the_start_keeps_the_others_from_running(monkeypatch, control):
@@ -203,7 +203,7 @@ def test_f21_control_a_refusal_that_is_raised_at_the_start_keeps_the_others_from
     def raising(self: Supervised, state: str, error: CorrentezaError) -> None:
         raise error
 
-    monkeypatch.setattr(Supervised, "_stand", raising)
+    monkeypatch.setattr(Supervised, "_mark_stopped", raising)
     control.objects(refused_beside_a_healthy_one, refusal, damage="bronze.b ended after 0 looks")
 
 
@@ -218,16 +218,16 @@ def test_a_table_that_another_driver_writes_ends_the_driver_and_leaves_no_word_i
 
 
 def test_a_refusal_at_a_restart_stops_the_query_alone():
-    job = Job("bronze.a", [Query(2, "boom"), UnsafeState("the topic was made anew")])
+    job = Job("bronze.a", [Query(2, "boom"), UnsafeState("the topic was recreated")])
     other = Job("bronze.b", [Query(LONG, None)])
     said = complaint(lambda: run(job, other, until=lambda: job.starts == 2 and other.running.seen > 20))
-    assert said == ["UnsafeState: bronze.a stands still: the topic was made anew"]
+    assert said == ["UnsafeState: bronze.a is stopped: the topic was recreated"]
 
 
 def test_draining_brings_the_others_up_to_date_before_it_names_one_that_may_not_start():
     jobs = [Job("silver.a", [UnsafeState("lost")]), *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
     done = bring_up_to_date(jobs, at_once=1, stop=threading.Event())
-    assert (sorted(done.rows), list(done.standing)) == (["silver.0", "silver.1", "silver.2", "silver.a"], ["silver.a"])
+    assert (sorted(done.rows), list(done.stopped)) == (["silver.0", "silver.1", "silver.2", "silver.a"], ["silver.a"])
 
 
 def test_a_check_that_names_a_query_stops_it_alone_in_the_midst_of_a_batch_and_for_good(monkeypatch):
@@ -238,28 +238,28 @@ def test_a_check_that_names_a_query_stops_it_alone_in_the_midst_of_a_batch_and_f
     def check() -> dict[str, UnsafeState]:
         gone.running.busy = True
         checks.append(1)
-        return {"bronze.a": UnsafeState("topic made anew")}
+        return {"bronze.a": UnsafeState("topic recreated")}
 
     def seen_on() -> bool:
         return len(checks) > 3 and gone.running.stopped and other.running.seen > 20
 
     said = complaint(lambda: run(gone, other, until=seen_on, check=check))
-    assert said == ["UnsafeState: bronze.a stands still: topic made anew"]
+    assert said == ["UnsafeState: bronze.a is stopped: topic recreated"]
     assert (gone.starts, other.starts) == (1, 1)
 
 
 def test_when_every_query_may_not_go_on_the_driver_ends_at_once(monkeypatch):
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
     jobs = [Job(name, [Query(LONG, None)]) for name in ("bronze.a", "bronze.b")]
-    unsafe = {job.name: UnsafeState("topic made anew") for job in jobs}
-    with pytest.raises(UnsafeState, match=r"bronze\.a stands still.*bronze\.b stands still"):
+    unsafe = {job.name: UnsafeState("topic recreated") for job in jobs}
+    with pytest.raises(UnsafeState, match=r"bronze\.a is stopped.*bronze\.b is stopped"):
         run(*jobs, until=lambda: False, check=lambda: unsafe)
     assert all(job.running.stopped for job in jobs)
 
 
 def test_when_every_query_stands_still_the_driver_ends():
     jobs = [Job(name, [Query(0, "x")], failure=UnsafeState("a rule is broken")) for name in ("silver.a", "silver.b")]
-    with pytest.raises(UnsafeState, match=r"silver\.a stands still.*silver\.b stands still"):
+    with pytest.raises(UnsafeState, match=r"silver\.a is stopped.*silver\.b is stopped"):
         run(*jobs, until=lambda: False)
 
 
@@ -271,7 +271,7 @@ def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_stan
         jobs, at_once=1, stop=threading.Event(), note=lambda query, state, error: noted.append((query, state))
     )
     assert done.rows.keys() == {"silver.a", "silver.0", "silver.1", "silver.2"}
-    assert (list(done.standing), noted) == (["silver.a"], [("silver.a", "stopped")])
+    assert (list(done.stopped), noted) == (["silver.a"], [("silver.a", "stopped")])
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), DeltaError("the log is being written")])
@@ -293,19 +293,19 @@ def test_control_a_supervisor_that_knows_spark_s_errors_alone_ends_with_the_othe
     control.objects(ended, damage="gone away: a")
 
 
-def test_a_cause_that_was_mended_counts_as_no_failure():
-    job = Job("bronze.a", [*[Query(0, "asks") for _ in range(20)], Query(LONG, None)], mends=True)
+def test_a_cause_that_was_repaired_counts_as_no_failure():
+    job = Job("bronze.a", [*[Query(0, "asks") for _ in range(20)], Query(LONG, None)], repairs=True)
     run(job, until=lambda: job.starts == 21)
 
 
-def test_a_cause_that_cannot_be_mended_yet_is_tried_again_before_the_start():
-    job = Job("bronze.a", [Query(0, "asks"), Query(LONG, None)], mends=TransientError("registry away"))
+def test_a_cause_that_cannot_be_repaired_yet_is_tried_again_before_the_start():
+    job = Job("bronze.a", [Query(0, "asks"), Query(LONG, None)], repairs=TransientError("registry away"))
     polls = []
 
     def registry_comes_back() -> bool:
         polls.append(job.starts)
         if len(polls) == 200:
-            job.mends = True
+            job.repairs = True
         return job.starts == 2
 
     run(job, until=registry_comes_back)
@@ -329,10 +329,10 @@ def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
 
     def check() -> dict[str, UnsafeState]:
-        raise UnsafeState("topic made anew")
+        raise UnsafeState("topic recreated")
 
     job = Job("bronze.a", [Query(LONG, None)])
-    with pytest.raises(UnsafeState, match="made anew"):
+    with pytest.raises(UnsafeState, match="recreated"):
         run(job, until=lambda: False, check=check)
     assert job.running.stopped
 
@@ -381,7 +381,7 @@ def test_f28_control_another_failure_is_given_up_after_some_tries(control):
 
 
 class Ending(Query):
-    """A query in the midst of a batch, which ends after some looks at it; it notes whether it was stopped before."""
+    """A query in the middle of a batch, which ends after some looks at it; it notes whether it was stopped before."""
 
     def __init__(self, looks: int) -> None:
         super().__init__(LONG, None)
@@ -543,7 +543,7 @@ def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeyp
     wait_for(lambda: supervised.watch() or job.starts == 2, "it is started again", 60)
     assert first.stopped
     assert noted[0].startswith("silver.a stalled: silver.a: its batch has made no progress")
-    assert supervised.standing is None
+    assert supervised.stopped_by is None
 
 
 def test_control_without_the_bound_the_batch_is_waited_for_for_ever(monkeypatch, control):
@@ -580,7 +580,7 @@ def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s
         stuck.busy = other.running.seen <= 200  # so that its end is not waited for
         return not stuck.busy
 
-    with pytest.raises(CorrentezaError, match=r"silver\.a stands still: .* no progress"):
+    with pytest.raises(CorrentezaError, match=r"silver\.a is stopped: .* no progress"):
         run(job, other, until=enough)
     assert (job.starts, other.starts) == (1, 1)
     stuck.let_go.set()

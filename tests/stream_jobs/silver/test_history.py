@@ -61,22 +61,22 @@ def test_a_driver_that_starts_anew_knows_what_was_seen_without_asking_bronze(tmp
     again.begin(SPARK, batch(2), is_first=False)
 
     assert again.seen() == Seen(70, 30)
-    assert not again.was_mending
+    assert not again.was_repairing
 
 
-def test_a_batch_that_died_while_keys_were_mended_is_told_so_and_no_other_is(tmp_path):
+def test_a_batch_that_died_while_keys_were_repaired_is_told_so_and_no_other_is(tmp_path):
     after_two_batches(tmp_path)
     died = history(tmp_path)
     died.begin(SPARK, batch(2), is_first=False)
-    died.begin_mending()
+    died.begin_repair()
 
     again = history(tmp_path)
     again.begin(SPARK, batch(2), is_first=False)
-    assert (again.was_mending, again.seen()) == (True, Seen(70, 30))
+    assert (again.was_repairing, again.seen()) == (True, Seen(70, 30))
 
     again.end(Seen(90, None))
     again.begin(SPARK, batch(3), is_first=False)
-    assert (again.was_mending, again.seen()) == (False, Seen(90, 30))
+    assert (again.was_repairing, again.seen()) == (False, Seen(90, 30))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from foundation.errors import DependencyUnavailable, FencedError, InvalidContent, TransientError, UnsafeState
 from producers.fetch.answers import ThrottledError
-from producers.in_turn import in_turn
 from producers.session import Tally
+from producers.steps import run_steps
 
 PAGE, AWAY, REFUSED = InvalidContent("a page"), TransientError("away"), DependencyUnavailable("status 403")
 PEACE = ThrottledError("slower", until=datetime(2025, 3, 1, tzinfo=UTC), wait=60.0)
@@ -26,7 +26,7 @@ def taken(*ends: Exception | None, broker_fails_at: int | None = None):
             raise end
 
     steps = [(str(number), lambda number=number, end=end: step(number, end)) for number, end in enumerate(ends)]
-    return in_turn(session, steps), asked, session.tally
+    return run_steps(session, steps), asked, session.tally
 
 
 @pytest.mark.parametrize("error", [PAGE, AWAY, REFUSED], ids=["nonsense", "away", "refused"])

@@ -2,8 +2,8 @@
 
     checkpoints/<layer>.<table>/standing.json
 
-A note is valid until the query commits another batch, or begins another generation; nobody has to remove it. A query
-whose checkpoint is lost has neither: its note is valid until there is one.
+A note is valid until the query commits another batch or begins another generation; nobody has to remove it. If the
+checkpoint is lost, the note is valid until there is a checkpoint.
 """
 
 import json
@@ -21,18 +21,18 @@ from stream_jobs.running.guards import checkpoint_of
 State = Literal["stopped", "stalled"]
 """`stopped`: only a change of data or code helps. `stalled`: a batch made no progress; the query is started again."""
 
-Note = Callable[[str, State, CorrentezaError], None]
-"""Called with the query's name when it comes to stand."""
+WriteNote = Callable[[str, State, CorrentezaError], None]
+"""Called with the query's name when it stops for good."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class StopNote:
     """The file's content.
 
     Attributes:
-        at: when it came to stand, ISO 8601 in UTC.
-        generation, committed_batch: where the checkpoint stood then; None without a checkpoint, and before a batch was
-            committed.
+        at: when it stopped, ISO 8601 in UTC.
+        generation, committed_batch: the position of the checkpoint then; None without a checkpoint, and before a batch
+            was committed.
     """
 
     state: State
@@ -43,15 +43,15 @@ class Standing:
     committed_batch: int | None
 
 
-def note_in(places: Places) -> Note:
-    """A function that leaves the file."""
+def stop_notes_in(places: Places) -> WriteNote:
+    """A function that writes the file."""
 
     def note(query: str, state: State, error: CorrentezaError) -> None:
         checkpoint = checkpoint_of(places, query)
         guard = checkpoint.guard
         generation = None if guard is None else guard.generation
         committed = None if generation is None else checkpoint.last_batch(generation, "commits")
-        standing = Standing(state, redacted(str(error)), error.hint, clock.now().isoformat(), generation, committed)
+        standing = StopNote(state, redacted(str(error)), error.hint, clock.now().isoformat(), generation, committed)
         checkpoint.folder.mkdir(parents=True, exist_ok=True)
         replace_file(checkpoint.folder / "standing.json", json.dumps(asdict(standing), indent=1))
 

@@ -13,10 +13,10 @@ from deltalake import DeltaTable, Schema
 
 from foundation.errors import TransientError
 from schemas.contracts import load, load_all
-from stream_jobs.running import rest, signs
+from stream_jobs.running import input_state, suspension
 from stream_jobs.running.driver import StreamDriver
-from stream_jobs.running.rest import Rest
-from stream_jobs.running.signs import TableVersions, TopicEnds
+from stream_jobs.running.input_state import TableVersions, TopicEnds
+from stream_jobs.running.suspension import Suspension
 from tests.helpers import still, wait_for
 from tests.samples import sample
 from tests.supervised import kept_running
@@ -45,84 +45,84 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(rest, "time", made)
+    monkeypatch.setattr(suspension, "time", made)
     return made
 
 
-def after(clock: Clock, resting: Rest, seconds: float, *, rows: int = 0, looked: bool = True) -> bool:
+def after(clock: Clock, suspension: Suspension, seconds: float, *, rows: int = 0, looked: bool = True) -> bool:
     """Whether a query may rest so many seconds later, having looked at its inputs just now or never."""
     clock.seconds += seconds
-    return resting.is_due(rows, clock.now if looked else None)
+    return suspension.is_due(rows, clock.now if looked else None)
 
 
 def test_a_query_rests_once_it_has_looked_at_the_same_inputs_long_enough(clock):
-    resting = Rest(lambda: "same")
-    assert [after(clock, resting, seconds) for seconds in (0, 59, 1)] == [False, False, True]
+    suspension = Suspension(lambda: "same")
+    assert [after(clock, suspension, seconds) for seconds in (0, 59, 1)] == [False, False, True]
 
 
 def test_rows_and_changed_inputs_begin_the_time_anew(clock):
-    sign = ["a"]
-    resting = Rest(lambda: sign[0])
-    assert not after(clock, resting, 0)
-    assert not after(clock, resting, 59, rows=5)
-    assert not after(clock, resting, 59, rows=5)
-    sign[0] = "b"
-    assert not after(clock, resting, 59, rows=5)
-    assert after(clock, resting, 60, rows=5)
+    state = ["a"]
+    suspension = Suspension(lambda: state[0])
+    assert not after(clock, suspension, 0)
+    assert not after(clock, suspension, 59, rows=5)
+    assert not after(clock, suspension, 59, rows=5)
+    state[0] = "b"
+    assert not after(clock, suspension, 59, rows=5)
+    assert after(clock, suspension, 60, rows=5)
 
 
 def test_a_query_that_has_not_looked_since_its_inputs_changed_does_not_rest(clock):
     """It may hang, or be slow: what stands in its inputs is then unread."""
-    resting = Rest(lambda: "same")
-    after(clock, resting, 0)
+    suspension = Suspension(lambda: "same")
+    after(clock, suspension, 0)
     looked_before = clock.now
     clock.seconds = 600
-    assert not resting.is_due(0, looked_before)
-    assert not resting.is_due(0, None)
-    assert resting.is_due(0, clock.now)
+    assert not suspension.is_due(0, looked_before)
+    assert not suspension.is_due(0, None)
+    assert suspension.is_due(0, clock.now)
 
 
 def test_nothing_is_decided_while_the_inputs_are_not_known(clock):
-    sign: list[Any] = [None]
-    resting = Rest(lambda: sign[0])
-    assert [after(clock, resting, 60) for _ in range(3)] == [False, False, False]
-    sign[0] = "a"
-    assert [after(clock, resting, 60) for _ in range(2)] == [False, True]
-    sign[0] = None
-    assert not resting.is_over()
-    sign[0] = "a"
-    assert not resting.is_over()
-    sign[0] = "b"
-    assert resting.is_over()
+    state: list[Any] = [None]
+    suspension = Suspension(lambda: state[0])
+    assert [after(clock, suspension, 60) for _ in range(3)] == [False, False, False]
+    state[0] = "a"
+    assert [after(clock, suspension, 60) for _ in range(2)] == [False, True]
+    state[0] = None
+    assert not suspension.is_over()
+    state[0] = "a"
+    assert not suspension.is_over()
+    state[0] = "b"
+    assert suspension.is_over()
 
 
 def test_one_that_would_find_nothing_rests_from_the_beginning_and_what_comes_after_the_look_starts_it(clock):
-    sign: list[Any] = [None]
-    resting = Rest(lambda: sign[0])
-    assert not resting.may_begin(lambda: False), "its inputs are not known"
-    sign[0] = "a"
-    assert not resting.may_begin(lambda: True)
+    state: list[Any] = [None]
+    suspension = Suspension(lambda: state[0])
+    assert not suspension.may_begin(lambda: False), "its inputs are not known"
+    state[0] = "a"
+    assert not suspension.may_begin(lambda: True)
 
     def nothing_yet() -> bool:
-        sign[0] = "b"  # it comes in the midst of the look, which does not see it
+        state[0] = "b"  # it comes in the middle of the look, which does not see it
         return False
 
-    assert resting.may_begin(nothing_yet)
-    assert resting.is_over()
+    assert suspension.may_begin(nothing_yet)
+    assert suspension.is_over()
 
 
 def test_every_commit_of_a_table_and_its_first_change_the_sign(tmp_path):
     there, absent = str(tmp_path / "there"), str(tmp_path / "absent")
     schema = Schema.from_arrow(pa.schema([("a", pa.int64())]))
     made = DeltaTable.create(there, schema)
-    sign = partial(TableVersions().of, there, absent)
-    assert sign() == (0, -1)
+    state = partial(TableVersions().of, there, absent)
+    assert state() == (0, -1)
     for _ in range(2):
         made.create_write_transaction([], mode="append", schema=schema, partition_by=[])
         made.update_incremental()
-    assert sign() == (2, -1)
+    assert state() == (2, -1)
     DeltaTable.create(absent, schema)
-    assert sign() == (2, 0)
+    assert state() == (2, 0)
 
 
 def test_ends_are_not_known_while_the_broker_is_away(monkeypatch):
@@ -135,8 +135,8 @@ def test_ends_are_not_known_while_the_broker_is_away(monkeypatch):
             raise answer
         return answer
 
-    monkeypatch.setattr(signs, "ends", ends)
-    monkeypatch.setattr(signs, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(input_state, "ends", ends)
+    monkeypatch.setattr(input_state, "LOOK_SECONDS", 0)
     told = TopicEnds(SimpleNamespace(bootstrap="localhost:1"), ["a"])
 
     class Stop(threading.Event):
@@ -151,7 +151,7 @@ def test_ends_are_not_known_while_the_broker_is_away(monkeypatch):
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queries rest at the first word of Spark that they found nothing."""
-    monkeypatch.setattr(rest, "REST_AFTER_SECONDS", 0.5)
+    monkeypatch.setattr(suspension, "SUSPEND_AFTER_SECONDS", 0.5)
 
 
 @pytest.mark.integration
@@ -163,7 +163,7 @@ def test_bronze_and_silver_rest_and_what_comes_then_reaches_both(pipeline):
     ends = TopicEnds(pipeline.broker, [bronze.topic])
     ends.watch(stop)
     inputs = partial(TableVersions().of, *map(pipeline.places.table, silver.inputs))
-    with kept_running(bronze, silver, signs=[lambda: ends.of(bronze.topic), inputs]) as kept:
+    with kept_running(bronze, silver, states=[lambda: ends.of(bronze.topic), inputs]) as kept:
         for number in (2, 3):
             wait_for(lambda: all(not job.queries[-1].isActive for job in kept), "both to rest", 90)
             pipeline.publish(DATASET, station(number))
@@ -213,15 +213,15 @@ def unread(pipeline: Any, published: int) -> list[str]:
 def test_control_a_sign_that_never_changes_leaves_what_comes_unread(pipeline, control):
     pipeline.publish(DATASET, station(1))
     bronze = pipeline.bronze(DATASET)
-    sign, stop = ["real"], threading.Event()
+    state, stop = ["real"], threading.Event()
     ends = TopicEnds(pipeline.broker, [bronze.topic])
     ends.watch(stop)
-    with kept_running(bronze, signs=[lambda: ends.of(bronze.topic) if sign[0] == "real" else "same"]) as kept:
+    with kept_running(bronze, states=[lambda: ends.of(bronze.topic) if state[0] == "real" else "same"]) as kept:
         wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest", 90)
         pipeline.publish(DATASET, station(2))
         control.holds(still, lambda: unread(pipeline, 2), 90)
 
-        sign[0] = "same"
+        state[0] = "same"
         wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest again", 90)
         pipeline.publish(DATASET, station(3))
         control.objects(still, lambda: unread(pipeline, 3), 5, damage="1 rows are left unread")

@@ -2,58 +2,58 @@
 
 from threading import Event, Thread
 
-from stream_jobs.running.turns import Turns, all_of
+from stream_jobs.running.maintenance_lock import MaintenanceLock, all_of
 from tests.helpers import wait_for
 
 
 def test_maintenance_waits_for_the_end_of_a_batch_and_gives_up_in_time():
-    turns, begun, end = Turns(), Event(), Event()
+    lock, begun, end = MaintenanceLock(), Event(), Event()
 
     def batch() -> None:
-        with turns.batch():
+        with lock.batch():
             begun.set()
             assert end.wait(60)
 
     thread = Thread(target=batch)
     thread.start()
     assert begun.wait(60)
-    with turns.maintenance(0) as is_free:
+    with lock.maintenance(0) as is_free:
         assert not is_free
     end.set()
-    with turns.maintenance(60) as is_free:
+    with lock.maintenance(60) as is_free:
         assert is_free
     thread.join(60)
 
 
 def test_a_batch_waits_for_the_end_of_maintenance_and_batches_do_not_wait_for_each_other():
-    turns, ran = Turns(), Event()
+    lock, ran = MaintenanceLock(), Event()
 
     def batch() -> None:
-        with turns.batch():
+        with lock.batch():
             ran.set()
 
-    with turns.maintenance(0) as is_free:
+    with lock.maintenance(0) as is_free:
         assert is_free
         Thread(target=batch).start()
         assert not ran.is_set()
     assert ran.wait(60)
-    with turns.batch(), turns.batch():
+    with lock.batch(), lock.batch():
         pass
 
 
 def test_a_table_of_several_queries_is_free_when_all_of_them_are_and_lets_go_of_all():
-    one, other = Turns(), Turns()
+    one, other = MaintenanceLock(), MaintenanceLock()
     with other.batch(), all_of((one, other), 0) as is_free:
         assert not is_free
     with all_of((one, other), 0) as is_free:
         assert is_free
         ran = [Event(), Event()]
 
-        def batch(turns: Turns, done: Event) -> None:
-            with turns.batch():
+        def batch(lock: MaintenanceLock, done: Event) -> None:
+            with lock.batch():
                 done.set()
 
-        for turns, done in zip((one, other), ran, strict=True):
-            Thread(target=batch, args=(turns, done)).start()
+        for lock, done in zip((one, other), ran, strict=True):
+            Thread(target=batch, args=(lock, done)).start()
         assert not any(each.is_set() for each in ran)
     wait_for(lambda: all(each.is_set() for each in ran), "both batches have run")

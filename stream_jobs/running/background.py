@@ -8,8 +8,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def beside(work: Callable[[], T]) -> "Future[T]":
-    """Do it there; a pool's threads would be waited for."""
+def in_background(work: Callable[[], T]) -> "Future[T]":
+    """Run a function in a daemon thread. Python would wait for the threads of a pool before it ends."""
     future: Future[T] = Future()
 
     def run() -> None:

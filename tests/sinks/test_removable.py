@@ -10,9 +10,9 @@ import pytest
 from deltalake import DeltaTable, Transaction
 from deltalake.transaction import RemoveAction
 
-from sinks import remains
+from sinks import removable
 from sinks.listing import Listing
-from sinks.remains import Reader, files_to_remove, log_to_remove, remove
+from sinks.removable import Reader, files_to_remove, log_to_remove, remove
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import DAY_SECONDS, add, age, commit, log_versions, numbers
 
@@ -84,7 +84,7 @@ def test_f26_control_files_that_a_slow_reader_needs_stay_and_it_is_named(path, c
     assert (found.files, found.held, found.held_by) == ([old[0]], [old[1]], ["silver.slow"])
     control.holds(lost, path, slow, old[1:])
 
-    monkeypatch.setattr(remains, "_needed", lambda path, reader: set())
+    monkeypatch.setattr(removable, "_needed", lambda path, reader: set())
     control.objects(lost, path, slow, old[1:], damage="has yet to read it")
 
 

@@ -1,4 +1,4 @@
-"""A query's batches and the maintenance of the tables that it writes take turns.
+"""A lock between a query's batches and the maintenance of the tables that the query writes: never both at a time.
 
 A batch lists a table's files, computes, and replaces some of them. A compaction replaces files too, and delta-rs finds
 no conflict between the two commits: a compaction during a batch would restore the rows that the batch removes.
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 
-class Turns:
-    """The turns of one query."""
+class MaintenanceLock:
+    """The lock of one query."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -20,7 +20,7 @@ class Turns:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Run a batch; it first waits for the end of maintenance, which is bounded."""
+        """Held while a batch runs. The batch first waits for the end of maintenance, which takes a bounded time."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_maintained)
             self._batches += 1
@@ -33,7 +33,10 @@ class Turns:
 
     @contextmanager
     def maintenance(self, seconds: float) -> Iterator[bool]:
-        """Whether it may begin: no batch runs, or it ended within so many seconds. Then batches wait."""
+        """Yields whether maintenance may begin; if so, batches wait until the context ends.
+
+        Args: seconds: how long to wait for the end of a running batch.
+        """
         with self._changed:
             is_free = self._changed.wait_for(lambda: not self._batches and not self._is_maintained, seconds)
             self._is_maintained |= is_free
@@ -47,8 +50,11 @@ class Turns:
 
 
 @contextmanager
-def all_of(turns: Iterable[Turns], seconds: float) -> Iterator[bool]:
-    """As `Turns.maintenance`, for a table that several queries write. Args: seconds: for all of them together."""
+def all_of(locks: Iterable[MaintenanceLock], seconds: float) -> Iterator[bool]:
+    """As `MaintenanceLock.maintenance`, for a table that several queries write.
+
+    Args: seconds: how long to wait for the running batches of all of them together.
+    """
     until = time.monotonic() + seconds
     with ExitStack() as stack:
-        yield all(stack.enter_context(each.maintenance(max(0.0, until - time.monotonic()))) for each in turns)
+        yield all(stack.enter_context(each.maintenance(max(0.0, until - time.monotonic()))) for each in locks)

@@ -1,4 +1,4 @@
-"""Which tables are maintained, and how; and which of them a process may maintain."""
+"""Which tables are maintained, and how, and which of them a process may maintain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +12,8 @@ from sinks import tables
 from sinks.listing import Listing
 from sinks.planning import Plan, Policy, look
 from stream_jobs.places import QUARANTINE, Places
+from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.readers import Readers
-from stream_jobs.running.turns import Turns
 
 _MIB = 1024**2
 
@@ -22,9 +22,9 @@ LAYERS = ("bronze", "silver", "gold", "ops")
 BRONZE = Policy(small_bytes=32 * _MIB, target_bytes=128 * _MIB, at_least=8, closed_days=True)
 """Append-only and read in whole: large files, each day once it is over."""
 OTHERS = Policy(small_bytes=8 * _MIB, target_bytes=32 * _MIB, at_least=16)
-"""A batch that replaces a row writes its file anew, so files stay smaller."""
+"""A batch that replaces a row writes its file again, so files stay smaller."""
 CANARY_DAYS = 30
-"""That the canary's tables keep: longer than its topic, so that both can be compared."""
+"""How many days the canary's tables keep: longer than its topic, so that both can be compared."""
 CANARIES = {
     f"bronze.{CANARY_TABLE}": replace(BRONZE, kept_days=CANARY_DAYS),
     f"silver.{CANARY_TABLE}": replace(OTHERS, kept_days=CANARY_DAYS),
@@ -39,11 +39,11 @@ def policy_of(table: str) -> Policy:
 
 
 def lock_of(table: str) -> str:
-    """The table whose lock goes with the right to write this one: a silver query writes revisions and current."""
+    """The table whose lock protects this one: a silver query writes revisions and current under one lock."""
     return table.removesuffix("_revisions") if table.startswith("silver.") else table
 
 
-def tables_there(places: Places) -> list[str]:
+def existing_tables(places: Places) -> list[str]:
     """Every table of the lake, layer by layer."""
     root = Path(places.lake)
     return [
@@ -68,27 +68,27 @@ class Owned:
     """A table that this process may maintain.
 
     Attributes:
-        turns: of the queries that replace files of it.
-        is_shared: it has no owner, others append to it as well: its lock is taken for the while.
+        maintenance_locks: of the queries that replace files of it.
+        is_shared: it has no owner and other processes append to it, so its lock is held during maintenance.
     """
 
     table: str
-    turns: tuple[Turns, ...] = ()
+    maintenance_locks: tuple[MaintenanceLock, ...] = ()
     is_shared: bool = False
 
 
-def owned(writers: Mapping[str, Turns | None], there: Sequence[str]) -> list[Owned]:
+def owned(writers: Mapping[str, MaintenanceLock | None], there: Sequence[str]) -> list[Owned]:
     """The tables of some queries, and those about the pipeline.
 
     Args:
-        writers: query, or static table → its turns; None where it replaces no file.
+        writers: query, or static table → its maintenance lock; None where it replaces no file.
     """
-    silver = tuple(turns for query, turns in writers.items() if query.startswith("silver.") and turns is not None)
+    silver = tuple(lock for query, lock in writers.items() if query.startswith("silver.") and lock is not None)
     found = []
     for table in there:
         if lock_of(table) in writers:
-            turns = writers[lock_of(table)]
-            found.append(Owned(table, () if turns is None else (turns,)))
+            lock = writers[lock_of(table)]
+            found.append(Owned(table, () if lock is None else (lock,)))
         elif table == QUARANTINE and silver:
             found.append(Owned(table, silver))
         elif table.startswith("ops."):
