@@ -66,7 +66,8 @@ def run(settings: Settings, mapping: Mapping, file: Path, *, on_chunk: Callable[
         plan(mapping, file)
     before = sqlite_file.digest(file)
     _declare(settings, mapping, contract)
-    _note(settings, mapping, file, before, "publishing")
+    if file.name not in record.read(records_folder(settings), mapping.dataset).visible:
+        _note(settings, mapping, file, before, "publishing")
     failpoint("after_declare_legacy")
 
     def confirm() -> None:
@@ -125,10 +126,10 @@ def findings_of(settings: Settings, dataset: str, folder: Path | None) -> Findin
     Raises: UsageError when no file is visible, or one is gone or holds other bytes.
     """
     mapping, stands = mapping_of(dataset), record.read(records_folder(settings), dataset)
-    visible = {name: file for name, file in stands.files.items() if file.state == "visible"}
-    if not visible:
+    if not stands.visible:
         raise UsageError(f"no file of {dataset} is visible", hint="correnteza migrate run MAPPING FILE")
     lake = Lake(settings.lake)
+    visible = {name: stands.files[name] for name in stands.visible}
     files = {name: same_file(Path(file.path), file.sha256, folder) for name, file in visible.items()}
     return Findings(
         mapping=mapping,
@@ -141,9 +142,10 @@ def findings_of(settings: Settings, dataset: str, folder: Path | None) -> Findin
     )
 
 
-def visible_mappings(settings: Settings) -> list[Mapping]:
-    """Mappings of the datasets whose rows are to be seen: what views are made of."""
-    return [mapping_of(each.dataset) for each in record.read_all(records_folder(settings)) if each.is_visible]
+def visible_mappings(settings: Settings) -> list[tuple[Mapping, list[str]]]:
+    """Mapping of each dataset with rows to be seen, and the names of their files: what views are made of."""
+    records = record.read_all(records_folder(settings))
+    return [(mapping_of(each.dataset), visible) for each in records if (visible := each.visible)]
 
 
 def same_file(file: Path, sha256: str, folder: Path | None) -> Path:

@@ -40,9 +40,9 @@ class Record:
         return Record(self.dataset, {**self.files, part_key: file})
 
     @property
-    def is_visible(self) -> bool:
-        """Whether any file's rows are to be seen."""
-        return any(file.state == "visible" for file in self.files.values())
+    def visible(self) -> list[str]:
+        """Names of the files whose rows are to be seen."""
+        return [name for name, file in self.files.items() if file.state == "visible"]
 
 
 def read(folder: Path, dataset: str) -> Record:

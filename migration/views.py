@@ -5,11 +5,11 @@
 have the legacy columns with values that were measured, for Salvador.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 from migration import rule_sets
 from monitoring.lake import Lake
-from producers.legacy.mapping import Mapping
+from producers.legacy.mapping import FILE, Mapping
 
 FACTORS = "gold.external_factors_daily"
 SALVADOR = "2927408"
@@ -57,20 +57,21 @@ OF_ITEMS = ("date", "item_id", "item_name", "quantity", "site_id", "category", "
 """Columns of the 31 that say what was ordered; nothing measures them again."""
 
 
-def register(lake: Lake, migrated: Iterable[Mapping]) -> None:
+def register(lake: Lake, migrated: Iterable[tuple[Mapping, Sequence[str]]]) -> None:
     """Make the views whose tables exist.
 
-    Args: migrated: mappings of the datasets whose rows are visible.
+    Args: migrated: mapping of each dataset with visible rows, and the names of the files that they are of.
     """
     connection = lake.connection
     connection.execute("CREATE SCHEMA IF NOT EXISTS legacy")
-    for mapping in migrated:
+    for mapping, files in migrated:
         if not lake.has(f"silver.{mapping.dataset}"):
             continue
+        shown = ", ".join(map(_literal, files))
         columns = ", ".join(f"{_quoted(each.field)} AS {_quoted(each.name)}" for each in mapping.columns)
         connection.execute(
             f"CREATE OR REPLACE VIEW legacy.{_quoted(mapping.name)} AS"
-            f" SELECT {columns} FROM silver.{_quoted(mapping.dataset)}"
+            f" SELECT {columns} FROM silver.{_quoted(mapping.dataset)} WHERE {FILE} IN ({shown})"
         )
         if mapping.name == UNIFIED and lake.has(FACTORS, "gold.dim_date") and _has_items(mapping):
             connection.execute(f"CREATE OR REPLACE VIEW {UNIFIED} AS {unified()}")
@@ -92,11 +93,9 @@ def unified() -> str:
         LEFT JOIN ({rule_sets.unified_v1(rule_sets.days(SALVADOR))}) f ON f.date_on = l.date"""
 
 
-def names(migrated: Iterable[Mapping]) -> Iterator[str]:
-    """What `register` may have made, for messages."""
-    yield from (f"legacy.{mapping.name}" for mapping in migrated)
-    yield from MEASURED
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
