@@ -45,7 +45,7 @@ def main() -> None:
             ["migrate", "run", str(mapping), str(file)],
         ]
         if not arguments.publish_only:
-            steps += [["run", "all", "--once"], ["migrate", "verify", dataset], ["verify", "--full"]]
+            steps += [["run", "all", "--once"], ["migrate", "verify", dataset], ["verify", "--full"], ["status"]]
             steps += [["migrate", "report", dataset, "--output", str(Path(folder, "report.html"))]]
         measured = [_measured(settings, step) for step in steps]
         notes = [json.dumps({"before": before, "after": machine()})]

@@ -1,8 +1,6 @@
 """Look at a file of the legacy system, and propose the mapping by which it could be migrated."""
 
 import codecs
-import csv
-import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,16 +14,15 @@ from foundation.errors import InvalidContent, UsageError
 from migration.survey import Proposal, Survey, propose
 from producers.archive import read_blocks
 from producers.formats import csv_rows
-from producers.formats.csv_header import listed
 from producers.formats.lines import LineReader
 from producers.formats.quoted import Quoting
 from producers.legacy import sqlite_file
 from producers.legacy.mapping import DATASET_PREFIX, OWN_FIELDS, ROW, Column, Encoding, Mapping
+from producers.legacy.parser import names_in
 from producers.model import CHUNK_ROWS
 from producers.withdrawals import Keys
 
 DELIMITERS = ",;\t|"
-_SAMPLE_LINES = 50
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -173,10 +170,8 @@ def _of_lines(file: Path, blocks: Iterator[bytes], encoding: Encoding, not_utf8:
     if not first:
         raise InvalidContent(f"{file} is empty")
     title = first[0].decode(line_encoding, errors="replace")
-    delimiter = _delimiter(title)
-    names = next(csv.reader(io.StringIO(title, newline=""), delimiter=delimiter))
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InvalidContent(f"columns stand twice in the header: {listed(twice)}", hint="rename them in the file")
+    delimiter = max(DELIMITERS, key=title.count)
+    names = names_in(title, delimiter)
     seen, bad = _Seen([Survey(name) for name in names]), 0
     for chunk in reader.chunks(CHUNK_ROWS, quoting=Quoting(delimiter, len(names))):
         rows = csv_rows.read(chunk, fields=len(names), delimiter=delimiter, encoding=line_encoding)
@@ -189,11 +184,6 @@ def _of_lines(file: Path, blocks: Iterator[bytes], encoding: Encoding, not_utf8:
     return _found(
         seen, file, kind="csv", encoding=encoding, delimiter=delimiter, bad=bad, not_utf8=not_utf8, notes=notes
     )
-
-
-def _delimiter(title: str) -> str:
-    """The character that cuts the header into the most names."""
-    return max(DELIMITERS, key=lambda each: len(next(csv.reader(io.StringIO(title, newline=""), delimiter=each), [])))
 
 
 def _fields(columns: Iterable[tuple[str, str]]) -> dict[str, str]:

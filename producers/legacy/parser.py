@@ -84,12 +84,7 @@ def header(mapping: Mapping, lines: list[bytes]) -> list[str]:
         text = line.decode(line_encoding(mapping))
     except UnicodeDecodeError as error:
         raise InvalidContent(f"the header is not {mapping.encoding}: byte {error.start}") from None
-    if mapping.kind == "sqlite":
-        names = [copy_text.uncell(cell) or "" for cell in text.split("\t")]
-    else:
-        names = next(csv.reader(io.StringIO(text, newline=""), delimiter=mapping.delimiter), [])
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InvalidContent(f"columns stand twice in the header: {listed(twice)}", hint="rename them in the file")
+    names = _archived_names(text) if mapping.kind == "sqlite" else names_in(text, mapping.delimiter)
     if missing := [column.name for column in mapping.columns if column.name not in names]:
         raise InvalidContent(
             f"the header lacks {listed(missing)}; with the delimiter {mapping.delimiter!r} it has {len(names)} columns:"
@@ -97,6 +92,28 @@ def header(mapping: Mapping, lines: list[bytes]) -> list[str]:
             hint="correnteza migrate inspect FILE",
         )
     return names
+
+
+def names_in(header_line: str, delimiter: str) -> list[str]:
+    """The names in the first line of a CSV file. Raises: InvalidContent when a name stands there twice, or none can."""
+    if "\r" in header_line:  # all of the file is one line
+        raise InvalidContent(
+            "the lines end in lone carriage returns", hint="tr '\\r' '\\n' < OLD.csv > NEW.csv, and read that"
+        )
+    try:
+        names = next(csv.reader(io.StringIO(header_line, newline=""), delimiter=delimiter), [])
+    except csv.Error as error:
+        raise InvalidContent(f"not a header: {error}") from None
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InvalidContent(f"columns stand twice in the header: {listed(twice)}", hint="rename them in the file")
+    return names
+
+
+def _archived_names(line: str) -> list[str]:
+    try:
+        return [copy_text.uncell(cell) or "" for cell in line.split("\t")]
+    except ValueError as error:
+        raise InvalidContent(f"not the archived form of a table: {error}") from None
 
 
 def cell_reader(mapping: Mapping, column: Column) -> Callable[[str], Any]:
@@ -108,7 +125,10 @@ def cell_reader(mapping: Mapping, column: Column) -> Callable[[str], Any]:
 
 
 def _uncelled(read: values.Read, cell: str) -> Any:
-    text = copy_text.uncell(cell)
+    try:
+        text = copy_text.uncell(cell)
+    except ValueError as error:
+        raise BadValueError(RejectReason.MALFORMED_ROW, str(error)) from None
     return None if text is None else read(text)
 
 

@@ -88,6 +88,7 @@ def test_rows_that_repeat_and_lines_that_are_none_are_counted(tmp_path):
 HOSTILE = {
     "an empty file": (b"", InvalidContent, "is empty"),
     "a header that names a column twice": (b"a,b,a\n1,2,3\n", InvalidContent, "stand twice"),
+    "lines that end in lone carriage returns": (b"a,b\r1,2\r3,4\r", InvalidContent, "lone carriage returns"),
     "UTF-16 without its mark": ("a,b\n1,2\n".encode("utf-16-le"), InvalidContent, "UTF-16 without its mark"),
     "a database that is cut short": (b"SQLite format 3\0" + b"\xff" * 4000, CorrentezaError, "damaged|no SQLite"),
 }
