@@ -42,13 +42,23 @@ def mapping_of(dataset: str) -> Mapping:
 
 
 def plan(mapping: Mapping, file: Path) -> planning.Plan:
-    """What would come of a file. Raises: UnsafeState when rows share a key; UsageError, InvalidContent."""
+    """What would come of a file.
+
+    Raises: UnsafeState when rows share a key, or most of the first rows are bad; UsageError, InvalidContent.
+    """
     _require(file)
     found = planning.plan(mapping, file.name, payload_blocks(mapping, file), clock.now())
     if found.doubled:
         raise UnsafeState(
             f"{found.doubled} rows of {file.name} have a key ({', '.join(mapping.key)}) that another row has too",
             hint='set key = ["legacy_row"] in the mapping, or name more fields',
+        )
+    if found.is_unreadable:
+        ((reason, times),) = found.reasons.most_common(1)
+        shown = next(each.detail for each in found.shown if each.reason.value == reason)
+        raise UnsafeState(
+            f"most of the first rows of {file.name} are bad, {times} with {reason}: {shown}",
+            hint="correct the mapping: nothing was published",
         )
     return found
 
@@ -62,8 +72,9 @@ def run(settings: Settings, mapping: Mapping, file: Path, *, on_chunk: Callable[
     _require(file)
     contract = parse(mapping.dataset, declared.contract_text(mapping))
     _refuse_other(settings, contract)
-    if mapping.key != ("legacy_row",):
-        plan(mapping, file)
+    _refuse_namesake(settings, mapping, file)
+    # Before anything is declared: a contract that has been registered allows no other type.
+    plan(mapping, file)
     before = sqlite_file.digest(file)
     _declare(settings, mapping, contract)
     if file.name not in record.read(records_folder(settings), mapping.dataset).visible:
@@ -169,6 +180,16 @@ def _refuse_other(settings: Settings, contract: Contract) -> None:
         raise UnsafeState(
             f"{contract.name} was migrated by another mapping: {'; '.join(why)}",
             hint="give this mapping another dataset",
+        )
+
+
+def _refuse_namesake(settings: Settings, mapping: Mapping, file: Path) -> None:
+    """Raises: UsageError when another file of this name was migrated: its rows would be withdrawn as gone from this."""
+    former = record.read(records_folder(settings), mapping.dataset).files.get(file.name)
+    if former and Path(former.path) != file.resolve() and Path(former.path).exists():
+        raise UsageError(
+            f"another file of that name was migrated to {mapping.dataset}: {former.path}",
+            hint=f"give {file} another name",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from producers import encode
+from producers.editions import BAD_SHARE
 from producers.legacy import declared
 from producers.legacy.mapping import Mapping
 from producers.legacy.publish import RESOURCE
@@ -22,6 +23,7 @@ class Plan:
     """What would come of one file.
 
     Attributes:
+        is_unreadable: more of the first chunk is rejected than a part may have: nothing of it would be published.
         reasons: reason of rejects → how many. shown: the first rejects of each reason.
         doubled: accepted rows whose key another one has too: silver would hold one of them.
     """
@@ -31,6 +33,7 @@ class Plan:
     rejected: int = 0
     chunks: int = 0
     doubled: int = 0
+    is_unreadable: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
     shown: list[Reject] = field(default_factory=list)
     notes: Sequence[str] = ()
@@ -47,6 +50,8 @@ def plan(mapping: Mapping, file: str, blocks: Iterable[bytes], at: datetime) -> 
         records = parsed.records[mapping.dataset]
         found.accepted += records.num_rows
         found.rejected += len(parsed.rejects)
+        if not found.chunks:
+            found.is_unreadable = found.rejected > BAD_SHARE * (found.accepted + found.rejected)
         found.chunks += 1
         found.notes = parsed.notes
         for reject in parsed.rejects:

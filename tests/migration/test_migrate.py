@@ -226,6 +226,26 @@ def test_a_key_that_two_rows_share_is_refused_before_anything_is_published(setti
     assert not (settings.home / "contracts").exists()
 
 
+def test_a_mapping_that_fits_few_rows_declares_nothing_and_can_be_corrected(settings, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("k,v\n1,a\n2,b\n3,c\n")
+    right = proposed(tmp_path, file)
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(right.read_text().replace('type = "text"', 'type = "day"'))
+    assert "most of the first rows of a.csv are bad, 3 with bad_date" in said(settings, "run", wrong, file, code=3)
+    assert not (settings.home / "contracts").exists()
+    assert "3 rows" in said(settings, "run", right, file)
+
+
+def test_a_file_with_the_name_of_another_one_is_refused_and_takes_nothing_away(settings, tmp_path):
+    for year in ("2023", "2024"):
+        (tmp_path / year).mkdir()
+        (tmp_path / year / "a.csv").write_text(f"k,v\n{year},a\n")
+    mapping = proposed(tmp_path, tmp_path / "2023" / "a.csv")
+    both = (tmp_path / "2023" / "a.csv", tmp_path / "2024" / "a.csv")
+    assert "another file of that name was migrated" in said(settings, "run", mapping, *both, code=2)
+
+
 def test_another_mapping_of_the_same_name_is_refused_unless_it_can_follow(settings, tmp_path):
     file = tmp_path / "a.csv"
     file.write_text("k,v\n1,a\n2,b\n")
