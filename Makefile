@@ -92,6 +92,9 @@ bench-gold: setup  ## what one changed hour costs gold, as the lake grows ten-fo
 bench-rebuild: setup  ## a silver dataset rebuilt while rows arrive: rows/s, latency of live silver, the swap, disk
 	@$(BIN)/python -m benchmarks.rebuild
 
+bench-migrate: setup  ## a legacy table of 118,082 rows × 31 columns from SQLite to a verified silver table: seconds, memory
+	@$(BIN)/python -m benchmarks.migrate
+
 bench-query: setup  ## 20 analyst questions on the demo lake (make demo first), fresh and aged: P95
 	@$(BIN)/python -m benchmarks.query
 
@@ -126,4 +129,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check
+.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-migrate bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check

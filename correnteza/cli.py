@@ -43,6 +43,7 @@ VERBS = {
     "features": "the external factors as they were known at past instants",
     "explain-row": "trace a gold row back to silver, bronze, payload and URL",
     "quality": "scores, anomalies, reconciliation and publication lags of what the sources sent",
+    "migrate": "bring SQLite tables and CSV files of an old system, verify them, take them back",
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
     "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",

@@ -20,7 +20,7 @@ from pydantic_settings import (
 from correnteza import settings_errors
 from foundation import kafka
 from foundation.errors import DependencyUnavailable
-from schemas import registry_access
+from schemas import contracts, registry_access
 
 
 class Settings(BaseSettings):
@@ -126,6 +126,7 @@ class Settings(BaseSettings):
             kafka.use(self.kafka_bootstrap, self._login)
         if self.registry_url:
             registry_access.use(self.registry_url, ca=self.registry_ca, may_register=self.register_schemas)
+        contracts.use_also(self.contracts)
 
     @classmethod
     def origins(cls) -> dict[str, str]:
@@ -160,6 +161,11 @@ class Settings(BaseSettings):
     def archive(self) -> Path:
         """Root of the content-addressed payload archive."""
         return self.home / "archive"
+
+    @property
+    def contracts(self) -> Path:
+        """Contracts that this installation declares for itself: those of files that were migrated."""
+        return self.home / "contracts"
 
     @property
     def logs(self) -> Path:

@@ -50,7 +50,7 @@ class Held:
 
 def held(services: Services) -> list[Held]:
     """All held withdrawals, oldest first. Raises: TransientError."""
-    owners = [owner for name in sources.load_all() for owner in (name, name + BACKFILL)]
+    owners = [owner for name in sources.load_every() for owner in (name, name + BACKFILL)]
     topic = services.prefix + load(CURSORS).topic
     found = cursor.read(services.bootstrap, topic, owners, Registry(services.registry_url).schema_by_id)
     each = (

@@ -190,6 +190,7 @@ class Source:
         calendar: when a poll is due.
         terms: licence or terms of use, in a few words, as `correnteza sources` prints them.
         history_start: earlier days are not requested; `history_start` in the settings replaces it.
+        kind: what is fetched: a zip, plain bodies, or nothing, for files that a command reads.
         resources: (today, span) → the URLs to poll.
         select: zip only: (resource, names of members, span) → part key → member name.
         scope: zip only: (part key, member name) → what the member states in full; None if unknown.
@@ -215,7 +216,7 @@ class Source:
     calendar: Calendar
     terms: str
     history_start: date
-    kind: Literal["zip", "body"]
+    kind: Literal["zip", "body", "file"]
     resources: Callable[[date, Span], Sequence[Resource]]
     parse: Parse
     publication: Mapping[str, Publication]

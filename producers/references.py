@@ -9,7 +9,7 @@ from schemas.registry import Registry
 
 def of_cursors(services: Services) -> set[str]:
     """SHA-256 of each: of part states, holdings and comparisons. Raises: as `cursor.read`."""
-    owners = [owner for name in sources.load_all() for owner in (name, name + BACKFILL)]
+    owners = [owner for name in sources.load_every() for owner in (name, name + BACKFILL)]
     topic = services.prefix + load(CURSORS).topic
     found = cursor.read(services.bootstrap, topic, owners, Registry(services.registry_url).schema_by_id)
     needed: set[str] = set()

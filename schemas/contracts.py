@@ -1,8 +1,9 @@
-"""Read the contracts beside this file.
+"""Read the contracts beside this file, and those that an installation declares for itself.
 
 A contract is an Avro record schema with five more attributes: `topic`, `key` (the natural key, in order), `partitions`,
-`classes` (what each field says about people: schemas/classes.py) and, for a compacted topic, `cleanup`. The schema is
-registered without them, so that a topic can get more partitions without a new schema version.
+`classes` (what each field says about people: schemas/classes.py) and, for a compacted topic, `cleanup`. One that an
+installation declares also has `prune_by` and, for migrated rows, `legacy`. The schema is registered without them, so
+that a topic can get more partitions without a new schema version.
 """
 
 import json
@@ -36,6 +37,8 @@ class Contract:
         key: fields of the natural key; joined by `|`, with the empty text for null, they are the message key.
         schema: the Avro record schema, parsed, in the registered form.
         classes: field → class.
+        prune_by: of an installation's own contract, the column by which its silver table is pruned.
+        legacy: how the rows of a migrated file are read: the values of a mapping; None for every other contract.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Contract:
     compacted: bool
     schema: dict[str, Any]
     classes: Mapping[str, str] = field(default_factory=dict)
+    prune_by: str | None = None
+    legacy: Mapping[str, Any] | None = None
 
     @property
     def subject(self) -> str:
@@ -87,8 +92,26 @@ def parse(name: str, text: str) -> Contract:
         partitions=schema.pop("partitions"),
         compacted=schema.pop("cleanup", "delete") == "compact",
         classes=by_column(schema.pop("classes", {})),
+        prune_by=schema.pop("prune_by", None),
+        legacy=schema.pop("legacy", None),
         schema=schema,
     )
+
+
+_own_folders: list[Path] = []
+
+
+def use_also(folder: Path) -> None:
+    """Read the contracts of this folder too, which may not exist yet, instead of those of a folder named before."""
+    if _own_folders != [folder]:
+        _own_folders[:] = [folder]
+        forget()
+
+
+def forget() -> None:
+    """Read every contract again when it is next asked for: one was declared."""
+    load.cache_clear()
+    load_all.cache_clear()
 
 
 @cache
@@ -99,14 +122,17 @@ def load(name: str) -> Contract:
         FileNotFoundError: there is no such contract.
         KeyError: the file lacks `topic`, `key` or `partitions`.
     """
-    return parse(name, (FOLDER / f"{name}.avsc").read_text(encoding="utf-8"))
+    file = next(
+        (found for folder in _own_folders if (found := folder / f"{name}.avsc").exists()), FOLDER / f"{name}.avsc"
+    )
+    return parse(name, file.read_text(encoding="utf-8"))
 
 
 @cache
 def load_all() -> dict[str, Contract]:
     """Every contract by name: datasets first, then bookkeeping, each in alphabetical order."""
     names = sorted(
-        (file.stem for file in FOLDER.glob("*.avsc")),
+        {file.stem for folder in (FOLDER, *_own_folders) for file in folder.glob("*.avsc")},
         key=lambda name: (name.startswith(INGEST_PREFIX) or name == CANARY, name),
     )
     return {name: load(name) for name in names}

@@ -16,8 +16,9 @@ ALLOWED = {
     "producers": {"foundation", "schemas"},
     "stream_jobs": {"foundation", "schemas", "sinks"},
     "monitoring": {"foundation", "schemas"},
+    "migration": {"foundation", "schemas", "producers", "monitoring"},
     "replay": {"foundation"},
-    "correnteza": {"foundation", "schemas", "sinks", "producers", "stream_jobs", "monitoring", "replay"},
+    "correnteza": {"foundation", "schemas", "sinks", "producers", "stream_jobs", "monitoring", "migration", "replay"},
 }
 
 # package → room → the other rooms of the package that it may import; what stands beside the rooms imports none of them

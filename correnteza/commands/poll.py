@@ -64,8 +64,8 @@ def command(
         raise UsageError("--reparse takes no --until", hint="correnteza poll SOURCE --reparse --since 2025-01-01")
     if since is not None and source is None:
         raise UsageError("--since needs one source", hint="correnteza poll SOURCE --since 2015-01-01")
-    chosen = list(sources.load_all().values()) if source is None else [sources.load(source)]
     poller = _Poller(Settings(), as_json=as_json)
+    chosen = list(sources.load_all().values()) if source is None else [sources.load(source)]
     if reparse:
         poller.run(chosen, lambda source: polling.reparse(poller.settings, source, since=since))
     elif since is None:

@@ -59,6 +59,11 @@ PLACED = {
 """Datasets whose editions state scopes. Forecasts have none: every issue is new, and no later one repeats it."""
 
 
+def placed(contract: Contract) -> Placed | None:
+    """By what a dataset's row is within a scope; None where no edition states one. A migrated file states its rows."""
+    return Placed("DATE '0001-01-01'", "legacy_file") if contract.legacy is not None else PLACED.get(contract.name)
+
+
 @dataclass(frozen=True)
 class _Edition:
     """One edition, from its manifests."""
@@ -90,7 +95,7 @@ def check(evidence: Evidence) -> Outcome:
         if each.is_judged and each.is_unknown:
             outcome.notes.append(f"{each.name}: what it withdrew is unknown, its former payload is gone")
     for dataset, contract in evidence.datasets().items():
-        if dataset in PLACED and evidence.lake.has(f"silver.{dataset}"):
+        if placed(contract) and evidence.lake.has(f"silver.{dataset}"):
             find_bounds(evidence, dataset)
             if evidence.lake.value("SELECT count(*) FROM unsettled"):
                 outcome.notes.append(f"silver.{dataset} has not read all of bronze")
@@ -123,13 +128,14 @@ def _editions(evidence: Evidence) -> list[_Edition]:
 
 
 def _compare(evidence: Evidence, contract: Contract, editions: list[_Edition], outcome: Outcome) -> None:
-    lake, dataset, placed = evidence.lake, contract.name, PLACED[contract.name]
+    lake, dataset, how = evidence.lake, contract.name, placed(contract)
+    assert how is not None
     if not any(each.is_judged for each in editions):
         return
-    lake.connection.register("scope_editions", _stated(editions, placed))
+    lake.connection.register("scope_editions", _stated(editions, how))
     lake.connection.register("scope_chunks", _chunks(editions))
-    keys, where = quoted(contract.key), f'"{placed.where}"::VARCHAR' if placed.where else "NULL::VARCHAR"
-    place = f"{where} AS w, {placed.day} AS on_day"
+    keys, where = quoted(contract.key), f'"{how.where}"::VARCHAR' if how.where else "NULL::VARCHAR"
+    place = f"{where} AS w, {how.day} AS on_day"
     # Every key of the judged editions, and the newest edition of every day that one of them or current has.
     lake.connection.execute(
         f"""
