@@ -74,7 +74,7 @@ def contract_text(mapping: Mapping) -> str:
             "topic": f"{mapping.dataset}.v1",
             "key": [FILE, *mapping.key],
             "partitions": 1,
-            # Nobody has said what the columns of an old system tell about people: the strictest class, until somebody does.
+            # Nobody has said what the columns of an old system tell about people: the strictest class, until then.
             "classes": {
                 PERSONAL: [field["name"] for field in fields if field["name"] not in _OWN],
                 TECHNICAL: [field["name"] for field in fields if field["name"] in _OWN],
