@@ -11,4 +11,5 @@ def frame_of(spark: SparkSession, rows: pa.Table) -> DataFrame:
     batch wherever a file, or a part of a table, holds nothing that passes.
     """
     full = [batch for batch in rows.to_batches() if batch.num_rows]
-    return spark.createDataFrame(pa.Table.from_batches(full, rows.schema))
+    none = pa.RecordBatch.from_pylist([], schema=rows.schema)  # it converts no column of a table without any batch
+    return spark.createDataFrame(pa.Table.from_batches(full or [none], rows.schema))

@@ -7,15 +7,27 @@ import pytest
 
 from sinks.arrow_frames import frame_of
 
+COLUMNS = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("day", pa.date32()),
+        ("value", pa.decimal128(28, 6)),
+        ("name", pa.string()),
+        ("rules", pa.list_(pa.string())),
+    ]
+)
+"""Spark converts each kind of column in its own way."""
+
 
 def in_batches(*sizes: int) -> pa.Table:
     """Numbers from 0, in record batches of so many rows."""
     ends = accumulate(sizes)
     batches = [
-        pa.record_batch({"number": pa.array(range(end - size, end), pa.int64())})
+        pa.RecordBatch.from_pylist([{"number": number} for number in range(end - size, end)], schema=COLUMNS)
         for size, end in zip(sizes, ends, strict=True)
     ]
-    return pa.Table.from_batches(batches, pa.schema([("number", pa.int64())]))
+    return pa.Table.from_batches(batches, COLUMNS)
 
 
 def lost(frame, rows: pa.Table) -> list[str]:
@@ -28,7 +40,7 @@ def lost(frame, rows: pa.Table) -> list[str]:
 def test_every_row_is_in_the_frame_whatever_batches_are_empty(spark, sizes):
     rows = in_batches(*sizes)
     frame = frame_of(spark, rows)
-    assert frame.columns == ["number"]
+    assert frame.columns == COLUMNS.names
     assert lost(frame, rows) == []
 
 
