@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitoring.lag.kafka import Topic
 from monitoring.lake import Lake
 from monitoring.proof.checks.model import Evidence
 from monitoring.proof.checks.redrives import Closed
@@ -62,12 +63,13 @@ def undecoded(lake: Lake) -> list[Closed]:
     return [Closed(**row) for row in rows]  # type: ignore[arg-type]
 
 
-def not_erased(evidence: Evidence, seen: pa.Table, topic_id: str, partition: int) -> pa.Table:
+def not_erased(evidence: Evidence, seen: pa.Table, topic: Topic, partition: int) -> pa.Table:
     """The records (column `o`, offsets) of a partition that were not erased, numbered anew in `n`."""
     if not evidence.lake.has(TABLE):
         return seen
     erased = evidence.lake.sql(
-        f'SELECT "offset" AS o FROM {TABLE} WHERE topic_id = ? AND partition = ?', [topic_id, partition]
+        f'SELECT "offset" AS o FROM {TABLE} WHERE topic = ? AND topic_id = ? AND partition = ?',
+        [topic.name, topic.topic_id, partition],
     )["o"]
     if not len(erased):
         return seen

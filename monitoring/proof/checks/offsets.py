@@ -55,9 +55,7 @@ def _compare(
     if bounds.stable > committed:
         outcome.notes.append(f"{topic.name}/{partition}: {bounds.stable - committed} offsets not yet read")
     reached = min(committed, bounds.stable)
-    seen = erasures.not_erased(
-        evidence, _seen(cluster, topic.name, partition, start, reached), topic.topic_id, partition
-    )
+    seen = erasures.not_erased(evidence, _seen(cluster, topic.name, partition, start, reached), topic, partition)
     outcome.rows += seen.num_rows
     lake.connection.register("seen", seen)
     values = {"reached": reached, "stable": bounds.stable}

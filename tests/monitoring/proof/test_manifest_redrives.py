@@ -28,6 +28,7 @@ def close(kit, original, *, action="redriven", reason="value_below_100", copy=No
     schema = pa.schema([
         ("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64()),
         ("kafka_timestamp", pa.timestamp("us", "UTC")), ("decode_status", pa.string()), ("record", record),
+        ("value", pa.binary()),
     ])  # fmt: skip
     closing = {
         "dataset": DATASET, "topic_id": TOPIC_ID, "partition": 0, "offset": original["offset"], "action": action,
