@@ -130,13 +130,13 @@ def _as_stored(column: Column) -> Column:
 
 
 def _map_entries(column: pa.MapArray) -> tuple[pa.ListArray, pa.Array, pa.Array]:
-    """A column of maps as the numbers of each row's entries, and the keys and items that stand at those numbers.
+    """A column of maps as numbers of each row's entries, and the keys and items with these numbers.
 
     Entries are in the order of their keys within each row, so that equal maps have equal bytes: the order is that of
     the keys' UTF-8 bytes, as Python's of the texts.
 
     Raises:
-        ValueError: a key stands twice in a row, or a map is null.
+        ValueError: a key is twice in a map, or a map is null.
     """
     if column.null_count:
         raise ValueError("a map is null; the contracts have no nullable maps")

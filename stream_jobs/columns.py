@@ -28,7 +28,7 @@ _PRIMITIVES: dict[str, DataType] = {
     "bytes": BinaryType(),
 }
 
-# Where a silver row stands in time and in Kafka, after the contract's own fields.
+# The clocks of a silver row and its place in Kafka, after the contract's own fields.
 PLACE = ("known_from", "published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
 
 PARTITION_COLUMNS = ("year", "month", "day")

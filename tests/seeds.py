@@ -19,7 +19,7 @@ def seed_of(environment: dict[str, str] | None = None, default: int = 20261124) 
 
 
 def pytest_report_header() -> str:
-    """Say which seed this run has."""
+    """Report the seed of this run."""
     return f"random tests: {SEED}={os.environ[SEED]}" if os.environ.get(SEED) else f"random tests: no {SEED} is set"
 
 

@@ -1,7 +1,7 @@
-"""Silver held against bronze: O4, O6 and O9 of the lake, recomputed in plain Python over all rows at once.
+"""Compare silver with bronze: O4, O6 and O9 of the lake, recomputed in plain Python over all rows at once.
 
-Nothing here is shared with the pipeline or with `verify`. Each oracle returns what contradicts, in words; an empty list
-is consent.
+Nothing here is shared with the pipeline or with `verify`. Each oracle returns the contradictions as texts; an empty
+list means that all is right.
 """
 
 import json
@@ -52,8 +52,8 @@ def silver_keys(lake: Path, dataset: str) -> list[str]:
 def silver_follows(lake: Path, dataset: str) -> list[str]:
     """O6: revisions are what one pass over all of bronze gives, by an order-free hash; the keys that differ are named.
 
-    A version equal to the one before it is none; nor is a withdrawal of what holds no value. Records in quarantine take
-    no part.
+    A row equal to the version before it is no version; nor is a withdrawal of a key without a value. Records in
+    quarantine do not count.
     """
     contract = _contract(lake, dataset)
     key, values = contract["key"], _values(contract)

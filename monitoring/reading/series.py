@@ -34,7 +34,7 @@ class Line:
     """One series as it was known at one instant.
 
     Attributes:
-        vintage: the instant; None stands for now.
+        vintage: the instant; None means now.
         at: dates or instants (UTC), ascending. values: as many; None where there is none.
         known_from: the newest of the versions.
     """

@@ -160,7 +160,7 @@ def _row_by_row(dataset: str, columns: dict[str, pa.Array], header: Header, typi
 
 
 def _wide(files: AccessFiles, header: Header, typing: Typing, texts: Sequence[pa.Array]) -> Found:
-    """Unpivot row by row: cell (row, month) stands at row × months + month."""
+    """Unpivot row by row: cell (row, month) gets the number row × months + month."""
     descriptors = _descriptors(files, header, typing)
     count, width = len(typing), len(header.months)
     # The month columns are concatenated and read by rows: element i of a row-wise order is at (i mod width) × count + i

@@ -62,7 +62,7 @@ class PollRequest:
         return self.scheduled_for, self.attempt
 
     def to_json(self) -> bytes:
-        """As it stands in `poll.requests`, `poll.retry` and `poll.dead`."""
+        """The form in `poll.requests`, `poll.retry` and `poll.dead`."""
         record = {
             "source": self.source,
             "slot_id": self.slot_id,

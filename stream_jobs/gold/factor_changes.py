@@ -33,7 +33,7 @@ from stream_jobs.gold.reference import capitals
 
 GROUP = ("date_on", "municipality_code")
 BEGINNING = date(1900, 1, 1)
-"""Before any observation; stands for "from the first day there is"."""
+"""A day before any observation; it means "from the first day on"."""
 MODEL = "best_match"
 """Of the reanalysis: Open-Meteo's own choice of model per place and time."""
 

@@ -7,7 +7,7 @@ _EITHER = "inmet_hourly, else openmeteo_archive"
 
 
 def _of_either(column: Column) -> Column:
-    """A column of the station's day, which the reanalysis can stand in for."""
+    """A column of the station's day, for which the reanalysis may be used instead."""
     return Column(column.name, column.type, column.meaning, column.unit, _EITHER, column.formula)
 
 

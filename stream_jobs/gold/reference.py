@@ -33,7 +33,7 @@ class Municipality:
 
 @dataclass(frozen=True)
 class Capital:
-    """A state's capital and the automatic station that stands for its weather."""
+    """A state's capital and the automatic station for its weather."""
 
     uf: str
     municipality_code: str

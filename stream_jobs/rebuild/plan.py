@@ -70,7 +70,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def plan(places: Places, query: str) -> Planned:
-    """Of one query."""
+    """The plan for one query."""
     inputs = inputs_of(query)
     # What Kafka holds is not counted: of a bronze table, what it holds now.
     rows = sum(size_of(places.table(name))[0] for name in inputs or (query,))

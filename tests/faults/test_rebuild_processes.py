@@ -1,4 +1,4 @@
-"""F27 with processes: a driver, and a rebuild beside it, of which one or the other is killed."""
+"""F27 with processes: a driver and a rebuild run at the same time, and one of them is killed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What may happen to the schedule's workers: every slot has its outcome, and nothing is published twice."""
+"""Faults of the schedule's workers: every slot gets its outcome, and nothing is published twice."""
 
 import json
 import os

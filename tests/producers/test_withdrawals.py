@@ -1,4 +1,4 @@
-"""What an edition no longer holds, found from archived payloads alone: pure, on the parser of one source."""
+"""The keys that an edition no longer holds, found only from archived payloads: pure, with the parser of one source."""
 
 import json
 from datetime import UTC, date, datetime

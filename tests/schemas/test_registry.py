@@ -1,4 +1,4 @@
-"""The registry: refuses what would break readers, and its answers are told from its silence."""
+"""The registry refuses schemas that would break readers; its answers are distinguished from a missing answer."""
 
 import json
 from dataclasses import replace

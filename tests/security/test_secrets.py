@@ -1,4 +1,4 @@
-"""Secrets come from files where that is wanted, stand in no foreign process, and nobody else reads what is kept."""
+"""Secrets may come from files, foreign processes do not get them, and other users cannot read our files."""
 
 import json
 import os

@@ -1,7 +1,7 @@
-"""What each alert must say of which series: a healthy pipeline, and what differs from it in one case.
+"""Cases for each alert: the series of a healthy pipeline, and the differences in one case.
 
 Series are in promtool's notation, a value a minute from minute 0: `1x9` is ten ones, `0+60x9` counts 60 a minute, `_`
-is no value. A moment of now is `NOW`, for promtool's clock starts at 0.
+is no value. The present time is `NOW`, because promtool's clock starts at 0.
 """
 
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ HEALTHY: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One alert and one course of things.
+    """One alert and one sequence of events.
 
     Attributes:
         changes: series → values, in place of the healthy ones or beside them; None leaves a series out.
@@ -103,7 +103,7 @@ class Case:
 
 
 MISSING = {LAG: None, SECONDS: None, COMMIT: None, **{state(each): None for each in STATES}}
-"""What the monitor leaves out of one query while it does not know it."""
+"""The values of one query that the monitor leaves out while they are unknown."""
 
 CASES = (
     # pipeline.yml

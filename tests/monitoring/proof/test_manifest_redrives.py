@@ -1,4 +1,5 @@
-"""Manifests with dead letters in their chunks: copies are counted once, what was discarded is a note and no loss."""
+"""Manifests with dead letters in their chunks: copies are counted once, and discarded records give a note and no
+loss."""
 
 import random
 from dataclasses import replace

@@ -91,7 +91,7 @@ def test_open_dead_letters_are_those_of_the_view(kit):
     assert after["bcb_sgs"] == before["bcb_sgs"] + 1
 
 
-def test_control_without_the_closings_a_letter_that_is_done_counts_as_open(kit, control, monkeypatch):
+def test_control_without_the_closings_a_closed_dead_letter_counts_as_open(kit, control, monkeypatch):
     damage(kit)
     control.holds(disagreement, kit, part_of(kit).look().open_dead_letters)
     count = OpenDeadLetters.count

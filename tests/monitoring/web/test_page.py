@@ -1,4 +1,4 @@
-"""The page is whole HTML for every document, runs nothing, and holds no text that somebody else could make markup."""
+"""The page is valid HTML for every document, runs no script, and escapes all texts."""
 
 import re
 from html.parser import HTMLParser
@@ -69,7 +69,7 @@ def test_tables_have_captions_and_headings_and_pictures_have_words(make):
 
 
 @pytest.mark.parametrize("make", DOCUMENTS)
-def test_no_state_is_told_by_its_colour_alone(make):
+def test_no_state_is_shown_only_by_its_colour(make):
     """Beside every sign of a state stand words, and each state's sign has a shape of its own."""
     html = render(make(), {})
     signs = re.findall(r'<svg class="icon \w+"[^>]*>.*?</svg>(.{0,40})', html, re.DOTALL)

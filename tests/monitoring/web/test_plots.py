@@ -1,4 +1,4 @@
-"""Plots have bounded points, show what was not measured as a gap, and say in words what they draw."""
+"""Plots have a bounded number of points, show missing measurements as gaps, and have a text for their content."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Turns at a host, the hosts of a source, and which addresses count as public."""
+"""Places at a host, the hosts of a source, and which addresses count as public."""
 
 import ipaddress
 import socket
@@ -74,7 +74,7 @@ def test_of_two_clients_of_a_host_the_more_patient_one_sets_the_pause(limits, cl
     assert [begin(limits, clock, "a", pause) for pause in (1.0, 3.0, 0.0, 0.0)] == [0.0, 3.0, 6.0, 6.0]
 
 
-def test_the_time_waited_is_told(limits):
+def test_the_time_waited_is_returned(limits):
     with limits.place("a", 2.0) as waited:
         assert waited == 0.0
     with limits.place("a", 2.0) as waited:
@@ -82,7 +82,7 @@ def test_the_time_waited_is_told(limits):
 
 
 class Crowd:
-    """Threads that hold a turn each until they are let go.
+    """Threads that hold a place each until they are released.
 
     Attributes:
         most: requests that were under way at the same moment.

@@ -1,4 +1,4 @@
-"""A query that finds nothing rests, and whatever comes wakes it: nothing is left unread."""
+"""A query that finds nothing is suspended, and new rows start it again: nothing is left unread."""
 
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -55,7 +55,7 @@ def after(clock: Clock, suspension: Suspension, seconds: float, *, rows: int = 0
     return suspension.is_due(rows, clock.now if looked else None)
 
 
-def test_a_query_rests_once_it_has_looked_at_the_same_inputs_long_enough(clock):
+def test_a_query_is_suspended_once_it_has_looked_at_the_same_inputs_long_enough(clock):
     suspension = Suspension(lambda: "same")
     assert [after(clock, suspension, seconds) for seconds in (0, 59, 1)] == [False, False, True]
 
@@ -71,7 +71,7 @@ def test_rows_and_changed_inputs_begin_the_time_anew(clock):
     assert after(clock, suspension, 60, rows=5)
 
 
-def test_a_query_that_has_not_looked_since_its_inputs_changed_does_not_rest(clock):
+def test_a_query_that_has_not_looked_since_its_inputs_changed_is_not_suspended(clock):
     """It may hang, or be slow: what stands in its inputs is then unread."""
     suspension = Suspension(lambda: "same")
     after(clock, suspension, 0)
@@ -96,7 +96,7 @@ def test_nothing_is_decided_while_the_inputs_are_not_known(clock):
     assert suspension.is_over()
 
 
-def test_one_that_would_find_nothing_rests_from_the_beginning_and_what_comes_after_the_look_starts_it(clock):
+def test_one_that_would_find_nothing_is_suspended_from_the_beginning_and_new_rows_start_it(clock):
     state: list[Any] = [None]
     suspension = Suspension(lambda: state[0])
     assert not suspension.may_begin(lambda: False), "its inputs are not known"
@@ -156,7 +156,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("soon")
-def test_bronze_and_silver_rest_and_what_comes_then_reaches_both(pipeline):
+def test_bronze_and_silver_are_suspended_and_new_rows_reach_both(pipeline):
     pipeline.publish(DATASET, station(1))
     bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
     stop = threading.Event()
