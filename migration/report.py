@@ -143,7 +143,7 @@ def _bars(months: Sequence[tuple[str, int, int]]) -> str:
     axes.bar(days, [source for _, source, _ in months], width=28, color="#c9c9c9", label="in the files")
     axes.step(days, [stored for _, _, stored in months], where="mid", color="#0b3c5d", label="in Delta")
     axes.set_ylabel("rows a month")
-    axes.legend(frameon=False, loc="upper left", ncols=2)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return _encoded(figure)
 
 
@@ -153,7 +153,7 @@ def _picture(each: Beside) -> str:
     axes.plot(days, [legacy for _, legacy, _ in each.points], color="#e08e1b", linewidth=0.9, label="legacy")
     axes.plot(days, [measured for _, _, measured in each.points], color="#0b3c5d", linewidth=1.3, label="measured")
     axes.set_ylabel(each.measured)
-    axes.legend(frameon=False, loc="upper left", ncols=2)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return _encoded(figure)
 
 
