@@ -27,10 +27,16 @@ def test_every_secret_setting_can_be_given_as_a_file(tmp_path, monkeypatch):
     (tmp_path / "url").write_text("http://user:pa/ss@registry:8081\n")
     monkeypatch.setenv("CORRENTEZA_API_KEYS_FILE", str(tmp_path / "keys"))
     monkeypatch.setenv("CORRENTEZA_REGISTRY_URL_FILE", str(tmp_path / "url"))
-    assert SECRET_SETTINGS == ["CORRENTEZA_API_KEYS", "CORRENTEZA_REGISTRY_URL"]
+    (tmp_path / "password").write_text("pass word\n")
+    monkeypatch.setenv("CORRENTEZA_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("CORRENTEZA_KAFKA_USER", "somebody")
+    monkeypatch.setenv("CORRENTEZA_KAFKA_SECURITY", "SASL_SSL")
+    assert SECRET_SETTINGS == ["CORRENTEZA_API_KEYS", "CORRENTEZA_KAFKA_PASSWORD", "CORRENTEZA_REGISTRY_URL"]
     settings = Settings()
     assert settings.api_keys["openmeteo_archive"].get_secret_value() == KEY
     assert settings.registry_url == "http://user:pa/ss@registry:8081"
+    assert settings.kafka_password is not None
+    assert settings.kafka_password.get_secret_value() == "pass word"
     assert Settings.origins()["api_keys"] == "CORRENTEZA_API_KEYS_FILE"
 
 

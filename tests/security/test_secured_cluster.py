@@ -88,7 +88,7 @@ def may_write(cluster: SecuredCluster, user: str) -> bool:
 
 def may_read(cluster: SecuredCluster, user: str) -> bool:
     """The topic of data."""
-    reader = Consumer(client(cluster, user, **{"group.id": "spark-kafka-source-1", "enable.partition.eof": True}))
+    reader = Consumer(client(cluster, user, **{"group.id": kafka.READERS, "enable.partition.eof": True}))
     reader.assign([TopicPartition(TOPIC, 0, 0)])
     try:
         message = wait_for(lambda: reader.poll(1.0), f"an answer to {user}, who reads")

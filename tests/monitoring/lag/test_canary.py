@@ -28,9 +28,9 @@ def silver(tmp_path: Path) -> str:
     return path
 
 
-def arrival(minute: int) -> canary.CanaryArrival:
+def arrival(minute: int) -> canary.SentCanary:
     at = NOON + timedelta(minutes=minute)
-    return canary.CanaryArrival("canary", int(at.timestamp() * 1e6), minute)
+    return canary.SentCanary("canary", int(at.timestamp() * 1e6), minute)
 
 
 def fill(path: str, *minutes: int, job: str = SILVER) -> None:

@@ -184,7 +184,7 @@ def test_the_canary_is_shown_separately_with_its_age_its_latency_and_why_its_que
     sent = BEGIN.timestamp()
     path = str(kit.lake / "silver" / CANARY_TABLE)
     canary.ensure(None, path)  # creating one needs no Spark
-    canary.append(path, canary.CanaryArrival("canary", int(sent * 1e6), 0), once=Transaction("silver", 0))
+    canary.append(path, canary.SentCanary("canary", int(sent * 1e6), 0), once=Transaction("silver", 0))
     write_checkpoint(kit.checkpoints, f"gold.{CANARY_TABLE}", batch=4, sources=[at_end(kit, "bronze.bcb_sgs")])
     write_stop_note(kit, f"gold.{CANARY_TABLE}")
 
