@@ -22,6 +22,8 @@ COMPACTED_SEGMENT_BYTES = 4 * 1024 * 1024
 a gigabyte, every poll would begin by reading every cursor that was ever committed."""
 
 TIMEOUT_SECONDS = 30
+ANSWER_SECONDS = 3
+"""After so long without an answer it is looked at whether the log-in was refused: nothing is waited for then."""
 
 
 @dataclass(frozen=True)
@@ -189,10 +191,15 @@ def _refuse_fewer(topic: str, partitions: list[int], config: dict[str, str], cop
 
 def _topics(admin: AdminClient, bootstrap: str) -> dict[str, list[int]]:
     """Topic → replicas of each partition."""
-    try:
-        metadata = admin.list_topics(timeout=TIMEOUT_SECONDS)
-    except KafkaException as error:
-        raise kafka.no_answer(admin, bootstrap, error) from error
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            metadata = admin.list_topics(timeout=ANSWER_SECONDS)
+            break
+        except KafkaException as error:
+            reason = kafka.no_answer(admin, bootstrap, error)
+            if not isinstance(reason, TransientError) or time.monotonic() > deadline:
+                raise reason from error
     return {
         name: [len(partition.replicas) for partition in topic.partitions.values()]
         for name, topic in metadata.topics.items()
