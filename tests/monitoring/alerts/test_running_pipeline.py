@@ -6,6 +6,7 @@ fire without a fault. Beside it runs a Prometheus without the rule that tells of
 fault must be told otherwise.
 """
 
+import itertools
 import os
 import struct
 import time
@@ -32,6 +33,7 @@ QUIET_MINUTES = 20.0
 LONG = 1200
 TRICKLE = ("inmet_stations", "ibge_municipalities")
 """Datasets of which records come all the time."""
+LETTERS = 500
 UNKNOWN = 2_000_000_000
 """A schema id that no registry of a test assigns."""
 OLDER = {"anatel_mobile_accesses", "ibge_sidra", "inmet_hourly"}
@@ -106,11 +108,12 @@ def retention_fills(up: Running) -> Iterator[None]:
 
 
 def letters(dataset: str, broken: Callable[[Message], Message]) -> Callable[[Running], AbstractContextManager[None]]:
-    """Sixty records that cannot be decoded; then they are discarded."""
+    """Records that cannot be decoded, more than a hundredth of all that bronze reads in the rule's hour; then they are
+    discarded."""
 
     @contextmanager
     def happens(up: Running) -> Iterator[None]:
-        up.send(dataset, [broken(each) for each in up.published(dataset)[:60]])
+        up.send(dataset, [broken(each) for each in itertools.islice(itertools.cycle(up.published(dataset)), LETTERS)])
         try:
             yield
         finally:
