@@ -52,7 +52,7 @@ COLUMNS = (
 """Name and SQLite type of the 31 columns."""
 
 BAD_DATE_EVERY, BAD_QUANTITY_EVERY = 496, 992
-"""So many rows apart, a date or a quantity is none: 238 and 119 of 118,082."""
+"""So many rows apart, a date or a quantity is none: 239 and 120 of 118,082."""
 BEYOND_DOUBLE = 2**53 + 1
 SEVENTEEN = 5.123456789012345
 

@@ -65,7 +65,7 @@ class Survey:
         for form in found:
             self.forms[form] += times
             kept = self.examples.setdefault(form, [])
-            if len(kept) < MOST_EXAMPLES:
+            if len(kept) < MOST_EXAMPLES and text[:60] not in kept:
                 kept.append(text[:60])
         if bare != text:
             self.forms["blanks around"] += times
