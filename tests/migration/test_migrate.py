@@ -148,7 +148,7 @@ def test_control_each_comparison_sees_a_file_that_is_not_what_delta_holds(settin
         return copy
 
     digit = "UPDATE ClimaSalvador SET temperatura_media = temperatura_media + 1e-12 WHERE rowid = 7"
-    control.objects(problems, settings, mapping, changed(digit), damage="SHA-256")
+    control.objects(problems, settings, mapping, changed(digit), damage=" SHA-256 ")
     row = "DELETE FROM ClimaSalvador WHERE rowid = 60"
     control.objects(problems, settings, mapping, changed(row), damage="Delta holds 60 rows, the file 59")
     null = "UPDATE ClimaSalvador SET umidade_percentual = NULL WHERE rowid = 3"
