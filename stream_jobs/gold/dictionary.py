@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from schemas.classes import MEANINGS, ORGANISATION, PERSONAL, PUBLIC, by_column
-from schemas.contracts import datasets, load_all
+from schemas.contracts import CANARY, datasets, load_all
 from sinks import quarantine
 from stream_jobs.columns import bronze_classes, silver_classes
 from stream_jobs.gold.model import Column, GoldTable, StaticTable, discover
@@ -74,7 +74,7 @@ def _of_silver() -> Iterable[str]:
 
 
 def _of_bronze() -> Iterable[str]:
-    for contract in (each for each in load_all().values() if not each.compacted):
+    for contract in (each for each in load_all().values() if not each.compacted and each.name != CANARY):
         classes = bronze_classes(contract)
         yield f"| `{contract.name.replace('.', '_')}` | {classes['key']} | {classes['record']} |"
 

@@ -5,10 +5,11 @@ small batch. Every guard runs as at a start, so an unsafe state is refused here 
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation import kafka
@@ -18,6 +19,10 @@ from stream_jobs.places import Places
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Broker
 from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
+
+LEADER_SECONDS = 10.0
+"""A topic that was just created, or whose broker has just started, has a leader in a moment."""
+_LEADERLESS = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 @dataclass(frozen=True)
@@ -49,20 +54,29 @@ def ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
     """Topic → partition → last stable offset, in two requests; a topic that does not exist is left out.
 
     Raises:
-        TransientError: the broker does not answer.
+        TransientError: the broker does not answer, or a partition stays without a leader.
     """
-    try:
-        known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-        found: dict[str, dict[int, int]] = {name: {} for name in names if name in known}
-        asked = admin.list_offsets(
-            {TopicPartition(name, each): OffsetSpec.latest() for name in found for each in known[name].partitions},  # type: ignore[no-untyped-call]
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=TIMEOUT_SECONDS,
-        )
-        for place, answer in asked.items():
-            found[place.topic][place.partition] = answer.result().offset
-    except KafkaException as error:
-        raise TransientError(f"the broker does not say how far its topics go: {error}") from error
+    deadline = time.monotonic() + LEADER_SECONDS
+    wanted = list(names)
+    while True:
+        try:
+            return _ends(admin, wanted)
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+                raise TransientError(f"the broker does not say how far its topics go: {error}") from error
+        time.sleep(0.1)
+
+
+def _ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
+    known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+    found: dict[str, dict[int, int]] = {name: {} for name in names if name in known}
+    asked = admin.list_offsets(
+        {TopicPartition(name, each): OffsetSpec.latest() for name in found for each in known[name].partitions},  # type: ignore[no-untyped-call]
+        isolation_level=IsolationLevel.READ_COMMITTED,
+        request_timeout=TIMEOUT_SECONDS,
+    )
+    for place, answer in asked.items():
+        found[place.topic][place.partition] = answer.result().offset
     return found
 
 

@@ -18,6 +18,7 @@ import pytest
 from correnteza import topics
 from foundation.errors import FencedError
 from producers import cursor, editions, poll, publish, session, sources
+from producers.formats import zips
 from producers.model import Parsed, Part, Reject, RejectReason, Span
 from replay.content import DATA
 from schemas.contracts import load_all
@@ -418,6 +419,6 @@ def test_f12_control_without_the_check_half_of_the_member_is_published(
     before = ends(target)
     poll_here(target, base_url=httpserver.url_for("/damaged/"))
     control.holds(oracles.moved, target.bootstrap, before)
-    monkeypatch.setattr(editions.zips, "verify", lambda *_: None)
+    monkeypatch.setattr(zips, "verify", lambda *_: None)
     poll_here(target, base_url=httpserver.url_for("/damaged/"))
     control.objects(oracles.moved, target.bootstrap, before, damage="inmet_hourly.v1 went from 0 to")
