@@ -92,7 +92,7 @@ class Rebuilding(threading.Thread):
         super().__init__()
         self._settings = settings
         self.rows, self.seconds, self.swapped, self.bytes = 0, 0.0, 0.0, 0
-        self.live_bytes = sum(_size(settings.lake / "silver" / each) for each in ("inmet_hourly", REVISIONS[7:]))
+        self.live_bytes = sum(_size(settings.lake_root / "silver" / each) for each in ("inmet_hourly", REVISIONS[7:]))
 
     def run(self) -> None:
         """Raises: RuntimeError when the rebuild fails; the main thread then waits in vain, and says so."""
@@ -119,7 +119,7 @@ class Rebuilding(threading.Thread):
 
 
 def _rows(settings: Settings) -> int:
-    path = str(settings.lake / REVISIONS)
+    path = str(settings.lake_root / REVISIONS)
     if not DeltaTable.is_deltatable(path):
         return 0
     return int(pc.sum(pa.table(DeltaTable(path).get_add_actions())["num_records"]).as_py() or 0)

@@ -71,6 +71,13 @@ EXIT_CODES = {
 # Setting → what it is, in a line of help; settings.py says more, and help need not import it.
 SETTINGS = {
     "home": "folder for lake, checkpoints, archive and logs",
+    "lake": "where tables stand: a folder or s3://<bucket>/<prefix>",
+    "archive": "where payloads are kept: a folder or s3://<bucket>/<prefix>",
+    "s3_endpoint": "URL of an S3-compatible store",
+    "s3_region": "region of the buckets",
+    "s3_access_key": "key of the store; unset: the platform's own",
+    "s3_secret_key": "secret of the store",
+    "s3_path_style": "whether a bucket stands in the URL's path",
     "profile": "dev or prod",
     "kafka_bootstrap": "your brokers, host:port[,host:port]",
     "registry_url": "your schema registry",

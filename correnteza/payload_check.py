@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from foundation import clock
 from foundation.errors import CorrentezaError
@@ -18,6 +17,7 @@ from producers.editions import content
 from producers.model import Part
 from producers.poll import BACKFILL
 from producers.session import ABANDONED_AFTER
+from storage.location import Location
 
 PATIENCE = timedelta(hours=1)
 """How long after a slot a part that an earlier one left half published may still lack its end: every poll publishes the
@@ -52,7 +52,7 @@ class _Published:
         return sources.load(self.source).calendar.next(since) + PATIENCE
 
 
-def payload_check(archive: Path) -> Callable[[Evidence], Outcome]:
+def payload_check(archive: Location) -> Callable[[Evidence], Outcome]:
     """The check over the payloads of an archive."""
     return lambda evidence: _check(evidence, Archive(archive))
 

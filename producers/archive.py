@@ -1,11 +1,11 @@
 """The payload archive: the source's own bytes, kept under their SHA-256 before anything is published from them.
 
-Later an object store; today a folder:
+A folder, or a bucket's prefix:
 
     sha256/ab/<hash>        the bytes
     sha256/ab/<hash>.json   where they came from
     invalid/                bounded samples of answers that were not data
-    spool/                  downloads under way; emptied at start
+    spool/                  downloads under way; emptied at start. Always on a disk of this machine
 """
 
 import errno
@@ -23,8 +23,9 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from foundation.errors import InvalidContent, TransientError
-from foundation.files import replace_file
+from foundation.errors import InvalidContent, TransientError, UsageError
+from storage import files
+from storage.location import Location
 
 BLOCK = 1 << 20
 MAX_PAYLOAD_BYTES = 4 << 30
@@ -42,15 +43,20 @@ class Payload:
 
     sha256: str
     size: int
-    path: Path
+    path: Location
     about: Mapping[str, Any]
 
 
 class Archive:
     """A content-addressed folder. One poll of one source uses it at a time."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location, spool: Path | None = None) -> None:
+        """Args: spool: where downloads stand until they are whole; None is a folder of the archive.
+
+        An archive in a store without a spool can be read only.
+        """
         self._root = root
+        self._spool = root / "spool" if spool is None and isinstance(root, Path) else spool
 
     def put(self, blocks: Iterable[bytes], about: Mapping[str, Any]) -> Payload:
         """Keep the bytes, durable when this returns. The same bytes twice are one file; the newer `about` stands.
@@ -68,19 +74,18 @@ class Archive:
             file.flush()
             os.fsync(file.fileno())
             path = self._path(digest.hexdigest())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Path(file.name).rename(path)
+            files.keep(Path(file.name), path)
             described = {**about, "sha256": digest.hexdigest(), "size": size}
-            # It writes out the folder too, and with it the payload's name.
-            replace_file(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json))
+            # On a disk it writes out the folder too, and with it the payload's name.
+            files.write(_description(path), json.dumps(described, indent=1, default=_json).encode())
         return Payload(digest.hexdigest(), size, path, described)
 
     def get(self, sha256: str) -> Payload | None:
         """The payload, or None when the archive does not hold it whole."""
         path = self._path(sha256)
         try:
-            about = json.loads(path.with_name(path.name + ".json").read_bytes())
-            if about["size"] != path.stat().st_size:
+            about = json.loads(files.read(_description(path)))
+            if about["size"] != files.size(path):
                 return None
         except (FileNotFoundError, ValueError, KeyError):
             return None
@@ -88,21 +93,28 @@ class Archive:
 
     def names(self) -> Iterator[tuple[str, datetime]]:
         """SHA-256 of every payload, and when it was last put."""
-        for path in sorted(self._root.glob("sha256/*/*")):
-            if not path.suffix:
-                yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        for entry in sorted(files.walk(self._root / "sha256")):
+            if not entry.name.endswith(".json"):
+                yield entry.name.rpartition("/")[2], datetime.fromtimestamp(entry.modified_at, UTC)
 
     def remove(self, sha256: str, before: datetime) -> bool:
         """Remove a payload, unless it was put again since `before`; whether it is gone.
 
         Another process may store the same bytes meanwhile, in new files. So each file is moved aside first, and put
         back if it is new.
+
+        Raises: UsageError for an archive in a store, which cannot do this.
         """
         path = self._path(sha256)
-        (self._root / "spool").mkdir(parents=True, exist_ok=True)
+        if not isinstance(path, Path) or self._spool is None:
+            raise UsageError(
+                "payloads in an object store are not removed: a poll might store the same bytes at that moment",
+                hint="unset archive_keep_days",
+            )
+        self._spool.mkdir(parents=True, exist_ok=True)
         asides, is_new = [], False
         for file in (path, path.with_name(path.name + ".json")):
-            aside = self._root / "spool" / f"{os.getpid()}-{file.name}"
+            aside = self._spool / f"{os.getpid()}-{file.name}"
             try:
                 file.rename(aside)
             except FileNotFoundError:
@@ -115,31 +127,32 @@ class Archive:
             aside.unlink()
         return not is_new
 
-    def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Path:
+    def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Location:
         """Keep the beginning of an answer that is not data; the oldest samples go. Raises: TransientError: no room."""
         folder = self._root / "invalid"
         sample = sample[:INVALID_SAMPLE_BYTES]
         name = f"{retrieved_at:%Y%m%dT%H%M%S%f}Z-{hashlib.sha256(sample).hexdigest()[:12]}"
         with self._room():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.json").write_text(json.dumps(about, indent=1, default=_json))
-            (folder / name).write_bytes(sample)
-        kept = sorted(folder.glob("*.json"))
+            files.write(folder / f"{name}.json", json.dumps(about, indent=1, default=_json).encode())
+            files.write(folder / name, sample)
+        kept = sorted(entry.name for entry in files.entries(folder) if entry.name.endswith(".json"))
         for old in kept[: max(0, len(kept) - INVALID_SAMPLES)]:
-            old.with_suffix("").unlink(missing_ok=True)
-            old.unlink(missing_ok=True)
+            files.remove(folder / old.removesuffix(".json"))
+            files.remove(folder / old)
         return folder / name
 
     @contextmanager
     def spool(self, wanted: int = 0) -> Iterator[BinaryIO]:
-        """A temporary file on the archive's own file system; gone afterwards, unless it was moved away.
+        """A temporary file, on the archive's own file system if it has one; gone afterwards, unless it was moved away.
 
         Args:
             wanted: bytes that are to come, where that is known.
 
         Raises: TransientError when they would leave less than FREE_FLOOR_BYTES free, or when the disk fills meanwhile.
         """
-        folder = self._root / "spool"
+        folder = self._spool
+        if folder is None:
+            raise UsageError(f"no folder for downloads to {self._root} is set")
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
         if free - wanted < FREE_FLOOR_BYTES:
@@ -156,7 +169,7 @@ class Archive:
 
     def clear_spool(self) -> None:
         """Remove what killed downloads left behind."""
-        for file in (self._root / "spool").glob("*"):
+        for file in self._spool.glob("*") if self._spool else ():
             owner = file.name.partition("-")[0]
             if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
                 file.unlink(missing_ok=True)
@@ -174,18 +187,17 @@ class Archive:
                 hint="free space there; the next poll goes on by itself",
             ) from error
 
-    def _path(self, sha256: str) -> Path:
+    def _path(self, sha256: str) -> Location:
         return self._root / "sha256" / sha256[:2] / sha256
 
 
-def read_blocks(path: Path, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+def read_blocks(path: Location, start: int = 0, length: int | None = None) -> Iterator[bytes]:
     """A file, or a span of it, in blocks."""
-    with path.open("rb") as file:
-        file.seek(start)
-        left = length if length is not None else 1 << 62
-        while left and (block := file.read(min(BLOCK, left))):
-            left -= len(block)
-            yield block
+    return files.blocks(path, start, length, most=BLOCK)
+
+
+def _description(payload: Location) -> Location:
+    return payload.parent / f"{payload.name}.json"
 
 
 def _json(value: object) -> str:

@@ -14,7 +14,18 @@ from tests.helpers import environment
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "add-a-source.md"
-PACKAGES = ("correnteza", "foundation", "monitoring", "producers", "replay", "schemas", "sinks", "stream_jobs", "tests")
+PACKAGES = (
+    "correnteza",
+    "foundation",
+    "monitoring",
+    "producers",
+    "replay",
+    "schemas",
+    "sinks",
+    "storage",
+    "stream_jobs",
+    "tests",
+)
 BODY = ROOT / "tests" / "golden" / "worldbank_gdp" / "gdp_current_usd_20251111.json"
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

@@ -29,5 +29,5 @@ def command(
     known = contracts.datasets()
     if dataset not in known:
         raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")
-    found = as_of(Lake(Settings().lake), known[dataset], instant(at), where=where, measured_only=measured_only)
+    found = as_of(Lake(Settings().lake_root), known[dataset], instant(at), where=where, measured_only=measured_only)
     form.give(found)

@@ -23,7 +23,7 @@ def command(
     nothing. `--output` writes a file.
     """
     form = Form.of(json_, csv_, output)
-    lake = Lake(Settings().lake)
+    lake = Lake(Settings().lake_root)
     dead_letters.register(lake)
     views.register(lake)
     lake.lock_down()

@@ -28,5 +28,5 @@ def command(
     known = contracts.datasets()
     if dataset not in known:
         raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")
-    found = revisions(Lake(Settings().lake), known[dataset], key_of(key, "series_code=433"))
+    found = revisions(Lake(Settings().lake_root), known[dataset], key_of(key, "series_code=433"))
     form.give(found)

@@ -13,7 +13,17 @@ import pytest
 from foundation import log
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("correnteza", "foundation", "producers", "sinks", "stream_jobs", "schemas", "monitoring", "replay")
+PACKAGES = (
+    "correnteza",
+    "foundation",
+    "producers",
+    "sinks",
+    "storage",
+    "stream_jobs",
+    "schemas",
+    "monitoring",
+    "replay",
+)
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 
 Event = tuple[str, str, str]
