@@ -98,6 +98,9 @@ bench-rebuild: setup  ## a silver dataset rebuilt while rows arrive: rows/s, lat
 bench-store: setup  ## a table in the embedded object store beside one on disk: batches, queries, requests and their price
 	@$(BIN)/python -m benchmarks.store
 
+bench-migrate: setup  ## a legacy table of 118,082 rows × 31 columns from SQLite to a verified silver table: seconds, memory
+	@$(BIN)/python -m benchmarks.migrate
+
 bench-query: setup  ## 20 analyst questions on the demo lake (make demo first), fresh and aged: P95
 	@$(BIN)/python -m benchmarks.query
 
@@ -132,4 +135,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check
+.PHONY: help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check

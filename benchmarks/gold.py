@@ -93,7 +93,7 @@ def measure(spark: SparkSession, root: Path, years: int, runs: int, commits: int
     for table in TABLES:
         jobs = {name: _Job(spark, places, table) for name, places in lakes.items()}
         seconds: dict[str, list[float]] = {name: [] for name in lakes}
-        # Once over for the JVM's sake; then the lakes by turns, so that a busy moment hits all.
+        # Once over for the JVM's sake; then the lakes alternately, so that a busy moment hits all.
         for number in range(runs + 1):
             for name, job in jobs.items():
                 took = job.change(number)

@@ -28,7 +28,7 @@ from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 from stream_jobs.gold import reference
 
 WARM_UP_SECONDS = 300
@@ -52,7 +52,7 @@ def main() -> None:
         stack = cleanup.enter_context(Stack(settings))
         settings = settings.model_copy(update=stack.endpoints)
         topics.apply(settings.bootstrap, load_all().values(), "")
-        enforce_compatibility(settings.registry)
+        prove_compatibility(settings.registry)
         load_generator = Load(settings)
         load_generator.stations()
         RESULTS.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """`make bench-query`: twenty analyst questions on the demo lake, each by a `correnteza query` of its own: P95.
 
 The time is the process's, from its start to its exit. The same is asked of a copy whose hourly tables are aged
-(`benchmarks/ageing.py`), by turns with the lake as it is, so that a busy moment hits both.
+(`benchmarks/ageing.py`), alternately with the lake as it is, so that a busy moment hits both.
 """
 
 # ruff: noqa: E501 - the questions stand on one line each

@@ -29,7 +29,7 @@ from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
 QUERY = "silver.inmet_hourly"
 REVISIONS = "silver/inmet_hourly_revisions"
@@ -49,7 +49,7 @@ def main() -> None:
         stack = cleanup.enter_context(Stack(settings))
         settings = settings.model_copy(update=stack.endpoints)
         topics.apply(settings.bootstrap, load_all().values(), "")
-        enforce_compatibility(settings.registry)
+        prove_compatibility(settings.registry)
         load = Load(settings, arguments.rate)
         load.stations()
         load.fill(arguments.rows)
@@ -103,7 +103,7 @@ class Rebuilding(threading.Thread):
         state = self._settings.checkpoints / "rebuild" / QUERY / "state.json"
         began = 0.0
         while process.poll() is None:
-            self.bytes = max(self.bytes, _size(self._settings.lake / "rebuild"))
+            self.bytes = max(self.bytes, _size(self._settings.lake_root / "rebuild"))
             with contextlib.suppress(OSError, ValueError):
                 phase = json.loads(state.read_text())["phase"]
                 if phase == "swapping":

@@ -32,7 +32,7 @@ from correnteza import topics
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
 SAMPLE_SECONDS = 5.0
 LONGEST_WARM_UP_SECONDS = 25 * 60
@@ -135,7 +135,7 @@ def sampled(
         stack = cleanup.enter_context(Stack(settings))
         settings = settings.model_copy(update=stack.endpoints)
         topics.apply(settings.bootstrap, load_all().values(), "")
-        enforce_compatibility(settings.registry)
+        prove_compatibility(settings.registry)
         load = Load(settings)
         load.stations()
         log = home / "soak-driver.log"
@@ -194,10 +194,10 @@ def _series(samples: Samples) -> list[str]:
 
 
 def standing(samples: Samples) -> list[str]:
-    """What stood still in the second half of the samples, in words."""
+    """What was stopped in the second half of the samples, in words."""
     middle, last = samples[len(samples) // 2], samples[-1]
     queries = [name for name in last if name.endswith("_batches")]
-    return [f"{name.removesuffix('_batches')} stands still" for name in queries if last[name] <= middle[name]]
+    return [f"{name.removesuffix('_batches')} has stopped" for name in queries if last[name] <= middle[name]]
 
 
 def tell(sample: Mapping[str, float], of: str) -> None:

@@ -16,7 +16,7 @@ def key_of(texts: Sequence[str], example: str) -> dict[str, str]:
 
 
 def confirm(verb: str, question: str) -> None:
-    """Ask before something is decided for good; a no ends the command with 1.
+    """Ask for a confirmation before a final decision; a no ends the command with 1.
 
     Raises: UsageError when there is no terminal to ask on.
     """

@@ -16,13 +16,13 @@ from foundation.redact import inside
 
 
 def record(settings: Settings, verb: str, on: str, **details: Any) -> None:
-    """Write the line, before the deed: of one that fails half-way it is known, too.
+    """Write the line before the action, so that a failed attempt is recorded, too.
 
     Args:
         verb: as on the command line, such as `withdrawals accept`.
-        on: what it is done to.
+        on: the object of the action.
 
-    Raises: OSError when the line cannot be written; nothing may be done then.
+    Raises: OSError when the line cannot be written; then the action must not be carried out.
     """
     line = inside({"verb": verb, "on": on, "by": user(), "host": socket.gethostname(), "pid": os.getpid(), **details})
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def record(settings: Settings, verb: str, on: str, **details: Any) -> None:
 
 
 def user() -> str:
-    """The name of whoever runs this; its number where it has no name, as in a container."""
+    """The name of the user; the number if there is no name, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -14,13 +14,14 @@ from producers.model import Source, Span
 from producers.session import Tally
 
 LOG_SECONDS = 10.0
-"""Between two lines about progress, where no terminal shows a bar."""
+"""Seconds between two lines about progress, if there is no terminal for a bar."""
 
 
 def days(source: Source, live: Span, since: date, until: date | None) -> Span | None:
-    """The days that a backfill fetches; None if the live schedule owns all of them, and an ordinary poll brings them.
+    """The days that a backfill fetches; None if the live schedule owns all of them, so that an ordinary poll fetches
+    them.
 
-    Raises: UsageError, saying what can be asked for.
+    Raises: UsageError, naming the possible days.
     """
     if not source.keeps_history:
         raise UsageError(
@@ -36,7 +37,8 @@ def days(source: Source, live: Span, since: date, until: date | None) -> Span | 
 
 @contextmanager
 def shown(source: Source, console: Console) -> Iterator[Callable[[Tally], None]]:
-    """Something to call with the tally: a bar with the time it still takes on a terminal, now and then a line else."""
+    """A function to call with the tally. It shows a bar with the remaining time on a terminal, otherwise a line now and
+    then."""
     if not console.is_terminal:
         yield _Lines(source.name)
         return
@@ -46,7 +48,7 @@ def shown(source: Source, console: Console) -> Iterator[Callable[[Tally], None]]
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[rows]:,} rows, left:"),
-        # Windows take minutes each at some sources: a shorter memory would forget the speed between two of them.
+        # At some sources a window takes minutes: a shorter memory would lose the speed between two of them.
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, speed_estimate_period=3600, transient=True) as bar:
@@ -74,5 +76,5 @@ class _Lines:
 
 
 def remaining_seconds(elapsed: float, share: float) -> int | None:
-    """What the rest takes at the speed so far: elapsed × (1 − share) / share; None before anything is done."""
+    """Remaining time at the present speed: elapsed × (1 − share) / share; None before anything is done."""
     return round(elapsed * (1 - share) / share) if share else None

@@ -4,7 +4,7 @@ python3 -m correnteza.bootstrap                   `make setup`: the environment,
 python3 -m correnteza.bootstrap --offline FOLDER  the same from FOLDER/wheels, without a network
 python3 -m correnteza.bootstrap --fill FOLDER     `make wheelhouse`: put the packages into FOLDER/wheels
 
-Each phase prints a line with its seconds when it is over. pip's own words appear only when pip fails.
+Each phase prints a line with its seconds when it is over. pip's output appears only if pip fails.
 """
 
 import argparse
@@ -21,10 +21,10 @@ PROJECT = Path(__file__).parent.parent
 LOCK = PROJECT / "requirements.lock"
 PYTHON = Path(".venv/bin/python")
 UNAVAILABLE = 4
-"""Exit code of a dependency that is away, as in foundation/errors.py."""
+"""Exit code for a dependency that cannot be reached, as in foundation/errors.py."""
 
 ALSO_BUILD = ("wheel",)
-"""pip builds a package that has only sources with setuptools; older ones of both ask for this beside it."""
+"""pip builds source packages with setuptools; older versions of both also need this."""
 
 _WORTH_A_LINE_MB = 10.0
 _DOWNLOAD = re.compile(r"^\s*(?:Downloading|Using cached|Processing) (\S+)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?")
@@ -32,7 +32,7 @@ _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _BUILD = re.compile(r"^\s*Building wheel for (\S+) ")
 _SHOWN_AT_FAILURE = 15
 
-# What pip says → what fixes it. The network first: at its end pip says "no matching distribution" in any case.
+# pip's message → the fix. Network errors come first, because pip always ends with "no matching distribution".
 HINTS = (
     (
         r"DO NOT MATCH THE HASHES|Hashes are required",
@@ -73,7 +73,7 @@ OFFLINE_HINT = (
 
 
 class PipFailed(Exception):
-    """pip ended with an error; its words, and the command or setting to try next."""
+    """pip failed: its output, and the command or setting to try next."""
 
     def __init__(self, said: Sequence[str], hint: str) -> None:
         super().__init__("\n".join(said))
@@ -120,7 +120,7 @@ def install(offline: Path | None) -> None:
 def fill(folder: Path) -> None:
     """Put the packages of the lock for this Python and platform, and what builds this project, into folder/wheels.
 
-    What is there already and has the lock's hash is kept. Raises: PipFailed.
+    Existing files with the lock's hash are kept. Raises: PipFailed.
     """
     wheels = folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def fill(folder: Path) -> None:
 
 
 def follow(lines: Iterable[str]) -> Generator[str, None, str]:
-    """What there is to tell of pip's output, as it comes: large files and sources that are built.
+    """Report pip's progress from its output: large files, and sources that are built.
 
     Returns: a summary: how many files and megabytes, and the seconds of fetching, building and unpacking.
     """
@@ -164,7 +164,7 @@ def follow(lines: Iterable[str]) -> Generator[str, None, str]:
 
 
 def hint(said: Iterable[str]) -> str:
-    """The setting to try after a failure, by what pip said."""
+    """The setting to try after a failure, from pip's output."""
     text = "\n".join(said)
     return next((mends for words, mends in HINTS if re.search(words, text)), "see what pip said above")
 

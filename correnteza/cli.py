@@ -1,7 +1,7 @@
 """The command line: each verb parses its arguments, calls one function, prints.
 
 Data goes to stdout, everything else to stderr. A command's module is imported only when the command runs, so that
-`correnteza --help` does not pay for Spark.
+`correnteza --help` does not import Spark.
 """
 
 import os
@@ -43,10 +43,12 @@ VERBS = {
     "features": "the external factors as they were known at past instants",
     "explain-row": "trace a gold row back to silver, bronze, payload and URL",
     "quality": "scores, anomalies, reconciliation and publication lags of what the sources sent",
+    "migrate": "bring SQLite tables and CSV files of an old system, verify them, take them back",
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
     "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "rebuild": "build tables again, compare them with the live ones, swap them in or back",
+    "erase": "remove a key from every layer for good, and say what Kafka still holds of it",
     "maintain": "compact small files of the tables, and remove what no reader needs",
     "config": "print every setting and where it comes from, and find invalid ones",
     "init": "write .env and correnteza.toml, with new secrets",
@@ -68,7 +70,7 @@ EXIT_CODES = {
     "143": "ended by SIGTERM, at a point from which the next one goes on",
 }
 
-# Setting → what it is, in a line of help; settings.py says more, and help need not import it.
+# Setting → one line of help, so that help does not import settings.py, which has more.
 SETTINGS = {
     "home": "folder for lake, checkpoints, archive and logs",
     "lake": "where tables stand: a folder or s3://<bucket>/<prefix>",
@@ -80,7 +82,16 @@ SETTINGS = {
     "s3_path_style": "whether a bucket stands in the URL's path",
     "profile": "dev or prod",
     "kafka_bootstrap": "your brokers, host:port[,host:port]",
+    "kafka_security": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    "kafka_sasl_mechanism": "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN",
+    "kafka_user": "this component's principal",
+    "kafka_password": "its password",
+    "kafka_ca": "PEM file: who signs the brokers' certificates",
+    "kafka_certificate": "PEM file: this component's certificate",
+    "kafka_key": "PEM file: its key",
     "registry_url": "your schema registry",
+    "registry_ca": "PEM file: who signs the registry's certificate",
+    "register_schemas": "whether polls register new schemas",
     "topic_prefix": "prefix of every topic's name",
     "java_home": "a JDK 21 or newer",
     "maven_settings": "a Maven settings.xml with the mirror for set-up",
@@ -176,15 +187,15 @@ def _options(
     log.configure(debug=debug, form=log_format.value if log_format else None)
     ctx.obj = {"debug": debug}
     if armed := [name for name in (failpoints.VARIABLE, clock.VARIABLE) if os.environ.get(name)]:
-        from correnteza.settings import Settings  # pays for pydantic; only tests come here
+        from correnteza.settings import Settings  # imports pydantic; only tests use this
 
         if Settings().profile == "prod":
             raise UnsafeState(f"{armed[0]} is set under the production profile", hint=f"unset {armed[0]}")
-    clock.now()  # a clock that cannot be read is refused here, not in the middle of a poll
+    clock.now()  # an invalid clock is refused here, not during a poll
 
 
 def main() -> None:
-    """Run as a process of its own, to its end."""
+    """The entry point of the process."""
     ending = Ending.prepare()
     try:
         exit_with_errors(app)
@@ -197,7 +208,7 @@ def main() -> None:
 def exit_with_errors(run: Callable[[], object]) -> None:
     """Run something as a command: turn an error into a message, a hint and an exit code.
 
-    What it writes is for its user alone, and no terminal obeys what it prints.
+    Its files are private, and its output has no control characters.
     """
     keep_private()
     for name in ("stdout", "stderr"):

@@ -1,4 +1,4 @@
-"""The whole path on one machine: recorded publications of the real sources, through real Kafka, Spark and Delta.
+"""The whole data path on one machine: recorded publications of the real sources, through real Kafka, Spark and Delta.
 
 It keeps everything in its own home, so it can be run again: the second run starts where the first one ended, polls
 the last publication day again, and shows that a replayed day publishes nothing; there is then nothing to stream, and
@@ -27,7 +27,7 @@ from producers.model import Source
 from producers.poll import poll
 from replay.server import DAYS, Replay, serve
 from schemas.contracts import load_all
-from schemas.registry import Registry, enforce_compatibility
+from schemas.registry import Registry, prove_compatibility
 from stream_jobs.bronze.job import Broker
 from stream_jobs.running.driver import StreamDriver
 from stream_jobs.running.jobs import LAYERS
@@ -45,7 +45,7 @@ USUAL_SECONDS = {
     f"poll day {DAYS[-1]} again": 4,
     "verify": 20,
 }
-"""Step → seconds on two cores that do little else. A busy machine takes longer."""
+"""Step → seconds on two mostly idle cores. A busy machine takes longer."""
 
 FIRST_RECORDED_AT = datetime(2025, 11, 10, 15, tzinfo=UTC)
 """The first publication day of the replay."""
@@ -53,12 +53,12 @@ FIRST_RECORDED_AT = datetime(2025, 11, 10, 15, tzinfo=UTC)
 
 @dataclass
 class Report:
-    """What a demo did.
+    """The result of a demo.
 
     Attributes:
         seconds: stage → wall-clock seconds, in order.
         published: publication day → source → records published.
-        replayed: source → records published when the last day was polled once more: all zero, or something is wrong.
+        replayed: source → records published when the last day was polled once more: all must be zero.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
     """Publish every recorded day that this home has not seen yet, stream them to gold, then poll the last day again.
 
     Args:
-        announce: told the name of each stage as it begins.
+        announce: called with the name of each stage when it begins.
         prove: called last, with the settings of the services that still run.
         in_store: whether an object store runs beside broker and registry.
 
@@ -93,7 +93,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
     with ExitStack() as services:
         with ExitStack() as streaming:
             if to_publish:
-                # The JVM of Spark takes about as long to start as broker and registry do: side by side.
+                # Spark's JVM takes about as long to start as broker and registry, so they start at the same time.
                 session = streaming.enter_context(ThreadPoolExecutor(1)).submit(
                     sessions.start, settings, short_lived=True
                 )
@@ -102,7 +102,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
                 stack = services.enter_context(Stack(settings, names))
                 settings = settings.model_copy(update=stack.endpoints)
                 topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-                enforce_compatibility(settings.registry)
+                prove_compatibility(settings.registry)
             replay = services.enter_context(serve(day=max(last_day, DAYS[0])))
             for day in to_publish:
                 replay.set_day(day)
@@ -116,7 +116,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
                     with report.stage(f"stream to {layer}", announce):
                         _driver(settings, spark, layer).run_once(threading.Event())
                 marker.write_text(str(DAYS[-1]))
-        # Spark has ended: `verify` needs half a gigabyte of its own.
+        # Spark has ended, because `verify` needs half a gigabyte.
         with report.stage(f"poll day {replay.day} again", announce):
             report.replayed = _poll_all(settings, replay)
         with report.stage("verify", announce):
@@ -140,7 +140,7 @@ def _poll_all(settings: Settings, replay: Replay) -> dict[str, int]:
     services = polling.services(settings)
 
     def published(source: Source) -> int:
-        # At the hour when that day was recorded: sources are asked about the days before it, and answer as they did.
+        # With the clock of the recorded day, so that requests for the days before it get the recorded answers.
         outcome = poll(source, services, now=lambda: recorded_at(replay.day), base_url=replay.base_urls[source.name])
         if outcome.error:
             raise outcome.error
@@ -153,7 +153,7 @@ def _poll_all(settings: Settings, replay: Replay) -> dict[str, int]:
 
 @contextmanager
 def _clock_of(day: int) -> Iterator[None]:
-    """Fetch as on that day: what a source without a publication clock sends is known from the moment it was fetched."""
+    """The clock of that day: values of a source without a publication clock are known from the time of the fetch."""
     before = os.environ.get(clock.VARIABLE)
     os.environ[clock.VARIABLE] = f"{recorded_at(day).isoformat()}@1@{time.time()}"
     try:

@@ -1,4 +1,4 @@
-"""What `correnteza demo` prints at its end: a summary of one screen, as text."""
+"""The summary that `correnteza demo` prints at its end: one screen of text."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -26,12 +26,12 @@ TRY_NEXT = (
 
 @dataclass(frozen=True)
 class Summary:
-    """What a summary is made of.
+    """The data of a summary.
 
     Attributes:
         rows: table → rows.
         checks: those of `verify --full --json`.
-        answer: what the demo's query printed.
+        answer: the output of the demo's query.
         seconds: of the whole demo.
     """
 
@@ -42,7 +42,7 @@ class Summary:
     seconds: float
 
     def lines(self, home: Path) -> list[str]:
-        """The summary, 40 lines at most. What `verify` found is shown by `verify` itself."""
+        """The summary, 40 lines at most. Findings of `verify` are printed by `verify` itself."""
         return [
             *_published(self.report),
             *_rows(self.rows),
@@ -110,7 +110,7 @@ def _next(home: Path) -> list[str]:
 
 
 def _whole(name: str) -> str:
-    """A name that is not broken at the end of a line."""
+    """A name with non-breaking characters, so that lines do not break inside it."""
     return name.replace(" ", _NO_BREAK)
 
 

@@ -2,7 +2,7 @@
 
 Arrow has an exit handler that waits for the threads that read files. On a busy machine this wait sometimes never ended,
 or the process was aborted: the command had done its work, and hung, or ended with another exit code than its own.
-Everything that must be on disk is there before a command returns, so no native library has anything left to do.
+Everything is on disk before a command returns, so native libraries have nothing left to do.
 """
 
 import atexit
@@ -19,7 +19,8 @@ class Ending:
 
     @classmethod
     def prepare(cls) -> "Ending":
-        """From now on, end without the exit handlers of native libraries. Those of Python that come later still run."""
+        """From now on, end without the exit handlers of native libraries. Python's handlers that are registered later
+        still run."""
         ending = cls()
         atexit.register(ending._leave)
         return ending
@@ -33,6 +34,6 @@ class Ending:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except (OSError, ValueError):  # nobody reads it any more, or it is closed
+            except (OSError, ValueError):  # the reader is gone, or the stream is closed
                 self.code = self.code or 120
         os._exit(self.code & 0xFF)

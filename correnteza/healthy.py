@@ -1,7 +1,7 @@
-"""Whether a service answers, as an exit code: the health check of a container. Nothing but the standard library.
+"""Whether a service answers, as an exit code: the health check of a container. Only the standard library is used.
 
 python -m correnteza.healthy http://127.0.0.1:9464/healthz    0 when it answers 200
-python -m correnteza.healthy broker:9092                      0 when it takes connections
+python -m correnteza.healthy broker:9092                      0 when it accepts connections
 """
 
 import socket
@@ -13,8 +13,8 @@ SECONDS = 5.0
 
 
 def answers(address: str) -> bool:
-    """Whether a URL answers with 200, or host:port takes a connection."""
-    # An address of our own: whatever proxy the environment names has no business here.
+    """Whether a URL answers with 200, or host:port accepts a connection."""
+    # A local address: proxies from the environment must not be used.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         if "://" in address:

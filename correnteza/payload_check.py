@@ -1,6 +1,6 @@
-"""The check of `verify` that needs the parsers: what an archived payload holds was published or rejected, row for row.
+"""The check of `verify` that needs the parsers: every row of an archived payload was published or rejected.
 
-It is here because monitoring/ uses no code of the pipeline, and this check only parses again.
+It is here because it uses the parsers, and monitoring/ uses no code of the pipeline.
 """
 
 import hashlib
@@ -11,22 +11,21 @@ from datetime import datetime, timedelta
 from foundation import clock
 from foundation.errors import CorrentezaError
 from monitoring.proof.checks.model import Evidence, Outcome
-from producers import sources
-from producers.archive import Archive, Payload, read_blocks
-from producers.editions import content
+from producers import erased, payloads, sources
+from producers.archive import ROWS, Archive, Payload, read_blocks
 from producers.model import Part
 from producers.poll import BACKFILL
 from producers.session import ABANDONED_AFTER
 from storage.location import Location
 
 PATIENCE = timedelta(hours=1)
-"""How long after a slot a part that an earlier one left half published may still lack its end: every poll publishes the
-rest of what was begun before it asks its source for anything."""
+"""How long after a slot a part that was begun earlier may be incomplete: every poll first publishes the rest of
+unfinished parts."""
 
 
 @dataclass(frozen=True)
 class _Published:
-    """What the manifests say of one edition of a part; `times` is one once it is published to its end.
+    """One edition of a part, from its manifests; `times` is one once it is completely published.
 
     Attributes:
         owner: the source, or its backfill.
@@ -44,16 +43,17 @@ class _Published:
 
     @property
     def deadline(self) -> datetime:
-        """Until when the last chunk must be there: the slot of the payload is over, and the next one's poll was due.
+        """The time by which the last chunk must exist: the payload's slot is over, and the poll of the next slot was
+        due.
 
-        Whoever asked for a backfill may ask again later; after ABANDONED_AFTER its parts are the schedule's.
+        A backfill may be continued later; after ABANDONED_AFTER its parts belong to the schedule.
         """
         since = self.retrieved_at + (ABANDONED_AFTER if self.owner == self.source + BACKFILL else timedelta(0))
         return sources.load(self.source).calendar.next(since) + PATIENCE
 
 
 def payload_check(archive: Location) -> Callable[[Evidence], Outcome]:
-    """The check over the payloads of an archive."""
+    """The check for the payloads of an archive."""
     return lambda evidence: _check(evidence, Archive(archive))
 
 
@@ -69,7 +69,7 @@ def _check(evidence: Evidence, archive: Archive) -> Outcome:
         payload = archive.get(published.sha256)
         if payload is None:
             outcome.add("archive", "a published payload is gone or cut short", [f"sha256 {published.sha256}"])
-        elif _digest(payload) != published.sha256:
+        elif payload.about["media"] != ROWS and _digest(payload) != published.sha256:
             outcome.add("archive", "a payload's bytes do not hash to its name", [f"sha256 {published.sha256}"])
         else:
             _compare(published, payload, outcome)
@@ -77,7 +77,7 @@ def _check(evidence: Evidence, archive: Archive) -> Outcome:
 
 
 def _unfinished(evidence: Evidence, published: _Published, outcome: Outcome) -> None:
-    """A part without its last chunk: under way, or left so. What bronze has not read may be the end of it."""
+    """Judge a part without its last chunk: it may be running or abandoned, or bronze may not have read its end."""
     where = f"{published.source} ({published.part})"
     manifests = evidence.topics.get("ingest.manifests")
     if manifests is not None and manifests.oldest_unread_at is not None:
@@ -94,11 +94,12 @@ def _unfinished(evidence: Evidence, published: _Published, outcome: Outcome) -> 
 
 
 def _published(evidence: Evidence) -> list[_Published]:
-    """Sums by payload and part, of those that had a chunk in the window; all their chunks, whenever published.
+    """Sums by payload and part, of those that had a chunk in the window; all their chunks count, whenever they were
+    published.
 
-    Parts that lack their end are judged whatever the window: they were not when their last chunk so far came.
+    Incomplete parts are judged independently of the window, because they were not judged when their last chunk came.
 
-    A payload that was parsed again, because its rows had been rejected, counts as the newest of its editions did.
+    A payload that was parsed again, because its rows had been rejected, counts as in its newest edition.
     """
     payload = "record.source AS source, record.payload_sha256 AS sha256, record.part AS part"
     same = "record.source, record.resource, record.part_key, record.payload_sha256"
@@ -126,12 +127,17 @@ def _compare(published: _Published, payload: Payload, outcome: Outcome) -> None:
     part = Part(payload.about["resource"], payload.about["part"], published.part, retrieved_at)
     rows = rejects = 0
     try:
-        for parsed in sources.load(published.source).parse(content(payload), part):
+        for parsed in payloads.parsed(sources.load(published.source), payload, part):
             rows += sum(records.num_rows for records in parsed.records.values())
             rejects += len(parsed.rejects)
     except CorrentezaError as error:
         outcome.add("archive", f"a published payload no longer parses: {error}", [f"sha256 {published.sha256}"])
         return
+    if payload.about["media"] == ROWS:
+        taken = erased.taken_from(payload)[erased.name_of(part)]
+        # What was published before the erasure counts what was erased; what was published after it does not.
+        if (published.rows, published.rejects) != (rows * published.times, rejects * published.times):
+            rows, rejects = rows + taken.rows, rejects + taken.rejects
     if (published.rows, published.rejects) != (rows * published.times, rejects * published.times):
         times = "" if published.times == 1 else f" {published.times} times"
         outcome.add(

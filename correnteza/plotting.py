@@ -15,11 +15,11 @@ from monitoring.reading.series import Line, Picture
 SIZE_INCHES = (12.0, 6.75)
 DOTS_PER_INCH = 100
 
-# Distinct in lightness, so that they are told apart in print and by every eye; the newest is the darkest.
+# Different in lightness, so that they can be distinguished in print and by everyone; the newest is the darkest.
 NEWEST = "#0b3c5d"
 OLDER = ("#e08e1b", "#7fb7be", "#b9a4c9", "#c9c9c9")
 FEW_POINTS = 120
-"""Up to here every point gets a dot."""
+"""Up to this number every point gets a dot."""
 
 
 def draw(picture: Picture) -> Figure:

@@ -1,4 +1,4 @@
-"""Make a poll from the settings. The command line and the scheduled worker both use this module."""
+"""Run polls as set in the settings. The command line and the scheduled worker both use this module."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +14,7 @@ from producers.session import Tally
 
 
 def services(settings: Settings) -> Services:
-    """Where polls publish and keep payloads."""
+    """The services of polls, from the settings."""
     return Services(
         settings.bootstrap,
         settings.registry,
@@ -31,7 +31,8 @@ def live_span(settings: Settings, source: Source) -> Span:
 
 
 def reparse(settings: Settings, source: Source, *, since: datetime | None) -> Outcome:
-    """Publish again what had rejected rows, fetched from that day on. Raises: what `producers.poll.reparse` raises."""
+    """Publish parts with rejected rows again that were fetched from that day on. Raises: what `producers.poll.reparse`
+    raises."""
     parts = with_rejects(Lake(settings.lake_root), source.name, since)
     return producers.poll.reparse(source, services(settings), parts, at=clock.now())
 
@@ -45,10 +46,10 @@ def poll_source(
     on_chunk: Callable[[Tally], None],
     span: Span | None = None,
 ) -> Outcome:
-    """Poll a source once, as the settings say. Raises: what `producers.poll.poll` raises; UsageError.
+    """Poll a source once, with the settings. Raises: what `producers.poll.poll` raises; UsageError.
 
     Args:
-        span: of a backfill; None is the live schedule's.
+        span: days of a backfill; None means those of the live schedule.
     """
     return poll(
         source,

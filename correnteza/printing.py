@@ -1,4 +1,4 @@
-"""Query results on stdout: for people, as JSON, as CSV. Every column is printed as the query gave it, or refused."""
+"""Query results on stdout: for people, as JSON, as CSV. Every column is printed exactly, or refused."""
 
 import csv
 import json
@@ -19,13 +19,13 @@ _WIDEST_CELL = 80
 """Characters; a SHA-256 has 64. What is longer is cut in the table for people, and ends in an ellipsis."""
 
 _NARROWEST_CELL = 8
-"""Characters that are left of a column's texts; a line that does not fit then is wrapped by the terminal."""
+"""Least number of characters of a column's texts; the terminal wraps a line that still does not fit."""
 
 
 def as_json(table: pa.Table) -> str:
     """A JSON array of objects, one line each; dates, instants, intervals, decimals and NaN as text.
 
-    Raises: UsageError when two columns have one name: an object has one field of each.
+    Raises: UsageError when two columns have one name: an object cannot have two fields with the same name.
     """
     names = table.column_names
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -40,7 +40,7 @@ def as_csv(table: pa.Table) -> str:
     """CSV with a header; null is an empty field.
 
     A text that a spreadsheet would take for a formula has an apostrophe in front: one that begins with `=`, `+`, `-`,
-    `@` (of any width), a tab or a line break, and is no number. Numbers, and all that does not begin so, are exact.
+    `@` (of any width), a tab or a line break, and is no number. Numbers and all other texts are exact.
     """
     lines = _Lines()
     writer = csv.writer(lines, lineterminator=_Lines.END)
@@ -60,7 +60,7 @@ def as_csv(table: pa.Table) -> str:
 
 
 class _Lines(list[str]):
-    """Takes each row of a CSV writer. The writer puts quotes around what holds a character of the line's end."""
+    """Receives the rows of a CSV writer. The writer quotes cells with a character of the line end."""
 
     END = "\r\n"
 
@@ -80,7 +80,7 @@ def as_table(table: pa.Table, width: int | None = None) -> str:
     """Aligned columns, numbers to the right, and how many rows there are.
 
     Args:
-        width: characters of a line; texts that do not fit are cut, and end in an ellipsis. None: nothing is cut for it.
+        width: characters of a line; texts that do not fit are cut, and end in an ellipsis. None: nothing is cut.
     """
     names = [_cell(name) for name in table.column_names]
     rows = [[_cell(_text(value)) for value in row] for row in _rows(table)]
@@ -96,8 +96,8 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = (), width: i
     """Lines of aligned cells, the first row being the header.
 
     Args:
-        right: columns of numbers; they stand to the right, and are never cut.
-        width: characters of a line, as of `as_table`.
+        right: columns of numbers; they are right-aligned and never cut.
+        width: characters of a line, as in `as_table`.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if width is not None:
@@ -112,12 +112,12 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = (), width: i
 
 
 def terminal_width() -> int | None:
-    """Characters of a line of the terminal that stdout is; None where it is none."""
+    """The terminal's width in characters; None if stdout is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _fitting(widths: Sequence[int], fixed: Collection[int], width: int) -> list[int]:
-    """Narrower widths whose line fits, the widest columns cut first and none below `_NARROWEST_CELL`."""
+    """Smaller widths, so that the line fits: the widest columns are cut first, and none below `_NARROWEST_CELL`."""
     found = list(widths)
     while sum(found) + 2 * (len(found) - 1) > width:
         column = max((each for each in range(len(found)) if each not in fixed), key=found.__getitem__, default=None)
@@ -132,7 +132,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """A value for JSON."""
     match value:
         case pa.MonthDayNano():
             found: Any = _interval(value)
@@ -156,7 +156,7 @@ def plain(value: Any) -> Any:
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Each row's values, as JSON has them, by place: names may stand twice. Raises: UsageError, naming a column."""
+    """Each row's values for JSON, by position, because a name may occur twice. Raises: UsageError, naming a column."""
     columns = [_values(name, column) for name, column in zip(table.column_names, table.itercolumns(), strict=True)]
     return zip(*columns, strict=True)
 
@@ -165,7 +165,7 @@ def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
     kind = column.type
     try:
         if (pa.types.is_timestamp(kind) or pa.types.is_time(kind)) and kind.bit_width == 64 and _unit(kind) == "ns":
-            # Python's own have microseconds.
+            # Python's times have only microseconds.
             return [text and text.replace(" ", "T") for text in column.cast(pa.string()).to_pylist()]
         return [plain(value) for value in column.to_pylist(maps_as_pydicts="strict")]
     except (ValueError, OverflowError, KeyError, pa.ArrowException) as error:
@@ -180,7 +180,7 @@ def _unit(kind: pa.DataType) -> str:
 
 
 def _interval(value: Any) -> str:
-    """As SQL writes an interval: `1 year 2 months 3 days 04:05:06.5`."""
+    """An interval as in SQL: `1 year 2 months 3 days 04:05:06.5`."""
     months, days, nanoseconds = value
     years = int(months / 12)
     counted = ((years, "year"), (months - years * 12, "month"), (days, "day"))
@@ -194,7 +194,7 @@ def _interval(value: Any) -> str:
 
 
 def _text(found: Any) -> str:
-    """A plain value as text; null is nothing."""
+    """A plain value as text; null is the empty text."""
     if found is None:
         return ""
     if isinstance(found, bool):
@@ -203,7 +203,7 @@ def _text(found: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    """On one line, without what moves a terminal's cursor; what is too long ends in an ellipsis."""
+    """A cell on one line, without control characters; a long text ends in an ellipsis."""
     if not text.isprintable():
         text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return _cut(text, _WIDEST_CELL)

@@ -8,7 +8,7 @@ from producers.sources import bcb_sgs, ibge_sidra
 _FREQUENCIES: dict[str, Step] = {"D": "business_day", "M": "month", "Q": "quarter"}
 
 _SELIC_TARGET = 432
-"""Stated up to the next decision, days ahead: its newest day says nothing."""
+"""It is published days ahead up to the next decision, so its newest day says nothing about delays."""
 
 EXPECTED: tuple[Expected, ...] = (
     Expected("anatel_broadband_accesses", "silver.anatel_broadband_accesses", "reference_month_on", "month",
@@ -33,4 +33,4 @@ EXPECTED: tuple[Expected, ...] = (
         for each in ibge_sidra.TABLES
     ),
 )  # fmt: skip
-"""Sources that state no periods, such as a register of stations, miss none."""
+"""Sources without periods, such as a register of stations, are never missing any."""

@@ -1,4 +1,4 @@
-"""What `correnteza rebuild` tells: the plan of a rebuild, and how far one has come."""
+"""The output of `correnteza rebuild`: the plan of a rebuild, and its progress."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ from stream_jobs.running.jobs import Broker
 
 
 def print_status(form: Form, where: Places) -> None:
-    """How far the last rebuild has come, query by query. Raises: UsageError where there is none."""
+    """Print the progress of the last rebuild, query by query. Raises: UsageError if there is none."""
     present = run.require(where)
     rows = []
     for query in present.queries:
@@ -38,14 +38,14 @@ def print_status(form: Form, where: Places) -> None:
         )
     text = printing.as_table(pa.Table.from_pylist(rows), printing.terminal_width())
     if any(row["phase"] in handover.WANTED for row in rows):
-        text += "\na swap is asked for, or under way: a running driver does it; else correnteza rebuild --resume"
+        text += "\na swap is requested or begun: a running driver carries it out; else correnteza rebuild --resume"
     elif not run.is_finished(where, present):
         text += "\nunfinished: correnteza rebuild --resume, --rollback or --abandon"
     form.give(pa.Table.from_pylist(rows), people=text, document=json.dumps({"schema": 1, "queries": rows}, indent=1))
 
 
 def print_plan(form: Form, settings: Settings, where: Places, queries: Sequence[str]) -> None:
-    """What a rebuild of these would read and take; changes nothing."""
+    """Print what a rebuild of these queries would read and need; changes nothing."""
     planned = [plan.plan(where, query) for query in queries]
     oldest = _oldest(settings, queries)
     free = plan.free_bytes(where)
@@ -70,13 +70,13 @@ def print_plan(form: Form, settings: Settings, where: Places, queries: Sequence[
     lines = [printing.as_table(pa.Table.from_pylist(rows), printing.terminal_width()), in_words(planned, free)]
     for topic, offsets in (oldest or {}).items():
         told = ", ".join(f"partition {partition} from {offset}" for partition, offset in sorted(offsets.items()))
-        lines.append(f"Kafka still holds of {topic}: {told}")
-    lines.append("By the same code the result is equal to what is there; it is compared before anything is swapped.")
+        lines.append(f"Kafka holds {topic}: {told}")
+    lines.append("With the same code the result equals the present content; both are compared before a swap.")
     form.give(pa.Table.from_pylist(rows), people="\n".join(lines), document=json.dumps(document, indent=1))
 
 
 def _oldest(settings: Settings, queries: Sequence[str]) -> dict[str, dict[int, int]] | None:
-    """Topic → partition → the oldest offset that Kafka holds; None, and a word on stderr, where it does not answer."""
+    """Topic → partition → the oldest offset that Kafka holds; None, with a line on stderr, if Kafka does not answer."""
     names = {query.partition(".")[2] for query in queries if not query.startswith("gold.")}
     wanted = [contract for contract in contracts.load_all().values() if bronze_table(contract) in names]
     try:
@@ -104,5 +104,5 @@ def in_words(planned: Sequence[Planned], free: int | None) -> str:
 
 
 def in_bytes(size: float) -> str:
-    """A size as people say it."""
+    """A size for people."""
     return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / 1024**2:.1f} MiB"

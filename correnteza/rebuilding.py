@@ -1,4 +1,4 @@
-"""A rebuild from its first step to its last: build the shadow, compare it with the live tables, have it swapped in."""
+"""All steps of a rebuild: build the shadow, compare it with the live tables, and have it swapped in."""
 
 import json
 import threading
@@ -47,23 +47,23 @@ def resume(
     kafka: Kafka | None = None,
     archive: Location | None = None,
 ) -> None:
-    """Bring a rebuild from where it stands to its end.
+    """Continue a rebuild from its present state to its end.
 
     Args:
-        spark: the session; asked for only where a shadow is built.
-        accept: whether tables may be swapped in that differ from the live ones.
-        kafka: what bronze is filled from; needed for no other layer.
-        archive: the payloads that lost rows of bronze are made again from; None asks for none.
+        spark: returns the session; called only if a shadow is built.
+        accept: whether tables that differ from the live ones may be swapped in.
+        kafka: the inputs of bronze; not needed for other layers.
+        archive: the payloads from which lost rows of bronze are recovered; None uses none.
 
     Raises:
-        UnsafeState: a rebuilt table is not what `verify` says it must be, or it differs and that was not accepted;
-            or a swap was not done in time.
+        UnsafeState: a rebuilt table does not pass the checks of `verify`, or it differs and that was not accepted, or a
+            swap was not done in time.
     """
     for query in this.queries:
         state = run.state_or_new(places, this, query)
         if state.phase in ("building", "built"):
-            carries = this.origin != "archive"
-            built = Shadow(spark(), places, query, state.generation, kafka, carries=carries)
+            copies_live = this.origin != "archive"
+            built = Shadow(spark(), places, query, state.generation, kafka, copies_live=copies_live)
             is_bronze = query.startswith("bronze.")
             known = recovering.manifests(places) if is_bronze else []
             state = _built(places, state, built, say, stop)
@@ -71,7 +71,7 @@ def resume(
                 _recover(places, built, known, archive if this.origin != "kafka" else None, accept=accept, say=say)
             _judge(places, subject_of(places, query, kafka), accept=accept, say=say)
             failpoint("validated")
-            # What came while the two were compared; and what came since, the live query reads.
+            # Read the rows that came during the comparison; the live query reads the ones after it.
             built.catch_up(stop)
         if state.phase in ("building", "built", "swap_wanted") and handover.is_ahead(places, state):
             _catch_up_live(places, query, spark(), say=say, stop=stop, kafka=kafka)
@@ -100,9 +100,9 @@ def _recover(
     accept: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Add to a bronze shadow what only the archive has.
+    """Add the rows to a bronze shadow that only the archive has.
 
-    Raises: UnsafeState: rows cannot be had from anywhere, and nobody has accepted that.
+    Raises: UnsafeState: rows cannot be recovered, and the loss was not accepted.
     """
     job, oldest = built.job, built.oldest
     assert isinstance(job, BronzeJob)
@@ -117,14 +117,14 @@ def _recover(
     )
     if found.file is not None:
         built.add(found.file)
-        say(f"{job.name}: {found.rows:,} rows that Kafka no longer holds were made again from the payload archive")
+        say(f"{job.name}: {found.rows:,} rows that Kafka no longer holds were recovered from the payload archive")
     for each in found.lost:
         say(f"{job.name}: {each}")
     if found.lost and not accept:
         raise UnsafeState(
-            f"{job.name}: {len(found.lost)} chunks or partitions cannot be had whole from anywhere",
-            hint="bring the payloads back, then correnteza rebuild --resume; or accept the loss, which ops.gaps then"
-            " tells: --resume --accept-difference",
+            f"{job.name}: {len(found.lost)} chunks or partitions cannot be recovered completely",
+            hint="restore the payloads, then correnteza rebuild --resume; or accept the loss, which ops.gaps then"
+            " states: --resume --accept-difference",
         )
     if found.lost:
         topic_id, now = job.topic_id, clock.now()
@@ -148,11 +148,11 @@ def _catch_up_live(
     try:
         shadow.catch_up_live(spark, places, query, stop, kafka)
     except UnsafeState as refused:
-        say(f"{query}: its live query does not start ({refused}); gold must be rebuilt after it")
+        say(f"{query}: its live query does not start ({refused}); rebuild gold after it")
 
 
 def _judge(places: Places, subject: Subject, *, accept: bool, say: Callable[[str], None]) -> None:
-    """Raises: UnsafeState when the shadow must not be swapped in. What was found is kept in `differences.json`."""
+    """Raises: UnsafeState when the shadow must not be swapped in. The findings are stored in `differences.json`."""
     query = subject.query
     wrong = rebuilt.wrong(subject)
     compared = [] if wrong else rebuilt.compared(subject)
@@ -166,18 +166,18 @@ def _judge(places: Places, subject: Subject, *, accept: bool, say: Callable[[str
             f"the rebuilt tables of {query} are not what verify says they must be; nothing was swapped",
             hint="fix what verify names, then correnteza rebuild --resume; or correnteza rebuild --abandon",
         )
-    # Of tables that are gone, or empty, there is nothing that could be lost.
+    # If the live tables are gone or empty, nothing can be lost.
     if not accept and any(each.live.rows for each in compared) and any(each.differences for each in compared):
         raise UnsafeState(
-            f"the rebuilt tables of {query} differ from the live ones; nothing was swapped. All of it: {file}",
-            hint="if that is as it should be: correnteza rebuild --resume --accept-difference; else --abandon",
+            f"the rebuilt tables of {query} differ from the live ones; nothing was swapped. All differences: {file}",
+            hint="if the new content is right: correnteza rebuild --resume --accept-difference; else --abandon",
         )
 
 
 def in_lines(each: Compared) -> list[str]:
-    """What a comparison says, for people."""
+    """The result of a comparison, for people."""
     if not each.differences:
-        return [f"{each.table}: {each.rebuilt.rows:,} rows, as the live table's"]
+        return [f"{each.table}: {each.rebuilt.rows:,} rows, the same as in the live table"]
     head = f"{each.table}: {each.live.rows:,} rows live, {each.rebuilt.rows:,} rebuilt"
     return [head, *(_in_line(found) for found in each.differences)]
 
@@ -187,7 +187,7 @@ def _in_line(found: Finding) -> str:
 
 
 def subject_of(places: Places, query: str, kafka: Kafka | None = None) -> Subject:
-    """What is compared of a query. Args: kafka: as of `go_on`."""
+    """The tables to compare for a query. Args: kafka: as in `resume`."""
     aside = shadow_of(places, query)
     return Subject(
         query=query,
@@ -205,7 +205,7 @@ def subject_of(places: Places, query: str, kafka: Kafka | None = None) -> Subjec
 
 
 def _keys(query: str) -> dict[str, tuple[str, ...]]:
-    """Table → the columns that name a row."""
+    """Table → the columns that identify a row."""
     name = query.partition(".")[2]
     if query.startswith("bronze."):
         return {query: ("topic_id", "topic", "partition", "offset")}

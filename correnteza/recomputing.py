@@ -1,7 +1,8 @@
-"""`rebuild --verify-only`: tables are computed again aside by their own jobs, compared with the live ones, and removed.
+"""`rebuild --verify-only`: tables are computed again by their own jobs beside the live ones, compared with them, and
+removed.
 
-It finds what `verify` does not look for: a job that gives another result the second time, and a row that somebody has
-edited by hand in a column that no check compares.
+It finds two errors that `verify` does not find: a job with another result the second time, and a row that was edited by
+hand in a column that no check compares.
 """
 
 import threading
@@ -23,7 +24,7 @@ from stream_jobs.running.checkpoints import Checkpoint
 
 @dataclass(frozen=True)
 class Window:
-    """Which rows are compared: those that arrived in it. Args: since: included. until: not. None is no bound."""
+    """The time of arrival of the rows to compare. Args: since: included. until: excluded. None means no bound."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -37,12 +38,10 @@ class Window:
         return " AND ".join(told) or "true"
 
     def require_known(self, queries: Sequence[str]) -> None:
-        """Raises: UsageError where a table has no column that tells when its rows arrived."""
+        """Raises: UsageError if a table has no column for the time of arrival."""
         gold = [query for query in queries if query.startswith("gold.")]
         if gold and (self.since or self.until):
-            raise UsageError(
-                f"rows of {gold[0]} do not tell when they arrived", hint="name gold without --since and --until"
-            )
+            raise UsageError(f"rows of {gold[0]} have no time of arrival", hint="name gold without --since and --until")
 
 
 def verify_only(
@@ -55,10 +54,10 @@ def verify_only(
     stop: threading.Event,
     kafka: Kafka | None = None,
 ) -> None:
-    """Compute the tables of some queries again, and compare; changes nothing. Only while no rebuild is under way.
+    """Compute the tables of some queries again, and compare; changes nothing. Call only if no rebuild is running.
 
     Raises:
-        UnsafeState: they differ, or a rebuild is unfinished, whose shadow stands where this one's would.
+        UnsafeState: they differ, or a rebuild is unfinished, whose shadow is in the place of this one.
     """
     window.require_known(queries)
     present = run.latest(places)

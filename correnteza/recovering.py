@@ -1,8 +1,8 @@
-"""Rows of a bronze table that neither Kafka nor the table has any more, made again from the payload archive.
+"""Recover rows of a bronze table from the payload archive that neither Kafka nor the table has any more.
 
-What a table must hold is said by the manifests; what it lacks is parsed again from the archived payloads and given to
-the shadow. It differs from a record of Kafka's in its place alone: topic id `archive`, partition -1, a running number
-for an offset. The manifest of its chunk gives the timestamp and the schema, and vouches for every byte.
+The manifests state what a table must hold; missing rows are parsed again from the archived payloads and added to the
+shadow. They differ from records of Kafka only in their place: topic id `archive`, partition -1, a running number as
+offset. The manifest of a chunk gives the timestamp and the schema, and its hash proves every byte.
 """
 
 import json
@@ -18,13 +18,15 @@ import pyarrow.parquet as pq
 from foundation.rowhash import MODULUS, value_hash
 from monitoring.lag.status import bronze_table
 from monitoring.lake import Lake
+from monitoring.proof.checks import erasures
+from monitoring.proof.checks.erasures import Gone
 from monitoring.proof.checks.redrives import TRANSACTION_SPAN
 from monitoring.proof.checks.row_hashes import row_hashes
 from monitoring.snapshot import Snapshot
 from producers import sources
 from producers.archive import Archive
 from producers.chunk import MANIFESTS, REJECTS, WITHDRAWALS
-from producers.republished import Manifest, Republished, RepublishedChunk
+from producers.republished import Erased, Manifest, Republished, RepublishedChunk
 from schemas.contracts import Contract, load, load_all
 from sinks.ops import schemas_table
 from storage.location import location
@@ -45,10 +47,10 @@ _CANDIDATES = pa.schema(
 
 @dataclass(frozen=True)
 class Lost:
-    """Rows that cannot be had from anywhere.
+    """Rows that cannot be recovered.
 
     Attributes:
-        rows: how many at least; None where nothing says it.
+        rows: how many at least; None if unknown.
     """
 
     chunk_id: str | None
@@ -62,10 +64,10 @@ class Lost:
 
 @dataclass(frozen=True)
 class Recovery:
-    """What the archive can give of one bronze table.
+    """The rows of one bronze table that were recovered from the archive.
 
     Attributes:
-        file: the rows, as Spark's Kafka source would give them; None where there are none.
+        file: the rows in the form of Spark's Kafka source; None if there are none.
         rows: how many.
     """
 
@@ -77,7 +79,7 @@ class Recovery:
 def manifests(places: Places) -> list[Manifest]:
     """All manifests of bronze, with Kafka's timestamp, in their order.
 
-    To be read before the shadow is: of a manifest that is here Kafka has shown, or lost, all rows.
+    Call it before the shadow is filled: then Kafka has given, or lost, all rows of every manifest.
     """
     lake = Lake(location(places.lake))
     if not lake.has(_TABLE):
@@ -104,16 +106,16 @@ def recovery(
     topic: str,
     first: Mapping[int, int],
 ) -> Recovery:
-    """What the shadow of a bronze table lacks, from the archive.
+    """Recover the rows that the shadow of a bronze table lacks.
 
     Args:
-        known: as of `manifests`.
-        archive: None asks none: then all that is lacking is lost.
+        known: the result of `manifests`.
+        archive: None uses none, so that all missing rows are lost.
         topic: of the table.
         first: partition → the oldest offset that Kafka holds.
     """
     if not any(first.values()):
-        return Recovery(None, 0, ())  # retention has taken nothing yet
+        return Recovery(None, 0, ())  # retention has removed nothing yet
     [contract] = [each for each in load_all().values() if f"bronze.{bronze_table(each)}" == query]
     lake = Lake(location(places.lake))
     lake.connection.register("shadow", Snapshot(query, shadow).dataset())
@@ -123,8 +125,10 @@ def recovery(
     if not lacking:
         return Recovery(None, 0, ())
     if archive is None:
-        return Recovery(None, 0, tuple(Lost(name, rows, "the archive was not asked") for name, rows in lacking.items()))
-    maker = Republished(archive, sources.load, _contracts(places), _newest_ids(places), _withdrawn(lake))
+        return Recovery(None, 0, tuple(Lost(name, rows, "the archive was not used") for name, rows in lacking.items()))
+    maker = Republished(
+        archive, sources.load, _contracts(places), _newest_ids(places), _withdrawn(lake), erased=_erased(lake)
+    )
     of_sources = {each["source"] for each in known if each["chunk_id"] in lacking}
     again = maker.chunks([each for each in known if each["source"] in of_sources], frozenset(lacking))
     lost: list[Lost] = []
@@ -138,26 +142,28 @@ def recovery(
 
 
 def _without_manifests(lake: Lake, first: Mapping[int, int]) -> Iterator[Lost]:
-    """Of a topic that no manifest counts: partitions whose beginning is neither in Kafka nor in the live table."""
+    """For a topic without manifests: the partitions whose beginning is neither in Kafka nor in the live table."""
     held = {row["partition"] for row in lake.rows("SELECT DISTINCT partition FROM shadow")}
     for partition, offset in first.items():
         below = lake.value('SELECT count(*) FROM shadow WHERE partition = ? AND "offset" < ?', [partition, offset])
         if offset and (partition not in held or not below):
-            yield Lost(None, None, f"partition {partition} before offset {offset}: no payload gives them")
+            yield Lost(None, None, f"partition {partition} before offset {offset}: no payload has them")
 
 
 def _lacking(lake: Lake, contract: Contract, known: Iterable[Manifest], first: Mapping[int, int]) -> dict[str, int]:
     """Chunk → rows that its manifest counts and the shadow does not hold, of chunks that retention may have taken."""
-    # The copy of a row that was set aside is that row once more.
+    # The copy of a quarantined row repeats that row.
     counted = "count(DISTINCT (record.row_number, key))" if contract.is_dataset else "count(*)"
     found = lake.rows(
         f"SELECT record.chunk_id AS chunk_id, {counted} AS n FROM shadow WHERE decode_status = 'ok' GROUP BY 1"
     )
     held = {str(row["chunk_id"]): int(str(row["n"])) for row in found}
-    until = _retained_since(lake, first)
+    until, erased = _retained_since(lake, first), erasures.by_chunk(lake)
     lacking = {}
     for each in known:
         published = each["rows_rejected"] if contract.name == REJECTS else each["datasets"].get(contract.name, 0)
+        gone = erased.get(each["chunk_id"], Gone())
+        published -= gone.rejects if contract.name == REJECTS else gone.counts.get(contract.name, 0)
         rows = published - held.get(each["chunk_id"], 0)
         if rows > 0 and (until is None or each["kafka_timestamp"] <= until):
             lacking[each["chunk_id"]] = rows
@@ -165,7 +171,7 @@ def _lacking(lake: Lake, contract: Contract, known: Iterable[Manifest], first: M
 
 
 def _retained_since(lake: Lake, first: Mapping[int, int]) -> datetime | None:
-    """Chunks after it Kafka still holds whole, whether or not their rows decode; None where nothing tells."""
+    """Time after which Kafka holds all chunks completely, whether or not their rows decode; None if unknown."""
     at = [
         lake.value('SELECT min(kafka_timestamp) FROM shadow WHERE partition = ? AND "offset" >= ?', [partition, offset])
         for partition, offset in first.items()
@@ -177,7 +183,7 @@ def _retained_since(lake: Lake, first: Mapping[int, int]) -> datetime | None:
 def _candidates(
     again: Iterable[RepublishedChunk], contract: Contract, lacking: Mapping[str, int], lost: list[Lost]
 ) -> Iterator[pa.Table]:
-    """The records of each chunk that could be made again; of the others it is noted why."""
+    """The records of each chunk that could be rebuilt; for the others the reason is added to `lost`."""
     number = 0
     for each in again:
         chunk_id = each.manifest["chunk_id"]
@@ -200,7 +206,8 @@ def _candidates(
 
 
 def _only_missing(lake: Lake, candidates: Path, target: Path, topic: str) -> int:
-    """Write those that the shadow does not hold, decoded or not, as records of Kafka's; returns how many they are."""
+    """Write the records that the shadow does not hold, decoded or not, in the form of Kafka's records; returns how
+    many."""
     begin = lake.value(
         'SELECT coalesce(max("offset") + 1, ?) FROM shadow WHERE topic_id = ?', [FIRST_OF_ARCHIVE, FROM_ARCHIVE]
     )
@@ -232,6 +239,19 @@ def _withdrawn(lake: Lake) -> dict[str, tuple[int, int]]:
     return found
 
 
+def _erased(lake: Lake) -> dict[str, Erased]:
+    """Chunk → what was erased of it."""
+    return {
+        chunk_id: Erased(
+            rows=sum(n for name, n in gone.counts.items() if name != WITHDRAWALS),
+            rejects=gone.rejects,
+            withdrawals=gone.counts.get(WITHDRAWALS, 0),
+            row_hash=gone.row_hash,
+        )
+        for chunk_id, gone in erasures.by_chunk(lake).items()
+    }
+
+
 def _contracts(places: Places) -> Any:
     texts = {row.schema_id: row.schema for row in schemas_table.stored(places.table(SCHEMAS))}
 
@@ -243,7 +263,7 @@ def _contracts(places: Places) -> Any:
 
 
 def _newest_ids(places: Places) -> dict[str, int]:
-    """Of the bookkeeping contracts: a manifest does not name the one of its rejects."""
+    """The newest ids of the bookkeeping contracts: a manifest does not name the schema of its rejects."""
     newest: dict[str, tuple[int, int]] = {}
     for row in schemas_table.stored(places.table(SCHEMAS)):
         for name in (REJECTS, WITHDRAWALS, MANIFESTS):

@@ -1,7 +1,7 @@
 """`up --replay`: the always-on pipeline on recorded publications, one day after the other, without a network.
 
 The sources are a local server with their recorded answers. The clock of every process begins in the afternoon of the
-first recorded day and runs so fast that a day takes as long as was asked for, so slots come due as the calendar says.
+first recorded day and runs so fast that a day takes the requested time, so slots are due as in the calendar.
 """
 
 import json
@@ -35,9 +35,9 @@ def duration(text: str) -> timedelta:
 
 @contextmanager
 def replayed(settings: Settings, day_every: timedelta) -> Iterator[dict[str, str]]:
-    """Serve the recorded days, one after the other, while the block runs; the last one stays.
+    """Serve the recorded days, one after the other, during the context; the last one stays.
 
-    Returns: the variables under which commands see that world.
+    Returns: the environment variables for commands in the replay.
     """
     done = threading.Event()
     with serve(day=DAYS[0]) as replay:

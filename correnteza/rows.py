@@ -1,6 +1,7 @@
 """How every command prints rows: as a table, `--json`, `--csv`, and `--output FILE` for any of them.
 
-A verb takes `Json`, `Csv` and `Output`, makes a `Form` of them before it begins to work, and hands it its rows.
+A command takes `Json`, `Csv` and `Output`, makes a `Form` from them before it begins to work, and passes its rows to
+it.
 """
 
 import os
@@ -29,10 +30,10 @@ Kind = Literal["table", "json", "csv", "parquet"]
 
 @dataclass(frozen=True)
 class Form:
-    """How rows are given out.
+    """The form of the output.
 
     Attributes:
-        output: the file to write; None is stdout.
+        output: the file to write; None for stdout.
     """
 
     kind: Kind
@@ -40,9 +41,9 @@ class Form:
 
     @classmethod
     def of(cls, json_: bool, csv_: bool, output: Path | None = None) -> "Form":
-        """What the options say; the file's ending decides where neither `--json` nor `--csv` does.
+        """The form from the options; without `--json` and `--csv` the file's ending decides.
 
-        Raises: UsageError when they contradict each other, or the file exists.
+        Raises: UsageError when the options contradict each other, or the file exists.
         """
         if json_ and csv_:
             raise UsageError("--json and --csv exclude each other")
@@ -66,11 +67,11 @@ class Form:
         """Print or write the rows.
 
         Args:
-            people: the text for people, where it is more than the aligned table.
-            document: the JSON text, where it is more than an array of rows.
+            people: the text for people, if it is not just the aligned table.
+            document: the JSON text, if it is not just an array of rows.
         """
         if self.kind == "parquet" and self.output is not None:
-            import pyarrow.parquet as pq  # no other form needs it, and people wait
+            import pyarrow.parquet as pq  # imported here: no other form needs it, and it takes time
 
             partial = self.output.with_name(f".{self.output.name}.{os.getpid()}.partial")
             try:

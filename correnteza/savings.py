@@ -1,7 +1,7 @@
-"""What maintenance would save of each table, for `status`: planned by delta-rs, as `maintain --dry-run` plans it.
+"""What maintenance would save of each table, for `status`: planned with delta-rs, as by `maintain --dry-run`.
 
-Spark is not imported: which tables a query streams is taken from the contracts (monitoring/lag/inputs.py). It says what
-would be done and does nothing; `maintain` and the driver ask the queries themselves before they remove a file.
+Spark is not imported: the tables that a query streams are taken from the contracts (monitoring/lag/inputs.py). This is
+enough for an estimate; `maintain` and the driver use the queries themselves before they remove a file.
 """
 
 from deltalake.exceptions import DeltaError
@@ -25,7 +25,7 @@ def streamed() -> dict[str, tuple[str, ...]]:
 
 
 def planner(settings: Settings) -> SavingOf:
-    """What is asked of every table, one after the other."""
+    """A function that plans the maintenance of one table."""
     where = places(settings)
     readers = Readers(where, streamed())
 
@@ -33,7 +33,7 @@ def planner(settings: Settings) -> SavingOf:
         try:
             plan = plan_of(where, snapshot.name, readers, snapshot.table)
         except (CorrentezaError, DeltaError, OSError):
-            return None  # a table that cannot be read, which `verify` finds
+            return None  # the table cannot be read; `verify` reports it
         return Saving(plan.small_files, len(plan.groups), plan.old_bytes, plan.held_by)
 
     return saving_of

@@ -11,7 +11,7 @@ from monitoring.metrics.server import Answer, metrics_of, serve_when_free
 
 
 def serve_metrics(settings: Settings, process: Process, registry: CollectorRegistry) -> None:
-    """Serve them from now on, if the settings give a port; one that is taken is a warning, and is tried again."""
+    """Start to serve metrics, if a port is set. If it is in use, a warning is logged and it is tried again."""
     port = {"stream": settings.stream_metrics_port, "schedule": settings.schedule_metrics_port}.get(process, 0)
     if not port:
         return

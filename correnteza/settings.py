@@ -1,6 +1,6 @@
-"""All settings, in one frozen object, read once at the door: flag > environment > correnteza.toml > default.
+"""All settings, in one frozen object, read once at the start: flag > environment > correnteza.toml > default.
 
-A setting that is or may hold a secret can stand in a file too: CORRENTEZA_API_KEYS_FILE names it.
+The value of a setting that may hold a secret can be in a file too: CORRENTEZA_API_KEYS_FILE names it.
 """
 
 import json
@@ -19,7 +19,9 @@ from pydantic_settings import (
 
 from correnteza import settings_errors
 from correnteza.embedded import credentials
+from foundation import kafka
 from foundation.errors import DependencyUnavailable
+from schemas import contracts, registry_access
 from storage.location import Location, connect, is_remote, location
 from storage.s3 import S3
 
@@ -51,8 +53,27 @@ class Settings(BaseSettings):
 
     kafka_bootstrap: str | None = None
     """Your brokers, host:port[,host:port]. Unset: the embedded broker that `correnteza up` started."""
+    kafka_security: kafka.Protocol = "PLAINTEXT"
+    """How your brokers are spoken to. The settings below, up to `kafka_key`, are for your brokers too: the embedded
+    broker is on the loopback interface, and has no log-in."""
+    kafka_sasl_mechanism: kafka.Mechanism = "SCRAM-SHA-512"
+    kafka_user: str | None = None
+    """The principal of this component; `correnteza topics acls` prints what each component's needs."""
+    kafka_password: SecretStr | None = None
+    kafka_ca: Path | None = None
+    """A PEM file with the certificates that sign your brokers'. Unset: those that the system trusts."""
+    kafka_certificate: Path | None = None
+    """A PEM file with this component's own certificate, where your brokers ask for one."""
+    kafka_key: Path | None = None
+    """A PEM file with its key, without a password."""
     registry_url: str | None = None
-    """Your schema registry (Confluent API). Unset: the embedded registry."""
+    """Your schema registry (Confluent API), with user and password where it asks for them:
+    https://user:password@host. Unset: the embedded registry."""
+    registry_ca: Path | None = None
+    """A PEM file with the certificates that sign your registry's. Unset: those that the system trusts."""
+    register_schemas: bool = True
+    """Whether a poll registers new schemas. False: it publishes only with schemas that `correnteza schemas register`
+    has registered."""
     topic_prefix: str = ""
     """Prefix of every topic, subject and transactional id, so that environments can share a cluster."""
 
@@ -74,13 +95,14 @@ class Settings(BaseSettings):
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
     archive_keep_days: PositiveInt | None = None
-    """Days after which `maintain` removes a payload that nothing refers to. Unset: it lists those of 30 days, and
-    removes none."""
+    """Days after which `maintain` removes a payload that nothing refers to. Unset: it lists payloads older than 30
+    days, and removes none."""
     ledger: Path | None = None
     """A file with one line per chunk that the broker acknowledged; tests compare with it. Unset: none."""
 
     bronze_interval_seconds: PositiveInt = 1
-    """How often a running bronze query looks for records. After a minute without any it rests until some come."""
+    """How often a running bronze query looks for records. After a minute without records it is suspended until new ones
+    come."""
     silver_interval_seconds: PositiveInt = 2
     gold_interval_seconds: PositiveInt = 5
     maintenance_interval_seconds: PositiveInt = 3600
@@ -110,12 +132,17 @@ class Settings(BaseSettings):
     Unset: none, and the monitor writes nothing."""
 
     def __init__(self, **given: Any) -> None:
-        """Read them all. Raises: UsageError that names the wrong setting, and never shows its value."""
+        """Read all settings. Raises: UsageError that names the wrong setting without its value."""
         try:
             super().__init__(**given)
         except settings_errors.READING as error:
             raise settings_errors.explained(type(self).model_fields, error) from None
         settings_errors.refuse_unknown(type(self).model_fields)
+        if self.kafka_bootstrap:
+            kafka.use(self.kafka_bootstrap, self._login)
+        if self.registry_url:
+            registry_access.use(self.registry_url, ca=self.registry_ca, may_register=self.register_schemas)
+        contracts.use_also(self.contracts)
 
     @classmethod
     def origins(cls) -> dict[str, str]:
@@ -168,6 +195,11 @@ class Settings(BaseSettings):
         return S3(endpoint, self.s3_region, access_key, secret_key, path_style=self.s3_path_style)
 
     @property
+    def contracts(self) -> Path:
+        """Contracts that this installation declares for itself: those of files that were migrated."""
+        return self.home / "contracts"
+
+    @property
     def logs(self) -> Path:
         """One log file per process."""
         return self.home / "logs"
@@ -201,6 +233,18 @@ class Settings(BaseSettings):
         except FileNotFoundError:
             return {}
         return found
+
+    @property
+    def _login(self) -> kafka.Login:
+        return kafka.Login(
+            protocol=self.kafka_security,
+            mechanism=self.kafka_sasl_mechanism,
+            user=self.kafka_user,
+            password=self.kafka_password.get_secret_value() if self.kafka_password else None,
+            ca=self.kafka_ca,
+            certificate=self.kafka_certificate,
+            key=self.kafka_key,
+        )
 
     def _embedded(self, name: str) -> str:
         try:

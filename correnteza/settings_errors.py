@@ -1,4 +1,4 @@
-"""Messages about wrong settings: which one, where it was set, what it must be. Never its value."""
+"""Messages about wrong settings: which one, where it was set, and what it must be; never its value."""
 
 import difflib
 import json
@@ -23,10 +23,10 @@ PREFIX = "CORRENTEZA_"
 FILE = "correnteza.toml"
 
 _NOT_SETTINGS = frozenset({clock.VARIABLE, failpoints.VARIABLE})
-"""Read by others; only tests set them."""
+"""Variables with our prefix that are not settings; only tests set them."""
 
 READING = (ValidationError, SettingsError, tomllib.TOMLDecodeError, UnicodeDecodeError, OSError)
-"""What reading the settings may raise. Their texts and tracebacks hold values."""
+"""Exceptions of reading the settings. Their texts and tracebacks contain values."""
 
 Fields = Mapping[str, FieldInfo]
 
@@ -57,11 +57,11 @@ def file_variable(name: str) -> str:
 
 
 def of_files(fields: Fields) -> dict[str, Any]:
-    """Secret settings whose values stand in files, of which the environment has the names. A line break at the end of a
-    file is no part of the value.
+    """Secret settings whose values are in files that the environment names. A line break at the end of a file is not
+    part of the value.
 
     Raises: UsageError when a file cannot be read, is no JSON where the setting is an object, or the setting's own
-        variable is set too. Never shows what a file holds.
+        variable is set too. Messages never show the content of a file.
     """
     found: dict[str, Any] = {}
     environment = {each.upper(): value for each, value in os.environ.items()}
@@ -87,7 +87,7 @@ def _is_object(field: FieldInfo) -> bool:
 
 
 def kind(field: FieldInfo) -> str:
-    """What a setting must be."""
+    """The type of a setting, in words."""
     options = [each for each in typing.get_args(field.annotation) if each is not type(None)]
     annotation = field.annotation
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -105,7 +105,7 @@ def kind(field: FieldInfo) -> str:
 
 
 def file_content() -> dict[str, Any]:
-    """What `correnteza.toml` holds; nothing where there is none, or it cannot be read."""
+    """The content of `correnteza.toml`; empty if there is no readable file."""
     try:
         return tomllib.loads(Path(FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -113,7 +113,7 @@ def file_content() -> dict[str, Any]:
 
 
 def set_in_environment(name: str) -> bool:
-    """Whether the environment sets it; the case of the letters does not matter."""
+    """Whether the environment sets it; upper and lower case do not matter."""
     return any(each.upper() == variable(name) for each in os.environ)
 
 
@@ -137,7 +137,8 @@ def explained(fields: Fields, error: Exception) -> UsageError:
 
 
 def refuse_unknown(fields: Fields) -> None:
-    """Raises: UsageError when the environment sets what is no setting: a typing error would be ignored else."""
+    """Raises: UsageError when the environment has an unknown setting, because a typing error would otherwise be
+    ignored."""
     known = {variable(name) for name in fields} | _NOT_SETTINGS
     known |= {file_variable(name) for name, field in fields.items() if may_hold_secret(name, field)}
     if unknown := sorted(each for each in os.environ if each.upper().startswith(PREFIX) and each.upper() not in known):
@@ -184,10 +185,10 @@ def _near(name: str, known: Iterable[str]) -> str:
 
 
 def origin(given: Mapping[str, Any], name: str) -> str:
-    """Where a setting comes from: its variable, the file, or `default`; of an object's names, some from each.
+    """Where a setting comes from: its variable, the file, or `default`; the names of an object may come from several.
 
     Args:
-        given: what the file holds.
+        given: the content of the file.
     """
     for where in (variable(name), file_variable(name)):
         if any(each.upper() == where for each in os.environ):

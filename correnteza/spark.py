@@ -1,4 +1,4 @@
-"""A Spark session as the settings want it: the pinned Java, the pinned jars, the driver's memory."""
+"""Start a Spark session from the settings: the pinned Java, the pinned jars, the driver's memory."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from storage.location import Remote
 from stream_jobs.running import session
 
 NICENESS = 10
-"""Of what works beside a driver: a shadow is built at a lower priority than the live queries."""
+"""Priority of a process beside a driver: a shadow is built at a lower priority than the live queries."""
 
 JVM_END_SECONDS = 60.0
 """How long a JVM may take to end; it removes its temporary files meanwhile."""
@@ -29,16 +29,16 @@ def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
     """Start the JVM of this process.
 
     Args:
-        short_lived: trade peak speed for a quick start, for a JVM that lives some minutes.
+        short_lived: a quick start instead of full speed, for a JVM that runs only some minutes.
 
     Raises:
         DependencyUnavailable: set-up has not run.
         UnsafeState: the JVM runs without the Avro limits, or a jar is not the one that the lock names.
     """
     jars = class_path(checked(folder(settings), "spark"), "spark")
-    # Spark's launcher finds Java by this variable and by nothing else.
+    # Spark's launcher finds Java only by this variable.
     os.environ["JAVA_HOME"] = str(spark_java_home(settings))
-    # Its Python workers, by this one; another Python on the PATH may be of another version.
+    # and Python workers by this one, because another Python on the PATH may have another version.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch = settings.home.resolve() / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def end(spark: SparkSession) -> None:
 
 @contextmanager
 def _secrets_kept() -> Iterator[None]:
-    """Let no secret stand in the environment of a JVM, and of Python workers below it, that is started meanwhile."""
+    """Remove secrets from the environment while a JVM is started, so that it and its Python workers do not get them."""
     secret = [name for name in os.environ if name.upper() in settings_errors.secret_variables(Settings.model_fields)]
     before = {name: os.environ.pop(name) for name in secret}
     try:
@@ -80,7 +80,7 @@ def _secrets_kept() -> Iterator[None]:
 
 @contextmanager
 def _sigterm_ignored() -> Iterator[None]:
-    """Let a JVM that is started meanwhile ignore SIGTERM, and end only with this process.
+    """While this context is active, a started JVM ignores SIGTERM and ends only with this process.
 
     Service managers send SIGTERM to every process of a service. This one stops its queries at batch boundaries, and
     needs the JVM for that.
@@ -97,7 +97,7 @@ def _sigterm_ignored() -> Iterator[None]:
 
 @contextmanager
 def when_needed(settings: Settings) -> Iterator[Callable[[], SparkSession]]:
-    """A session that begins when it is first asked for, beside a driver's and at a lower priority than that."""
+    """A session that is started at its first use, at a lower priority than a driver."""
 
     @cache
     def spark() -> SparkSession:

@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from foundation import kafka
 from foundation.errors import TransientError, UnsafeState
 from schemas import queues
 from schemas.contracts import Contract
@@ -21,6 +22,24 @@ COMPACTED_SEGMENT_BYTES = 4 * 1024 * 1024
 a gigabyte, every poll would begin by reading every cursor that was ever committed."""
 
 TIMEOUT_SECONDS = 30
+ANSWER_SECONDS = 3
+"""After so long without an answer it is looked at whether the log-in was refused: nothing is waited for then."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How many brokers hold each record of a new topic.
+
+    Attributes:
+        replicas: replication factor. None: the cluster's default.
+        in_sync: min.insync.replicas, how many of them must have a record before it counts as written.
+    """
+
+    replicas: int | None = None
+    in_sync: int | None = None
+
+
+THE_CLUSTERS = Copies()
 
 
 @dataclass(frozen=True)
@@ -29,8 +48,8 @@ class Change:
 
     Attributes:
         action: `create` or `keep`.
-        declared_in: the file of `schemas/` that says so.
-        compaction_lag_ms: how long every record of a compacted topic stays, superseded or not.
+        declared_in: the file of `schemas/` that declares it.
+        compaction_lag_ms: how long every record of a compacted topic stays, even if a newer one has the same key.
     """
 
     topic: str
@@ -41,21 +60,24 @@ class Change:
     compaction_lag_ms: int = 0
 
 
-def plan(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[Change]:
+def plan(bootstrap: str, contracts: Iterable[Contract], prefix: str, copies: Copies = THE_CLUSTERS) -> list[Change]:
     """What is missing, in the contracts' order, and then the schedule's queues.
 
     Raises:
-        UnsafeState: a topic exists with fewer partitions, or with another cleanup policy, than declared.
+        UnsafeState: a topic exists with fewer partitions, with another cleanup policy, or with fewer copies than
+            declared.
         TransientError: the broker does not answer.
+        DependencyUnavailable: it does not let us in.
     """
     admin = _admin(bootstrap)
-    existing = _partitions(admin)
+    existing = _topics(admin, bootstrap)
     declared = [*_data(contracts, prefix), *_queues(prefix)]
-    policies = _cleanup_policies(admin, [change.topic for change in declared if change.topic in existing])
+    configs = _configs(admin, [change.topic for change in declared if change.topic in existing])
     changes = []
     for change in declared:
         if change.topic in existing:
-            _refuse_if_other(change, existing[change.topic], policies[change.topic])
+            _refuse_if_other(change, len(existing[change.topic]), configs[change.topic]["cleanup.policy"])
+            _refuse_fewer(change.topic, existing[change.topic], configs[change.topic], copies)
         changes.append(replace(change, action="keep") if change.topic in existing else change)
     return changes
 
@@ -68,21 +90,26 @@ def _data(contracts: Iterable[Contract], prefix: str) -> Iterator[Change]:
 
 def _queues(prefix: str) -> Iterator[Change]:
     for name, partitions in queues.PARTITIONS.items():
-        # The last outcome of each source is kept for ever, and each slot's as long as its request.
+        # The last outcome of each source is kept forever, and that of each slot as long as its request.
         cleanup, lag = ("compact", RETENTION_MS) if name == queues.OUTCOMES else ("delete", 0)
         yield Change(prefix + name, "create", partitions, cleanup, "queues.py", lag)
 
 
-def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[str]:
+def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str, copies: Copies = THE_CLUSTERS) -> list[str]:
     """Create what is missing; returns the names created. Again is harmless, two at once too. Raises: as `plan`."""
-    missing = [change for change in plan(bootstrap, contracts, prefix) if change.action == "create"]
+    missing = [change for change in plan(bootstrap, contracts, prefix, copies) if change.action == "create"]
     if not missing:
         return []
     topics = [
-        NewTopic(change.topic, num_partitions=change.partitions, replication_factor=-1, config=_config(change))
+        NewTopic(
+            change.topic,
+            num_partitions=change.partitions,
+            replication_factor=copies.replicas or -1,
+            config=_config(change, copies),
+        )
         for change in missing
     ]
-    admin = _admin(bootstrap)  # held while its answers are awaited: they die with it
+    admin = _admin(bootstrap)  # kept in a variable while its answers are awaited: they are lost when it is freed
     for topic, future in admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS).items():
         try:
             future.result()
@@ -95,7 +122,7 @@ def apply(bootstrap: str, contracts: Iterable[Contract], prefix: str) -> list[st
 
 
 def _wait_until_led(admin: AdminClient, topics: list[str]) -> None:
-    """The controller says "created" before brokers know of it: who produces at once would meet an unknown topic."""
+    """Wait until the topics have leaders: after the creation brokers may not know a topic for a moment."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
@@ -113,8 +140,9 @@ def _wait_until_led(admin: AdminClient, topics: list[str]) -> None:
         time.sleep(0.05)
 
 
-def _config(change: Change) -> dict[str, str]:
+def _config(change: Change, copies: Copies) -> dict[str, str]:
     common = {
+        **({"min.insync.replicas": str(copies.in_sync)} if copies.in_sync else {}),
         "cleanup.policy": change.cleanup,
         "message.timestamp.type": "CreateTime",
         "max.message.bytes": str(MAX_RECORD_BYTES),
@@ -145,23 +173,47 @@ def _refuse_if_other(change: Change, partitions: int, policy: str) -> None:
 
 
 def _admin(bootstrap: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": TIMEOUT_SECONDS * 1000})
+    return AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": TIMEOUT_SECONDS * 1000}))
 
 
-def _partitions(admin: AdminClient) -> dict[str, int]:
-    try:
-        metadata = admin.list_topics(timeout=TIMEOUT_SECONDS)
-    except KafkaException as error:
-        raise TransientError(f"the broker does not answer: {error}", hint="correnteza up broker") from error
-    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+def _refuse_fewer(topic: str, partitions: list[int], config: dict[str, str], copies: Copies) -> None:
+    if copies.replicas and min(partitions) < copies.replicas:
+        raise UnsafeState(
+            f"topic {topic} has {min(partitions)} replicas, {copies.replicas} are wanted",
+            hint="kafka-reassign-partitions adds replicas; correnteza moves no partition",
+        )
+    if copies.in_sync and int(config["min.insync.replicas"]) < copies.in_sync:
+        raise UnsafeState(
+            f"topic {topic} has min.insync.replicas={config['min.insync.replicas']}, {copies.in_sync} is wanted",
+            hint=f"kafka-configs --alter --topic {topic} --add-config min.insync.replicas={copies.in_sync}",
+        )
 
 
-def _cleanup_policies(admin: AdminClient, topics: list[str]) -> dict[str, str]:
+def _topics(admin: AdminClient, bootstrap: str) -> dict[str, list[int]]:
+    """Topic → replicas of each partition."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            metadata = admin.list_topics(timeout=ANSWER_SECONDS)
+            break
+        except KafkaException as error:
+            reason = kafka.no_answer(admin, bootstrap, error)
+            if not isinstance(reason, TransientError) or time.monotonic() > deadline:
+                raise reason from error
+    return {
+        name: [len(partition.replicas) for partition in topic.partitions.values()]
+        for name, topic in metadata.topics.items()
+    }
+
+
+def _configs(admin: AdminClient, topics: list[str]) -> dict[str, dict[str, str]]:
     if not topics:
         return {}
-    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
-    answers: dict[Any, Any] = admin.describe_configs(resources)
+    answers: dict[Any, Any] = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic) for topic in topics])
     try:
-        return {resource.name: future.result()["cleanup.policy"].value for resource, future in answers.items()}
+        return {
+            resource.name: {name: entry.value for name, entry in future.result().items()}
+            for resource, future in answers.items()
+        }
     except KafkaException as error:
         raise TransientError(f"cannot read topic settings: {error}") from error

@@ -1,8 +1,8 @@
 """Payloads of the archive that nothing refers to any more: no part state, no manifest, no dead letter, no withdrawal.
 
-A manifest is never removed from bronze, and `verify --full` and `explain-row` read the payload that it names. So what
-goes here was fetched and never published from, or belongs to a poll that died before its first chunk and was not taken
-up.
+A manifest is never removed from bronze, and `verify --full` and `explain-row` read the payload that it names. So a
+payload that is removed here was never published from, or belongs to a poll that died before its first chunk and was not
+continued.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from producers.references import of_cursors
 from schemas.contracts import load
 
 KEPT_DAYS = 30
-"""After which a payload is listed, where no setting says otherwise."""
+"""Days after which a payload is listed, if it is not set."""
 
 _REFERRING = ("ingest.manifests", "ingest.rejects", "ingest.withdrawals")
 """Contracts whose records name a payload."""
@@ -33,7 +33,7 @@ class Unneeded:
     """One payload.
 
     Attributes:
-        source, url: as the archive has noted; None where the note is gone.
+        source, url: from the archive's note; None if the note is gone.
         put_at: when it was last fetched, UTC.
     """
 
@@ -48,7 +48,7 @@ def unneeded(settings: Settings) -> list[Unneeded]:
     """All of them, oldest first.
 
     Raises:
-        DependencyUnavailable: broker or registry are away; only cursors know what is under way.
+        DependencyUnavailable: broker or registry do not answer; the cursors are needed to find unfinished editions.
         UnsafeState: bronze has not read every manifest, reject and withdrawal.
     """
     services = Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive_root)
@@ -64,7 +64,7 @@ def unneeded(settings: Settings) -> list[Unneeded]:
 
 
 def remove(settings: Settings, found: list[Unneeded]) -> int:
-    """Remove them; returns how many went: one that was put again meanwhile stays."""
+    """Remove them; returns how many were removed; a payload that was stored again meanwhile stays."""
     archive = Archive(settings.archive_root)
     return sum(archive.remove(each.sha256, each.put_at + timedelta(seconds=1)) for each in found)
 
@@ -79,7 +79,7 @@ def _described(archive: Archive, needed: set[str], limit: datetime) -> Iterator[
 
 
 def _require_all_read(settings: Settings) -> None:
-    """What a topic holds and bronze does not may name a payload that seems to be needed by nobody."""
+    """Raises: UnsafeState if bronze has unread records, because one of them may refer to a payload."""
     contracts = {settings.topic_prefix + load(name).topic: f"bronze.{bronze_table(load(name))}" for name in _REFERRING}
     topics = Cluster(settings.bootstrap).topics(contracts)
     for name, query in contracts.items():

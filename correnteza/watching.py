@@ -38,14 +38,14 @@ ANSWER_SECONDS = 1.5
 """How long registry and driver may take for an answer."""
 
 OVERDUE_AFTER = timedelta(minutes=2)
-"""A slot without an outcome is overdue from then on: a poll takes its time."""
+"""Time after which a slot without an outcome is overdue; a poll may take that long."""
 FURTHEST_BACK = timedelta(days=7)
-"""As the schedule itself: older slots are not asked for any more."""
+"""The same limit as in the schedule: older slots are not emitted any more."""
 OUTCOMES_KEPT = 24
 
 
 def watched(settings: Settings) -> Watched:
-    """Everything that the monitor looks at."""
+    """Everything that the monitor reads."""
     streamed = [contract for contract in load_all().values() if not contract.compacted]
     contracts = [contract for contract in streamed if contract.name != CANARY]  # it has metrics of its own
     topics = {contract.name: settings.topic_prefix + contract.topic for contract in contracts}
@@ -88,7 +88,7 @@ def _split(query: str) -> tuple[str, str]:
 
 
 class _Followed:
-    """The shadow group, once there is a broker."""
+    """The shadow group; it is made once there is a broker."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -132,7 +132,7 @@ _DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _driver(settings: Settings) -> Mapping[str, Any]:
-    """What the driver of this home says of itself."""
+    """Read the metrics page of this home's driver."""
     port = settings.stream_metrics_port
     if not port:
         raise DependencyUnavailable("the driver serves no metrics", hint="set CORRENTEZA_STREAM_METRICS_PORT")
@@ -154,7 +154,7 @@ def _driver(settings: Settings) -> Mapping[str, Any]:
 
 
 class _Schedule:
-    """What the workers recorded of each source, and which slots have no record."""
+    """The recorded outcomes of each source, and the slots without a record."""
 
     def __init__(self, settings: Settings, calendars: Mapping[str, Calendar]) -> None:
         self._settings = settings
@@ -172,7 +172,7 @@ class _Schedule:
             try:
                 record = Record.from_json(entry.value)
             except ValueError:
-                continue  # nobody of ours wrote it
+                continue  # not written by us
             self._records.setdefault(record.source, deque(maxlen=OUTCOMES_KEPT)).append(record)
         now = clock.now()
         return {name: self._state(name, calendar, now) for name, calendar in self._calendars.items()}
@@ -189,9 +189,9 @@ class _Schedule:
 
 
 def overdue(calendar: Calendar, newest: datetime | None, now: datetime) -> tuple[datetime, ...]:
-    """The slots after the newest one with an outcome that should have theirs by now, oldest first. Pure.
+    """The overdue slots after the newest one with an outcome, oldest first. Pure.
 
-    Args: newest: None for a source that was never polled: then the newest slot alone is overdue.
+    Args: newest: None for a source that was never polled: then only the newest slot is overdue.
     """
     due = now - OVERDUE_AFTER
     if newest is None:

@@ -3,11 +3,10 @@
 `CORRENTEZA_CLOCK` sets the replay clock; the command line refuses it under the production profile. Forms:
 
     2025-11-10T00:00:00Z@480              starts there with this process; 480 seconds pass in one
-    2025-11-10T00:00:00Z@480@1763000000   as above, but was there at this real moment (seconds since 1970), so that
-                                          several processes, started at different moments, agree
+    2025-11-10T00:00:00Z@480@1763000000   as above, but it started at this real time (seconds since 1970), so that
+                                          processes that start at different times agree
 
-Only what asks when a poll is due or when something was fetched asks this clock. How long something took, and how long
-to wait for an answer, is `time.monotonic`.
+This clock is used for due polls and for times of fetches. Durations and timeouts use `time.monotonic`.
 """
 
 import os
@@ -25,7 +24,7 @@ _STARTED = time.time()
 
 @dataclass(frozen=True)
 class _Replay:
-    """A clock that read `start` at the real moment `origin` (seconds since 1970) and goes `factor` times as fast."""
+    """A clock that showed `start` at the real time `origin` (seconds since 1970) and runs `factor` times as fast."""
 
     start: datetime
     factor: float
@@ -36,7 +35,7 @@ class _Replay:
 
 
 def now() -> datetime:
-    """The moment, UTC. Raises: UsageError when CORRENTEZA_CLOCK cannot be read."""
+    """The current time, UTC. Raises: UsageError when CORRENTEZA_CLOCK cannot be read."""
     setting = os.environ.get(VARIABLE)
     return _parsed(setting).at(time.time()) if setting else datetime.now(UTC)
 

@@ -3,9 +3,9 @@
 CorrentezaError            exit 1
 ├── UsageError             exit 2   a wrong argument or setting
 ├── UnsafeState            exit 3   going on could lose or double data; never "repaired" by skipping
-├── DependencyUnavailable  exit 4   broker, registry or source away
+├── DependencyUnavailable  exit 4   broker, registry or source does not answer
 │   └── TransientError              worth retrying as it is: timeout, 429, 5xx
-├── InvalidContent         exit 1   an answer that is not the data asked for (an HTML page, a truncated zip)
+├── InvalidContent         exit 1   an answer that is not the requested data (an HTML page, a truncated zip)
 └── FencedError            exit 75  another producer with our transactional id took over: end this one at once
 """
 
@@ -48,7 +48,7 @@ class TransientError(DependencyUnavailable):
 
 
 class InvalidContent(CorrentezaError):
-    """The source answered something that is not the data asked for."""
+    """The source's answer is not the requested data."""
 
 
 class FencedError(CorrentezaError):

@@ -19,7 +19,7 @@ _passages: dict[str, int] = {}
 
 
 def failpoint(name: str) -> None:
-    """Act if the environment names this point; otherwise cost one dictionary look-up."""
+    """Act if the environment names this point; otherwise this costs one dictionary look-up."""
     armed = os.environ.get(VARIABLE)
     if not armed:
         return

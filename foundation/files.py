@@ -5,14 +5,14 @@ from functools import cache
 from pathlib import Path
 
 PRIVATE = 0o077
-"""The bits of a mode that group and others have; what the pipeline makes has none of them."""
+"""The permission bits of group and others; files of the pipeline have none of them."""
 
 
 @cache
 def keep_private() -> int:
-    """From now on folders are made with mode 0700 and files with 0600, by this process and all that it starts.
+    """Let this process and its children create folders with mode 0700 and files with 0600.
 
-    Returns: the mask of modes that its user had set before.
+    Returns: the former umask.
     """
     before = os.umask(PRIVATE)
     os.umask(before | PRIVATE)
@@ -20,15 +20,14 @@ def keep_private() -> int:
 
 
 def share(file: Path) -> None:
-    """Give a file, made for somebody to use elsewhere, the mode that its user's own mask wants."""
+    """Give a file that is meant for others the mode of the user's own umask."""
     file.chmod(0o666 & ~keep_private())
 
 
 def replace_file(file: Path, content: str | bytes) -> None:
-    """Replace a file whole: a reader, or a machine that lost its power, has the old content or the new one.
+    """Replace a file atomically: a reader sees the old content or the new one, also after a power loss.
 
-    The folder is written out too: else the new name may be lost with the power, though its bytes are there.
-    Text is written as UTF-8.
+    The folder is flushed too, because otherwise a power loss may lose the new name. Text is written as UTF-8.
     """
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:

@@ -16,7 +16,7 @@ Format = Literal["json", "console"]
 def configure(*, debug: bool = False, to: TextIO = sys.stderr, form: Format | None = None) -> None:
     """Send structured lines to stderr or another stream.
 
-    Args: form: one JSON object a line, or lines for people; None: for people on a terminal, JSON elsewhere.
+    Args: form: one JSON object per line, or text for people; None: text on a terminal, JSON elsewhere.
     """
     on_terminal = to.isatty()
     renderer: Processor = (
@@ -42,13 +42,13 @@ def configure(*, debug: bool = False, to: TextIO = sys.stderr, form: Format | No
 def get_logger(component: str) -> FilteringBoundLogger:
     """A logger whose every line names its component.
 
-    It asks for the configuration at each line, so a module may make its logger before `configure` has run.
+    It reads the configuration at each line, so a module may create its logger before `configure` has run.
     """
     return cast(FilteringBoundLogger, structlog.get_logger(component=component))
 
 
 class _Adopted(logging.Handler):
-    """Says what a library says, in our form."""
+    """Writes a library's log records in our form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         get_logger(record.name.partition(".")[0]).log(
@@ -57,5 +57,5 @@ class _Adopted(logging.Handler):
 
 
 def adopt_library_logs(level: int = logging.WARNING) -> None:
-    """Send what libraries log with the standard library, from this level on, where our own lines go."""
+    """Send log records of libraries, from this level on, to the same stream as our own."""
     logging.basicConfig(level=level, handlers=[_Adopted()], force=True)

@@ -1,7 +1,7 @@
-"""What no log, message or status may show: the user information of an address, numbers that name a person, our keys,
-and characters that control a terminal.
+"""Remove what no log, message or status may show: user information in addresses, numbers of persons, our keys, and
+characters that control a terminal.
 
-A source may repeat a key of the request in its refusal, so the code that uses a key passes it to `hide`.
+A source may repeat a request's key in its answer, so the code that uses a key passes it to `hide`.
 """
 
 import re
@@ -11,18 +11,20 @@ from typing import Any, TextIO
 from structlog.typing import EventDict, WrappedLogger
 
 _USER_INFO = re.compile(r"""(?<=://)(?:[^/\s]+|[^/\s:]*:[^\s"<>]+)(?=@)""")
-"""Up to the last `@` of a host's place. A password may hold `/` too: where a colon stands before the first slash, all
-up to the last `@` is hidden: in doubt too much, as of http://host:80/a@b, and never too little of a password."""
+"""User information, up to the last `@` before the host. A password may contain `/`: if there is a colon before the
+first slash, everything up to the last `@` is hidden. This may hide too much, as in http://host:80/a@b, but never too
+little."""
 _NAMED = re.compile(
     r"""(?ix) (?<![\w.])
     ( authorization ["']? \s* [:=] \s* ["']? (?: (?:basic|bearer|digest) \s+ )?
     | (?: sasl\.(?:password|jaas\.config) | [\w.]*password | api_?key | access_?token ) ["']? \s* [:=] \s* ["']? )
     ( [^\s"'&,;}]+ )"""
 )
-"""A header, a property or a parameter whose value is a secret by its name."""
+"""A header, property or parameter whose name shows that its value is a secret."""
 _SECRET_NAME = re.compile(r"(?i)(password|secret|token|authorization|api_?key|jaas\.config)$")
 _CPF = re.compile(r"(?<![\d.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\d)")
-"""A Brazilian taxpayer's number as people write it. Eleven bare digits are left: offsets and ids look like that."""
+"""A Brazilian taxpayer's number with punctuation. Eleven plain digits are not hidden, because offsets and ids look like
+that."""
 
 SHOWN = "***"
 
@@ -30,22 +32,22 @@ _hidden: set[str] = set()
 
 
 def hide(secret: str) -> None:
-    """From now on this process shows `***` in the place of this text, wherever it comes from."""
+    """Let this process show `***` in place of this text from now on."""
     if secret:
         _hidden.add(secret)
 
 
 def redacted(text: str) -> str:
-    """The text, with `***` in the place of what must not be shown."""
+    """The text, with `***` in place of secrets."""
     for secret in _hidden:
         text = text.replace(secret, SHOWN)
     return _CPF.sub(SHOWN, _NAMED.sub(rf"\1{SHOWN}", _USER_INFO.sub(SHOWN, text)))
 
 
 def escaped(text: str) -> str:
-    """The text, with what moves a cursor, colours or turns the direction of reading as its escape, such as `\\x1b`.
+    """The text, with control characters for cursor, colour and direction written as escapes, such as `\\x1b`.
 
-    What comes from a source may hold such characters; a terminal would obey them. Line breaks and tabs stay.
+    Texts of a source may contain such characters, and a terminal would execute them. Line breaks and tabs stay.
     """
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
@@ -56,18 +58,18 @@ _CONTROLS = re.compile(
 
 
 class Escaping:
-    """A text stream for people: what is written to it goes on without control characters."""
+    """A text stream for people that removes control characters."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Returns: how many characters were given."""
+        """Returns: how many characters were passed."""
         self._stream.write(escaped(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Each of them."""
+        """Write each of them."""
         for line in lines:
             self.write(line)
 
@@ -76,17 +78,17 @@ class Escaping:
 
 
 def unescaped(stream: TextIO) -> TextIO:
-    """The stream below an `Escaping` one, for what draws on a terminal and shows no text of others."""
+    """The stream below an `Escaping` one, for code that draws on a terminal and shows no foreign text."""
     return stream._stream if isinstance(stream, Escaping) else stream
 
 
 def redact(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """A structlog processor: every value of a line, however deep it stands, without secrets and control characters."""
+    """A structlog processor: remove secrets and control characters from every value of a line, at any depth."""
     return {name: _named(name, value) for name, value in line.items()}
 
 
 def inside(value: Any) -> Any:
-    """A value of a line, however deep its own values stand, without secrets and control characters."""
+    """A value without secrets and control characters, at any depth."""
     if isinstance(value, str):
         return escaped(redacted(value))
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""The order-free row hash that ties a manifest to what bronze holds.
+"""The row hash by which a manifest is compared with bronze; it does not depend on the order of rows.
 
 A row's hash is Spark's `xxhash64(key, value_hash)` with `value_hash = xxhash64(value)`; a chunk's is the sum of its
 rows' hashes modulo 2**64, so it does not depend on order and can be added up from bronze, which keeps `value_hash` but
-not the bytes. Spark seeds XXH64 with 42 and hashes a following column with the former one's result as the seed.
+not the bytes. Spark seeds XXH64 with 42 and uses the hash of a column as the seed for the next one.
 """
 
 import xxhash
@@ -23,5 +23,5 @@ def row_hash(key: bytes, value: bytes) -> int:
 
 
 def format_hash(total: int) -> str:
-    """A sum of row hashes, signed or not, as it stands in a manifest."""
+    """A sum of row hashes, signed or not, in the form of a manifest."""
     return f"{total % MODULUS:016x}"

@@ -22,7 +22,7 @@ LOCKED = (
     "enable_external_access = false",
     "lock_configuration = true",  # the last one: nothing can be set after it
 )
-"""What `Lake.lock_down` sets."""
+"""The settings of `Lake.lock_down`."""
 
 
 class Lake:
@@ -38,7 +38,8 @@ class Lake:
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB with the tables as views; made at the first query, for whom the logs are enough needs none."""
+        """DuckDB with the tables as views. It is made at the first query; a caller that only reads the logs needs
+        none."""
         found = duckdb.connect()
         found.execute("SET TimeZone = 'UTC'")
         for layer in LAYERS:
@@ -61,11 +62,11 @@ class Lake:
         return _identifier(name)
 
     def lock_down(self) -> None:
-        """From now on a query reaches the tables and views of this connection, and nothing else.
+        """Limit queries to the tables and views of this connection.
 
         No file is read or written, no database attached but in memory, no extension loaded or installed, no Python
-        variable taken for a table, and no setting changed: none of this can be undone. Views that need one of these
-        must be made before.
+        variable used as a table, and no setting changed. This cannot be undone. Views that need one of these must be
+        made before.
         """
         for setting in LOCKED:
             self.connection.execute(f"SET {setting}")
@@ -107,7 +108,7 @@ _PLAIN = re.compile(r"[a-z]+\.[A-Za-z_][A-Za-z0-9_]*")
 
 
 def quoted(name: str) -> str:
-    """`<layer>.<table>` as SQL has it, whatever stands in the table's name: `gold."my-table"`."""
+    """`<layer>.<table>`, quoted for SQL: `gold."my-table"`."""
     layer, _, table = name.partition(".")
     return f"{layer}.{_identifier(table)}"
 
@@ -116,12 +117,12 @@ def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-# Arrow has no such types: the first loses its zone on the way, the second its greatest bit, the third its length.
+# Arrow has no such types: the first would lose its zone, the second its highest bit, the third its length.
 _UNREADABLE = re.compile(r"TIME WITH TIME ZONE|\bUHUGEINT\b|\bBIT\b")
 
 
 def _refuse_unreadable(relation: duckdb.DuckDBPyRelation) -> None:
-    """Raises: UsageError when a column would arrive as another value than the query gave."""
+    """Raises: UsageError when Arrow would change the values of a column."""
     for name, kind in zip(relation.columns, relation.types, strict=True):
         if match := _UNREADABLE.search(str(kind).replace("TIMESTAMP WITH TIME ZONE", "")):
             raise UsageError(

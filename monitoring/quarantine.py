@@ -1,7 +1,7 @@
-"""`silver.quarantine` as the checks read it: which record an entry is of.
+"""`silver.quarantine` as the checks read it: which record an entry belongs to.
 
-A topic that is made anew repeats its predecessor's offsets, so a place alone does not name a record. Entries of older
-releases, in a table that has the column or not, lack the topic id: of them the chunk tells which record they mean.
+A topic that is recreated repeats its predecessor's offsets, so a place alone does not identify a record. Entries of
+older releases have no topic id, and the column may be missing: for them the chunk identifies the record.
 """
 
 from monitoring.lake import Lake
@@ -17,9 +17,9 @@ def entries(lake: Lake) -> str:
 
 
 def is_of(entry: str, partition: str, offset: str, *, topic_id: str, chunk_id: str) -> str:
-    """A predicate: whether an entry stands for the record at a place.
+    """A predicate: whether an entry belongs to the record at a place.
 
-    Args: entry: alias of `entries`; the others are SQL of the record's.
+    Args: entry: alias of `entries`. The others are SQL for the record's columns.
     """
     return (
         f"({entry}.kafka_partition = {partition} AND {entry}.kafka_offset = {offset} AND CASE WHEN {entry}.topic_id"

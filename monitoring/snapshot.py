@@ -1,7 +1,7 @@
-"""The lake's Delta tables, each at one version, by delta-rs and Arrow: what needs no database.
+"""The lake's Delta tables, each at one version, read with delta-rs and Arrow, without a database.
 
-What the logs alone tell is asked by `correnteza status`, for which a person waits: Arrow's readers of rows are imported
-by whoever reads rows.
+`correnteza status` only needs the logs, and a person waits for it. So Arrow's row readers are imported only by
+functions that read rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ from storage.location import Location
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
-# Downstream first: a table read later is never older than what was made from it.
+# Downstream first: a table that is read later is never older than a table that is made from it.
 LAYERS = ("gold", "silver", "bronze", "ops")
 
 
@@ -32,7 +32,7 @@ class Snapshot:
 
     Attributes:
         name: `<layer>.<table>`.
-        version: pinned; None is the newest when the snapshot is first read.
+        version: the version to read; None means the newest when the snapshot is first read.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Snapshot:
 
     @cached_property
     def damaged_files(self) -> list[str]:
-        """Files of the log that are not there, or not as long as it says."""
+        """Data files in the log that are missing or have another size."""
         found = files.sizes(self.path, self.files)
         return sorted(name for name, size in self.files.items() if found.get(name) != size)
 
@@ -84,14 +84,14 @@ class Snapshot:
         return None if values.null_count else max(values.to_pylist(), default=None)
 
     def greatest_read(self, column: str) -> Any:
-        """The same by reading the column, a batch at a time; None for a table without rows."""
+        """A column's greatest value by reading it, a batch at a time; None for a table without rows."""
         import pyarrow.compute as pc
 
         found = [pc.max(batch[column]) for batch in self.dataset().to_batches(columns=[column])]
         return pc.max(pa.array(found)).as_py() if found else None
 
     def dataset(self) -> "ds.Dataset":
-        """The rows of the files that are there, so that a lost file shows as lost rows and not as an I/O error."""
+        """The rows of the existing files, so that a lost file appears as lost rows and not as an I/O error."""
         import pyarrow.dataset as ds
 
         whole = self.table.to_pyarrow_dataset(filesystem=delta.filesystem(self.path))
@@ -104,14 +104,14 @@ class Snapshot:
 
 
 def snapshots(root: Location, versions: Mapping[str, int] | None = None) -> dict[str, Snapshot]:
-    """Every table that can be read, by name (`<layer>.<table>`); the canary's are no answer to anybody.
+    """Every table that can be read, by name (`<layer>.<table>`); without the canary's tables.
 
     Args:
         root: holds `<layer>/<table>`.
         versions: name → the version to read; others are read at their newest.
 
     Raises:
-        UsageError: two tables are told apart by capitals alone.
+        UsageError: two table names differ only in upper and lower case.
     """
     versions = versions or {}
     found = {name: Snapshot(name, path, versions.get(name)) for name, path in _tables(root)}
@@ -122,7 +122,7 @@ def snapshots(root: Location, versions: Mapping[str, int] | None = None) -> dict
 
 
 def _refuse_likeness(names: Iterable[str]) -> None:
-    """Raises: UsageError for two tables that only capitals tell apart: to SQL they are one."""
+    """Raises: UsageError for two table names that differ only in upper and lower case: in SQL they are the same."""
     known: dict[str, str] = {}
     for name in names:
         if (other := known.setdefault(name.lower(), name)) != name:
@@ -137,7 +137,7 @@ def _tables(root: Location) -> Iterator[tuple[str, Location]]:
 
 
 def _is_readable(path: Location) -> bool:
-    """Whether a Delta table with at least one commit stands there; its first commit may be under way."""
+    """Whether there is a Delta table with at least one commit; its first commit may not be finished."""
     try:
         return delta.exists(path)
     except DeltaError:

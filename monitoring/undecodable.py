@@ -1,4 +1,5 @@
-"""How bronze says that a record did not decode."""
+"""How bronze marks a record that did not decode."""
 
 UNDECODABLE = ("not_framed", "unknown_schema", "corrupt")
-"""`decode_status` of such a record; the reasons, too, in the record that closes it. Other reasons are broken rules."""
+"""The `decode_status` values of such records. The closing record has them as its reason; other reasons are broken
+rules."""

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items in the same order, made one ahead in a thread; an exception comes where the item would have."""
+    """The same items in the same order, made one ahead in a thread; an exception is raised in place of its item."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as worker:
         following = worker.submit(_next, items)
         while found := following.result():

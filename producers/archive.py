@@ -4,6 +4,7 @@ A folder, or a bucket's prefix:
 
     sha256/ab/<hash>        the bytes
     sha256/ab/<hash>.json   where they came from
+    sha256/ab/<hash>.rows   in place of the bytes, once a key was erased: the rows that are left (producers/erased.py)
     invalid/                bounded samples of answers that were not data
     spool/                  downloads under way; emptied at start. Always on a disk of this machine
 """
@@ -14,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,8 +31,11 @@ from storage.location import Location
 BLOCK = 1 << 20
 MAX_PAYLOAD_BYTES = 4 << 30
 FREE_FLOOR_BYTES = 256 << 20
-"""Left free on the archive's file system: no download begins that would leave less. Lake, checkpoints and broker often
-use it too. A download can be repeated tomorrow, but a lake that cannot commit stops."""
+"""Bytes that must stay free on the archive's file system: no download begins that would leave less. Lake, checkpoints
+and broker often use the same disk. A download can be repeated tomorrow, but a lake that cannot commit stops."""
+
+ROWS = "rows"
+"""Media of a payload of which only rows are left, and the ending of its file's name."""
 
 INVALID_SAMPLES = 50
 INVALID_SAMPLE_BYTES = 64 << 10
@@ -51,15 +55,16 @@ class Archive:
     """A content-addressed folder. One poll of one source uses it at a time."""
 
     def __init__(self, root: Location, spool: Path | None = None) -> None:
-        """Args: spool: where downloads stand until they are whole; None is a folder of the archive.
-
-        An archive in a store without a spool can be read only.
+        """Args: spool: where downloads stand until they are whole, if the archive is in a store; without it such an
+        archive can be read only. An archive on a disk has a folder of its own, on the same file system.
         """
         self._root = root
-        self._spool = root / "spool" if spool is None and isinstance(root, Path) else spool
+        self._spool = root / "spool" if isinstance(root, Path) else spool
 
     def put(self, blocks: Iterable[bytes], about: Mapping[str, Any]) -> Payload:
-        """Keep the bytes, durable when this returns. The same bytes twice are one file; the newer `about` stands.
+        """Store the bytes; they are durable when this returns. The same bytes are stored once, with the newer `about`.
+
+        Bytes from which a key was erased are not kept again: the rows that were left of them stand for them.
 
         Raises: InvalidContent above MAX_PAYLOAD_BYTES; TransientError when there is no room.
         """
@@ -74,17 +79,22 @@ class Archive:
             file.flush()
             os.fsync(file.fileno())
             path = self._path(digest.hexdigest())
-            files.keep(Path(file.name), path)
+            is_erased = files.exists(self._rows(digest.hexdigest()))
+            if not is_erased:
+                files.keep(Path(file.name), path)
             described = {**about, "sha256": digest.hexdigest(), "size": size}
-            # On a disk it writes out the folder too, and with it the payload's name.
+            # On a disk this also flushes the folder, and with it the payload's name.
             files.write(_description(path), json.dumps(described, indent=1, default=_json).encode())
-        return Payload(digest.hexdigest(), size, path, described)
+        left = self.get(digest.hexdigest()) if is_erased else None
+        return left or Payload(digest.hexdigest(), size, path, described)
 
     def get(self, sha256: str) -> Payload | None:
-        """The payload, or None when the archive does not hold it whole."""
-        path = self._path(sha256)
+        """The payload; None if the archive does not hold all of it. After an erasure: the rows that are left of it."""
+        path, rows = self._path(sha256), self._rows(sha256)
         try:
             about = json.loads(files.read(_description(path)))
+            if (left := files.size(rows)) is not None:
+                return Payload(sha256, left, rows, {**about, "media": ROWS})
             if about["size"] != files.size(path):
                 return None
         except (FileNotFoundError, ValueError, KeyError):
@@ -93,14 +103,43 @@ class Archive:
 
     def names(self) -> Iterator[tuple[str, datetime]]:
         """SHA-256 of every payload, and when it was last put."""
+        found: dict[str, float] = {}
         for entry in sorted(files.walk(self._root / "sha256")):
-            if not entry.name.endswith(".json"):
-                yield entry.name.rpartition("/")[2], datetime.fromtimestamp(entry.modified_at, UTC)
+            sha256, _, ending = entry.name.rpartition("/")[2].partition(".")
+            if ending in ("", ROWS):
+                found[sha256] = max(entry.modified_at, found.get(sha256, 0.0))
+        for sha256, put_at in found.items():
+            yield sha256, datetime.fromtimestamp(put_at, UTC)
+
+    def keep_rows(self, sha256: str, rows: Callable[[BinaryIO], object]) -> None:
+        """Let the rows that are left of a payload stand in its place: they first, then the bytes go.
+
+        Args: rows: writes them. Raises: TransientError when there is no room.
+        """
+        with self._room(), self.spool() as file:
+            rows(file)
+            file.flush()
+            os.fsync(file.fileno())
+            files.keep(Path(file.name), self._rows(sha256))
+        self.forget_bytes(sha256)
+
+    def forget_bytes(self, sha256: str) -> bool:
+        """Remove the bytes of a payload of which rows are left; whether there were any, as after a kill."""
+        path = self._path(sha256)
+        if not files.exists(self._rows(sha256)) or not files.exists(path):
+            return False
+        files.remove(path)
+        return True
+
+    def invalid(self) -> Iterator[Location]:
+        """The samples of answers that were not data."""
+        folder = self._root / "invalid"
+        yield from (folder / name for name in sorted(files.names(folder)) if not name.endswith(".json"))
 
     def remove(self, sha256: str, before: datetime) -> bool:
-        """Remove a payload, unless it was put again since `before`; whether it is gone.
+        """Remove a payload, unless it was stored again since `before`; returns whether it was removed.
 
-        Another process may store the same bytes meanwhile, in new files. So each file is moved aside first, and put
+        Another process may store the same bytes meanwhile, in new files. So each file is first renamed, and renamed
         back if it is new.
 
         Raises: UsageError for an archive in a store, which cannot do this.
@@ -113,7 +152,7 @@ class Archive:
             )
         self._spool.mkdir(parents=True, exist_ok=True)
         asides, is_new = [], False
-        for file in (path, path.with_name(path.name + ".json")):
+        for file in (path, path.with_suffix(f".{ROWS}"), path.with_name(path.name + ".json")):
             aside = self._spool / f"{os.getpid()}-{file.name}"
             try:
                 file.rename(aside)
@@ -128,7 +167,8 @@ class Archive:
         return not is_new
 
     def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Location:
-        """Keep the beginning of an answer that is not data; the oldest samples go. Raises: TransientError: no room."""
+        """Store the beginning of an answer that is not data, and delete the oldest samples. Raises: TransientError:
+        disk full."""
         folder = self._root / "invalid"
         sample = sample[:INVALID_SAMPLE_BYTES]
         name = f"{retrieved_at:%Y%m%dT%H%M%S%f}Z-{hashlib.sha256(sample).hexdigest()[:12]}"
@@ -143,10 +183,11 @@ class Archive:
 
     @contextmanager
     def spool(self, wanted: int = 0) -> Iterator[BinaryIO]:
-        """A temporary file, on the archive's own file system if it has one; gone afterwards, unless it was moved away.
+        """A temporary file, on the archive's own file system if it has one; deleted at the end, unless it was moved
+        away.
 
         Args:
-            wanted: bytes that are to come, where that is known.
+            wanted: expected bytes, if known.
 
         Raises: TransientError when they would leave less than FREE_FLOOR_BYTES free, or when the disk fills meanwhile.
         """
@@ -168,7 +209,7 @@ class Archive:
                 Path(file.name).unlink(missing_ok=True)
 
     def clear_spool(self) -> None:
-        """Remove what killed downloads left behind."""
+        """Remove the files of killed downloads."""
         for file in self._spool.glob("*") if self._spool else ():
             owner = file.name.partition("-")[0]
             if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
@@ -176,7 +217,7 @@ class Archive:
 
     @contextmanager
     def _room(self) -> Iterator[None]:
-        """Raises: TransientError in place of the system's error, when the disk filled in spite of the floor."""
+        """Raises: TransientError in place of the system's error, if the disk is full nevertheless."""
         try:
             yield
         except OSError as error:
@@ -189,6 +230,9 @@ class Archive:
 
     def _path(self, sha256: str) -> Location:
         return self._root / "sha256" / sha256[:2] / sha256
+
+    def _rows(self, sha256: str) -> Location:
+        return self._path(f"{sha256}.{ROWS}")
 
 
 def read_blocks(path: Location, start: int = 0, length: int | None = None) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
-"""When polls are due. Calendars are cron expressions in a time zone; slots are the instants they name.
+"""When polls are due. Calendars are cron expressions in a time zone; slots are the instants that match them.
 
-Everything here is a pure function of the calendar and a moment, so every process names the same slots. Summer time is
-the tz database's: an hour that a day skips has its fixed-time slots right after the gap, one that comes twice has them
-once (what cron itself does, and cronsim after it).
+Everything here is a pure function of the calendar and a moment, so every process computes the same slots. Summer time
+follows the tz database: slots in an hour that is skipped come right after the gap, and slots in an hour that is
+repeated come once (as with cron and cronsim).
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from cronsim import CronSim
 
 @dataclass(frozen=True)
 class Calendar:
-    """Polls are due whenever any of the cron expressions (minute hour day month weekday) says so, in `zone`."""
+    """Polls are due whenever one of the cron expressions (minute hour day month weekday) matches, in `zone`."""
 
     crons: tuple[str, ...]
     zone: str = "UTC"
 
     def latest(self, now: datetime) -> datetime:
         """The newest slot at or before `now`, UTC."""
-        # Backwards from the minute after: a slot at this very minute is found too.
+        # Search backwards from the next minute, so that a slot in this minute is found too.
         after = now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         return max(next(CronSim(cron, self._local(after), reverse=True)).astimezone(UTC) for cron in self.crons)
 

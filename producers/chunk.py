@@ -29,7 +29,7 @@ BATCH_HEADER_BYTES = 1024
 
 @dataclass(frozen=True)
 class Chunk:
-    """What one transaction carries besides the cursor.
+    """The messages of one transaction, without the cursor.
 
     Attributes:
         messages: contract name → (key, value) in order.
@@ -52,7 +52,7 @@ def chunk_id(source: str, part: Part, payload_sha256: str, edition: int, first: 
     bodies.
 
     Args:
-        first: its first source row, or, of a chunk of withdrawals alone, what tells it from the others.
+        first: its first source row, or, for a chunk of withdrawals only, a text that distinguishes it from the others.
     """
     text = "\n".join([source, part.resource, part.key, payload_sha256, str(edition), str(first)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -64,7 +64,7 @@ class Rows:
 
     Attributes:
         messages: dataset → (key, value) in order.
-        rejects: what the parser rejected, and what no broker would take.
+        rejects: rows that the parser rejected, and messages that the broker would refuse.
     """
 
     chunk_id: str
@@ -94,10 +94,10 @@ def rows(
     """Encode the rows of one parsed chunk.
 
     Args:
-        state: of the part before this chunk.
+        state: state of the part before this chunk.
         schema_ids: contract name → registry id, for every dataset of the source and the bookkeeping topics.
-        former: what was stated before this edition; its rows are no history seen for the first time.
-        contracts: of datasets that are not encoded by today's contract.
+        former: what was stated before this edition; rows of those days are not new history.
+        contracts: contracts of datasets that are not encoded with today's one.
     """
     name = chunk_id(source.name, part, state.payload_sha256, state.edition, parsed.first_row)
     edition = Edition(state.first_edition_assumed, state.published_at, state.published_at_basis, state.retrieved_at)
@@ -118,20 +118,21 @@ def rows(
 
 
 def withdrawals_id(source: str, part: Part, state: PartState, first: int) -> str:
-    """The name of a chunk that holds withdrawals alone, from place `first` of the edition's on."""
+    """The name of a chunk with withdrawals only, beginning with number `first` of the edition's withdrawals."""
     return chunk_id(source, part, state.payload_sha256, state.edition, f"withdrawals {first}")
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a chunk says of withdrawals.
+    """The withdrawals of a chunk.
 
     Attributes:
         keys: dataset → key columns, as `Withdrawn.slices` gives them.
-        first: place of the first of them among the edition's withdrawals.
-        held: withdrawals of the edition that wait for a decision; None before its last chunk, where that is not known.
+        first: number of the first of them among the edition's withdrawals.
+        held: withdrawals of the edition that wait for a decision; None before its last chunk, because it is not known
+            yet.
         is_unknown: whether there may be more, because a former payload is gone.
-        scope: what the edition states in full, as text; None when nothing can be said.
+        scope: what the edition states in full, as text; None if unknown.
     """
 
     keys: Mapping[str, pa.RecordBatch]
@@ -159,7 +160,7 @@ def seal(
     payload_bytes: int,
     schema_ids: Mapping[str, int],
 ) -> Chunk:
-    """Rows and withdrawals with their manifest: all that one transaction carries but the cursor."""
+    """A chunk of rows and withdrawals with their manifest: all messages of a transaction but the cursor."""
     messages: dict[str, list[Message]] = {**encoded.messages}
     if taken.rows:
         messages[WITHDRAWALS] = list(
@@ -199,7 +200,7 @@ def seal(
 def _withdrawals(
     source: str, part: Part, state: PartState, name: str, *, taken: Taken, schema_id: int
 ) -> Iterator[Message]:
-    """A record per key that is withdrawn. Its clock is the edition's own, which is always a measured one."""
+    """A record per key that is withdrawn. Its clock is that of the edition, which is always measured."""
     place = taken.first
     for dataset, batch in taken.keys.items():
         columns = {
@@ -234,10 +235,10 @@ def _records(
 
 
 def _fitting(dataset: str, records: pa.RecordBatch, rows: list[Message]) -> tuple[list[Message], list[Reject]]:
-    """The messages that the broker takes, and a reject for each other one.
+    """The messages that the broker accepts, and a reject for each other one.
 
-    The producer would refuse such a message at every poll, and its source would publish nothing more. The parsers' own
-    bound is on lines; an item of a JSON body has none.
+    The producer would refuse such a message at every poll, so that its source could publish nothing more. The parsers
+    limit the length of lines, but not of items of a JSON body.
     """
     limit = MAX_RECORD_BYTES - BATCH_HEADER_BYTES
     if all(len(key) + len(value) <= limit for key, value in rows):

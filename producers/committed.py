@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from foundation import kafka
 from foundation.errors import TransientError
 
 READ_DEADLINE = 120.0
-"""Seconds; longer than a transaction may stay open, because the end of the topic waits for those under way."""
+"""Seconds; longer than a transaction may stay open, because open transactions delay reaching the end of the topic."""
 
 SETTLE_DEADLINE = 30.0
 _UNSETTLED = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
-
-_GROUP = "correnteza-bookkeeping"  # required by the client; partitions are assigned by hand, and nothing is committed
 
 
 class Committed(NamedTuple):
@@ -28,23 +27,24 @@ class Committed(NamedTuple):
 def records(bootstrap: str, topic: str) -> Iterator[Committed]:
     """Every committed record, partition by partition, in order.
 
-    Call it after `init_transactions`: a predecessor's open transaction is then aborted. Another producer's may still be
-    open in this topic and hide our own newer records from a read_committed reader; so the end to reach is the
-    uncommitted one, and reading waits until everything before it is decided.
+    Call it after `init_transactions`: a predecessor's open transaction is then aborted. A transaction of another
+    producer may still be open in this topic and hide our own newer records from a read_committed consumer. So this
+    reads up to the uncommitted end, and waits until all transactions before it have ended.
 
     Raises:
         TransientError: the end was not reached in time, or there is no such topic.
     """
     consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": _GROUP,
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,  # the last fetch finds nothing, and need not wait for more
-            "log_level": 0,
-        }
+        kafka.client(
+            bootstrap,
+            {
+                "group.id": kafka.READERS,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,  # the last fetch finds nothing, and need not wait for more
+            },
+        )
     )
     try:
         yield from _read(consumer, bootstrap, topic)
@@ -80,9 +80,7 @@ def _read(consumer: Consumer, bootstrap: str, topic: str) -> Iterator[Committed]
 
 def _ends(bootstrap: str, topic: str) -> dict[int, int]:
     """End offset per partition, transactions still open included."""
-    reader = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": _GROUP, "isolation.level": "read_uncommitted", "log_level": 0}
-    )
+    reader = Consumer(kafka.client(bootstrap, {"group.id": kafka.READERS, "isolation.level": "read_uncommitted"}))
     try:
         metadata = reader.list_topics(topic, timeout=30).topics[topic]
         if metadata.error is not None:
@@ -99,7 +97,7 @@ def _end(reader: Consumer, partition: TopicPartition) -> int:
             found: tuple[int, int] = reader.get_watermark_offsets(partition, timeout=SETTLE_DEADLINE)
             return found[1]
         except KafkaException as error:
-            # A topic just created, or a broker just restarted: the leader is known in a moment.
+            # After the creation of a topic or a restart of the broker, the leader is known a moment later.
             if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

@@ -31,7 +31,8 @@ def read(
 ) -> dict[str, dict[str, Cursor]]:
     """The newest committed cursors, by owner (a source, or its backfill) and resource; the topic is read once for all.
 
-    Only the newest record of a key is decoded: a year of 590 stations leaves 590 records that each repeat the former.
+    Only the newest record of a key is decoded: a year of 590 stations gives 590 records, each of which contains the one
+        before.
 
     Raises:
         TransientError: as `committed.records`.

@@ -1,7 +1,7 @@
-"""Withdrawals that are held: an edition lacks so much that a person must say whether the source means it.
+"""Held withdrawals: an edition lacks so many keys that a person must decide whether the source withdrew them.
 
-    accept    the keys are withdrawn, from the clock of the edition that lacks them
-    discard   the keys stay, and later editions are compared with this one
+    accept    withdraw the keys, from the clock of the edition that lacks them
+    discard   keep the keys; later editions are compared with this one
 
 Until then every later edition is still compared with the previous state; if one holds the keys again, no decision is
 needed.
@@ -28,7 +28,7 @@ class Held:
     """Withdrawals of one edition.
 
     Attributes:
-        owner: whose cursor: a source, or its backfill.
+        owner: of the cursor: a source, or its backfill.
         part: the part's key; name: what the source calls it.
         known_from: the edition's clock, UTC.
         rows: how many keys would be withdrawn.
@@ -44,13 +44,13 @@ class Held:
 
     @property
     def entry(self) -> str:
-        """By what it is named on the command line."""
+        """The name of the entry on the command line."""
         return f"{self.owner}/{self.resource}/{self.part}"
 
 
 def held(services: Services) -> list[Held]:
-    """All that wait for a decision, oldest first. Raises: TransientError."""
-    owners = [owner for name in sources.load_all() for owner in (name, name + BACKFILL)]
+    """All held withdrawals, oldest first. Raises: TransientError."""
+    owners = [owner for name in sources.load_every() for owner in (name, name + BACKFILL)]
     topic = services.prefix + load(CURSORS).topic
     found = cursor.read(services.bootstrap, topic, owners, Registry(services.registry_url).schema_by_id)
     each = (
@@ -64,7 +64,7 @@ def held(services: Services) -> list[Held]:
 
 
 def accept(services: Services, one: Held, at: datetime) -> int:
-    """Withdraw the keys; how many. A poll of the source that is under way ends, and begins again at its next slot.
+    """Withdraw the keys; returns how many. A running poll of the source is fenced; the next slot polls again.
 
     Raises: UsageError when it is decided already; UnsafeState, FencedError, DependencyUnavailable.
     """

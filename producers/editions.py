@@ -4,33 +4,30 @@ payload ──► parse ──► rows and rejects, a chunk at a time ──► 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from foundation import log
 from foundation.errors import InvalidContent
 from producers import chunk as chunks
-from producers.archive import Payload, read_blocks
-from producers.formats import zips
+from producers import payloads
+from producers.archive import Payload
 from producers.model import Comparison, Parsed, Part, PartState, Source
 from producers.scope import Scope
 from producers.withdrawals import NOTHING, Comparing, Withdrawn
 from schemas.contracts import Contract
 
-MEDIA_BODY, MEDIA_MEMBER = "body", "zip-member"
-
-
 BAD_SHARE = 0.5
-"""A part of whose first chunk more is rejected is not published at all: it is the parser that is wrong."""
+"""If a larger share of a part's first chunk is rejected, nothing of it is published: the parser is probably wrong."""
 
 
 @dataclass(frozen=True)
 class Edition:
-    """An archived payload on its way to being published as a part.
+    """An archived payload that is published as a part.
 
     Attributes:
-        state: how far it is.
-        comparison: with what stated its keys before; None where it states nothing in full.
+        state: how far it was published.
+        comparison: with the payloads that stated its keys before; None if it states no scope.
     """
 
     part: Part
@@ -41,7 +38,7 @@ class Edition:
 
 @dataclass(frozen=True)
 class Step:
-    """One chunk to commit, and what stands of the part after it."""
+    """One chunk to commit, and the state of the part after it."""
 
     chunk: chunks.Chunk
     state: PartState
@@ -49,7 +46,7 @@ class Step:
 
     @property
     def is_last(self) -> bool:
-        """Whether the edition is published with it."""
+        """Whether the edition is complete with it."""
         return self.state.is_complete
 
     @property
@@ -59,7 +56,8 @@ class Step:
 
     @property
     def must_remember(self) -> bool:
-        """Whether to keep the comparison after its edition: a decision is due, or it says which days had no news."""
+        """Whether to keep the comparison after the edition: a decision is due, or it tells which days had been stated
+        before."""
         if self.comparison is None:
             return False
         return bool(self.comparison.held or (self.state.first_edition_assumed and self.comparison.former))
@@ -82,15 +80,15 @@ class Chunks:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
 
     def of(self, edition: Edition) -> Iterator[Step]:
-        """Each chunk to come, and what stands after it. Raises: InvalidContent."""
+        """The remaining chunks, each with the state after it. Raises: InvalidContent."""
         part, state, comparison, payload = edition.part, edition.state, edition.comparison, edition.payload
         comparing = None
         if comparison and comparison.former:
-            comparing = Comparing(self.source, comparison, self.payload_of, content)
+            comparing = Comparing(self.source, comparison, self.payload_of)
         former = [Scope.of(each.scope) for each in comparison.former] if comparison else []
         if comparing and state.next_row:
             comparing.see_again(part, payload, state.next_row)
-        parsed = self.source.parse(content(payload), part, first_row=state.next_row, chunk_rows=self.chunk_rows)
+        parsed = payloads.parsed(self.source, payload, part, first_row=state.next_row, chunk_rows=self.chunk_rows)
         noted: set[str] = set()
         for each, is_end in with_last(parsed):
             for note in set(each.notes) - noted:
@@ -131,7 +129,7 @@ class Chunks:
             found = replace(found, keys={})
         first, first_row = comparison.withdrawn if comparison else 0, parsed.first_row
         if first:
-            rows = self._without_rows(edition, first)  # every row was published before: this goes on with withdrawals
+            rows = self._without_rows(edition, first)  # all rows were published before: continue with the withdrawals
         state = replace(before, name=edition.part.name, next_row=parsed.next_row)
         while True:
             taken = self._taken(comparison, found, first, held=held)
@@ -146,7 +144,7 @@ class Chunks:
             rows, first_row = self._without_rows(edition, first), parsed.next_row
 
     def _taken(self, comparison: Comparison | None, found: Withdrawn, first: int, *, held: int) -> chunks.Taken:
-        """The withdrawals from the place `first` on, as many as one chunk may have."""
+        """The withdrawals from number `first` on, as many as fit into one chunk."""
         keys = found.slices(first, self.chunk_rows)
         is_last = first + sum(batch.num_rows for batch in keys.values()) >= found.rows
         return chunks.Taken(
@@ -158,10 +156,10 @@ class Chunks:
         )
 
     def accepted(self, edition: Edition) -> Iterator[Step]:
-        """Chunks of the withdrawals that were held, of an edition that is published."""
+        """Chunks of the held withdrawals of an edition that is published."""
         comparison, state = edition.comparison, edition.state
         assert comparison is not None
-        comparing = Comparing(self.source, comparison, self.payload_of, content)
+        comparing = Comparing(self.source, comparison, self.payload_of)
         comparing.see_again(edition.part, edition.payload)
         found, first = comparing.withdrawn(), comparison.withdrawn
         while True:
@@ -174,7 +172,7 @@ class Chunks:
                 return
 
     def discarded(self, edition: Edition) -> Step:
-        """A chunk that says of an edition that what it withdrew is not known: the keys that were held stand."""
+        """A chunk that marks the withdrawals of an edition as unknown, so that the held keys stay."""
         comparison, state = edition.comparison, edition.state
         assert comparison is not None
         taken = chunks.Taken({}, is_unknown=True, scope=comparison.scope)
@@ -216,12 +214,6 @@ def _unreadable(part: Part, rows: chunks.Rows) -> str:
     return (
         f"{part.name} is held: {len(rows.rejects)} of its first {total} rows are rejected, {times} of them with {why}"
     )
-
-
-def content(payload: Payload) -> Iterable[bytes]:
-    """What a parser reads: a body as it is, a zip member's span inflated."""
-    blocks, about = read_blocks(payload.path), payload.about
-    return blocks if about["media"] == MEDIA_BODY else zips.inflate(blocks, zips.Member(**about["member"]))
 
 
 def with_last(items: Iterator[Parsed]) -> Iterator[tuple[Parsed, bool]]:

@@ -1,8 +1,9 @@
 """Records → Confluent-framed Avro and message keys, a column at a time.
 
-Row by row, Python spends three times the time on the same rows (benchmarks/publish.py). A chunk's columns have few
-distinct values, so each distinct value is encoded once, and Arrow joins the pieces: an Avro record is nothing but its
-fields' bytes one after the other. A map is its entries' bytes, so all entries of a column of maps are one column too.
+Encoding row by row in Python takes three times as long (benchmarks/publish.py). A chunk's columns have few distinct
+values, so each distinct value is encoded once, and Arrow joins the pieces: an Avro record consists of its fields' bytes
+one after the other. A map consists of its entries' bytes, so all entries of a column of maps are encoded as one column,
+too.
 """
 
 import io
@@ -26,10 +27,10 @@ Message: TypeAlias = tuple[bytes, bytes]
 
 
 def messages(contract: Contract, schema_id: int, columns: Mapping[str, Column], count: int) -> list[Message]:
-    """The key and value of each of `count` records. The entries of a map stand in the order of their keys.
+    """The key and value of each of `count` records. The entries of a map are in the order of their keys.
 
     Args:
-        columns: every field of the contract, by name; a scalar stands for all rows.
+        columns: every field of the contract, by name; a scalar is the value of all rows.
 
     Raises:
         ValueError: a map names a key twice, or is null.
@@ -62,7 +63,7 @@ def key_fields(contract: Contract, columns: Mapping[str, pa.Array], count: int) 
     """One map per record: field of the natural key → its text as in the message key. A null field is absent."""
     width = len(contract.key)
     columns_of_text = [_key_text_column(columns[name]) for name in contract.key]
-    # Columns end to end, then read across: entry i is of row i div width, column i mod width.
+    # The columns are concatenated and then read by rows: entry i is of row i div width, column i mod width.
     entry = pa.arange(0, count * width, 1)
     row = pc.divide(entry, width)
     column = pc.subtract(entry, pc.multiply(row, width))
@@ -84,7 +85,7 @@ def _key_text_column(column: pa.Array) -> pa.Array:
 
 
 def record(contract: Contract, schema_id: int, values: Mapping[str, Any]) -> Message:
-    """One record, row-wise: for manifests and cursors. The same bytes as `messages` makes."""
+    """Encode one record: for manifests and cursors. The bytes are the same as from `messages`."""
     buffer = io.BytesIO()
     buffer.write(header(schema_id))
     in_order = {name: dict(sorted(each.items())) if isinstance(each, dict) else each for name, each in values.items()}
@@ -94,7 +95,7 @@ def record(contract: Contract, schema_id: int, values: Mapping[str, Any]) -> Mes
 
 
 def key_text(value: Any) -> str:
-    """One field of a natural key as text; null is nothing."""
+    """One field of a natural key as text; null is the empty text."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -129,13 +130,13 @@ def _as_stored(column: Column) -> Column:
 
 
 def _map_entries(column: pa.MapArray) -> tuple[pa.ListArray, pa.Array, pa.Array]:
-    """A column of maps as the numbers of each row's entries, and the keys and items that stand at those numbers.
+    """A column of maps as numbers of each row's entries, and the keys and items with these numbers.
 
     Entries are in the order of their keys within each row, so that equal maps have equal bytes: the order is that of
     the keys' UTF-8 bytes, as Python's of the texts.
 
     Raises:
-        ValueError: a key stands twice in a row, or a map is null.
+        ValueError: a key is twice in a map, or a map is null.
     """
     if column.null_count:
         raise ValueError("a map is null; the contracts have no nullable maps")
@@ -158,7 +159,7 @@ def _map_entries(column: pa.MapArray) -> tuple[pa.ListArray, pa.Array, pa.Array]
 
 
 def _is_rising(numbers: pa.Array) -> bool:
-    """Whether each is greater than the one before it."""
+    """Whether each number is greater than the one before it."""
     return len(numbers) < 2 or bool(pc.all(pc.greater(numbers[1:], numbers[:-1])).as_py())
 
 
@@ -177,7 +178,7 @@ _END_OF_MAP = b"\x00"
 
 
 def _block_begin(entries: int) -> bytes:
-    """What stands before a map's entries: their number; nothing before none, because that would end the map."""
+    """The bytes before a map's entries: their number. Empty if there are none, because a zero ends the map."""
     return _Encoder("long")(entries) if entries else b""
 
 
@@ -237,7 +238,7 @@ def _longs(column: pa.Array) -> list[pa.Array]:
 
 
 class _Join:
-    """Pieces of bytes to be joined row by row; neighbours that are constant are joined once."""
+    """Pieces of bytes that are joined row by row; neighbouring constant pieces are joined only once."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -251,7 +252,7 @@ class _Join:
             self._pieces.append(piece)
 
     def bytes_of(self, column: pa.Array) -> None:
-        """A column of text as it is; null is nothing."""
+        """A column of text; null is empty."""
         self._pieces.append(pc.fill_null(column, "").cast(pa.binary()))
 
     def field(self, column: Column, kind: Any) -> None:
@@ -262,7 +263,7 @@ class _Join:
             self.map(column, kind["values"])
         else:
             stored = _as_stored(column)
-            # A null would make the joined row null, which Kafka takes for a deletion: the encoder refuses it instead.
+            # A null would make the joined row null, which Kafka reads as a deletion; so the encoder refuses it.
             if _without_time(kind) == "long" and isinstance(stored, pa.Array) and not stored.null_count:
                 self._pieces += _longs(stored.cast(pa.int64()))
             else:
@@ -271,7 +272,7 @@ class _Join:
     def map(self, column: pa.MapArray, kind: Any) -> None:
         """A column of Avro maps: a block with its number of entries, the entries, and an empty block to end it.
 
-        All rows' entries are encoded as one column, however they are spread over the rows, and then joined per row.
+        The entries of all rows are encoded as one column and then joined per row.
         """
         rows, keys, items = _map_entries(column)
         entries = _Join(len(keys))
@@ -282,7 +283,7 @@ class _Join:
         self.constant(_END_OF_MAP)
 
     def text(self, column: pa.Array, *, is_nullable: bool) -> None:
-        """A column of Avro strings: before each text stands its length, and before that the union's branch.
+        """A column of Avro strings: each is the union's branch, the length, and the text.
 
         Only the lengths are encoded one by one; the texts, of which there may be as many as rows, are not touched.
         """

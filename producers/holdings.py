@@ -11,16 +11,16 @@ from producers.model import Holding, PartState
 from producers.scope import Scope
 
 MOST = 100
-"""Payloads that a cursor remembers beside one per part; of older ones it keeps only the days."""
+"""How many payloads a cursor stores in addition to one per part; for older ones only the days are kept."""
 
 
 def of(part: str, state: PartState, scope: str, next_row: int | None = None) -> Holding:
-    """What an edition is to the next one. Args: next_row: up to where it was published, if not to its end."""
+    """The holding of an edition. Args: next_row: the row up to which it was published, if it is not complete."""
     return Holding(part, state.name, state.payload_sha256, state.retrieved_at, state.known_from, scope, next_row)
 
 
 def after(holdings: Sequence[Holding], new: Holding, parts: int) -> list[Holding]:
-    """What stands once an edition is published whole.
+    """The holdings after an edition was published completely.
 
     Args:
         parts: how many the resource has: a zip of 600 stations has as many holdings.
@@ -31,7 +31,7 @@ def after(holdings: Sequence[Holding], new: Holding, parts: int) -> list[Holding
         scope = Scope.of(holding.scope)
         rest = scope.without(taken)
         if rest is scope:
-            left.append(holding)  # of another station: a year's zip has 600
+            left.append(holding)  # of another station: the zip of a year has 600
         elif rest is not None:
             left.append(replace(holding, scope=rest.text))
     left.append(new)
@@ -40,7 +40,7 @@ def after(holdings: Sequence[Holding], new: Holding, parts: int) -> list[Holding
 
 
 def _forgotten(holdings: Iterable[Holding]) -> list[Holding]:
-    """One holding without a payload for all those of the same keys: their days alone."""
+    """One holding without a payload for all holdings of the same keys: only their days are kept."""
     found: dict[tuple[object, object], Holding] = {}
     for holding in holdings:
         scope = Scope.of(holding.scope)
@@ -52,7 +52,7 @@ def _forgotten(holdings: Iterable[Holding]) -> list[Holding]:
 
 
 def former(holdings: Iterable[Holding], scope: Scope) -> list[Holding]:
-    """Those that stated a part of the scope, each with that part."""
+    """The holdings that stated a part of the scope, each with that part."""
     found = []
     for holding in holdings:
         shared = Scope.of(holding.scope).common(scope)

@@ -1,4 +1,4 @@
-"""The nouns of polling and parsing: what a source declares, and what its parser yields.
+"""The types of polling and parsing: a source's declaration, and the results of its parser.
 
 A *resource* is one URL (a year, a series, a file); the cursor is keyed by it. A *part* is what is parsed as a whole: a
 zip member or a JSON body. Its `key` is stable although its name at the source may move.
@@ -23,7 +23,7 @@ RAW_CAP = 4096
 
 
 class RejectReason(StrEnum):
-    """Why a row was not published. Closed: `detail` holds what varies."""
+    """Why a row was not published: a closed list; `detail` has the rest."""
 
     MALFORMED_ROW = "malformed_row"
     ROW_TOO_LONG = "row_too_long"
@@ -36,7 +36,7 @@ class RejectReason(StrEnum):
 
 
 class BadValueError(ValueError):
-    """One value breaks its contract: the row becomes a reject. A value, not a fault of the program."""
+    """One value breaks its contract, so the row becomes a reject. It is not an error of the program."""
 
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
@@ -76,19 +76,20 @@ class Span:
     last: date = date.max
 
     def owns(self, last_day: date) -> bool:
-        """Whether a period that ends on this day is wanted. Of two spans that only touch, one owns each period."""
+        """Whether a period that ends on this day is wanted. If two spans follow each other, exactly one of them owns
+        each period."""
         return self.first <= last_day <= self.last
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a parser may know about the bytes it is given.
+    """The information that a parser gets about its bytes.
 
     Attributes:
         resource: name of the resource it came from.
         key: stable name of the part in its resource.
         name: the name at the source: a member's base name, or the key.
-        retrieved_at: when the bytes were fetched, UTC; a resumed part keeps the first moment.
+        retrieved_at: when the bytes were fetched, UTC; a resumed part keeps the first time.
     """
 
     resource: str
@@ -105,7 +106,7 @@ class Parsed:
         first_row: source row with which the chunk begins, 0-based.
         next_row: source row with which the next one begins.
         records: dataset → the contract's fields up to `published_at`, and `row_number`.
-        notes: what is odd but harmless, such as a column nobody declared.
+        notes: harmless oddities, such as an undeclared column.
     """
 
     first_row: int
@@ -121,7 +122,7 @@ class Publication:
 
     Attributes:
         period_end: records → the instants (microseconds, UTC) at which the described periods end.
-        lag: from there to the first publication.
+        lag: time from there to the first publication.
     """
 
     period_end: Callable[[pa.RecordBatch], pa.Array]
@@ -130,14 +131,14 @@ class Publication:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a body source may know when it plans its questions.
+    """The information for a body source when it plans its requests.
 
     Attributes:
         complete: keys of the parts that were published to their end, by the live schedule or by a backfill.
         newest_body: the part last published under a key, as archived; None if there is none.
         state: the state of the part last published under a key.
-        look: (path, params) → the body of a question that is not itself data, such as "what changed?".
-        read_since: first day that parts whose keys name no days were asked for; None where nobody noted it.
+        look: (path, params) → the body of a request for information that is not data, such as a list of changes.
+        read_since: first day for which parts without days in their keys were requested; None if it was not noted.
     """
 
     today: date
@@ -154,9 +155,9 @@ class ApiRequest:
     """One request of a body source: its answer is the part `key`.
 
     Attributes:
-        path: where to ask; None is the resource's own path.
+        path: path of the request; None means the resource's path.
         published_at: the publication instant that the source states in a field, UTC (basis `api_field`).
-        scope: what the answer states in full; None when nothing can be said, and so nothing is ever withdrawn.
+        scope: what the answer states in full; None if unknown, so that nothing is ever withdrawn.
     """
 
     key: str
@@ -168,7 +169,7 @@ class ApiRequest:
 
 @dataclass(frozen=True)
 class ApiKey:
-    """How a paying customer of the source asks: with the key as `param`, at another address."""
+    """Access for paying customers of the source: with the key as `param`, at another address."""
 
     param: str
     base_url: str
@@ -185,27 +186,28 @@ class Source:
     Attributes:
         name: also the file's name and the suffix of the transactional id.
         datasets: what `parse` may yield, the main one first.
-        base_url: the real source; `base_urls` in the settings replaces it. Only its host is ever asked, and `hosts`.
+        base_url: the real source; `base_urls` in the settings replaces it. Only its host and `hosts` get requests.
         calendar: when a poll is due.
         terms: licence or terms of use, in a few words, as `correnteza sources` prints them.
-        history_start: nothing about earlier days is asked for; `history_start` in the settings replaces it.
+        history_start: earlier days are not requested; `history_start` in the settings replaces it.
+        kind: what is fetched: a zip, plain bodies, or nothing, for files that a command reads.
         resources: (today, span) → the URLs to poll.
         select: zip only: (resource, names of members, span) → part key → member name.
-        scope: zip only: (part key, member name) → what the member states in full; None when nothing can be said.
-        days: dataset → the day by which a record is within a scope; only of datasets that a scope names.
+        scope: zip only: (part key, member name) → what the member states in full; None if unknown.
+        days: dataset → the day that places a record in a scope; only for datasets that a scope names.
         most_withdrawn: share of a scope's keys by which one edition may shrink; above it, withdrawals are held for a
             person to decide.
-        plan: body only: (resource, progress) → what to ask, in order.
-        is_no_news: (status, body) → whether this refusal or emptiness means "nothing new".
-        repeats: body only: (body last published, body) → whether the new one holds nothing that the former did not.
-        confirms: body only: (body, fetch of the former one, fetch of this one) → whether a body that repeats the former
-            is news even so, because what lay ahead of the former fetch has come to pass.
-        throttled_for: the body of a 429 → how long the source wants to be left alone; None if it does not say.
-        media: what bytes a good answer begins with.
+        plan: body only: (resource, progress) → the requests, in order.
+        is_no_news: (status, body) → whether such an answer means that there is nothing new.
+        repeats: body only: (body last published, body) → whether the new one holds nothing new.
+        confirms: body only: (body, fetch of the former one, fetch of this one) → whether a body with the same values
+            must be published nevertheless, because hours that were in the future are past now.
+        throttled_for: the body of a 429 → the pause that the source asks for; None if it states none.
+        media: the type of a good answer, checked by its first bytes.
         pause: least time between two requests to the real source's host.
         hosts: other hosts that a redirect may lead to.
-        api_key: how to ask with a key from the setting `api_keys`; None where there are no keys.
-        keeps_history: whether earlier days can be asked for; false for snapshots and forecasts.
+        api_key: use of a key from the setting `api_keys`; None if the source has no keys.
+        keeps_history: whether earlier days can be requested; false for snapshots and forecasts.
     """
 
     name: str
@@ -214,7 +216,7 @@ class Source:
     calendar: Calendar
     terms: str
     history_start: date
-    kind: Literal["zip", "body"]
+    kind: Literal["zip", "body", "file"]
     resources: Callable[[date, Span], Sequence[Resource]]
     parse: Parse
     publication: Mapping[str, Publication]
@@ -258,13 +260,13 @@ class PartState:
 
 @dataclass(frozen=True)
 class Holding:
-    """An archived payload that was the last to state some keys: what a later edition is compared with.
+    """The last archived payload that stated some keys; a later edition is compared with it.
 
     Attributes:
-        part, name: of the part that it was published as; with `retrieved_at` all that its parser needs.
-        payload_sha256: empty where the payload was forgotten, because there were too many.
+        part, name: of the part that it was published as; its parser needs these and `retrieved_at`.
+        payload_sha256: empty if the payload is no longer stored, because there were too many.
         known_from: the clock of its edition, UTC.
-        scope: what it states and no later edition has stated since, as text.
+        scope: what it states and no later edition has stated, as text.
         next_row: source row up to which it was published; None when it was published to its end.
     """
 
@@ -279,11 +281,11 @@ class Holding:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An edition of a part beside what stated its keys before: under way, or with withdrawals that are held.
+    """An edition of a part and the payloads that stated its keys before. It is unfinished, or has held withdrawals.
 
     Attributes:
         scope: what the edition states in full, as text.
-        former: what it is compared with, each with the part of the scope that it stated.
+        former: the payloads that it is compared with, each with the part of the scope that it stated.
         withdrawn: withdrawals published so far.
         held: withdrawals that wait for a person's decision.
     """
@@ -296,11 +298,11 @@ class Comparison:
 
 @dataclass
 class Cursor:
-    """What a source needs to go on with one resource.
+    """The state that a source needs to continue with one resource.
 
     Attributes:
-        read_since: first day of the history that a zip was read for when it was read to its end, or that the parts of
-            a body source were asked for whose keys name no days.
+        read_since: first day of the history for which a zip was read completely, or for which a body source's parts
+            without days in their keys were requested.
         comparisons: by part key.
         holdings: the payloads that were the last to state some keys, oldest first.
     """
@@ -323,7 +325,7 @@ class Cursor:
         return comparison.held if comparison else 0
 
     def newest_clock(self, until: datetime | None = None) -> datetime | None:
-        """The newest Last-Modified this resource was seen with, finished or not.
+        """The newest Last-Modified that was seen for this resource, completely published or not.
 
         Args:
             until: later ones are ignored, because an earlier release accepted a server's date in the future.

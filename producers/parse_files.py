@@ -1,4 +1,4 @@
-"""Run a source's parser on local files: what `correnteza parse` prints, without Kafka and without a network."""
+"""Run a source's parser on local files: for `correnteza parse`, without Kafka and without a network."""
 
 import json
 import zipfile
@@ -22,7 +22,7 @@ ROWS_AT_ONCE = 2_000
 EVERYTHING = Span(date(1900, 1, 1))
 
 
-# Option → the contract's field that a body does not hold: the address it was asked at says it.
+# Option → a field of the contract that is not in the body but in the address of the request.
 _RESOURCE_FIELDS = {"series": "series_code", "table": "table_id", "currency": "currency_code", "point": "point_id"}
 _FIELDS = {**_RESOURCE_FIELDS, "model": "model"}
 
@@ -31,7 +31,7 @@ _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass
 class Counts:
-    """What was printed."""
+    """The numbers of printed rows and rejects."""
 
     rows: int = 0
     rejects: int = 0
@@ -39,11 +39,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Context:
-    """What a parser learns from the address that a body came from.
+    """The information that a parser takes from the address of a request.
 
     Attributes:
-        resource: the series, table, currency or point; None takes the file's name for it.
-        model: of a weather body; None is the source's own.
+        resource: the series, table, currency or point; None uses the file's name.
+        model: of a weather body; None uses the source's default.
     """
 
     resource: str | None = None
@@ -51,12 +51,12 @@ class Context:
 
 
 def context(dataset: str, options: Mapping[str, str | None]) -> Context:
-    """The context that the command line's options give.
+    """The context from the options of the command line.
 
     Args:
         options: `series`, `table`, `currency`, `point` and `model`; None where not given.
 
-    Raises: UsageError for an option that says nothing about this dataset, naming those that do.
+    Raises: UsageError for an option that this dataset does not have, naming its options.
     """
     fields = load(dataset).fields
     given = {name: value for name, value in options.items() if value is not None}
@@ -77,7 +77,7 @@ def lines(source: Source, dataset: str, file: Path, about: Context, counts: Coun
 def parse_file(source: Source, dataset: str, file: Path, about: Context, counts: Counts) -> Iterator[Json]:
     """Every row of a dataset, then the rejects, chunk by chunk, as JSON objects.
 
-    A part that holds only other datasets of the source (ANATEL's totals) is given as those.
+    If a part holds only other datasets of the source (ANATEL's totals), those are returned.
 
     Raises: InvalidContent; UsageError when the file cannot be read.
     """
@@ -102,7 +102,7 @@ def _parts(source: Source, file: Path, resource: str, retrieved_at: datetime) ->
     def fetch(start: int, end: int) -> bytes:
         return b"".join(read_blocks(file, start, end - start))
 
-    # Through the same file object as a remote zip, and so within the same bounds.
+    # With the same file object as for a remote zip, so that the same limits apply.
     members = {member.name: member for member in zips.directory(zips.RangeFile(file.stat().st_size, fetch))}
     declared = source.resources(retrieved_at.date(), EVERYTHING)[0]
     for key, name in source.select(declared, list(members), EVERYTHING).items():
@@ -117,10 +117,10 @@ def _parse_part(
 ) -> Iterator[Json]:
     wanted: set[str] = set()
     for parsed in source.parse(blocks, part, chunk_rows=ROWS_AT_ONCE):
-        # What the first chunk holds, the part holds: a station's own record stands only there.
+        # The first chunk shows the datasets of the part: a station's own record is only there.
         held = parsed.records.keys() | {reject.dataset for reject in parsed.rejects}
         wanted = wanted or ({dataset} if dataset in held else set(held))
-        # Nothing was published from a local file: the id names the file's chunk, and no payload or edition.
+        # Nothing was published from a local file, so the id has the chunk of the file, but no payload or edition.
         name = chunk_id(source.name, part, "", 0, parsed.first_row)
         for each in sorted(wanted & parsed.records.keys()):
             for row in _rows(each, parsed.records[each], name, retrieved_at):

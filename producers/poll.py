@@ -26,19 +26,19 @@ from schemas.registry import Registry
 from storage.location import Location
 
 MOST_NAMED = 5
-"""Problems and members that one line of the log names."""
+"""How many problems and members one log line names."""
 
 BACKFILL = ".backfill"
-"""Ends the name under which a backfill of a source publishes: its cursors' owner and its transactional id."""
+"""Suffix of the owner name of a backfill, in its cursors and its transactional id."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """Where a poll publishes and keeps payloads.
+    """The services that a poll uses.
 
     Attributes:
-        ledger: file that gets a line per acknowledged chunk, for tests; None to keep none.
-        spool: where downloads stand until they are whole; None is a folder of the archive, if that is on a disk.
+        ledger: file that gets a line per acknowledged chunk, for tests; None for no file.
+        spool: where downloads stand until they are whole, if the archive is in a store.
     """
 
     bootstrap: str
@@ -51,10 +51,10 @@ class Services:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a poll did, and how it ended.
+    """The result of a poll.
 
     Attributes:
-        error: the first thing that went wrong, if any; what was committed before it stands.
+        error: the first error, if any; what was committed before it stays.
     """
 
     source: str
@@ -83,7 +83,7 @@ def poll(
     may run beside the live schedule, whose days begin where the backfill's end.
 
     Args:
-        base_url: a mirror to ask instead of the source.
+        base_url: a mirror to use instead of the source.
         api_key: of a paying customer of the source.
 
     Trouble with a resource is in the outcome. Raises: FencedError, when another process polls the source; UnsafeState,
@@ -94,7 +94,7 @@ def poll(
     slot_id = slots.slot_id(owner, source.calendar.latest(started))
     if span.last != date.max:
         owner = source.name + BACKFILL
-        slot_id = slots.slot_id(owner, started)  # no calendar says when: someone asked
+        slot_id = slots.slot_id(owner, started)  # not from a calendar, but by a person
 
     def work() -> CorrentezaError | None:
         with Client.for_source(source, base_url, api_key.get_secret_value() if api_key else None) as client:
@@ -112,7 +112,7 @@ def poll(
 
 
 def _outcome(source: Source, slot_id: str, tally: Tally, work: Callable[[], CorrentezaError | None]) -> Outcome:
-    """Do the work, and log one line about it. Args: work: returns the first trouble that did not end it.
+    """Do the work, and log one line about it. Args: work: returns the first error that did not end it.
 
     Raises: FencedError and UnsafeState.
     """
@@ -136,10 +136,10 @@ def _outcome(source: Source, slot_id: str, tally: Tally, work: Callable[[], Corr
 def reparse(source: Source, services: Services, parts: Collection[tuple[str, str]], *, at: datetime) -> Outcome:
     """Publish parts once more from the archive, as today's parser reads them: also rows that an older one rejected.
 
-    The rows keep the clocks of their first publication; what was published before says nothing new.
+    The rows keep the clocks of their first publication, so rows that were published before are repetitions.
 
     Args:
-        parts: (resource, part key) of those that had rejects; such as the owner no longer has are left out.
+        parts: (resource, part key) of parts that had rejects; parts that the owner no longer has are left out.
 
     Trouble with a part is in the outcome. Raises: as `poll`.
     """
@@ -167,7 +167,7 @@ def open_session(
     The order matters: register, fence, then read.
 
     Args:
-        owner: under whose name cursors stand, the source's or its backfill's; the other's are read beside them.
+        owner: owner of the cursors, the source or its backfill; the cursors of the other one are read too.
         at: now.
     """
     other = source.name + BACKFILL if owner == source.name else source.name
@@ -222,7 +222,7 @@ def _rounds(session: Session) -> Iterator[list[Step]]:
 
 
 def _watched(session: Session, steps: Sequence[Step]) -> Iterator[Step]:
-    """The same steps, with the place of each told. Raises: StoppedError when the poll is to stop."""
+    """The same steps; reports the number of each. Raises: StoppedError when the poll is to stop."""
     for number, step in enumerate(steps):
         if session.is_stopping():
             raise StoppedError

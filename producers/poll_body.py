@@ -1,4 +1,4 @@
-"""Poll plain bodies: ask what the source plans, compare, publish the bodies that differ."""
+"""Poll plain bodies: send the requests that the source plans, compare, and publish the bodies that differ."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -7,19 +7,19 @@ from functools import partial
 from foundation.errors import CorrentezaError
 from producers import windows
 from producers.archive import Payload, read_blocks
-from producers.editions import MEDIA_BODY
 from producers.fetch.answers import Answer, Version, refused
 from producers.model import ApiRequest, Cursor, Part, PartState, Progress, Resource
+from producers.payloads import MEDIA_BODY
 from producers.publication_clock import API, HTTP
 from producers.session import Session
 from producers.steps import run_steps
 
 SAID_BYTES = 300
-"""How much of a refusal's body its error repeats: a source that states a reason states it at the beginning."""
+"""How much of a refusal's body its error repeats; a reason is usually at the beginning."""
 
 
 class ResourcePoll:
-    """What one poll requests of one resource.
+    """The requests of one poll for one resource.
 
     Attributes:
         name: of the resource.
@@ -82,7 +82,7 @@ class ResourcePoll:
     def _newest_body(self, key: str) -> bytes | None:
         state = self._session.known(self._cursor, key)
         payload = self._session.archive.get(state.payload_sha256) if state else None
-        return b"".join(read_blocks(payload.path)) if payload else None
+        return b"".join(read_blocks(payload.path)) if payload and payload.about["media"] == MEDIA_BODY else None
 
     def _look(self, path: str, params: Mapping[str, str]) -> bytes:
         answer = self._session.client.get(path, params)
@@ -112,7 +112,7 @@ def _take(session: Session, cursor: Cursor, request: ApiRequest, answer: Answer,
 
 
 def _says_nothing_new(session: Session, cursor: Cursor, request: ApiRequest, answer: Answer, former: bytes) -> bool:
-    """Whether an answer neither adds to what was published, nor confirms any of it, nor lacks anything of it."""
+    """Whether an answer has no new value, no confirmation and no missing key, compared with what was published."""
     source, state = session.source, session.known(cursor, request.key)
     if not source.repeats(former, answer.body):
         return False
@@ -132,9 +132,9 @@ def _is_stale(state: PartState | None, version: Version) -> bool:
     if state is None or state.published_at is None or state.published_at_basis != HTTP:
         return False
     clock, seen = version.last_modified, state.published_at
-    # A former clock that lies ahead of this answer is not believed: an earlier release took such a date as it stood.
+    # A former clock later than this answer is ignored: an earlier release accepted such a date of a server.
     is_believed = version.seen_at is None or seen <= version.seen_at
-    # An edition's clock may lie microseconds after its Last-Modified: two editions of one clock are told apart.
+    # An edition's clock may be microseconds after its Last-Modified, so that two editions differ.
     return clock is not None and clock < seen.replace(microsecond=0) and is_believed
 
 

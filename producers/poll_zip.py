@@ -8,15 +8,15 @@ from pathlib import Path, PurePosixPath
 from foundation import clock
 from foundation.errors import InvalidContent
 from producers.archive import read_blocks
-from producers.editions import MEDIA_MEMBER
 from producers.fetch.answers import SAMPLE_BYTES, Answer, InvalidAnswer, Version, refused
 from producers.formats import zips
 from producers.model import Cursor, Part, Resource
+from producers.payloads import MEDIA_MEMBER
 from producers.publication_clock import HTTP
 from producers.session import Session
 
 RUN_BYTES = 64 << 20
-"""Changed members that lie side by side are fetched in one request, up to this many bytes."""
+"""Neighbouring changed members are fetched in one request, up to this many bytes."""
 
 Wanted = tuple[str, zips.Member]
 """(part key, member)"""
@@ -65,7 +65,7 @@ def _size(wanted: Wanted) -> int:
 
 
 def is_old(cursor: Cursor, version: Version, *, is_read: bool) -> str | None:
-    """Why an answer of this version holds nothing new, if it does not.
+    """The reason if an answer of this version holds nothing new; else None.
 
     A cache on the way may give an older version than one seen before: publishing it would undo a revision.
 
@@ -73,7 +73,7 @@ def is_old(cursor: Cursor, version: Version, *, is_read: bool) -> str | None:
         is_read: whether the version that the cursor knows was read for all the history that is wanted.
     """
     clock, seen = version.last_modified, cursor.newest_clock(until=version.seen_at)
-    # An edition's clock may lie microseconds after its Last-Modified: two editions of one clock are told apart.
+    # An edition's clock may be microseconds after its Last-Modified, so that two editions differ.
     if clock is not None and seen is not None and clock < seen.replace(microsecond=0):
         return f"stale: Last-Modified {clock:%Y-%m-%dT%H:%M:%SZ}, and {seen:%Y-%m-%dT%H:%M:%SZ} was seen"
     known = (cursor.etag, cursor.last_modified, cursor.content_length)
@@ -83,7 +83,7 @@ def is_old(cursor: Cursor, version: Version, *, is_read: bool) -> str | None:
 
 
 def runs(changed: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    """Members that lie side by side, together; a run ends at RUN_BYTES or at a gap."""
+    """Runs of neighbouring members; a run ends at RUN_BYTES or at a gap."""
     run: list[Wanted] = []
     for wanted in changed:
         member = wanted[1]
@@ -126,9 +126,10 @@ def _directory(session: Session, resource: Resource, version: Version, answer: A
 def _changed(
     session: Session, cursor: Cursor, chosen: Mapping[str, str], by_name: Mapping[str, zips.Member], failed: list[str]
 ) -> list[Wanted]:
-    """Members whose CRC or size moved, or that were not published to their end, in the order of their places.
+    """Members whose CRC or size changed, or that were not published completely, in file order.
 
-    One that may not be read at all (a bomb, an unknown method) is named in `failed`; it does not keep the others back.
+    One that may not be read at all (a bomb, an unknown method) is named in `failed`; the others are published
+    nevertheless.
     """
     found = []
     for key, name in chosen.items():
@@ -176,12 +177,12 @@ def _publish_run(
         spool.flush()
         fetched = _Fetched(resource.path, Path(spool.name), start, version, clock.now())
         for key, member in run:
-            # A backfill reads other members of the same version: to have read its own is not to have read the zip.
+            # A backfill reads only some members of a version, so it has not read the whole zip.
             is_all = session.is_live and is_end and (key, member) == run[-1] and not failed
             try:
                 _publish_member(session, cursor, key, member, fetched=fetched, is_all=is_all)
             except InvalidContent as error:
-                # One damaged or unreadable member must not keep the others back.
+                # One damaged or unreadable member must not hinder the others.
                 failed.append(f"{member.name}: {error}")
 
 

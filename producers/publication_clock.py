@@ -1,9 +1,10 @@
-"""When a version became public: the publication clock of a chunk's rows, from what was seen before and what is said.
+"""When a version became public: the publication clock of a chunk's rows, from earlier editions and from the source's
+own clock.
 
-A part seen for the first time is history: its values were public long before we came. They get the end of the period
-they describe plus the declared lag, marked `assumed_lag`, unless a measured clock is earlier: the source's own
-(Last-Modified, or a field of its answer), or the moment we held them in our hands (then `retrieved_at` says it, and
-there is no more to say). Later editions are new to the world when the source says so, or when we fetched them.
+A part that is seen for the first time is history: its values were public before we fetched them. Their clock is the end
+of the period they describe plus the declared lag, marked `assumed_lag`, unless a measured clock is earlier: the
+source's own (Last-Modified, or a field of its answer), or the time of the fetch (then only `retrieved_at` is set). The
+clock of a later edition is the source's own, or the time of the fetch.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ ASSUMED, HTTP, API, NONE = "assumed_lag", "http_last_modified", "api_field", "no
 
 @dataclass(frozen=True)
 class Edition:
-    """What the rows of one edition of a part share.
+    """The clock of one edition of a part.
 
     Attributes:
         is_first: whether the part's history was first seen with this edition.
@@ -41,8 +42,8 @@ def published(
     """`published_at` and `published_at_basis` of the records; one scalar where all rows share it.
 
     Args:
-        known: which records belong to days that another part has stated before; None when none does. They are no
-            history seen for the first time, so a value that changed must not be dated back.
+        known: which records belong to days that another part has stated before; None when none does. They are not new
+            history, so a changed value must not be dated back.
     """
     measured = pa.scalar(edition.published_at, INSTANT)
     measured_basis = pa.scalar(edition.basis or NONE)

@@ -1,7 +1,7 @@
 """The transactional publisher: one per source, one transaction per chunk.
 
 Rows, rejects, manifest and cursor become visible together or not at all. The transactional id is fixed per source: a
-second process with it fences the first, whose next step fails for good.
+second process with the same id fences the first, whose next step fails.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from foundation import kafka
 from foundation.errors import DependencyUnavailable, FencedError, TransientError
 from foundation.failpoints import failpoint
 from producers.chunk import CURSORS, Chunk
@@ -21,11 +22,12 @@ from schemas.contracts import load
 from schemas.limits import MAX_RECORD_BYTES
 
 TRANSACTION_TIMEOUT = 60.0
-"""Seconds a transaction may stay open; nothing is fetched while one is, so only a dead broker comes near it."""
+"""Seconds that a transaction may stay open. Nothing is fetched during one, so only a broker that hangs takes that
+long."""
 
 START_TIMEOUT = 30.0
 REDONE = 3
-"""Times a chunk is sent again after the broker asked to abort its transaction."""
+"""How often a chunk is sent again after the broker asked to abort its transaction."""
 
 Place: TypeAlias = tuple[int, int]
 """(partition, offset)"""
@@ -41,7 +43,7 @@ class Publisher:
     """Publishes chunks of one source.
 
     Attributes:
-        has_failed: whether a transaction failed for good: nothing more can be published with this one.
+        has_failed: whether a transaction failed for good: then nothing more can be published with this publisher.
     """
 
     def __init__(self, bootstrap: str, prefix: str, source: str, *, ledger: Path | None = None) -> None:
@@ -51,29 +53,30 @@ class Publisher:
         self.has_failed = False
         self._id = f"{prefix}correnteza.{source}"
         self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "transactional.id": self._id,
-                "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
-                "partitioner": "murmur2_random",
-                "linger.ms": 20,
-                "batch.num.messages": 100_000,
-                "batch.size": 1 << 20,
-                "compression.type": "lz4",
-                "message.max.bytes": MAX_RECORD_BYTES,
-                # A whole chunk fits: a batch half refused by a full queue would be out of order when sent again.
-                "queue.buffering.max.messages": 2_000_000,
-                "queue.buffering.max.kbytes": 1 << 20,
-                "log_level": 0,  # what matters comes as an error, and is said once
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "transactional.id": self._id,
+                    "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
+                    "partitioner": "murmur2_random",
+                    "linger.ms": 20,
+                    "batch.num.messages": 100_000,
+                    "batch.size": 1 << 20,
+                    "compression.type": "lz4",
+                    "message.max.bytes": MAX_RECORD_BYTES,
+                    # A whole chunk fits: a batch half refused by a full queue would be out of order when sent again.
+                    "queue.buffering.max.messages": 2_000_000,
+                    "queue.buffering.max.kbytes": 1 << 20,
+                },
+            )
         )
 
     def start(self) -> None:
-        """Fence a predecessor and abort what it left open. Raises: TransientError, FencedError."""
+        """Fence a predecessor and abort its open transaction. Raises: TransientError, FencedError."""
         self._until_done(lambda: self._producer.init_transactions(START_TIMEOUT), tries=2)
 
     def publish(self, chunk: Chunk, cursor: Message) -> None:
-        """Commit a chunk with the cursor that stands after it; returns once the broker has acknowledged the commit.
+        """Commit a chunk with the cursor after it; returns once the broker has acknowledged the commit.
 
         Raises:
             FencedError: another process took over; nothing of this chunk is visible.
@@ -92,7 +95,8 @@ class Publisher:
         """Commit all that `fill` sends as one transaction; returns once the broker has acknowledged the commit.
 
         Args:
-            fill: sends with this publisher; called again when the broker asked to abort. Raises: KafkaException.
+            fill: sends messages with this publisher; called again when the broker asked to abort. Raises:
+                KafkaException.
 
         Raises:
             FencedError, DependencyUnavailable: as `publish`.
@@ -101,7 +105,8 @@ class Publisher:
             try:
                 self._producer.begin_transaction()
                 fill()
-                # The commit would flush too; doing it here lets the failure point find all messages at the broker.
+                # The commit would flush too; here it is done before the failure point, so that all messages are at the
+                # broker.
                 self._producer.flush(TRANSACTION_TIMEOUT)
                 failpoint("after_produce")
                 failpoint("before_commit_txn")
@@ -114,7 +119,7 @@ class Publisher:
                 self._until_done(self._producer.abort_transaction)
 
     def place(self, name: str, messages: Sequence[tuple[bytes | None, bytes]]) -> list[Place]:
-        """Within `transact`: send to a contract's topic, wait for the broker, and say where each message stands.
+        """Within `transact`: send to a contract's topic, wait for the broker, and return the place of each message.
 
         Raises:
             KafkaException: one was not delivered.
@@ -148,7 +153,7 @@ class Publisher:
             raise KafkaException(error)
 
     def _commit(self) -> None:
-        """As librdkafka advises: no time limit, and once more for as long as the error is retriable."""
+        """Commit as librdkafka advises: without a time limit, and repeatedly as long as the error is retriable."""
         self._until_done(self._producer.commit_transaction, translate=False)
 
     def _until_done(self, step: Callable[[], object], *, tries: int | None = None, translate: bool = True) -> None:

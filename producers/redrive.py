@@ -1,8 +1,8 @@
-"""Close dead letters: publish what has become readable again, and note in the same transaction that it was.
+"""Close dead letters: publish the record again, and write a closing record in the same transaction.
 
-It goes through Kafka like any other record, so bronze and silver take it as they take all (docs/adr/0014). Two redrives
-of a dataset cannot both succeed: the second fences the first. What a killed one had committed is in the topic of the
-closing records, and what it had not was never visible.
+The copy goes through Kafka like any other record, so bronze and silver process it as usual (docs/adr/0014). Two
+redrives of a dataset cannot both succeed: the second fences the first. Transactions that a killed redrive has committed
+are in the topic of the closing records; others were never visible.
 """
 
 import io
@@ -26,7 +26,7 @@ from schemas.registry import Registry
 
 REDRIVES = "ingest.redrives"
 BATCH = 500
-"""Letters per transaction: few enough that one is never open for long."""
+"""Dead letters per transaction: few enough that it is never open for long."""
 
 
 Action = Literal["redriven", "discarded"]
@@ -34,10 +34,10 @@ Action = Literal["redriven", "discarded"]
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that bronze could not decode, or a row that silver set aside.
+    """A record that bronze could not decode, or a row that silver quarantined.
 
     Attributes:
-        topic_id, partition, offset: where the original stands.
+        topic_id, partition, offset: place of the original.
         reason: decode status, or the rules it broke.
         key: of the message.
         value: the original's bytes; None when bronze decoded it and kept only `record`.
@@ -55,10 +55,10 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Closed:
-    """A letter that is closed.
+    """A closed dead letter.
 
     Attributes:
-        copy: (partition, offset) of what was published for it; None when it was discarded, or closed before.
+        copy: (partition, offset) of the copy; None when it was discarded, or closed before.
         is_news: whether this call closed it.
     """
 
@@ -71,7 +71,7 @@ def still_undecodable(contract: Contract, value: bytes, writer: str | None) -> s
     """Why a record's bytes cannot be read today; None when they can.
 
     Args:
-        writer: text of the schema that the record names, as the driver knows it; None when it does not.
+        writer: text of the schema that the record names, from `ops.schemas`; None if it is not there.
     """
     found = framing.split(value)
     if found is None:
@@ -81,13 +81,13 @@ def still_undecodable(contract: Contract, value: bytes, writer: str | None) -> s
         return f"the driver knows no schema id {schema_id}: register it, and give the driver half a minute"
     try:
         fastavro.schemaless_reader(io.BytesIO(body), parse_schema(json.loads(writer)), parse_schema(contract.schema))
-    except Exception as error:  # whatever bytes and a foreign schema bring about
+    except Exception as error:  # hostile bytes or a foreign schema may raise anything
         return f"still not readable: {type(error).__name__}: {error}"[:200]
     return None
 
 
 class Closer:
-    """Closes letters of one dataset."""
+    """Closes dead letters of one dataset."""
 
     def __init__(self, bootstrap: str, prefix: str, registry: Registry, dataset: str) -> None:
         """Raises: UnsafeState: the registry refuses a contract. TransientError: it does not answer."""
@@ -97,10 +97,10 @@ class Closer:
         self._publisher = Publisher(bootstrap, prefix, f"redrive.{dataset}")
 
     def close(self, letters: Sequence[DeadLetter], action: Action, note: str | None = None) -> Iterator[Closed]:
-        """Close those that are still open, in transactions of `BATCH`.
+        """Close the dead letters that are still open, in transactions of `BATCH`.
 
         Raises:
-            FencedError: another redrive of the dataset took over; of the batch under way nothing is visible.
+            FencedError: another redrive of the dataset took over; nothing of the running batch is visible.
             DependencyUnavailable: broker or registry is away.
         """
         self._publisher.start()
@@ -134,7 +134,7 @@ class Closer:
         if letter.value is not None:
             return letter.value
         assert letter.record is not None
-        # A field that came after the row was read is null in it.
+        # A field that the contract gained after the row was read is null.
         fields = {
             field["name"]: field.get("default") if (value := letter.record.get(field["name"])) is None else value
             for field in self._contract.schema["fields"]
@@ -158,7 +158,7 @@ class Closer:
         return encode.record(self._bookkeeping, self._ids[REDRIVES], fields)
 
     def _closed_before(self) -> set[tuple[str, int, int]]:
-        """(topic id, partition, offset) of the dataset's originals that a committed closing record names."""
+        """(topic id, partition, offset) of the dataset's originals with a committed closing record."""
         own = f"{self._contract.name}|".encode()
         reader = parse_schema(self._bookkeeping.schema)
         found = set()

@@ -1,4 +1,4 @@
-"""Payloads that some cursor refers to: the next poll, an edition under way or a comparison needs them."""
+"""Payloads that a cursor refers to: the next poll, an unfinished edition or a comparison needs them."""
 
 from producers import cursor, sources
 from producers.chunk import CURSORS
@@ -9,7 +9,7 @@ from schemas.registry import Registry
 
 def of_cursors(services: Services) -> set[str]:
     """SHA-256 of each: of part states, holdings and comparisons. Raises: as `cursor.read`."""
-    owners = [owner for name in sources.load_all() for owner in (name, name + BACKFILL)]
+    owners = [owner for name in sources.load_every() for owner in (name, name + BACKFILL)]
     topic = services.prefix + load(CURSORS).topic
     found = cursor.read(services.bootstrap, topic, owners, Registry(services.registry_url).schema_by_id)
     needed: set[str] = set()

@@ -1,9 +1,9 @@
-"""Chunks made again from the archive, as they were published: the same code, clocks, editions and schemas.
+"""Rebuild published chunks from the archive: with the same code, clocks, editions and schemas.
 
-A manifest names payload, part, edition and clock of its chunk, counts its rows, and holds a hash over all of them. What
-it does not say follows from the manifests before it: which days an earlier edition had stated, and so what was no
-history any more and what was withdrawn. Where two things are possible both are tried. The hash decides: a chunk that is
-not byte for byte what was published is not given out. Nothing here publishes anything.
+A manifest names payload, part, edition and clock of its chunk, counts its rows, and holds a hash over all of them. The
+rest follows from the manifests before it: which days an earlier edition had stated, and so which rows were not new
+history and which keys were withdrawn. If there are two possibilities, both are tried. The hash decides: a chunk is
+returned only if it is byte for byte what was published. Nothing here publishes anything.
 """
 
 from collections import defaultdict
@@ -30,11 +30,11 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RepublishedChunk:
-    """One chunk that is wanted.
+    """One wanted chunk.
 
     Attributes:
-        messages: contract → (key, value), of everything but the manifest; empty where it cannot be had.
-        problem: why it cannot; None where it can.
+        messages: contract → (key, value), of everything but the manifest; empty if the chunk cannot be rebuilt.
+        problem: why it cannot be rebuilt; None if it can.
     """
 
     manifest: Manifest
@@ -44,14 +44,14 @@ class RepublishedChunk:
 
 @dataclass
 class _Editions:
-    """What one resource had published up to some manifest, as its cursor had it."""
+    """The state of one resource's cursor at some manifest."""
 
     holdings: list[Holding] = field(default_factory=list)
     states: dict[str, PartState] = field(default_factory=dict)
     comparisons: dict[str, Comparison | None] = field(default_factory=dict)
 
     def begin(self, first: Manifest) -> Comparison | None:
-        """What the edition that begins with this manifest is compared with."""
+        """The comparison of the edition that begins with this manifest."""
         if first["scope"] is None:
             return None
         key, found = first["part_key"], list(self.holdings)
@@ -64,7 +64,7 @@ class _Editions:
         return Comparison(first["scope"], list(dict.fromkeys(former)))
 
     def end(self, manifests: Sequence[Manifest], state: PartState, comparison: Comparison | None) -> None:
-        """The edition stands as its manifests say."""
+        """Record that the edition was published."""
         key, last = manifests[0]["part_key"], manifests[-1]
         is_complete = any(each["is_last_of_part"] for each in manifests)
         next_row = last["first_row"] + max(last["rows_published"] + last["rows_rejected"], 1)
@@ -77,15 +77,34 @@ class _Editions:
 
 
 @dataclass(frozen=True)
+class Erased:
+    """What was erased of a chunk, of all that its manifest counts.
+
+    Attributes:
+        rows, rejects, withdrawals: how many.
+        row_hash: the sum over rows and withdrawals.
+    """
+
+    rows: int = 0
+    rejects: int = 0
+    withdrawals: int = 0
+    row_hash: int = 0
+
+
+NOTHING_ERASED = Erased()
+
+
+@dataclass(frozen=True)
 class Republished:
-    """Makes chunks of the sources again.
+    """Rebuilds chunks of the sources.
 
     Attributes:
         source_of: name → source.
-        contract_of: (contract's name, registry id) → the contract as records of this id were written.
-        schema_ids: today's, of the bookkeeping contracts that a manifest names none of.
-        withdrawn: chunk → how many withdrawals of it are known, and the sum of their row hashes. Without the payloads
-            that an edition was compared with, they vouch for its rows.
+        contract_of: (contract's name, registry id) → the contract with which records of this id were written.
+        schema_ids: today's ids of the bookkeeping contracts, which manifests do not name.
+        withdrawn: chunk → how many withdrawals of it are known, and the sum of their row hashes. They prove the rows of
+            an edition if the payloads that it was compared with are gone.
+        erased: chunk → what was erased of it. A chunk is refused if its payload gives back what was erased.
     """
 
     archive: Archive
@@ -93,9 +112,10 @@ class Republished:
     contract_of: Callable[[str, int], Contract]
     schema_ids: Mapping[str, int]
     withdrawn: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    erased: Mapping[str, Erased] = field(default_factory=dict)
 
     def chunks(self, manifests: Iterable[Manifest], wanted: frozenset[str]) -> Iterator[RepublishedChunk]:
-        """Every chunk that is wanted, each once, or why it cannot be had.
+        """Every wanted chunk once, or the reason why it cannot be rebuilt.
 
         Args: manifests: all of these sources, in the order in which they were published. wanted: chunk ids.
         """
@@ -146,23 +166,28 @@ class Republished:
         yield from _refused(left.values(), problem)
 
     def _proved(self, step: Step, manifest: Manifest) -> Mapping[str, Sequence[Message]] | None:
-        """The messages of a chunk; None unless counts and hash of the manifest say that they are what was published."""
-        made = step.chunk
-        if (made.rows, made.rejects) != (manifest["rows_published"], manifest["rows_rejected"]):
+        """The messages of a chunk; None unless counts and hash of the manifest prove that they are what was
+        published."""
+        made, gone = step.chunk, self.erased.get(step.chunk.chunk_id, NOTHING_ERASED)
+        counts = (made.rows + gone.rows, made.rejects + gone.rejects)
+        if counts != (manifest["rows_published"], manifest["rows_rejected"]):
             return None
-        if made.row_hash == manifest["row_hash"]:
+        if format_hash(int(made.row_hash, 16) + gone.row_hash) == manifest["row_hash"]:
             return made.messages
         rows, total = self.withdrawn.get(made.chunk_id, (0, 0))
         of_rows = {name: each for name, each in made.messages.items() if name != WITHDRAWALS}
         counted = (each for name, each in of_rows.items() if name in manifest["datasets"])
-        total += sum(row_hash(key, value) for each in counted for key, value in each)
-        is_proved = rows == manifest["datasets"].get(WITHDRAWALS) and format_hash(total) == manifest["row_hash"]
+        total += gone.row_hash + sum(row_hash(key, value) for each in counted for key, value in each)
+        is_proved = (
+            rows + gone.withdrawals == manifest["datasets"].get(WITHDRAWALS, 0)
+            and format_hash(total) == manifest["row_hash"]
+        )
         return of_rows if is_proved else None
 
     def _steps(self, source: Source, manifests: Sequence[Manifest], edition: Edition) -> Iterator[Step]:
-        """The chunks of an edition, and then those of withdrawals that were held at first."""
+        """The chunks of an edition, followed by those of withdrawals that were held at first."""
         ids = {**self.schema_ids, **{name: id_ for each in manifests for name, id_ in each["schema_ids"].items()}}
-        missing = {name: 0 for name in source.datasets if name not in ids}  # of which the edition has no record
+        missing = {name: 0 for name in source.datasets if name not in ids}  # for which the edition has no record
         contracts = {name: self.contract_of(name, ids[name]) for name in source.datasets if name in ids}
         made = Chunks(source, "", {**missing, **ids}, _chunk_rows(manifests), self.archive.get, contracts=contracts)
         step = None
@@ -177,7 +202,7 @@ def _refused(manifests: Iterable[Manifest], problem: str) -> Iterator[Republishe
 
 
 def _state(first: Manifest) -> PartState:
-    """The state of a part when the edition of this manifest began, as far as the manifest tells."""
+    """The state of a part when the edition of this manifest began, as far as the manifest shows."""
     return PartState(
         name=first["part"],
         payload_sha256=first["payload_sha256"],
@@ -192,7 +217,7 @@ def _state(first: Manifest) -> PartState:
 
 
 def _states(first: Manifest) -> Iterator[PartState]:
-    """The same with all that it may have been besides: a reparse keeps a first edition's assumption, for one."""
+    """This state and other possible ones: for example, a reparse keeps the assumption of a first edition."""
     likely = _state(first)
     bases = (HTTP, API) if first["published_at"] else (None,)
     for is_first, basis in product((likely.first_edition_assumed, not likely.first_edition_assumed), bases):
@@ -200,6 +225,6 @@ def _states(first: Manifest) -> Iterator[PartState]:
 
 
 def _chunk_rows(manifests: Sequence[Manifest]) -> int:
-    """How many source rows a chunk of the edition had: a setting that may have been another one then."""
+    """How many source rows a chunk of the edition had: the setting may have been different then."""
     rows = sorted({each["first_row"] for each in manifests})
     return rows[1] - rows[0] if len(rows) > 1 else CHUNK_ROWS

@@ -2,7 +2,7 @@
 
 A scope is some ranges of days, of some datasets, and if days are not enough, the value of a key column (such as a
 station's code). Each record belongs to one day: the month of an access row, the UTC date of a station-hour;
-`Source.days` says which. A snapshot states every day there is.
+`Source.days` defines it. A snapshot states all days.
 """
 
 import json
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Days: TypeAlias = tuple[date, date]
-"""First and last day of a stretch, both included."""
+"""First and last day of a range, both included."""
 
 EVERY_DAY: Days = (date.min, date.max)
 _DAY = timedelta(days=1)
@@ -29,8 +29,8 @@ class Scope:
 
     Attributes:
         datasets: of these datasets.
-        days: in order, without a common day.
-        where: key column and the value that it has in every key of the scope.
+        days: ranges in order, without a common day.
+        where: key column, and its value in every key of the scope.
     """
 
     datasets: tuple[str, ...]
@@ -39,7 +39,7 @@ class Scope:
 
     @property
     def text(self) -> str:
-        """As it stands in manifests and cursors: JSON."""
+        """The form in manifests and cursors: JSON."""
         days = [[str(first), str(last)] for first, last in self.days]
         return json.dumps({"datasets": self.datasets, "where": dict(self.where), "days": days}, ensure_ascii=False)
 
@@ -52,14 +52,14 @@ class Scope:
         return Scope(tuple(found["datasets"]), days, tuple(found["where"].items()))
 
     def common(self, other: "Scope") -> "Scope | None":
-        """What both state; None when that is nothing."""
+        """What both scopes state; None if that is nothing."""
         datasets = tuple(name for name in self.datasets if name in other.datasets)
         pairs = ((max(a[0], b[0]), min(a[1], b[1])) for a in self.days for b in other.days)
         days = tuple(sorted((first, last) for first, last in pairs if first <= last))
         return Scope(datasets, days, self.where) if datasets and days and self.where == other.where else None
 
     def without(self, other: "Scope") -> "Scope | None":
-        """What the other does not state; None when that is nothing."""
+        """What the other scope does not state; None if that is nothing."""
         if self.where != other.where or not set(self.datasets) <= set(other.datasets):
             return self
         left = list(self.days)
@@ -71,7 +71,7 @@ class Scope:
         return Scope(self.datasets, days, self.where) if days else None
 
     def joined(self, other: "Scope") -> "Scope":
-        """The days of both, of the same keys; neighbours become one stretch."""
+        """The days of both scopes, which have the same keys; neighbouring ranges are merged."""
         merged: list[Days] = []
         for first, last in sorted((*self.days, *other.days)):
             if merged and first <= min(merged[-1][1], _LAST_BUT_ONE) + _DAY:
@@ -81,7 +81,7 @@ class Scope:
         return Scope(self.datasets, tuple(merged), self.where)
 
     def holds(self, days: pa.Array) -> pa.Array:
-        """Which records belong to the scope's days; one without a day belongs to none."""
+        """Which records belong to the scope's days; a record without a day belongs to no scope."""
         if EVERY_DAY in self.days:
             return pc.is_valid(days)
         found = pa.repeat(pa.scalar(False), len(days))
@@ -93,7 +93,7 @@ class Scope:
 
 
 def _outside(stretch: Days, begin: date, end: date) -> Sequence[Days]:
-    """What of a stretch of days lies before `begin` or after `end`."""
+    """The parts of a range of days before `begin` or after `end`."""
     first, last = stretch
     if end < first or last < begin:
         return [stretch]
@@ -106,7 +106,7 @@ DaysOf: TypeAlias = Callable[[pa.RecordBatch], pa.Array]
 
 
 def day_of(column: str) -> DaysOf:
-    """The day that a column of dates holds, or of instants the day in UTC."""
+    """The day of a column of dates, or the UTC day of a column of instants."""
     return lambda records: records.column(column).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
 
 

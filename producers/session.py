@@ -13,7 +13,7 @@ from producers import cursor as cursors
 from producers import holdings
 from producers.ahead import ahead
 from producers.archive import Archive, Payload
-from producers.editions import Chunks, Edition, Step, content
+from producers.editions import Chunks, Edition, Step
 from producers.fetch.answers import Answer, InvalidAnswer, Version, sniff
 from producers.fetch.http import Client
 from producers.model import CHUNK_ROWS, Comparison, Cursor, Holding, Part, PartState, Resource, Source, Span
@@ -33,14 +33,14 @@ class Tally:
     """What one poll did.
 
     Attributes:
-        parts: parts of which something was published; unchanged_parts: looked at and found as before.
+        parts: parts of which something was published; unchanged_parts: read and found unchanged.
         share: how much of the work is done, 0 to 1; every resource counts as much as another.
         withdrawn, held: keys that the new editions no longer hold; held ones wait for a person's decision.
         unread_members: CSV members of zips that no part is made of, by name.
         failed: resources that failed, by name.
-        has_answered: whether all resources were asked, and one of them at least answered; those that failed are then
-            sick alone.
-        problems: what went wrong with single resources, in words.
+        has_answered: whether all resources were polled and at least one of them answered; then only the failed ones
+            have a problem.
+        problems: errors of single resources, in words.
         received: bytes that the source sent.
     """
 
@@ -64,11 +64,11 @@ class Session:
     """Everything a poll of one source works with; `cursors` always equals what is committed.
 
     The live schedule and a backfill publish the same source side by side, each under its own name: `owner`. They
-    own different days, but each also skips a part that the other one published or has begun: the day at which
-    the one ends and the other begins is a setting, and may have been moved since.
+    own different days, but each also skips a part that the other one published or has begun, because the day between
+        them is a setting that may have changed.
 
     Attributes:
-        owner: the source's own name for the live schedule; whose cursors and transactions these are.
+        owner: the source's own name for the live schedule; owner of the cursors and transactions.
         others: the other owner's cursors by resource, as they were when this poll began.
         on_chunk: called when something was committed, or a step is done.
     """
@@ -107,13 +107,13 @@ class Session:
         return self.cursors.setdefault(resource.name, Cursor(self.owner, resource.name))
 
     def known(self, cursor: Cursor, key: str) -> PartState | None:
-        """The newest state of a part, of any publisher."""
+        """The newest state of a part, of either owner."""
         other = self.others.get(cursor.resource)
         states = (cursor.parts.get(key), other.parts.get(key) if other else None)
         return max((state for state in states if state), key=lambda state: state.edition, default=None)
 
     def covered(self, cursor: Cursor) -> frozenset[str]:
-        """Keys of the parts that need no first publication: published to their end, or under way at the other owner."""
+        """Keys of the parts that need no first publication: completely published, or begun by the other owner."""
         other = self.others.get(cursor.resource)
         own = {key for key, state in cursor.parts.items() if state.is_complete}
         theirs = {key for key, state in other.parts.items() if not self._is_abandoned(state)} if other else set()
@@ -124,10 +124,9 @@ class Session:
         return not state.is_complete and self.today - state.retrieved_at.date() > ABANDONED_AFTER
 
     def is_others_work(self, cursor: Cursor, key: str) -> bool:
-        """Whether the other owner has begun a part and not finished it. It will continue where it stopped.
+        """Whether the other owner has begun a part and not finished it. The other owner will continue it.
 
-        A backfill that was given up does not block its days for ever: after ABANDONED_AFTER either owner may fetch
-        them.
+        An abandoned backfill does not block its days forever: after ABANDONED_AFTER either owner may fetch them.
         """
         state = self.known(cursor, key)
         if state is None or state.is_complete or state is cursor.parts.get(key):
@@ -135,19 +134,19 @@ class Session:
         return not self._is_abandoned(state)
 
     def _was_taken_over(self, cursor: Cursor, key: str) -> bool:
-        """Whether the other owner has gone on with a part that this one had left half published."""
+        """Whether the other owner has continued a part that this one had published partly."""
         other = self.others.get(cursor.resource)
         theirs = other.parts.get(key) if other else None
         own = cursor.parts[key]
         return theirs is not None and (theirs.edition, theirs.next_row) > (own.edition, own.next_row)
 
     def begin(self, number: int, count: int) -> None:
-        """The work on resource `number` (from 0) of `count` begins."""
+        """Note that the work on resource `number` (from 0) of `count` begins."""
         self._place = (number, count)
         self.advance(0.0)
 
     def advance(self, share: float) -> None:
-        """So much of the resource's work, 0 to 1, is done."""
+        """Note that this share of the resource's work, 0 to 1, is done."""
         number, count = self._place
         self.tally.share = (number + share) / count
         self.on_chunk(self.tally)
@@ -163,15 +162,16 @@ class Session:
         size: int,
         scope: Scope | None,
     ) -> Edition | None:
-        """Where publishing this payload as this part begins; None if it is published already.
+        """The edition for publishing this payload as this part; None if it is published already.
 
         Args:
-            published: the payload's publication clock, UTC, if it has one, and where such a clock comes from.
+            published: the payload's publication clock, UTC, if it has one, and the basis of the clock.
             scope: what the payload states in full.
         """
         old = self.known(cursor, part.key)
         if old is not None and old.payload_sha256 == payload.sha256:
-            # If a payload is fetched twice, the parser gets the first moment, as in the records published so far.
+            # If a payload is fetched twice, the parser gets the time of the first fetch, as in the records published so
+            # far.
             part = replace(part, retrieved_at=old.retrieved_at)
             return None if old.is_complete else Edition(part, old, cursor.comparisons.get(part.key), payload)
         former = self._former(cursor, part.key, old, scope) if scope else []
@@ -181,7 +181,7 @@ class Session:
             edition=old.edition + 1 if old else 1,
             next_row=0,
             is_complete=False,
-            # A part half published from another payload is no first edition any more: its clock is a measured one.
+            # A part that was partly published from another payload is not a first edition: its clock is measured.
             first_edition_assumed=old is None,
             retrieved_at=part.retrieved_at,
             published_at=published[0],
@@ -197,12 +197,12 @@ class Session:
     def takes_away(self, cursor: Cursor, part: Part, body: bytes, scope: Scope) -> bool:
         """Whether a body lacks a key that the newest editions of its scope hold. Raises: InvalidContent."""
         comparison = Comparison(scope.text, holdings.former(cursor.holdings, scope))
-        comparing = Comparing(self.source, comparison, self.archive.get, content)
+        comparing = Comparing(self.source, comparison, self.archive.get)
         comparing.see_parsed(self.source.parse([body], part))
         return comparing.takes_away()
 
     def _former(self, cursor: Cursor, key: str, old: PartState | None, scope: Scope) -> list[Holding]:
-        """What stated a part of the scope so far, whoever published it."""
+        """The holdings that stated a part of the scope, of either owner."""
         other = self.others.get(cursor.resource)
         found = list(cursor.holdings)
         for theirs in other.holdings if other else []:
@@ -211,7 +211,7 @@ class Session:
                 rest = rest.without(Scope.of(own.scope)) if rest else None
             if rest:
                 found.append(replace(theirs, scope=rest.text))
-        # An edition that was given up half-way, and one whose withdrawals nobody has decided on yet.
+        # An edition that was published partly, or one whose withdrawals are still held.
         comparison, is_half = cursor.comparisons.get(key), old is not None and not old.is_complete
         if comparison is not None and (is_half or comparison.held):
             found += comparison.former
@@ -220,10 +220,10 @@ class Session:
         return list(dict.fromkeys(holdings.former(found, scope)))
 
     def _after(self, state: PartState, before: datetime | None) -> PartState:
-        """The edition with a clock after that of every edition that it follows.
+        """The edition with a clock that is later than the clocks of all earlier editions.
 
-        A clock that ran ahead would else keep its values current although a later edition corrected them; and two
-        editions of one clock would contradict each other.
+        Otherwise values with a clock in the future would stay current although a later edition corrects them, and two
+        editions with the same clock would contradict each other.
         """
         if before is None or state.known_from > before:
             return state
@@ -239,7 +239,7 @@ class Session:
         """Publish the rest of an archived payload, chunk by chunk.
 
         Args:
-            read: the resource's version, if with this part's last chunk it has been read to its end.
+            read: the resource's version, if this part is the last one of it.
 
         Raises: InvalidContent when it is not what the parser reads; StoppedError; what the publisher raises.
         """
@@ -252,11 +252,11 @@ class Session:
         self.tally.held += cursor.held(edition.part.key)
 
     def accept(self, cursor: Cursor, key: str) -> int:
-        """Publish the withdrawals of a part that are held; how many that were.
+        """Publish the held withdrawals of a part; returns how many.
 
-        Killed in between and called again, it goes on where it stood.
+        After a kill a second call continues.
 
-        Raises: UnsafeState when the edition's own payload is gone: what it holds is then not known.
+        Raises: UnsafeState when the edition's own payload is gone, so that its keys are unknown.
         """
         withdrawn = 0
         for step in self._chunks.accepted(self._published(cursor, key)):
@@ -271,7 +271,7 @@ class Session:
         return held
 
     def reparse(self, cursor: Cursor, key: str) -> None:
-        """Publish a part once more from its archived payload, as today's parser reads it: an edition of the same clock.
+        """Publish a part again from its archived payload with today's parser: an edition with the same clock.
 
         Raises: UnsafeState when the payload is gone; InvalidContent; what the publisher raises.
         """
@@ -280,7 +280,7 @@ class Session:
         self.publish(cursor, replace(former, state=state), None)
 
     def _published(self, cursor: Cursor, key: str) -> Edition:
-        """The edition of a part that stands."""
+        """The published edition of a part."""
         state = cursor.parts[key]
         payload = self.archive.get(state.payload_sha256)
         if payload is None:
@@ -292,7 +292,7 @@ class Session:
         return Edition(part, state, cursor.comparisons.get(key), payload)
 
     def _commit(self, cursor: Cursor, key: str, step: Step, read: Version | None) -> None:
-        """One chunk and the cursor after it."""
+        """Commit one chunk and the cursor after it."""
         built = step.chunk
         after = replace(
             cursor,
@@ -311,7 +311,7 @@ class Session:
         if read is not None:
             after = replace(after, **read.validators, read_since=self.span.first)
         self.publisher.publish(built, cursors.message(after, self.schema_ids[chunks.CURSORS]))
-        # Only now: what memory holds must never be ahead of what is committed.
+        # Only now: the cursor in memory must never be ahead of the committed one.
         cursor.__dict__.update(after.__dict__)
         self.tally.rows += built.rows
         self.tally.rejects += built.rejects
@@ -327,7 +327,7 @@ class Session:
             cursor.__dict__.update(after.__dict__)
 
     def finish_started(self) -> None:
-        """Publish the rest of every part that this owner left half published, from the archive alone."""
+        """Publish the rest of every part that this owner published partly, from the archive only."""
         for cursor in self.others.values():
             for state in cursor.parts.values():
                 if not state.is_complete:
@@ -342,11 +342,11 @@ class Session:
                     try:
                         self.publish(cursor, Edition(part, state, cursor.comparisons.get(key), payload), None)
                     except InvalidContent as error:
-                        # A parser that became stricter must not stop the source from going on.
+                        # A parser that became stricter must not block the source.
                         self.tally.problems.append(f"{state.name}, resumed at row {state.next_row}: {error}")
 
     def require_data(self, answer: Answer, media: str) -> None:
-        """Refuse an answer that is no data, and keep a sample of it. Raises: InvalidAnswer."""
+        """Refuse an answer that is not data, and keep a sample of it. Raises: InvalidAnswer."""
         try:
             sniff(answer, media)
         except InvalidAnswer as error:

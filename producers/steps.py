@@ -1,4 +1,5 @@
-"""Take independent steps in turn. One that fails does not stop the others; several failures in a row do."""
+"""Run independent steps one after the other. A step that fails does not stop the others; several failures in a row
+do."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,20 +9,20 @@ from producers.fetch.answers import ThrottledError
 from producers.session import Session
 
 MOST_IN_A_ROW = 3
-"""After so many failures in a row the source is taken to be away. Each step retries for up to three minutes."""
+"""After so many failures in a row the source counts as unreachable. Each step retries for up to three minutes."""
 
 Step = tuple[str, Callable[[], None]]
-"""(name, what to do)"""
+"""(name, function)"""
 
 
 @dataclass
 class StepResults:
-    """How the steps ended.
+    """The results of the steps.
 
     Attributes:
         error: the first failure, or the source's request for a pause.
         failed: names of the steps that failed.
-        passed: how many did not.
+        passed: how many succeeded.
         gave_up: whether steps were left out.
     """
 
@@ -32,11 +33,11 @@ class StepResults:
 
 
 def run_steps(session: Session, steps: Iterable[Step]) -> StepResults:
-    """Take each step, and name in the tally those that fail.
+    """Run each step; failures are added to the session's tally.
 
-    The kind of failure does not matter: a series that was removed is always refused, and another one's server may be
-    away for a long time. The rest is given up after MOST_IN_A_ROW failures; at once if the source asks for a pause, or
-    if the broker failed, because nothing can be published without it.
+    The kind of failure does not matter: a series that was removed is always refused, and a server may be down for a
+        long time. The remaining steps are skipped after MOST_IN_A_ROW failures; at once if the source asks for a pause,
+        or if the broker failed, because nothing can be published without it.
 
     Raises: FencedError and UnsafeState.
     """

@@ -1,12 +1,13 @@
-"""One newest window of days that slides, and history in windows. Pure: planned anew from what is published already.
+"""Plan requests by windows of days: one newest window that moves, and windows of history. Pure: the plan follows from
+the published parts.
 
     2015-01-01..2024-12-28   a closed window, asked once and then never again
     2024-12-29..             the open window: every day from that one on; asked again at each poll, from a little
                              before the newest value it brought, or whole where the source revises all of it. After
                              a long standstill another one is opened: of several the last is the open one
 
-A window's key says which days it covers, so that keys alone tell what is missing: whatever history was wanted before,
-however it was cut then, and whoever published it, the live schedule or a backfill.
+A window's key states its days, so that the keys alone show which days are missing, whatever history and window length
+were set before, and whether the live schedule or a backfill published them.
 """
 
 import re
@@ -23,11 +24,11 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Window:
-    """What one request asks for.
+    """The window of one request.
 
     Attributes:
-        key: of the part that the answer is.
-        first, last: days to ask for, both included. An open window's key keeps the day on which it first began.
+        key: of the answer's part.
+        first, last: days to request, both included. An open window's key keeps the day on which it first began.
     """
 
     key: str
@@ -38,16 +39,16 @@ class Window:
 def plan(
     progress: Progress, *, longest: timedelta, overlap: timedelta | None, newest: Callable[[bytes], date | None]
 ) -> Iterator[Window]:
-    """What to ask: first the newest window, then the missing days, oldest first.
+    """The windows to request: first the newest one, then the missing days, oldest first.
 
-    History may be long, and may fail: the present does not wait for it. The newest window begins some time before the
-    newest value last published, not before today: a source that stood still, or a poller that did, leaves no hole. At
-    first no day is in two windows, and no missing day is in the newest one, which would date it as news.
+    History may be long and may fail, so the newest window comes first. The newest window begins some time before the
+    newest value last published, not before today: a source or a poller that was down leaves no gap. At first no day is
+        in two windows, and no missing day is in the newest one, which would date it as newly published.
 
     Args:
         longest: whole days that one request may span.
-        overlap: how far back the source may still change its values. None is all the way: the newest window is asked
-            from the first day that anybody has asked for, so that one answer holds one vintage of every value. Then
+        overlap: how far back the source may still change its values. None means without limit: the newest window begins
+            with the first day that was ever requested, so that one answer holds one vintage of every value. Then
             `longest` must span all of that.
         newest: a body → the day of the newest value in it, None if it has none.
     """
@@ -55,7 +56,7 @@ def plan(
     known = [(key, *days) for key in progress.complete if (days := _days(key))]
 
     def begins_again(key: str) -> date | None:
-        """From which day on an open window is asked again; None if no value says so."""
+        """The first day to request again of an open window; None if no value determines it."""
         body = progress.newest_body(key) if overlap is not None else None
         value_on = newest(body) if body else None
         return min(value_on, today) - overlap if value_on and overlap is not None else None
@@ -77,11 +78,11 @@ def plan(
         if overlap is None:
             yield Window(key, reach or min(span.first, covered[0][0]), today)
         else:
-            # Without a value to begin before (all null, or lost from the archive), all that one request may span.
+            # Without a value (all null, or lost from the archive), as many days as one request may span.
             first = begins_again(key) or max(since, today - longest + _DAY)
             cuts = list(_cut(max(first, reach or span.first), today, longest))
-            # After a standstill of longer than a request may span another window is opened, and what lies between the
-            # former one's values and it is history.
+            # After a gap that is longer than a request may span a new window is opened, and the days between the former
+            # window's values and the new one are history.
             for begin, end in cuts[-1:]:
                 yield Window(f"{begin}.." if len(cuts) > 1 else key, begin, end)
             history += [cut for cut in cuts[:-1] if _closed(*cut) not in progress.complete]
@@ -90,12 +91,13 @@ def plan(
 
 
 def names_days(key: str) -> bool:
-    """Whether a part's key says which days it covers, as that of a window does."""
+    """Whether a part's key states its days, as that of a window does."""
     return _days(key) is not None
 
 
 def is_closed(key: str) -> bool:
-    """Whether a part's key is that of a closed window: once answered, even with nothing, it is not asked again."""
+    """Whether a part's key is that of a closed window: once answered, even without values, it is not requested
+    again."""
     days = _days(key)
     return days is not None and days[1] != date.max
 
@@ -105,7 +107,7 @@ def _closed(first: date, last: date) -> str:
 
 
 def _days(key: str) -> tuple[date, date] | None:
-    """First and last day that a window of this key covers; None for the key of something else."""
+    """First and last day of a window with this key; None for any other key."""
     match = _KEY.fullmatch(key)
     if match is None:
         return None
@@ -113,7 +115,7 @@ def _days(key: str) -> tuple[date, date] | None:
 
 
 def _missing(first: date, last: date, covered: Iterable[tuple[date, date]]) -> Iterator[tuple[date, date]]:
-    """The stretches of [first, last] that no covered one (in order) reaches."""
+    """The ranges of [first, last] that no covered range (in order) contains."""
     for begin, end in covered:
         if begin > last:
             break
@@ -127,7 +129,7 @@ def _missing(first: date, last: date, covered: Iterable[tuple[date, date]]) -> I
 
 
 def _cut(first: date, last: date, longest: timedelta) -> Iterator[tuple[date, date]]:
-    """The stretch in pieces of at most `longest`, oldest first."""
+    """The range in pieces of at most `longest`, oldest first."""
     while first <= last:
         end = min(last, first + longest - _DAY)
         yield first, end

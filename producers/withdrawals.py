@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from foundation.errors import InvalidContent
-from producers import encode
+from producers import encode, payloads
 from producers.archive import Payload
 from producers.model import Comparison, Holding, Parsed, Part, Source
 from producers.scope import Scope
@@ -27,9 +27,6 @@ FEW_ROWS = 100
 
 PARTS = 32
 """Two sets are compared in so many parts, a power of two."""
-
-Read = Callable[[Payload], Iterable[bytes]]
-"""A payload → the bytes that its parser takes."""
 
 
 @dataclass
@@ -122,11 +119,10 @@ class Comparing:
         source: Source,
         comparison: Comparison,
         payload_of: Callable[[str], Payload | None],
-        read: Read,
     ) -> None:
         """Args: payload_of: SHA-256 → the archived payload, None when it is gone."""
         self._source, self._comparison = source, comparison
-        self._payload_of, self._read = payload_of, read
+        self._payload_of = payload_of
         self._scope = Scope.of(comparison.scope)
         self._held = Keys()
 
@@ -218,7 +214,7 @@ class Comparing:
                     yield dataset, records, _keys(dataset, records)
 
     def _parsed(self, part: Part, payload: Payload, until_row: int | None) -> Iterator[Parsed]:
-        for parsed in self._source.parse(self._read(payload), part):
+        for parsed in payloads.parsed(self._source, payload, part):
             if until_row is not None and parsed.first_row >= until_row:
                 return
             yield parsed

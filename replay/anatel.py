@@ -16,7 +16,7 @@ STATIONS_MEMBER = "csv_natal_licenciamento_nr.csv"
 _FOLDER = DATA / "anatel"
 Days = Mapping[int, str]
 
-# The data reach August 2026, so these clocks are of 2026, whatever the other sources' days are: nothing is published
+# The data go up to August 2026, so these clocks are in 2026, unlike those of the other sources: nothing is published
 # before it happened.
 _BROADBAND_AT: Days = {1: "2026-09-01T10:32:27", 2: "2026-10-01T11:05:40", 3: "2026-10-01T11:05:40"}
 _MOBILE_AT: Days = {1: "2025-11-04T13:20:11", 2: "2025-11-11T08:15:37", 3: "2025-11-12T09:02:54"}
@@ -48,7 +48,7 @@ _MOVED = {"202201-202206": "202201-202205", "202207-202212": "202206-202212"}
 _MOVED_MONTH = "2022-06"
 _RENAMED = ("TELECOM AMERICAS", "CLARO")
 _TAKEN_BACK = ("DADOS", ("2022-10", "2022-11", "2022-12"))
-# On day 1 the snapshot has not got the last rows yet. No value is changed.
+# On day 1 the snapshot does not have the last rows yet. No value is changed.
 _STATIONS_ON_DAY_1 = 700
 
 _LONG_COLUMNS = (
@@ -134,7 +134,7 @@ def _mobile(half_year: str, day: int) -> list[list[str]]:
 
 
 def _as_of_day_3(half_year: str, table: list[list[str]]) -> list[list[str]]:
-    """The first half of 2022 without June, and the second with it, under the group's new name, with less records."""
+    """The first half of 2022 without June, and the second with it, under the group's new name, with fewer records."""
     header, *rows = table
     if half_year == "202201-202206":
         return [row[:-1] for row in table]
@@ -161,7 +161,7 @@ def _table(content: bytes) -> list[list[str]]:
 
 
 def _mobile_row(row: list[str]) -> list[str]:
-    """1778972000174 → 01778972000174, 1.0 → 1, NaN → nothing."""
+    """1778972000174 → 01778972000174, 1.0 → 1, NaN → empty."""
     months = [cell.removesuffix(".0").replace("NaN", "") for cell in row[_FIRST_MONTH_COLUMN:]]
     return [row[0].zfill(14), *row[1:_FIRST_MONTH_COLUMN], *months]
 

@@ -1,4 +1,4 @@
-"""How an answer goes over the wire: whole, by range, cut short, byte by byte, or not at all."""
+"""How an answer is sent: completely, by range, cut off, byte by byte, or not at all."""
 
 import json
 import os
@@ -17,7 +17,7 @@ _DRIP_SECONDS = 0.1
 
 
 class Answering(BaseHTTPRequestHandler):
-    """One connection's requests, one after the other; who inherits says what is answered."""
+    """The requests of one connection, one after the other; subclasses define the answers."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -44,11 +44,11 @@ class Answering(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def on_answer(self, status: int, size: int) -> None:
-        """Told of each answer before it is sent: its status, 0 for none, and the bytes of body to be sent."""
+        """Called for each answer before it is sent: its status, 0 for none, and the number of bytes of its body."""
         raise NotImplementedError
 
     def send(self, answer: Reply | Resource, fault: str = "") -> None:
-        """Answer the request, by range where it asks for one.
+        """Answer the request, by range if it has one.
 
         Args:
             fault: `truncated` sends half of the body and closes, `slow-drip` sends it byte by byte.
@@ -71,7 +71,7 @@ class Answering(BaseHTTPRequestHandler):
         self._send(part.status, headers, answer.blocks(part.start, part.end), part.end - part.start, fault)
 
     def send_json(self, status: int, value: object) -> None:
-        """Answer a command to the server itself; `on_answer` is not told."""
+        """Answer a command to the server itself; `on_answer` is not called."""
         body = json.dumps(value).encode()
         self._send_head(status, {"Content-Type": JSON}, len(body))
         self.wfile.write(body)
@@ -84,7 +84,7 @@ class Answering(BaseHTTPRequestHandler):
         os.close(self.connection.detach())  # at once: an orderly shutdown first would send FIN instead
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Quiet: requests are kept in a log of their own."""
+        """Nothing: requests are stored in a separate log."""
 
     def _send(self, status: int, headers: Mapping[str, str], blocks: Iterable[bytes], size: int, fault: str) -> None:
         left = 0 if self.command == "HEAD" else size // 2 if fault == "truncated" else size
@@ -110,7 +110,7 @@ class Answering(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _drip(self, block: bytes) -> None:
-        """Until all is sent, or the client has had enough."""
+        """Send byte by byte until all is sent or the client disconnects."""
         for at in range(len(block)):
             time.sleep(_DRIP_SECONDS)
             self.wfile.write(block[at : at + 1])

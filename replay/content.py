@@ -15,7 +15,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer without a version: no ETag, no Last-Modified, no ranges, as the sources' JSON services give it.
+    """An answer without a version, as from the sources' JSON services: no ETag, no Last-Modified, no ranges.
 
     Attributes:
         headers: besides Content-Type and Content-Length.
@@ -29,10 +29,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Resource:
-    """What one path answers on one publication day.
+    """The answer of one path on one publication day.
 
     Attributes:
-        body: the bytes, or the file that holds them: a file is served by span, never read into memory.
+        body: the bytes, or the file that holds them: a file is served in parts and not read into memory.
         modified_at: the source's Last-Modified, UTC, whole seconds.
     """
 
@@ -66,7 +66,7 @@ class Resource:
         return f'"{int(self.modified_at.timestamp() * 1_000_000):x}-{self.size:x}"'
 
     def republished(self, times: int) -> "Resource":
-        """The same bytes put on the server again so many times: a second later, and a new ETag, each."""
+        """The same bytes, published again so many times: each time a second later and with a new ETag."""
         return replace(self, modified_at=self.modified_at + timedelta(seconds=times))
 
 

@@ -1,4 +1,4 @@
-"""The sources that are replayed: which module answers which first path element, and what each refuses."""
+"""The sources that are replayed: the module for each first path element, and the requests that each refuses."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from replay import (
 from replay.content import Reply, Resource
 
 Answer: TypeAlias = Callable[[str, Mapping[str, str], int], Reply | Resource | None]
-"""(path below the family, query, publication day) → what is there; None is 404."""
+"""(path below the family, query, publication day) → the answer; None is 404."""
 
 FAMILIES: Mapping[str, Answer] = {
     "anatel": anatel.answer,

@@ -23,7 +23,7 @@ _BROKEN = b"<html><h1>Internal Server Error</h1></html>"
 
 @dataclass(frozen=True)
 class Fault:
-    """One answer that goes wrong.
+    """One faulty answer.
 
     Attributes:
         retry_after: the header of a 429 or 503; None sends none.
@@ -59,7 +59,7 @@ class Fault:
 
 
 class Script:
-    """Which of the next answers of which path go wrong. A path that ends with `/` stands for all below it."""
+    """The faults of the next answers, by path. A path that ends with `/` means all paths below it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -67,12 +67,12 @@ class Script:
         self._editions: defaultdict[str, int] = defaultdict(int)
 
     def add(self, path: str, fault: Fault, *, times: int = 1, after: int = 0) -> None:
-        """Let `times` answers of a path go wrong, once `after` more have gone well."""
+        """Add a fault for `times` answers of a path, after `after` more correct ones."""
         with self._lock:
             self._waiting.setdefault(path, deque()).extend([None] * after + [fault] * times)
 
     def next(self, path: str) -> Fault | None:
-        """Take what the script has for this answer."""
+        """Take the fault for this answer, if there is one."""
         with self._lock:
             for scripted, waiting in self._waiting.items():
                 if waiting and (scripted == path or (scripted.endswith("/") and path.startswith(scripted))):

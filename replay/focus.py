@@ -1,4 +1,4 @@
-"""The Banco Central's expectations service (Focus). No real body is known: all of this is built, shape and values.
+"""The Banco Central's expectations service (Focus). No real body is known: shape and values are invented.
 
 The report of Monday, 10 November 2025, is not out yet on the first publication day: the survey ends on 31 October
 there, and on 7 November afterwards.
@@ -38,8 +38,8 @@ _SERVER_ERROR = b"<html><head><title>500 Internal Server Error</title></head></h
 def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
     """The rows of one resource, newest first; None for a resource that there is not.
 
-    Of the query language it knows comparisons of `Data` joined by `and`, `$orderby=Data desc`, `$top` and `$skip`. Like
-    the service, it answers what it does not know with status 500 and a page.
+    It supports comparisons of `Data` joined by `and`, `$orderby=Data desc`, `$top` and `$skip`. Like the service, it
+    answers other queries with status 500 and an HTML page.
     """
     if path not in _REFERENCES:
         return None
@@ -65,11 +65,11 @@ def rows_of(resource: str, on: date) -> Iterator[dict[str, Any]]:
     for name, detail, median in _SELIC if is_selic else _INDICATORS:
         for place, reference in enumerate(_REFERENCES[resource]):
             if reference in _MEETING_OVER and on > _MEETING_OVER[reference]:
-                continue  # what was decided is expected no longer
+                continue  # there are no expectations for past decisions
             for base in (0, 1):
                 middle = round(median + 0.01 * step + 0.1 * place - 0.02 * base, 4)
                 if is_selic:
-                    middle = round(middle * 4) / 4  # the COPOM moves by quarters of a point
+                    middle = round(middle * 4) / 4  # the COPOM changes the rate by quarters of a point
                 yield {
                     "Indicador": name,
                     **({"IndicadorDetalhe": detail} if "Anuais" in resource else {}),

@@ -23,7 +23,7 @@ def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
 
 
 def _shaped(code: str, name: str, uf: str) -> dict[str, Any]:
-    """One element. Micro-regions were given up in 2017: what was founded later is in none."""
+    """One element. Micro-regions were replaced in 2017: newer municipalities have none."""
     state = {"id": int(code[:2]), "sigla": uf}
     micro = {"mesorregiao": {"UF": state}} if code != _NEWEST else None
     return {

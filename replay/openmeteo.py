@@ -1,7 +1,7 @@
-"""What both of Open-Meteo's replayed services share: two recorded bodies of one point, cut to the days asked for.
+"""Code for both replayed services of Open-Meteo: two recorded bodies of one point, cut to the requested days.
 
-One point is recorded, Salvador. For other points the arrays are empty: their weather is not known here, and none is
-made up.
+One point is recorded, Salvador. For other points the arrays are empty: their weather was not recorded, and none is
+invented.
 """
 
 import json
@@ -20,7 +20,7 @@ _SALVADOR = ("-12.9718", "-38.5011")
 
 
 def hours(query: Mapping[str, str], day: int, is_wanted: Callable[[str], bool]) -> Reply:
-    """The recorded hours whose time is wanted, of the point and the variables in the query."""
+    """The recorded hours with requested times, of the point and the variables in the query."""
     try:
         latitude, longitude, names = query["latitude"], query["longitude"], query["hourly"].split(",")
     except KeyError as missing:
@@ -32,7 +32,7 @@ def hours(query: Mapping[str, str], day: int, is_wanted: Callable[[str], bool]) 
     found = [number for number, moment in enumerate(recorded["hourly"]["time"]) if is_recorded and is_wanted(moment)]
     body = {
         **recorded,
-        # No two answers have the same one: whoever compares bodies byte by byte finds news in each.
+        # Different in every answer: a comparison of bodies byte by byte always finds a difference.
         "generationtime_ms": time.perf_counter_ns() % 10**9 / 10**6,
         "hourly_units": {name: recorded["hourly_units"][name] for name in ("time", *names)},
         "hourly": {name: [recorded["hourly"][name][number] for number in found] for name in ("time", *names)},
@@ -43,7 +43,7 @@ def hours(query: Mapping[str, str], day: int, is_wanted: Callable[[str], bool]) 
 
 
 def refused(reason: str) -> Reply:
-    """The source's form of a refusal."""
+    """An error in the source's form."""
     return Reply(400, json.dumps({"error": True, "reason": reason}).encode(), JSON)
 
 

@@ -10,7 +10,7 @@ from replay.openmeteo import hours, refused
 def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
     """`v1/archive?…&start_date=…&end_date=…`; None for another path.
 
-    Days that are not recorded have no hours at all, where the source has every hour since 1940.
+    Days that are not recorded have no hours at all, while the source has every hour since 1940.
     """
     if path != "v1/archive":
         return None

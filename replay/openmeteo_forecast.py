@@ -12,7 +12,7 @@ _LONGEST = 16  # days
 
 
 def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
-    """`v1/forecast?…&forecast_days=…`; None for another path. However many days are asked for, one is known."""
+    """`v1/forecast?…&forecast_days=…`; None for another path. Only one day is known, however many are requested."""
     if path != "v1/forecast":
         return None
     days = query.get("forecast_days", "7")

@@ -91,13 +91,13 @@ class Replay:
         self._day = day
 
     def add_fault(self, path: str, kind: str, times: int = 1, *, after: int = 0, **details: str) -> None:
-        """Let the next answers of a path go wrong, once `after` more have gone well; see replay.faults.
+        """Add a fault for the next answers of a path, after `after` more correct ones; see replay.faults.
 
         Args:
-            details: what this kind of fault takes: `retry_after`, `body`, `location`.
+            details: the parameters of this kind of fault: `retry_after`, `body`, `location`.
 
         Raises:
-            UsageError: there is no such fault, or a redirect leads nowhere.
+            UsageError: there is no such fault, or a redirect has no location.
         """
         self.faults.add(path, Fault(kind, **details), times=times, after=after)
 
@@ -108,12 +108,12 @@ class Replay:
             return list(self._log)
 
     def record(self, request: Request) -> None:
-        """Remember one answered request."""
+        """Store one answered request."""
         with self._lock:
             self._log.append(request)
 
     def published(self, path: str, query: Mapping[str, str]) -> Reply | Resource | None:
-        """What is at a path today; None when nothing is."""
+        """The content of a path today; None if there is none."""
         family, _, rest = path.removeprefix("/").partition("/")
         found: Reply | Resource | None = self._instead.get(path)
         if found is None and family in FAMILIES:
@@ -121,7 +121,7 @@ class Replay:
         return found.republished(self.faults.edition(path)) if isinstance(found, Resource) else found
 
     def close(self) -> None:
-        """Stop listening and cut the connections that clients keep open."""
+        """Stop listening and close open connections."""
         self._server.shutdown()
         self._server.server_close()
         self._server.cut_connections()
@@ -143,14 +143,14 @@ def serve(
 
     Args:
         host: name or address to listen at.
-        instead: path → what is served there on every day in place of the recording; see replay.volume.
+        instead: path → an answer for every day in place of the recording; see replay.volume.
     """
     return Replay(day=day, port=port, instead=instead or {}, host=host)
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False  # a client may keep its connection for ever; close() cuts it
+    block_on_close = False  # a client may keep its connection open; close() cuts it
 
     def __init__(self, address: tuple[str, int], replay: Replay) -> None:
         self.replay = replay
@@ -174,17 +174,17 @@ class _Server(ThreadingHTTPServer):
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    continue  # the client was faster
+                    continue  # the client has closed it already
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is its own business."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(Answering):
     server: _Server
 
     def answer(self) -> None:
-        """Answer a question for a source's path, or for the log."""
+        """Answer a request for a source's path, or for the log."""
         replay, path = self.server.replay, self._source_path
         if path == "/_replay/log":
             counts = Counter(request.path for request in replay.requests)
@@ -226,6 +226,6 @@ class _Handler(Answering):
         return self.server.replay.published(path, dict(parse_qsl(urlsplit(self.path).query))) or _NOT_FOUND
 
     def on_answer(self, status: int, size: int) -> None:
-        """Keep it in the replay's log."""
+        """Add it to the replay's log."""
         query, wanted = urlsplit(self.path).query, self.headers.get("Range")
         self.server.replay.record(Request(time.time(), self.command, self._source_path, query, wanted, status, size))

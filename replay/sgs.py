@@ -18,7 +18,7 @@ _LONGEST_DAILY_WINDOW = 10  # years
 def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
     """The series at `bcdata.sgs.{N}/dados`; None when the path is not of that form.
 
-    The window's end is cut at the publication day: a poller asks relative to its own clock, the recording stops.
+    The window's end is cut at the publication day: a poller requests days by its own clock, but the recording ends.
     """
     match = re.fullmatch(r"bcdata\.sgs\.(\d+)/dados", path)
     if match is None:
@@ -47,7 +47,7 @@ def answer(path: str, query: Mapping[str, str], day: int) -> Reply | None:
 
 @cache
 def values(code: int, day: int) -> list[tuple[date, str]]:
-    """All that the series held on that publication day, ascending; empty for a series that is not recorded."""
+    """All values of the series on that publication day, ascending; empty for a series that is not recorded."""
     today = _DAYS[day]
     if code == 1:
         return [(on, value) for on, value in _dollar() if on < today]

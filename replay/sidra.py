@@ -1,4 +1,4 @@
-"""IBGE's SIDRA, and its service of dates of change. The cells are recorded; the dates of change are made up.
+"""IBGE's SIDRA, and its service of dates of change. The cells are recorded; the dates of change are invented.
 
 October 2025 of the IPCA is absent on the first publication day and there from the second on, as it was recorded.
 """
@@ -30,7 +30,7 @@ _TABLES = {
     7062: ("315", "D4", -6),
     5938: (None, "D3", 715),
     6381: (None, "D3", 30),
-    # Recorded without its classification, so that every value is `..`: whoever asks rightly finds no period here.
+    # Recorded without its classification, so that every value is `..`: a correct request finds no period here.
     5932: (None, "D3", 60),
     6579: (None, "D3", -124),
 }
@@ -85,7 +85,7 @@ def _changes(number: int, day: int) -> Iterator[dict[str, Any]]:
     names = {cell[f"{period}C"]: cell[f"{period}N"] for cell in recorded(number, day)[1]}
     for code in sorted(names):
         changed = date(2025, 11, 11) if lag == _MONTHLY_RELEASE and code == _ARRIVES else _end(code) + timedelta(lag)
-        # No date of change reaches beyond the first publication day, except that of what appears on the second.
+        # No date of change is after the first publication day, except for the periods that appear on the second.
         changed = changed if code == _ARRIVES and lag == _MONTHLY_RELEASE else min(changed, date(2025, 11, 7))
         shown = "01/01/0001" if "1979" in code else f"{changed:%d/%m/%Y}"
         yield {"id": code, "literals": [names[code]], "modificacao": shown}

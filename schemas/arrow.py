@@ -1,4 +1,4 @@
-"""Arrow types for Avro schemas: parsers produce columns of these, the encoder and the checks read them."""
+"""Arrow types for Avro schemas: parsers produce such columns, the encoder and the checks read them."""
 
 from typing import Any
 

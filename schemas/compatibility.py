@@ -15,7 +15,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 from schemas.contracts import Contract, parse
 
 WIDEST_DECIMAL = 38
-"""Digits that Spark and Delta hold."""
+"""Largest precision of a decimal in Spark and Delta."""
 
 _WIDER = "another type; its column keeps the one it has, a wider one too (int to long): add a field"
 """Avro reads an int as a long. Delta can widen a column, but then readers without a JVM refuse the table."""
@@ -30,14 +30,14 @@ _VALUES: dict[str, Any] = {
     "bytes": b"\x01",
     "string": "1",
 }
-"""One value per primitive type. Logical types are left out: they are compared, not resolved."""
+"""One value per primitive type. Logical types are left out: they are compared directly."""
 
 
 def findings(contract: Contract, published: list[Contract]) -> list[str]:
-    """Why a contract may not be published; empty when it may.
+    """The reasons why a contract may not be published; empty if it may.
 
     Args:
-        published: every version of it that was, oldest first.
+        published: all published versions of it, oldest first.
     """
     found = list(_unfit(contract.schema, contract.name, ()))
     if found:
@@ -60,7 +60,7 @@ def published_versions(folder: Path, name: str) -> list[Contract]:
 
 
 def _unfit(schema: Any, place: str, names: tuple[str, ...]) -> Iterator[str]:
-    """Types that no contract may have, wherever they stand. `names` are the records around this place."""
+    """Types that no contract may have, at any depth. `names` are the records around this place."""
     if isinstance(schema, str):
         if schema.rpartition(".")[2] in names:
             yield f"{place}: a recursive schema; Spark has no type for it"
@@ -80,7 +80,7 @@ def _unfit(schema: Any, place: str, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _unfit_here(schema: dict[str, Any], place: str) -> Iterator[str]:
-    """What is wrong with one type that is neither a record nor a union, not looking inside."""
+    """The problems of one type that is neither a record nor a union, without those of inner types."""
     if schema["type"] == "enum":
         yield f"{place}: an enum; a new symbol would break every older reader: use a string"
     if schema["type"] == "array" and _is_empty(schema["items"]):
@@ -96,14 +96,15 @@ def _is_empty(schema: Any) -> bool:
     if isinstance(schema, str):
         return schema == "null"
     if isinstance(schema, list):
-        return False  # the number of the branch is written
+        return False  # the number of the branch takes a byte
     if schema["type"] == "record":
         return all(_is_empty(field["type"]) for field in schema["fields"])
     return bool(schema["type"] == "null" or (schema["type"] == "fixed" and schema["size"] == 0))
 
 
 def _unreadable(written: dict[str, Any], reader: dict[str, Any]) -> Iterator[str]:
-    """Why a reader would not understand what was written: Avro's own resolution, and then the columns of the tables."""
+    """The reasons why a reader cannot read a writer's records: by Avro's resolution, and by the columns of the
+    tables."""
     old = {field["name"]: field["type"] for field in written["fields"]}
     for field in reader["fields"]:
         if field["name"] in old and _column(old[field["name"]]) != _column(field["type"]):
@@ -120,7 +121,7 @@ def _unreadable(written: dict[str, Any], reader: dict[str, Any]) -> Iterator[str
 
 
 def _column(kind: Any) -> Any:
-    """What of a type its column is made of: no documentation, no default, and every column may be null."""
+    """The parts of a type that determine its column: without documentation and default; every column may be null."""
     if isinstance(kind, list):
         branches = [_column(branch) for branch in kind if branch != "null"]
         return branches[0] if len(branches) == 1 else branches
@@ -136,7 +137,7 @@ def _column(kind: Any) -> Any:
 
 
 def _physical(schema: Any) -> Any:
-    """The schema without logical types, so that resolution is tried on the bytes."""
+    """The schema without logical types, to check the resolution of the bytes."""
     if isinstance(schema, list):
         return [_physical(branch) for branch in schema]
     if isinstance(schema, dict):
@@ -145,7 +146,7 @@ def _physical(schema: Any) -> Any:
 
 
 def _most_branches(schema: Any) -> int:
-    """How many records it takes to write every branch of every union once."""
+    """How many records are needed to write every branch of every union once."""
     if isinstance(schema, list):
         return max([len(schema), *(_most_branches(branch) for branch in schema)])
     if isinstance(schema, dict):

@@ -1,25 +1,30 @@
-"""Read the contracts that stand beside this file.
+"""Read the contracts beside this file, and those that an installation declares for itself.
 
-A contract is an Avro record schema with four attributes more: `topic`, `key` (the natural key, in order), `partitions`
-and, for a compacted topic, `cleanup`. They are ours; what is registered is the schema without them, so that a topic
-can be widened without a new schema version.
+A contract is an Avro record schema with five more attributes: `topic`, `key` (the natural key, in order), `partitions`,
+`classes` (what each field says about people: schemas/classes.py) and, for a compacted topic, `cleanup`. One that an
+installation declares also has `prune_by` and, for migrated rows, `legacy`. The schema is registered without them, so
+that a topic can get more partitions without a new schema version.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from schemas.classes import by_column
+
 FOLDER = Path(__file__).parent
 INGEST_PREFIX = "ingest."
 CANARY = "pipeline.canary"
-"""The record that the pipeline sends through all its layers to itself: no answer to a user holds it (docs/adr/0022)."""
+"""The record that the pipeline sends through all its layers to itself: users never see it in results
+(docs/adr/0022)."""
 CANARY_TABLE = "pipeline_canary"
 """Its table in each layer."""
 KEY_SEPARATOR = "|"
 
-# Stand at the end of every data record; the natural key and the values are what is not among them.
+# The last fields of every data record; all other fields are the natural key and the values.
 PROVENANCE = ("published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
 
 
@@ -29,8 +34,11 @@ class Contract:
 
     Attributes:
         name: the dataset, such as `inmet_hourly`, or `ingest.manifests`.
-        key: fields of the natural key; joined by `|`, null as nothing, they are the message key.
-        schema: the Avro record schema, parsed, as it is registered.
+        key: fields of the natural key; joined by `|`, with the empty text for null, they are the message key.
+        schema: the Avro record schema, parsed, in the registered form.
+        classes: field → class.
+        prune_by: of an installation's own contract, the column by which its silver table is pruned.
+        legacy: how the rows of a migrated file are read: the values of a mapping; None for every other contract.
     """
 
     name: str
@@ -39,6 +47,9 @@ class Contract:
     partitions: int
     compacted: bool
     schema: dict[str, Any]
+    classes: Mapping[str, str] = field(default_factory=dict)
+    prune_by: str | None = None
+    legacy: Mapping[str, Any] | None = None
 
     @property
     def subject(self) -> str:
@@ -47,7 +58,7 @@ class Contract:
 
     @property
     def is_dataset(self) -> bool:
-        """Whether records are a source's rows, and not the pipeline's own bookkeeping."""
+        """Whether the records are rows of a source, and not the pipeline's own bookkeeping."""
         return not self.name.startswith(INGEST_PREFIX) and self.name != CANARY
 
     @property
@@ -62,12 +73,17 @@ class Contract:
 
     @property
     def schema_text(self) -> str:
-        """What is registered: one line, fields in order."""
+        """The registered text: one line, fields in order."""
         return json.dumps(self.schema, ensure_ascii=False)
 
 
 def parse(name: str, text: str) -> Contract:
-    """A contract from its file's text. Raises: KeyError: it lacks `topic`, `key` or `partitions`."""
+    """A contract from its file's text.
+
+    Raises:
+        KeyError: it lacks `topic`, `key` or `partitions`.
+        ValueError: `classes` names an unknown class, or a field twice.
+    """
     schema = json.loads(text)
     return Contract(
         name=name,
@@ -75,8 +91,27 @@ def parse(name: str, text: str) -> Contract:
         key=tuple(schema.pop("key")),
         partitions=schema.pop("partitions"),
         compacted=schema.pop("cleanup", "delete") == "compact",
+        classes=by_column(schema.pop("classes", {})),
+        prune_by=schema.pop("prune_by", None),
+        legacy=schema.pop("legacy", None),
         schema=schema,
     )
+
+
+_own_folders: list[Path] = []
+
+
+def use_also(folder: Path) -> None:
+    """Read the contracts of this folder too, which may not exist yet, instead of those of a folder named before."""
+    if _own_folders != [folder]:
+        _own_folders[:] = [folder]
+        forget()
+
+
+def forget() -> None:
+    """Read every contract again when it is next asked for: one was declared."""
+    load.cache_clear()
+    load_all.cache_clear()
 
 
 @cache
@@ -87,14 +122,17 @@ def load(name: str) -> Contract:
         FileNotFoundError: there is no such contract.
         KeyError: the file lacks `topic`, `key` or `partitions`.
     """
-    return parse(name, (FOLDER / f"{name}.avsc").read_text(encoding="utf-8"))
+    file = next(
+        (found for folder in _own_folders if (found := folder / f"{name}.avsc").exists()), FOLDER / f"{name}.avsc"
+    )
+    return parse(name, file.read_text(encoding="utf-8"))
 
 
 @cache
 def load_all() -> dict[str, Contract]:
     """Every contract by name: datasets first, then bookkeeping, each in alphabetical order."""
     names = sorted(
-        (file.stem for file in FOLDER.glob("*.avsc")),
+        {file.stem for folder in (FOLDER, *_own_folders) for file in folder.glob("*.avsc")},
         key=lambda name: (name.startswith(INGEST_PREFIX) or name == CANARY, name),
     )
     return {name: load(name) for name in names}

@@ -9,7 +9,7 @@ _MAGIC = 0
 
 
 def header(schema_id: int) -> bytes:
-    """What stands before the Avro bytes."""
+    """The bytes before the Avro bytes."""
     return _HEADER.pack(_MAGIC, schema_id)
 
 

@@ -1,4 +1,5 @@
 """The maximum size of a record: producers keep to it, and Avro readers accept no larger ones."""
 
 MAX_RECORD_BYTES = 2 * 1024 * 1024
-"""One record, the raw text of a rejected row included; far above any row, far below what stalls a reader."""
+"""Size of one record, including the raw text of a rejected row; far above any row, and small enough for every
+reader."""

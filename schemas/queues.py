@@ -1,6 +1,7 @@
 """The topics of the schedule: requests to poll, requests to retry, requests given up, and outcomes.
 
-Their records are JSON without contracts: they hold no data, no table stores them, and only this program reads them.
+Their records are JSON without contracts: they hold no data of sources, no table stores them, and only this program
+reads them.
 """
 
 REQUESTS = "poll.requests"
@@ -9,7 +10,7 @@ DEAD = "poll.dead"
 OUTCOMES = "poll.outcomes"
 
 REQUEST_PARTITIONS = 24
-"""More than there are sources: each has a partition of its own, so a slow one holds up no other."""
+"""More than there are sources: each source has its own partition, so that a slow one does not delay others."""
 
 APP = "correnteza-schedule"
 """The workers' consumer group."""

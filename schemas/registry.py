@@ -1,7 +1,7 @@
-"""The schema registry: register the contracts, look schemas up by id, and prove that compatibility is enforced.
+"""The schema registry: register the contracts, find schemas by id, and prove that compatibility is enforced.
 
-A process remembers every answer of the registry while it runs, and uses it while the registry is silent: a worker
-continues with the schemas that it has registered, and cannot publish with others.
+A process caches all answers of the registry and uses them while the registry does not answer: a worker continues with
+the schemas that it has registered, and cannot publish with others.
 """
 
 import json
@@ -18,22 +18,25 @@ from confluent_kafka.schema_registry.common.schema_registry_client import Config
 
 from foundation import log
 from foundation.errors import TransientError, UnsafeState
+from schemas import registry_access
 from schemas.contracts import Contract
 
 LEVEL = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
-"""Today's reader must read every record ever published."""
+"""The compatibility level: today's reader must read every record ever published."""
 
 TIMEOUT_SECONDS = 10
 
 _PROBE = '{"type": "record", "name": "CompatibilityProbe", "fields": [{"name": "value", "type": "%s"}]}'
 
 _NO_SUCH_THING = (40401, 40402, 40403)
-"""The registry's own codes: no such subject, version, schema."""
+"""The registry's error codes: no such subject, version, schema."""
 
 _IDS: dict[tuple[str, str, str], int] = {}
-"""(registry, subject, schema text) → the id that the registry gave it."""
+"""(registry, subject, schema text) → the id in the registry."""
 _TEXTS: dict[tuple[str, int], str] = {}
 """(registry, id) → schema text. An id never changes its meaning."""
+_CHECKED: set[tuple[str, str]] = set()
+"""(registry, subject) whose level this process has set, or seen to be right."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,22 @@ class Change:
 
 
 class Registry:
-    """One registry. Its ids are its own: they have gaps, and cannot be restored.
+    """One registry. Its ids have gaps and cannot be restored.
 
-    Every method raises TransientError when the registry does not answer, or answers that it cannot now.
+    Every method raises TransientError when the registry does not answer, or answers that it is not ready.
     """
 
     def __init__(self, url: str) -> None:
         """Args: url: of its Confluent-compatible API."""
         self._url = url
-        self._client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_SECONDS})
+        self._client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_SECONDS, **registry_access.options(url)})
 
     def register(self, contracts: Iterable[Contract], prefix: str) -> dict[str, int]:
         """Register each contract under its prefixed subject; returns contract name → schema id. Again is harmless.
 
         Raises:
-            UnsafeState: a contract is not compatible with an earlier version, or is no schema at all.
-            TransientError: the registry is silent, and has not told this process every id before.
+            UnsafeState: a contract is not compatible with an earlier version, or is not a valid schema.
+            TransientError: the registry does not answer, and this process does not have all ids in its cache.
         """
         ids: dict[str, int] = {}
         is_silent = False
@@ -72,7 +75,7 @@ class Registry:
             subject = prefix + contract.subject
             known = _IDS.get((self._url, subject, contract.schema_text))
             if is_silent and known is not None:
-                ids[contract.name] = known  # it has been waited for once
+                ids[contract.name] = known  # wait only once
                 continue
             try:
                 ids[contract.name] = self._register(subject, contract)
@@ -87,17 +90,33 @@ class Registry:
         return ids
 
     def _register(self, subject: str, contract: Contract) -> int:
-        with self._translated(f"register {subject}"):
-            found = int(self._client.register_schema(subject, Schema(contract.schema_text, "AVRO")))
+        schema = Schema(contract.schema_text, "AVRO")
+        if not registry_access.may_register(self._url):
+            found = self._registered(subject, schema)
+        else:
+            self._set_level(subject)
+            with self._translated(f"register {subject}"):
+                found = int(self._client.register_schema(subject, schema))
         _IDS[self._url, subject, contract.schema_text] = found
         _TEXTS[self._url, found] = contract.schema_text
         return found
+
+    def _registered(self, subject: str, schema: Schema) -> int:
+        """Raises: UnsafeState: nobody has registered the schema, and this process may not."""
+        try:
+            with self._translated(f"look up {subject}"):
+                return int(self._client.lookup_schema(subject, schema).schema_id or 0)
+        except _NotFoundError:
+            raise UnsafeState(
+                f"the schema of {subject} is not registered at {self._url}, and register_schemas is off",
+                hint="correnteza schemas register, as a user who may",
+            ) from None
 
     def plan(self, contracts: Iterable[Contract], prefix: str) -> list[Change]:
         """What `register` would do about each contract; changes nothing.
 
         Raises:
-            UnsafeState: a subject would get a new version, and the registry does not check it as it must.
+            UnsafeState: a subject would get a new version, and the registry does not enforce compatibility.
         """
         return [self._change(prefix + contract.subject, contract) for contract in contracts]
 
@@ -107,40 +126,64 @@ class Registry:
             return Change(subject, "create")
         if any(json.loads(text) == contract.schema for _, _, text in published):
             return Change(subject, "keep")
-        self.require_level()
+        self.require_level(subject)
         with self._translated(f"compare {subject}"):
             is_compatible = self._client.test_compatibility_all_versions(subject, Schema(contract.schema_text, "AVRO"))
         return Change(subject, "evolve" if is_compatible else "refused")
 
-    def require_level(self) -> None:
-        """Raises: UnsafeState: the registry's global level is not the one that the contracts count on."""
-        with self._translated("read the compatibility level"):
-            found = self._client.get_config()
-        if LEVEL not in (found.compatibility, found.compatibility_level):
+    def require_level(self, subject: str) -> None:
+        """Raises: UnsafeState: a subject's level, its own or the global one, is not what the contracts count on."""
+        if self._level(subject) is not LEVEL:
             raise UnsafeState(
-                f"the registry at {self._url} does not check compatibility at the level {LEVEL.value}",
-                hint="run correnteza up or poll: both set the level and check it first",
+                f"the registry at {self._url} does not check {subject} at the level {LEVEL.value}",
+                hint="run correnteza up or poll: both set the level of each subject, and check it first",
             )
 
+    def _level(self, subject: str) -> ConfigCompatibilityLevel | None:
+        with self._translated(f"read the compatibility level of {subject}"):
+            try:
+                found = self._client.get_config(subject_name=subject)
+            except SchemaRegistryError as error:
+                if error.http_status_code != HTTPStatus.NOT_FOUND:
+                    raise
+                found = self._client.get_config()  # it has none of its own
+        return found.compatibility or found.compatibility_level
+
+    def _set_level(self, subject: str) -> None:
+        """The level of one subject, never the global one: others may use the registry, and count on theirs."""
+        if (self._url, subject) in _CHECKED:
+            return
+        if self._level(subject) is not LEVEL:
+            # If two workers start at once on a new subject, the registry may refuse one of them.
+            with suppress(_RefusedError), self._translated(f"set the compatibility level of {subject}"):
+                self._client.set_config(subject_name=subject, config=ServerConfig(compatibility=LEVEL))
+            self.require_level(subject)
+        _CHECKED.add((self._url, subject))
+
     def schema_by_id(self, schema_id: int) -> str | None:
-        """The schema's text, or None when the registry answers that it has no such id: nothing else counts as that."""
+        """The schema's text, or None only if the registry answers that it has no such id."""
         action = f"look up schema id {schema_id}"
         try:
             with self._translated(action):
-                # By id alone, never through a subject: a record may carry any id.
+                # Only by id and never by subject: a record may have any id.
                 text = self._client.get_schema(schema_id).schema_str
             if text is None:
                 raise TransientError(f"cannot {action} at {self._url}: the answer contains no schema")
         except _NotFoundError:
             return None
         except _RefusedError as error:
-            raise TransientError(str(error)) from error  # no answer to a question
+            raise TransientError(str(error)) from error  # not an answer of the registry itself
         except TransientError:
             if (self._url, schema_id) not in _TEXTS:
                 raise
             return _TEXTS[self._url, schema_id]
         _TEXTS[self._url, schema_id] = text
         return text
+
+    def subjects(self) -> set[str]:
+        """The subjects that there are."""
+        with self._translated("list the subjects"):
+            return set(self._client.get_subjects())
 
     def versions(self, subject: str) -> list[tuple[int, int, str]]:
         """(schema id, version, schema text) of a subject, oldest first; empty when there is no such subject."""
@@ -150,33 +193,20 @@ class Registry:
                 found = [self._client.get_version(subject, number) for number in numbers]
         except _NotFoundError:
             return []
-        # Optional in the client, which uses one type for what it sends and what it gets.
+        # Optional in the client, because it uses the same type for requests and answers.
         return [
             (cast("int", each.schema_id), cast("int", each.version), cast("str", each.schema.schema_str))
             for each in found
         ]
 
-    def enforce_compatibility(self) -> None:
-        """Set the global level, and prove with a schema that must be refused that the registry acts on it.
-
-        Raises:
-            UnsafeState: the registry took the incompatible schema.
-        """
-        # If two workers start at once on a new registry, it refuses one. The proof below shows whether the level is
-        # set.
-        with suppress(_RefusedError), self._translated("set the compatibility level"):
-            found = self._client.get_config()
-            if LEVEL not in (found.compatibility, found.compatibility_level):
-                self._client.set_config(config=ServerConfig(compatibility=LEVEL))
-        self.prove_compatibility()
-
     def prove_compatibility(self) -> None:
-        """Register a probe subject, then an incompatible version of it, which must be refused.
+        """Register a probe subject as ours are, then an incompatible version of it, which must be refused.
 
         Raises:
-            UnsafeState: it was taken.
+            UnsafeState: it was accepted.
         """
         subject = f"correnteza.compatibility-probe.{uuid.uuid4().hex}-value"
+        self._set_level(subject)
         with self._translated("register the probe schema"):
             self._client.register_schema(subject, Schema(_PROBE % "string", "AVRO"))
         try:
@@ -189,7 +219,7 @@ class Registry:
                 self._client.delete_subject(subject)
         raise UnsafeState(
             f"the registry at {self._url} accepts an incompatible schema: readers of old records would break",
-            hint=f"set its global compatibility to {LEVEL.value}, and remove overrides of single subjects",
+            hint=f"correnteza sets {LEVEL.value} for each of its subjects; allow it that, and remove other rules",
         )
 
     @contextmanager
@@ -199,7 +229,7 @@ class Registry:
             yield
         except SchemaRegistryError as error:
             message = f"cannot {action} at {self._url}: {error}"
-            # Anything between here and there can say 404: only the registry adds which thing it has not.
+            # A proxy may answer 404, too: only the registry adds a code.
             if error.http_status_code == HTTPStatus.NOT_FOUND and error.error_code in _NO_SUCH_THING:
                 raise _NotFoundError(message) from error
             if error.http_status_code in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
@@ -215,13 +245,18 @@ class Registry:
 
 
 class _NotFoundError(TransientError):
-    """The registry says there is no such thing. Transient where it was not expected: a registry still starting."""
+    """The registry answers that something does not exist. If that was not expected, it is transient: the registry may
+    be starting."""
 
 
 class _RefusedError(UnsafeState):
     """The registry refuses a schema."""
 
 
-def enforce_compatibility(url: str) -> None:
-    """Set and prove the compatibility level of the registry at a URL. Raises: UnsafeState, TransientError."""
-    Registry(url).enforce_compatibility()
+def prove_compatibility(url: str) -> None:
+    """Prove that the registry at a URL refuses what is incompatible; nothing where this process may not register.
+
+    Raises: UnsafeState, TransientError.
+    """
+    if registry_access.may_register(url):
+        Registry(url).prove_compatibility()

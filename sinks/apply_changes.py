@@ -1,4 +1,4 @@
-"""Write one micro-batch of a dataset's records into its two silver tables, once, whatever order they arrive in.
+"""Write one micro-batch of a dataset's records into its two silver tables, exactly once and in any order of arrival.
 
     batch ──► expectations ──► outcome of every row (sinks/versions.py)
                  │                                     │
@@ -6,12 +6,12 @@
                                                        ├─► 1. revisions   append every new version
                                                        └─► 2. current     merge, or append, each key's newest version
 
-Revisions commit first, and current is computed from the batch, never from what revisions just absorbed: after a crash
-between the two, revisions already hold everything, and a difference would be empty. Both writes are skipped when their
-transaction id is known, so a batch may be repeated at any point.
+Revisions commit first, and current is computed from the batch, not from the rows that were new to revisions: after a
+crash between the two writes revisions already hold everything, and a difference would be empty. Both writes are skipped
+when their transaction id is known, so a batch may be repeated at any point.
 
-A row that comes late, as a version older than what the dataset has seen, is judged over its key's whole timeline in
-bronze (sinks/late.py). So both tables are what one batch over all of bronze gives, whatever came when.
+A late row is a version with an older clock than the dataset has seen. For it all rows of its key are read from bronze
+and evaluated again (sinks/late.py). So both tables always equal the result of one batch over all of bronze.
 """
 
 from collections.abc import Mapping
@@ -37,10 +37,10 @@ __all__ = ["Applied", "SilverTarget", "apply_changes"]
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of a batch.
+    """The result of a batch.
 
     Attributes:
-        outcomes: rows per outcome, by the batch and what was stored before it.
+        outcomes: rows per outcome, judged by the batch and the rows stored before it.
         records: rows that were judged by expectations: all but withdrawals.
         broken: expectation → rows that broke it.
         flawed: rows that broke any.
@@ -55,23 +55,23 @@ class Applied:
 
 
 def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history: History) -> Applied:
-    """Bring a batch into revisions and current; the same batch again changes nothing.
+    """Write a batch into revisions and current; repeating the batch changes nothing.
 
     Args:
-        records: the target's columns and `key` (text), `topic`, `topic_id`. Any order, repetitions and late versions
-            welcome.
+        records: the target's columns and `key` (text), `topic`, `topic_id`. Any order; repetitions and late versions
+            are allowed.
         history: of the dataset; it holds the batch already.
 
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
-    # What is judged is what is written, whatever others write meanwhile: Arrow tables do not change.
+    # The rows that are judged are the rows that are written: Arrow tables do not change when others write.
     classified = _classified(records, target, history.closed())
     found = _summary(classified, target)
     _stop_on_failure(found, target)
     keys = late.late_keys(classified, found, target, history)
     timely = classified if keys is None else sql.without(classified, keys, target.keys)
-    _set_aside(classified, timely, target, batch)
+    _quarantine(classified, timely, target, batch)
     if keys is not None:
         late.repair(keys, target, history)
     _write(timely, target, batch)
@@ -88,7 +88,7 @@ def apply_changes(records: pa.Table, target: SilverTarget, batch: Batch, history
 def _classified(records: pa.Table, target: SilverTarget, closed: pa.Table) -> pa.Table:
     """The batch with the outcome of every row, and the rules it breaks: a withdrawal has no values to break any.
 
-    What was set aside and is closed stays aside for what it broke then, in a reading under other rules too.
+    A row whose dead letter is closed keeps the rules that it broke then, even if the rules are different now.
     """
     lists = ", ".join(
         f"CASE WHEN {IS_WITHDRAWN} THEN [] WHEN closed IS NOT NULL THEN {'closed' if action == 'quarantine' else '[]'}"
@@ -117,7 +117,7 @@ def _stored(batch: pa.Table, target: SilverTarget) -> pa.Table | None:
 
 
 def _summary(classified: pa.Table, target: SilverTarget) -> dict[str, Any]:
-    """Everything that has to be known before writing."""
+    """The facts that are needed before writing."""
     every = 'list_concat("warn", "quarantine", "fail")'
     counts = {outcome: f"outcome = {sql.text(outcome)}" for outcome in OUTCOMES}
     counts |= {f"broken:{each.name}": f"list_contains({every}, {sql.text(each.name)})" for each in target.expectations}
@@ -153,8 +153,8 @@ def _stop_on_failure(found: dict[str, Any], target: SilverTarget) -> None:
     )
 
 
-def _set_aside(classified: pa.Table, timely: pa.Table, target: SilverTarget, batch: Batch) -> None:
-    """Quarantine what broke a rule, and what conflicts; where a key came late, bronze says what conflicts."""
+def _quarantine(classified: pa.Table, timely: pa.Table, target: SilverTarget, batch: Batch) -> None:
+    """Quarantine rows that broke a rule or conflict; for late keys the conflicts are found from bronze."""
     flawed = sql.table(
         """SELECT *, "quarantine" AS rules FROM classified WHERE outcome = 'quarantined'""", classified=classified
     )
@@ -173,7 +173,7 @@ def _write(timely: pa.Table, target: SilverTarget, batch: Batch) -> None:
     if new.num_rows:
         failpoint("before_revisions")
         append(new, target.revisions, once=batch.once(f"{target.dataset}_revisions"))
-    # With those that an earlier attempt at this batch has stored, not only what revisions have just absorbed.
+    # Includes the rows that an earlier attempt at this batch has stored, not only those new to revisions.
     newest = sql.table(
         f"SELECT {sql.listed(target.columns)}, is_first_of_key FROM timely WHERE is_newest", timely=timely
     )

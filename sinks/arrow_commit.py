@@ -1,6 +1,7 @@
-"""How rows that this process holds reach a Delta table: written here, committed as `sinks/commit.py` commits.
+"""Write rows of this process to a Delta table, and commit them as `sinks/commit.py` does.
 
-A batch of some thousand rows costs milliseconds this way. Spark, which parts its work into tasks, is for what is large.
+A batch of some thousand rows costs milliseconds this way. Large data are written by Spark, which divides the work into
+tasks.
 """
 
 from collections.abc import Collection
@@ -14,11 +15,11 @@ from sinks.snapshot import Snapshot
 
 
 def append(rows: pa.Table, path: str, *, once: Transaction | None = None) -> None:
-    """Add rows to a table; none are no commit.
+    """Add rows to a table; without rows there is no commit.
 
     Args:
-        rows: columns of the table; one that they lack is null. Of a table in partitions, all in one.
-        once: the transaction that this is; nothing happens where the table knows it.
+        rows: columns of the table; a missing column is null. In a partitioned table all rows belong to one partition.
+        once: the transaction id of the commit; nothing happens if the table has it already.
 
     Raises:
         UnsafeState: the rows do not fit the table's columns.
@@ -36,7 +37,7 @@ def replace_files(
     Args:
         files: of the snapshot, as it names them.
         rows: as of `append`.
-        once: marks the commit. Whoever calls has asked `is_known`.
+        once: the transaction id of the commit. The caller has checked it with `is_known`.
     """
     new = [added(file) for file in written(rows, Form.of(snapshot))]
     gone = [removed(name, data_change=True) for name in files]

@@ -1,13 +1,13 @@
-"""How a batch reaches a Delta table: Spark writes the files (or this process: sinks/arrow_commit.py), delta-rs commits
-them, once.
+"""Write a batch to a Delta table: Spark writes the files (or this process: sinks/arrow_commit.py), and delta-rs commits
+them, exactly once.
 
 Spark's own commit takes half a second, most of it to reconstruct the table's state for a transaction id; delta-rs takes
-some milliseconds. Both write the same log. A file that no commit names is not part of the table: what a killed attempt
-has left behind is VACUUM's.
+some milliseconds. Both write the same log. A file that no commit names is not part of the table: VACUUM removes the
+files of a killed attempt.
 
-A commit may carry the batch's transaction id, which the table remembers. delta-rs commits what it is given, so whether
-the table knows the id already is asked first; the table's lock sees to it that nobody else commits under it meanwhile.
-An attempt whose outcome is unknown is settled the same way, by the next one.
+A commit may carry the batch's transaction id, which the table remembers. delta-rs does not check the id, so the caller
+first checks whether the table has it; the table's lock ensures that nobody else commits with this id meanwhile. If the
+outcome of an attempt is unknown, the next attempt finds it out in the same way.
 """
 
 import json
@@ -37,7 +37,7 @@ from storage.lease import lost
 from storage.location import is_remote
 
 ROWS_PER_FILE = 100_000
-"""A batch up to here is written as one file."""
+"""A batch of up to so many rows is written as one file."""
 
 FENCE = "correnteza.fence"
 """The transaction id that every commit to a table in a store carries; its version is the owner's token."""
@@ -47,7 +47,7 @@ refuse each other's."""
 MOST_ATTEMPTS = 20
 
 WRITING = {
-    # The commit makes files visible, not their names: one rename is enough, and no marker.
+    # The commit makes files visible, so one rename is enough and no marker file is needed.
     "mapreduce.fileoutputcommitter.algorithm.version": "2",
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
@@ -70,9 +70,9 @@ def append(
     """Add rows to a table.
 
     Args:
-        frame: columns of the table; one that it lacks is null. Evaluated once, into a file per task.
-        rows: how many they are at most, where that is known: few become one file.
-        once: the transaction that this is; nothing happens where the table knows it.
+        frame: columns of the table; a missing column is null. Evaluated once, into a file per task.
+        rows: an upper bound of their number, if known: few rows become one file.
+        once: the transaction id of the commit; nothing happens if the table has it already.
         confirm: called once the files are written, before they are committed; when it raises, nothing is committed.
 
     Raises:
@@ -90,7 +90,7 @@ def append(
 
 
 def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], *marks: Transaction | None) -> None:
-    """Commit what becomes of some files, once. Args: marks: transactions that the table remembers; None is none.
+    """Commit file actions, once. Args: marks: transaction ids that the table stores; None for none.
 
     In a store a commit may have been made although its answer is an error: the client repeats it, is refused by what it
     has written itself, and would commit the same files a second time under the next version. A transaction id keeps it
@@ -159,7 +159,7 @@ def _require_unchanged(
 
 
 def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
-    """Write rows as files below the table's folder, and say what the log needs to know of each that holds any."""
+    """Write rows as files below the table's folder; returns the log entry of each file with rows."""
     if not holds(snapshot.schema, rows.schema):
         raise UnsafeState(
             f"rows of {rows.schema.simpleString()} do not fit the table at {snapshot.path}",
@@ -169,7 +169,7 @@ def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:
         yield from _written_by_tasks(rows, Form.of(snapshot))
         return
     root = Path(snapshot.path)
-    # Spark does not say which files it wrote, so they get a folder of their own first, which VACUUM may remove.
+    # Spark does not report which files it wrote, so it writes into a new folder, which VACUUM may remove.
     folder = root / uuid4().hex
     rows.write.options(**WRITING).partitionBy(*snapshot.partition_columns).parquet(str(folder))
     for entry in sorted(files.walk(folder)):
@@ -215,7 +215,7 @@ def added(file: Written) -> AddAction:
 def in_place(
     name: str, size: int, partition: Mapping[str, str | None], statistics: Mapping[str, Any], *, data_change: bool
 ) -> AddAction:
-    """What the log needs to know of a file that stands in the table's folder.
+    """The log entry of a new file in the table's folder.
 
     Args: name: below that folder. size: bytes.
     """
@@ -230,12 +230,12 @@ def in_place(
 
 
 def removed(name: str, *, data_change: bool) -> RemoveAction:
-    """The same of a file, as a snapshot names it, that leaves the table."""
+    """The log entry of a file that is removed from the table. The file is named as by a snapshot."""
     return RemoveAction(quote(name, safe="/="), data_change, _now())
 
 
 def partition_of(name: Path) -> dict[str, str | None]:
-    """Column → value, by the folders of a file's name below its table: each is named after both."""
+    """Column → value, from the folders in a file's path below its table: each folder's name has both."""
     parts = (folder.partition("=") for folder in name.parts[:-1])
     return {column: None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value) for column, _, value in parts}
 

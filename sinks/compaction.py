@@ -1,13 +1,13 @@
-"""Small files of a table become large ones, in a commit that says that no row changed (`dataChange=false`).
+"""Compact small files of a table into large ones, in a commit that states that no row changed (`dataChange=false`).
 
-Rows are copied as they are: a file's columns, types and values are read and written again, batch by batch, so memory
-does not grow with the table. A stream skips such a commit, since it neither adds nor removes a row.
+Rows are copied unchanged, batch by batch, so memory does not grow with the table. A stream skips such a commit, since
+it neither adds nor removes a row.
 
-delta-rs compacts too, but keeps instants in the log to the millisecond, and so bounds that are no bounds. The
-statistics here are those of every other commit (sinks/commit.py).
+delta-rs can compact too, but it rounds instants in the log to milliseconds, so its bounds may exclude values of the
+file. The statistics here are those of every other commit (sinks/commit.py).
 
-delta-rs does not hold a commit that takes files out against others: of two that replace the same file both succeed, and
-its rows stand twice. So whoever compacts a table must be the only one who replaces its files meanwhile.
+delta-rs finds no conflict between two commits that remove the same file: both succeed, and its rows are then in the
+table twice. So while a table is compacted, nobody else may replace its files.
 """
 
 import time
@@ -38,15 +38,16 @@ def compact(
     until: float,
     is_owner: Callable[[], bool] = lambda: True,
 ) -> list[Group]:
-    """Write groups anew, one after the other, and commit once; returns those that were.
+    """Write groups one after the other, and commit once; returns the groups that were written.
 
     Args:
         snapshot: the version that the groups are of; nobody else may replace the table's files meanwhile.
-        until: by `time.monotonic`, when no further group is begun; one is written whatever the time.
-        is_owner: asked before the commit; there is none when the table has another owner by then.
+        until: by `time.monotonic`; no further group is begun after it. At least one group is written.
+        is_owner: called before the commit; if it returns False, the table has another owner and nothing is committed.
 
     Raises:
-        UnsafeState: a file does not hold the rows that the log says, or somebody has replaced it; nothing is committed.
+        UnsafeState: a file does not hold the rows that the log states, or was replaced by somebody else; nothing is
+            committed.
     """
     actions: list[AddAction | RemoveAction] = []
     done: list[Group] = []
@@ -71,7 +72,7 @@ def compact(
 
 
 def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveAction]:
-    """Write one group's rows, and say what the log needs to know of the files that come and go."""
+    """Write one group's rows; returns the log entries of the new files and of the removed ones."""
     root = location(snapshot.path)
     inside = "".join(f"{folder}/" for folder in group.files[0].name.split("/")[:-1])
     rows = 0

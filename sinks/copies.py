@@ -10,13 +10,14 @@ from storage import files, parquet
 from storage.location import Location
 
 ROWS_AT_ONCE = 256
-"""Read at a time; a row may have a megabyte."""
+"""Rows read at a time; a row may have a megabyte."""
 ROW_GROUP_BYTES = 32 * 1024**2
-"""In memory, before a row group is written."""
+"""Bytes in memory at which a row group is written."""
 
 
 def copied(sources: Iterable[Location], folder: Location) -> list[tuple[str, int]]:
-    """Write the rows of some files into as few as their columns allow: a contract may have gained some meanwhile.
+    """Write the rows of some files into few files: one for each set of columns, because a contract may have gained
+    columns.
 
     Returns: name, below the folder, and bytes of each.
     """

@@ -10,25 +10,25 @@ from sinks.snapshot import FILE, Snapshot, between
 from sinks.target import IS_WITHDRAWN, Bounds, SilverTarget
 
 PLACE = ("known_from", "kafka_partition", "kafka_offset")
-"""What tells a held row of current from another one."""
+"""The columns that distinguish one row of current from another."""
 
 IS_NEWER = "(l.known_from, l.kafka_offset) > (r.known_from, r.kafka_offset)"
-"""A row of current that is as new or newer stays."""
+"""Only a newer row replaces a row of current."""
 
 DIFFERS = " OR ".join((f"l.{IS_WITHDRAWN}", *(f"l.{name} IS DISTINCT FROM r.{name}" for name in PLACE)))
-"""A row of current that is another one, or withdrawn, goes."""
+"""A row of current is replaced by a different one, and removed by a withdrawal."""
 
 
 def update(
     newest: pa.Table, target: SilverTarget, *, within: Bounds, counts: str, once: Transaction | None = None
 ) -> None:
-    """Put in what current lacks, replace what counts as other, and take out what is withdrawn.
+    """Insert rows that current lacks, replace rows that differ, and delete rows whose key is withdrawn.
 
     Args:
         newest: at most one row per key: the columns of revisions.
         within: bounds of the pruning column, of all rows of `newest`.
         counts: SQL: whether a row `l` of `newest` takes the place of the row `r` of current that has its key.
-        once: the transaction that this is; nothing happens where current knows it.
+        once: the transaction id of the commit; nothing happens if current has it already.
     """
     current = Snapshot.of(target.current)
     if once is not None and is_known(current.table, once):

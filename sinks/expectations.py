@@ -14,10 +14,10 @@ class Expectation:
     """One rule.
 
     Attributes:
-        name: stands in `silver.quarantine` and in the log.
-        sql: a predicate over the dataset's columns. Like a CHECK constraint it is broken only where it is false: a
-            null passes, so that a missing value breaks no range.
-        action: `warn` counts, `quarantine` sets the row aside, `fail` stops the query.
+        name: used in `silver.quarantine` and in the log.
+        sql: a predicate over the dataset's columns. As in a CHECK constraint, only false breaks it: null passes, so
+            that a missing value breaks no range.
+        action: `warn` counts the row, `quarantine` puts it into quarantine, `fail` stops the query.
     """
 
     name: str

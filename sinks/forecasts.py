@@ -24,12 +24,12 @@ from sinks.tables import PROPERTIES, exists
 from storage import delta
 
 MOST_BYTES = 256 * 1024**2
-"""Of one drop: it is read whole."""
+"""Largest size of a drop, which is read as a whole."""
 MOST_ROWS = 5_000_000
 
 INSTANT = pa.timestamp("us", "UTC")
 RUN = ("dataset_id", "model_version", "source", "generated_at")
-"""One drop has one of each."""
+"""The columns that have one value per drop."""
 
 SCHEMA = pa.schema(
     [
@@ -48,12 +48,12 @@ SCHEMA = pa.schema(
     ]
 )
 OURS = ("forecast_id", "horizon_days", "loaded_at")
-"""Columns that a drop does not bring."""
+"""Columns that are added here, and not part of a drop."""
 OPTIONAL = ("lower", "upper")
 BROUGHT = pa.schema([field.with_nullable(True) for field in SCHEMA if field.name not in OURS])
-"""What a drop brings."""
+"""The columns of a drop."""
 
-# What each row must be; the sentence completes "N rows …".
+# The condition of each row; the text completes "N rows …".
 _RULES = {
     "have no text in dataset_id, model_version, source or series_id": (
         "coalesce(trim(dataset_id), '') = '' OR coalesce(trim(model_version), '') = ''"
@@ -118,7 +118,7 @@ def _read(file: Path) -> tuple[pa.Table, str]:
         raise UsageError(f"there is no file {file}")
     if file.stat().st_size > MOST_BYTES:
         raise InvalidContent(f"{file.name} has more than {MOST_BYTES // 1024**2} MiB", hint="split it by run or series")
-    # Read once: what is hashed is what is loaded, whoever writes to the file meanwhile.
+    # Read once, so that the hash is of the loaded bytes even if somebody writes to the file meanwhile.
     content = file.read_bytes()
     try:
         parquet = pq.ParquetFile(pa.BufferReader(content))
@@ -140,7 +140,7 @@ def _read(file: Path) -> tuple[pa.Table, str]:
 
 
 def _column(found: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """A column under its declared type. Instants lose what is below a microsecond; nothing else may be lost.
+    """A column under its declared type. Instants are cut to microseconds; no other value may lose precision.
 
     Raises: InvalidContent, naming the column.
     """
@@ -170,7 +170,7 @@ def _wrong_columns(found: pa.Schema) -> Iterator[str]:
 
 
 def _fits(kind: pa.DataType, expected: pa.DataType) -> bool:
-    """Whether a column of this type may hold what is expected; one without any value has no type of its own."""
+    """Whether a column of this type can hold the declared type; a column without any value has no type."""
     if pa.types.is_null(kind):
         return True
     if pa.types.is_dictionary(kind):  # pandas' categories
@@ -209,7 +209,8 @@ def _check(rows: pa.Table, now: datetime) -> None:
 
 
 def _refuse_other_bytes(table: DeltaTable, rows: pa.Table) -> None:
-    """A run has one drop: other bytes for it would double its forecasts, or contradict them."""
+    """Raises: InvalidContent if the run was loaded from other bytes: they would double its forecasts or contradict
+    them."""
     run = {name: rows[name][0] for name in RUN}
     same = reduce(and_, (pc.field(name) == value for name, value in run.items()))
     held = table.to_pyarrow_dataset().to_table(columns=["forecast_id"], filter=same)

@@ -1,8 +1,8 @@
-"""Frames that are evaluated once, and stay what they were.
+"""Frames that are evaluated once and keep their rows.
 
-`DataFrame.persist` lives in a cache that all sessions of a JVM share, by plan: whoever appends to a Delta table makes
-Spark compute anew every cached frame that reads the same path, whatever version it was read at. A row that was judged
-absent would so be written where another query has just put one. A local checkpoint keeps rows, and forgets the plan.
+`DataFrame.persist` uses a cache by plan that all sessions of a JVM share. An append to a Delta table makes Spark
+recompute every cached frame that reads the same path, at whatever version. Then a row that was found absent would be
+written although another query has just written it. A local checkpoint keeps the rows and drops the plan.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,11 @@ from pyspark.sql import DataFrame
 
 
 @contextmanager
-def fixed(frame: DataFrame) -> Iterator[DataFrame]:
-    """The frame's rows, computed by the first job that reads them all, and freed at the end; no later write is seen.
+def materialized(frame: DataFrame) -> Iterator[DataFrame]:
+    """The frame's rows, computed by the first job that reads them all, and freed at the end; later writes do not change
+    them.
 
-    In memory, and on disk where that is full.
+    Kept in memory, and on disk if memory is full.
     """
     checkpointed = frame.localCheckpoint(eager=False)
     try:

@@ -1,4 +1,4 @@
-"""What `apply_changes` asks about the rows that came before a batch, behind one seam: bronze in the driver."""
+"""The interface by which `apply_changes` reads the rows before a batch; in the driver it reads bronze."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,8 +15,8 @@ CLOSED = pa.schema(
         "rules": pa.list_(pa.string()),
     }
 )
-"""Of a closed letter: where its record stands, and what it was set aside for. Whatever the rules are today, it stays
-aside: its copy stands for it, or somebody has discarded it (docs/adr/0027)."""
+"""The columns of a closed dead letter: the place of its record, and the rules that it broke. The record stays in
+quarantine whatever the rules are today, because its copy replaces it, or somebody has discarded it (docs/adr/0027)."""
 
 CLOSED_PLACE = ("topic_id", "kafka_partition", "kafka_offset")
 
@@ -35,7 +35,7 @@ class Seen:
 
 
 class History(Protocol):
-    """A dataset's rows so far, those of the batch among them."""
+    """A dataset's rows so far, including those of the batch."""
 
     @property
     def was_repairing(self) -> bool:
@@ -43,11 +43,11 @@ class History(Protocol):
         ...
 
     def seen(self) -> Seen:
-        """Before the batch; asked only where the answer can matter, since it may have to be looked for."""
+        """The clocks before the batch. Called only if they matter, because finding them may take long."""
         ...
 
     def rows_of(self, keys: pa.Table, within: Bounds) -> pa.Table:
-        """Every record and withdrawal of some keys, as `apply_changes` takes them.
+        """Every record and withdrawal of some keys, in the form that `apply_changes` takes.
 
         Args:
             keys: distinct, the key columns alone.
@@ -60,7 +60,7 @@ class History(Protocol):
         ...
 
     def closed(self) -> pa.Table:
-        """Rows that were set aside and whose letters are closed: the columns of `CLOSED`."""
+        """Rows whose dead letters are closed: the columns of `CLOSED`."""
         ...
 
     def begin_repair(self) -> None:

@@ -1,9 +1,10 @@
 """Rows that come late: all rows of their keys are read from bronze and evaluated again, and silver is changed to the
 result.
 
-Repetitions are not stored, so revisions alone cannot say where a late row belongs: its predecessor may have been
-confirmed after it, a row that was dropped may stand at its very clock, or a withdrawal may have found nothing yet.
-A row whose clock is after all that the dataset had seen cannot be late, which spares nearly every batch the question.
+Repetitions are not stored, so revisions alone do not show where a late row belongs: its predecessor may have been
+confirmed after it, a row that was dropped may have the same clock, or a withdrawal may have come before there was
+anything to withdraw. A row with a newer clock than all that the dataset has seen cannot be late, so nearly every batch
+skips this.
 
     late keys ──► all their rows in bronze ──► classify ──► what revisions, quarantine and current should hold
                                                               │ less what they do hold
@@ -12,10 +13,11 @@ A row whose clock is after all that the dataset had seen cannot be late, which s
                                        3. revisions    append what is missing
                                        4. current      the newest version, or nothing
 
-Each step writes the difference to what stands, so a repetition after a crash finds what is left to do, and nothing when
-all is done; transaction ids would skip what a second attempt, which may see more of bronze, has to add. Gold's streams
-skip commits that delete (`skipChangeCommits`), so deletes and appends are separate commits, and a key that loses a
-version has one appended after it: if none is missing, its newest is deleted too, and appended again.
+Each step writes the difference to the stored rows, so a repetition after a crash does only what is left to do.
+Transaction ids are not used here: they would skip rows that a second attempt has to add, because it may see more of
+bronze. Gold's streams skip commits that delete (`skipChangeCommits`), so deletes and appends are separate commits, and
+a version is appended for every key that loses one: if no version is missing, the newest is deleted too and appended
+again.
 """
 
 from typing import Any
@@ -38,11 +40,11 @@ def late_keys(classified: pa.Table, found: dict[str, Any], target: SilverTarget,
 
     Args:
         found: of the batch: `known_least` and `unknown_least`, the least clocks of new versions of keys that revisions
-            hold and do not hold; `is_disturbed`, whether a stored version would be none any more.
+            hold and do not hold; `is_disturbed`, whether a stored version would no longer be a version.
     """
     keys = sql.listed(target.keys)
     if history.was_repairing:
-        # What was written of it may have changed what its rows look like.
+        # The unfinished attempt may have changed the outcomes of the rows.
         return _keys("FROM classified WHERE is_valid", target, classified=classified)
     parts = [f"SELECT {keys} FROM classified WHERE is_valid AND is_disturbed"] if found["is_disturbed"] else []
     given = {"classified": classified}
@@ -68,7 +70,8 @@ def _keys(query: str, target: SilverTarget, **given: pa.Table) -> pa.Table | Non
 
 
 def repair(keys: pa.Table, target: SilverTarget, history: History) -> None:
-    """Bring revisions, quarantine and current to what bronze says of some keys; twice is the same as once."""
+    """Make revisions, quarantine and current equal to the result of all bronze rows of some keys. It may be
+    repeated."""
     history.begin_repair()
     within = bounds(keys, target.prune_by)
     revisions = Snapshot.of(target.revisions)
@@ -85,10 +88,10 @@ def repair(keys: pa.Table, target: SilverTarget, history: History) -> None:
 
 
 def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget, closed: pa.Table) -> pa.Table:
-    """Rows with `is_valid`: each as it was judged when it came, which is for good until it is redriven.
+    """Rows with `is_valid`: each is judged as when it came; only a redrive changes that.
 
-    What stands in quarantine for a rule takes no part, whatever the rules are today; neither does what is closed, nor,
-    of rows that silver has not read yet, what breaks them. A row that is a version has passed.
+    Not valid are rows in quarantine for a rule, whatever the rules are today, rows whose dead letter is closed, and
+    rows that silver has not read yet and that break a rule. A row that is stored as a version is valid.
     """
     is_sound = " AND ".join(f"{broken(target.expectations, action)} = []" for action in ("quarantine", "fail"))
     of_record = sql.same(("kafka_partition", "kafka_offset", "chunk_id"), "s", "r")
@@ -138,7 +141,7 @@ def _repair_revisions(versions: pa.Table, stored: pa.Table, target: SilverTarget
     outdated = pa.concat_tables([obsolete.select(of_row), again.select(of_row)])
     deleted = sql.only(stored, outdated, of_row)
     if deleted.num_rows:
-        # A withdrawal has no hash; what is null in a release that knew none cannot tell the two apart here.
+        # A withdrawal has no hash. The column `is_withdrawn` cannot distinguish it, because it may be null in old rows.
         place = ("known_from", "kafka_partition", "kafka_offset", "version_hash")
         replace_rows(revisions, gone=deleted, keys=(*target.keys, *place))
         failpoint("after_deletes")

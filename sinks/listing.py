@@ -19,9 +19,9 @@ class Listing:
 
     @classmethod
     def of(cls, path: str, table: DeltaTable | None = None) -> Self:
-        """The newest version. Raises: UnsafeState, when its files alone do not say what its rows are.
+        """The newest version. Raises: UnsafeState, when its rows do not follow from its files alone.
 
-        Args: table: where it is open already; to open one reads its log.
+        Args: table: if it is open already; opening it reads its log.
         """
         table = delta.table(path) if table is None else table
         if table.protocol().min_reader_version > 1:
@@ -43,7 +43,7 @@ class Listing:
 
     @property
     def partition_columns(self) -> list[str]:
-        """The columns whose values stand in the names of folders, and not in files."""
+        """The columns whose values are in the names of folders, and not in files."""
         return list(self.table.metadata().partition_columns)
 
     @cached_property

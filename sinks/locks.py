@@ -23,7 +23,7 @@ from storage.lease import Leases, TakenError
 from storage.location import Remote, location
 
 PATIENCE_SECONDS = 20.0
-"""How long to wait for the JVM of a driver whose Python is dead: it ends by itself."""
+"""How long to wait for the JVM of a driver whose Python process is dead: it ends by itself."""
 
 
 class TableIsTakenError(UnsafeState):
@@ -35,7 +35,7 @@ class TableLocks:
 
     def __init__(self, spark: SparkSession, folder: Path, lake: str | None = None) -> None:
         """Args:
-        folder: where lock files stand: `<layer>.<table>.lock`, each with a note on its holder beside it.
+        folder: of the lock files `<layer>.<table>.lock`; beside each is a note on its holder.
         lake: of the tables; None for tables that no other machine knows.
         """
         self._leases = leases_of(lake)
@@ -87,7 +87,7 @@ class TableLocks:
         if lock is None:
             file.close()
             return None
-        return file, lock  # closing either, or losing both to the garbage collector, would let go
+        return file, lock  # keep both: closing either, or garbage collection, would release the lock
 
 
 @contextmanager
@@ -143,7 +143,7 @@ _leases: dict[Remote, Leases] = {}
 
 @contextmanager
 def shared(folder: Path, table: str) -> Iterator[None]:
-    """Hold a lock that others may share, while nobody has it alone. Raises: TableIsTakenError, when somebody has."""
+    """Hold a lock that other processes may share. Raises: TableIsTakenError, when a process holds it exclusively."""
     with _held(folder, table, fcntl.LOCK_SH):
         yield
 
@@ -173,7 +173,7 @@ def _holder(lock: Path) -> dict[str, Any]:
 
 
 def _holder_lives(lock: Path) -> bool:
-    """Whether the process that noted itself runs; one on another machine is taken to."""
+    """Whether the process in the holder's note runs; a process on another machine is assumed to run."""
     note = _holder(lock)
     if not note or note["host"] != socket.gethostname():
         return bool(note)

@@ -1,10 +1,10 @@
 """Maintain one table as sinks/planning.py plans it. Only `compact` must not overlap a batch; see sinks/compaction.py.
 
-expire       files of days that the table does not keep; of the canary's tables alone
-compact      small files into large ones, without a change of rows
-checkpoint   so that a reader begins near the log's end
+expire       remove files of days that the table does not keep; only in the canary's tables
+compact      merge small files into large ones, without a change of rows
+checkpoint   write one, so that readers begin near the log's end
 log          remove entries that no reader and no checkpoint needs
-vacuum       remove data files that left the table, or never were in it
+vacuum       remove data files that are no longer in the table, or never were
 """
 
 import time
@@ -25,12 +25,12 @@ def tidy(
 ) -> list[Group]:
     """Remove old days, compact, and make a checkpoint; returns the groups that became one file each.
 
-    Small files are looked for again, so that nothing is written by an old list. Only the owner of the table's writes
-    may call this, and while it runs no other process may replace files of the table; rows may be appended. If it is
-    killed at any point, the table is as it was, or compacted.
+    Small files are searched again, because the plan may be old. Only the owner of the table's writes may call this, and
+    while it runs no other process may replace files of the table; rows may be appended. If it is killed at any point,
+    the table is as it was, or compacted.
 
     Args:
-        until: by `time.monotonic`, when nothing more is begun.
+        until: by `time.monotonic`; nothing more is begun after it.
         is_owner: as of `compact`.
     """
     failpoint("maintenance_begins")
@@ -49,9 +49,9 @@ def tidy(
 
 
 def clean(plan: Plan, *, until: float) -> tuple[int, int]:
-    """Remove what was planned; returns how many entries of the log and how many data files went.
+    """Remove the planned files; returns how many log entries and how many data files were removed.
 
-    It needs no turn: no reader needed the files that a plan names, and none can need them later.
+    It needs no lock: no reader needed the planned files, and none can need them later.
     """
     folder = location(plan.path)
     log = remove(folder / "_delta_log", plan.old_log.files, until=until)
@@ -59,5 +59,5 @@ def clean(plan: Plan, *, until: float) -> tuple[int, int]:
 
 
 def budget(seconds: float) -> float:
-    """`until` of a run that may begin work for so long."""
+    """`until` for work that may take so many seconds."""
     return time.monotonic() + seconds

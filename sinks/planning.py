@@ -1,4 +1,4 @@
-"""What is worth doing to keep a table small: a plan, by delta-rs alone. `maintenance` carries it out.
+"""Plan the maintenance of a table, with delta-rs only. `maintenance` carries the plan out.
 
 Nothing of Spark is imported here, so `correnteza status` can say what maintenance would save.
 """
@@ -18,19 +18,19 @@ from storage import files
 from storage.location import Location, location
 
 MOST_COMMITS = 20
-"""After the newest checkpoint; with more a new one is worth its time."""
+"""Commits since the newest checkpoint; if there are more, a new checkpoint is written."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which files of a table are worth writing anew.
+    """Which files of a table are compacted.
 
     Attributes:
-        small_bytes: a file below it is small.
-        target_bytes: of a file that is written from small ones.
-        at_least: small files that a partition must have.
+        small_bytes: files smaller than this are compacted.
+        target_bytes: size of a file that is written from small ones.
+        at_least: a partition with fewer small files is left as it is.
         closed_days: leave out the partition of the present day; for a table with year, month and day as partitions.
-        kept_days: of such a table, after how many days rows leave it; None for never.
+        kept_days: days after which rows of such a table are removed; None for never.
     """
 
     small_bytes: int
@@ -67,9 +67,10 @@ class Group:
 
 
 def groups(listing: Listing, policy: Policy, today: date) -> list[Group]:
-    """What a policy makes of the table's files; an empty list when nothing is worth it.
+    """The groups of files to compact by a policy; may be empty.
 
-    Files that become one lie next to each other in the columns with statistics, so that it can still be left out.
+    Files that are merged have neighbouring values in the columns with statistics, so that queries can still skip the
+    new file.
 
     Args:
         today: UTC.
@@ -78,7 +79,7 @@ def groups(listing: Listing, policy: Policy, today: date) -> list[Group]:
     columns = listing.partition_columns
     actions = pa.table(listing.table.get_add_actions(flatten=True))
     if sum(size < policy.small_bytes for size in actions["size_bytes"].to_pylist()) < policy.at_least:
-        return []  # as with most tables, and what follows costs most
+        return []  # true for most tables, and saves the costly part below
     for action in actions.to_pylist():
         if action["size_bytes"] < policy.small_bytes:
             partition = tuple((column, _text(action[f"partition.{column}"])) for column in columns)
@@ -95,7 +96,7 @@ def groups(listing: Listing, policy: Policy, today: date) -> list[Group]:
 
 
 def expired(listing: Listing, policy: Policy, today: date) -> list[str]:
-    """Files whose day is over for longer than the policy keeps; none where it keeps all.
+    """Files of days that are older than the policy keeps; empty if it keeps all.
 
     Args:
         today: UTC.
@@ -112,14 +113,14 @@ def expired(listing: Listing, policy: Policy, today: date) -> list[str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A table as it is, and what would be done to it.
+    """The size of a table, and the planned work.
 
     Attributes:
         files, bytes: of the present version.
         log_files, log_bytes: of its log, checkpoints included.
         expired: files of days that the table does not keep.
         groups: of small files, each to become one.
-        needs_checkpoint: whether many commits have come since the newest.
+        needs_checkpoint: whether there are many commits since the newest checkpoint.
         old_files: data files to remove.
         old_log: entries of the log to remove, oldest first.
         old_bytes: of both together.
@@ -150,23 +151,23 @@ class Plan:
 
     @property
     def small_files(self) -> int:
-        """Files that would be written anew."""
+        """Number of files that would be compacted."""
         return sum(len(group.files) for group in self.groups)
 
     @property
     def held_by(self) -> list[str]:
-        """Queries that keep something from being removed, the one that is furthest behind first."""
+        """Queries that still need old files, the one that is furthest behind first."""
         return list(dict.fromkeys([*self.old_files.held_by, *self.old_log.held_by]))
 
 
 def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader], *, now: datetime) -> Plan:
-    """What there is and what is worth doing; changes nothing.
+    """Plan the maintenance of a table; changes nothing.
 
     Args:
         table: `<layer>.<table>`.
         listing: its newest version.
         readers: every stream that reads the table.
-        now: UTC; by it days are closed, and log entries old.
+        now: UTC; determines which days are closed and which log entries are old.
     """
     path = listing.path
     sizes = listing.table.get_add_actions()["size_bytes"].to_pylist()
@@ -190,7 +191,7 @@ def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader]
 
 
 def _parts(files: Sequence[File], target: int) -> Iterator[tuple[File, ...]]:
-    """Neighbours that fill one file; one alone stays as it is."""
+    """Neighbouring files that together fill one file; a single file stays as it is."""
     part: list[File] = []
     size = 0
     for file in files:

@@ -12,6 +12,7 @@ from deltalake import Transaction
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, StringType, StructType
 
+from schemas.classes import PERSONAL, TECHNICAL
 from sinks import sql, tables
 from sinks.arrow_commit import append
 from sinks.replace_rows import replace_rows
@@ -19,11 +20,11 @@ from sinks.snapshot import Snapshot
 
 NAME = "quarantine"
 CONFLICT = "conflicting_version"
-"""Stands for the rule that a row has broken which contradicts the version at its own (key, known_from)."""
+"""The rule name of a row that contradicts the version with the same (key, known_from)."""
 
 _PLACE = ("topic", "kafka_partition", "kafka_offset")
 RECORD = ("topic_id", *_PLACE, "chunk_id")
-"""What names the record that an entry is of, as `is_of` compares it."""
+"""The columns that identify the record of an entry; `is_of` compares them."""
 
 SCHEMA = (
     StructType()
@@ -39,11 +40,14 @@ SCHEMA = (
     .add("topic_id", "string")
 )
 
+CLASSES = {name: PERSONAL if name in ("key", "record") else TECHNICAL for name in SCHEMA.names}
+"""Column → class. It holds rows of any dataset: whatever a source sent."""
+
 
 def ensure(spark: SparkSession, path: str) -> None:
     """Create the table: one partition per dataset, so that the datasets' queries never conflict.
 
-    One of an older release gets the column `topic_id`, null in the rows that it holds.
+    A table of an older release gets the column `topic_id`, which is null in its old rows.
     """
     tables.ensure(
         spark, path, SCHEMA, partition_by=("dataset",), statistics_on=("known_from", "kafka_offset", "chunk_id")
@@ -51,13 +55,13 @@ def ensure(spark: SparkSession, path: str) -> None:
 
 
 def conflicting(rows: pa.Table) -> pa.Table:
-    """Those of classified rows that contradict a version, and the rule that stands for it."""
+    """The classified rows that contradict a version, with the rule name for it."""
     rule = f"[{sql.text(CONFLICT)}] AS rules"
     return sql.table(f"SELECT *, {rule} FROM rows WHERE outcome = 'conflicting'", rows=rows)
 
 
 def entries(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Rows as the table holds them.
+    """Rows in the form of the table.
 
     Args:
         rows: with `key`, `rules` (names of what each broke), `topic`, `topic_id` and the columns.
@@ -68,10 +72,9 @@ def entries(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
 
 
 def is_of(entry: str, row: str) -> str:
-    """SQL: whether an entry stands for a row, two aliases of tables with the columns `RECORD`.
+    """SQL: whether an entry belongs to a row. Args: two aliases of tables with the columns `RECORD`.
 
-    A topic that is made anew repeats its predecessor's places. Of
-    entries without a topic id the chunk tells the record.
+    A recreated topic uses the same places again. For entries without a topic id the chunk identifies the record.
     """
     at_place = [f"{entry}.{name} = {row}.{name}" for name in _PLACE]
     in_chunk = f"{entry}.chunk_id IS NOT DISTINCT FROM {row}.chunk_id"
@@ -80,13 +83,13 @@ def is_of(entry: str, row: str) -> str:
 
 
 def held(table: Snapshot, dataset: str) -> pa.Table:
-    """What the table holds of a dataset: the columns `RECORD`, `rules` and `FILE`."""
+    """The entries of a dataset: the columns `RECORD`, `rules` and `FILE`."""
     columns = [name for name in (*RECORD, "rules") if name in table.arrow_schema.names]
     return table.scan(columns, [("dataset", "=", dataset)]).read_all()
 
 
 def add(rows: pa.Table, path: str, *, dataset: str, once: Transaction | None = None) -> None:
-    """Append the rows that the table does not hold: each record once, in a full re-read too.
+    """Append the rows that the table does not hold: each record once, even if all of bronze is read again.
 
     Args:
         rows: the table's columns but `dataset`.
@@ -101,7 +104,7 @@ def add(rows: pa.Table, path: str, *, dataset: str, once: Transaction | None = N
 
 
 def release(rows: pa.Table, path: str, *, dataset: str) -> None:
-    """Take out those of the rows that stand in the table for a conflict: they conflict no more.
+    """Remove the entries of these rows that are there for a conflict, because they no longer conflict.
 
     Args:
         rows: with the columns `RECORD`.

@@ -1,7 +1,7 @@
-"""Replace the rows of some groups of a gold table by what was recomputed for them, and touch nothing else.
+"""Replace the rows of some groups of a gold table by recomputed ones, and change nothing else.
 
-Spark has computed the rows. They are judged, compared and written here, by SQL over Arrow tables (docs/adr/0025): what
-is judged is what is written, whatever others commit meanwhile.
+Spark has computed the rows. They are judged, compared and written here, by SQL over Arrow tables (docs/adr/0025), so
+that exactly the judged rows are written whatever others commit meanwhile.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from sinks.transactions import Batch
 from storage import delta
 
 COMES = "_comes"
-"""Whether a row that changes is in the table afterwards; one that does not is deleted."""
+"""The column that is true for a changed row to write, and false for one to delete."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class GoldTarget:
         keys: columns that identify a row; never null.
         group: columns of the unit of recomputation, among the keys, never null; their bounds limit what is read.
         columns: all columns, in order.
-        expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold sets no row aside: it
-            follows from silver, where that was done.
+        expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold has no quarantine: silver
+            has already removed such rows.
     """
 
     table: str
@@ -49,7 +49,7 @@ class GoldTarget:
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What a recomputation found: rows that it wrote anew or otherwise, and of them those that broke expectations.
+    """The counts of a recomputation: rows that it wrote, and how many of them broke expectations.
 
     Attributes:
         broken: expectation → rows. flawed: rows that broke any.
@@ -67,18 +67,18 @@ def recompute(
     batch: Batch,
     count: Callable[[Recomputed], None] = lambda found: None,
 ) -> Recomputed:
-    """Make the table hold, of the given groups, exactly the given rows. The same rows again commit nothing.
+    """Make the table hold exactly the given rows in the given groups. If nothing differs, there is no commit.
 
     Args:
         rows: all rows of the groups, the target's columns.
         groups: the target's group columns, distinct; a group without a row in `rows` is emptied.
-        count: keeps what was found. Called before the write: once that is done, a repetition finds no difference, and
-            a batch that died in between would never be counted.
+        count: stores the counts. Called before the write: after it a repetition finds no difference, and a batch that
+            died in between would never be counted.
 
     Raises:
         UnsafeState: a row breaks an expectation whose action is `fail`; nothing was written.
     """
-    # Compared and written against one version of the table.
+    # Compare and write against the same version of the table.
     held = Snapshot.of(target.path)
     changes = _changes(rows, groups, target, held)
     found = _judged(rows, changes, target)
@@ -101,10 +101,11 @@ def extent(groups: pa.Table, columns: Sequence[str]) -> list[Filter]:
 def _changes(rows: pa.Table, groups: pa.Table, target: GoldTarget, held: Snapshot) -> pa.Table:
     """Keys of the rows to insert, update and delete, whether each `COMES`, and the file it stands in.
 
-    What is right is left out. As by Spark's `<=>`, null is null, NaN is NaN, and -0.0 is 0.0.
+    Rows without a difference are left out. As with Spark's `<=>`, null equals null, NaN equals NaN, and -0.0 equals
+    0.0.
     """
     values = [column for column in target.columns if column not in target.keys]
-    a_key = sql.quoted(target.keys[0])  # never null, so it tells whether a side has a row
+    a_key = sql.quoted(target.keys[0])  # never null, so it shows whether a side has a row
     differs = [f"r.{a_key} IS NULL", f"h.{a_key} IS NULL"]
     differs += [f"r.{sql.quoted(name)} IS DISTINCT FROM h.{sql.quoted(name)}" for name in values]
     return sql.table(
@@ -126,13 +127,13 @@ def _equal(keys: Sequence[str], left: str, right: str) -> str:
 
 
 def _written(target: GoldTarget) -> str:
-    """SQL: the rows that come."""
+    """SQL: the rows to write."""
     columns = ", ".join(f"r.{sql.quoted(name)}" for name in target.columns)
     return f"SELECT {columns} FROM rows r SEMI JOIN (FROM changes WHERE {COMES}) c ON {_equal(target.keys, 'r', 'c')}"
 
 
 def _judged(rows: pa.Table, changes: pa.Table, target: GoldTarget) -> Recomputed:
-    """How many rows come, and the expectations that they break."""
+    """How many rows are written, and the expectations that they break."""
     # A rule is broken only where it is false. DuckDB's count_if gives a HUGEINT, which comes as a decimal.
     breaks = {f"broken:{each.name}": f"NOT ({each.sql})" for each in target.expectations}
     counts = breaks | {"flawed": " OR ".join(breaks.values()) or "false"}
@@ -153,7 +154,8 @@ def _judged(rows: pa.Table, changes: pa.Table, target: GoldTarget) -> Recomputed
 def replace(rows: DataFrame, path: str) -> bool:
     """Replace a whole small table in one commit, unless it was last written with this very content.
 
-    Returns: whether it wrote. Readers see the old content or the new. The commit notes the content's order-free hash.
+    Returns: whether it wrote. Readers see the old content or the new. The commit stores a hash of the content that does
+        not depend on the row order.
     """
     found = rows.agg(F.sum(F.xxhash64(*rows.columns).cast("decimal(38,0)")), F.count(F.lit(1))).first()
     content = f"content {found[0]} of {found[1]} rows: {rows.schema.simpleString()}" if found else ""

@@ -1,9 +1,9 @@
-"""What can be removed from a table's folder: files that left the table, and the log's oldest entries.
+"""The files that can be removed from a table's folder: data files that are no longer in the table, and old log entries.
 
-Nothing is removed that a stream still has to read. A stream stands at a version: it reads the log from there on, and
-the files that those versions brought, even if later versions took them out; at its first read it lists the whole table
-as it stood at that version. So what may go depends on all streams, and neither Spark nor delta-rs knows them: both
-would remove old log entries by age alone, which tables forbid (`delta.enableExpiredLogCleanup`).
+Nothing is removed that a stream still has to read. A stream has a version: it reads the log from there on, and the
+files that those versions added, even if later versions removed them; at its first read it lists the whole table at that
+version. So all streams have to be considered, and neither Spark nor delta-rs knows them. Both would remove log entries
+by age only, so the tables forbid that (`delta.enableExpiredLogCleanup`).
 """
 
 import json
@@ -21,9 +21,10 @@ from storage import delta, files
 from storage.location import Address, Location, location
 
 KEPT_DAYS = 7
-"""A file stays so long after it left the table: longer than any batch, query or `verify` reads one version."""
+"""Days that a file stays after its removal from the table: longer than any batch, query or `verify` reads one
+version."""
 LOG_DAYS = 2
-"""An entry of the log stays so long: a daily `verify` still finds every commit since the last. Every commit lists the
+"""Days that a log entry stays: a daily `verify` still finds every commit since the last one. Every commit lists the
 log's folder, so it must not hold a month of entries of a table that gets one every five seconds."""
 
 _DAY = 86_400
@@ -39,9 +40,9 @@ class Reader:
 
     Attributes:
         query: `<layer>.<table>`.
-        version: the first that it may ask for. None when that is not known, as before its first batch; then it may need
-            all there is.
-        is_snapshot: whether that is its first read, which lists the table as it stood at `version`.
+        version: the first version that it may read. None if that is unknown, as before its first batch; then it may
+            need everything.
+        is_snapshot: whether the stream is at its first read, which lists the table at `version`.
     """
 
     query: str
@@ -50,11 +51,11 @@ class Reader:
 
 
 class Removable(NamedTuple):
-    """What may go, and what would, were it not for a reader.
+    """Files that may be removed, and files that only readers still need.
 
     Attributes:
         files: below the table's folder, or its log's.
-        held: as `files`, but needed.
+        held: old files that readers still need.
         held_by: queries that need them, the one that is furthest behind first.
     """
 
@@ -64,10 +65,10 @@ class Removable(NamedTuple):
 
 
 def files_to_remove(listing: Listing, readers: Sequence[Reader]) -> Removable:
-    """Data files that left the table, or never were in it, KEPT_DAYS ago."""
+    """Data files that have not been in the table for KEPT_DAYS, or never were."""
     path = listing.path
     old = listing.table.vacuum(retention_hours=KEPT_DAYS * 24, dry_run=True, full=True)
-    # A file that went stays in delta-rs' list as long as the log remembers it.
+    # delta-rs lists a removed file as long as the log contains its removal.
     names = sorted(files.sizes(path, {unquote(name) for name in old}))
     if not names or not readers:
         return Removable(names, [], [])
@@ -100,7 +101,7 @@ def log_to_remove(path: str, readers: Sequence[Reader], *, now: float) -> Remova
     by_age = []
     for version, entry in entries:
         if version >= max(checkpoints, default=0) or entry.modified_at > now - LOG_DAYS * _DAY:
-            break  # a gap in the log would end it for whoever reads from before
+            break  # a gap in the log would break readers that start before it
         by_age.append((version, entry.name))
     floor = min((reader.version or 0 for reader in readers), default=None)
     last = max((version for version in checkpoints if floor is None or version <= floor), default=0)
@@ -110,11 +111,11 @@ def log_to_remove(path: str, readers: Sequence[Reader], *, now: float) -> Remova
 
 
 def remove(folder: Address, names: Iterable[str], *, until: float) -> int:
-    """Delete files, and folders that become empty by it; returns how many files went.
+    """Delete files, and folders that become empty; returns how many files were deleted.
 
     Args:
-        names: below the folder; an order that matters is kept.
-        until: by `time.monotonic`, when to stop; what is left is found again.
+        names: below the folder; deleted in this order.
+        until: by `time.monotonic`, when to stop; the next call finds the remaining files.
     """
     gone = 0
     for name in names:

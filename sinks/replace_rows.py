@@ -1,4 +1,4 @@
-"""Remove single rows from a table and add others, by rewriting the files that hold them (copy on write)."""
+"""Delete single rows from a table and insert others, by rewriting the files that hold them (copy on write)."""
 
 from collections.abc import Sequence
 
@@ -18,13 +18,13 @@ def replace_rows(
     rows: pa.Table | pa.RecordBatchReader | None = None,
     once: Transaction | None = None,
 ) -> None:
-    """Replace rows, in one commit; none where nothing goes or comes.
+    """Delete and insert rows in one commit; there is no commit if there is nothing to do.
 
     Args:
-        snapshot: the version that `gone` names files of.
-        gone: keys of rows that leave the table, and `FILE` of those that stand in it; null equals null.
-        rows: that come in, the table's columns; none by default. Evaluated once.
-        once: the transaction that this is. Whoever calls has asked `is_known`.
+        snapshot: the version whose files `gone` names.
+        gone: keys of the rows to delete, and `FILE` of those that are in the table; null equals null.
+        rows: the rows to insert, with the table's columns; none by default. Evaluated once.
+        once: the transaction id of the commit. The caller has checked it with `is_known`.
     """
     held_in = {name for name in gone[FILE].to_pylist() if name is not None}
     come = snapshot.arrow_schema.empty_table() if rows is None else rows

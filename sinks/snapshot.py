@@ -1,8 +1,8 @@
 """A Delta table at one version: the list of its files, which no later commit changes.
 
-Spark needs 0.6 s and more to look at a version that is new to it, and looks at the newest whenever it plans a read.
-delta-rs lists the files of a version in milliseconds. A frame that reads these files as plain Parquet has the same
-rows as long as it exists. This is true only for tables without deletion vectors and column mapping; others are refused.
+Spark needs 0.6 s and more to load a version that is new to it, and loads the newest version whenever it plans a read.
+delta-rs lists the files of a version in milliseconds. A frame that reads these files as plain Parquet has the same rows
+as long as it exists. This is true only for tables without deletion vectors and column mapping; others are refused.
 """
 
 import operator
@@ -24,17 +24,17 @@ from sinks.tables import columns_of
 from storage import parquet
 
 Filter = tuple[str, str, Any]
-"""Column, operator and value, such as `("date_on", ">=", date(2025, 1, 1))`; the value of `in` is a list. Of several
-filters, all must hold."""
+"""Column, operator and value, such as `("date_on", ">=", date(2025, 1, 1))`; the value of `in` is a list. If there are
+several filters, all must hold."""
 
 FILE = "_file"
-"""The column that names the file a row stands in."""
+"""The column with the name of the row's file."""
 
 _OPERATORS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def between(column: str, least: Any, greatest: Any) -> tuple[Filter, Filter]:
-    """Both bounds belong to it."""
+    """A filter for a range; both bounds are included."""
     return (column, ">=", least), (column, "<=", greatest)
 
 
@@ -76,10 +76,11 @@ class Snapshot(Listing):
         return [field.name for field in self.schema if not field.nullable]
 
     def files(self, filters: Sequence[Filter] = ()) -> list[str]:
-        """The files, below the table's folder, that may hold such rows by the statistics in the table's log."""
+        """The files, below the table's folder, that may hold matching rows according to the statistics in the table's
+        log."""
         if any(value is None for _, _, value in filters):
-            return []  # nothing is equal to null, or less or greater
-        told = [(name, sign, _told(value)) for name, sign, value in filters if not _has_empty_text(sign, value)]
+            return []  # no value is equal to null, or less or greater
+        told = [(name, sign, _comparable(value)) for name, sign, value in filters if not _has_empty_text(sign, value)]
         root = self.table.table_uri.removeprefix("file://")
         return [uri.removeprefix(root) for uri in self.table.file_uris(file_pruning_predicate=told or None)]
 
@@ -97,19 +98,19 @@ class Snapshot(Listing):
     def scan(
         self, columns: Sequence[str], filters: Sequence[Filter] = (), *, files: Collection[str] | None = None
     ) -> pa.RecordBatchReader:
-        """Some columns of the rows that pass the filters, and `FILE`, without Spark: read as they are asked for.
+        """Some columns of the rows that pass the filters, and `FILE`, without Spark: read lazily.
 
-        A column that a file lacks is null.
+        A column that is missing in a file is null.
 
         Args:
-            files: those of the table that are read; by default, all that may hold such rows.
+            files: files of the table to read; by default, all that may hold matching rows.
         """
         schema = self.arrow_schema
         by_folder = pa.schema([schema.field(name) for name in self.partition_columns])
         names = self.files(filters) if files is None else files
         partitioning = ds.partitioning(by_folder, flavor="hive") if len(by_folder) else None
         dataset = parquet.data_set(self.path, names, schema, partitioning)
-        # A file that delta-rs has rewritten may hold texts as views, with which Arrow compares nothing while it reads.
+        # A file that delta-rs has rewritten may hold texts as views, which Arrow cannot compare while it reads.
         late = [each for each in filters if pa.types.is_string(schema.field(each[0]).type)]
         early = [each for each in filters if each not in late]
         read = list(dict.fromkeys([*columns, *(name for name, _, _ in late)]))
@@ -124,7 +125,7 @@ class Snapshot(Listing):
         return pa.RecordBatchReader.from_batches(given, batches())
 
     def few(self, columns: Sequence[str], filters: Sequence[Filter], *, most: int) -> pa.Table | None:
-        """As `scan`, all at once and without `FILE`; None where there are more rows than that."""
+        """As `scan`, as one table and without `FILE`; None if there are more rows than the limit."""
         found: list[pa.RecordBatch] = []
         reader = self.scan(columns, filters)
         for batch in reader:
@@ -140,10 +141,10 @@ class Snapshot(Listing):
 
 
 def _has_empty_text(sign: str, value: Any) -> bool:
-    """delta-rs takes the empty text for null, and would leave out every file."""
+    """Whether a filter has an empty text: delta-rs treats it as null, and would skip every file."""
     return "" in value if sign == "in" else bool(value == "")
 
 
-def _told(value: Any) -> Any:
-    """A value as delta-rs compares it. Spark hands out instants in the host's zone, without saying so."""
+def _comparable(value: Any) -> Any:
+    """A value in the form that delta-rs compares. Spark returns instants in the host's zone, without a time zone."""
     return value.astimezone(UTC) if isinstance(value, datetime) else value

@@ -1,4 +1,4 @@
-"""SQL over Arrow tables, in this process: a small batch costs milliseconds, where a job of Spark's costs its planning.
+"""SQL over Arrow tables, in this process: a small batch costs milliseconds, without the planning of a Spark job.
 
 Each session sees only the tables that it is given; nothing is kept after it ends.
 """
@@ -15,14 +15,14 @@ import duckdb
 import pyarrow as pa
 
 MEMORY = "1GB"
-"""What all sessions of a process may hold beside the tables they are given; beyond it they write to disk."""
+"""Memory of all sessions of a process together, beside the given tables; beyond it they write to disk."""
 
 ROWS_AT_ONCE = 100_000
-"""Of a stream."""
+"""Rows per batch of a stream."""
 
 
 def table(query: str, **given: pa.Table | pa.RecordBatchReader) -> pa.Table:
-    """The rows of a query. Args: given: the tables that it names; a reader can be named once."""
+    """The rows of a query. Args: given: the tables that it names; a reader can be used only once."""
     with _session(given) as session:
         return session.sql(query).to_arrow_table()
 
@@ -35,23 +35,23 @@ def row(query: str, **given: pa.Table | pa.RecordBatchReader) -> dict[str, Any]:
 
 @contextmanager
 def stream(query: str, **given: pa.Table | pa.RecordBatchReader) -> Iterator[pa.RecordBatchReader]:
-    """As `table`, batch by batch, for results that are larger than memory; they end with the context."""
+    """As `table`, batch by batch, for results that are larger than memory; valid inside the context."""
     with _session(given) as session:
         yield session.sql(query).to_arrow_reader(ROWS_AT_ONCE)
 
 
 def listed(columns: Iterable[str]) -> str:
-    """Columns as a query names them."""
+    """Columns, quoted and separated by commas."""
     return ", ".join(map(quoted, columns))
 
 
 def quoted(name: str) -> str:
-    """A name as a query has it, whatever stands in it."""
+    """A name, quoted for a query."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def text(value: str) -> str:
-    """A text as a query has it."""
+    """A text, quoted for a query."""
     return "'" + value.replace("'", "''") + "'"
 
 
@@ -61,12 +61,12 @@ def same(columns: Iterable[str], left: str, right: str) -> str:
 
 
 def only(rows: pa.Table, other: pa.Table, columns: Iterable[str]) -> pa.Table:
-    """The rows that have one in `other` with the same columns; null equals null."""
+    """The rows that have a match in `other` in these columns; null equals null."""
     return table(f"SELECT * FROM l SEMI JOIN r ON {same(columns, 'l', 'r')}", l=rows, r=other)
 
 
 def without(rows: pa.Table, other: pa.Table, columns: Iterable[str]) -> pa.Table:
-    """The rows that have none in `other` with the same columns; null equals null."""
+    """The rows that have no match in `other` in these columns; null equals null."""
     return table(f"SELECT * FROM l ANTI JOIN r ON {same(columns, 'l', 'r')}", l=rows, r=other)
 
 
@@ -88,7 +88,7 @@ def _database() -> duckdb.DuckDBPyConnection:
             "memory_limit": MEMORY,
             "temp_directory": spill,
             "preserve_insertion_order": "false",
-            "python_enable_replacements": "false",  # a name is a table that was given, never a variable of Python's
+            "python_enable_replacements": "false",  # a name is always a given table, never a Python variable
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }

@@ -1,12 +1,12 @@
 """Replace the whole content of a table in one commit, and restore a former content in the same way.
 
-The table stays where it is and keeps its id, so whoever opens it sees the old content or the new one, and a version
-from before the swap still reads until VACUUM. The files of the new content are linked below the table's folder first: a
-file that no commit names is not part of the table, so this may be repeated, and be broken off, at any point.
+The table keeps its path and its id, so readers see the old content or the new one, and versions from before the swap
+can be read until VACUUM. The files of the new content are linked below the table's folder first: a file that no commit
+names is not part of the table, so this may stop at any point and be repeated.
 
-The commit carries every transaction id of the new content's writer, which goes on by them, and one of its own, by which
-a repetition finds it done. delta-rs does not hold a commit that takes files out against others, so whoever calls this
-must be the only one who writes the table, or its partition, meanwhile.
+The commit has every transaction id of the new content's writer, which continues with them, and one of its own, by which
+a repetition finds the swap done. delta-rs finds no conflict between commits that remove files, so the caller must be
+the only writer of the table, or of its partition, meanwhile.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,11 +27,11 @@ from storage import delta, files, parquet
 from storage.location import location
 
 Partition = Mapping[str, str]
-"""Column → value, of the part of a table that is replaced; empty for the whole of it."""
+"""Column → value, of the part of a table that is replaced; empty for the whole table."""
 
 
 def files_of(path: str, partition: Partition) -> list[str]:
-    """Files of the present version, below the table's folder; none where there is no table."""
+    """Files of the present version, below the table's folder; none if there is no table."""
     if not tables.exists(path):
         return []
     actions = pa.table(delta.table(path).get_add_actions(flatten=True)).to_pylist()
@@ -43,12 +43,13 @@ def files_of(path: str, partition: Partition) -> list[str]:
 
 
 def swap(path: str, source: str, partition: Partition, *, mark: Transaction, carried: Sequence[Transaction]) -> None:
-    """Make a table hold what another one holds, in one commit; nothing happens where the table knows the mark.
+    """Replace a table's content by that of another table, in one commit; nothing happens if the table has the mark
+    already.
 
     Args:
-        path: the table; made where it is absent.
+        path: the table; created if it is absent.
         source: the other table, of the same columns. Its files are linked, and copied where that is not possible.
-        mark: of this very swap.
+        mark: the transaction id of this swap.
         carried: transaction ids of the source's writer.
 
     Raises:
@@ -71,7 +72,8 @@ def swap(path: str, source: str, partition: Partition, *, mark: Transaction, car
 
 
 def restore(path: str, names: Sequence[str], partition: Partition, *, mark: Transaction) -> None:
-    """Make a table hold just these files of a former version, in one commit; nothing where it knows the mark.
+    """Replace a table's content by these files of a former version, in one commit; nothing happens if the table has the
+    mark.
 
     Raises:
         UnsafeState: one of them has been removed since.

@@ -1,4 +1,4 @@
-"""Tables that are too many for memory, kept in a file and read as one."""
+"""Combine tables that are too large for memory into one table in a temporary file."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,8 +10,8 @@ import pyarrow as pa
 
 @contextmanager
 def table_in_file(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Tables of one schema, at least one, as a single table that stays on disk: its pages are read as they are looked
-    at, and can be given back. The file ends with the context."""
+    """Combine at least one table of the same schema into a single memory-mapped table. Its pages are read when they are
+    used, and the operating system may drop them again. The file is deleted when the context ends."""
     with tempfile.TemporaryDirectory(prefix="correnteza-") as folder:
         file = Path(folder) / "rows.arrow"
         _write(parts, file)

@@ -1,4 +1,4 @@
-"""Create Delta tables as declared, and read the few facts about them that writers need. No JVM is needed here.
+"""Create Delta tables as declared, and read the facts about them that writers need. No JVM is needed here.
 
 Spark needs a quarter of a second to create a table and a job to describe one; delta-rs does both in milliseconds.
 Even Spark's Python modules are imported only where columns are compared: `correnteza status` plans maintenance, and a
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
 PROPERTIES = {
-    "delta.enableDeletionVectors": "false",  # readers without a JVM refuse them
+    "delta.enableDeletionVectors": "false",  # readers without a JVM cannot read them
     # A log checkpoint costs as much as a small commit, and readers are quick over some dozens of commit files.
     "delta.checkpointInterval": "50",
-    # By age alone, whatever a stream still has to read; sinks/removable.py knows the streams.
+    # It would go by age only, even if a stream still has to read the entries; sinks/removable.py considers the streams.
     "delta.enableExpiredLogCleanup": "false",
 }
 
@@ -40,12 +40,12 @@ def ensure(
     partition_by: tuple[str, ...] = (),
     statistics_on: tuple[str, ...],
 ) -> None:
-    """Create the table if it is absent; add columns, nested fields and properties that the declaration has gained.
+    """Create the table if it is absent; add new columns, nested fields and properties of the declaration.
 
-    A column that the declaration has lost stays, and is null in every row written from then on (see `padded`).
+    A column that is no longer declared stays, and is null in every new row (see `padded`).
 
     Args:
-        schema: all columns; in a table that exists already they may be nullable additions, nothing else.
+        schema: all columns; a table that exists already can only get nullable new ones.
         statistics_on: columns that queries prune by; statistics on others cost time at every write.
 
     Raises:
@@ -67,12 +67,12 @@ def ensure(
 
 
 def exists(path: str) -> bool:
-    """Whether a Delta table stands there."""
+    """Whether there is a Delta table."""
     return delta.exists(path)
 
 
 def identity(path: str) -> str:
-    """The id a table gets when it is created, and gets anew when it is created again."""
+    """The id that a table gets at its creation; a recreated table has a new one."""
     return str(delta.table(path).metadata().id)
 
 
@@ -82,17 +82,16 @@ def version(path: str) -> int:
 
 
 def has_gained(path: str, since: int, until: int | None = None) -> bool:
-    """Whether a version from `since` on, and before `until`, brought rows or took some away; a compaction did neither.
-
-    True too where the log no longer tells.
+    """Whether a version from `since` on, and before `until`, added or removed rows; a compaction does neither. True too
+    if the log no longer has the commit.
     """
     return any(_changes(path, each) for each in range(since, version(path) + 1 if until is None else until))
 
 
 def has_appended(path: str, since: int, until: int) -> bool:
-    """Whether a version from `since` on, and before `until`, brought rows and took none away.
+    """Whether a version from `since` on, and before `until`, added rows and removed none.
 
-    A stream that skips changes is given just those; true too where the log no longer tells.
+    A stream that skips changes reads exactly these; true too if the log no longer has the commit.
     """
     return any(
         "add" in changes and "remove" not in changes
@@ -102,7 +101,7 @@ def has_appended(path: str, since: int, until: int) -> bool:
 
 
 def _changes(path: str, version: int) -> set[str]:
-    """Of `add` and `remove`, what a version did to rows; `add` where the log no longer tells."""
+    """`add`, `remove` or both, if a version added or removed rows; `add` if the log no longer has the commit."""
     actions = actions_of(path, version)
     if actions is None:
         return {"add"}
@@ -119,7 +118,7 @@ def _commit_file(path: str, version: int) -> Location:
 
 
 def actions_of(path: str, version: int) -> list[tuple[str, dict[str, Any]]] | None:
-    """Kind and content of what the commit of a version did; None where the log no longer tells."""
+    """Kind and content of the actions in a version's commit; None if the log no longer has it."""
     try:
         lines = files.read(_commit_file(path, version)).decode().splitlines()
     except FileNotFoundError:
@@ -133,7 +132,7 @@ def has_rows(path: str) -> bool:
 
 
 def may_hold_rows(path: str) -> bool:
-    """As `has_rows`, but a table that once had rows is taken to have some ever after: for decisions about speed."""
+    """As `has_rows`, but a table that once had rows counts as having some: for decisions about speed."""
     if path not in _had_rows and has_rows(path):
         _had_rows.add(path)
     return path in _had_rows
@@ -143,12 +142,12 @@ _had_rows: set[str] = set()
 
 
 def last_transaction(path: str, app_id: str) -> int | None:
-    """The highest version a table has seen of an app id, such as a streaming query's id and its batch ids."""
+    """The highest version that a table stores for an app id, such as the last batch id of a streaming query."""
     return delta.table(path).transaction_version(app_id) if exists(path) else None
 
 
 def last_note(path: str) -> str | None:
-    """What the last commit says of itself (`userMetadata`); None when it says nothing, or there is no table."""
+    """The `userMetadata` of the last commit; None if it has none, or there is no table."""
     if not exists(path):
         return None
     note = delta.table(path).history(1)[0].get(NOTE)
@@ -156,13 +155,13 @@ def last_note(path: str) -> str | None:
 
 
 def path_of(root: str, name: str) -> str:
-    """Where a table named `<layer>.<table>` stands below the lake's root."""
+    """The path of a table named `<layer>.<table>` below the lake's root."""
     layer, _, table = name.partition(".")
     return f"{root}/{layer}/{table}"
 
 
 def holds(there: "DataType", declared: "DataType") -> bool:
-    """Whether a table's type has room for the declared one, in whatever order: added fields stand at its end."""
+    """Whether a table's type has all fields of the declared one, in any order, because added fields are at the end."""
     from pyspark.sql.types import StructType
 
     if isinstance(there, StructType) and isinstance(declared, StructType):

@@ -22,11 +22,12 @@ Bounds = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class SilverTarget:
-    """Where a dataset's changes go, and how they are told apart.
+    """The tables for a dataset's changes, and the columns that identify a row.
 
     Attributes:
         keys: natural key; nulls are equal to nulls.
-        columns: all columns of revisions, in order; current has them all but `is_withdrawn`: it holds no withdrawn key.
+        columns: all columns of revisions, in order; current has all of them but `is_withdrawn`, because it holds no
+            withdrawn key.
         prune_by: the key column whose literal bounds limit what a batch reads of the tables.
         revisions, current, quarantine: paths of the tables.
     """
@@ -60,7 +61,7 @@ class SilverTarget:
 def matching(
     left: DataFrame, right: DataFrame, columns: Iterable[str], how: Literal["left_semi", "left_anti"]
 ) -> DataFrame:
-    """The rows of `left` that have, or have not, one in `right` with the same columns; null equals null."""
+    """The rows of `left` that have a match in `right` in these columns, or that have none; null equals null."""
     return left.alias("l").join(right.alias("r"), same(columns, "l", "r"), how)
 
 
@@ -72,6 +73,6 @@ def same(columns: Iterable[str], left: str, right: str) -> Column:
 
 
 def bounds(rows: pa.Table, column: str) -> Bounds:
-    """Least and greatest value; (None, None) of no rows, which no row is between."""
+    """Least and greatest value; (None, None) without rows, a range that no row is in."""
     found = pc.min_max(rows[column])
     return found["min"].as_py(), found["max"].as_py()

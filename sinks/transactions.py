@@ -16,7 +16,7 @@ class Batch:
 
     Attributes:
         job: the query, such as `silver.inmet_hourly`.
-        generation: of its checkpoint; it rises when the checkpoint is begun anew.
+        generation: of its checkpoint; it rises when the checkpoint is begun again.
         batch_id: Spark's, from 0 in each generation.
     """
 
@@ -29,5 +29,5 @@ class Batch:
         return f"{self.job}.{table}.g{self.generation}"
 
     def once(self, table: str) -> Transaction:
-        """What marks this batch's commit to a table."""
+        """The transaction id of this batch's commit to a table."""
         return Transaction(self.app_id(table), self.batch_id)

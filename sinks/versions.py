@@ -1,20 +1,20 @@
 """Distinguish versions from repetitions: pure logic over Arrow tables, without reading or writing the lake.
 
-A version of a row is its values as they could be known from one instant on, or a withdrawal: from that instant on
-there is no such row. A key's rows are in the order (known_from, values before withdrawals, Kafka offset), and of all
-rows with one key and one `known_from` the first stands: a value beats a withdrawal, a lower offset a higher one
-(docs/adr/0008, 0016). A row that stands and only repeats what the version before it says is no new version; neither is
-a withdrawal of a key that holds no value. What a row of a batch turns out to be is its *outcome*:
+A version of a row has the values that were known from one instant on, or is a withdrawal: from that instant on there is
+no such row. A key's rows are in the order (known_from, values before withdrawals, Kafka offset), and of all rows with
+one key and one `known_from` only the first counts: values come before a withdrawal, a lower offset before a higher one
+(docs/adr/0008, 0016). A row that only repeats the version before it is not a new version; neither is a withdrawal of a
+key that has no value. The result for each row of a batch is its *outcome*:
 
     new          a version that revisions do not hold yet
-    stored       such a version, appended by an earlier attempt at this very batch
-    unchanged    repeats the version before it in time; or withdraws what holds no value, or has one at that very clock
-    duplicate    repeats the version that stands at its own (key, known_from)
-    conflicting  differs from the version that stands at its own (key, known_from)
-    quarantined  broke an expectation; takes no part in the above
+    stored       such a version, appended by an earlier attempt at this batch
+    unchanged    repeats the version before it in time; or withdraws a key without a value, or with one of that clock
+    duplicate    repeats the version with the same (key, known_from)
+    conflicting  differs from the version with the same (key, known_from)
+    quarantined  broke an expectation; not considered in the above
 
-`new` and `stored` together are the same rows in every attempt at a batch. That is what lets a table that is written
-second be computed from the batch, whether or not the first write had already happened.
+`new` and `stored` together are the same rows in every attempt at a batch. Therefore the table that is written second
+can be computed from the batch, whether or not the first write had already happened.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,16 @@ from sinks import sql
 
 OUTCOMES = ("new", "stored", "unchanged", "duplicate", "conflicting", "quarantined")
 IDENTITY = ("is_withdrawn", "kafka_partition", "kafka_offset")
-"""What names one row of one dataset: records and withdrawals stand in two topics, whose offsets may be equal."""
+"""The columns that identify one row of one dataset: records and withdrawals are in two topics, whose offsets may be
+equal."""
 STORED_COLUMNS = ("known_from", *IDENTITY, "version_hash")
 
 
 def version_hash(fields: Sequence[StructField]) -> Column:
-    """The hash by which versions are compared: over names and values of the fields that hold one.
+    """The hash by which versions are compared: over names and values of the fields that are not null.
 
-    Spark's hash skips nulls, so over values alone (null, 5) and (5, null) would be the same version. With the names it
-    is sound, and a field that a contract gains later, null in old rows, still changes no hash.
+    Spark's hash skips nulls, so a hash of values only would make (null, 5) and (5, null) the same version. With the
+    names they differ, and a field that a contract gains later, null in old rows, does not change a hash.
     """
     named = [each for field in fields for each in (F.when(F.col(field.name).isNotNull(), field.name), _hashable(field))]
     return F.xxhash64(*named)
@@ -52,17 +53,17 @@ def classify(incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str]
     """Add `outcome`, `is_newest`, `is_first_of_key` and `is_disturbed`.
 
     `is_newest`: whether the row is a new or stored version, and the newest that its key has. `is_first_of_key`: whether
-    revisions hold nothing of its key, not even by an earlier attempt at this batch. `is_disturbed`: whether, with the
-    batch, a stored version of its key is none any more.
+    revisions hold nothing of its key, not even from an earlier attempt at this batch. `is_disturbed`: whether the batch
+    makes a stored version of its key obsolete.
 
     Args:
         incoming: the batch, with the keys, `STORED_COLUMNS` and a boolean `is_valid`. The `version_hash` of a
-            withdrawal is null: it says what no row at all says.
+            withdrawal is null.
         stored: keys and `STORED_COLUMNS` of the revisions of at least the batch's keys; None when there are none.
     """
     columns = sql.listed((*keys, *STORED_COLUMNS))
     known = stored if stored is not None else incoming.select([*keys, *STORED_COLUMNS]).slice(0, 0)
-    # A struct is not null, whatever is in it: a withdrawal is looked at like any other version.
+    # A struct is never null, so a withdrawal is treated like any other version.
     standing = f"struct_pack({', '.join(f'{name} := {name}' for name in (*IDENTITY, 'version_hash'))})"
     return sql.table(
         f"""

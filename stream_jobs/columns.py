@@ -17,6 +17,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from schemas.classes import TECHNICAL, strictest
 from schemas.contracts import Contract
 
 _PRIMITIVES: dict[str, DataType] = {
@@ -28,7 +29,7 @@ _PRIMITIVES: dict[str, DataType] = {
     "bytes": BinaryType(),
 }
 
-# Where a silver row stands in time and in Kafka, after the contract's own fields.
+# The clocks of a silver row and its place in Kafka, after the contract's own fields.
 PLACE = ("known_from", "published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
 
 PARTITION_COLUMNS = ("year", "month", "day")
@@ -94,3 +95,17 @@ def silver_schema(contract: Contract, *, revisions: bool) -> StructType:
         schema.add(name, types[name])
     schema.add("kafka_partition", IntegerType()).add("kafka_offset", LongType()).add("version_hash", LongType())
     return schema.add("is_withdrawn", BooleanType()) if revisions else schema
+
+
+def bronze_classes(contract: Contract) -> dict[str, str]:
+    """Column → class, of a bronze table: what the record's fields are, its bytes and its key are too."""
+    of_key = strictest(contract.classes[name] for name in contract.key)
+    whole = strictest(contract.classes.values())
+    told = {"key": of_key, "record": whole, "value": whole}
+    return {name: told.get(name, TECHNICAL) for name in bronze_schema(contract).names}
+
+
+def silver_classes(contract: Contract) -> dict[str, str]:
+    """Column → class, of a dataset's revisions and its current table: as of the contract's fields."""
+    names = silver_schema(contract, revisions=True).names
+    return {name: contract.classes[name] if name in contract.fields else TECHNICAL for name in names}

@@ -1,4 +1,4 @@
-"""Where everything stands: tables below the lake, and beside it what belongs to one machine."""
+"""Paths: of the tables below the lake, and of the files that belong to one machine."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A broker of a test module's own: it can be killed and started again, and clients are told a proxy's address."""
+"""A broker for one test module: it can be killed and restarted, and clients get the address of a proxy."""
 
 import signal
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.proxy import Proxy
 
 
 class OwnBroker:
-    """The broker, the way to it that clients are told, and a way past the proxy for oracles."""
+    """The broker, the proxy's address for clients, and the direct address for oracles."""
 
     def __init__(self, stack: Stack, proxy: Proxy) -> None:
         self._stack = stack

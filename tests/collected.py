@@ -28,7 +28,7 @@ class Collected:
 
 
 def keep(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember what was collected, before marks or names on the command line deselect any of it."""
+    """Store the collected tests, before marks or names on the command line deselect some."""
     config.stash[COLLECTED] = [
         Collected(
             str(item.path.relative_to(ROOT)),

@@ -1,4 +1,4 @@
-"""One shape for every negative control: an oracle that consents with the protection must name the damage without it.
+"""One form for all negative controls: an oracle that finds nothing with the protection must name the damage without it.
 
 A test whose name says `control` asks for the fixture `control` and hands it the same oracle twice:
 
@@ -6,8 +6,8 @@ A test whose name says `control` asks for the fixture `control` and hands it the
     ...                                                       # the protection is switched off, the fault comes again
     control.objects(doubled, lake, damage="stands 2 times")   # as it would be without
 
-An oracle returns what is wrong, in words; an empty list is consent. What it said without the protection is kept, and
-printed with the list of guarantees after the run. A control that did not ask both questions fails.
+An oracle returns what is wrong, in words; an empty list means that all is right. Its words without the protection are
+printed with the list of guarantees after the run. A control that does not call both methods fails.
 """
 
 from collections import Counter
@@ -22,10 +22,10 @@ PASSED = pytest.StashKey[bool]()
 
 
 class Control:
-    """What one control was told.
+    """The results of one control.
 
     Attributes:
-        words: what the oracles said of the damage; empty until one was asked.
+        words: the oracles' words about the damage; empty before the first call.
     """
 
     def __init__(self) -> None:
@@ -33,16 +33,17 @@ class Control:
         self._consented: set[str] = set()
 
     def holds(self, oracle: Oracle, *arguments: Any, **named: Any) -> None:
-        """The oracle consents: the fault came, and the protection was there."""
+        """The oracle finds nothing: the fault occurred with the protection."""
         found = list(oracle(*arguments, **named))
         assert found == [], f"with the protection, {_name(oracle)} objects: {found[:5]}"
         self._consented.add(_name(oracle))
 
     def objects(self, oracle: Oracle, *arguments: Any, damage: str | tuple[str, ...], **named: Any) -> None:
-        """The same oracle names the damage: the fault came, and the protection was switched off.
+        """The same oracle names the damage: the fault occurred without the protection.
 
         Args:
-            damage: what one of its objections must say, or several of them; another trouble is no proof.
+            damage: text that one of the oracle's words must contain, or several such texts; another problem is no
+                proof.
         """
         found = list(oracle(*arguments, **named))
         assert found, f"without the protection, {_name(oracle)} consents: it proves nothing"

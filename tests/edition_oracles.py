@@ -1,8 +1,8 @@
-"""What a source served, held against Kafka and bronze: every row of every edition, counted and keyed from its bytes.
+"""Compare the bytes that a source served with Kafka and bronze: every row of every edition, counted and keyed.
 
-A producer that skips rows after a kill may go on with chunks that are whole, and manifests that count what they hold:
-only who reads the served bytes finds out. Nothing here is shared with the pipeline. An oracle returns what contradicts,
-in words; an empty list is consent.
+A producer that skips rows after a kill may continue with complete chunks and correct manifests, so that only a
+comparison with the served bytes finds the loss. Nothing here is shared with the pipeline. An oracle returns the
+contradictions as texts; an empty list means that all is right.
 """
 
 import io

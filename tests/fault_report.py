@@ -33,7 +33,7 @@ FAULTS = {
     18: "driver killed between two writes of a batch",
     19: "broker restarted or killed",
     20: "broker unreachable or slow",
-    21: "topic made anew",
+    21: "topic recreated",
     22: "checkpoint lost or copied",
     23: "checkpoint damaged",
     24: "retention passed unread records",

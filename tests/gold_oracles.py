@@ -1,8 +1,8 @@
-"""Gold held against silver: each table is what its rule computes from all of silver's revisions at once.
+"""Compare gold with silver: each table equals the result of its rule over all of silver's revisions at once.
 
 Readers (delta-rs), rules (`tests/gold_rules/`) and the hash are the tests' own: no product code, no SQL of `verify`.
-Each oracle returns what contradicts, in words; an empty list is consent. Two tables are not judged, `forecasts` and
-`dim_economic_series`, for the reasons in `NOT_JUDGED`; any other table without a rule is objected to.
+Each oracle returns the contradictions as texts; an empty list means that all is right. Two tables are not judged,
+`forecasts` and `dim_economic_series`, for the reasons in `NOT_JUDGED`; any other table without a rule is an error.
 """
 
 import math
@@ -29,7 +29,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Rule:
-    """What a table must be.
+    """The required content of a table.
 
     Attributes:
         key: columns that name a row; each stands once.
@@ -70,7 +70,7 @@ NOT_JUDGED = {
     "pipeline_canary": "no data of anybody's: tests/stream_jobs/test_canary.py judges it",
     "forecasts": "loaded by hand from files: nothing of silver is in it",
 }
-"""Table of gold → why no rule says what it must be."""
+"""Table of gold → the reason why it has no rule."""
 
 
 def gold_follows(lake: Path, *wanted: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Silver and gold of a lake at rest, judged by everything in `tests/` that knows what they must be.
+"""Judge silver and gold of a lake without running queries, by all oracles in `tests/`.
 
 The readers, the rules and the hashes are the tests' own (`tests/silver_oracles.py`, `tests/gold_oracles.py`); nothing
 here asks the product, or its `verify`.

@@ -1,7 +1,7 @@
-"""What is really in the lake, held against Kafka and the ledger: delta-rs, DuckDB and a consumer of its own.
+"""Compare the lake with Kafka and the ledger, with delta-rs, DuckDB and a separate consumer.
 
 Nothing here is shared with the pipeline's readers or with `verify`. Each oracle returns what contradicts, in words;
-an empty list is consent.
+an empty list means that all is right.
 """
 
 import json
@@ -106,7 +106,7 @@ def ledger_covered(ledger: Path, bootstrap: str, prefix: str, lake: Path, datase
 
 
 def doubled(lake: Path, datasets: Iterable[str]) -> list[str]:
-    """O3: neither a place in Kafka nor a row of a payload (or a chunk's manifest) stands twice in bronze."""
+    """O3: neither a place in Kafka nor a row of a payload (or a chunk's manifest) is twice in bronze."""
     found = []
     for dataset in datasets:
         rows = _bronze(lake, dataset)

@@ -1,4 +1,4 @@
-"""A lake of a test's own, without Kafka: tables that the test writes, followed by the real queries."""
+"""A lake for one test, without Kafka: the test writes tables, and the real queries read them."""
 
 import shutil
 from pathlib import Path
@@ -32,7 +32,7 @@ class Lake:
         return type(self)(self.driver.spark, root)
 
     def run(self, job: Job) -> None:
-        """Let a query run from where it stands to the present."""
+        """Let a query read everything from its present position on."""
         try:
             drain([job], at_once=1, stop=Event())
         finally:

@@ -1,6 +1,6 @@
 """How each test ended when it last ran here: kept beside pytest's cache, for `tests/test_guarantees.py` to read.
 
-A fresh checkout has none, and none is held against anybody.
+A fresh checkout has none, and that is no failure.
 """
 
 from dataclasses import dataclass

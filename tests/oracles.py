@@ -1,4 +1,4 @@
-"""What is really in Kafka: a consumer of its own and fastavro, sharing no reader with the pipeline."""
+"""The content of Kafka, read with a separate consumer and fastavro, without code of the pipeline."""
 
 import io
 import json

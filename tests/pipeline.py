@@ -87,14 +87,14 @@ class Pipeline:
         guards.adopt(self.places, query, self.broker, topic, loss_accepted_by=loss_accepted_by)
 
     def declare_until_there(self, dataset: str) -> None:
-        """Create a topic anew: its deletion takes effect a moment after it was acknowledged."""
+        """Create a topic again: its deletion takes effect a moment after it was acknowledged."""
         topic, before = self.topic(dataset), current_ids(self.broker.bootstrap, [self.topic(dataset)])
 
         def made() -> bool:
             topics.apply(self.broker.bootstrap, [load(dataset)], self.broker.prefix)
             return current_ids(self.broker.bootstrap, [topic]).get(topic, before.get(topic)) != before.get(topic)
 
-        wait_for(made, f"{topic} is made anew")
+        wait_for(made, f"{topic} is recreated")
 
     def silver(self, dataset: str) -> SilverJob:
         return SilverJob(silver.discover()[dataset], self.driver)

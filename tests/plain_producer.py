@@ -1,4 +1,4 @@
-"""A producer as one writes it in an afternoon: no transactions, and any `acks`. Controls put it under the publisher."""
+"""A simple producer without transactions and with any `acks`, which controls use in the publisher."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 class PlainProducer:
     """Takes the place of the transactional producer; beginning and committing do nothing.
 
-    What is sent is seen by every reader at once, and whoever dies in between leaves it so.
+    Records are visible to every reader at once, also if the process dies in between.
     """
 
     def __init__(self, asked: Mapping[str, Any], *, acks: str = "1") -> None:

@@ -1,4 +1,4 @@
-"""A silver dataset of plain rows with a finished shadow beside it, made without a JVM, and what may be seen of it."""
+"""A silver dataset of plain rows with a finished shadow beside it, made without a JVM, and oracles for it."""
 
 import json
 import multiprocessing

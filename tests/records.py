@@ -1,4 +1,4 @@
-"""Records as a producer would frame them, made without the pipeline's own code."""
+"""Framed records like those of a producer, made without the pipeline's code."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Releases that differ in a contract: the pipeline's own loader reads another folder, everything else is what it is."""
+"""Releases with different contracts: the pipeline's loader reads another folder, and nothing else changes."""
 
 import json
 import shutil

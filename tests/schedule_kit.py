@@ -1,4 +1,4 @@
-"""What the tests of the schedule share: workers that are kept alive, and what the queue topics say."""
+"""Code for the tests of the schedule: workers that are restarted, and readers of the queue topics."""
 
 import json
 import time

@@ -2,7 +2,7 @@
 
     SEED=7 make test          draws other sequences than every other run; 7 again draws the same ones
 
-Unset, each test has a fixed seed of its own, so that a plain run is the same each time; Hypothesis alone draws anew,
+Unset, each test has a fixed seed of its own, so that a plain run is the same each time; Hypothesis alone draws again,
 and prints what repeats a failure. A run prints its seed in its first lines, each test the seed it used when it fails.
 """
 
@@ -19,7 +19,7 @@ def seed_of(environment: dict[str, str] | None = None, default: int = 20261124) 
 
 
 def pytest_report_header() -> str:
-    """Say which seed this run has."""
+    """Report the seed of this run."""
     return f"random tests: {SEED}={os.environ[SEED]}" if os.environ.get(SEED) else f"random tests: no {SEED} is set"
 
 

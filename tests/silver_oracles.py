@@ -1,7 +1,7 @@
-"""Silver held against bronze: O4, O6 and O9 of the lake, recomputed in plain Python over all rows at once.
+"""Compare silver with bronze: O4, O6 and O9 of the lake, recomputed in plain Python over all rows at once.
 
-Nothing here is shared with the pipeline or with `verify`. Each oracle returns what contradicts, in words; an empty list
-is consent.
+Nothing here is shared with the pipeline or with `verify`. Each oracle returns the contradictions as texts; an empty
+list means that all is right.
 """
 
 import json
@@ -23,7 +23,7 @@ PROVENANCE = ("published_at", "published_at_basis", "retrieved_at", "chunk_id", 
 
 def silver_keys(lake: Path, dataset: str) -> list[str]:
     """O4: a key stands once in silver, and its row is the newest of its revisions by (clock, offset)."""
-    key = _contract(dataset)["key"]
+    key = _contract(lake, dataset)["key"]
     rows, revisions = _silver(lake, dataset), _silver(lake, f"{dataset}_revisions")
     found = [f"silver.{dataset}: key {each} stands {n} times" for each, n in _counted(rows, key).items() if n > 1]
     of_version = [*key, "known_from"]
@@ -52,10 +52,10 @@ def silver_keys(lake: Path, dataset: str) -> list[str]:
 def silver_follows(lake: Path, dataset: str) -> list[str]:
     """O6: revisions are what one pass over all of bronze gives, by an order-free hash; the keys that differ are named.
 
-    A version equal to the one before it is none; nor is a withdrawal of what holds no value. Records in quarantine take
-    no part.
+    A row equal to the version before it is no version; nor is a withdrawal of a key without a value. Records in
+    quarantine do not count.
     """
-    contract = _contract(dataset)
+    contract = _contract(lake, dataset)
     key, values = contract["key"], _values(contract)
     expected = _histories([*_eligible(lake, dataset), *_withdrawals(lake, dataset, contract)], key, values)
     stored = {
@@ -73,7 +73,7 @@ def conserved(lake: Path, dataset: str) -> list[str]:
 
     One that did not decode keeps its bytes and says why. Quarantine holds each of its records once, and only bronze's.
     """
-    contract = _contract(dataset)
+    contract = _contract(lake, dataset)
     key, values = contract["key"], _values(contract)
     found = []
     rows = table(lake, f"bronze.{dataset}", ["partition", "offset", "decode_status", "value"])
@@ -99,8 +99,11 @@ def conserved(lake: Path, dataset: str) -> list[str]:
     return sorted(found)
 
 
-def _contract(dataset: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((oracles.SCHEMAS / f"{dataset}.avsc").read_text())
+def _contract(lake: Path, dataset: str) -> dict[str, Any]:
+    """One that is shipped, or of a file that was migrated into this lake's home."""
+    own = lake.parent / "contracts" / f"{dataset}.avsc"
+    file = own if own.exists() else oracles.SCHEMAS / f"{dataset}.avsc"
+    found: dict[str, Any] = json.loads(file.read_text())
     return found
 
 

@@ -36,13 +36,13 @@ class Counted:
 
 
 @contextmanager
-def kept_running(*jobs: Any, signs: Sequence[InputState] = ()) -> Iterator[list[Counted]]:
+def kept_running(*jobs: Any, states: Sequence[InputState] = ()) -> Iterator[list[Counted]]:
     """Run jobs beside the test; what ends the driver is raised at the end.
 
-    Args: signs: of each job's inputs, to let it rest.
+    Args: states: of each job's inputs, to let it rest.
     """
     counted = [Counted(job) for job in jobs]
-    suspensions = [Suspension(sign) for sign in signs] or [None] * len(jobs)
+    suspensions = [Suspension(state) for state in states] or [None] * len(jobs)
     supervised = [
         Supervised(each, EVERY_SECOND, suspension=suspension)
         for each, suspension in zip(counted, suspensions, strict=True)

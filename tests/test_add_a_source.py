@@ -17,6 +17,7 @@ PAGE = ROOT / "docs" / "add-a-source.md"
 PACKAGES = (
     "correnteza",
     "foundation",
+    "migration",
     "monitoring",
     "producers",
     "replay",

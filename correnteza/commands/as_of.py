@@ -26,8 +26,9 @@ def command(
 ) -> None:
     """Print for each key the newest version that was known at the instant."""
     form = Form.of(json_, csv_, output)
+    lake = Lake(Settings().lake_root)  # the settings say where an installation's own contracts are
     known = contracts.datasets()
     if dataset not in known:
         raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")
-    found = as_of(Lake(Settings().lake_root), known[dataset], instant(at), where=where, measured_only=measured_only)
+    found = as_of(lake, known[dataset], instant(at), where=where, measured_only=measured_only)
     form.give(found)

@@ -1,4 +1,4 @@
-"""`correnteza checkpoint inspect|adopt TABLE`: how far a query has read, and how to continue without that."""
+"""`correnteza checkpoint inspect|adopt TABLE`: how far a query has read, and how to continue without its checkpoint."""
 
 import json
 from typing import Annotated
@@ -22,7 +22,7 @@ Query = Annotated[str, typer.Argument(help="<layer>.<table>, such as bronze.inme
 
 @app.command()
 def inspect(query: Query) -> None:
-    """Print as JSON what the checkpoint belongs to, and what is there now."""
+    """Print as JSON what the checkpoint belongs to, and the present state."""
     settings = Settings()
     topic = _topic(settings, query)
     broker = Broker(settings.bootstrap, settings.topic_prefix) if topic else None
@@ -40,8 +40,8 @@ def adopt(
 ) -> None:
     """Begin a new generation on the existing tables, if a checkpoint is lost, damaged or of another topic.
 
-    Bronze continues after the last offset in its table. Silver and gold read everything again, which changes
-    nothing that is already right.
+    Bronze continues after the last offset in its table. Silver and gold read everything again; rows that are right do
+    not change.
     """
     settings = Settings()
     topic = _topic(settings, query)

@@ -58,7 +58,7 @@ def validate() -> None:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """Setting → value as JSON has it, without secrets."""
+    """Setting → value for JSON, without secrets."""
     found = {
         name: _masked(getattr(settings, name), is_secret=settings_errors.is_secret(field))
         for name, field in Settings.model_fields.items()
@@ -69,14 +69,14 @@ def shown(settings: Settings) -> dict[str, Any]:
 
 
 def wrong(settings: Settings) -> list[str]:
-    """What cannot work although each value has its type; no value that may hold a secret is repeated."""
+    """Problems of settings whose values have the right types. Values that may hold secrets are not repeated."""
     known = sources.load_all()
     problems = [
         f"{name} names {', '.join(map(repr, unknown))}: no such source"
         for name in ("base_urls", "history_start")
         if (unknown := sorted(set(getattr(settings, name)) - set(known)))
     ]
-    if set(settings.api_keys) - set(known):  # which is not said: somebody may have put the key in the name's place
+    if set(settings.api_keys) - set(known):  # the name may be a key in the wrong place: not printed
         problems.append("api_keys must hold names of sources, each with its key")
     urls = {f"base_urls of {name}": url for name, url in settings.base_urls.items()}
     if settings.registry_url is not None:

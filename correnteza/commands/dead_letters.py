@@ -1,4 +1,4 @@
-"""`correnteza dead-letters list|show|redrive|discard`: records that could not be read or were set aside."""
+"""`correnteza dead-letters list|show|redrive|discard`: records that could not be decoded or were quarantined."""
 
 import json
 from collections import defaultdict
@@ -67,7 +67,7 @@ def redrive(
     all_: Annotated[bool, typer.Option("--all", help="Every open dead letter.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; publish nothing.")] = False,
 ) -> None:
-    """Publish dead letters again that can be read now, or that meet today's expectations; each is published once.
+    """Publish dead letters again that can be decoded now, or that meet today's expectations; each is published once.
 
     The others stay open; the reason is printed.
     """
@@ -113,7 +113,7 @@ def _lake() -> Lake:
 def _select(
     lake: Lake, entries: list[str] | None, dataset: str | None, reason: str | None, *, state: str = "open"
 ) -> list[dict[str, Any]]:
-    """The letters meant. Raises: UsageError when an entry that was named is no letter in this state."""
+    """The selected dead letters. Raises: UsageError when a named entry is not a dead letter in this state."""
     found: list[dict[str, Any]] = lake.rows(
         f"""
         SELECT * FROM {dead_letters.VIEW} WHERE state LIKE $state
@@ -140,7 +140,7 @@ def _by_dataset(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 def _judged(
     lake: Lake, dataset: str, rows: list[dict[str, Any]]
 ) -> Iterable[tuple[dict[str, Any], DeadLetter, str | None]]:
-    """Each letter with what keeps it from being redriven; None when nothing does."""
+    """Each dead letter with the reason why it cannot be redriven; None if it can."""
     contract, aside = load(dataset), [row for row in rows if row["rules"]]
     places = [(row["topic_id"], row["partition"], row["offset"]) for row in aside]
     records = dead_letters.records(lake, dataset, places) if aside else []

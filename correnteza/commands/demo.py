@@ -73,7 +73,7 @@ def command(
 
 
 class _Steps:
-    """Shows which step is under way and how long it may take: a bar on a terminal, one line per step elsewhere."""
+    """Shows the running step and how long it may take: a bar on a terminal, one line per step elsewhere."""
 
     def __init__(self, began: float) -> None:
         self._began = began
@@ -91,7 +91,7 @@ class _Steps:
         self._bar.stop()
 
     def begin(self, step: str) -> None:
-        """A step begins; the one before it has ended."""
+        """Begin a step; the one before it ends."""
         usual = demo.USUAL_SECONDS[step]
         line = f"{step}, about {usual} s"
         self._bar.update(self._task, completed=self._done, description=line)

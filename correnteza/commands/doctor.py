@@ -1,4 +1,4 @@
-"""`correnteza doctor`: everything that would keep the pipeline from starting, and the command that repairs it."""
+"""`correnteza doctor`: problems that would keep the pipeline from starting, and the commands that repair them."""
 
 import json
 import shutil
@@ -15,8 +15,10 @@ from correnteza.embedded import jars
 from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
+from foundation import kafka
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
 from foundation.redact import redacted
+from schemas.contracts import load_all
 from schemas.registry import Registry
 from storage.probe import require_conforming
 from stream_jobs.bronze.job import bronze_contracts, table_name
@@ -28,7 +30,7 @@ from stream_jobs.running.topic_ids import current_ids
 from stream_jobs.silver.tables.model import discover as silver_tables
 
 LEAST_FREE_BYTES = 1 << 30
-"""Below this the spool's floor (256 MiB) and a batch in flight come close to each other."""
+"""With less free space, the spool's limit (256 MiB) and a running batch may be in conflict."""
 
 _ANSWER_WITHIN_SECONDS = 10
 
@@ -38,7 +40,7 @@ class Finding:
     """One line.
 
     Attributes:
-        kind: `unsafe` stops a query, `away` is a dependency that does not answer, `advice` stops nothing.
+        kind: `unsafe` stops a query, `away` means that a dependency does not answer, `advice` stops nothing.
     """
 
     kind: Literal["unsafe", "away", "advice"]
@@ -104,12 +106,12 @@ def _store(settings: Settings) -> list[Finding]:
 
 
 def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Finding]]:
-    """The broker if it answers, the ids of the topics it has, and what is wrong with either."""
+    """The broker if it answers, the ids of its topics, and the problems of both."""
     names = [settings.topic_prefix + contract.topic for contract in bronze_contracts()]
     try:
         bootstrap = settings.bootstrap
-        topic_ids = current_ids(bootstrap, names)
-        copies = _copies(bootstrap, set(topic_ids))
+        copies = _copies(bootstrap, set(names))
+        topic_ids = current_ids(bootstrap, copies)
     except CorrentezaError as error:
         return None, {}, [_away(error)]
     found = []
@@ -123,11 +125,11 @@ def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Fin
 
 
 def _copies(bootstrap: str, names: set[str]) -> dict[str, int]:
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(kafka.client(bootstrap))
     try:
         described = admin.list_topics(timeout=_ANSWER_WITHIN_SECONDS).topics
     except KafkaException as error:
-        raise DependencyUnavailable(f"the broker does not answer: {error}", hint="correnteza up broker") from error
+        raise kafka.no_answer(admin, bootstrap, error) from error
     return {
         name: min((len(each.replicas) for each in topic.partitions.values()), default=0)
         for name, topic in described.items()
@@ -136,7 +138,14 @@ def _copies(bootstrap: str, names: set[str]) -> dict[str, int]:
 
 
 def _registry(settings: Settings) -> list[Finding]:
-    return _asked(lambda: Registry(settings.registry).require_level())
+    return _asked(lambda: _require_levels(settings))
+
+
+def _require_levels(settings: Settings) -> None:
+    registry = Registry(settings.registry)
+    ours = {settings.topic_prefix + contract.subject for contract in load_all().values()}
+    for subject in sorted(ours & registry.subjects()):
+        registry.require_level(subject)
 
 
 def _queries(settings: Settings, broker: Broker | None, topic_ids: dict[str, str]) -> list[Finding]:
@@ -150,7 +159,7 @@ def _queries(settings: Settings, broker: Broker | None, topic_ids: dict[str, str
 
 
 def _asked(question: Callable[[], object]) -> list[Finding]:
-    """The finding of a check that raises."""
+    """Run a check; the finding if it raises."""
     try:
         question()
     except UnsafeState as error:

@@ -6,7 +6,7 @@ from correnteza.embedded.processes import clear_leftovers, lock_holder, lock_hom
 from correnteza.settings import Settings
 
 STOP_SECONDS = 180.0
-"""Longest orderly stop: a streaming batch that ends, then polls, registry and broker."""
+"""Longest orderly stop: first a streaming batch, then polls, registry and broker."""
 
 
 def command() -> None:

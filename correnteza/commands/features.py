@@ -16,7 +16,7 @@ from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.reading.as_of import instant
-from sinks.frames import fixed
+from sinks.frames import materialized
 from storage import files
 from stream_jobs.gold.vintages import DAYS, training_set
 
@@ -62,13 +62,13 @@ def command(
 def _write(rows: DataFrame, origins: list[datetime], output: Path) -> int:
     """Write the rows, one origin after the other, so that this process holds only one; returns how many.
 
-    All are computed in one pass; Spark keeps on disk what does not fit in memory. The file gets its name only when
-    it is whole.
+    All are computed in one pass; Spark uses the disk if memory is not enough. The file gets its name only when it is
+    complete.
     """
     count = 0
     unfinished = output.with_name(output.name + ".unfinished")
     with ExitStack() as stack:
-        rows = stack.enter_context(fixed(rows))
+        rows = stack.enter_context(materialized(rows))
         writer: pq.ParquetWriter | None = None
         for origin in sorted(set(origins)):
             table = rows.where(F.col("origin_at") == F.lit(origin)).orderBy(*ORDER).toArrow()

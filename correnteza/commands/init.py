@@ -16,7 +16,7 @@ from foundation.errors import UsageError
 from replay.server import DAYS, base_urls
 
 SECRETS = ("GRAFANA_ADMIN_PASSWORD",)
-"""What docker-compose.yml refuses to start without."""
+"""The secrets that docker-compose.yml needs."""
 
 REPLAY = "http://replay:8000"
 """Where docker-compose.yml's profile `demo` serves the recorded publications."""
@@ -59,7 +59,7 @@ def command(
     if there := [str(file) for file in files if file.exists()]:
         raise UsageError(f"{' and '.join(there)} exist already: nothing was written", hint="move them away first")
     for file, content in files.items():
-        # O_EXCL: neither a file that came meanwhile nor the target of a link is written to.
+        # O_EXCL: a file that was created meanwhile, or the target of a link, is not overwritten.
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
             opened.write(content)
         print(f"wrote {file}", file=sys.stderr)
@@ -69,7 +69,7 @@ def env(*, replay: bool) -> str:
     """The content of .env, with new secrets."""
     values = {name: secrets.token_urlsafe(32) for name in SECRETS}
     if replay:
-        # The newest recorded day, by a clock that goes on from its afternoon at the usual pace.
+        # The newest recorded day; the clock starts in its afternoon and runs at normal speed.
         values["CORRENTEZA_PROFILE"] = "dev"
         values["CORRENTEZA_BASE_URLS"] = json.dumps(base_urls(REPLAY), separators=(",", ":"))
         values[clock.VARIABLE] = f"{recorded_at(DAYS[-1]).isoformat()}@1@{time.time():.0f}"

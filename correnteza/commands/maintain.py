@@ -27,7 +27,7 @@ from stream_jobs.running.maintained_tables import BRONZE, OTHERS, existing_table
 from stream_jobs.running.readers import Readers
 
 NO_BOUND = 1e9
-"""Seconds: who calls the command waits for its end."""
+"""Seconds; no limit, because the user waits for the end of the command."""
 MOST_NAMED = 2
 """Queries in the table for people; `--json` names them all."""
 
@@ -62,7 +62,7 @@ def command(
     csv_: Csv = False,
     output: Output = None,
 ) -> None:
-    """As `HELP` says. Exit 3 where a driver has a table's lock."""
+    """As `HELP` says. Exit 3 if a driver has a table's lock."""
     form = Form.of(json_, csv_, output)
     if not dry_run and (form.kind != "table" or output is not None):
         raise UsageError("--json, --csv and --output are for --dry-run", hint="correnteza maintain --dry-run --json")
@@ -85,7 +85,7 @@ def command(
     audit.record(
         settings, "maintain", ", ".join(names or ["every table"]), archive_keep_days=settings.archive_keep_days
     )
-    readers = Readers(where, inputs.declared())  # what they have read since only holds more back than need be
+    readers = Readers(where, inputs.declared())  # read once: if they advance, only more is kept
     refused = [table for table in chosen if not _maintained(where, table, readers)]
     if not names and settings.archive_keep_days is not None and (payloads := _payloads(settings)):
         print(f"payload archive: {unneeded_payloads.remove(settings, payloads)} payloads were removed")
@@ -100,13 +100,13 @@ command.__doc__ = HELP
 
 
 def looked(where: Places, chosen: Sequence[str]) -> Iterable[Plan]:
-    """What is worth doing to some tables; changes nothing, and needs no lock."""
+    """Plan the maintenance of some tables; changes nothing, and needs no lock."""
     readers = Readers(where, inputs.declared())
     return (plan_of(where, table, readers) for table in chosen)
 
 
 def _as_json(plans: Iterable[Plan], payloads: Sequence[Unneeded] | None) -> dict[str, Any]:
-    """The document of `--dry-run --json`. `payloads` is null where the archive was not looked at."""
+    """The document of `--dry-run --json`. `payloads` is null if the archive was not read."""
     tables = [
         {
             "table": plan.table,
@@ -129,7 +129,7 @@ def _as_json(plans: Iterable[Plan], payloads: Sequence[Unneeded] | None) -> dict
 
 
 def _payloads(settings: Settings) -> list[Unneeded] | None:
-    """What nothing refers to; None, and a word on stderr, where that cannot be known now."""
+    """The unneeded payloads; None, with a line on stderr, if that cannot be determined now."""
     try:
         return unneeded_payloads.unneeded(settings)
     except CorrentezaError as error:
@@ -180,7 +180,7 @@ def _chosen(where: Places, names: Sequence[str]) -> list[str]:
 
 
 def _maintained(where: Places, table: str, readers: Readers) -> bool:
-    """Do what is worth doing, and say so; False where a driver has the table's lock."""
+    """Carry out the plan and print it; False if a driver has the table's lock."""
     with ExitStack() as stack:
         try:
             stack.enter_context(exclusive(where.locks, lock_of(table), where.lake))
@@ -201,7 +201,7 @@ def _maintained(where: Places, table: str, readers: Readers) -> bool:
 
 
 def _intended(plan: Plan) -> str:
-    """In a line."""
+    """The planned work in one line."""
     parts = []
     if plan.expired:
         parts.append(f"let {len(plan.expired)} files of old days go")
@@ -227,7 +227,7 @@ def _size(size: int) -> str:
 
 
 def _named(queries: Sequence[str]) -> str:
-    """The slowest, and how many more."""
+    """The slowest queries, and the number of the others."""
     if len(queries) <= MOST_NAMED:
         return ", ".join(queries)
     return f"{', '.join(queries[:MOST_NAMED])} and {len(queries) - MOST_NAMED} more"

@@ -27,8 +27,9 @@ def command(
     answer).
 
     It reads Kafka's admin API, the Delta logs and Spark's checkpoints, so its answers are right when the driver is
-    down; without the broker it tells what the files show. Each part fails alone: then correnteza_up{part="broker"} is
-    0, and values that only this part knows are absent, never wrong. docs/metrics.md lists every metric.
+    down; without the broker it shows the values from the files. If one part fails, for example the broker,
+    correnteza_up{part="broker"} is 0, and values that only this part has are absent, never wrong. docs/metrics.md lists
+    every metric.
 
     It writes nothing, unless CORRENTEZA_SHADOW_GROUP names a consumer group that shows bronze's lag to other tools.
     It listens on 127.0.0.1 unless CORRENTEZA_METRICS_HOST says otherwise: there is no password. The driver's and the

@@ -23,7 +23,7 @@ from producers.model import Source, Span
 from producers.poll import Outcome
 from producers.schedule import attempt
 from producers.session import Tally
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
 FORMAT = 1
 """Version of the `--json` output."""
@@ -64,8 +64,8 @@ def command(
         raise UsageError("--reparse takes no --until", hint="correnteza poll SOURCE --reparse --since 2025-01-01")
     if since is not None and source is None:
         raise UsageError("--since needs one source", hint="correnteza poll SOURCE --since 2015-01-01")
-    chosen = list(sources.load_all().values()) if source is None else [sources.load(source)]
     poller = _Poller(Settings(), as_json=as_json)
+    chosen = list(sources.load_all().values()) if source is None else [sources.load(source)]
     if reparse:
         poller.run(chosen, lambda source: polling.reparse(poller.settings, source, since=since))
     elif since is None:
@@ -89,7 +89,7 @@ class _Poller:
     def run(self, chosen: list[Source], do: Callable[[Source], Outcome]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        enforce_compatibility(self.settings.registry)  # before a schema is registered, not after
+        prove_compatibility(self.settings.registry)  # before a schema is registered, not after
         outcomes: list[Outcome] = []
         errors: list[CorrentezaError] = []
         for source in chosen:

@@ -1,4 +1,4 @@
-"""`correnteza rebuild`: fill tables anew from what came before them, compare, swap in, and back again."""
+"""`correnteza rebuild`: fill tables again from their inputs, compare, swap in, and roll back."""
 
 import threading
 from collections.abc import Sequence
@@ -25,39 +25,42 @@ from stream_jobs.rebuild.run import Origin, Run
 _INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 _ARRIVED = "With --verify-only: compare rows that arrived, UTC,"
 
-HELP = f"""Fill tables anew from what came before them, while everything goes on; then swap them in.
+HELP = f"""Fill tables again from their inputs while the pipeline runs, then swap them in.
 
 NAME is bronze, silver, gold, all (silver and gold), or <layer>.<table>, such as silver.bcb_sgs (revisions and current
 together).
 
 For each query, bronze before silver before gold:
 
-build: the same job reads its inputs from the beginning, into shadow tables beside the live ones. The live query goes
-on meanwhile.
+build: the query's job reads its inputs from the beginning and fills shadow tables beside the live ones. The live query
+goes on meanwhile.
 
-compare: the shadow must be what verify says it must be, and is compared with the live tables, row by row. If they
-differ, nothing is swapped: exit 3, with counts and examples. After looking: --resume --accept-difference.
+compare: the shadow must pass the checks of verify, and it is compared with the live tables, row by row. If they differ,
+nothing is swapped: exit 3, with counts and examples. If the difference is right: --resume --accept-difference.
 
-swap: one commit per table, between two batches of the live query, which then goes on where the shadow stands. Readers
-see the old content or the new. A running driver does it itself, within seconds; without one, this command does.
+swap: one commit per table, between two batches of the live query, which then continues from the shadow's position.
+Readers see the old content or the new. A running driver carries out the swap within seconds; without a driver, this
+command does.
 
-Bronze is read from Kafka as far back as that holds it. What Kafka's retention has taken is kept from the live table,
-and what that lacks is made again from the archived payloads, byte for byte by the manifests; --from kafka asks no
-payload, --from archive keeps nothing of the live table. What cannot be had from anywhere is named: exit 3; with
---resume --accept-difference ops.gaps tells it.
+Bronze is read from Kafka as far as Kafka holds its topic. Older rows are copied from the live table. Rows that the live
+table lacks are recovered from the archived payloads; they must be the published ones byte for byte, which the manifests
+prove. --from kafka does not use the archive, --from archive copies nothing from the live table. Rows that cannot be
+recovered are named: exit 3; with --resume --accept-difference ops.gaps states the loss.
 
---verify-only computes the tables again aside by the same jobs, compares them with the live ones, row by row, and
-removes them: exit 3 on a difference, as where a row was edited by hand. With --since and --until only rows that
-arrived then are compared. Without NAME, of all tables.
+--verify-only computes the tables again in shadow tables, compares them with the live ones, row by row, and removes
+them: exit 3 on a difference, for example if a row was edited by hand. With --since and --until only rows that arrived
+in that time are compared. Without NAME, all tables are compared.
 
---dry-run tells what would be read, how long it takes, the disk that it needs, and what is downstream.
---downstream rebuilds the tables that read what is rebuilt, too: needed where that has changed.
+--dry-run prints what would be read, how long it takes, the disk space that it needs, and which tables are downstream.
+--downstream also rebuilds the tables that read the rebuilt ones. That is needed if those have changed.
 
-Killed at any point, it is ended by --resume. --rollback brings the former content back, and the live query reads what
-came since. It can be had for as long as the former files are there: seven days, and two for what the former checkpoint
-has yet to read. --abandon removes a shadow that was not swapped in. The steps, and what to do when: docs/rebuild.md
+After a kill at any point, --resume finishes the rebuild. --rollback restores the former content, and the live query
+then reads the newer rows. It is possible as long as the former files exist: seven days, and two days for log entries
+that the former checkpoint has not read. --abandon removes a shadow that was not swapped in. All steps are described in
+docs/rebuild.md.
 
-The JVM that builds needs as much memory as a driver, beside the driver's; it runs at niceness {sessions.NICENESS}.
+The JVM that builds needs as much memory as a driver, in addition to the driver; it runs at niceness
+{sessions.NICENESS}.
 """
 
 
@@ -65,23 +68,21 @@ def command(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="A layer, all, a table.")] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing: print the plan.")] = False,
-    downstream: Annotated[bool, typer.Option("--downstream", help="And the tables that read them.")] = False,
-    accept: Annotated[
-        bool, typer.Option("--accept-difference", help="Swap in what differs from the live tables.")
-    ] = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="Also rebuild the tables that read them.")] = False,
+    accept: Annotated[bool, typer.Option("--accept-difference", help="Swap tables in although they differ.")] = False,
     origin: Annotated[
         Literal["kafka", "archive"] | None,
-        typer.Option("--from", help="Of bronze: ask no archived payload, or keep nothing that the table alone has."),
+        typer.Option("--from", help="For bronze: do not use the archive, or copy nothing from the live table."),
     ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify-only", help="Compute the tables again aside, and compare; swap nothing.")
+        bool, typer.Option("--verify-only", help="Compute the tables again and compare; swap nothing.")
     ] = False,
-    since: Annotated[datetime | None, typer.Option(formats=_INSTANTS, help=f"{_ARRIVED} from then on.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=_INSTANTS, help=f"{_ARRIVED} since then.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=_INSTANTS, help=f"{_ARRIVED} before then.")] = None,
-    status: Annotated[bool, typer.Option("--status", help="How far the last rebuild has come.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with it.")] = False,
-    rollback: Annotated[bool, typer.Option("--rollback", help="Bring the former content of its tables back.")] = False,
-    abandon: Annotated[bool, typer.Option("--abandon", help="Remove what it has not swapped in.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Print the progress of the last rebuild.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the last rebuild.")] = False,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Restore the former content of its tables.")] = False,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Remove its shadows that were not swapped in.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json_: Json = False,
     csv_: Csv = False,
@@ -121,11 +122,11 @@ def command(
         audit.record(settings, f"rebuild --{asked[0]}", ", ".join(present.queries))
         if abandon:
             run.abandon(where, present)
-            print("the rebuild was abandoned; what it had not swapped in is removed")
+            print("the rebuild was abandoned; its shadows are removed")
             return
         for query in run.roll_back(where, present):
-            print(f"{query}: its former content is back; the live query goes on from where it stood then")
-        print("what came since is read as soon as a driver runs: correnteza run all")
+            print(f"{query}: its former content is back; the live query continues from its former position")
+        print("newer rows are read as soon as a driver runs: correnteza run all")
 
 
 command.__doc__ = HELP
@@ -138,8 +139,8 @@ def _verbs(status: bool, resume: bool, rollback: bool, abandon: bool) -> list[tu
 def _question(verb: str, present: Run) -> str:
     of = ", ".join(present.queries)
     if verb == "abandon":
-        return f"Remove what the rebuild of {of} has built and not swapped in?"
-    return f"Bring the former content of {of} back?"
+        return f"Remove the shadows of the rebuild of {of}?"
+    return f"Restore the former content of {of}?"
 
 
 def _queries(names: Sequence[str], with_downstream: bool) -> list[str]:
@@ -163,7 +164,7 @@ def _begin(
     audit.record(settings, "rebuild", ", ".join(queries), accept_difference=accept, origin=origin)
     _resume(where, settings, run.begin(where, queries, origin), accept=accept)
     if left := [each for each in plan.downstream(queries) if each not in queries]:
-        print(f"{', '.join(left)} read what was rebuilt; where it has changed: correnteza rebuild {' '.join(left)}")
+        print(f"{', '.join(left)} read the rebuilt tables; if those have changed: correnteza rebuild {' '.join(left)}")
 
 
 def _resume(where: Places, settings: Settings, present: Run, *, accept: bool) -> None:
@@ -185,7 +186,7 @@ def _verify_only(where: Places, settings: Settings, names: Sequence[str], window
     with run.exclusive_lock(where), sessions.when_needed(settings) as spark:
         kafka = _kafka(settings, queries)
         verify_only(where, queries, window, spark=spark, say=_say, stop=threading.Event(), kafka=kafka)
-    print("computed again, the tables are as they stand")
+    print("computed again, the tables are equal to the live ones")
 
 
 def _say(line: str) -> None:
@@ -193,6 +194,6 @@ def _say(line: str) -> None:
 
 
 def _kafka(settings: Settings, queries: Sequence[str]) -> Kafka | None:
-    """What bronze is filled from; None where no query is of bronze, and no broker is needed."""
+    """The inputs of bronze; None if no query is of bronze, so that no broker is needed."""
     is_of_bronze = any(query.startswith("bronze.") for query in queries)
     return Kafka(broker_of(settings), Registry(settings.registry)) if is_of_bronze else None

@@ -45,7 +45,7 @@ def command(
 
 
 def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *, once: bool) -> list[Stage]:
-    """Run the layers in a JVM of this process; returns what each read when `once`, else nothing.
+    """Run the layers in a JVM of this process; returns how much each layer read if `once`, else nothing.
 
     Raises:
         DependencyUnavailable: a topic does not exist, or the broker or the object store is away.
@@ -54,7 +54,7 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     broker = Broker(settings.bootstrap, settings.topic_prefix)
     registry = Registry(settings.registry)
     if "bronze" in layers:
-        # Before the JVM starts: what this finds missing needs none.
+        # Before the JVM starts, because this check needs none.
         broker.topic_ids(broker.prefix + contract.topic for contract in bronze_contracts())
     require_conforming(settings.lake_root)
     spark = sessions.start(settings, short_lived=once)
@@ -76,7 +76,7 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
         )
         return []
     finally:
-        with suppress(Py4JError, ConnectionError):  # a JVM that is gone needs no stopping
+        with suppress(Py4JError, ConnectionError):  # if the JVM is gone, there is nothing to stop
             spark.stop()
 
 

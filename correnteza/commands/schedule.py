@@ -17,7 +17,7 @@ from producers.schedule.attempt import Now
 from producers.schedule.canary import Canary
 from producers.schedule.scheduler import Scheduler
 from producers.schedule.worker import end, run
-from schemas.registry import Registry, enforce_compatibility
+from schemas.registry import Registry, prove_compatibility
 
 
 def command(
@@ -51,7 +51,7 @@ def command(
     """
     settings = Settings()
     chosen = {name: sources.load(name) for name in only} if only else sources.load_all()
-    enforce_compatibility(settings.registry)  # before a schema is registered, not after
+    prove_compatibility(settings.registry)  # before a schema is registered, not after
 
     def poll(source: Source, now: Now, is_stopping: Callable[[], bool]) -> Outcome:
         return poll_source(settings, source, now=now, is_stopping=is_stopping, on_chunk=lambda tally: None)

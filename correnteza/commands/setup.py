@@ -19,7 +19,7 @@ from foundation.files import keep_private
 from foundation.redact import unescaped
 
 _WORTH_A_LINE = 10_000_000
-"""Bytes; where no bar can be drawn, files of this size are announced, the small ones are not."""
+"""Bytes; without a progress bar only files of at least this size are announced."""
 
 
 def command(
@@ -28,7 +28,7 @@ def command(
     fill: Annotated[Path | None, typer.Option(help="Install nothing: put all jars into this folder.")] = None,
 ) -> None:
     """Fetch the pinned jars that are missing, and check each SHA-256. Prints nothing if nothing is missing."""
-    os.umask(keep_private())  # programs are for whoever may run them, also when somebody else installs them
+    os.umask(keep_private())  # programs keep their usual permissions, so that other users can run them
     settings = Settings()
     if fill is not None:
         _fill(fill / "jars", settings)
@@ -86,12 +86,12 @@ def _fill(folder: Path, settings: Settings) -> None:
 
 
 def _absent(folder: Path, artifacts: list[lock.Artifact]) -> list[lock.Artifact]:
-    """Those that a folder of downloads does not hold whole."""
+    """The artifacts that a folder of downloads does not hold completely."""
     return [artifact for artifact in artifacts if not maven.is_whole(maven.stored(folder, artifact), artifact)]
 
 
 class _Shown:
-    """Says what is being fetched: a bar on a terminal, lines elsewhere. As text: how many files and bytes were."""
+    """Shows the progress of downloads: a bar on a terminal, lines elsewhere. As text: the number of files and bytes."""
 
     def __init__(self, wanted: list[lock.Artifact]) -> None:
         self._wanted = wanted
@@ -121,7 +121,7 @@ class _Shown:
         self._progress.stop()
 
     def came(self, artifact: lock.Artifact, size: int) -> None:
-        """Some bytes of a file have come."""
+        """Some bytes of a file have arrived."""
         self._progress.update(self._task, advance=size, name=artifact.file_name)
         if artifact not in self._announced:
             self._announced.add(artifact)

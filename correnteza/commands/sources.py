@@ -20,7 +20,7 @@ from producers.schedule import circuit
 from producers.schedule.outcomes import Outcomes, Record
 
 PAGE = "docs/sources.md"
-"""What each source sends, its quirks, clocks and scope; in the repository, not in an installed package."""
+"""The page about each source's data, quirks, clocks and scope; in the repository, not in an installed package."""
 
 FORMAT = 1
 """Version of the `--json` output."""
@@ -138,7 +138,7 @@ def _age(moment: datetime | None, now: datetime) -> str:
 
 
 def _plain(line: _Line) -> dict[str, Any]:
-    """What `--json` says of one source; `last` is the newest record of poll.outcomes."""
+    """One source for `--json`; `last` is the newest record of poll.outcomes."""
     return {
         "source": line.source.name,
         "datasets": list(line.source.datasets),
@@ -152,7 +152,7 @@ def _plain(line: _Line) -> dict[str, Any]:
 
 
 def _row(line: _Line) -> dict[str, Any]:
-    """The same in one row, for CSV and Parquet."""
+    """One source as a row, for CSV and Parquet."""
     record = line.record
     return {
         "source": line.source.name,

@@ -1,4 +1,5 @@
-"""`correnteza status`: records and seconds behind, per topic and layer, what the tables take and could be spared."""
+"""`correnteza status`: records and seconds behind, per topic and layer, the size of the tables and what maintenance
+would save."""
 
 import json
 import sys
@@ -41,7 +42,7 @@ def command(
 
     Files, MiB and log files are the size of a table now; for silver, revisions and current together. The last line says
     what maintenance would save; `correnteza maintain --dry-run` says it per table, and why it cannot save more. Without
-    Kafka the rest is printed, `?` replaces what only Kafka knows, stderr says why, and the exit code is 0.
+    Kafka the other values are printed, with `?` in place of values from Kafka; stderr says why, and the exit code is 0.
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
@@ -154,7 +155,7 @@ def _table(found: Status) -> str:
 
 
 def _of(line: Line, storage: Sequence[Storage]) -> list[Storage]:
-    """What a line's table takes; of a silver table with its revisions."""
+    """The size of a line's table; for silver including its revisions."""
     names = (f"{line.layer}.{line.table}", f"{line.layer}.{line.table}_revisions")
     return [each for each in storage if each.table in names]
 
@@ -168,7 +169,7 @@ def _sizes(found: list[Storage]) -> tuple[str, str, str]:
 
 
 def _could_go(found: Sequence[Storage]) -> str:
-    """Small files that compaction would make fewer, and MiB that would be freed, of one line."""
+    """For one line: small files that compaction would merge, and MiB that would be freed."""
     saved = [each.saving for each in found if each.saving is not None]
     files = sum(each.small_files - each.into for each in saved)
     size = sum(each.free_bytes for each in saved) / 1024**2
@@ -177,7 +178,7 @@ def _could_go(found: Sequence[Storage]) -> str:
 
 
 def _saved(tables: Sequence[Storage]) -> list[str]:
-    """What maintenance would save of all tables, in a line; none where that is nothing."""
+    """What maintenance would save in all tables, as a line; no line if there is nothing."""
     saved = [each.saving for each in tables if each.saving is not None]
     small, into = sum(each.small_files for each in saved), sum(each.into for each in saved)
     free = sum(each.free_bytes for each in saved)
@@ -190,7 +191,7 @@ def _saved(tables: Sequence[Storage]) -> list[str]:
 
 
 def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:
-    """How old the newest canary is in each layer, and how long it took; nothing where none was ever sent."""
+    """How old the newest canary is in each layer, and how long it took; nothing if none was ever sent."""
     parts, reasons = [], []
     for stage, each in stages.items():
         if each.newest is not None:
@@ -202,7 +203,7 @@ def _canary(stages: Mapping[str, Stage], now: float) -> list[str]:
 
 
 def _reasons(lines: list[Line]) -> list[str]:
-    """Why queries stand still, and what to do."""
+    """Why queries are stopped, and what to do."""
     return [
         text
         for line in lines

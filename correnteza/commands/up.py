@@ -19,9 +19,9 @@ from correnteza.topics import apply
 from foundation import notify
 from foundation.errors import UsageError
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 
-# Verb that each component runs, and how long it may take to end: a stream ends at a batch boundary.
+# The command of each component, and how long it may take to end: a stream ends at a batch boundary.
 CHILDREN = {"stream": (("run", "all"), 90.0), "schedule": (("schedule",), 45.0), "monitor": (("monitor",), 10.0)}
 COMPONENTS = ("broker", "registry", *CHILDREN)
 EXTRA = (OBJECT_STORE,)
@@ -79,16 +79,16 @@ def _up_replayed(names: tuple[str, ...], day_every: timedelta) -> None:
 
 
 def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str] | None = None) -> None:
-    """Args: variables: of the children, beside this process's environment."""
+    """Args: variables: for the children, in addition to this process's environment."""
     theirs = {"broker": settings.kafka_bootstrap, "registry": settings.registry_url}
     embedded = tuple(name for name in (*SERVICES, OBJECT_STORE) if name in names and not theirs.get(name))
     with Stack(settings, embedded) as stack:
         if "registry" in names:
-            enforce_compatibility(settings.registry)
+            prove_compatibility(settings.registry)
         if "broker" in names:
             apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
         if variables is not None:
-            # What a settings file names is not asked in a replay.
+            # In a replay the addresses of a settings file are not used.
             variables = {f"CORRENTEZA_{name.upper()}": at for name, at in stack.endpoints.items()} | dict(variables)
         port = _monitor_port(settings) if "monitor" in names else None
         for name in CHILDREN:
@@ -104,7 +104,8 @@ def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str]
 
 
 def _monitor_port(settings: Settings) -> int:
-    """The one that is set; a free one where it is taken, since a monitor that cannot listen would end all the rest."""
+    """The port from the settings; a free one if it is in use, because a monitor that cannot listen would end all
+    components."""
     port = settings.monitor_port
     if not port or ports.accepts("127.0.0.1", port):
         return ports.free()

@@ -10,15 +10,17 @@ from correnteza.embedded import jars, ports
 from correnteza.embedded.class_archive import archive_options
 from correnteza.embedded.processes import Program, environment
 from correnteza.embedded.service import Service
+from foundation import kafka
 from foundation.errors import UnsafeState
 
-# Serial collector and first-tier compiler: half the start-up CPU, and a broker on one machine is never the bottleneck.
+# Serial collector and first-tier compiler: half the CPU at the start, and the broker of one machine is never the
+# bottleneck.
 JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 
 CONTROLLER_PORT = 9093
-"""On the loopback interface, where the broker has a network of its own and need not look for a free port."""
+"""On the loopback interface. It is fixed, because in a container the broker has its own network."""
 
-# broker.session.timeout.ms: a killed broker, started again, waits until its former self counts as gone (default 9 s).
+# broker.session.timeout.ms: after a kill the restarted broker waits until its former session has expired (default 9 s).
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -63,7 +65,7 @@ def broker(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | N
     Args:
         home: `<home>/kafka` is the broker's own: data, configuration, cluster id, ports.
         java: a Java home.
-        listen: host:port for clients. None: the loopback interface, at a port that is remembered.
+        listen: host:port for clients. None: the loopback interface, at a port that is stored.
 
     Raises:
         UnsafeState: the storage cannot be formatted, or belongs to another cluster id.
@@ -92,7 +94,7 @@ def broker(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | N
 
 
 def answers_metadata(bootstrap: str) -> bool:
-    """Whether a broker tells who is in its cluster."""
+    """Whether a broker answers a metadata request."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -100,13 +102,14 @@ def answers_metadata(bootstrap: str) -> bool:
     if not ports.accepts(host, int(port)):
         return False
     try:
-        return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=2).brokers)
+        return bool(AdminClient(kafka.client(bootstrap)).list_topics(timeout=2).brokers)
     except KafkaException:
         return False
 
 
 def new_cluster_id() -> str:
-    """16 random bytes as Kafka writes them. Not with a dash in front: its tools would take it for an option."""
+    """16 random bytes as Kafka writes them. It never begins with a dash, because Kafka's tools would read it as an
+    option."""
     while True:
         identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not identity.startswith("-"):
@@ -114,13 +117,13 @@ def new_cluster_id() -> str:
 
 
 def _format(own: Path, java: list[str], properties: Path) -> None:
-    """Give new storage its cluster id, once: `cluster.id` is written when that has succeeded."""
+    """Format new storage with a cluster id, once: `cluster.id` is written when that has succeeded."""
     data, identity = own / "data", own / "cluster.id"
     if identity.exists():
         return
     if any(data.rglob("*.log")):
         raise UnsafeState(f"{data} holds a broker's data, but {identity} is gone", hint=f"restore {own} whole")
-    shutil.rmtree(data, ignore_errors=True)  # a format cut short
+    shutil.rmtree(data, ignore_errors=True)  # an interrupted format
     cluster_id = new_cluster_id()
     tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties)]
     format_it = Program("broker", [*java, *tool], own / "format.log", is_foreign=True)

@@ -6,10 +6,10 @@ from correnteza.embedded import jars
 
 
 def archive_options(jar_folder: Path, kit: str) -> list[str]:
-    """Options with which Java uses the archive of a kit, and writes it at a clean exit when there is none that fits.
+    """Options with which Java uses the archive of a kit, and writes it at a clean exit if there is no matching one.
 
-    Java itself checks that the archive fits the runtime and the class path, and goes on without it where it does not.
-    The kit's jars name the file, so that an upgrade starts a new one.
+    Java itself checks that the archive matches the runtime and the class path, and runs without it otherwise. The
+    file's name depends on the kit's jars, so that an upgrade begins a new one.
     """
     folder = jar_folder / "java"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Why an artifact could not be fetched, and the setting that fixes it: one error per kind of failure."""
+"""Errors for artifacts that could not be fetched: one per kind of failure, with the setting that fixes it."""
 
 import os
 import socket
@@ -26,9 +26,13 @@ CERTIFICATES = (
 def certificates() -> str | bool:
     """The file or folder of certificates that a variable names, or True: those that came with `requests`.
 
-    Raises: UsageError when what is named is not there.
+    Raises: UsageError when it does not exist.
     """
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):  # the order of `requests`, which knows two
+    for name in (
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
+    ):  # `requests` reads the first two in this order
         if value := os.environ.get(name):
             if not Path(value).exists():
                 raise UsageError(
@@ -39,7 +43,7 @@ def certificates() -> str | bool:
 
 
 def of_status(wanted: Artifact, url: str, status: int) -> DependencyUnavailable:
-    """The error for an answer that is not the file.
+    """The error for an HTTP status other than success.
 
     Returns: TransientError for 429 and 5xx, which may pass; DependencyUnavailable for the rest.
     """
@@ -55,12 +59,12 @@ def of_status(wanted: Artifact, url: str, status: int) -> DependencyUnavailable:
 
 
 def of_exception(wanted: Artifact, url: str, error: "RequestException") -> TransientError:
-    """The error for an address that gave no whole answer."""
+    """The error for a failed or incomplete request."""
     import requests
     from urllib3.exceptions import NameResolutionError
 
     causes = list(_causes(error))
-    # A ProxyError and an SSLError are ConnectionErrors too; an unknown proxy is a matter of the proxy.
+    # ProxyError and SSLError are ConnectionErrors too, so they come first; an unknown proxy host is a proxy error.
     if isinstance(error, requests.exceptions.ProxyError):
         reason, hint = f"no connection through the proxy of HTTPS_PROXY: {_innermost(causes)}", PROXY
     elif isinstance(error, requests.exceptions.SSLError):
@@ -77,7 +81,7 @@ def of_exception(wanted: Artifact, url: str, error: "RequestException") -> Trans
 
 
 def of_content(wanted: Artifact, url: str, sha256: str, kind: str) -> UnsafeState:
-    """The error for another file than the lock names; `kind` is the answer's Content-Type."""
+    """The error for a file with another hash than in the lock; `kind` is the answer's Content-Type."""
     page = " (an HTML page: a proxy or a portal that wants a log-in?)" if kind.startswith("text/html") else ""
     return UnsafeState(
         f"{wanted.coordinate} from {_host(url)} is not the file that jars.lock names{page}: SHA-256 {sha256}, "
@@ -95,12 +99,12 @@ def _message(wanted: Artifact, url: str, reason: str) -> str:
 
 
 def _host(url: str) -> str:
-    """Host and port, without the name and password that may stand before them."""
+    """Host and port, without a user name and password."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it. urllib3 keeps causes in `reason` and in arguments."""
+    """The error and its causes. urllib3 keeps causes in `reason` and in arguments."""
     waiting, seen = [error], set[int]()
     while waiting:
         each = waiting.pop(0)
@@ -113,7 +117,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _innermost(causes: list[BaseException]) -> str:
-    """What the system said, without the libraries' words around it."""
+    """The system's message, without the messages of the libraries around it."""
     said = [cause for cause in causes if isinstance(cause, OSError) and cause.strerror] or causes
     last = said[-1]
     return str(getattr(last, "strerror", None) or last)

@@ -3,9 +3,9 @@
 python -m correnteza.embedded.foreground broker broker:9092
 python -m correnteza.embedded.foreground registry registry:8081
 
-The JVM listens at that address, which is told to clients too, and logs to standard output. Its storage is below the
-setting `home`. The Kafka listener is plaintext without a password, and so is the registry: the network around them
-must hold nobody else, and no port of theirs be published.
+The JVM listens at that address, which clients get too, and logs to standard output. Its storage is below the setting
+`home`. The Kafka listener is plaintext without a password, and so is the registry: so nobody else may be in their
+network, and their ports must not be published.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Put what jars.lock names into one folder, each file checked, and refuse a file that is not what the lock says.
+"""Install the files of jars.lock into one folder, check each of them, and refuse files that differ from the lock.
 
 .jars/spark/*.jar       on the class path of the Spark driver, beside pyspark's own
 .jars/kafka/*.jar       the broker, whole
@@ -29,19 +29,20 @@ from foundation.files import replace_file
 
 KITS = ("spark", "kafka", "registry")
 ARCHIVE = "tar.gz"
-"""Packaging of an artifact that is unpacked, and has its kit's folder to itself."""
+"""Packaging of an artifact that is unpacked and is the only content of its kit's folder."""
 DOWNLOADS_AT_ONCE = 4
 
 
 def folder(settings: Settings) -> Path:
-    """Where set-up puts jars: as set, else `.jars` in the checkout or in the environment of an installed wheel."""
+    """The folder for jars: from the settings, else `.jars` in the checkout or in the environment of an installed
+    wheel."""
     checkout = Path(__file__).parents[2]
     own = checkout if (checkout / "pyproject.toml").is_file() else Path(sys.prefix)
     return (settings.jars or own / ".jars").resolve()
 
 
 def require(jars: Path, lock_file: Path = LOCK_FILE) -> Path:
-    """The folder itself, when set-up has finished for this very lock. Reads one small file.
+    """The folder, if set-up has finished for this lock. Reads one small file.
 
     Raises:
         DependencyUnavailable: set-up has not run, or ran for another lock.
@@ -52,14 +53,14 @@ def require(jars: Path, lock_file: Path = LOCK_FILE) -> Path:
 
 
 def checked(jars: Path, kit: str, lock_file: Path = LOCK_FILE) -> Path:
-    """The folder itself, when every file of a kit is the one that the lock names, and nothing else is there.
+    """The folder, if it holds exactly the files of a kit that the lock names.
 
-    Hashes them all: 0.1 to 0.5 s. Jars are compared with the lock; the files of an unpacked archive with what set-up
-    noted of them.
+    Hashes them all: 0.1 to 0.5 s. Jars are compared with the lock; the files of an unpacked archive with the hashes
+        that set-up has stored.
 
     Raises:
         DependencyUnavailable: set-up has not run, or ran for another lock.
-        UnsafeState: a file is gone, altered or strange; it is named.
+        UnsafeState: a file is missing, changed or unknown; it is named.
     """
     require(jars, lock_file)
     noted: dict[str, str] = _stamp(jars).get("files", {})
@@ -68,7 +69,7 @@ def checked(jars: Path, kit: str, lock_file: Path = LOCK_FILE) -> Path:
     if locked:
         expected = {f"{kit}/{each.file_name}": each.sha256 for each in locked}
     there = {str(path.relative_to(jars)) for path in _files(jars / kit)}
-    with ThreadPoolExecutor() as pool:  # hashing lets other threads run
+    with ThreadPoolExecutor() as pool:  # hashing releases the GIL
         found = dict(zip(sorted(there), pool.map(lambda name: file_sha256(jars / name), sorted(there)), strict=True))
     for name in sorted(expected | found):
         if found.get(name) != expected.get(name):
@@ -92,7 +93,7 @@ def verify(jars: Path) -> int:
     """Hash every installed file again; returns how many there are.
 
     Raises:
-        UnsafeState: a file is gone or altered; it is named.
+        UnsafeState: a file is missing or changed; it is named.
     """
     files: dict[str, str] = _stamp(jars).get("files", {})
     for name, sha256 in files.items():
@@ -106,7 +107,8 @@ def verify(jars: Path) -> int:
 
 
 def missing(jars: Path, lock_file: Path = LOCK_FILE) -> list[Artifact]:
-    """What the lock names and the folder does not hold whole, by checksum, whatever lock it was installed for."""
+    """The artifacts of the lock that the folder does not hold completely, by checksum, also if it was installed for
+    another lock."""
     return [artifact for artifact in read(lock_file) if not _installed(jars, artifact)]
 
 
@@ -119,13 +121,13 @@ def install(
     stop: Event | None = None,
     progress: Callable[[Artifact], None] = lambda _: None,
 ) -> int:
-    """Fetch, check and put in place everything the lock names; nothing is in place unless everything is right.
+    """Fetch, check and install everything in the lock; nothing is installed unless everything is right.
 
-    The first artifact that cannot be had ends it: nothing more is begun, and what is being fetched comes to its end.
+    The first artifact that cannot be fetched ends it: no further download begins, and running ones are completed.
 
     Args:
-        refetch: fetch everything; else what is in place and whole is taken from there.
-        stop: is set at an interrupt, so that `fetch` can end at once.
+        refetch: fetch everything again; otherwise files that are installed and complete are reused.
+        stop: set at an interrupt, so that `fetch` can end at once.
 
     Returns: how many files there are now. Raises: UnsafeState, naming an artifact whose SHA-256 is another.
     """
@@ -188,7 +190,7 @@ def install(
 
 
 def _installed(jars: Path, artifact: Artifact) -> list[str]:
-    """The files of an artifact that is in place, by name below the folder; none when any of them is not whole."""
+    """The installed files of an artifact, by name below the folder; empty if one of them is not complete."""
     if artifact.packaging != ARCHIVE:
         path = stored(jars, artifact)
         return [str(path.relative_to(jars))] if is_whole(path, artifact) else []
@@ -206,14 +208,14 @@ def class_path(jars: Path, kit: str) -> list[Path]:
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """Changes when a jar is added, removed or renamed: names class archives that depend on them."""
+    """Changes when a jar is added, removed or renamed: it is part of the names of class archives."""
     return hashlib.sha256("\n".join(sorted(path.name for path in paths)).encode()).hexdigest()[:12]
 
 
 def _unpack(archive: Path, target: Path) -> None:
     """Unpack files and folders below the target.
 
-    Raises: UnsafeState at an absolute path, a `..`, a link or a device, whatever Python's own default refuses.
+    Raises: UnsafeState at an absolute path, a `..`, a link or a device, independently of Python's own defaults.
     """
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:

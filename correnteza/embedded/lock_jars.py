@@ -1,4 +1,4 @@
-"""Write a new jars.lock (`make lock`): Maven resolves the roots below, this file hashes what they need.
+"""Write a new jars.lock (`make lock`): Maven resolves the roots below, this file hashes all their dependencies.
 
 Run: python -m correnteza.embedded.lock_jars. Needs `mvn`; read the difference before you commit it.
 """
@@ -33,7 +33,7 @@ ROOTS = {
     "registry": ("io.apicurio:apicurio-registry-app:3.3.3:tar.gz:all",),
 }
 
-# In another form inside pyspark: RoaringBitmap 1.x has no shims any more.
+# pyspark contains shims in another form: RoaringBitmap 1.x has no shims.
 # jcl-over-slf4j stands in for commons-logging; our clients of S3 are not asynchronous ones.
 NOT_NEEDED = {"shims", "commons-logging"}
 EXCLUDED = ("software.amazon.awssdk:bundle:", "software.amazon.awssdk:netty-nio-client:")
@@ -82,8 +82,8 @@ def _runtime_jars(roots: tuple[str, ...], work: Path) -> list[str]:
 
 
 def _dependency(root: str, others: list[str]) -> str:
-    """A root as pom.xml says it. It excludes the other roots, so that those come in the version pinned here: the
-    connector 4.1.3 would ask for a token provider 4.1.3, which not every mirror has.
+    """A root for pom.xml. It excludes the other roots, so that they are resolved in the version pinned here: the
+    connector 4.1.3 would need a token provider 4.1.3, which not every mirror has.
     """
     exclusions = "".join(f"<exclusion>{_pair(other)}</exclusion>" for other in (*others, *EXCLUDED))
     version = root.split(":")[2]

@@ -12,30 +12,30 @@ from foundation.errors import DependencyUnavailable, UnsafeState, UsageError
 
 Fetch = Callable[[Artifact], Path]
 Progress = Callable[[Artifact, int], None]
-"""Is told an artifact and how many bytes of it have come since the last call."""
+"""Called with an artifact and the number of bytes since the last call."""
 
 TIMEOUT_SECONDS = 60
-"""Between two reads of one answer."""
+"""Longest time between two reads of an answer."""
 _BLOCK = 256 << 10
 
 
 def fetcher(
     folder: Path, maven_settings: Path | None, *, progress: Progress = lambda _, __: None, stop: Event | None = None
 ) -> Fetch:
-    """A function that returns an artifact's place in `folder`, and downloads it if it is not there whole.
+    """A function that returns an artifact's path in `folder`, and downloads it if it is not complete there.
 
-    A file takes its name only once its SHA-256 is the artifact's, so what an interrupted download left never counts; an
-    artifact without a SHA-256 is taken as it comes. The variables HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and
-    SSL_CERT_FILE are heeded.
+    A file gets its name only after its SHA-256 was checked, so that interrupted downloads never count; an artifact
+    without a SHA-256 is not checked. The variables HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE are
+    used.
 
     Args:
         stop: once it is set, downloads that run end at their next block with a KeyboardInterrupt.
 
-    Raises (the function): DependencyUnavailable, with the reason and the setting that fixes it; UnsafeState when what
-        came is another file than the lock names.
+    Raises (the function): DependencyUnavailable, with the reason and the setting that fixes it; UnsafeState when the
+    file has another SHA-256 than in the lock.
     """
     import requests
-    from jgo.constants import MAVEN_CENTRAL_URL  # so that no host stands in our files
+    from jgo.constants import MAVEN_CENTRAL_URL  # so that our files contain no host
 
     base = mirror_url(maven_settings) if maven_settings else MAVEN_CENTRAL_URL
 
@@ -49,7 +49,7 @@ def fetcher(
         try:
             with requests.Session() as session:
                 session.verify = fetch_errors.certificates()
-                session.headers["Accept-Encoding"] = "identity"  # a .tar.gz must not come unpacked
+                session.headers["Accept-Encoding"] = "identity"  # a .tar.gz must not be decompressed
                 with session.get(url, stream=True, timeout=TIMEOUT_SECONDS) as response:
                     if response.status_code != requests.codes.ok:
                         raise fetch_errors.of_status(wanted, url, response.status_code)
@@ -89,17 +89,17 @@ def offline_fetcher(folder: Path) -> Fetch:
 
 
 def stored(folder: Path, artifact: Artifact) -> Path:
-    """Where a folder of artifacts keeps one: two kits may hold files of one name."""
+    """The path of an artifact in a folder: two kits may have files with the same name."""
     return folder / artifact.kit / artifact.file_name
 
 
 def is_whole(path: Path, artifact: Artifact) -> bool:
-    """Whether the file is there and has the artifact's SHA-256."""
+    """Whether the file exists and has the artifact's SHA-256."""
     return path.is_file() and file_sha256(path) == artifact.sha256
 
 
 def mirror_url(maven_settings: Path) -> str:
-    """The first mirror of a Maven settings.xml that stands for Central.
+    """The first mirror of Central in a Maven settings.xml.
 
     Raises:
         UsageError: the file does not exist, is not XML, or has no such mirror.

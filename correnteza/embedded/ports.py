@@ -1,7 +1,7 @@
-"""Choose ports that stay ours: remembered in a file, and outside the range that outgoing connections use.
+"""Choose ports that stay free for us: they are stored in a file, and are outside the range for outgoing connections.
 
-A client that keeps trying to reach a stopped broker may be given the broker's own port as its source port, and then
-connects to itself and holds it. That cannot happen outside the ephemeral range.
+A client that keeps trying to reach a stopped broker may get the broker's port as its source port, and then it connects
+to itself and occupies the port. That cannot happen outside the ephemeral range.
 """
 
 import json
@@ -16,7 +16,7 @@ LOWEST, HIGHEST = 20_000, 32_000
 
 
 def remembered(file: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """A port per name: the remembered ones if all are free now, otherwise new ones, remembered."""
+    """A port per name: the stored ones if all are free now, otherwise new ones, which are stored."""
     try:
         ports: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -29,7 +29,7 @@ def remembered(file: Path, names: tuple[str, ...]) -> dict[str, int]:
 
 
 def free() -> int:
-    """One port that is free now and that no outgoing connection takes."""
+    """One port that is free now and that no outgoing connection uses."""
     return _free_ports(1)[0]
 
 
@@ -50,7 +50,7 @@ def _is_free(port: int) -> bool:
 
 
 def accepts(host: str, port: int) -> bool:
-    """Whether something listens there."""
+    """Whether a program listens at the port."""
     try:
         with socket.create_connection((host, port), timeout=1):
             return True

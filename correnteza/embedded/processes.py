@@ -1,4 +1,5 @@
-"""Child processes that end with their parent: recorded, logged to a bounded file, cleared up by the next start."""
+"""Child processes that end with their parent: they are recorded, log to a bounded file, and are stopped by the next
+start if they were left behind."""
 
 import ctypes
 import fcntl
@@ -20,19 +21,19 @@ from foundation.errors import UnsafeState
 from foundation.files import replace_file
 
 LOG_BYTES = 20 * 1024 * 1024
-"""A log that has grown beyond this is moved to `<name>.log.1`, whose former content goes."""
+"""A larger log is moved to `<name>.log.1`, which is overwritten."""
 
 STOP_SECONDS = 20.0
 """How long a process may take to end after SIGTERM before it is killed."""
 
 BELOW_SECONDS = 8.0
-"""How long children may outlive a parent that has ended in order: the JVM of a Spark driver needs 2 to 7 s."""
+"""How long children may run after their parent has ended normally: the JVM of a Spark driver needs 2 to 7 s."""
 
 FOREIGN_GET = frozenset({"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"})
-"""What programs that are not ours get of the environment."""
+"""The variables of the environment that foreign programs get."""
 
 _PR_SET_PDEATHSIG = 1
-# Loaded here and not in the forked child, where nothing may allocate or take a lock.
+# Loaded here, because after the fork the child must not allocate memory or take a lock.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -43,8 +44,8 @@ class Program:
     Attributes:
         name: one word; names the process in logs and messages.
         log: where its standard output and error go, appended.
-        variables: beside the environment of this process.
-        is_foreign: not a program of ours: of this process's environment it gets what `FOREIGN_GET` names.
+        variables: in addition to the environment of this process.
+        is_foreign: not our program: it gets only the variables in `FOREIGN_GET`.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Program:
 
 
 def spawn(program: Program, run: Path) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own (a terminal's Ctrl-C is ours to pass on) and record it in `run`.
+    """Start a program in a session of its own (we pass on a terminal's Ctrl-C) and record it in `run`.
 
     On Linux it gets SIGTERM when the *thread* that calls this ends: call it from the main thread.
     """
@@ -76,7 +77,7 @@ def spawn(program: Program, run: Path) -> subprocess.Popen[bytes]:
 
 
 def environment(program: Program) -> dict[str, str]:
-    """The variables that a program starts with. Broker and registry need none of ours, and no key of anybody's."""
+    """The variables that a program starts with. Broker and registry get none of our variables, and no keys."""
     inherited = {
         name: value for name, value in os.environ.items() if not program.is_foreign or name.upper() in FOREIGN_GET
     }
@@ -89,15 +90,15 @@ def _end_with_parent() -> None:
 
 
 def stop_tree(pid: int, *, seconds: float = STOP_SECONDS) -> None:
-    """End a process and all below it: SIGTERM to the top one, SIGKILL to whatever is left at the deadline."""
+    """End a process and all below it: SIGTERM to the top one, SIGKILL to all that still run at the deadline."""
     try:
         top = psutil.Process(pid)
         tree = [top, *top.children(recursive=True)]
         top.terminate()
-        top.resume()  # a stopped process would not notice
+        top.resume()  # a suspended process would not react to SIGTERM
     except psutil.NoSuchProcess:
         return
-    # When the top one has ended, it has ended its own, or never will.
+    # After the top one has ended, its children end soon or never.
     alive = _wait_ended(tree, 0) if _wait_ended(tree[:1], seconds) else _wait_ended(tree, BELOW_SECONDS)
     for process in alive:
         try:
@@ -108,8 +109,8 @@ def stop_tree(pid: int, *, seconds: float = STOP_SECONDS) -> None:
 
 
 def end_group(pid: int) -> None:
-    """SIGKILL to what a dead child left in its own process group: the JVM of a killed Spark driver lives on for
-    seconds, with its locks, and would make the next driver refuse to start.
+    """SIGKILL to the process group of a dead child: the JVM of a killed Spark driver runs for some seconds and holds
+    its locks, so that the next driver would refuse to start.
     """
     try:
         os.killpg(pid, signal.SIGKILL)
@@ -118,7 +119,7 @@ def end_group(pid: int) -> None:
 
 
 def _wait_ended(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that still run after so many seconds. A zombie has ended; its own parent may be late to notice."""
+    """The processes that still run after so many seconds. A zombie counts as ended."""
     deadline = time.monotonic() + seconds
     while alive := [process for process in processes if _runs(process)]:
         if time.monotonic() >= deadline:
@@ -135,9 +136,9 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def clear_leftovers(run: Path) -> list[str]:
-    """Stop what an earlier stack in this home started and could not stop; returns their names.
+    """Stop processes of an earlier stack in this home that were left behind; returns their names.
 
-    A process counts only if its start time is the recorded one too: pids are used again.
+    A process counts only if its start time is also the recorded one, because pids are reused.
     """
     stopped = []
     for name, (pid, created) in _records(run).items():
@@ -145,13 +146,13 @@ def clear_leftovers(run: Path) -> list[str]:
             stop_tree(pid)
             stopped.append(name)
         elif not psutil.pid_exists(pid):
-            end_group(pid)  # a pid is not used again while its group lives, so this is ours or nothing
+            end_group(pid)  # a pid is not reused while its process group exists, so this can only be ours
     _children_file(run).unlink(missing_ok=True)
     return stopped
 
 
 def is_alive(pid: int, created: float) -> bool:
-    """Whether this very process still runs."""
+    """Whether the recorded process still runs."""
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - created) < 1 and _runs(process)
@@ -160,14 +161,14 @@ def is_alive(pid: int, created: float) -> bool:
 
 
 def bound_log(log: Path) -> None:
-    """Empty a log that has become too long, keeping what it held beside it. Writers append, so they go on."""
+    """Truncate a log that has become too long, after copying it. Writers append, so they are not affected."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         shutil.copyfile(log, log.with_name(log.name + ".1"))
         os.truncate(log, 0)
 
 
 def lock_home(run: Path, home: Path) -> TextIOWrapper:
-    """Lock this home for one stack, until the returned file is closed or the process ends in any way.
+    """Lock this home for one stack, until the returned file is closed or the process ends.
 
     Raises:
         UnsafeState: another stack has it; its pid is named.
@@ -220,6 +221,6 @@ def _record(run: Path, name: str, pid: int) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Whole or not at all, whatever happens in between."""
+    """Write a JSON file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(content, indent=1))

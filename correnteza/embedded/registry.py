@@ -12,14 +12,14 @@ from correnteza.embedded.service import Service
 JVM = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 
 MANAGEMENT_PORT = 9000
-"""On the loopback interface, where the registry has a network of its own and need not look for a free port."""
+"""On the loopback interface. It is fixed, because in a container the registry has its own network."""
 
 
 def registry(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | None = None) -> Service:
     """The registry of this home; `<home>/registry` is its own.
 
     Args:
-        listen: host:port for clients. None: the loopback interface, at a port that is remembered.
+        listen: host:port for clients. None: the loopback interface, at a port that is stored.
     """
     own = home / "registry"
     own.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def registry(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str |
         "quarkus.http.port": api,
         "quarkus.management.host": ports.HOST,
         "quarkus.management.port": management,
-        # One line per request, otherwise.
+        # By default there is one line per request.
         "quarkus.log.level": "WARN",
         "quarkus.http.access-log.enabled": "false",
         "apicurio.storage.kind": "sql",
@@ -61,7 +61,7 @@ def registry(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str |
 
 
 def _answers(url: str) -> bool:
-    # A local address: whatever proxy the environment names has no business here.
+    # A local address: proxies from the environment must not be used.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=2) as answer:

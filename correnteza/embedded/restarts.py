@@ -1,14 +1,14 @@
-"""When a child process that died is restarted, and when not. A pure rule, without processes and clock."""
+"""When a child process that died is restarted. A pure function, without processes and clock."""
 
 from dataclasses import dataclass
 
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 WELL_AFTER_SECONDS = 60.0
-"""A child that ran this long before it died counts as well: the count of quick deaths starts anew."""
+"""After a child has run this long, the count of quick deaths starts again."""
 MOST_QUICK_DEATHS = 8
 
-# Exit codes (foundation/errors.py) that a restart cannot heal: a wrong argument or setting, an unsafe state.
+# Exit codes (foundation/errors.py) for which a restart does not help: a wrong argument or setting, an unsafe state.
 HOPELESS = (2, 3)
 
 

@@ -1,4 +1,4 @@
-"""A service of the stack: a program, how to see that it is ready, and how long this may take."""
+"""A service of the stack: a program, a check whether it is ready, and how long the start may take."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from correnteza.embedded.processes import Program
 from foundation.errors import DependencyUnavailable
 
 READY_SECONDS = 120.0
-"""Longest start that is waited for; on two busy cores the registry needs up to 30 s."""
+"""Longest time to wait for a start; on two busy cores the registry needs up to 30 s."""
 
 POLL_SECONDS = 0.1
 
@@ -18,8 +18,8 @@ class Service:
     """A program of the stack.
 
     Attributes:
-        is_ready: asks the running program; false until it answers.
-        address: what clients are told, such as host:port; empty for a program that has no clients.
+        is_ready: checks the running program; false until it answers.
+        address: address for clients, such as host:port; empty for a program without clients.
         stop_seconds: how long it may take to end before it is killed; a JVM may write its class archive then.
     """
 
@@ -30,7 +30,7 @@ class Service:
 
     @property
     def name(self) -> str:
-        """The program's."""
+        """The name of the program."""
         return self.program.name
 
 

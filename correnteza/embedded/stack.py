@@ -15,7 +15,7 @@ from correnteza.embedded.service import Service, wait_ready
 from correnteza.settings import Settings
 from foundation.log import get_logger
 
-# In the order of starting: the registry takes longest, and the broker's first start formats its storage before that.
+# In the order of their start: the registry takes longest, and the broker's first start formats its storage before that.
 SERVICES = {"registry": registry, "broker": broker}
 OBJECT_STORE = "object-store"
 """Beside `SERVICES`, only where it is asked for."""
@@ -24,7 +24,7 @@ ENDPOINTS = {"registry": "registry_url", "broker": "kafka_bootstrap", OBJECT_STO
 KITS = {"registry": "registry", "broker": "kafka"}
 """Service → its kit of jars.lock."""
 
-# Who uses a service stops before it. A service that is not named here stops first.
+# A service's users stop before it. A service that is not named here stops first.
 STOPPED_LAST = ("stream", "registry", "broker", OBJECT_STORE)
 
 
@@ -39,7 +39,7 @@ class Stack:
     """
 
     def __init__(self, settings: Settings, names: tuple[str, ...] = tuple(SERVICES)) -> None:
-        """Args: names: which of `broker`, `registry` and `object-store` to run; none is legal."""
+        """Args: names: which of `broker`, `registry` and `object-store` to run; may be empty."""
         self._settings = settings
         self._names = [name for name in (*SERVICES, OBJECT_STORE) if name in names]
         self._run = settings.run.resolve()
@@ -78,7 +78,7 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop everything, users before what they use."""
+        """Stop everything, users before their services."""
         self._stop()
 
     def _service(self, name: str) -> Service:

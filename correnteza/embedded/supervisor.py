@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """A signal asked this process to end. Not an Exception: nothing on the way may take it for an error."""
+    """A signal asked this process to end. Not an Exception, so that no handler treats it as an error."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -29,7 +29,8 @@ class Stopped(BaseException):
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """The first SIGTERM, SIGINT or SIGHUP raises Stopped; further ones are ignored: stopping is not cut short."""
+    """The first SIGTERM, SIGINT or SIGHUP raises Stopped; further ones are ignored, so that stopping is not
+    interrupted."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         for each in SIGNALS:
@@ -49,7 +50,7 @@ def supervise(stack: Stack) -> NoReturn:
 
     Raises:
         UnsafeState: a child says (exit code 3) that going on is unsafe.
-        CorrentezaError: a child keeps dying, or cannot run as it is set.
+        CorrentezaError: a child keeps dying, or cannot run with its settings.
     """
     log = get_logger("up")
     now = time.monotonic()

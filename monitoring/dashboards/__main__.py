@@ -1,4 +1,4 @@
-"""Write every dashboard anew: `make dashboards`. Run in the checkout, with the packages for developers."""
+"""Write every dashboard again: `make dashboards`. Run in the checkout, with the packages for developers."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ CONSOLES = ROOT / "deploy/prometheus/consoles"
 
 
 def written() -> dict[Path, str]:
-    """File → what it has to hold."""
+    """File → its content."""
     return {
         ROOT / "monitoring/dashboards/correnteza.json": grafana.text(),
         CONSOLES / "correnteza.html": console.text(),

@@ -1,4 +1,4 @@
-"""What a dashboard is made of: rows of panels, each with its question in words and its PromQL."""
+"""The parts of a dashboard: rows of panels, each with a text and its PromQL."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,9 +12,9 @@ class Query:
     """One expression.
 
     Attributes:
-        legend: Grafana's form; labels stand as `{{label}}`.
-        empty_when: why a healthy pipeline may have no value for it; empty where it always has one.
-        unit: where it differs from its panel's.
+        legend: in Grafana's form; a label is written as `{{label}}`.
+        empty_when: why a healthy pipeline may have no value for it; empty if it always has one.
+        unit: if it differs from its panel's.
     """
 
     expr: str
@@ -28,9 +28,9 @@ class Panel:
     """One panel.
 
     Attributes:
-        says: what a person reads from it, and what is bad.
+        says: the text below the title: what the panel shows, and what is bad.
         labels: of its series, in the order of a table's columns.
-        bad_above: a threshold from which on a value is marked; None where there is none.
+        bad_above: values above it are marked; None if there is no threshold.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under one title; `name` is where alerts' `dashboard_url` leads to."""
+    """Panels under one title; an alert's `dashboard_url` leads to `name`."""
 
     name: str
     title: str
@@ -53,7 +53,7 @@ class Row:
 
 
 def quantile(metric: str, by: str, window: str) -> str:
-    """The 95th percentile; nothing instead of NaN where nothing was measured within the window."""
+    """The 95th percentile; no value, instead of NaN, if nothing was measured within the window."""
     return f"histogram_quantile(0.95, sum by ({by}, le) (rate({metric}_bucket[{window}]))) >= 0"
 
 

@@ -6,11 +6,11 @@ from monitoring.dashboards.tables import LAKE, LAYERS, MACHINE
 
 ANSWER = Row(
     "answer",
-    "Is everything there and fresh?",
+    "Is everything complete and up to date?",
     (
         Panel(
-            "Alerts that fire",
-            "By name; 0 when there is none. Each has a heading in the runbook.",
+            "Firing alerts",
+            "By name; 0 when there is none. The runbook has a heading for each.",
             "stat",
             "short",
             ("alertname", "severity"),
@@ -24,8 +24,8 @@ ANSWER = Row(
             ),
         ),
         Panel(
-            "Queries that stand still",
-            "Stopped, stalled, or their topic was made anew: `correnteza status` says why.",
+            "Stopped queries",
+            "Stopped, stalled, or with a recreated topic: `correnteza status` says why.",
             "stat",
             "short",
             (),
@@ -50,7 +50,7 @@ ANSWER = Row(
         ),
         Panel(
             "Age of the newest event, by layer",
-            "How long ago the newest thing happened that a layer knows of.",
+            "Time since the newest event in the layer.",
             "stat",
             "s",
             ("layer",),
@@ -65,7 +65,7 @@ ANSWER = Row(
         ),
         Panel(
             "From publication to the layer",
-            "Canary records: 95 of 100 took at most so long.",
+            "Canary records: 95th percentile.",
             "timeseries",
             "s",
             ("stage",),
@@ -80,7 +80,7 @@ ANSWER = Row(
         ),
         Panel(
             "Age of the newest canary record",
-            "A layer that it does not reach is broken.",
+            "If it grows, something before or in this layer is broken.",
             "timeseries",
             "s",
             ("stage",),
@@ -96,7 +96,7 @@ ANSWER = Row(
         ),
         Panel(
             "Processes and parts",
-            "1 answers, 0 does not. Parts are what the monitor looks at.",
+            "1: answers, 0: does not answer. Parts are what the monitor reads.",
             "table",
             "short",
             ("job", "instance", "part"),
@@ -108,7 +108,7 @@ ANSWER = Row(
         ),
         Panel(
             "Release",
-            "What runs.",
+            "The running version.",
             "table",
             "short",
             ("version", "python"),

@@ -12,6 +12,6 @@ def text(markdown: str) -> str:
     body = MarkdownIt("commonmark").render(markdown)
     body = re.sub(r"<h3>(\w+)</h3>", r'<h3 id="\1">\1</h3>', body)
     body = re.sub(r'<a href="(?!https?:|#)[^"]*">(.*?)</a>', r"<em>\1</em>", body)
-    # What Prometheus would take for its own template language.
+    # Characters that Prometheus would read as its own template language.
     body = body.replace("{{", "{{ `{{` }}")
     return page("correnteza: runbook", '<p><a href="correnteza.html">Dashboard</a></p>\n' + body)

@@ -1,4 +1,4 @@
-"""Panels of what comes in: the sources and Kafka."""
+"""Panels of the inputs: the sources and Kafka."""
 
 from monitoring.dashboards.model import NOTHING_WAITS, TABLE, Panel, Query, Row, quantile
 
@@ -8,7 +8,7 @@ SOURCES = Row(
     (
         Panel(
             "Last success",
-            "How long ago a poll of the source last ended well, with news or without.",
+            "Time since a poll of the source last succeeded, with new rows or without.",
             "table",
             "s",
             ("source",),
@@ -22,7 +22,7 @@ SOURCES = Row(
         ),
         Panel(
             "Next slot",
-            "How long until the source is due again.",
+            "Time until the source is due again.",
             "table",
             "s",
             ("source",),
@@ -30,7 +30,7 @@ SOURCES = Row(
         ),
         Panel(
             "Slots overdue",
-            "Due, and without an outcome.",
+            "Slots that are due and have no outcome.",
             "timeseries",
             "short",
             ("source",),
@@ -40,7 +40,7 @@ SOURCES = Row(
         ),
         Panel(
             "Oldest overdue slot",
-            "How long it has been due.",
+            "Time since it was due.",
             "timeseries",
             "s",
             ("source",),
@@ -55,7 +55,7 @@ SOURCES = Row(
         ),
         Panel(
             "Periods missing",
-            "Expected by the publication calendar, and not arrived.",
+            "Periods that the publication calendar expected and that have not arrived.",
             "timeseries",
             "short",
             ("source",),
@@ -71,7 +71,7 @@ SOURCES = Row(
         ),
         Panel(
             "Circuits open",
-            "1: the source failed again and again, and is left alone for a while.",
+            "1: the source failed repeatedly and is not polled for a while.",
             "timeseries",
             "short",
             ("source",),
@@ -94,7 +94,7 @@ SOURCES = Row(
         ),
         Panel(
             "Poll duration",
-            "95 of 100 polls took at most so long.",
+            "95th percentile of the polls.",
             "timeseries",
             "s",
             ("source",),
@@ -108,7 +108,7 @@ SOURCES = Row(
         ),
         Panel(
             "Bytes fetched",
-            "Bodies of answers.",
+            "Bytes of answers per second.",
             "timeseries",
             "Bps",
             ("source",),
@@ -116,7 +116,7 @@ SOURCES = Row(
         ),
         Panel(
             "Records published",
-            "A second, over a quarter of an hour.",
+            "Per second, averaged over 15 minutes.",
             "timeseries",
             "short",
             ("source",),
@@ -124,7 +124,7 @@ SOURCES = Row(
         ),
         Panel(
             "Leaders",
-            "Of all schedule workers exactly one leads.",
+            "Exactly one of the schedule workers must be the leader.",
             "timeseries",
             "short",
             (),
@@ -147,7 +147,7 @@ KAFKA = Row(
         ),
         Panel(
             "Records behind, bronze",
-            "Offsets that wait, markers of transactions included.",
+            "Offsets that wait, including transaction markers.",
             "timeseries",
             "short",
             ("table",),
@@ -155,7 +155,7 @@ KAFKA = Row(
         ),
         Panel(
             "Seconds to loss",
-            "How long Kafka keeps the oldest unread record at least. Below a day somebody must act.",
+            "Least time until Kafka removes the oldest unread record. Act if it is below a day.",
             "timeseries",
             "s",
             ("table",),
@@ -166,7 +166,7 @@ KAFKA = Row(
         ),
         Panel(
             "Share of retention used",
-            "1 is loss.",
+            "At 1 records are lost.",
             "timeseries",
             "percentunit",
             ("table",),
@@ -176,7 +176,7 @@ KAFKA = Row(
         ),
         Panel(
             "Records lost",
-            "Accepted as lost since the beginning: `ops.gaps`.",
+            "Records that were accepted as lost so far: `ops.gaps`.",
             "timeseries",
             "short",
             ("dataset",),
@@ -186,7 +186,7 @@ KAFKA = Row(
         ),
         Panel(
             "Age of the oldest unread record",
-            "Of every layer.",
+            "In each layer.",
             "timeseries",
             "s",
             ("layer", "table"),
@@ -200,7 +200,7 @@ KAFKA = Row(
         ),
         Panel(
             "Partitions in trouble",
-            "Without a leader; with replicas that do not keep up.",
+            "Partitions without a leader (offline), or with replicas that lag (under-replicated).",
             "timeseries",
             "short",
             (),

@@ -1,4 +1,4 @@
-"""Panels of what streams and of where it lies: layers, lake and machine."""
+"""Panels of the layers, the lake and the machine."""
 
 from monitoring.dashboards.model import NO_BATCH, TABLE, Panel, Query, Row, quantile
 
@@ -8,7 +8,7 @@ LAYERS = Row(
     (
         Panel(
             "State of each query",
-            "ok and behind are well; not_started is well before the first record.",
+            "ok and behind are good; not_started is good before the first record.",
             "table",
             "short",
             ("layer", "table", "state"),
@@ -18,7 +18,7 @@ LAYERS = Row(
         ),
         Panel(
             "Seconds behind, silver and gold",
-            "Age of the oldest row that the table has not taken up.",
+            "Age of the oldest row that the query has not read.",
             "timeseries",
             "s",
             ("layer", "table"),
@@ -26,7 +26,7 @@ LAYERS = Row(
         ),
         Panel(
             "Batch duration, by phase",
-            "95 of 100 batches with rows took at most so long.",
+            "95th percentile of batches with rows.",
             "timeseries",
             "s",
             ("layer", "phase"),
@@ -40,7 +40,7 @@ LAYERS = Row(
         ),
         Panel(
             "Rows a second, by outcome",
-            "What became of rows. quarantined and conflicting want a look.",
+            "Outcomes of rows. Look at quarantined and conflicting ones.",
             "timeseries",
             "short",
             ("layer", "outcome"),
@@ -50,7 +50,7 @@ LAYERS = Row(
         ),
         Panel(
             "Since the last commit",
-            "Long ago is well where nothing waits.",
+            "A long time is good if nothing waits.",
             "table",
             "s",
             ("layer", "table"),
@@ -64,7 +64,7 @@ LAYERS = Row(
         ),
         Panel(
             "Since the query last ended a batch or found nothing",
-            "By the driver itself.",
+            "As the driver reports it.",
             "table",
             "s",
             ("layer", "table"),
@@ -72,7 +72,7 @@ LAYERS = Row(
         ),
         Panel(
             "Batches an hour",
-            "Committed.",
+            "Committed batches.",
             "timeseries",
             "short",
             ("layer", "table"),
@@ -102,7 +102,7 @@ LAKE = Row(
     (
         Panel(
             "Data files",
-            "Many small ones make reading slow.",
+            "Many small files make reading slow.",
             "timeseries",
             "short",
             ("layer", "table"),
@@ -113,7 +113,7 @@ LAKE = Row(
         ),
         Panel(
             "Bytes",
-            "Of the present versions.",
+            "Size of the present versions.",
             "timeseries",
             "bytes",
             ("layer", "table"),
@@ -124,7 +124,7 @@ LAKE = Row(
         ),
         Panel(
             "Log files",
-            "Of the Delta logs.",
+            "Files in the Delta logs.",
             "timeseries",
             "short",
             ("layer", "table"),
@@ -149,7 +149,7 @@ LAKE = Row(
         ),
         Panel(
             "Dead letters open",
-            "Records that wait for a person: `correnteza dead-letters list`.",
+            "Records that a person must decide on: `correnteza dead-letters list`.",
             "timeseries",
             "short",
             ("dataset",),
@@ -166,7 +166,7 @@ LAKE = Row(
         ),
         Panel(
             "Since the last round of maintenance",
-            "In which every table was looked after.",
+            "Only rounds without a failed table count.",
             "timeseries",
             "s",
             (),
@@ -181,7 +181,7 @@ LAKE = Row(
         ),
         Panel(
             "Files removed, an hour",
-            "By maintenance.",
+            "Files that maintenance removed.",
             "timeseries",
             "short",
             (),
@@ -197,7 +197,7 @@ MACHINE = Row(
     (
         Panel(
             "Processor",
-            "Cores that each Python process uses; the driver's JVM is not in it.",
+            "Cores that each Python process uses, without the driver's JVM.",
             "timeseries",
             "short",
             ("job",),
@@ -208,7 +208,7 @@ MACHINE = Row(
         ),
         Panel(
             "Memory",
-            "Resident, of each Python process; of the driver without its JVM.",
+            "Resident memory of each Python process, without the driver's JVM.",
             "timeseries",
             "bytes",
             ("job",),
@@ -217,7 +217,7 @@ MACHINE = Row(
         ),
         Panel(
             "Memory of the driver's JVM",
-            "Used falls with each collection of garbage; a heap that stays near its most is too small.",
+            "The used memory falls with each garbage collection; a heap that stays near its maximum is too small.",
             "timeseries",
             "bytes",
             ("area",),
@@ -230,7 +230,7 @@ MACHINE = Row(
         ),
         Panel(
             "Open files",
-            "Share of those that a process may have open.",
+            "Share of the open files that a process may have.",
             "timeseries",
             "percentunit",
             ("job",),
@@ -242,7 +242,7 @@ MACHINE = Row(
         ),
         Panel(
             "Disk of the lake, free",
-            "Now, and in a day as the last six hours went.",
+            "Now, and in a day by the trend of the last six hours.",
             "timeseries",
             "bytes",
             (),
@@ -254,15 +254,15 @@ MACHINE = Row(
         ),
         Panel(
             "Disk of the lake, share free",
-            "Below 10 % somebody must act.",
+            "Act if it is below 10 %.",
             "timeseries",
             "percentunit",
             (),
             queries=(Query("min(correnteza_disk_free_bytes / correnteza_disk_size_bytes)", "free"),),
         ),
         Panel(
-            "How long the monitor's looks take",
-            "By part.",
+            "Time to read each part",
+            "Per part of the monitor.",
             "timeseries",
             "s",
             ("part",),
@@ -270,7 +270,7 @@ MACHINE = Row(
         ),
         Panel(
             "Since a part last answered",
-            "By part.",
+            "Per part of the monitor.",
             "timeseries",
             "s",
             ("part",),

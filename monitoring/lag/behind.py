@@ -1,4 +1,4 @@
-"""How much waits for one query, and since when: by Kafka for bronze, by the tables' logs for the others."""
+"""How many records wait for a query, and since when: from Kafka for bronze, from the tables' logs for the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from monitoring.lag.waiting import Waiting
 
 @dataclass(frozen=True)
 class Behind:
-    """What waits for a query.
+    """The records that wait for a query.
 
     Attributes:
         records: None when it cannot be known.
-        oldest_at: of the oldest of them, seconds since the epoch; None when none waits, or it cannot be known.
-        is_age_known: whether `oldest_at` speaks for all that waits.
+        oldest_at: time of the oldest of them, seconds since the epoch; None when none waits, or it cannot be known.
+        is_age_known: whether `oldest_at` is known for all partitions.
     """
 
     records: int | None
@@ -32,7 +32,7 @@ UNKNOWN = Behind(None, None, is_age_known=False)
 
 
 def of_topic(waiting: Waiting | None, contract: str) -> Behind:
-    """What waits for bronze. Args: waiting: None where Kafka says nothing."""
+    """The records that wait for bronze. Args: waiting: None if Kafka does not answer."""
     if waiting is None or contract not in waiting.offsets:
         return UNKNOWN
     offsets = waiting.offsets[contract]
@@ -42,6 +42,6 @@ def of_topic(waiting: Waiting | None, contract: str) -> Behind:
 
 
 def of_tables(unread: Sequence[Unread]) -> Behind:
-    """What waits for a query of silver or gold. Args: unread: of each table that it reads."""
+    """The rows that wait for a query of silver or gold. Args: unread: of each table that it reads."""
     oldest = min((each.oldest_at for each in unread if each.oldest_at is not None), default=None)
     return Behind(sum(each.records for each in unread), oldest, is_age_known=True)

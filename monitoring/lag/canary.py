@@ -1,17 +1,17 @@
 """How far the newest canary has come: one record that the pipeline sends through all its layers to itself.
 
-Read from the tables' logs alone: no Spark, no Kafka, no data file. For the monitor's sampler:
+Read only from the tables' logs: no Spark, no Kafka, no data file. For the monitor's sampler:
 
     found = newest(lake)                        # every few seconds; some milliseconds
-    for stage, sighting in found.items():
-        if sighting is None:                    # none has ever come there: no metric
+    for stage, arrival in found.items():
+        if arrival is None:                    # none has ever come there: no metric
             continue
-        newest_timestamp.labels(stage).set(sighting.sent_at)        # canary_newest_timestamp_seconds
-        if sighting.is_after(before.get(stage)):                    # a canary is observed once
-            latency.labels(stage).observe(sighting.seconds)         # canary_latency_seconds
+        newest_timestamp.labels(stage).set(arrival.sent_at)        # canary_newest_timestamp_seconds
+        if arrival.is_after(before.get(stage)):                    # a canary is observed once
+            latency.labels(stage).observe(arrival.seconds)         # canary_latency_seconds
 
-At the sampler's first look `before` is empty: note what is found then, and observe nothing, or a restart would count
-the last canary twice. When the driver, the broker or the schedule stands still, `sent_at` stays as it is and grows old.
+At the sampler's first call `before` is empty: store the result and observe nothing, or a restart would count the last
+canary twice. While the driver, the broker or the schedule is down, `sent_at` does not change, so its age grows.
 """
 
 import json
@@ -34,14 +34,14 @@ STAGES = {"bronze": "kafka_timestamp", "silver": "sent_at", "gold": "sent_at"}
 
 
 @dataclass(frozen=True)
-class Sighting:
+class CanaryArrival:
     """The newest canary of a stage.
 
     Attributes:
-        version: of the stage's table, that brought it.
+        version: of the stage's table that added it.
         sent_at: when it was sent, seconds since the epoch.
-        visible_at: when the stage's commit was made, by the clock of the driver's machine; None once the log has
-            forgotten the commit, which it does after days without another.
+        visible_at: when the stage's commit was made, by the clock of the driver's machine; None once the commit was
+            removed from the log, after days without another one.
     """
 
     version: int
@@ -50,15 +50,15 @@ class Sighting:
 
     @property
     def seconds(self) -> float | None:
-        """From the sending to the commit; None where that is not known, never less than 0."""
+        """Seconds from the sending to the commit; None if unknown, never less than 0."""
         return None if self.visible_at is None else max(0.0, self.visible_at - self.sent_at)
 
-    def is_after(self, other: "Sighting | None") -> bool:
-        """Whether it came after the other, and how long it took is known."""
+    def is_after(self, other: "CanaryArrival | None") -> bool:
+        """Whether it was sent after the other one, and its latency is known."""
         return other is not None and self.sent_at > other.sent_at and self.visible_at is not None
 
 
-def newest(lake: Location) -> dict[str, Sighting | None]:
+def newest(lake: Location) -> dict[str, CanaryArrival | None]:
     """Per stage (bronze, silver, gold) the newest canary; None where none has come.
 
     Args:
@@ -70,11 +70,11 @@ def newest(lake: Location) -> dict[str, Sighting | None]:
     return {stage: _newest(lake / stage / CANARY_TABLE, column) for stage, column in STAGES.items()}
 
 
-def _newest(table: Location, column: str) -> Sighting | None:
+def _newest(table: Location, column: str) -> CanaryArrival | None:
     try:
         versions = delta_log.versions(table)
         for version in reversed(versions):
-            # A commit that went meanwhile is old; one that compacts or lets old days go brings nothing.
+            # A commit file that was removed meanwhile is old; a compaction or the removal of old days adds no canary.
             with suppress(FileNotFoundError):
                 if (found := _brought(table, version, column)) is not None:
                     return found
@@ -83,11 +83,11 @@ def _newest(table: Location, column: str) -> Sighting | None:
         raise UnsafeState(f"the log of {table} cannot be read: {error}", hint="correnteza verify --full") from error
 
 
-def _brought(table: Location, version: int, column: str) -> Sighting | None:
-    """What one commit brought."""
+def _brought(table: Location, version: int, column: str) -> CanaryArrival | None:
+    """The newest canary that one commit added."""
     actions = delta_log.actions_of(table, version)
     sent = max(_sent(actions, column), default=None)
-    return None if sent is None else Sighting(version, sent, delta_log.committed_at(actions))
+    return None if sent is None else CanaryArrival(version, sent, delta_log.committed_at(actions))
 
 
 def _sent(actions: list[dict[str, Any]], column: str) -> Iterator[float]:
@@ -97,10 +97,10 @@ def _sent(actions: list[dict[str, Any]], column: str) -> Iterator[float]:
             yield datetime.fromisoformat(text).timestamp()
 
 
-def _remembered(table: Location, column: str) -> Sighting | None:
-    """By the files of the present version, where the commit that brought the newest is gone from the log."""
+def _remembered(table: Location, column: str) -> CanaryArrival | None:
+    """From the files of the present version, if the commit that added the newest canary is gone from the log."""
     present = delta.table(table)
     actions = pa.table(present.get_add_actions(flatten=True))
     name = f"max.{column}"
     values = [each for each in actions[name].to_pylist() if each] if name in actions.column_names else []
-    return Sighting(int(present.version()), max(values).timestamp(), None) if values else None
+    return CanaryArrival(int(present.version()), max(values).timestamp(), None) if values else None

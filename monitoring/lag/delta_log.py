@@ -1,4 +1,4 @@
-"""What a table gained after a position. It reads commit files only, and opens no data file."""
+"""Rows that were added to a table after a position. Only commit files are read, no data file."""
 
 import json
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from storage.location import Location
 
 @dataclass(frozen=True)
 class Unread:
-    """What stands in a table beyond a position.
+    """The rows of a table after a position.
 
     Attributes:
         records: rows appended, as the files' statistics count them.
         files: their names, relative to the table.
-        oldest_at: the oldest of them, seconds since the epoch: by its Kafka timestamp where the table has one
-            (bronze), else by the commit that brought it. None when there are none.
+        oldest_at: the oldest of them, seconds since the epoch: by its Kafka timestamp in bronze, and by the time of its
+            commit in other tables. None when there are none.
     """
 
     records: int
@@ -27,9 +27,10 @@ class Unread:
 
 
 def unread(path: Location, position: DeltaPosition | None) -> Unread:
-    """Rows in a table after a position; None is before the first row. Commit files cleaned up since do not count.
+    """Rows in a table after a position; None means before the first row. Commit files that were cleaned up do not
+    count.
 
-    Neither do commits that take rows away: a stream skips them, and what they add are the rows that they left.
+    Commits that remove rows do not count either: a stream skips them, and the rows that they add are rewritten ones.
     """
     start = 0 if position is None or position.is_snapshot else position.version
     records, found, oldest = 0, list[str](), None
@@ -50,7 +51,7 @@ def unread(path: Location, position: DeltaPosition | None) -> Unread:
 
 
 def has_only_grown(path: Location, before: int, now: int) -> bool:
-    """Whether every version after `before`, up to `now`, took no rows away; False where a commit file is gone."""
+    """Whether every version after `before`, up to `now`, removed no rows; False if a commit file is gone."""
     for version in range(before + 1, now + 1):
         try:
             if _takes_away(actions_of(path, version)):
@@ -61,19 +62,19 @@ def has_only_grown(path: Location, before: int, now: int) -> bool:
 
 
 def versions(path: Location) -> list[int]:
-    """Those whose commit files are there, ascending."""
+    """The versions whose commit files exist, ascending."""
     names = (name.removesuffix(".json") for name in files.names(path / "_delta_log") if name.endswith(".json"))
     return sorted(int(name) for name in names if name.isdecimal())
 
 
 def actions_of(path: Location, version: int) -> list[dict[str, Any]]:
-    """What a commit did, in the log's order. Raises: FileNotFoundError where its file was cleaned up."""
+    """The actions of a commit, in the log's order. Raises: FileNotFoundError where its file was cleaned up."""
     file = path / "_delta_log" / f"{version:020}.json"
     return [json.loads(line) for line in files.read(file).decode().splitlines() if line]
 
 
 def committed_at(actions: list[dict[str, Any]]) -> float | None:
-    """When a commit was made, seconds since the epoch; None where it does not say."""
+    """When a commit was made, seconds since the epoch; None if it has no time."""
     times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
     return times[0] / 1000 if times and times[0] is not None else None
 

@@ -16,6 +16,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import DependencyUnavailable
 from monitoring.lag import kafka_places
 from monitoring.lag.reachable import no_answer
@@ -23,7 +24,7 @@ from monitoring.lag.reachable import no_answer
 _RPC_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 _BATCH = 10_000
-# A batch that does not fill is given out after so long; it is what the end of a partition costs.
+# A batch that is not full is returned after this time; so the end of a partition costs this long.
 _PATIENCE_SECONDS = 0.05
 
 
@@ -42,7 +43,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as the broker knows it now."""
+    """A topic on the broker now."""
 
     name: str
     topic_id: str
@@ -53,7 +54,7 @@ class Cluster:
     """Read-only access to one Kafka cluster.
 
     Args:
-        rpc_seconds: how long a question about topics may take.
+        rpc_seconds: how long a request about topics may take.
 
     Raises, from every method: DependencyUnavailable when the cluster does not answer.
     """
@@ -61,11 +62,10 @@ class Cluster:
     def __init__(self, bootstrap: str, *, rpc_seconds: float = _RPC_SECONDS) -> None:
         self._bootstrap = bootstrap
         self._rpc_seconds = rpc_seconds
-        self._quiet: dict[str, str | int | float] = {"bootstrap.servers": bootstrap, "log_level": 0}
-        self._admin = AdminClient({**self._quiet, "socket.timeout.ms": int(rpc_seconds * 1000)})
+        self._admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": int(rpc_seconds * 1000)}))
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
-        """Those of the topics that exist, with the bounds of their partitions."""
+        """The topics that exist, with the bounds of their partitions."""
         wanted = sorted(set(names))
         if not wanted:
             return {}
@@ -105,8 +105,8 @@ class Cluster:
     ) -> dict[tuple[str, int], float | None]:
         """For each (topic, partition), the timestamp of the first record at or after an offset.
 
-        Returns: seconds since the epoch; None where no record stands before the last stable offset (only transaction
-            markers and aborted records do). A partition that gave no answer within `seconds` is left out.
+        Returns: seconds since the epoch; None if there is no record before the last stable offset (only transaction
+            markers and aborted records). A partition that gave no answer within `seconds` is left out.
         """
         if not positions:
             return {}
@@ -158,7 +158,8 @@ class Cluster:
             return
         consumer = self._consumer()
         try:
-            # A number, also for the beginning: a logical offset costs half a second more, so does assigning again.
+            # A number, also for the beginning: a logical offset costs half a second more, and so does a second
+            # assignment.
             consumer.assign([TopicPartition(topic, partition, start)])
             heard = time.monotonic()
             while True:
@@ -170,7 +171,7 @@ class Cluster:
                 records = [message for message in messages if message.error() is None]
                 at_end = len(records) < len(messages) and any(_is_end(message) for message in messages)
                 reached = _offset(records[-1]) if records else -1
-                # Offsets ascend: only a batch that goes beyond the end has records to leave out.
+                # Offsets ascend, so only a batch that goes beyond the end has records to leave out.
                 yield records if reached < end else [message for message in records if _offset(message) < end]
                 if at_end or reached >= end - 1:
                     return
@@ -201,18 +202,20 @@ class Cluster:
 
     def _consumer(self, more: Mapping[str, int] | None = None) -> Consumer:
         return Consumer(
-            {
-                **self._quiet,
-                "group.id": "correnteza-monitoring",  # required by the client; nothing is ever committed
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-                # A full queue pauses fetching for so long, a second unless told; reading a partition whole meets that.
-                "fetch.queue.backoff.ms": 10,
-                **(more or {}),
-            }
+            kafka.client(
+                self._bootstrap,
+                {
+                    "group.id": kafka.READERS,
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "isolation.level": "read_committed",
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": 50,
+                    # A full queue pauses fetching for a second by default; whoever reads a partition whole meets that.
+                    "fetch.queue.backoff.ms": 10,
+                    **(more or {}),
+                },
+            )
         )
 
     def _silence(self, of: str) -> DependencyUnavailable:

@@ -1,4 +1,4 @@
-"""Single records of many partitions, by one consumer: near offsets are read on to, far ones are sought."""
+"""Read single records of many partitions by one consumer: it reads on to near offsets and seeks far ones."""
 
 import time
 from collections import deque
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-# Offsets no farther than this are read on to, those beyond are sought: a seek costs about as much.
+# Up to this distance it reads on, beyond it seeks: a seek costs about as much.
 _NEAR = 500
 
-# Little is wanted of each place: fetching ahead would read the topic.
+# Only few records are wanted: fetching ahead would read the whole topic.
 SETTINGS: Mapping[str, int] = {"queued.min.messages": 1, "max.partition.fetch.bytes": 1 << 16}
-"""Of a consumer that is given to `collect`, beside those that make it report the end of a partition."""
+"""Settings for a consumer that is passed to `collect`; it must also report the end of a partition."""
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -25,7 +25,7 @@ def collect(
     An offset without a record that is still retained is left out.
 
     Args:
-        silence: seconds without an answer after which the broker is given up.
+        silence: seconds without an answer after which TimeoutError is raised.
 
     Raises:
         TimeoutError: the broker was silent before all was found or ruled out.
@@ -45,7 +45,7 @@ def collect(
             continue
         heard = time.monotonic()
         where = (message.topic() or "", message.partition() or 0)
-        # What was fetched before a pause or a seek may still come.
+        # Records that were fetched before a pause or a seek may still arrive.
         if where not in left or (error is None and _offset(message) < begins[where]):
             continue
         wanted = left[where]
@@ -63,7 +63,7 @@ def collect(
 
 
 def _passes(wanted: deque[int], offset: int) -> bool:
-    """Take off what a partition will not give any more, now that it gave this offset; whether that one was wanted."""
+    """Remove the wanted offsets up to this one; returns whether this one was wanted."""
     while wanted and wanted[0] < offset:
         wanted.popleft()
     if wanted and wanted[0] == offset:

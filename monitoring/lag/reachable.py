@@ -1,4 +1,4 @@
-"""Whether anybody listens where Kafka should: known at once, while a client would try again until its time is over."""
+"""Whether a server listens at Kafka's address. This is known at once; a client would retry until its timeout."""
 
 import queue
 import socket
@@ -12,7 +12,7 @@ DEFAULT_PORT = 9092
 
 
 def check(bootstrap: str, seconds: float) -> None:
-    """Return as soon as one of the servers takes a connection.
+    """Return as soon as one of the servers accepts a connection.
 
     Args:
         bootstrap: `host:port[,host:port]`.
@@ -41,7 +41,7 @@ def check(bootstrap: str, seconds: float) -> None:
 
 
 def no_answer(bootstrap: str, why: str) -> DependencyUnavailable:
-    """That Kafka does not answer, and what to do."""
+    """The error that Kafka does not answer, with a hint."""
     return DependencyUnavailable(
         f"Kafka at {bootstrap} does not answer: {why}", hint="correnteza up, or set CORRENTEZA_KAFKA_BOOTSTRAP"
     )
@@ -57,6 +57,7 @@ def _ask(server: str, seconds: float, answers: "queue.Queue[str | None]") -> Non
 
 
 def _address(server: str) -> tuple[str, int]:
-    """Host and port, written as the client has them: `PLAINTEXT://host:port`, `host`, `[::1]:port`."""
+    """Host and port of an address in any form that the client accepts: `PLAINTEXT://host:port`, `host`,
+    `[::1]:port`."""
     named = urlsplit(f"//{server.rpartition('://')[2]}")
     return named.hostname or "localhost", named.port or DEFAULT_PORT

@@ -9,7 +9,7 @@ from foundation.errors import UnsafeState
 
 _GUARD = "guard.json"
 STANDING = "standing.json"
-"""Where a driver leaves word that a query stands still."""
+"""The file in which a driver notes that a query is stopped."""
 # A Delta offset's index when the version before was read to its end; -100 is the newer spelling.
 _START_OF_VERSION = (-1, -100)
 
@@ -33,7 +33,7 @@ class Progress:
     """A query's checkpoint.
 
     Attributes:
-        generation: counts how often the checkpoint was begun anew.
+        generation: counts how often the checkpoint was begun again.
         topic_id: of the topic it reads; None for a query that reads tables.
         committed_batch: newest batch that ended; None before the first.
         in_flight: whether a newer batch was planned and has not ended (or died).
@@ -81,7 +81,7 @@ def read(root: Path, query: str) -> Progress | None:
 
 @dataclass(frozen=True)
 class StopNote:
-    """That a query stands still, as its driver noted it.
+    """The driver's note that a query is stopped.
 
     Attributes:
         state: `stopped` for good, or `stalled`: its batch made no progress.
@@ -93,12 +93,12 @@ class StopNote:
 
 
 def stop_note(root: Path, query: str, progress: Progress | None) -> StopNote | None:
-    """Whether the query stands still. A note made at an earlier batch or generation does not count.
+    """The valid note of a query, if it is stopped. A note from an earlier batch or generation does not count.
 
     Raises: UnsafeState when the file cannot be read.
     """
     file = root / query / STANDING
-    place: tuple[int | None, int | None] = (None, None)  # without a guard the driver knows no place either
+    place: tuple[int | None, int | None] = (None, None)  # without a guard the driver notes no place either
     if progress is not None and _guard(root / query):
         place = progress.generation, progress.committed_batch
     try:
@@ -109,7 +109,7 @@ def stop_note(root: Path, query: str, progress: Progress | None) -> StopNote | N
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise UnsafeState(f"{file} is damaged: {error}", hint=f"rm {file}; the driver writes it anew") from error
+        raise UnsafeState(f"{file} is damaged: {error}", hint=f"rm {file}; the driver writes it again") from error
 
 
 def _add(line: str, kafka: dict[tuple[str, int], int], delta: dict[str, DeltaPosition]) -> None:

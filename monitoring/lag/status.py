@@ -1,5 +1,5 @@
-"""How far behind every layer is, from checkpoints, Delta logs and Kafka: right when Spark is down, and without Kafka
-all but what only Kafka knows.
+"""How far behind every layer is, from checkpoints, Delta logs and Kafka: correct while Spark is down; without Kafka
+only the values that Kafka alone has are missing.
 
 records behind   what the next layer has not committed: last stable offset minus next offset, markers included
 seconds behind   age of the oldest record among them, by its Kafka timestamp; 0 when there is none
@@ -18,7 +18,7 @@ from foundation.errors import DependencyUnavailable
 from foundation.redact import redacted
 from monitoring.lag import behind, canary, delta_log, inputs, spark_checkpoints
 from monitoring.lag.behind import Behind
-from monitoring.lag.canary import Sighting
+from monitoring.lag.canary import CanaryArrival
 from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress, StopNote
 from monitoring.lag.waiting import Waiting, waiting_for_bronze
@@ -28,13 +28,13 @@ from schemas.contracts import CANARY, CANARY_TABLE, Contract
 from storage.location import Location
 
 LAYERS = ("bronze", "silver", "gold", "ops")
-"""As they stand in a list of tables."""
+"""The order of the layers in a list of tables."""
 
 Tables = Mapping[str, Snapshot]
 """`<layer>.<table>` → the table at one version."""
 
 State = Literal["ok", "behind", "not_started", "topic_replaced", "stopped", "stalled", "unknown"]
-"""`unknown`: the query runs or ran, and Kafka does not say whether anything waits for it."""
+"""`unknown`: the query runs or ran, and without Kafka it is not known whether anything waits for it."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Places:
-    """What there is to look at: `<home>/lake`, `<home>/checkpoints`, and the gold tables' inputs.
+    """The folders to read: `<home>/lake`, `<home>/checkpoints`, and the gold tables' inputs.
 
     Attributes:
-        topic_prefix: stands before every topic.
+        topic_prefix: of every topic.
         gold_inputs: gold table → the datasets it is made from.
     """
 
@@ -93,17 +93,17 @@ class Saving:
 
 
 SavingOf = Callable[[Snapshot], Saving | None]
-"""Plans a table's maintenance; None where that cannot be told."""
+"""Plans a table's maintenance; None if that is not possible."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """What a table takes.
+    """The size of a table.
 
     Attributes:
         table: `<layer>.<table>`.
         files, bytes: of the present version. log_files: of its log, checkpoints included.
-        saving: None where nobody has planned the table's maintenance.
+        saving: None if the table's maintenance was not planned.
     """
 
     table: str
@@ -118,23 +118,23 @@ class Stage:
     """The canary in one layer.
 
     Attributes:
-        newest: None where none has come.
-        stop_note: that its query stands still, and why.
+        newest: None before the first.
+        stop_note: why its query is stopped; None if it is not.
     """
 
-    newest: Sighting | None
+    newest: CanaryArrival | None
     stop_note: StopNote | None
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is known at one moment.
+    """The result of `status`.
 
     Attributes:
         lines: bronze, silver, gold.
-        kafka_away: why what only Kafka knows is missing; None where it is not.
-        canary: stage → how far the newest canary has come; it has no line.
-        tables: what every table takes, layer by layer.
+        kafka_away: why Kafka's values are missing; None if they are not.
+        canary: stage → how far the newest canary has come; the canary has no line.
+        tables: the size of every table, layer by layer.
     """
 
     lines: list[Line]
@@ -147,10 +147,10 @@ def status(
     places: Places, connect: Callable[[], Cluster], contracts: Iterable[Contract], *, now: float | None = None,
     saving_of: SavingOf = lambda snapshot: None,
 ) -> Status:  # fmt: skip
-    """Every line, of what can be known: without Kafka the records that bronze has not read cannot be.
+    """All lines. Without Kafka the number of records that bronze has not read is unknown.
 
     Args:
-        connect: gives the cluster to ask; may raise DependencyUnavailable, too. It is asked while files are read.
+        connect: returns the cluster, or raises DependencyUnavailable. It is queried while files are read.
         saving_of: plans a table's maintenance.
     """
     now = time.time() if now is None else now
@@ -193,7 +193,8 @@ def _canary(places: Places) -> dict[str, Stage]:
 def as_json(found: Status, *, at: float) -> dict[str, Any]:
     """The document of `status --json`; its form changes only with the number in `schema`.
 
-    `unreachable` names what did not answer, and why; where it is not empty, nulls and `unknown` come of it.
+    `unreachable` names what did not answer, and why; if it is not empty, values may be null or `unknown` for that
+    reason.
     """
     away = found.kafka_away
     return {
@@ -214,13 +215,13 @@ def as_json(found: Status, *, at: float) -> dict[str, Any]:
             }
             for line in found.lines
         ],
-        "canary": {stage: _sighting(each, at) for stage, each in found.canary.items()},
+        "canary": {stage: _arrival(each, at) for stage, each in found.canary.items()},
         "unreachable": [] if away is None else [{"service": "kafka", "reason": redacted(str(away)), "hint": away.hint}],
         "tables": [asdict(each) for each in found.tables],
     }
 
 
-def _sighting(stage: Stage, at: float) -> dict[str, Any]:
+def _arrival(stage: Stage, at: float) -> dict[str, Any]:
     """How old the newest canary is, in seconds since it was sent, and how long it took."""
     newest, stop_note = stage.newest, stage.stop_note
     took = newest.seconds if newest else None
@@ -234,7 +235,7 @@ def _sighting(stage: Stage, at: float) -> dict[str, Any]:
 
 
 def bronze_table(contract: Contract) -> str:
-    """The bronze table of a topic: dots are no part of a table's name."""
+    """The bronze table of a topic: dots in the topic's name become underscores."""
     return contract.name.replace(".", "_")
 
 
@@ -267,11 +268,11 @@ def line_of(
     query: str, source: str, progress: Progress | None, waiting: Behind,
     *, stop_note: StopNote | None, topic: Topic | None, newest_event_at: datetime | None, now: float,
 ) -> Line:  # fmt: skip
-    """One query's line, by its checkpoint, what waits for it, and what its table holds.
+    """The line of one query, from its checkpoint, the records that wait for it, and its table.
 
     Args:
         query: `<layer>.<table>`.
-        topic: that it reads, as the broker knows it.
+        topic: the topic that it reads, on the broker.
     """
     layer, _, table = query.partition(".")
     return Line(
@@ -299,7 +300,7 @@ def _state(stop_note: StopNote | None, progress: Progress | None, topic: Topic |
 
 
 def newest_event(lake: Tables, name: str) -> datetime | None:
-    """The newest instant a table knows of: by file statistics where they have it, else by reading the column."""
+    """The newest instant in a table: from file statistics if they have it, else by reading the column."""
     if name not in lake:
         return None
     column = "kafka_timestamp" if name.startswith("bronze.") else "known_from"

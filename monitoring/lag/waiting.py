@@ -8,14 +8,15 @@ from monitoring.lag.kafka import Cluster, Topic
 from monitoring.lag.spark_checkpoints import Progress
 
 CONNECT_WITHIN_SECONDS = 0.5
-"""How long the broker may take for a connection, which its operating system makes, however busy it is."""
+"""How long a connection to the broker may take. The operating system accepts it, even if the broker is busy."""
 ANSWER_WITHIN_SECONDS = 1.5
-"""How long the broker may take for an answer. One that takes longer is away, and what only it knows is left out."""
+"""How long the broker may take for an answer. If it takes longer, it counts as unreachable, and its values are left
+out."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What Kafka says.
+    """The answer of Kafka.
 
     Attributes:
         topics: name → topic, of those that exist.
@@ -31,7 +32,7 @@ class Waiting:
 def waiting_for_bronze(
     connect: Callable[[], Cluster], names: Mapping[str, str], progress: Mapping[str, Progress | None]
 ) -> tuple[Waiting | None, DependencyUnavailable | None]:
-    """What waits for bronze; or why that is not known."""
+    """The records that wait for bronze, or the error if Kafka does not answer."""
     try:
         cluster = connect()
         topics = cluster.topics(names.values())

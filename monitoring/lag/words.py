@@ -1,4 +1,4 @@
-"""What states mean and how long something lasts, in words for people, and instants as documents have them."""
+"""States and durations as words for people, and instants as texts for documents."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ STATES = {
     "ok": "up to date",
     "behind": "behind",
     "not_started": "not started",
-    "topic_replaced": "its topic was made anew",
+    "topic_replaced": "its topic was recreated",
     "stopped": "stopped",
     "stalled": "stalled",
     "unknown": "unknown",
@@ -17,7 +17,7 @@ _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def duration(seconds: float) -> str:
-    """In its two largest units, such as `3 min 20 s`; from ten of the largest on, in it alone. May be negative."""
+    """A duration in its two largest units, such as `3 min 20 s`; only in the largest from ten on. May be negative."""
     left, sign = round(abs(seconds)), "-" if seconds <= -0.5 else ""
     for place, (length, unit) in enumerate(_UNITS):
         count, rest = divmod(left, length)
@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 
 def instant(at: datetime | float | None) -> str | None:
-    """In UTC, to the millisecond; None for none. Args: at: with its zone, or in seconds since the epoch."""
+    """An instant in UTC, to the millisecond; None for None. Args: at: with its zone, or in seconds since the epoch."""
     if at is None:
         return None
     moment = at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)

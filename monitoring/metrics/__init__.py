@@ -1,1 +1,1 @@
-"""What is measured, by name: the catalogue, and how its metrics are exported."""
+"""The catalogue of metrics, and their export."""

@@ -1,6 +1,8 @@
-"""Every metric: name, type, unit, labels, help, and the process that exports it. All else is made from this list.
+"""Every metric: name, type, unit, labels, help, and the process that exports it. Everything else is generated from this
+list.
 
-The exporters register from it, docs/metrics.md is written from it (`make metrics`), and a test compares both ways.
+The exporters register its metrics, docs/metrics.md is written from it (`make metrics`), and a test compares both with
+it.
 """
 
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ PROCESSES: dict[Process, tuple[str, int]] = {
     "stream": ("correnteza run", 9465),
     "schedule": ("correnteza schedule", 9466),
 }
-"""Process → the verb that runs it, and the port that it listens on unless told."""
+"""Process → the command that runs it, and its default port."""
 
 PARTS = ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "driver")
 LAYERS = ("bronze", "silver", "gold")
@@ -43,7 +45,7 @@ class Label:
     """A label of a metric.
 
     Attributes:
-        values: all that it can be; None where they are names of the pipeline's own, which `origin` says.
+        values: all possible values; None if they are names from the pipeline, see `origin`.
         origin: where the values come from, for people.
     """
 
@@ -59,9 +61,9 @@ class Metric:
     Attributes:
         name: without the prefix, as Prometheus shows it: a counter's ends in `_total`.
         unit: of its value; empty for a plain number.
-        when_down: of the monitor's: what its part's failure leaves of it. `absent`: nothing is said that is not known.
-            `kept`: the last value, which stays true however old it is (a moment, a total).
-        part: of the monitor's: which part of the sampler sets it.
+        when_down: for metrics of the monitor: the value while its part fails. `absent`: there is no value. `kept`: the
+            last value, which stays true (a time, a total).
+        part: for metrics of the monitor: the part of the sampler that sets it.
     """
 
     name: str
@@ -76,7 +78,7 @@ class Metric:
 
     @property
     def full_name(self) -> str:
-        """As Prometheus shows it."""
+        """The name in Prometheus."""
         return PREFIX + self.name
 
     @property
@@ -85,22 +87,24 @@ class Metric:
         return tuple(label.name for label in self.labels)
 
 
-PART = Label("part", PARTS, "what the monitor looks at, each for itself")
+PART = Label("part", PARTS, "the parts of the pipeline that the monitor reads")
 LAYER = Label("layer", LAYERS, "the layers that follow a stream")
-TABLE = Label("table", None, "the queries' tables, without the layer; of table_* every table of the layer")
+TABLE = Label("table", None, "the tables of the queries, without the layer; for table_* all tables of the layer")
 BRONZE_TABLE = Label("table", None, "bronze's tables, without the layer")
-STATE = Label("state", STATES, "the words of `correnteza status`: monitoring/lag/status.py")
+STATE = Label("state", STATES, "the states of `correnteza status`: monitoring/lag/status.py")
 SOURCE = Label("source", None, "the files of producers/sources")
 DATASET = Label("dataset", None, "the contracts: schemas/*.avsc")
-STAGE = Label("stage", STAGES, "the layers that a canary record passes")
-PHASE = Label("phase", PHASES, "of a micro-batch, from Spark's durationMs; total is the whole trigger")
+STAGE = Label("stage", STAGES, "the layers that a canary record goes through")
+PHASE = Label("phase", PHASES, "phase of a micro-batch, from Spark's durationMs; total is the whole trigger")
 ROW_OUTCOME = Label(
-    "outcome", ROW_OUTCOMES, "read: by the query; silver's by sinks/versions.py; recomputed: gold's rows"
+    "outcome",
+    ROW_OUTCOMES,
+    "read: input rows of the query; outcomes in silver: sinks/versions.py; recomputed: rows of gold",
 )
-POLL_OUTCOME = Label("outcome", POLL_OUTCOMES, "producers/schedule/outcomes.py; a covered slot is no poll")
-AREA = Label("area", AREAS, "of a JVM's memory: objects, or classes, compiled code and the like")
-VERSION = Label("version", None, "of correnteza")
-PYTHON = Label("python", None, "of the interpreter")
+POLL_OUTCOME = Label("outcome", POLL_OUTCOMES, "producers/schedule/outcomes.py; covered slots are not counted")
+AREA = Label("area", AREAS, "memory area of the JVM: objects (heap), or classes, compiled code and the like (nonheap)")
+VERSION = Label("version", None, "version of correnteza")
+PYTHON = Label("python", None, "version of the Python interpreter")
 
 BATCH_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0)
 POLL_BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
@@ -123,7 +127,7 @@ def _monitor(
 
 MONITOR = (
     _monitor("build_info", (VERSION, PYTHON), "Always 1: which release runs.", part="", when_down=""),
-    _monitor("up", (PART,), "Whether the part answered at the last look (1) or did not (0).", part="", when_down=""),
+    _monitor("up", (PART,), "1 if the part answered when it was last read, else 0.", part="", when_down=""),
     _monitor(
         "part_last_success_timestamp_seconds",
         (PART,),
@@ -135,17 +139,17 @@ MONITOR = (
     _monitor(
         "sample_duration_seconds",
         (PART,),
-        "How long the last look at the part took, whether it answered or not.",
+        "How long reading the part took last time, with or without success.",
         unit="seconds",
         part="",
         when_down="",
     ),
-    # How far behind: bronze by the broker and the checkpoints, silver and gold by the lake and the checkpoints.
+    # Lag: of bronze from the broker and the checkpoints, of silver and gold from the lake and the checkpoints.
     _monitor(
         "lag_records",
         (LAYER, TABLE),
         "Records that wait: last stable offset minus next offset of the last committed batch (bronze), or rows of the"
-        " tables read from (silver, gold). Markers of transactions count.",
+        " input tables (silver, gold). Transaction markers count.",
         unit="records",
         part="broker, lake, checkpoints",
     ),
@@ -195,16 +199,16 @@ MONITOR = (
     _monitor(
         "retention_seconds_to_loss",
         (BRONZE_TABLE,),
-        "How long the topic keeps the oldest unread record at least; 0 when records are gone already; absent when"
-        " nothing waits or the topic keeps records for ever.",
+        "Least time until retention removes the oldest unread record; 0 when records are lost already; absent when"
+        " nothing waits or the topic keeps records forever.",
         unit="seconds",
         part="broker",
     ),
     _monitor(
         "retention_used_ratio",
         (BRONZE_TABLE,),
-        "Share of the topic's retention that the oldest unread record has used up; 1 is loss; absent when nothing"
-        " waits or the topic keeps records for ever.",
+        "Share of the topic's retention that the oldest unread record has used up; at 1 records are lost; absent when"
+        " nothing waits or the topic keeps records forever.",
         unit="ratio",
         part="broker",
     ),
@@ -224,15 +228,15 @@ MONITOR = (
     _monitor(
         "dead_letters_open",
         (DATASET,),
-        "Records that wait for a person: they did not decode, or were set aside, and nobody redrove or discarded them.",
+        "Records that did not decode or are in quarantine, and that nobody has redriven or discarded yet.",
         unit="records",
         part="lake",
     ),
-    # The sources: what the workers recorded in poll.outcomes, beside each source's calendar.
+    # The sources: from the records of the workers in poll.outcomes, and each source's calendar.
     _monitor(
         "source_last_success_timestamp_seconds",
         (SOURCE,),
-        "When a poll of the source last ended well, with news or without; absent before the first.",
+        "When a poll of the source last succeeded, with new rows or without; absent before the first.",
         unit="seconds since 1970",
         part="schedule",
         when_down="kept",
@@ -248,8 +252,8 @@ MONITOR = (
     _monitor(
         "source_overdue_slots",
         (SOURCE,),
-        "Slots of the calendar that were due two minutes ago and have no outcome; of a source that was never polled,"
-        " the newest.",
+        "Slots of the calendar that were due two minutes ago and have no outcome; for a source that was never"
+        " polled only the newest counts.",
         unit="slots",
         part="schedule",
     ),
@@ -263,14 +267,14 @@ MONITOR = (
     _monitor(
         "source_circuit_open",
         (SOURCE,),
-        "1 while the source is left alone, because it failed again and again.",
+        "1 while the source is not polled, because it failed repeatedly.",
         part="schedule",
     ),
     _monitor(
         "source_periods_missing",
         (SOURCE,),
-        "Periods that the publication calendar expected by now and that have not arrived; absent where a source has"
-        " none. A quiet month counts nothing.",
+        "Periods that the publication calendar expected by now and that have not arrived; absent if the source has"
+        " no calendar. A month without a due publication counts 0.",
         unit="periods",
         part="lake",
     ),
@@ -278,15 +282,15 @@ MONITOR = (
     _monitor(
         "broker_under_replicated_partitions",
         (),
-        "Partitions of the pipeline's topics with replicas that do not keep up.",
+        "Partitions of the pipeline's topics with replicas that lag.",
         part="broker",
     ),
-    _monitor("disk_free_bytes", (), "Free on the file system that holds the lake.", unit="bytes", part="disk"),
-    _monitor("disk_size_bytes", (), "Size of the file system that holds the lake.", unit="bytes", part="disk"),
+    _monitor("disk_free_bytes", (), "Free bytes on the file system of the lake.", unit="bytes", part="disk"),
+    _monitor("disk_size_bytes", (), "Size of the file system of the lake.", unit="bytes", part="disk"),
     _monitor(
         "canary_latency_seconds",
         (STAGE,),
-        "From a canary record's publication to its commit in the layer.",
+        "Time from a canary record's publication to its commit in the layer.",
         unit="seconds",
         part="lake",
         when_down="kept",
@@ -296,7 +300,7 @@ MONITOR = (
     _monitor(
         "canary_newest_timestamp_seconds",
         (STAGE,),
-        "When the newest canary record that stands in the layer was published; absent before the first.",
+        "When the newest canary record in the layer was published; absent before the first.",
         unit="seconds since 1970",
         part="lake",
         when_down="kept",
@@ -304,7 +308,7 @@ MONITOR = (
     _monitor(
         "canary_interval_seconds",
         (),
-        "How often a canary record is published, by the monitor's settings; 0: never.",
+        "Seconds between two canary records, from the monitor's settings; 0 means never.",
         unit="seconds",
         part="",
         when_down="",
@@ -322,7 +326,7 @@ STREAM = (
         buckets=BATCH_BUCKETS,
     ),
     Metric(
-        "batch_rows_total", "counter", "rows", (LAYER, ROW_OUTCOME), "Rows of micro-batches, by what became of them.",
+        "batch_rows_total", "counter", "rows", (LAYER, ROW_OUTCOME), "Rows of micro-batches, by outcome.",
         "stream",
     ),
     Metric(
@@ -330,7 +334,7 @@ STREAM = (
         "counter",
         "restarts",
         (LAYER, TABLE),
-        "Starts of a query after it failed or stalled; a rest is none.",
+        "Restarts of a query after it failed or stalled; a start after a suspension does not count.",
         "stream",
     ),
     Metric(
@@ -338,7 +342,7 @@ STREAM = (
         "gauge",
         "seconds since 1970",
         (LAYER, TABLE),
-        "When the query last ended a batch, or looked and found nothing; set at its start, too.",
+        "When the query last ended a batch, or found no new rows; also set at its start.",
         "stream",
     ),
     Metric(
@@ -346,7 +350,7 @@ STREAM = (
         "counter",
         "rows",
         (DATASET,),
-        "Rows that broke an expectation, of silver by its dataset and of gold by its table as gold.<table>.",
+        "Rows that broke an expectation: by dataset in silver, by table as gold.<table> in gold.",
         "stream",
     ),
     Metric(
@@ -354,7 +358,7 @@ STREAM = (
         "gauge",
         "seconds since 1970",
         (),
-        "When a round of maintenance last ended with every table looked after; absent before the first.",
+        "When a round of maintenance last ended without a failed table; absent before the first.",
         "stream",
     ),
     Metric(
@@ -368,9 +372,9 @@ STREAM = (
     *(
         Metric(f"jvm_memory_{name}_bytes", "gauge", "bytes", (AREA,), text, "stream")
         for name, text in (
-            ("used", "Memory of the driver's JVM that is used; of the heap, garbage included."),
+            ("used", "Used memory of the driver's JVM; in the heap garbage counts."),
             ("committed", "Memory that the driver's JVM has from the operating system."),
-            ("max", "Most that the driver's JVM may take; absent of what has no bound."),
+            ("max", "Largest memory that the driver's JVM may use; absent without a limit."),
         )
     ),
 )  # fmt: skip
@@ -385,35 +389,35 @@ SCHEDULE = (
         "histogram",
         "seconds",
         (SOURCE,),
-        "How long polls took that asked the source.",
+        "How long polls of the source took.",
         "schedule",
         buckets=POLL_BUCKETS,
     ),
     Metric(
-        "fetched_bytes_total", "counter", "bytes", (SOURCE,), "Bytes of answers' bodies that the source sent.",
+        "fetched_bytes_total", "counter", "bytes", (SOURCE,), "Bytes of bodies in the source's answers.",
         "schedule",
     ),
     Metric(
         "published_records_total", "counter", "records", (SOURCE,), "Records that polls published.", "schedule"
     ),
-    Metric("leader", "gauge", "", (), "1 while this worker leads; over all workers the sum must be 1.", "schedule"),
+    Metric("leader", "gauge", "", (), "1 while this worker leads; the sum over all workers must be 1.", "schedule"),
 )  # fmt: skip
 
 CATALOGUE: tuple[Metric, ...] = MONITOR + STREAM + SCHEDULE
 
 PROCESS_METRICS = {
     "process_virtual_memory_bytes": "Virtual memory of the Python process.",
-    "process_resident_memory_bytes": "Resident memory of the Python process; of the stream driver without its JVM.",
+    "process_resident_memory_bytes": "Resident memory of the Python process; for the stream driver without its JVM.",
     "process_start_time_seconds": "When the process started, seconds since 1970.",
-    "process_cpu_seconds_total": "CPU time of the Python process; of the stream driver without its JVM.",
+    "process_cpu_seconds_total": "CPU time of the Python process; for the stream driver without its JVM.",
     "process_open_fds": "Open file descriptors.",
-    "process_max_fds": "Most file descriptors that may be open.",
+    "process_max_fds": "Largest number of open file descriptors.",
 }
-"""What every process exports beside the catalogue, under the names that all Prometheus clients use."""
+"""Metrics of every process beside the catalogue, under the names that all Prometheus clients use."""
 
 
 def of(process: Process) -> tuple[Metric, ...]:
-    """What one process exports."""
+    """The metrics of one process."""
     return tuple(metric for metric in CATALOGUE if metric.process == process)
 
 

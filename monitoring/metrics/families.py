@@ -1,4 +1,4 @@
-"""Values in memory become what Prometheus reads. What the catalogue does not allow is refused."""
+"""Convert values in memory to Prometheus metrics. Names and labels that are not in the catalogue raise an error."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,7 +14,7 @@ Samples = Mapping[str, Mapping[tuple[str, ...], float]]
 
 
 def require_known(metric: Metric, values: tuple[str, ...]) -> None:
-    """Raises: ValueError when these are no label values of the metric."""
+    """Raises: ValueError when these are not valid label values of the metric."""
     if len(values) != len(metric.labels):
         raise ValueError(f"{metric.name}: {values} are not its labels {metric.label_names}")
     for label, value in zip(metric.labels, values, strict=True):
@@ -37,11 +37,11 @@ def family(metric: Metric, samples: Mapping[tuple[str, ...], float]) -> Family:
 
 
 class SampledMetrics(Collector):
-    """A process's gauges and counters whose values someone else keeps.
+    """Gauges and counters of a process whose values are stored elsewhere.
 
     Args:
-        metrics: all of them; one without values is exported with its help alone.
-        read: gives the values as they are in memory; called by each scrape.
+        metrics: all of them; a metric without values is exported with only its help text.
+        read: returns the values in memory; called by each scrape.
     """
 
     def __init__(self, metrics: Iterable[Metric], read: Callable[[], Samples]) -> None:
@@ -49,7 +49,7 @@ class SampledMetrics(Collector):
         self._read = read
 
     def collect(self) -> Iterable[Family]:
-        """What prometheus-client asks for. Raises: KeyError for a value that the catalogue does not know."""
+        """Called by prometheus-client. Raises: KeyError for a metric that is not in the catalogue."""
         samples = self._read()
         for name in samples:
             catalogue.metric(name)

@@ -1,4 +1,4 @@
-"""What a process counts itself: instruments of prometheus-client, registered from the catalogue."""
+"""The counters of a process: instruments of prometheus-client, registered from the catalogue."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from monitoring.metrics import catalogue
 from monitoring.metrics.catalogue import Metric
 from monitoring.metrics.families import require_known
 
-# The moments at which series began would double what is scraped, and no rule reads them.
+# The `_created` series would double the size of a scrape, and no rule reads them.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -21,7 +21,7 @@ class Instruments:
         self._made = {metric.name: _instrument(metric, registry) for metric in metrics}
 
     def add(self, name: str, *labels: str, amount: float = 1.0) -> None:
-        """Count."""
+        """Increase a counter."""
         made = self._of(name, labels)
         assert isinstance(made, Counter)
         made.inc(amount)
@@ -33,11 +33,11 @@ class Instruments:
         made.set(value)
 
     def make(self, name: str, *labels: str) -> None:
-        """Have a series before anything has happened, so that its first change is seen."""
+        """Create a series with its initial value, so that its first change is visible."""
         self._of(name, labels)
 
     def observe(self, name: str, *labels: str, value: float) -> None:
-        """Put a value into a histogram."""
+        """Add a value to a histogram."""
         made = self._of(name, labels)
         assert isinstance(made, Histogram)
         made.observe(value)

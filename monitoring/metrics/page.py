@@ -8,12 +8,12 @@ from monitoring.metrics.catalogue import PROCESSES, Metric
 _TOP = """# Metrics
 
 Written from `monitoring/metrics/catalogue.py` by `make metrics`; a test compares both, and the catalogue with what the
-processes export. Every process listens on 127.0.0.1 unless told, and Prometheus scrapes each of them:
+processes export. By default every process listens on 127.0.0.1, and Prometheus scrapes each of them:
 [prometheus.yml](../deploy/prometheus/prometheus.yml).
 
-Moments are seconds since 1970, so that PromQL can subtract: `time() - correnteza_newest_event_timestamp_seconds`.
-Shares go from 0 to 1. A value that is not known is absent, and never -1 or 0. "When its part is down" says what is left
-of a value while the part of the monitor that sets it does not answer: *absent*, or *kept*, where the last one holds.
+Times are seconds since 1970, so that PromQL can subtract: `time() - correnteza_newest_event_timestamp_seconds`.
+Shares go from 0 to 1. An unknown value is absent, and never -1 or 0. The column "While its part is down" shows the
+value while the part of the monitor that sets it does not answer: *absent*, or *kept* (the last value).
 """
 
 
@@ -26,9 +26,7 @@ def _sections() -> Iterator[str]:
     for process, (verb, port) in PROCESSES.items():
         yield f"## `{verb}`: job `{process}`, port {port}\n"
         is_monitor = process == "monitor"
-        yield "| Metric | Type | Unit | Labels | What it says |" + (
-            " Part | When its part is down |" if is_monitor else ""
-        )
+        yield "| Metric | Type | Unit | Labels | Meaning |" + (" Part | While its part is down |" if is_monitor else "")
         yield "|---|---|---|---|---|" + ("---|---|" if is_monitor else "")
         for metric in catalogue.of(process):
             more = f" {metric.part or '-'} | {metric.when_down or '-'} |" if is_monitor else ""
@@ -43,13 +41,13 @@ def _sections() -> Iterator[str]:
 
 
 def _process_metrics() -> Iterator[str]:
-    yield "## Of every process\n\n| Metric | What it says |\n|---|---|"
+    yield "## Every process\n\n| Metric | Meaning |\n|---|---|"
     yield from (f"| `{name}` | {what} |" for name, what in catalogue.PROCESS_METRICS.items())
     yield ""
 
 
 def _labels() -> Iterator[str]:
-    yield "## What labels can be\n\n| Label | Of | Values | Where they come from |\n|---|---|---|---|"
+    yield "## Labels\n\n| Label | Metrics | Values | Origin |\n|---|---|---|---|"
     for name, values, origin, metrics in _distinct(catalogue.CATALOGUE):
         of = ", ".join(f"`{each}`" for each in metrics[:2]) + (
             f" and {len(metrics) - 2} more" if len(metrics) > 2 else ""

@@ -1,4 +1,4 @@
-"""The pollers' own metrics: what producers/schedule/measures.py tells, kept in instruments."""
+"""The pollers' own metrics: stores in instruments what producers/schedule/measures.py reports."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from monitoring.metrics.instruments import Instruments, registry
 
 
 class ScheduleMetrics:
-    """One worker's. Threads may share it."""
+    """The metrics of one worker. Threads may share it."""
 
     def __init__(self, sources: Iterable[str]) -> None:
         self.registry: CollectorRegistry = registry()
@@ -22,13 +22,13 @@ class ScheduleMetrics:
                 self._made.make(name, source)
 
     def polled(self, source: str, seconds: float, received: int, published: int) -> None:
-        """A source was asked. Args: received: bytes of its answers. published: records."""
+        """A source was polled. Args: received: bytes of its answers. published: records."""
         self._made.observe("poll_duration_seconds", source, value=seconds)
         self._made.add("fetched_bytes_total", source, amount=received)
         self._made.add("published_records_total", source, amount=published)
 
     def recorded(self, source: str, outcome: str) -> None:
-        """A poll's outcome was recorded, also of one that asked nothing."""
+        """The outcome of a poll was recorded, also if it sent no request."""
         self._made.add("polls_total", source, outcome)
 
     def leads(self, is_leader: bool) -> None:

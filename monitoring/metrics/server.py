@@ -1,7 +1,7 @@
 """A small HTTP server that answers from memory: GET and HEAD, few connections at once, bounded time, safe headers.
 
-On the loopback interface it answers only requests that name it so: a page of another site, whose name was made to lead
-to 127.0.0.1, reads nothing (DNS rebinding).
+On the loopback interface it answers only requests whose Host header names that interface. So a page of another site
+whose name resolves to 127.0.0.1 cannot read anything (DNS rebinding).
 """
 
 import errno
@@ -23,7 +23,7 @@ from foundation.errors import UsageError
 from foundation.log import get_logger
 
 MOST_AT_ONCE = 8
-"""Connections that are answered side by side; one more is refused with 503."""
+"""Connections that are answered at the same time; one more is refused with 503."""
 READ_SECONDS = 5.0
 """How long a client may be silent."""
 REQUEST_SECONDS = 10.0
@@ -31,7 +31,7 @@ REQUEST_SECONDS = 10.0
 AGAIN_SECONDS = 10.0
 
 HEADERS = {
-    # The page brings its style and its pictures within itself, and runs nothing.
+    # The page contains its style and its pictures, and runs no script.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -46,7 +46,7 @@ log = get_logger("http")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a path gives."""
+    """The answer of a path."""
 
     body: bytes
     media: str = "text/plain; charset=utf-8"
@@ -54,7 +54,7 @@ class Answer:
 
 
 Page = Callable[[Mapping[str, str]], Answer]
-"""Request headers → answer. Called in a thread of its own; it reads memory only."""
+"""Request headers → answer. Called in a thread of its own; it must only read memory."""
 
 
 def metrics_of(registry: CollectorRegistry) -> Page:
@@ -71,7 +71,7 @@ class Server(ThreadingHTTPServer):
     """Serves some paths from threads of its own, from `start` on.
 
     Raises:
-        UsageError: the port is taken, or the address is none of this machine's.
+        UsageError: the port is taken, or the address is not one of this machine.
     """
 
     daemon_threads = True
@@ -90,7 +90,7 @@ class Server(ThreadingHTTPServer):
         self.is_loopback = ip_address(str(self.server_address[0])).is_loopback
 
     def server_bind(self) -> None:
-        """Without the library's question to the name service, which may take its time."""
+        """Bind without the DNS query of the library, which may take long."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.port
 
@@ -100,7 +100,7 @@ class Server(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def start(self) -> None:
-        """Answer from now on, beside the caller."""
+        """Start to answer, in a thread of its own."""
         threading.Thread(target=self.serve_forever, name="http", daemon=True).start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -124,7 +124,7 @@ class Server(ThreadingHTTPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none of our business."""
+        """Ignore clients that have disconnected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def parse_request(self) -> bool:
-        """As the library does; then the method and the host are looked at."""
+        """Parse as the library does; then check the method and the host."""
         if not super().parse_request():
             return False
         if self.command not in ("GET", "HEAD"):
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def do_GET(self) -> None:
-        """Answer, by the path alone."""
+        """Answer by the path."""
         page = self.server.pages.get(urlsplit(self.path).path)
         if page is None:
             self._give(Answer(f"there are: {', '.join(self.server.pages)}\n".encode(), status=404))
@@ -171,13 +171,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Nothing: one line per scrape says nothing."""
+        """Log nothing: a line per scrape is of no use."""
 
 
 def serve_when_free(host: str, port: int, pages: Mapping[str, Page], process: str) -> threading.Event:
-    """Serve beside a process whose work is another: a port that is taken is a warning, and is tried again.
+    """Serve in a process that has other work: if the port is taken, log a warning and try again later.
 
-    Returns: what ends it.
+    Returns: a function that ends it.
     """
     end = threading.Event()
 
@@ -208,7 +208,7 @@ def _cut(request: socket.socket) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a Host header names this machine's loopback interface; none does not."""
+    """Whether a Host header names this machine's loopback interface; False without a header."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ip_address(name).is_loopback

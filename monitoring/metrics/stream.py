@@ -1,4 +1,4 @@
-"""The driver's own metrics: what stream_jobs/running/measures.py tells, kept in instruments."""
+"""The driver's own metrics: stores in instruments what stream_jobs/running/measures.py reports."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from monitoring.metrics import catalogue
 from monitoring.metrics.catalogue import PHASES
 from monitoring.metrics.instruments import Instruments, registry
 
-# Spark's words for what a trigger spends its time on. What is new to us counts in the total alone.
+# Spark's names for the phases of a trigger. An unknown phase counts only in the total.
 _PHASE_OF = {
     "triggerExecution": "total",
     "latestOffset": "offsets",
@@ -23,10 +23,10 @@ _PHASE_OF = {
 
 
 class StreamMetrics:
-    """One driver's. Threads may share it."""
+    """The metrics of one driver. Threads may share it."""
 
     def __init__(self, queries: Iterable[str], datasets: Iterable[str]) -> None:
-        """Args: queries: `<layer>.<table>`. datasets: what expectations are broken of."""
+        """Args: queries: `<layer>.<table>`. datasets: label values for broken expectations."""
         self.registry: CollectorRegistry = registry()
         self._made = Instruments(catalogue.of("stream"), self.registry)
         for query in queries:
@@ -56,7 +56,7 @@ class StreamMetrics:
         self._made.set("query_last_success_timestamp_seconds", *_labels(query), value=time.time())
 
     def rows_judged(self, layer: str, outcomes: Mapping[str, int]) -> None:
-        """What became of a batch's rows."""
+        """The outcomes of a batch's rows."""
         for outcome, rows in outcomes.items():
             self._made.add("batch_rows_total", layer, outcome, amount=rows)
 
@@ -73,7 +73,7 @@ class StreamMetrics:
         self._made.set("maintenance_last_success_timestamp_seconds", value=time.time())
 
     def memory(self, area: str, used: int, committed: int, most: int | None) -> None:
-        """What the JVM takes."""
+        """The memory of the JVM."""
         self._made.set("jvm_memory_used_bytes", area, value=used)
         self._made.set("jvm_memory_committed_bytes", area, value=committed)
         if most is not None:

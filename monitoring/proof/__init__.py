@@ -1,1 +1,1 @@
-"""Whether everything is there once, read again by other code."""
+"""Verify that every record is there exactly once, with code that is independent of the pipeline."""

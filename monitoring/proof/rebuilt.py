@@ -1,4 +1,4 @@
-"""A rebuilt table before it takes the live one's place: `verify`'s definitions on it, and how it differs from that one.
+"""Check a rebuilt table before the swap: apply `verify`'s definitions to it, and compare it with the live one.
 
 Rows that either query has not committed are lag, and left out of both sides.
 """
@@ -25,17 +25,17 @@ from storage.location import Location
 
 @dataclass(frozen=True)
 class Subject:
-    """What is compared.
+    """The tables to compare.
 
     Attributes:
         query: `<layer>.<table>`.
         shadow: table → folder of its rebuilt form.
         shadow_checkpoints: root of the shadow's checkpoint.
-        keys: table → the columns that name a row of it.
+        keys: table → its key columns.
         rules: dataset → its quarantining expectations.
         reference: folder of the static reference files behind gold.
-        cluster: that a bronze table is held against.
-        topic_prefix: stands before every topic.
+        cluster: with which a bronze table is compared.
+        topic_prefix: of every topic.
     """
 
     query: str
@@ -69,7 +69,7 @@ class Compared:
     """A live table and its rebuilt form.
 
     Attributes:
-        differences: keys of one side only, columns whose values differ, each with its count and the smallest keys.
+        differences: keys on one side only, and columns whose values differ, each with its count and the smallest keys.
     """
 
     table: str
@@ -79,7 +79,7 @@ class Compared:
 
 
 def wrong(subject: Subject) -> list[Finding]:
-    """What `verify`'s definitions find in the rebuilt tables, taken for the live ones; empty when they hold."""
+    """The findings of `verify`'s definitions in the rebuilt tables; empty if there are none."""
     lake = Lake(subject.lake)
     lake.snapshots |= {name: Snapshot(name, path) for name, path in subject.shadow.items()}
     evidence = _evidence(subject, lake, subject.shadow_checkpoints)
@@ -93,12 +93,12 @@ def wrong(subject: Subject) -> list[Finding]:
 
 
 def compared(subject: Subject, within: Callable[[str], str] = lambda table: "true") -> list[Compared]:
-    """Each rebuilt table against the live one; where there is no live one, all its rows are new.
+    """Compare each rebuilt table with the live one. If there is no live one, all rows are new.
 
     Args: within: table → a predicate on the rows `g` that are compared.
     """
     lake = Lake(subject.lake)
-    # Positions first: what is read after them is never older.
+    # Positions first: tables that are read later are never older.
     both = [_evidence(subject, lake, root) for root in (subject.checkpoints, subject.shadow_checkpoints)]
     for name, path in subject.shadow.items():
         lake.connection.register(f"rebuilt:{name}", Snapshot(name, path).dataset())
@@ -113,7 +113,7 @@ def compared(subject: Subject, within: Callable[[str], str] = lambda table: "tru
 
 
 def _of_bronze(evidence: Evidence, subject: Subject) -> list[Outcome]:
-    """What an independent reader of the topic says."""
+    """Compare with an independent consumer of the topic."""
     cluster = subject.cluster
     assert cluster is not None
     seen = replace(
@@ -140,7 +140,7 @@ def _evidence(subject: Subject, lake: Lake, checkpoints: Path) -> Evidence:
 
 
 def _bronze_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str], str]:
-    """A predicate on rows `g`: all but those that either query has not committed."""
+    """A predicate on rows `g`: true for rows that both queries have committed."""
     found = [evidence.progress[subject.query] for evidence in both]
     topic_id = found[1].topic_id if found[1] else None
     reads = [progress.kafka for progress in found if progress is not None and progress.topic_id == topic_id]
@@ -152,7 +152,7 @@ def _bronze_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str]
 
 
 def _silver_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str], str]:
-    """Table → a predicate on its rows `g`: of keys without a row that either query has not committed."""
+    """Table → a predicate on its rows `g`: true for keys all of whose rows both queries have committed."""
     lake, dataset = both[0].lake, subject.query.partition(".")[2]
     keys, revisions = subject.contracts[dataset].key, f"silver.{dataset}_revisions"
     names = quoted(keys)
@@ -160,7 +160,7 @@ def _silver_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str]
     find_bounds(both[1], dataset)
     lake.connection.execute("CREATE OR REPLACE TEMP TABLE of_shadow AS FROM unsettled")
     find_bounds(both[0], dataset)
-    lake.connection.execute("INSERT INTO unsettled FROM of_shadow")  # of two bounds the lower one counts
+    lake.connection.execute("INSERT INTO unsettled FROM of_shadow")  # the lower of the two bounds counts
     for table in (revisions, f'"rebuilt:{revisions}"'):
         lake.connection.execute(f"INSERT INTO moving SELECT {names} FROM {table} r WHERE NOT {settled('r')}")
 
@@ -173,7 +173,7 @@ def _silver_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str]
 
 
 def _gold_judged(both: Sequence[Evidence], subject: Subject) -> Callable[[str], str]:
-    """The same of gold: rows that no revision may change which either query has not committed."""
+    """The same for gold: true for rows that no revision affects which one of the queries has not committed."""
     [definition] = [each for each in DEFINITIONS if f"gold.{each.table}" == subject.query]
     every = " AND ".join(f"({gold.judged(each, definition, Outcome())})" for each in both)
     return lambda table: every
@@ -219,9 +219,8 @@ def _digest(lake: Lake, relation: str) -> Side:
 
 
 def _comparable(name: str, kind: str) -> str:
-    """A map as its entries in order; null as not withdrawn, in rows of a release that knew no withdrawals.
-
-    Of bronze the records and their bytes as hashes: both sides must fit into memory.
+    """A map as its sorted entries; a null `is_withdrawn` as false, because older releases wrote null. Records and bytes
+    of bronze as hashes, because both sides must fit into memory.
     """
     if kind.startswith("STRUCT(") or (kind, name) == ("BLOB", "value"):
         return f'hash("{name}")'

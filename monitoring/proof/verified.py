@@ -1,8 +1,8 @@
-"""What the last `verify` that held has proved, so that the next one looks at what came since.
+"""The result of the last successful `verify`, so that the next one checks only newer data.
 
-The mark says which versions of the tables and which offsets were verified, and from when on, by Kafka's clock, some
-layer still had to read. It is taken for nothing, and everything is verified again, when a table that only ever grows
-(bronze, the revisions) is another one than it was, or when one of its versions since then took rows away.
+The mark states which versions of the tables and which offsets were verified, and since when, by Kafka's clock, some
+layer had unread data. It is ignored, and everything is verified again, if an append-only table (bronze, the revisions)
+was recreated, or if one of its versions since then removed rows.
 """
 
 import json
@@ -22,17 +22,18 @@ from monitoring.proof.checks.model import Evidence, TopicState
 from monitoring.proof.checks.redrives import TRANSACTION_SPAN
 
 FORM = 1
-# Of a layer that has read nothing yet, seconds since the epoch.
+# For a layer that has read nothing yet, seconds since the epoch.
 _ALWAYS = 0.0
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What was verified.
+    """The verified state.
 
     Attributes:
-        until: everything that Kafka stamped before it and the tables held; when nothing lagged, when the run began.
-        tables: growing table → its Delta id and the version that was verified.
+        until: all records with an older Kafka timestamp were verified. If nothing lagged, it is the beginning of the
+            run.
+        tables: append-only table → its Delta id and the version that was verified.
         offsets: topic's name and id → partition → next offset that bronze had not committed.
     """
 
@@ -42,7 +43,7 @@ class Mark:
 
 
 def read(file: Path) -> Mark | None:
-    """The mark that was left; None when there is none that can be read."""
+    """The stored mark; None if there is no readable one."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         if found["form"] != FORM:
@@ -57,7 +58,7 @@ def read(file: Path) -> Mark | None:
 
 
 def write(file: Path, mark: Mark) -> None:
-    """Leave a mark; a reader sees this one or the one before."""
+    """Store a mark; a reader sees this one or the one before."""
     file.parent.mkdir(parents=True, exist_ok=True)
     until = mark.until.astimezone(UTC).isoformat()
     document = {"form": FORM, "until": until, "tables": mark.tables, "offsets": mark.offsets}
@@ -65,7 +66,7 @@ def write(file: Path, mark: Mark) -> None:
 
 
 def since(mark: Mark | None, lake: Lake) -> datetime | None:
-    """From when on, by Kafka's clock, a run must look; None is everything."""
+    """The beginning of the data that a run must check, by Kafka's clock; None means everything."""
     if mark is None or mark.until.timestamp() <= _ALWAYS:
         return None
     if any(not _has_only_grown(lake, name, *before) for name, before in mark.tables.items()):
@@ -92,11 +93,12 @@ def _has_only_grown(lake: Lake, name: str, table_id: str, version: int) -> bool:
     return delta_log.has_only_grown(snapshot.path, version, int(snapshot.table.version()))
 
 
-def reading_on(evidence: Evidence, mark: Mark, begin: datetime) -> Evidence:
-    """The evidence of a window that begins at `begin`, made to cover all that came after the mark.
+def extended_to_mark(evidence: Evidence, mark: Mark, begin: datetime) -> Evidence:
+    """The evidence of a window from `begin` on, extended to all data after the mark.
 
-    Silver and gold go by when a row was retrieved: the window is moved back to the oldest that bronze got in it. Topics
-    are read from the very offsets of the mark, since an offset that bronze skipped has no row whose time could tell.
+    For silver and gold the window is by retrieval time, so it begins at the oldest retrieval of bronze's rows in the
+        window. Topics are read from the offsets of the mark, because an offset that bronze skipped has no row with a
+        time.
     """
     found = [begin]
     for dataset in evidence.datasets():
@@ -108,26 +110,26 @@ def reading_on(evidence: Evidence, mark: Mark, begin: datetime) -> Evidence:
             found.append(oldest)
     topics = {}
     for name, state in evidence.topics.items():
-        ends = mark.offsets.get(_life(state), {})
+        ends = mark.offsets.get(_topic_identity(state), {})
         starts = {partition: ends.get(partition, bounds.first) for partition, bounds in state.topic.partitions.items()}
         topics[name] = replace(state, reads_since=starts)
     return replace(evidence, since=min(found), topics=topics)
 
 
-def _life(state: TopicState) -> str:
-    """What tells a topic from one of the same name that was made after it."""
+def _topic_identity(state: TopicState) -> str:
+    """A topic's name and id, which distinguish it from a recreated topic."""
     return f"{state.topic.name}@{state.topic.topic_id}"
 
 
 def mark(evidence: Evidence, began: datetime) -> Mark:
-    """What a run that held has proved.
+    """The mark of a successful run.
 
     Args:
         began: before anything was read.
     """
-    # A manifest may be a transaction younger than the rows that were excused because it was unread.
+    # An unread manifest, because of which rows were excused, may be a transaction newer than these rows.
     until = min([began, *(at - TRANSACTION_SPAN for at in _lags(evidence))])
-    offsets = {_life(state): dict(state.committed) for state in evidence.topics.values()}
+    offsets = {_topic_identity(state): dict(state.committed) for state in evidence.topics.values()}
     return Mark(until, _growing(evidence.lake), offsets)
 
 
@@ -140,12 +142,12 @@ def _growing(lake: Lake) -> dict[str, tuple[str, int]]:
 
 
 def _lags(evidence: Evidence) -> list[datetime]:
-    """The oldest Kafka timestamp that each layer has not read, of those that have anything unread.
+    """The oldest unread Kafka timestamp of each layer that has unread data.
 
-    A layer that has neither checkpoint nor table has read nothing; tables without checkpoints are a copy of a lake, in
-    which everything must agree.
+    A layer with neither checkpoint nor table has read nothing. Tables without checkpoints are a copy of a lake, in
+    which all rows must agree.
     """
-    found = [state.oldest_unread_at for state in evidence.topics.values()]  # 0 of a topic that did not answer
+    found = [state.oldest_unread_at for state in evidence.topics.values()]  # 0 for a topic that did not answer
     for dataset in evidence.datasets():
         progress = evidence.progress.get(f"silver.{dataset}")
         if progress is None:
@@ -161,7 +163,7 @@ def _lags(evidence: Evidence) -> list[datetime]:
 
 
 def _gold_lag(evidence: Evidence, table: str, dataset: str) -> float | None:
-    """When Kafka got the oldest revision that a gold query has not read."""
+    """The Kafka timestamp of the oldest revision that a gold query has not read."""
     name, progress = f"silver.{dataset}_revisions", evidence.progress.get(table)
     if not evidence.lake.has(name, f"bronze.{dataset}"):
         return None

@@ -1,4 +1,4 @@
-"""`verify`: gather the evidence once, run every check on it, say what contradicts."""
+"""`verify`: read the evidence once, run every check on it, and report the contradictions."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -36,10 +36,10 @@ _ANSWER_WITHIN_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Subject:
-    """What is verified.
+    """The lake and topics to verify.
 
     Attributes:
-        topic_prefix: stands before every topic.
+        topic_prefix: of every topic.
         rules: dataset → its quarantining expectations.
         reference: folder of the static reference files behind gold.
     """
@@ -61,7 +61,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing contradicts."""
+        """Whether there is no contradiction."""
         return not self.outcome.findings
 
 
@@ -93,8 +93,8 @@ def verify(
     """Run every check.
 
     Args:
-        since: look at what bronze received from then on; None looks at everything.
-        more: checks from outside this package, by name, run after those of bronze.
+        since: check what bronze received from then on; None checks everything.
+        more: checks from outside this package, by name; they run after those of bronze.
 
     Raises:
         DependencyUnavailable: Kafka does not answer: without it completeness cannot be judged.
@@ -112,10 +112,10 @@ def verify_since_last(
     full: bool = False,
     more: Mapping[str, Check] | None = None,
 ) -> Report:
-    """Run every check on what came since the last run that held; on everything if there was none, or if told to.
+    """Run every check on the data since the last successful run; on all data if there was none, or if requested.
 
     Args:
-        left: file of the mark that a run that held leaves for the next.
+        left: file in which a successful run stores the mark for the next.
 
     Raises:
         DependencyUnavailable: as `verify`.
@@ -125,7 +125,7 @@ def verify_since_last(
     evidence = gather(subject, cluster, contracts, since=None)
     begin = verified.since(mark, evidence.lake)
     if mark is not None and begin is not None:
-        evidence = verified.reading_on(evidence, mark, begin)
+        evidence = verified.extended_to_mark(evidence, mark, begin)
     report = _judge(evidence, cluster, more or {})
     if report.holds:
         verified.write(left, verified.mark(evidence, began))
@@ -159,11 +159,11 @@ def _judge(evidence: Evidence, cluster: Cluster, more: Mapping[str, Check]) -> R
 def gather(
     subject: Subject, cluster: Cluster, contracts: Mapping[str, Contract], *, since: datetime | None
 ) -> Evidence:
-    """Read checkpoints first, then tables from gold to bronze, then Kafka: what is upstream is never older.
+    """Read checkpoints first, then tables from gold to bronze, then Kafka: so an input is never older than its output.
 
-    A table may hold more than its checkpoint says; the checks leave out what the checkpoints do not cover.
+    A table may hold more than its checkpoint covers; the checks leave out those rows.
     """
-    # Of the canary, whose old days leave bronze, nothing has to be proved.
+    # The canary is not verified, because its old days are removed from bronze.
     kept = {name: contract for name, contract in contracts.items() if not contract.compacted and name != CANARY}
     progress = _progress(subject.checkpoints, kept)
     lake = Lake(subject.lake)
@@ -196,7 +196,7 @@ def topics_of(
     progress: Mapping[str, Progress | None],
     since: datetime | None,
 ) -> dict[str, TopicState]:
-    """The topics of some contracts as they stand, and how far bronze has come with each. Args: as of `gather`."""
+    """The present topics of some contracts, and how far bronze has read each. Args: as of `gather`."""
     topics = cluster.topics(prefix + contract.topic for contract in contracts.values())
     committed = {
         name: _committed(lake, f"bronze.{bronze_table(contract)}", topics[prefix + contract.topic], progress)
@@ -214,7 +214,7 @@ def topics_of(
     for name, positions in committed.items():
         topic = topics[prefix + contracts[name].topic]
         waiting = [where for where in unread if where[0] == topic.name]
-        # A partition that did not answer may hold anything unread: then nothing of the topic is called lost.
+        # A partition that did not answer may have unread records: then no record of the topic counts as lost.
         times = [oldest.get(where, 0.0) for where in waiting]
         states[name] = TopicState(
             topic=topic,
@@ -226,7 +226,7 @@ def topics_of(
 
 
 def _committed(lake: Lake, table: str, topic: Topic, progress: Mapping[str, Progress | None]) -> dict[int, int]:
-    """Partition → next offset; by what the table holds where no checkpoint says it, as after one was lost."""
+    """Partition → next offset; from the table if there is no checkpoint, for example after it was lost."""
     query = progress[table]
     if query is not None and query.kafka:
         return {partition: offset for (name, partition), offset in query.kafka.items() if name == topic.name}

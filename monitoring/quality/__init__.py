@@ -1,1 +1,1 @@
-"""Quality as data: scores of what arrived, anomalies in it, and whether sources agree with one another."""
+"""Data quality as views: scores of arrived rows, anomalies, and whether sources agree with one another."""

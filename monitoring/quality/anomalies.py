@@ -1,27 +1,29 @@
-"""`ops.anomalies`: publications and values that are unlike those before them. A finding, not a verdict."""
+"""`ops.anomalies`: publications and values that differ from earlier ones in an unusual way. They may still be right."""
 
 from monitoring.lake import Lake
 
 VIEW = "ops.anomalies"
 
 HALF = 0.5
-"""A part published anew with fewer rows than this share of its usual size was probably cut short."""
+"""A part published again with fewer rows than this share of its usual size was probably cut short."""
 EARLIER_EDITIONS = 1
-"""Editions that must have come before: with fewer nothing is usual."""
+"""Number of earlier editions that are needed to know what is usual."""
 PTAX_JUMP_PERCENT = 5.0
-"""From one closing to the next. The real moves of recent crises stayed about here; a shifted comma goes far beyond."""
+"""From one closing to the next. The real moves of recent crises were about this large; a shifted comma is far beyond
+it."""
 NEXT_CLOSING_DAYS = 7
-"""Closings further apart than any run of holidays are not neighbours: days between them are missing."""
+"""Closings that are further apart than this, longer than any run of holidays, are not compared: days between them are
+missing."""
 PRESSURE_SHIFT_HPA = 10.0
-"""Daily mean at a station against its median of 30 days. Weather of the tropics moves it by half of that, a barometer
-that was replaced, or an altitude set wrongly, by more."""
+"""Daily mean at a station against its median of 30 days. Tropical weather moves it by half of that; a replaced
+barometer or a wrong altitude by more."""
 PRESSURE_DAYS = 30
 HOURS_OF_A_DAY = 18
 """Pressure readings that make a day's mean comparable."""
 
 _COLUMNS = "kind, dataset, subject, seen_at, value, usual"
 
-# Only whole editions of one file are alike: what a poll of new days brings is as long as the wait was.
+# Only complete editions of one file are comparable: the size of a poll of new days depends on the time since the last.
 _VOLUME = f"""
     SELECT 'volume' AS kind, source AS dataset, part AS subject, seen_at, rows::DOUBLE AS value, usual::DOUBLE AS usual
     FROM (
@@ -34,7 +36,7 @@ _VOLUME = f"""
         WINDOW earlier AS (PARTITION BY source, part ORDER BY seen_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
     WHERE editions >= {EARLIER_EDITIONS} AND rows < {HALF} * usual"""
 
-# Of the newest edition of each part: what a person must decide on, and what nobody can know.
+# Of the newest edition of each part: withdrawals that a person must decide on, and those that are unknown.
 _WITHDRAWALS = """
     SELECT CASE WHEN held > 0 THEN 'withdrawals_held' ELSE 'withdrawals_unknown' END, source, part, seen_at,
            held::DOUBLE, rows::DOUBLE

@@ -1,7 +1,8 @@
-"""`ops.publication_lags`: how late the first value of a period was assumed to come, and how late it was seen to come.
+"""`ops.publication_lags`: the assumed delay of the first value of a period, and the observed delay.
 
 History that is fetched late gets an assumed clock: the period's end and the lag that its source declares
-(`Publication.lag` in producers/sources). A lag that is shorter than what is seen lets a back-test know too much.
+(`Publication.lag` in producers/sources). If this lag is shorter than the observed one, a back-test uses values too
+early.
 """
 
 from monitoring.lake import Lake
@@ -16,7 +17,7 @@ _PERIODS = {
     "bcb_ptax": ("currency_code", "quoted_at"),
     "bcb_sgs": (
         "series_code::VARCHAR",
-        # Monthly unless told otherwise: the daily series, and the quarterly one.
+        # All series are monthly except these: the daily ones, and the quarterly one.
         "(reference_on + CASE WHEN series_code IN (1, 10813, 21619, 432, 11, 12, 226) THEN INTERVAL 1 DAY"
         " WHEN series_code = 22099 THEN INTERVAL 3 MONTH ELSE INTERVAL 1 MONTH END)::TIMESTAMPTZ",
     ),
@@ -26,10 +27,10 @@ _PERIODS = {
     "anatel_broadband_totals": ("'months'", "(reference_month_on + INTERVAL 1 MONTH)::TIMESTAMPTZ"),
 }
 
-# A month of accesses is published as a whole: a row that gets another name later is no month that came late.
+# A month of accesses is published as a whole: a row that gets another name later is not a late month.
 _PUBLISHED_WHOLE = dict.fromkeys(("anatel_mobile_accesses", "anatel_broadband_accesses"), ("reference_month_on",))
 
-# An hour of the archive that was fetched before it ended was a forecast: its first value says nothing of a lag.
+# An hour of the archive that was fetched before it ended was a forecast: its first value gives no lag.
 _ARE_VALUES = {"openmeteo_archive": "NOT coalesce(is_forecast, valid_at > retrieved_at)"}
 
 _EMPTY = (
@@ -42,7 +43,7 @@ def register(lake: Lake) -> None:
     """Make the view: dataset, subject, assumed, assumed_days, seen, seen_median_days, seen_longest_days, is_optimistic.
 
     `assumed` and `seen` count periods by the clock of their first version. Lags are days after the period's end;
-    is_optimistic: the median of those seen is longer than what was assumed.
+    is_optimistic: the median of the observed lags is longer than the assumed one.
     """
     first = " UNION ALL ".join(
         [

@@ -43,6 +43,6 @@ _EMPTY = (
 
 
 def register(lake: Lake) -> None:
-    """Make the view: name, period, ours, theirs, agrees. A period that one side lacks is not in it."""
+    """Make the view: name, period, ours, theirs, agrees. Periods that one side lacks are left out."""
     found = [query for tables, query in _PAIRS.items() if lake.has(*tables)]
     lake.connection.execute(f"CREATE OR REPLACE VIEW {VIEW} AS {' UNION ALL '.join([_EMPTY, *found])}")

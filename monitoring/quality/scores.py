@@ -1,12 +1,12 @@
-"""`ops.quality_scores`: per dataset, how many of the rows that arrived lately broke no expectation."""
+"""`ops.quality_scores`: per dataset, the share of recently arrived rows that broke no expectation."""
 
 from monitoring.lake import Lake
 
 VIEW = "ops.quality_scores"
 DAYS = 30
-"""Batches of so many days before the newest batch of all count."""
+"""The batches of so many days before the newest batch count."""
 BAR_PERCENT = 95.0
-"""The company's bar: a score must be above it."""
+"""The required quality: a score must be above it."""
 
 _EMPTY = "SELECT NULL::VARCHAR AS dataset, 0::BIGINT AS rows, 0::BIGINT AS flawed WHERE false"
 

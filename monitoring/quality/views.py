@@ -1,4 +1,4 @@
-"""All views of quality, in a lake's connection."""
+"""All views of data quality, in a lake's connection."""
 
 from monitoring.lake import Lake
 from monitoring.quality import anomalies, lags, reconciliation, scores

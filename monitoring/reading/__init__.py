@@ -1,1 +1,1 @@
-"""The lake as people ask it: by table, by day, by row."""
+"""Queries of people: by table, by day, by row."""

@@ -12,7 +12,7 @@ from schemas.contracts import Contract
 
 
 def instant(text: str) -> datetime:
-    """The instant that an argument names; a date stands for the end of that UTC day, a bare time for UTC.
+    """Parse an instant. A date means the end of that UTC day; a time without a zone is UTC.
 
     Raises:
         UsageError: it is neither a date nor a timestamp.
@@ -56,7 +56,7 @@ def as_of(
 def revisions(lake: Lake, contract: Contract, key: Mapping[str, str]) -> pa.Table:
     """Every version of one key, in the order in which they became known.
 
-    Args: key: each key column and its value as text; an empty text stands for null.
+    Args: key: each key column and its value as text; an empty text means null.
     Returns: known_from, published_at, published_at_basis, retrieved_at, the value columns, `is_withdrawn` (the row says
         that the source withdrew the key; its values are null), `changed` (names of the values that differ from the
         version before; null in the first), kafka_partition, kafka_offset, chunk_id.

@@ -1,6 +1,6 @@
-"""`ops.dead_letters`: every record that did not decode and every row that was set aside, with what became of it.
+"""`ops.dead_letters`: every record that did not decode and every quarantined row, with its state.
 
-A view over bronze, `silver.quarantine` and the closing records: nothing can be out of step with them.
+A view over bronze, `silver.quarantine` and the closing records: so it always agrees with them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from schemas.contracts import load_all
 VIEW = "ops.dead_letters"
 
 CONFLICT = "conflicting_version"
-"""Rule of a row that contradicts a version with the same key and instant; no release changes that."""
+"""Rule of a row that contradicts a version with the same key and instant. It does not depend on the release."""
 
 _CLOSINGS = "bronze.ingest_redrives"
 
-# Their order is that of the rows which each part of the union selects.
+# The order is that of the columns in each part of the union.
 _COLUMNS = {
     "entry": "VARCHAR",
     "dataset": "VARCHAR",
@@ -56,7 +56,7 @@ def register(lake: Lake) -> None:
 
     Its columns: `entry` is `<topic>/<partition>/<offset>`; `reason` a decode status or the rules broken; `value` the
     bytes of a record that did not decode; `row` the JSON of one that did; `state` is open, redriven or discarded;
-    `copy` is where a redriven one stands now.
+    `copy` is the place of the copy of a redriven one.
     """
     columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in _COLUMNS.items())
     parts = [f"SELECT {columns} WHERE false", *_parts(lake)]
@@ -101,7 +101,7 @@ def _closings(lake: Lake) -> str:
         nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in _CLOSING_COLUMNS.items())
         return f"SELECT {nothing} WHERE false"
     columns = ", ".join(f'record."{name}" AS "{name}"' for name in _CLOSING_COLUMNS)
-    # The first closes it; `verify` says if there is a second.
+    # The first closing record counts; `verify` reports a second one.
     return (
         f"SELECT {columns} FROM {_CLOSINGS} WHERE decode_status = 'ok' QUALIFY row_number() OVER"
         ' (PARTITION BY record.dataset, record.topic_id, record.partition, record."offset" ORDER BY "offset") = 1'
@@ -136,7 +136,7 @@ def still_broken(
 
 
 def schema_text(lake: Lake, schema_id: int) -> str | None:
-    """A writer's schema as the driver knows it, by which bronze decodes."""
+    """A writer's schema from `ops.schemas`, as bronze uses it to decode."""
     if not lake.has("ops.schemas"):
         return None
     found = lake.rows("SELECT schema FROM ops.schemas WHERE schema_id = ? LIMIT 1", [schema_id])

@@ -20,7 +20,7 @@ from storage import files
 from storage.location import Location
 
 MOST_VERSIONS = 200
-"""Versions that are shown per dataset; how many there are is always said."""
+"""How many versions are shown per dataset; their number is always shown."""
 
 _DAY = "timezone(time_zone, {at})::DATE = $date_on::DATE"
 _STATION_ZONE = (
@@ -165,10 +165,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Step:
-    """One dataset's share in a gold row.
+    """The versions of one dataset that a gold row is made from.
 
     Attributes:
-        versions: all there are; `shown` holds the first of them: key, values, known_from and place in Kafka.
+        versions: how many there are; `shown` holds the first of them: key, values, known_from and place in Kafka.
         origins: of all versions.
     """
 

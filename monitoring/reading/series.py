@@ -1,4 +1,4 @@
-"""What a picture draws: named series and factors out of the lake, as one or several instants knew them."""
+"""The data of a plot: named series and factors, as they were known at one or several instants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from monitoring.reading.as_of import as_of
 from schemas.contracts import load
 
 MOST_POINTS = 200_000
-"""Of one line: more than a picture has pixels, less than would take its memory."""
+"""Most points of one line: more than the plot has pixels, and few enough for memory."""
 
 UNITS = {
     "_celsius": "°C",
@@ -31,10 +31,10 @@ FORMS = "sgs:433, openmeteo:2927408:air_temperature_celsius, inmet:A401:rain_mm 
 
 @dataclass(frozen=True)
 class Line:
-    """One series as one instant knew it.
+    """One series as it was known at one instant.
 
     Attributes:
-        vintage: the instant; None stands for now.
+        vintage: the instant; None means now.
         at: dates or instants (UTC), ascending. values: as many; None where there is none.
         known_from: the newest of the versions.
     """
@@ -57,7 +57,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Where the values of a name are: dataset, or `gold.external_factors_daily`."""
+    """The table and columns with the values of a name: a dataset, or `gold.external_factors_daily`."""
 
     table: str
     time: str

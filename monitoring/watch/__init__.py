@@ -1,1 +1,2 @@
-"""The process that looks at the pipeline from outside, and answers Prometheus and people from memory."""
+"""The monitor: a process that reads the pipeline's state from outside, and answers Prometheus and people from
+memory."""

@@ -1,4 +1,5 @@
-"""The part `broker`: what waits for bronze, how long the topics keep it, and how the partitions are."""
+"""The part `broker`: the records that wait for bronze, the retention of the topics, and the health of the
+partitions."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from foundation import kafka
 from foundation.errors import UnsafeState
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.reachable import no_answer
@@ -16,17 +18,17 @@ from monitoring.watch.checkpoints import Checkpoints
 from monitoring.watch.parts import PartlyKnown
 
 RETENTION_SECONDS = 60.0
-"""How often topics are asked how long they keep records."""
+"""How often the retention of the topics is read."""
 
 
 @dataclass(frozen=True)
 class Kafka:
-    """What the broker says.
+    """The answer of the broker.
 
     Attributes:
-        waiting: None where only the partitions' health is known.
-        positions: query of bronze → the checkpoint by which `waiting` was asked.
-        retention: topic → seconds; None for one that keeps records for ever.
+        waiting: None if only the partitions' health is known.
+        positions: query of bronze → the checkpoint from which `waiting` was computed.
+        retention: topic → seconds; None for one that keeps records forever.
         offline, under_replicated: partitions of the pipeline's topics.
     """
 
@@ -38,10 +40,10 @@ class Kafka:
 
 
 class BrokerPart:
-    """Asks one cluster, whose address may change.
+    """Reads one cluster, whose address may change.
 
     Args:
-        bootstrap: gives the address; raises DependencyUnavailable while there is none.
+        bootstrap: returns the address; raises DependencyUnavailable while there is none.
         topics: contract → topic. queries: contract → query of bronze.
     """
 
@@ -61,10 +63,11 @@ class BrokerPart:
         self._retention_due = 0.0
 
     def look(self) -> Kafka:
-        """Ask. Raises: DependencyUnavailable; PartlyKnown when partitions without a leader keep the rest unknown."""
+        """Read the cluster. Raises: DependencyUnavailable; PartlyKnown when partitions have no leader, so that only
+        their health is known."""
         self._connect(self._bootstrap())
         offline, under_replicated = self._partitions()
-        # Read here and not from the other part: what waits is known by these positions and no others.
+        # Read here and not taken from the other part: the lag must be computed from these positions.
         positions = {name: self._progress(query) for name, query in self._queries.items()}
         waiting, away = waiting_for_bronze(lambda: self._cluster, self._topics, positions)
         if away is not None:
@@ -78,16 +81,14 @@ class BrokerPart:
     def _connect(self, bootstrap: str) -> None:
         if bootstrap != self._asked:
             self._cluster = Cluster(bootstrap, rpc_seconds=ANSWER_WITHIN_SECONDS)
-            self._admin = AdminClient(
-                {"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": int(ANSWER_WITHIN_SECONDS * 1000)}
-            )
+            self._admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": int(ANSWER_WITHIN_SECONDS * 1000)}))
             self._asked, self._retention_due = bootstrap, 0.0
 
     def _progress(self, query: str) -> Progress | None:
         try:
             return self._checkpoints.progress(query)
         except (OSError, UnsafeState):
-            return None  # the part `checkpoints` tells it, and then bronze's lag is not known
+            return None  # the part `checkpoints` reports it; bronze's lag is then unknown
 
     def _partitions(self) -> tuple[int, int]:
         wanted = set(self._topics.values())

@@ -1,4 +1,4 @@
-"""The part `checkpoints`: how far each query has committed, when, and whether it stands still."""
+"""The part `checkpoints`: how far each query has committed, when, and whether it is stopped."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Query:
 
 
 class Checkpoints:
-    """The checkpoints below one folder. What has not changed since is not read again; threads may share it."""
+    """The checkpoints below one folder. Unchanged ones are not read again. Threads may share it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -35,7 +35,7 @@ class Checkpoints:
     def look(self, queries: Iterable[str]) -> dict[str, Query]:
         """Every query by name. Raises: OSError; UnsafeState for a checkpoint that cannot be read."""
         if self._root.exists():
-            next(self._root.iterdir(), None)  # a folder that cannot be listed is not one without queries
+            next(self._root.iterdir(), None)  # a folder that cannot be listed must not look like one without queries
         return {name: self._query(name) for name in queries}
 
     def progress(self, query: str) -> Progress | None:
@@ -45,7 +45,7 @@ class Checkpoints:
         if known is not None and state is not None and known[0] == state:
             return known[1]
         found = self._read(query)
-        # The state of before the reading: what is committed meanwhile makes another one, and is read at the next call.
+        # The state from before the read: a commit during the read changes it, and is read at the next call.
         self._known[query] = state or _UNKNOWN, found
         return found
 
@@ -60,7 +60,7 @@ class Checkpoints:
             ) from error
 
     def _state(self, query: str) -> tuple[int, int] | None:
-        """What changes whenever the query commits, or is begun anew; None where there is no telling."""
+        """A value that changes whenever the query commits or begins a new generation; None if that is unknown."""
         folder = self._root / query
         known = self._known.get(query)
         generation = known[1].generation if known is not None and known[1] is not None else None
@@ -74,7 +74,7 @@ class Checkpoints:
 
     def _query(self, name: str) -> Query:
         progress = self.progress(name)
-        is_said = (self._root / name / spark_checkpoints.STANDING).exists()  # as good as never
+        is_said = (self._root / name / spark_checkpoints.STANDING).exists()  # practically never happens
         stop_note = spark_checkpoints.stop_note(self._root, name, progress) if is_said else None
         return Query(progress, self._committed_at(progress), stop_note)
 
@@ -84,5 +84,5 @@ class Checkpoints:
         generation = self._root / progress.query / f"g{progress.generation}"
         try:
             return (generation / "commits" / str(progress.committed_batch)).stat().st_mtime
-        except FileNotFoundError:  # newer ones have been committed since
+        except FileNotFoundError:  # newer batches have been committed since
             return None

@@ -1,6 +1,6 @@
 """How many dead letters are open, counted from the files that are new: data files never change, so each is read once.
 
-The same as `ops.dead_letters` counts (monitoring/reading/dead_letters.py), without a database in the process.
+The same numbers as of `ops.dead_letters` (monitoring/reading/dead_letters.py), without a database in the process.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +16,7 @@ from storage import parquet
 from storage.location import Location
 
 Place = tuple[str, str, int, int]
-"""(dataset, topic id, partition, offset): what names a record. The topic id is empty in rows of older releases."""
+"""(dataset, topic id, partition, offset): the place of a record. The topic id is empty in rows of older releases."""
 
 QUARANTINE = "silver.quarantine"
 CLOSINGS = "bronze.ingest_redrives"
@@ -31,7 +31,7 @@ _Known = Mapping[Location, tuple[Place, ...]]
 
 @dataclass
 class OpenDeadLetters:
-    """What was read for the counts: the places of letters and of closings, by file."""
+    """The data behind the counts: the places of dead letters and of closing records, by file."""
 
     _undecodable: dict[str, _Known] = field(default_factory=dict)
     _aside: _Known = field(default_factory=dict)
@@ -40,7 +40,7 @@ class OpenDeadLetters:
     def count(
         self, bronze: Mapping[str, Iterable[Location]], aside: Iterable[Location], closed: Iterable[Location]
     ) -> dict[str, int]:
-        """Dataset → letters that are open.
+        """Dataset → number of open dead letters.
 
         Args:
             bronze: dataset → files of its bronze table. aside: of silver.quarantine. closed: of the closing records.
@@ -79,7 +79,7 @@ def _undecodable(dataset: str, path: Location) -> list[Place]:
 
 
 def _is_ok(group: Any) -> bool:
-    """Whether the statistics of some rows say that every one of them decoded."""
+    """Whether the statistics show that all rows of a row group decoded."""
     columns = (group.column(number) for number in range(group.num_columns))
     found = next((column.statistics for column in columns if column.path_in_schema == "decode_status"), None)
     return found is not None and found.has_min_max and found.min == found.max == "ok"

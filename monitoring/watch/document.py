@@ -1,4 +1,4 @@
-"""The document of `/status.json`: that of `status --json`, and what only a monitor knows."""
+"""The document of `/status.json`: that of `status --json`, and the facts that only the monitor has."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from schemas.contracts import CANARY_TABLE
 
 
 def document(view: View, lines: Sequence[Seen], parts: Mapping[str, Part], places: Sequence[Place]) -> dict[str, Any]:
-    """All that is known, for people and programs. Moments are UTC."""
+    """The whole document. Times are UTC."""
     broker = parts["broker"]
     away = None if broker.answers else DependencyUnavailable(broker.why_down or "", hint=broker.hint)
     tables = [
@@ -37,9 +37,9 @@ def document(view: View, lines: Sequence[Seen], parts: Mapping[str, Part], place
 
 def _canary(view: View) -> dict[str, Stage]:
     found = {}
-    for stage, sighting in (view.last_lake.canary if view.last_lake is not None else {}).items():
+    for stage, arrival in (view.last_lake.canary if view.last_lake is not None else {}).items():
         query = view.queries.get(f"{stage}.{CANARY_TABLE}")
-        found[stage] = Stage(sighting, query.stop_note if query is not None else None)
+        found[stage] = Stage(arrival, query.stop_note if query is not None else None)
     return found
 
 
@@ -60,7 +60,7 @@ def _source(name: str, view: View) -> dict[str, Any]:
 
 
 def _state(view: View, source: SourceState | None) -> str:
-    """As `correnteza sources` has it: `known` by its records, `never` polled, or `unknown`."""
+    """As in `correnteza sources`: `known` by its records, `never` polled, or `unknown`."""
     if view.schedule is None or source is None:
         return "unknown"
     return "known" if source.outcomes else "never"

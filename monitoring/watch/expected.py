@@ -1,7 +1,7 @@
-"""Which periods a source should have published by now, and has not: its publication calendar, as pure functions.
+"""The periods that a source should have published by now and has not, by its publication calendar: pure functions.
 
-A period counts as missing once it is over, its usual lag has passed and some days of grace too. What comes seldom is
-not missed meanwhile: a monthly series on the second day of a month misses nothing.
+A period counts as missing once it is over and its usual lag and some days of grace have passed. So a monthly series
+misses nothing on the second day of a month.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ Step = Literal["day", "business_day", "month", "quarter", "year"]
 
 GRACE = {
     "day": timedelta(days=2),
-    # Longer than the longest run of holidays: days without a bulletin then count for nothing once one has come.
+    # Longer than the longest run of holidays: days without a bulletin do not count once a later one has come.
     "business_day": timedelta(days=5),
     "month": timedelta(days=7),
     "quarter": timedelta(days=14),
@@ -29,8 +29,8 @@ class Expected:
     Attributes:
         source: who publishes it.
         table: `silver.<dataset>`, whose `column` holds the period: a day, an instant, or a code such as 202510.
-        lag: from a period's end to its publication, as a rule.
-        subject: (column, value) by which the sequence is told from the table's others.
+        lag: usual time from a period's end to its publication.
+        subject: (column, value) that selects the sequence in the table.
     """
 
     source: str
@@ -42,7 +42,8 @@ class Expected:
 
 
 def missing(expected: Expected, newest: date | datetime | str, now: datetime) -> int:
-    """Periods that should have come by now, after the newest one that has. Raises: ValueError for no period."""
+    """Periods that should have come by now, after the newest one that has. Raises: ValueError if `newest` is no
+    period."""
     due = (now - expected.lag - GRACE[expected.step]).astimezone(UTC)
     have = day_of(newest, expected.step)
     if expected.step in _MONTHS:

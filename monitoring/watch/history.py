@@ -1,4 +1,4 @@
-"""The last 24 hours of a few numbers, in memory: a point a minute, packed."""
+"""The last 24 hours of a few numbers, in memory: one point per minute, packed."""
 
 import threading
 from array import array

@@ -1,4 +1,5 @@
-"""The part `lake`: what the tables are, and what of them waits for the next layer. Read again only at a new version."""
+"""The part `lake`: the tables, and the rows that wait for the next layer. A table is read again only at a new
+version."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from foundation.errors import UnsafeState
 from monitoring.lag import canary
-from monitoring.lag.canary import Sighting
+from monitoring.lag.canary import CanaryArrival
 from monitoring.lag.delta_log import Unread, unread
 from monitoring.lag.spark_checkpoints import DeltaPosition
 from monitoring.snapshot import LAYERS, Snapshot
@@ -29,9 +30,9 @@ class Table:
     """One table at its newest version.
 
     Attributes:
-        log_files: files of its log, checkpoints included; may change though the version does not.
+        log_files: files of its log, checkpoints included; the number may change without a new version.
         newest_at: newest Kafka timestamp of bronze, newest `known_from` of others, seconds since 1970; None without
-            rows, or where files have no statistics.
+            rows, or if files have no statistics.
         paths: of its data files.
     """
 
@@ -48,12 +49,12 @@ class Lake:
     """The lake at one moment.
 
     Attributes:
-        waiting: query of silver or gold → what waits of each table that it reads; a query is left out where its
-            checkpoint cannot be read.
+        waiting: query of silver or gold → the unread rows of each table that it reads; a query whose checkpoint cannot
+            be read is left out.
         lost: topic → offsets that were lost to retention.
         open_dead_letters: dataset → dead letters that are open.
         newest: sequence → its newest period.
-        canary: stage → its newest canary; None where none has come.
+        canary: stage → its newest canary; None before the first.
     """
 
     tables: Mapping[str, Table]
@@ -61,17 +62,17 @@ class Lake:
     lost: Mapping[str, int]
     open_dead_letters: Mapping[str, int]
     newest: Mapping[Expected, date | datetime | str]
-    canary: Mapping[str, Sighting | None] = field(default_factory=dict)
+    canary: Mapping[str, CanaryArrival | None] = field(default_factory=dict)
 
 
 @dataclass
 class LakePart:
-    """Looks at the lake below one folder.
+    """Reads the lake below one folder.
 
     Attributes:
         reads: query of silver or gold → the tables that it reads.
         datasets: dataset → its bronze table.
-        on_canary: told once of each canary that comes to a stage, and of the seconds that it took.
+        on_canary: called once per canary and stage, with the seconds that it took.
     """
 
     root: Location
@@ -87,10 +88,11 @@ class LakePart:
     _lost: tuple[int, dict[str, int]] = (-1, {})
     _counted: tuple[tuple[int, ...], dict[str, int]] = ((), {})
     _was_there: bool = False
-    _canaries: dict[str, Sighting | None] = field(default_factory=dict)
+    _canaries: dict[str, CanaryArrival | None] = field(default_factory=dict)
 
     def look(self) -> Lake:
-        """Look. Raises: OSError; UnsafeState when the lake is gone; PartlyKnown when a table cannot be read."""
+        """Read the lake. Raises: OSError; UnsafeState when the lake is gone; PartlyKnown when a table cannot be
+        read."""
         if not files.is_folder(self.root):
             if self._was_there:
                 raise UnsafeState(f"{self.root} is gone", hint="correnteza doctor")
@@ -116,7 +118,7 @@ class LakePart:
                 self._gaps(tables),
                 self._open(tables),
                 self._periods(tables),
-                self._sighted(canary.newest(self.root)),
+                self._report_arrivals(canary.newest(self.root)),
             )
         except (DeltaError, OSError, UnsafeState, pa.ArrowException) as error:
             raise PartlyKnown(Lake(tables, {}, {}, {}, {}), error) from error
@@ -155,7 +157,7 @@ class LakePart:
             try:
                 progress = self.checkpoints.progress(query)
             except (OSError, UnsafeState):
-                continue  # the part `checkpoints` tells it
+                continue  # the part `checkpoints` reports it
             positions = progress.delta if progress else {}
             found[query] = [
                 self._unread_of(query, name, tables[name], positions.get(tables[name].table_id))
@@ -172,12 +174,12 @@ class LakePart:
         self._unread[query, name] = table.version, position, found
         return found
 
-    def _sighted(self, found: Mapping[str, Sighting | None]) -> Mapping[str, Sighting | None]:
-        for stage, sighting in found.items():
+    def _report_arrivals(self, found: Mapping[str, CanaryArrival | None]) -> Mapping[str, CanaryArrival | None]:
+        for stage, arrival in found.items():
             before = self._canaries.get(stage)
-            # At the first look what is there may have been counted by another process.
-            if sighting is not None and sighting.is_after(before) and sighting.seconds is not None:
-                self.on_canary(stage, sighting.seconds)
+            # Another process may have counted the canary of the first look.
+            if arrival is not None and arrival.is_after(before) and arrival.seconds is not None:
+                self.on_canary(stage, arrival.seconds)
         self._canaries = dict(found)
         return found
 
@@ -216,7 +218,7 @@ class LakePart:
 
 
 def _newest(path: Location, expected: Expected) -> date | datetime | str | None:
-    """The newest period: by statistics for a whole table, by reading two columns for one sequence of it."""
+    """The newest period: from statistics for a whole table, by reading two columns for one sequence of it."""
     table = delta.table(path)
     if expected.subject is None:
         actions = pa.table(table.get_add_actions(flatten=True))

@@ -1,4 +1,4 @@
-"""The monitor: its parts, and what it answers from what they know."""
+"""The monitor: its parts, and its answers."""
 
 import json
 import platform
@@ -23,21 +23,22 @@ from monitoring.watch.view import Place, Seen, View, seen
 from monitoring.web import page
 
 NEEDED = ("broker", "registry", "lake", "checkpoints", "disk")
-"""What must answer for the monitor to be ready; whether schedule and driver run is what it watches."""
+"""The parts that must answer for the monitor to be ready. Schedule and driver are not among them: they are only
+watched."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What is watched, and how.
+    """The watched queries and parts.
 
     Attributes:
         places: every query, layer by layer.
         topics: contract → topic, of those with a bronze table.
         looks: part → its look, in the catalogue's order.
         next_slots: source → its next slot, by its calendar.
-        now: the clock of calendars, which a replay may have moved.
+        now: the clock for calendars; a replay may set it.
         canary_interval: seconds between two canaries; 0: none is sent.
-        on_canary: takes who is told of each canary that comes to a stage: stage, seconds that it took.
+        on_canary: registers a function that is called once per canary and stage, with stage and seconds.
     """
 
     places: Sequence[Place]
@@ -52,7 +53,7 @@ class Watched:
 
 
 class Monitor:
-    """Everything it says comes from memory; its parts look at the pipeline meanwhile."""
+    """Answers come from memory; the parts read the pipeline's state in the background."""
 
     def __init__(self, watched: Watched, *, every: float) -> None:
         """Args: every: seconds between two looks at a part."""
@@ -70,12 +71,13 @@ class Monitor:
         watched.on_canary(lambda stage, took: self._counted.observe("canary_latency_seconds", stage, value=took))
 
     def view(self) -> View:
-        """What is known now."""
+        """The present state of all parts."""
         part = self.parts.by_name
         lake, last_lake = part["lake"].known, part["lake"].last_good
         checkpoints, last_checkpoints = part["checkpoints"].known, part["checkpoints"].last_good
         schedule, last_schedule = part["schedule"].known, part["schedule"].last_good
-        # Of a lake that can be read in part, the rest is as it was; of one that answers, no table stays that is gone.
+        # If a part of the lake cannot be read, its last known state is kept; otherwise tables that are gone are
+        # dropped.
         whole = part["lake"].answers
         tables = {} if last_lake is None or whole else dict(last_lake.tables)
         return View(
@@ -102,14 +104,14 @@ class Monitor:
         return found
 
     def document(self) -> dict[str, Any]:
-        """What `/status.json` says."""
+        """The document of `/status.json`."""
         view = self.view()
         places = self._watched.places
         found = document(view, self._seen(view), self.parts.by_name, places)
         return found | {"canary_interval_seconds": self._watched.canary_interval}
 
     def pages(self) -> dict[str, Page]:
-        """What it serves."""
+        """Path → page."""
         return {
             "/": lambda headers: self._page(),
             "/still": lambda headers: self._page(renews=False),
@@ -120,12 +122,12 @@ class Monitor:
         }
 
     def health(self) -> Answer:
-        """Whether it is alive and progressing."""
+        """Whether the monitor itself makes progress."""
         stuck = self.parts.stuck()
         return _json({"is_progressing": not stuck, "stuck": stuck}, 503 if stuck else 200)
 
     def readiness(self) -> Answer:
-        """Whether it has looked at everything once, and what it reads from answers."""
+        """Whether every part was read once, and the needed parts answer."""
         down = {name: self.parts.by_name[name].why_down for name in NEEDED if not self.parts.by_name[name].answers}
         is_ready = self.parts.is_complete and not down
         return _json({"is_ready": is_ready, "down": down}, 200 if is_ready else 503)

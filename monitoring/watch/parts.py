@@ -1,4 +1,5 @@
-"""What is looked at, part by part: each in a thread of its own, so that none takes another along."""
+"""The parts that the monitor reads, each in a thread of its own, so that a part that hangs does not affect the
+others."""
 
 import threading
 import time
@@ -11,15 +12,15 @@ from foundation.log import get_logger
 from foundation.redact import redacted
 
 HANGING_SECONDS = 30.0
-"""A look that takes longer counts as none: the part is down until it has ended well."""
+"""If a look takes longer, the part counts as down until the look has succeeded."""
 STUCK_SECONDS = 120.0
-"""A look that takes longer than this is why the monitor itself is no longer healthy."""
+"""If a look takes longer than this, the monitor itself is no longer healthy."""
 
 log = get_logger("monitor")
 
 
 class PartlyKnown(Exception):
-    """A part is down, and something is known even so."""
+    """A part is down, but some values are known."""
 
     def __init__(self, known: object, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -29,16 +30,16 @@ class PartlyKnown(Exception):
 
 @dataclass
 class Part:
-    """One part: the last thing it said, and how that went.
+    """One part: its last value, and whether reading it succeeded.
 
     Attributes:
-        look: gives what is there now; raises whatever.
-        value: of the last look; of one that failed only what it knew in spite of that.
-        last_good: of the last look that ended well.
-        is_up: whether the last look ended well.
+        look: returns the present value; may raise anything.
+        value: of the last look; after a failure only the values that are known nevertheless.
+        last_good: of the last look that succeeded.
+        is_up: whether the last look succeeded.
         succeeded_at: seconds since 1970.
         seconds: how long the last look took.
-        reason: why it is down, in words without secrets.
+        reason: why it is down, without secrets.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Part:
     ended: float | None = None
 
     def look_once(self) -> None:
-        """Look, and remember how it went; no exception leaves."""
+        """Look once and store the result; raises nothing."""
         self.began = time.monotonic()
         value, error = None, None
         try:
@@ -68,7 +69,7 @@ class Part:
         if error is None:
             self.succeeded_at, self.last_good = time.time(), value
         self._tell(error)
-        # One assignment each: who reads meanwhile sees the last look, or this one.
+        # One assignment each, so that readers see the last look or this one.
         self.value = value
         self.is_up = error is None
         self.ended = time.monotonic()
@@ -76,7 +77,7 @@ class Part:
         self.looks += 1
 
     def _tell(self, error: Exception | None) -> None:
-        """Say in the log what has changed, and nothing else."""
+        """Log a change of the part's state."""
         reason = None if error is None else redacted(f"{error}" if isinstance(error, CorrentezaError) else repr(error))
         if error is not None and (self.is_up or not self.looks):
             log.warning("part_lost", part=self.name, error=reason)
@@ -86,13 +87,13 @@ class Part:
         self.hint = redacted(error.hint) if isinstance(error, CorrentezaError) and error.hint else None
 
     def hangs(self, seconds: float) -> bool:
-        """Whether a look has been under way for longer."""
+        """Whether the running look has taken longer than this."""
         began = self.began
         return began is not None and time.monotonic() - began > seconds
 
     @property
     def known(self) -> Any:
-        """What the last look gave; None while it is down or hangs, and knew nothing."""
+        """The value of the last look; None if the part is down or hangs and no value is known."""
         return None if self.hangs(HANGING_SECONDS) else self.value
 
     @property
@@ -102,7 +103,7 @@ class Part:
 
     @property
     def why_down(self) -> str | None:
-        """In words; None while it is up."""
+        """The reason in words; None while it is up."""
         if self.hangs(HANGING_SECONDS):
             return f"a look at it has been under way for more than {HANGING_SECONDS:.0f} s"
         return None if self.is_up else self.reason
@@ -110,10 +111,10 @@ class Part:
 
 @dataclass
 class Parts:
-    """All parts, looked at again and again.
+    """All parts, read periodically.
 
     Attributes:
-        after_each: called in the part's thread when it was looked at; what it raises is logged.
+        after_each: called in the part's thread after each look; its exceptions are logged.
     """
 
     by_name: Mapping[str, Part]
@@ -127,22 +128,22 @@ class Parts:
             threading.Thread(target=self._run, args=(part,), name=f"look-{part.name}", daemon=True).start()
 
     def stop(self) -> None:
-        """No further looks; one that is under way is not waited for."""
+        """Begin no further look, and do not wait for a running one."""
         self._stop.set()
 
     def look_at_all(self) -> None:
-        """Once, one after the other, in this thread."""
+        """Read all parts once, one after the other, in this thread."""
         for part in self.by_name.values():
             part.look_once()
         self.after_each()
 
     def stuck(self) -> list[str]:
-        """Parts that are not looked at any more."""
+        """Parts whose look hangs."""
         return [name for name, part in self.by_name.items() if part.hangs(STUCK_SECONDS)]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every part has been looked at."""
+        """Whether every part was read at least once."""
         return all(part.looks for part in self.by_name.values())
 
     def _run(self, part: Part) -> None:

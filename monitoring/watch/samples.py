@@ -1,4 +1,4 @@
-"""A view becomes the values of the metrics; what is not known is left out."""
+"""The values of the metrics, from a view; unknown values are left out."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ class _Samples:
         self.values: Values = {}
 
     def put(self, name: str, value: float | None, *labels: str) -> None:
-        """None is not known."""
+        """Add a value; None means unknown."""
         if value is not None:
             self.values.setdefault(name, {})[labels] = float(value)
 
@@ -76,8 +76,8 @@ def _tables(found: _Samples, view: View, topics: Mapping[str, str]) -> None:
     if view.last_lake is not None:
         for contract, topic in topics.items():
             found.put("lost_records_total", view.last_lake.lost.get(topic, 0), contract)
-        for stage, sighting in view.last_lake.canary.items():
-            found.put("canary_newest_timestamp_seconds", None if sighting is None else sighting.sent_at, stage)
+        for stage, arrival in view.last_lake.canary.items():
+            found.put("canary_newest_timestamp_seconds", None if arrival is None else arrival.sent_at, stage)
     if view.lake is not None:
         for dataset, count in view.lake.open_dead_letters.items():
             found.put("dead_letters_open", count, dataset)

@@ -1,7 +1,7 @@
-"""A consumer group whose committed offsets follow bronze, for tools that know lag by consumer groups alone.
+"""A consumer group whose committed offsets follow bronze, for tools that measure lag only by consumer groups.
 
-Spark keeps its offsets in its checkpoint and commits none, so Burrow, kafka-lag-exporter or a Kafka UI see nothing of
-it. Nobody consumes in this group, and bronze never reads these offsets.
+Spark keeps its offsets in its checkpoint and commits none, so Burrow, kafka-lag-exporter or a Kafka UI do not see its
+position. No consumer belongs to this group, and bronze never reads these offsets.
 """
 
 import time
@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from foundation import kafka
 from foundation.errors import DependencyUnavailable
 from foundation.log import get_logger
 from monitoring.lag.spark_checkpoints import Progress
 
 EVERY_SECONDS = 10.0
-"""Also when nothing has moved: such tools take a group that commits no more for one that stopped."""
+"""Also without progress, because such tools consider a group without commits as stopped."""
 TIMEOUT_SECONDS = 5.0
 
 log = get_logger("monitor")
@@ -27,13 +28,14 @@ class ShadowGroup:
         self._group = group
         self._due = 0.0
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "log_level": 0,
-                "socket.timeout.ms": int(TIMEOUT_SECONDS * 1000),
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "group.id": group,
+                    "enable.auto.commit": False,
+                    "socket.timeout.ms": int(TIMEOUT_SECONDS * 1000),
+                },
+            )
         )
 
     def follow(self, positions: Mapping[str, Progress | None]) -> None:
@@ -47,7 +49,7 @@ class ShadowGroup:
         if not offsets or time.monotonic() < self._due:
             return
         try:
-            # Without a subscription no member joins the group: the offsets are all there is of it.
+            # Without a subscription no member joins the group: it consists only of the offsets.
             committed = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             raise DependencyUnavailable(

@@ -1,4 +1,4 @@
-"""What is known at one moment, of all parts together: the ground of the metrics and of the status document."""
+"""The state of all parts at one moment: the source of the metrics and of the status document."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ from monitoring.watch.lake import Lake, Table
 
 @dataclass(frozen=True)
 class Place:
-    """One query that is watched.
+    """One watched query.
 
     Attributes:
-        contract: of bronze, the contract whose topic it reads.
+        contract: for bronze, the contract whose topic it reads.
         source: what it reads, in words.
     """
 
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Slot:
-    """What became of one slot of a source."""
+    """The outcome of one slot of a source."""
 
     outcome: str
     slot_at: datetime
@@ -43,7 +43,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class SourceState:
-    """A source, as poll.outcomes and its calendar have it.
+    """A source, from poll.outcomes and its calendar.
 
     Attributes:
         overdue: slots that are due and have no outcome, oldest first.
@@ -66,14 +66,14 @@ class Disk:
 
 @dataclass(frozen=True)
 class View:
-    """What the parts know. None: nothing.
+    """The values of the parts. None: unknown.
 
     Attributes:
         tables: as last known, also of tables that cannot be read now.
-        queries, sources, last_lake: likewise of checkpoints, sources and lake, of which `checkpoints`, `schedule` and
-            `lake` are what is known now.
+        queries, sources, last_lake: likewise the last known checkpoints, sources and lake; `checkpoints`, `schedule`
+            and `lake` are the present ones.
         next_slots: source → its next slot; known without any part.
-        periods_missing: source → periods that its publication calendar expected; none while the lake is not known.
+        periods_missing: source → periods that its publication calendar expected; empty while the lake is unknown.
     """
 
     now: float
@@ -92,7 +92,8 @@ class View:
 
 @dataclass(frozen=True)
 class Seen:
-    """One query at that moment. Attributes: oldest_at: of the oldest record that waits; None: none does, or unknown."""
+    """One query at that moment. Attributes: oldest_at: of the oldest record that waits; None if none waits, or it is
+    unknown."""
 
     line: Line
     oldest_at: float | None
@@ -105,7 +106,7 @@ def seen(view: View, places: Sequence[Place]) -> list[Seen]:
 
 
 def retention(view: View, place: Place) -> tuple[float, float] | None:
-    """Seconds to loss, and the share of the topic's retention that is used up, of a query of bronze.
+    """For a query of bronze: seconds until records are lost, and the share of the topic's retention that is used up.
 
     Returns: None when nothing waits, the topic keeps records for ever, or it is not known.
     """
@@ -118,7 +119,7 @@ def retention(view: View, place: Place) -> tuple[float, float] | None:
     left = []
     for where, (position, _) in waiting.offsets[contract].items():
         if waiting.topics[where[0]].partitions[where[1]].first > position:
-            return 0.0, 1.0  # some of what waited is gone
+            return 0.0, 1.0  # some of the waiting records are lost already
         oldest = waiting.oldest.get(where)
         if oldest is not None:
             left.append(kept - (view.now - oldest))
@@ -140,7 +141,7 @@ def _seen(view: View, place: Place) -> Seen:
         place.query, place.source, progress, waiting,
         stop_note=stop_note, topic=topic, newest_event_at=newest, now=view.now,
     )  # fmt: skip
-    # A broker that answers and has no such topic is no broker that is away: then nothing waits.
+    # The broker answers and has no such topic: then nothing waits.
     is_told = waiting.records is not None or kafka is not None
     if view.checkpoints is None or (line.state == "ok" and not is_told):
         line = replace(line, state="unknown")
@@ -148,7 +149,7 @@ def _seen(view: View, place: Place) -> Seen:
 
 
 def _behind(view: View, place: Place, kafka: Waiting | None) -> Behind:
-    """What waits for a query; without its checkpoint that is not known."""
+    """The records that wait for a query; unknown without its checkpoint."""
     if view.checkpoints is None:
         return behind.UNKNOWN
     if place.layer == "bronze":

@@ -1,4 +1,4 @@
-"""The answer that the page begins with: is everything fresh, and if not, what needs a look."""
+"""The first answer on the page: whether everything is up to date, and if not, what needs attention."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from monitoring.web import words
 
 Level = Literal["ok", "late", "bad", "unknown"]
 LEVELS: Sequence[Level] = ("bad", "late", "unknown", "ok")
-"""The one that needs a look first, first."""
+"""In order of urgency, the most urgent first."""
 
 LATE_SECONDS = 600.0
-"""Records that wait for so long are late; the alert PipelineStalled has the same bound."""
+"""Records that wait longer are late; the alert PipelineStalled has the same bound."""
 CANARY_SECONDS = 600.0
 CANARIES_MISSED = 5
-"""Of those that are sent more rarely; as the alert CanaryMissing has it."""
+"""How many missed canaries are a trouble if they are sent more rarely; as in the alert CanaryMissing."""
 OVERDUE_SLOTS = 3
 RETENTION_RATIO = 0.8
 RETENTION_SECONDS = 86_400.0
@@ -31,18 +31,18 @@ PARTS = {
     "driver": "the stream driver",
 }
 NAMED = 4
-"""Tables or sources of one trouble that are named; of more, how many."""
+"""How many tables or sources of one trouble are named; of the others only the number is shown."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that needs a look.
+    """Something that needs attention.
 
     Attributes:
-        word: what kind it is, before anything else.
-        what: who has it.
+        word: its kind, shown first.
+        what: the tables, sources or parts that are affected.
         reason: empty when the words say all.
-        hint: a command or what else to do; None where there is none.
+        hint: a command or other advice; None if there is none.
     """
 
     level: Level
@@ -54,7 +54,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Answer:
-    """The first thing to read. Attributes: title: a sentence. troubles: the worst first."""
+    """The answer. Attributes: title: a sentence. troubles: the worst first."""
 
     level: Level
     title: str
@@ -62,7 +62,7 @@ class Answer:
 
 
 def answer(document: Mapping[str, Any], now: float) -> Answer:
-    """What the document says, in a sentence."""
+    """The answer for a status document."""
     troubles = sorted(
         [*_parts(document), *_layers(document), *_sources(document), *_retention(document), *_canary(document, now)],
         key=lambda each: LEVELS.index(each.level),
@@ -77,12 +77,12 @@ def answer(document: Mapping[str, Any], now: float) -> Answer:
 
 
 def is_kafka_away(document: Mapping[str, Any]) -> bool:
-    """Whether nulls of bronze come of Kafka's silence, and not of topics that nobody has made yet."""
+    """Whether bronze's nulls are there because Kafka does not answer, and not because topics do not exist yet."""
     return any(each.get("service") == "kafka" for each in document.get("unreachable", []))
 
 
 def level_of(line: Mapping[str, Any], *, kafka_away: bool) -> Level:
-    """How well one table is."""
+    """The level of one table."""
     state, waiting = line.get("state"), line.get("records_behind")
     if state in STANDING:
         return "bad"
@@ -94,7 +94,7 @@ def level_of(line: Mapping[str, Any], *, kafka_away: bool) -> Level:
 
 
 def level_of_source(source: Mapping[str, Any]) -> Level:
-    """How well one source is."""
+    """The level of one source."""
     if source.get("circuit_open"):
         return "bad"
     if (source.get("overdue_slots") or 0) >= OVERDUE_SLOTS or source.get("periods_missing"):
@@ -103,7 +103,7 @@ def level_of_source(source: Mapping[str, Any]) -> Level:
 
 
 def level_of_retention(entry: Mapping[str, Any]) -> Level:
-    """How near a bronze table is to losing records."""
+    """The level of a bronze table, by how near it is to losing records."""
     seconds, ratio = entry.get("seconds_to_loss"), entry.get("used_ratio") or 0.0
     if seconds is None:
         return "ok"
@@ -115,7 +115,7 @@ def _parts(document: Mapping[str, Any]) -> Iterable[Trouble]:
     for part in down:
         name = str(part.get("part"))
         what = PARTS.get(name, name)
-        # Without the driver nothing moves; without another part only something is not known.
+        # Without the driver there is no progress; without another part only values are unknown.
         level: Level = "bad" if name in ("broker", "driver") else "unknown"
         yield Trouble(level, "No answer", f"from {what}", str(part.get("reason") or ""), part.get("hint"))
     if not document.get("parts"):  # a document of `status --json` has no parts
@@ -143,7 +143,7 @@ def _layers(document: Mapping[str, Any]) -> Iterable[Trouble]:
         waiting = sum(line["records_behind"] for line in idle)
         yield Trouble("late", "Not started", _names(idle), f"{words.number(waiting)} records wait.", "correnteza run")
     unknown = [line for level, _, line in levels if level == "unknown"]
-    # Where a part does not answer, that is the trouble; what follows from it is told by the layers.
+    # If a part does not answer, only that is a trouble here; the layers show its effects.
     if unknown and not any(_parts(document)):
         yield Trouble("unknown", "Not known", _names(unknown), "Nobody says whether anything waits for it.")
 
@@ -216,6 +216,6 @@ def _names(lines: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _some(names: Sequence[str], one: str) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of the others."""
     named = ", ".join(names[:NAMED])
     return named if len(names) <= NAMED else f"{named} and {words.counted(len(names) - NAMED, 'more ' + one)}"

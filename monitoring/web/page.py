@@ -1,4 +1,4 @@
-"""The status page: one HTML document that brings its style and pictures within itself, and runs nothing."""
+"""The status page: one HTML document that contains its style and pictures, and runs no script."""
 
 from functools import cache
 from pathlib import Path
@@ -11,13 +11,13 @@ from monitoring.web.answer import answer
 from monitoring.web.sections import Document, History
 
 RENEW_SECONDS = 60
-"""The history gains a point a minute."""
+"""The history gets one point per minute."""
 
 _HERE = Path(__file__).parent
 
 
 def render(document: Document, history: History, *, renews: bool = True) -> str:
-    """The page of one moment. Every text of the document is escaped.
+    """The page at one moment. Every text of the document is escaped.
 
     Args:
         document: as `/status.json` serves it.

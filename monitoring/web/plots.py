@@ -12,22 +12,22 @@ WIDTH, HEIGHT = 240, 40
 BUCKETS = 120
 """Columns of a plot: 12 minutes each, of which the greatest value is drawn."""
 LEAST_TOP = 60.0
-"""Seconds at the top of a plot at least: a second more or less is no mountain."""
+"""Seconds at the top of a plot at least: so that a second more or less looks small."""
 
 _EDGE = 2.0  # the line's own width stays inside
 
 
 @dataclass(frozen=True)
 class Plot:
-    """What the template draws.
+    """The plot for the template.
 
     Attributes:
-        line: the SVG path of what was measured; empty when nothing was.
+        line: the SVG path of the measured values; empty if there are none.
         area: the same, closed down to zero.
         gaps: (x, width) of the stretches without a measurement.
-        top: in words, what the upper edge stands for.
-        peak: the greatest value in words; empty when nothing was measured.
-        text: all of it in words, for those who do not see it.
+        top: the value of the upper edge, in words.
+        peak: the greatest value in words; empty without values.
+        text: the plot in words, for people who cannot see it.
     """
 
     line: str
@@ -67,7 +67,7 @@ def plot(name: str, points: Sequence[Sequence[float]], now: float, *, buckets: i
 
 
 def worst(series: Iterable[Sequence[Sequence[float]]]) -> list[list[float]]:
-    """Of many series, the greatest value of each minute."""
+    """The greatest value of each minute over several series."""
     found: dict[int, list[float]] = {}
     for points in series:
         for at, value in points:

@@ -1,4 +1,4 @@
-"""What stands below the answer: layers, sources, retention and parts, in words."""
+"""The sections below the answer: layers, sources, retention and parts, in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer. Attributes: title: how it is, in words. about: how many tables. canary: empty when there is none."""
+    """One layer. Attributes: title: its state, in words. about: the number of tables. canary: empty if there is
+    none."""
 
     name: str
     level: Level
@@ -82,7 +83,7 @@ class Part:
 
 
 def layers(document: Document, history: History, now: float) -> tuple[Layer, ...]:
-    """Every layer that has tables, in the order that records take."""
+    """Every layer with tables, in the order of the data flow."""
     lines = document.get("layers", [])
     names = [*LAYERS, *dict.fromkeys(str(line.get("layer")) for line in lines if line.get("layer") not in LAYERS)]
     return tuple(
@@ -93,13 +94,13 @@ def layers(document: Document, history: History, now: float) -> tuple[Layer, ...
 
 
 def sources(document: Document, now: float) -> tuple[Source, ...]:
-    """Every source, those that need a look first."""
+    """Every source; those that need attention come first."""
     rows = [_source(each, now) for each in document.get("sources", [])]
     return tuple(sorted(rows, key=lambda row: (LEVELS.index(row.level), row.name)))
 
 
 def retention(document: Document) -> tuple[Kept, ...]:
-    """Bronze tables for which something waits, the nearest to a loss first."""
+    """Bronze tables with waiting records; the nearest to a loss comes first."""
     waiting = [each for each in document.get("retention", []) if each.get("seconds_to_loss") is not None]
     return tuple(
         Kept(
@@ -114,7 +115,7 @@ def retention(document: Document) -> tuple[Kept, ...]:
 
 
 def parts(document: Document, now: float) -> tuple[Part, ...]:
-    """What the monitor asks."""
+    """The parts of the monitor."""
     return tuple(
         Part(
             PARTS.get(str(each.get("part")), str(each.get("part"))).removeprefix("the "),
@@ -153,7 +154,7 @@ def _layer(name: str, lines: Sequence[Mapping[str, Any]], document: Document, hi
 
 
 def _title(level: Level, lines: Sequence[Mapping[str, Any]], of: int) -> str:
-    """A layer's state, in words. Args: lines: those of that level. of: how many there are."""
+    """A layer's state, in words. Args: lines: the lines of that level. of: the number of all lines."""
     if level == "ok":
         behind = max((line.get("seconds_behind") or 0.0 for line in lines), default=0.0)
         waiting = sum(line.get("records_behind") or 0 for line in lines)
@@ -161,7 +162,7 @@ def _title(level: Level, lines: Sequence[Mapping[str, Any]], of: int) -> str:
     is_idle = all(line.get("state") == "not_started" for line in lines)
     is_or_are = "is" if len(lines) == 1 else "are"
     said = {
-        "bad": "stands still" if len(lines) == 1 else "stand still",
+        "bad": "is stopped" if len(lines) == 1 else "are stopped",
         "late": f"{is_or_are} not started" if is_idle else f"{is_or_are} late",
         "unknown": f"{is_or_are} not known",
     }[level]

@@ -1,4 +1,4 @@
-"""What the tables take, per layer and each."""
+"""The size of the tables, per layer and per table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from monitoring.web.sections import LAYERS, Document
 
 @dataclass(frozen=True)
 class Stored:
-    """A row of the lake."""
+    """A row of the table of sizes."""
 
     name: str
     files: str

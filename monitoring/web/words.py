@@ -1,4 +1,4 @@
-"""Numbers and moments in words."""
+"""Numbers and times in words."""
 
 import math
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ UNKNOWN = "not known"
 
 
 def lasting(seconds: float | None) -> str:
-    """A duration; what is negative is told as nothing, since two clocks may differ."""
+    """A duration; a negative one is shown as zero, because two clocks may differ."""
     return UNKNOWN if seconds is None or not math.isfinite(seconds) else duration(max(0.0, seconds))
 
 
@@ -19,7 +19,7 @@ def ago(seconds: float | None) -> str:
 
 
 def until(seconds: float | None) -> str:
-    """How far ahead a moment is; of one that has passed, how long it is over."""
+    """How far ahead a time is, or how long ago it was."""
     if seconds is None:
         return UNKNOWN
     return f"in {lasting(seconds)}" if seconds >= 0 else f"due {lasting(-seconds)} ago"
@@ -47,7 +47,7 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 
 def share(ratio: float | None) -> str:
-    """A ratio as a percentage; what is not quite nothing or all is never told as such."""
+    """A ratio as a percentage; only exact 0 and 1 are shown as 0 % and 100 %."""
     if ratio is None:
         return UNKNOWN
     percent = 100 * min(1.0, max(0.0, ratio))
@@ -55,7 +55,7 @@ def share(ratio: float | None) -> str:
 
 
 def moment(text: str | None) -> float | None:
-    """Seconds since 1970 of a moment as the document has it; None for none, and for what is no moment."""
+    """Seconds since 1970 of a time in the document; None for null or for an invalid text."""
     try:
         found = datetime.fromisoformat(text) if text else None
     except ValueError:
@@ -64,7 +64,7 @@ def moment(text: str | None) -> float | None:
 
 
 def clock(seconds: float | None, *, with_day: bool = True) -> str:
-    """A moment for people, in UTC."""
+    """A time for people, in UTC."""
     if seconds is None:
         return UNKNOWN
     at = datetime.fromtimestamp(seconds, UTC)

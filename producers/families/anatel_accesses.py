@@ -1,8 +1,8 @@
-"""What ANATEL's files of accesses share: a row per month (long), or months side by side (wide, `_Colunas`).
+"""Code for all of ANATEL's files of accesses: one row per month (long), or one column per month (wide, `_Colunas`).
 
-The header tells the layout, and each column is found by its name, in any order. In a wide row each non-empty month cell
-is a record; an empty one is "no record", not zero. A record's row number is then source row × months + month, so that
-it stays unique.
+The header determines the layout, and each column is found by its name, in any order. In a wide row each non-empty month
+cell is a record; an empty one is "no record", not zero. A record's row number is then source row × months + month, so
+that it stays unique.
 
 Copies that went through pandas are read too: `NaN` is a blank there, `33818.0` a count, `3547809.0` a code.
 """
@@ -29,8 +29,8 @@ from schemas.contracts import load
 Found = tuple[dict[str, pa.RecordBatch], list[Reject]]
 
 _MONTH_COLUMN = re.compile(r"((?:19|2[01])[0-9]{2})-(0[1-9]|1[0-2])")
-# How pandas writes an empty cell. Safe to take for one: counts and codes are digits, none of ANATEL's closed
-# vocabularies has it, and a company is not spelled in this case. ANATEL itself leaves the cell empty.
+# How pandas writes an empty cell. It cannot be confused with a value: counts and codes are digits, none of ANATEL's
+# closed vocabularies has it, and no company's name is written like that. ANATEL itself leaves the cell empty.
 _PANDAS_BLANK = "NaN"
 _CLOCK = ("ano", "mes", "acessos")
 
@@ -63,10 +63,10 @@ class AccessFiles:
     Attributes:
         dataset: its contract's key is the month, then one field per column; what is left is `accesses`.
         columns: name of a column, folded → field.
-        ignored: names of columns, folded, that say nothing the others do not.
-        readers: of the fields that are not plain text.
+        ignored: names of columns, folded, that repeat others.
+        readers: functions for the fields that are not plain text.
         required: header → the fields that it must have.
-        totals: dataset of a member with Ano, Mês and Acessos alone; None where that is not read.
+        totals: dataset of a member with only Ano, Mês and Acessos; None if such a member is not read.
     """
 
     dataset: str
@@ -79,7 +79,7 @@ class AccessFiles:
     def parse(
         self, blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS
     ) -> Iterator[Parsed]:
-        """A long, wide or total member, told apart by its header.
+        """Parse a long, wide or total member; the header determines which it is.
 
         Raises: InvalidContent when the header lacks a required column.
         """
@@ -118,7 +118,7 @@ def _header(lines: list[bytes], files: AccessFiles) -> Header:
 
 
 def _checked(header: Header, files: AccessFiles, line: csv_header.HeaderLine, unknown: Sequence[str]) -> Header:
-    """The header, with a note of what may be absent and is. Raises: InvalidContent."""
+    """The header, with notes on optional columns that are absent. Raises: InvalidContent."""
     if not header.months:
         try:
             csv_header.refuse_lacking(_CLOCK, line, unknown)
@@ -126,7 +126,7 @@ def _checked(header: Header, files: AccessFiles, line: csv_header.HeaderLine, un
             raise InvalidContent(f"no month columns, and {error}") from None
     elif None not in header.clock:
         raise InvalidContent("the header has both Ano, Mês, Acessos and month columns")
-    # With any further column a file of totals would be one of another kind: its column could part a month's total.
+    # A file of totals has no further column, because such a column could divide a month's total.
     if files.totals and set(header.names) == set(_CLOCK):
         return header
     spelled: dict[str, list[str]] = {}
@@ -160,10 +160,11 @@ def _row_by_row(dataset: str, columns: dict[str, pa.Array], header: Header, typi
 
 
 def _wide(files: AccessFiles, header: Header, typing: Typing, texts: Sequence[pa.Array]) -> Found:
-    """Unpivot row by row: cell (row, month) stands at row × months + month."""
+    """Unpivot row by row: cell (row, month) gets the number row × months + month."""
     descriptors = _descriptors(files, header, typing)
     count, width = len(typing), len(header.months)
-    # Month columns end to end, then read across: row-major element i is at (i mod width) × count + i div width.
+    # The month columns are concatenated and read by rows: element i of a row-wise order is at (i mod width) × count + i
+    # div width.
     order = pa.arange(0, count * width, 1)
     source, month = pc.divide(order, width), pc.subtract(order, pc.multiply(pc.divide(order, width), width))
     cells = pa.concat_arrays([texts[number] for number, _ in header.months])
@@ -192,7 +193,7 @@ def _wide(files: AccessFiles, header: Header, typing: Typing, texts: Sequence[pa
 
 
 def _descriptors(files: AccessFiles, header: Header, typing: Typing) -> dict[str, pa.Array]:
-    """Every key field but the month, one value per source row."""
+    """All key fields except the month, one value per source row."""
     contract = load(files.dataset)
     schema = arrow_schema(contract)
     found = {}
@@ -262,4 +263,4 @@ def _period_end(records: pa.RecordBatch) -> pa.Array:
 DAYS = day_of("reference_month_on")
 
 PUBLICATION = Publication(_period_end, lambda part: timedelta(days=35))
-"""April 2026 came out on 3 June, May on 2 July: a month after the month, and some days."""
+"""April 2026 was published on 3 June, May on 2 July: a month and some days after the month's end."""

@@ -13,10 +13,10 @@ _WHOLE_FLOAT = re.compile(r"\s*([0-9]+)\.0\s*")
 
 
 def code(read: Read) -> Read:
-    """The same reader, for a code that pandas may have made a float; no code of ANATEL's ends in `.0`.
+    """The same reader for a code that pandas may have turned into a float; no code of ANATEL's ends in `.0`.
 
-    Without this the digit of the fraction would become one of the code: a CNPJ that also lost its leading zero would
-    have 14 digits again, and other ones.
+    Otherwise the digit of the fraction would become part of the code: a CNPJ that also lost its leading zero would have
+        14 digits again, but wrong ones.
     """
 
     def checked(text: str) -> Any:

@@ -1,6 +1,6 @@
 """Which members of a zip of ANATEL's accesses are read: every month from exactly one of them.
 
-A zip holds the same accesses more than once: in a long and a wide (`_Colunas`) layout, and before 2019 cut by
+A zip holds the same accesses more than once: in a long and a wide (`_Colunas`) layout, and before 2019 divided by
 technology and by payment mode. Reading two members of one month would double its accesses.
 """
 
@@ -17,13 +17,13 @@ from producers.scope import Days, Scope
 
 @dataclass(frozen=True)
 class Period:
-    """What a member's name says.
+    """The period in a member's name.
 
     Attributes:
-        key: names the period, not the member: the part keeps its key when the file is named anew or changes its layout.
+        key: names the period, not the member: the part keeps its key when the file is renamed or laid out otherwise.
         first, last: months, counted as year × 12 + month − 1.
-        is_wide: months stand side by side.
-        is_preferred: of two cuts of the same accesses, the one to read.
+        is_wide: it has one column per month.
+        is_preferred: whether it is the one to read of two divisions of the same accesses.
     """
 
     key: str
@@ -46,9 +46,9 @@ class Period:
 
     @property
     def worth(self) -> tuple[int, int, int]:
-        """By which sets of members are compared: months, then those read from a wide one, then the preferred cut.
+        """The value by which sets of members are compared: months, then months in wide members, then preferred members.
 
-        Wide members are a tenth of the bytes. None of the three may cost a month.
+        Wide members are a tenth of the bytes. The number of months comes first, so that no month is lost.
         """
         months = self.last - self.first + 1
         return months, months * self.is_wide, months * self.is_preferred
@@ -57,9 +57,10 @@ class Period:
 def choose(names: Sequence[str], period_of: Callable[[str], Period | None], span: Span) -> dict[str, str]:
     """Part key → member, for the periods that the span owns.
 
-    The choice is made over all members, before the span is applied, so that the schedule and a backfill choose alike.
+    The choice is made over all members, before the span is applied, so that the schedule and a backfill choose the same
+    members.
 
-    Raises: InvalidContent when no member is named as accesses are, which a new naming would look like.
+    Raises: InvalidContent when no member has a known name, for example because ANATEL changed the names.
     """
     found = [(period, name) for name in sorted(names) if (period := period_of(PurePosixPath(name).name))]
     if not found:
@@ -85,7 +86,7 @@ Named = tuple[Period, str]
 
 
 def _best(found: Iterable[Named]) -> list[Named]:
-    """The set of members without a common month that is worth most (weighted interval scheduling)."""
+    """The best set of members without a common month (weighted interval scheduling)."""
     by_end = sorted(found, key=lambda named: named[0].last)
     ends = [period.last for period, _ in by_end]
     # For the first n members: the value of the best set, and the place of its last member.

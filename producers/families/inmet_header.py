@@ -1,7 +1,7 @@
-"""What stands above the rows of an INMET station file: eight lines about the station, then the names of the columns.
+"""The header of an INMET station file: eight lines about the station, then the names of the columns.
 
-Three layouts (to 2018, 2019, from 2020) spell the names differently. Each name also states its unit, which is compared:
-a number means nothing without it. Columns are found by their names, wherever they stand.
+Three layouts (to 2018, 2019, from 2020) spell the names differently. Each name also states its unit, which is checked,
+because a number has no meaning without it. Columns are found by their names, in any order.
 """
 
 import re
@@ -22,7 +22,8 @@ _METADATA = [
         "UF",
         "ESTA",
         "C.{1,2}DIGO",
-        # These three state no unit: degrees and metres. A key that states one means another quantity.
+        # These three have no unit in their names: they are in degrees and metres. A name with a unit would mean another
+        # quantity.
         r"LATITUDE\s*:?",
         r"LONGITUDE\s*:?",
         r"ALTITUDE\s*(?:\(M\))?\s*:?",
@@ -31,8 +32,8 @@ _METADATA = [
 ]
 _WHOLE_KEYS = range(4, 7)
 
-# Upper case and without accents. The signs of degree and square come as themselves, plain (`oC`, `m2`), and as what
-# wrong decodings make of them: `?`, `Â°`, `∞`, `≤`.
+# Upper case and without accents. The signs of degree and square are written correctly, as plain letters (`oC`, `m2`),
+# or as the result of wrong decodings: `?`, `Â°`, `∞`, `≤`.
 _SIGN = r"[^A-Z0-9\s()]{1,2}"
 _CELSIUS = rf"(?:A?O|A?°|{_SIGN})? ?C"
 _KILOJOULES = rf"KJ/M(?:[A^]?2|{_SIGN})"
@@ -48,7 +49,7 @@ class _Column:
         pattern: how the name begins, upper case and without accents.
         unit: as it is shown; None for the two columns that have none.
         units: what the unit in the name must match: the same unit in each of its spellings.
-        is_required: false for the extremes within the hour that nothing is computed from.
+        is_required: false for the extremes within the hour, which are not used in computations.
     """
 
     name: str
@@ -60,7 +61,7 @@ class _Column:
 
 COLUMNS = (
     _Column("Data", r"DATA\b"),
-    # Both real spellings say UTC. Hours of any other clock would be read as UTC and nobody would see it.
+    # Both real spellings contain UTC. Otherwise hours of another time zone would silently be read as UTC.
     _Column("Hora UTC", r"HORA\s+\(?UTC\)?\s*$"),
     _Column("PRECIPITAÇÃO TOTAL, HORÁRIO", "PRECIPITA", "mm", "MM"),
     _Column("PRESSAO ATMOSFERICA AO NIVEL DA ESTACAO", "PRESS.{1,2}O ATMOSF.{1,2}RICA AO NIVEL", "mB", "MB|HPA"),
@@ -84,12 +85,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Header:
-    """The nine lines, read.
+    """The content of the nine lines.
 
     Attributes:
         metadata: region, state, name, code, latitude, longitude, altitude, founding day, as written.
-        fields: of each row; real files end every line with `;`, and so with a field that is always empty.
-        places: where each of COLUMNS stands in a row; None for an optional one that is not there.
+        fields: number of fields of each row; real files end every line with `;`, so the last field is always empty.
+        places: the index of each of COLUMNS in a row; None for an optional one that is absent.
         notes: columns that nobody declared, and optional ones that are missing.
     """
 
@@ -102,7 +103,7 @@ class Header:
 
 def read(head: Sequence[bytes]) -> Header:
     """The first LINES lines. Raises: InvalidContent when they are not a station file's."""
-    # Declared latin-1, but files saved again by others are UTF-8; decoding UTF-8 as latin-1 would never fail.
+    # Declared latin-1, but copies by others may be UTF-8; decoding UTF-8 as latin-1 would never fail.
     raw = b"\n".join(head)
     try:
         text, encoding = raw.decode("utf-8"), "utf-8"
@@ -129,7 +130,7 @@ def _metadata(number: int, line: str) -> str:
 
 
 def _places(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...]]:
-    """Where each column stands, and what to note. Raises: InvalidContent, naming the columns."""
+    """The index of each column, and notes. Raises: InvalidContent, naming the columns."""
     found: dict[_Column, int] = {}
     unknown = []
     for place, name in enumerate(names):
@@ -165,7 +166,7 @@ def _check_unit(column: _Column, name: str) -> None:
 
 
 def _unit(name: str) -> str | None:
-    """What stands in the last parentheses: `m/s`, or `° (gr)` of `(gr) (° (gr))`."""
+    """The text in the last parentheses: `m/s`, or `° (gr)` of `(gr) (° (gr))`."""
     if not name.endswith(")"):
         return None
     depth = 0

@@ -1,8 +1,8 @@
-"""What Open-Meteo's archive and its forecast share: points, request, body layout, refusals.
+"""Code for Open-Meteo's archive and forecast: points, requests, body layout, refusals.
 
-A body is column by column: `hourly` holds `time` and one array per variable, all of the same length. Times have no zone
-(GMT is asked for, and the body must say so), units stand in `hourly_units` alone, and `latitude`/`longitude` are the
-grid cell's, not the point's that was asked for.
+A body has columns: `hourly` holds `time` and one array per variable, all of the same length. Times have no zone (GMT is
+requested, and the body must confirm it), units are only in `hourly_units`, and `latitude`/`longitude` are those of the
+grid cell, not of the requested point.
 """
 
 import json
@@ -25,7 +25,7 @@ from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
 MODEL = "best_match"
-"""The mixture of models that Open-Meteo takes where none is named, and so none is."""
+"""The mixture of models that Open-Meteo uses by default; so no model is named in requests."""
 
 TERMS = "free tier non-commercial only; data CC BY 4.0; a key by setting for companies"
 
@@ -35,10 +35,10 @@ VARIABLES = {
     "precipitation": ("mm", "precipitation_mm"),
     "wind_speed_10m": ("km/h", "wind_speed_km_h"),
 }
-"""Variable asked for → its unit, which is checked, and the contract's field."""
+"""Requested variable → its unit, which is checked, and the contract's field."""
 
 UNDEFINED = "undefined"
-"""The unit of a variable that the model which answered does not compute; its values are null."""
+"""The unit of a variable that the model of the answer does not compute; its values are null."""
 
 _GRID = {"latitude": "grid_latitude_degrees", "longitude": "grid_longitude_degrees", "elevation": "elevation_m"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
@@ -50,7 +50,7 @@ _BY_CODE = {point.code: point for point in POINTS}
 
 @dataclass(frozen=True)
 class Hours:
-    """One body, checked: the cell that answered, and per hour its time and values, as the source wrote them."""
+    """A checked body: the grid cell, and per hour its time and values, as the source wrote them."""
 
     grid: Mapping[str, float | None]
     times: Sequence[Any]
@@ -64,7 +64,7 @@ def resources(path: str) -> Sequence[Resource]:
 
 
 def params(resource: Resource) -> dict[str, str]:
-    """What every request about a point says."""
+    """The parameters of every request for a point."""
     point = _BY_CODE[resource.name]
     return {
         "latitude": point.latitude,
@@ -80,7 +80,7 @@ def read(body: bytes) -> Hours:
     hourly, units = found.get("hourly"), found.get("hourly_units")
     if not isinstance(hourly, dict) or not isinstance(units, dict):
         raise InvalidContent("no hourly values and units")
-    # Times have no zone: only a body that says so is in GMT.
+    # Times have no zone, so the body must state that it is in GMT.
     if found.get("utc_offset_seconds") != 0:
         raise InvalidContent(f"times are {_shown(found.get('utc_offset_seconds'))} seconds from UTC, not 0")
     wanted = {"time": "iso8601", **{name: unit for name, (unit, _) in VARIABLES.items()}}
@@ -124,20 +124,20 @@ def parsed(
 
 
 def repeats(former: bytes, body: bytes) -> bool:
-    """Whether every hour stood in the former body with the same values.
+    """Whether every hour was in the former body with the same values.
 
-    `generationtime_ms` differs in every answer, and the window slides: neither is news.
+    `generationtime_ms` differs in every answer, and the window moves: neither counts as a difference.
     """
     try:
         return _by_time(read(body)).items() <= _by_time(read(former)).items()
     except InvalidContent:
-        return False  # the parser will say what is wrong
+        return False  # the parser will report the problem
 
 
 def confirms(body: bytes, before: datetime, now: datetime) -> bool:
-    """Whether an hour with a value lay ahead of the former fetch and does not lie ahead of this one.
+    """Whether an hour with a value was in the future at the former fetch and is past now.
 
-    The same value is another statement then: what was forecast has been said again, of an hour that is over.
+    Then the same value has another meaning: it was a forecast, and now it describes a past hour.
     """
     with suppress(InvalidContent):
         return any(before < moment <= now for moment in _moments_with_a_value(read(body)))
@@ -169,7 +169,7 @@ def is_no_news(status: int, body: bytes) -> bool:
 def throttled_for(body: bytes) -> timedelta | None:
     """How long to pause after a 429. There is no Retry-After: the `reason` names a minute, an hour or a day.
 
-    A daily limit begins anew with the UTC day, as far as its reason ("tomorrow") can be read.
+    A daily limit begins again with the UTC day, as far as its reason ("tomorrow") can be read.
     """
     reason = (_reason(body) or "").lower()
     if "minute" in reason:
@@ -208,7 +208,7 @@ def _reason(body: bytes) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    """What a source wrote, short, and without half a surrogate pair that no log could encode."""
+    """A source's text, shortened, and without lone surrogates, which a log could not encode."""
     return str(value)[:200].encode(errors="replace").decode()
 
 
@@ -223,7 +223,7 @@ def _grid(found: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _by_time(hours: Hours) -> dict[str, str]:
-    """Each hour as text → its values and cell as text: hostile values need not be hashable."""
+    """Each hour as text → its values and cell as text, because hostile values may not be hashable."""
     rows = zip(hours.times, *hours.columns, strict=True)
     return {json.dumps(moment): json.dumps([hours.grid, values]) for moment, *values in rows}
 
@@ -252,7 +252,7 @@ def _chunk(dataset: str, hours: Hours, constant: Mapping[str, Any], start: int, 
 
 
 def _moment(value: Any) -> datetime:
-    """`2025-11-10T23:00`, UTC: a whole hour, for a row between two would be an hour more than its day has."""
+    """`2025-11-10T23:00`, UTC: a whole hour; a row between two hours would give a day too many hours."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         raise BadValueError(RejectReason.BAD_DATE, f"not an hour: {value!r}")
     if not value.endswith(":00"):
@@ -264,7 +264,7 @@ def _moment(value: Any) -> datetime:
 
 
 def _real(value: Any) -> float | None:
-    """A JSON number; null stays null: a value that is not available, or not yet."""
+    """A JSON number; null stays null: the value is not available, or not yet."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Point:
-    """A place whose weather is asked for.
+    """A place whose weather is requested.
 
     Attributes:
         code: IBGE's municipality code.
-        latitude, longitude: of the city in IBGE's list of municipalities, degrees, as text so that they are asked as
-            they are written there.
+        latitude, longitude: of the city in IBGE's list of municipalities, degrees, as text so that requests contain
+            them exactly as written there.
     """
 
     code: str

@@ -23,20 +23,21 @@ FIELDS = (
     "value_symbol",
 )
 SYMBOLS = frozenset({"...", "..", "-", "X"})
-"""What stands for a number: not available, not applicable, zero that is no rounding, withheld."""
+"""Symbols in place of a number: not available, not applicable, exactly zero, withheld."""
 
 _ALWAYS = ("NC", "NN", "MN", "V")
 _KNOWN = (*_ALWAYS, "MC")
 _VARIABLE = "Variável"
 _PERIODS = frozenset({"Ano", "Semestre", "Trimestre", "Trimestre Móvel", "Bimestre", "Mês"})
-# The body names a classification in words only; its code stands in the question.
+# The body has only the name of a classification; its code is in the request.
 _CLASSIFICATIONS = {"Geral, grupo, subgrupo, item e subitem": "315", "Setores e subsetores": "11255"}
 _DIMENSION = re.compile(r"D([0-9]{1,2})[CN]")
 _VALUE = values.decimal(38, 13)
 
 
 def items(body: bytes) -> tuple[Mapping[str, Any], list[Any]]:
-    """The header, and the cells below it. Raises: InvalidContent when it is no array that begins with a header."""
+    """The header, and the cells below it. Raises: InvalidContent when the body is not an array that begins with a
+    header."""
     loaded = json_rows.load(body)
     if not isinstance(loaded, list):
         raise InvalidContent(f"not a JSON array: {str(loaded)[:200]}")
@@ -51,14 +52,14 @@ def items(body: bytes) -> tuple[Mapping[str, Any], list[Any]]:
 
 
 def _standing(header: Mapping[str, str]) -> str:
-    """The end of a refusal: the keys that nobody knows, of which one may be another's new name."""
+    """The end of an error message: the unknown keys, one of which may be the new name of a missing one."""
     unknown = sorted(key for key in header if key not in _KNOWN and not _DIMENSION.fullmatch(key))
     return f"; unknown keys that stand there: {', '.join(unknown)[:200]}" if unknown else ""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which numbers the dimensions have in one body.
+    """The numbers of the dimensions in one body.
 
     Attributes:
         territory, variable, period: as in `D1C`, `D1N`.
@@ -95,7 +96,7 @@ class Layout:
 
 
 def layout(header: Mapping[str, str], cells: Sequence[Any]) -> Layout:
-    """What each dimension is.
+    """The layout by the texts of a header.
 
     The header names the territory's dimension by its level ("Brasil", "Município"), the same word that every cell has
     in `NN`.
@@ -130,7 +131,8 @@ def _dimensions(header: Mapping[str, str]) -> dict[str, str]:
 
 
 def _territories(names: Mapping[str, str], level: str) -> Iterable[str]:
-    """The dimension named like the level; one of several levels ("Brasil e Município") is named like all of them."""
+    """The dimensions that have the level's name; a dimension of several levels has all their names ("Brasil e
+    Município")."""
     return [name for name in names.values() if name == level] or [
         name for name in list(names.values())[:1] if level in name
     ]
@@ -162,6 +164,6 @@ def _notes(
         ),
     ]
     if cells and all(isinstance(cell, dict) and cell.get("V") == ".." for cell in cells):
-        # SIDRA answers a question that fits no cell with status 200 and this.
+        # SIDRA answers a request without matching cells with status 200 and this.
         found.append("every value is '..': the question fits no cell of the table; is a classification missing?")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""SIDRA's periods: which periods of a table changed, and when; how a request names them; when one ends."""
+"""SIDRA's periods: which periods of a table changed and when, how a request names them, and when one ends."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _NEVER = "01/01/0001"
 
 @dataclass(frozen=True)
 class Period:
-    """One period of a table, and the day on which its values last changed; None where it never got one."""
+    """One period of a table, and the day on which its values last changed; None if it never changed."""
 
     code: str
     changed_on: date | None
@@ -52,8 +52,8 @@ def groups(
     Args:
         known: all periods of the table, in its order.
         dated: those that are wanted and have a day of change.
-        since: the first day of change that is wanted; None is everything, which is asked for at once.
-        is_revised: whether a later day of change than `since` stands for everything too.
+        since: the first day of change that is wanted; None means everything, in one request.
+        is_revised: whether any day of change after `since` means that everything is requested.
     """
     if since is not None and is_revised and any(period.changed_on > since for period in dated if period.changed_on):
         since = None
@@ -67,14 +67,14 @@ def groups(
     texts = [(day, text_of(known, by_day[day])) for day in sorted(by_day)]
     if since is not None and all(len(text) <= MOST_PERIOD_TEXT for _, text in texts):
         return texts
-    # Together under the newest day, rather late than early. Where even that is too long, the stretch from the first
-    # changed period to the last is asked for: what did not change in between is found to be unchanged.
+    # All together under the newest day: a late date is safer than an early one. If even that text is too long, the
+    # range from the first changed period to the last is requested; periods without a change are then found unchanged.
     codes = [code for day in by_day.values() for code in day]
     return [(max(by_day), bounded(text_of(known, codes)))]
 
 
 def bounded(periods: str) -> str:
-    """The same, or the whole stretch from the first to the last where that is too long."""
+    """The same text, or the whole range from the first to the last if it is too long."""
     if len(periods) <= MOST_PERIOD_TEXT:
         return periods
     codes = re.split("[,-]", periods)
@@ -82,7 +82,7 @@ def bounded(periods: str) -> str:
 
 
 def text_of(known: Sequence[Period], codes: Iterable[str]) -> str:
-    """`202501-202503,202507`: runs of neighbours in the table's own list."""
+    """`202501-202503,202507`: with ranges of neighbours in the table's own list."""
     wanted = set(codes)
     runs: list[list[str]] = []
     neighbour = False
@@ -101,7 +101,7 @@ def text_of(known: Sequence[Period], codes: Iterable[str]) -> str:
 def days_of(periods: str, periodicity: str) -> tuple[Days, ...]:
     """The last days of the periods that a text of `text_of` names, as ranges.
 
-    The table's own list may lack some periods of a range; no data of those was ever published.
+    The table's own list may lack some periods of a range; those were never published.
     """
     found = []
     for run in periods.split(","):
@@ -113,7 +113,7 @@ def days_of(periods: str, periodicity: str) -> tuple[Days, ...]:
 
 
 def last_day(code: str, periodicity: str) -> date | None:
-    """The last day of a period; None for a code that is none. `202502` is a month or a quarter: the table decides."""
+    """The last day of a period; None for an invalid code. `202502` is a month or a quarter, depending on the table."""
     if not (code.isascii() and code.isdecimal() and len(code) == (4 if periodicity == "year" else 6)):
         return None
     year, number = int(code[:4]), int(code[4:] or 12)

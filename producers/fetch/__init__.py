@@ -1,1 +1,1 @@
-"""One HTTP layer for all sources: which hosts are allowed, how often they are asked, what an answer means."""
+"""One HTTP layer for all sources: which hosts are allowed, how often requests are sent, and what an answer means."""

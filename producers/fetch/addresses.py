@@ -1,8 +1,8 @@
 """Connections to exactly the address that was checked, under one deadline, with the API key added at the last moment.
 
-A name is resolved once, its addresses are checked, and the connection is made to one of them, never to the name again:
-a name server that answers differently the second time (DNS rebinding) gains nothing. No proxy is
-used for direct connections: a proxy would resolve the name again, and we could not check the result.
+A name is resolved once, its addresses are checked, and the connection is made to one of them without resolving the name
+again. So a name server that gives another answer the second time (DNS rebinding) has no effect. No proxy is used for
+direct connections, because a proxy would resolve the name again, and we could not check the result.
 """
 
 import ipaddress
@@ -19,32 +19,33 @@ from pydantic import SecretStr
 from foundation.errors import CorrentezaError
 
 MAX_ADDRESSES = 4
-"""Addresses of one name that are tried in turn."""
+"""Most addresses of one name that are tried, one after the other."""
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """Holds an IPv4 address in its last 32 bits (RFC 6052)."""
 
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-"""All that was ever given out for use on the internet. Outside of it stand, among others, NAT64 of a local network
-(64:ff9b:1::/48), site-local addresses (fec0::/10) and IPv4 ones in ::/96, all of which Python may call global."""
+"""The addresses that are assigned for use on the internet. Not among them are NAT64 of a local network
+(64:ff9b:1::/48), site-local addresses (fec0::/10) and IPv4 ones in ::/96, which Python may call global."""
 
 
 class Deadline:
-    """When a whole exchange, all its attempts together, must be over."""
+    """The time by which a whole exchange with all its attempts must end."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds, negative when it has passed."""
+        """Seconds left, negative after the deadline."""
         return self._ends_at - time.monotonic()
 
     def extend(self, seconds: float) -> None:
-        """Do not count time in which the source was not asked anything."""
+        """Move the deadline by time in which no request was running."""
         self._ends_at += seconds
 
     def bound(self, timeout: float | None) -> float:
-        """A timeout (seconds) that ends no later. Raises: httpcore2.ReadTimeout when the deadline has passed."""
+        """A timeout in seconds, cut to end at the deadline. Raises: httpcore2.ReadTimeout when the deadline has
+        passed."""
         left = self.left()
         if left <= 0:
             raise httpcore2.ReadTimeout("not answered whole within its deadline")
@@ -52,16 +53,16 @@ class Deadline:
 
 
 class Transport(httpx2.HTTPTransport):
-    """How one client connects. It serves one thread.
+    """The connections of one client, for one thread.
 
     Args:
-        is_checked: whether only public addresses are connected to.
+        is_checked: whether only public addresses are allowed.
         api_key: (name of the query parameter, key), if there is one.
-        gets_key: whether an address is told the key.
+        gets_key: whether an address gets the key.
 
     Attributes:
-        deadline: of the exchange under way. The read timeout bounds the silence between two packets; a source that
-            drips a byte a second, in its headers already perhaps, needs this one.
+        deadline: of the running exchange. The read timeout only limits the time between two packets; a source that
+            sends a byte per second is stopped by this deadline.
     """
 
     def __init__(
@@ -71,14 +72,15 @@ class Transport(httpx2.HTTPTransport):
         super().__init__(verify=context)
         self.deadline = Deadline(0)
         self._api_key, self._gets_key = api_key, gets_key
-        # The library hands no network backend through; should a newer one keep its pool elsewhere, the tests of
+        # The library has no parameter for a network backend. If a newer release keeps its pool elsewhere, the tests of
         # private addresses and of deadlines fail.
         self._pool = httpcore2.ConnectionPool(
             ssl_context=context, keepalive_expiry=5.0, network_backend=_Network(self, is_checked=is_checked)
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request. Above this method, in answers, errors and the library's log lines, no address has the key."""
+        """Send a request. The key is added only here, so that addresses in answers, errors and the library's log lines
+        do not have it."""
         if self._api_key and self._gets_key(request.url):
             parameter, key = self._api_key
             request = httpx2.Request(
@@ -120,7 +122,7 @@ class _Network(httpcore2.NetworkBackend):
 
 
 class _Stream(httpcore2.NetworkStream):
-    """A connection whose every step ends with the deadline of the exchange under way."""
+    """A connection; each of its steps ends at the deadline of the running exchange."""
 
     def __init__(self, stream: httpcore2.NetworkStream, transport: Transport) -> None:
         self._stream, self._transport = stream, transport

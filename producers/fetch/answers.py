@@ -53,15 +53,15 @@ class Version:
     def last_modified(self) -> datetime | None:
         """UTC, and never later than the answer itself; None when absent or unreadable.
 
-        What we hold was public when we held it. A server whose clock runs ahead has to say the moment of its answer
-        (RFC 9110, 8.8.2.1). Believed as it stands, the date would make every later version an old one until then.
+        What we received was public when we received it. A server whose clock is ahead must send the time of its answer
+        instead (RFC 9110, 8.8.2.1). A date in the future would make every later version look old until then.
         """
         stated = http_date(self.last_modified_text)
         return min(stated, self.seen_at) if stated and self.seen_at else stated
 
     @property
     def ahead(self) -> timedelta:
-        """By how much Last-Modified is later than the answer; not negative."""
+        """How much later Last-Modified is than the answer; not negative."""
         stated = http_date(self.last_modified_text)
         return max(stated - self.seen_at, timedelta(0)) if stated and self.seen_at else timedelta(0)
 
@@ -72,7 +72,7 @@ class Version:
 
     @property
     def if_range(self) -> str | None:
-        """The validator for If-Range, which must be a strong one."""
+        """The validator for If-Range, which must be strong."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified_text
@@ -103,7 +103,7 @@ def refused(url: str, status: int) -> CorrentezaError:
 
 
 def sniff(answer: Answer, media: str) -> None:
-    """Whether a body begins like what was asked for, whatever status and Content-Type claim.
+    """Check that a body begins like the requested type, whatever status and Content-Type are.
 
     Raises: InvalidAnswer for markup, emptiness, and anything else that cannot be `media` (json, zip or csv).
     """

@@ -1,4 +1,5 @@
-"""Read the body of an answer: bounded, and without a Content-Encoding that nobody asked for."""
+"""Read the body of an answer: with a bounded size, and decoded if it has a Content-Encoding although none was
+requested."""
 
 import zlib
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ _INFLATED_BYTES = 1 << 20
 _GZIP = zlib.MAX_WBITS | 16
 _GZIP_BEGINS = b"\x1f"
 MAX_GZIP_MEMBERS = 10_000
-"""A server that compresses block by block sends some 1,000 in the largest body; each one costs time, if it is empty."""
+"""A server that compresses block by block sends about 1,000 in the largest body; even an empty one costs time."""
 
 
 def whole(response: httpx2.Response, limit: int) -> bytes:
@@ -30,7 +31,7 @@ def whole(response: httpx2.Response, limit: int) -> bytes:
 
 
 def beginning(response: httpx2.Response, limit: int) -> bytes:
-    """The first `limit` bytes of a body as it was sent; the rest is not read, and the connection is given up."""
+    """The first `limit` bytes of a body as it was sent; the rest is not read, and the connection is closed."""
     body = bytearray()
     for block in response.iter_raw():
         body += block
@@ -41,7 +42,7 @@ def beginning(response: httpx2.Response, limit: int) -> bytes:
 
 def blocks(response: httpx2.Response, limit: int) -> Iterator[bytes]:
     """A body as it is sent, block by block. Raises: InvalidContent as soon as it exceeds `limit` bytes."""
-    # No block size: iter_raw would gather blocks of it, and lose what it has gathered when the connection drops.
+    # No block size: iter_raw would collect blocks of that size, and lose the collected bytes if the connection drops.
     sent = 0
     for block in response.iter_raw():
         sent += len(block)
@@ -58,7 +59,7 @@ def encoding(response: httpx2.Response) -> str | None:
 
 def _inflated(response: httpx2.Response, limit: int) -> Iterator[bytes]:
     """The content of a gzip body: one member or several, one after the other, and zeros after the last (RFC 1952)."""
-    # Not the library's iter_bytes: a bomb of empty blocks gives it no bytes, and us no chance to count.
+    # Not the library's iter_bytes: for a bomb of empty blocks it yields no bytes that could be counted.
     inflater, members, is_padding = zlib.decompressobj(_GZIP), 1, False
     try:
         for block in blocks(response, limit):

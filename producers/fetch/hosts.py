@@ -1,4 +1,4 @@
-"""Which addresses the requests of a source may go to, and how often a host is asked: both hold for every redirect too.
+"""Which addresses requests of a source may use, and how often a host gets requests; both apply to redirects too.
 
 AllowedAddresses   the base URL, the other hosts that its source names, and where a mirror keeps what those hosts have
 Hosts              turns at a host: a pause between two requests and a few at a time, for all clients of the process
@@ -17,8 +17,8 @@ from foundation.errors import CorrentezaError, TransientError, UsageError
 MAX_AT_ONCE = 2
 """Requests under way at one host, from this whole process."""
 
-MAX_TURN_WAIT = 7200.0
-"""Seconds that a request waits for its turn: as long as the longest download ahead of it may take."""
+MAX_PLACE_WAIT = 7200.0
+"""Most seconds that a request waits for a place: as long as the longest download before it may take."""
 
 
 class AllowedAddresses:
@@ -26,9 +26,9 @@ class AllowedAddresses:
 
     Args:
         base_url: the source, or a mirror of it.
-        hosts: names of the other hosts that may be asked, for a source; whose content a mirror has, for a mirror.
+        hosts: names of the other hosts that may be asked, for a source; for a mirror, the hosts whose content it has.
         is_mirror: the operator's own address. It serves other hosts' content below itself under their names
-            (`<base_url>/<host>/<path>`), and no other address is ever asked.
+            (`<base_url>/<host>/<path>`), and no other address gets requests.
 
     Raises:
         UsageError: the base URL is no http(s) address, or holds a password, which would show up in the logs.
@@ -62,7 +62,7 @@ class AllowedAddresses:
         return self._checked(url)
 
     def is_own(self, url: httpx2.URL) -> bool:
-        """Whether an address is at the base URL's own scheme, host and port: only that one is told the API key."""
+        """Whether an address is at the base URL's own scheme, host and port: only that one gets the API key."""
         return (url.scheme, *_place(url)) == (self._url.scheme, *_place(self._url))
 
     def _checked(self, url: httpx2.URL) -> httpx2.URL:
@@ -89,12 +89,12 @@ def _parsed(text: str, asked: httpx2.URL | None = None) -> httpx2.URL:
 
 
 def _place(url: httpx2.URL) -> tuple[str, int | None]:
-    return url.host, url.port  # the port is None where it is the scheme's own
+    return url.host, url.port  # the port is None if it is the default of the scheme
 
 
 @dataclass
 class _HostLimiter:
-    """One host: its free places, and when the last request to it began, with the pause that it wanted after it."""
+    """One host: its free places, when the last request to it began, and the pause after it."""
 
     places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_AT_ONCE))
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -103,7 +103,7 @@ class _HostLimiter:
 
 
 class Hosts:
-    """Turns at hosts, shared by threads.
+    """Limits of all hosts, shared by threads.
 
     Args:
         clock: seconds, monotonic.
@@ -118,19 +118,20 @@ class Hosts:
         self._limiters: dict[str, _HostLimiter] = {}
 
     @contextmanager
-    def turn(self, host: str, pause: float) -> Iterator[float]:
+    def place(self, host: str, pause: float) -> Iterator[float]:
         """Hold one of the host's places, from `pause` seconds after the former request to it began.
 
-        Yields: seconds that were waited. Raises: TransientError when no place came free in MAX_TURN_WAIT.
+        Yields: seconds that were waited. Raises: TransientError when no place came free in MAX_PLACE_WAIT.
         """
         asked_at = self._clock()
         with self._lock:
             limiter = self._limiters.setdefault(host, _HostLimiter())
-        if not limiter.places.acquire(timeout=MAX_TURN_WAIT):
-            raise TransientError(f"{host}: busy with this process's other requests for {MAX_TURN_WAIT:.0f} s")
+        if not limiter.places.acquire(timeout=MAX_PLACE_WAIT):
+            raise TransientError(f"{host}: busy with this process's other requests for {MAX_PLACE_WAIT:.0f} s")
         try:
             with limiter.lock:
-                # The start is booked, then waited for without the lock: who comes next books the one after it.
+                # The start time is reserved under the lock and waited for without it, so that others can reserve the
+                # next ones.
                 begin_at = max(self._clock(), limiter.begun_at + max(pause, limiter.pause))
                 limiter.begun_at, limiter.pause = begin_at, pause
             if (wait := begin_at - self._clock()) > 0:
@@ -141,4 +142,4 @@ class Hosts:
 
 
 HOSTS = Hosts()
-"""The turns of this process."""
+"""The limits of this process."""

@@ -1,13 +1,12 @@
-"""One HTTP layer for all sources: allowed hosts, bounded bytes and time, turns at each host, retries of named
-outcomes.
+"""One HTTP layer for all sources: allowed hosts, bounded bytes and time, limits per host, retries of named outcomes.
 
-    ask     is there anything new? One byte by Range, with the validators of the last answer
+    ask     whether there is a new version: one byte by Range, with the validators of the last answer
     get     a whole small body
     fetch   a span of a file into memory
-    download  a span of a file to disk, resumed where a dropped connection left it
+    download  a span of a file to disk, resumed after a dropped connection
 
 Every answer about a span is checked to be of the same version of the file (If-Range, and the validators again, because
-not every server heeds If-Range): a file replaced while it is read must never give half of each.
+not every server supports If-Range), so that a file that is replaced during the read never gives a mixture.
 """
 
 import logging
@@ -32,7 +31,7 @@ from producers.fetch.hosts import HOSTS, AllowedAddresses
 from producers.fetch.retries import RETRIED_STATUSES, ReplacedError, attempts, failed, turned_away
 from producers.model import Source
 
-# ANATEL and INMET refuse or reset clients that do not look like a browser; the rest says who we are.
+# ANATEL and INMET refuse or reset clients that do not look like a browser; the rest of the text identifies us.
 USER_AGENT = f"Mozilla/5.0 (X11; Linux x86_64) correnteza/{version('correnteza')} (open data poller)"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -44,7 +43,7 @@ BODY_DEADLINE, DOWNLOAD_DEADLINE = 180.0, 7200.0  # seconds, all attempts and wa
 REASON_SECONDS = 10.0  # for the body of a 429
 MAX_BODY_BYTES = 64 << 20
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-"""By which a server's clock may be ahead of ours without a word: what it wrote this moment is dated so."""
+"""How far a server's clock may be ahead of ours without a warning: a file that was just written has such a date."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 # Its debug lines show the headers that servers send: a Location may repeat an API key.
@@ -60,11 +59,11 @@ class Client:
         base_url, hosts, is_mirror: where requests may go, as `AllowedAddresses` has it. Only a mirror may be at an
             address that is not public.
         pause: least time between the beginnings of two requests to one host, in this whole process.
-        api_key: (name of the query parameter, key); told to the base URL's own host only, shown nowhere.
-        throttled_for: the body of a 429 → how long the source wants to be left alone; None if it does not say.
+        api_key: (name of the query parameter, key); sent only to the base URL's own host, and never shown.
+        throttled_for: the body of a 429 → the pause that the source asks for; None if it states none.
 
     Attributes:
-        received: bytes of all answers' bodies so far, of those too that were given up.
+        received: bytes of all answers' bodies so far, including incomplete ones.
     """
 
     def __init__(
@@ -90,25 +89,25 @@ class Client:
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept-Language": "pt-BR,pt;q=0.9"},
             timeout=httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
             follow_redirects=False,
-            trust_env=False,  # no password out of a .netrc
+            trust_env=False,  # no password from a .netrc
         )
 
     @classmethod
     def for_source(cls, source: Source, base_url: str | None = None, api_key: str | None = None) -> "Client":
-        """The client that a source's declaration asks for.
+        """The client for a source's declaration.
 
         Args:
             base_url: the operator's mirror or replay; None is the real source.
-            api_key: the operator's key, if he has one.
+            api_key: the operator's key, if there is one.
 
         Raises:
-            UsageError: a key for a source that knows none, or an address that is none.
+            UsageError: a key for a source without keys, or an invalid address.
         """
         if api_key and source.api_key is None:
             raise UsageError(f"{source.name} uses no API key", hint="remove it from the setting api_keys")
         key = (source.api_key.param, SecretStr(api_key)) if api_key and source.api_key else None
         if base_url:
-            # The pause is courtesy to the real source; a mirror or a replay is the operator's own.
+            # The pause spares the real source; a mirror or a replay belongs to the operator.
             hosts, pause = (httpx2.URL(source.base_url).host, *source.hosts), timedelta(0)
             is_mirror = True
         else:
@@ -131,7 +130,7 @@ class Client:
     def ask(self, path: str, *, etag: str | None, last_modified: datetime | None) -> Answer:
         """The file's version by a one-byte range (INMET refuses HEAD); status 304 when the validators still hold.
 
-        A server that knows no ranges sends the whole file: its first SAMPLE_BYTES are read, and no more.
+        A server without ranges sends the whole file; only its first SAMPLE_BYTES are read.
         """
         headers = {"Range": "bytes=0-0", **_conditions(etag, last_modified)}
         return self._answer(path, {}, headers, lambda response: bodies.beginning(response, SAMPLE_BYTES))
@@ -158,7 +157,8 @@ class Client:
         for attempt in attempts(RESUMES, deadline):
             with attempt:
                 if file_version.if_range is None:
-                    # Nothing would tell the second half of another file from that of this one.
+                    # Without a validator the second half of another file could not be distinguished from that of this
+                    # one.
                     into.seek(origin)
                     into.truncate()
                 position = start + into.tell() - origin
@@ -207,7 +207,7 @@ class Client:
         if wanted.if_range:
             headers["If-Range"] = wanted.if_range
         with self._followed(path, {}, headers, deadline=deadline) as response:
-            if response.status_code in {200, 416}:  # 416: it has become shorter
+            if response.status_code in {200, 416}:  # 416: the file has become shorter
                 raise ReplacedError(f"{response.url}: replaced while it was read; nothing of it was kept")
             if response.status_code != 206:
                 raise refused(str(response.url), response.status_code)
@@ -239,22 +239,22 @@ class Client:
                     return
             url = self._allowed.hop(url, location)
             if self._key_name:
-                url = url.copy_remove_param(self._key_name)  # the transport adds it where it belongs
+                url = url.copy_remove_param(self._key_name)  # the transport adds the key where it belongs
             if url in asked or len(asked) > MAX_REDIRECTS:
                 raise CorrentezaError(f"{asked[0]}: redirected in a loop, or more than {MAX_REDIRECTS} times")
             asked.append(url)
 
     @contextmanager
     def _asked(self, url: httpx2.URL, headers: Mapping[str, str], deadline: Deadline) -> Iterator[httpx2.Response]:
-        """One request in its turn. Raises: TransientError for what is worth retrying."""
-        with HOSTS.turn(url.netloc.decode("ascii"), self._pause) as waited:
+        """Send one request within the host's limits. Raises: TransientError if a retry makes sense."""
+        with HOSTS.place(url.netloc.decode("ascii"), self._pause) as waited:
             deadline.extend(waited)
             self._transport.deadline = deadline
             try:
                 with self._client.stream("GET", url, headers=dict(headers)) as response:
                     try:
                         if response.status_code in RETRIED_STATUSES:
-                            # Its reason must come soon, whatever time this exchange has left.
+                            # The reason in the body must arrive soon, however much time this exchange has left.
                             self._transport.deadline = Deadline(REASON_SECONDS)
                             raise turned_away(response, self._throttled_for)
                         yield response

@@ -1,4 +1,4 @@
-"""Which requests are sent again, how often and after how long; and what a refusal to answer now means."""
+"""Which requests are sent again, how often and after how long; and what a 429 or a similar status means."""
 
 import random
 import ssl
@@ -14,15 +14,15 @@ from producers.fetch import bodies
 from producers.fetch.addresses import Deadline
 from producers.fetch.answers import SAMPLE_BYTES, ThrottledError, http_date
 
-# 520 to 524 are Cloudflare's, before IBGE: the source behind it failed, was away or took too long.
+# 520 to 524 come from Cloudflare in front of IBGE: the source behind it failed, was down or took too long.
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
-MIN_STATED_WAIT, MAX_STATED_WAIT = 1.0, 120.0  # seconds; who wants to be left alone longer is asked at a later poll
-MAX_THROTTLE = timedelta(hours=25)  # "come back tomorrow", and a little more; what goes beyond is a mistake
+MIN_STATED_WAIT, MAX_STATED_WAIT = 1.0, 120.0  # seconds; if a source asks for a longer pause, a later poll tries again
+MAX_THROTTLE = timedelta(hours=25)  # "come back tomorrow" and a little more; a longer pause is an error
 WAIT_JITTER = 1.0  # seconds
 
 
 class ReplacedError(TransientError):
-    """The file is another one now: the next poll reads that one from its directory on; asking again cannot help."""
+    """The file was replaced: the next poll reads the new one from its directory on, and a retry cannot help."""
 
 
 def attempts(count: int, deadline: Deadline) -> Iterator[stamina.Attempt]:
@@ -35,10 +35,10 @@ def attempts(count: int, deadline: Deadline) -> Iterator[stamina.Attempt]:
 
 
 def wait_after(error: Exception, left: float) -> bool | float:
-    """What is retried, and after how long (seconds): a stated wait plus jitter if bearable, else the usual back-off.
+    """Seconds until the retry: the stated wait plus jitter if it is short enough, else the usual back-off.
 
     Args:
-        left: seconds until the deadline; no stated wait is begun that ends after it.
+        left: seconds until the deadline; a stated wait that would end after it is not begun.
     """
     if isinstance(error, ThrottledError):
         wait = error.wait + random.uniform(0, WAIT_JITTER)
@@ -47,9 +47,9 @@ def wait_after(error: Exception, left: float) -> bool | float:
 
 
 def turned_away(response: httpx2.Response, throttled_for: Callable[[bytes], timedelta | None]) -> TransientError:
-    """The error for one of RETRIED_STATUSES; a ThrottledError where the source says how long to wait.
+    """The error for one of RETRIED_STATUSES; a ThrottledError if the source states how long to wait.
 
-    Reads SAMPLE_BYTES of the body of a 429 for its reason, and of others nothing.
+    Of a 429 the first SAMPLE_BYTES of the body are read for its reason; other bodies are not read.
     """
     message = f"{response.url}: status {response.status_code}"
     waits = [_retry_after(response), _reason(response, throttled_for) if response.status_code == 429 else None]
@@ -61,11 +61,11 @@ def turned_away(response: httpx2.Response, throttled_for: Callable[[bytes], time
 
 
 def failed(url: httpx2.URL, error: httpx2.TransportError) -> TransientError:
-    """The error for a connection that did not come about, or broke."""
+    """The error for a connection that failed or broke."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            # Also a certificate that does not hold: while a source changes its chain, its servers differ.
+            # An invalid certificate counts too: while a source changes its chain, its servers differ.
             return TransientError(f"{url.host}: no trusted TLS connection: {cause}")
         cause = cause.__cause__ or cause.__context__  # the library hides some causes
     return TransientError(f"{url}: {type(error).__name__}: {error}")

@@ -1,1 +1,1 @@
-"""Bytes → rows: zips, lines, CSV, JSON bodies, and text → values. Nothing here knows a source."""
+"""Bytes → rows: zips, lines, CSV, JSON bodies, and text → values. Nothing here depends on a source."""

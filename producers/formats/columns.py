@@ -30,13 +30,13 @@ class Typing:
     def __init__(self, rows: TextRows) -> None:
         self._rows = rows
         self.problems: dict[int, BadValueError] = {}
-        """Index among the good text rows → what is wrong."""
+        """problems: index among the good text rows → the problem."""
 
     def __len__(self) -> int:
         return len(self._rows.positions)
 
     def column(self, number: int, read: Callable[[str], Any], kind: pa.DataType) -> pa.Array:
-        """Column `number` read by `read`, which raises BadValueError; null where it did."""
+        """The values of column `number`, read by `read`; null where `read` raised BadValueError."""
         values, problems = typed(self._rows.columns[number], read, kind)
         for row, problem in problems.items():
             self.problems.setdefault(row, problem)

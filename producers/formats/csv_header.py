@@ -1,4 +1,4 @@
-"""A CSV's header line: how it is written, its columns' names, and the messages about missing and unknown ones."""
+"""A CSV's header line: its encoding and delimiter, its columns' names, and messages about missing and unknown ones."""
 
 import csv
 import unicodedata
@@ -12,7 +12,7 @@ _SHOWN = 200
 
 @dataclass(frozen=True)
 class HeaderLine:
-    """A file's first line: how it is written, and its columns' names as published and folded."""
+    """A file's first line: encoding, delimiter, and the columns' names as published and folded."""
 
     delimiter: str
     encoding: str
@@ -26,11 +26,12 @@ def header_line(lines: list[bytes]) -> HeaderLine:
     try:
         text, encoding = line.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
-        # What is not UTF-8 was written by Windows: cp1252 is latin-1 with dashes and quotes where that has controls.
+        # A file that is not UTF-8 was written by Windows: cp1252 is latin-1 with dashes and quotes in place of control
+        # characters.
         text, encoding = line.decode("cp1252", errors="replace"), "cp1252"
     delimiter = ";" if text.count(";") >= text.count(",") else ","
     try:
-        # A lone CR would be a second line to the reader.
+        # The reader would treat a lone CR as the end of a line.
         names = next(csv.reader([text.replace("\r", " ")], delimiter=delimiter), [])
     except csv.Error as error:
         raise InvalidContent(f"not a header: {error}") from None
@@ -47,17 +48,17 @@ def folded(name: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as a message shows them; what hostile bytes make of a name is cut."""
+    """Names for a message; long names from hostile bytes are cut."""
     return ", ".join(repr(name) for name in names)[:_SHOWN]
 
 
 def refuse_lacking(expected: Iterable[str], header: HeaderLine, unknown: Iterable[str]) -> None:
     """Raises: InvalidContent when expected columns are not in the header.
 
-    It names them, and the columns that nobody knows and that stand there: one of them may be the other's new name.
+    The error names them, and the unknown columns, because one of those may be a new name of a missing one.
 
     Args:
-        expected: folded names; of one that may be spelled in several ways, all, with `|` between them.
+        expected: folded names; if a name has several spellings, all of them with `|` between.
         unknown: names as published.
     """
     missing = [name for name in expected if not set(name.split("|")) & set(header.folded)]

@@ -1,8 +1,9 @@
-"""Lines → columns of text, and the lines that are not rows of the file; a line may hold line feeds in quotes.
+"""Lines → columns of text, and the lines that are not valid rows; a line may hold line feeds in quotes.
 
-Arrow's CSV reader does a whole chunk at once. A chunk in which it finds fewer or other rows than there are lines, or
-bytes that are not text, is halved until the bad lines stand alone: one reader, so that a line means the same in a
-clean chunk and beside a broken neighbour. Types are never inferred, because that would remove leading zeros.
+Arrow's CSV reader does a whole chunk at once. If it finds a number of rows that differs from the number of lines, or
+bytes that are not text, the chunk is halved until the bad lines are isolated. The same reader is always used, so that
+the meaning of a line does not depend on its neighbours. Types are never inferred, because that would remove leading
+zeros.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ class TextRows:
 
 
 def read(chunk: LineChunk, *, fields: int, delimiter: str, encoding: str) -> TextRows:
-    """Cut each line into `fields` fields. A line that cannot be is in `bad`."""
+    """Split each line into `fields` fields. Lines for which that fails are in `bad`."""
     bad: dict[int, BadValueError] = {}
     lines = chunk.lines
     good: Sequence[int] = range(len(lines))
@@ -80,7 +81,7 @@ class _Reader:
 
     def _whole(self, data: bytes, expected: int) -> pa.Table | None:
         """All lines as a table, or None if any of them is bad."""
-        # To Arrow a lone CR ends a line: two halves of one line could stand in for a line swallowed by a quote.
+        # For Arrow a lone CR ends a line: two halves of one line could hide that a quote has swallowed another line.
         if b"\r" in data:
             return None
         try:

@@ -1,6 +1,6 @@
-"""What sources of JSON bodies share: a body with every number kept as text, and its items as chunks of rows.
+"""Code for sources with JSON bodies: every number is kept as text, and the items become chunks of rows.
 
-These bodies are small, so a body is held whole and read item by item. A bad item is a reject in its place.
+These bodies are small, so a whole body is kept in memory and read item by item. A bad item is a reject in its place.
 """
 
 import json
@@ -20,7 +20,7 @@ from schemas.arrow import arrow_schema
 from schemas.contracts import load as load_contract
 
 MAX_TEXT = 4096
-"""Longest text of one field, characters. The sources' own are below 300; a Kafka message has to stay a small one."""
+"""Longest text of one field, characters. The sources' own are below 300; Kafka messages have to stay small."""
 
 _LONGEST_NUMBER = 60
 
@@ -28,7 +28,7 @@ _LONGEST_NUMBER = 60
 def load(body: bytes) -> Any:
     """The JSON value of a body; numbers are text, as the source wrote them. Raises: InvalidContent."""
     try:
-        # A float would lose digits before the decimal is made.
+        # A float would lose digits.
         return json.loads(
             body.decode("utf-8-sig"),
             parse_float=_plain,
@@ -41,16 +41,16 @@ def load(body: bytes) -> Any:
 
 
 def constant(name: str) -> str | None:
-    """What `NaN`, `Infinity` and `-Infinity` mean, which JSON does not know and many of its writers put.
+    """The meaning of `NaN`, `Infinity` and `-Infinity`, which are not JSON, but which many programs write.
 
-    NaN is how they write a number that they do not have: null. An infinite one is the result of a fault at the source,
-    and no missing value: it stays text, so that whoever reads a number rejects the row and names it.
+    NaN means that there is no number: null. Infinity is an error of the source and not a missing value: it stays text,
+        so that the reader of a number rejects the row with this text.
     """
     return None if name == "NaN" else name
 
 
 def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object each of whose fields stands once: of two, JSON's own reader takes the last in silence.
+    """An object whose fields are all different: of two equal ones, Python's JSON reader would silently take the last.
 
     Raises: ValueError, naming the field.
     """
@@ -63,7 +63,7 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _plain(number: str) -> str:
-    """The same number without an exponent, which JSON allows and Java writes for small ones (`4.0E-4`)."""
+    """A number without an exponent, which JSON allows and Java writes for small numbers (`4.0E-4`)."""
     _, e, exponent = number.lower().partition("e")
     if not e or len(exponent) > 3 or abs(int(exponent)) > _LONGEST_NUMBER or len(number) > _LONGEST_NUMBER:
         return number
@@ -71,7 +71,8 @@ def _plain(number: str) -> str:
 
 
 def text(item: Mapping[str, Any], name: str) -> str:
-    """A field that is text or a number; null and an absent field are blank. Raises: BadValueError, naming the field."""
+    """The text of a field that is text or a number; null and an absent field give the empty text. Raises:
+    BadValueError, naming the field."""
     value = item.get(name)
     if value is None:
         return ""
@@ -81,7 +82,7 @@ def text(item: Mapping[str, Any], name: str) -> str:
         raise BadValueError(RejectReason.ROW_TOO_LONG, f"{name} is longer than {MAX_TEXT} characters")
     try:
         value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can write and UTF-8 cannot
         raise BadValueError(RejectReason.BAD_ENCODING, f"{name} is not text") from None
     return value
 
@@ -94,10 +95,10 @@ def required_text(item: Mapping[str, Any], name: str) -> str:
 
 
 def require(item: Mapping[str, Any], names: Iterable[str], *, known: Container[str] | None = None) -> None:
-    """Refuse an item without one of these fields: a field that was renamed must not become a column of nulls.
+    """Reject an item that lacks one of these fields: a renamed field must not become a column of nulls.
 
     Args:
-        known: what may stand in an item: the refusal names what else stands there, which may be the new name.
+        known: all fields that an item may have: the message names the other fields, one of which may be the new name.
     """
     if lacking := [name for name in names if name not in item]:
         unknown = [] if known is None else sorted(name for name in item if name not in known)
@@ -112,7 +113,7 @@ def unknown_fields(items: Iterable[Any], known: Container[str]) -> tuple[str, ..
 
 
 def absent_fields(items: Iterable[Any], optional: Iterable[str]) -> tuple[str, ...]:
-    """For `Parsed.notes`: the fields that may be absent and are, from every item there is."""
+    """For `Parsed.notes`: optional fields that are absent in every item."""
     objects = [item for item in items if isinstance(item, dict)]
     absent = [name for name in optional if objects and not any(name in item for item in objects)]
     return (f"absent fields, null here: {', '.join(sorted(absent))}",) if absent else ()
@@ -138,7 +139,7 @@ class Rows:
         chunk_rows: int,
         notes: tuple[str, ...] = (),
     ) -> Iterator[Parsed]:
-        """Every item from `first_row` on, at least one chunk: a body without items is read to its end too.
+        """Every item from `first_row` on, at least one chunk, so that a body without items counts as read.
 
         Args:
             read: item → the values of `names`; raises BadValueError for a bad one.
@@ -168,10 +169,10 @@ class Rows:
 
 
 def newest_day(items: Sequence[Any], name: str, *, until: date = date.max) -> date | None:
-    """The last day that a field of the items begins with; items without a day there do not count.
+    """The latest day at the beginning of a field of the items; items without a day do not count.
 
     Args:
-        until: later days do not count either: a slip of the source must not stand for its newest day for ever.
+        until: later days do not count either: an error of the source must not remain its newest day forever.
     """
     found = []
     for item in items:
@@ -183,9 +184,9 @@ def newest_day(items: Sequence[Any], name: str, *, until: date = date.max) -> da
 
 
 def adds_nothing(items_of: Callable[[bytes], Sequence[Any]]) -> Callable[[bytes, bytes], bool]:
-    """For `Source.repeats`: whether every item of a body stands, with all its values, in the former body.
+    """For `Source.repeats`: whether every item of a body is in the former body with the same values.
 
-    Windows slide, so bodies differ every day: what counts is whether an item is new or has another value.
+    Windows move, so bodies differ every day; only new items and changed values count.
     """
 
     def repeats(former: bytes, body: bytes) -> bool:
@@ -193,7 +194,7 @@ def adds_nothing(items_of: Callable[[bytes], Sequence[Any]]) -> Callable[[bytes,
             known = {_bytes(item) for item in items_of(former)}
             return all(_bytes(item) in known for item in items_of(body))
         except InvalidContent:
-            return False  # the parser will say what is wrong
+            return False  # the parser will report the problem
 
     return repeats
 

@@ -1,7 +1,7 @@
 """Bytes in blocks → lines in chunks, in bounded memory.
 
-A row is a line that is not blank, or the lines over which a quoted field goes on; its number counts rows, whatever the
-line ends are. Counting here, before any CSV reader sees them, is what makes `row_number` and the resume position exact.
+A row is a line that is not blank, or several lines if a quoted field has line ends. Row numbers do not depend on the
+kind of line ends. They are counted here, before a CSV reader, so that `row_number` and the resume position are exact.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,17 +11,17 @@ from itertools import chain
 from producers.formats.quoted import Quoting
 
 MAX_LINE = 256 << 10
-"""Longest row that is parsed, bytes. A longer one is cut here and rejected by its length later."""
+"""Longest row that is parsed, bytes. A longer one is cut here and rejected later because of its length."""
 
 CHUNK_BYTES = 32 << 20
-"""A chunk ends with the line that reaches this, however few rows it has: 20,000 rows of MAX_LINE would be 5 GB."""
+"""A chunk ends with the line that reaches this size, even if it has few rows: 20,000 rows of MAX_LINE would be 5 GB."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class LineChunk:
-    """Consecutive rows, without their line ends; one inside a quoted field is a line feed."""
+    """Consecutive rows, without their line ends; a line end inside a quoted field becomes a line feed."""
 
     first_row: int
     lines: list[bytes]
@@ -54,7 +54,7 @@ class LineReader:
         """The remaining rows, `size` at a time or CHUNK_BYTES, from row `first_row` on.
 
         Args:
-            quoting: of a file whose quoted fields may go on over a line's end; None where each line is a row.
+            quoting: for a file whose quoted fields may contain line ends; None if each line is a row.
         """
         skip, position = first_row, first_row
         batches = self._row_batches(quoting)
@@ -75,7 +75,7 @@ class LineReader:
             yield LineChunk(position, pending)
 
     def _row_batches(self, quoting: Quoting | None) -> Iterator[list[bytes]]:
-        """Rows of each batch of lines. Where there is no quote, a line is a row and nothing is looked at twice."""
+        """Rows of each batch of lines. Without quotes each line is a row."""
         carried: list[bytes] = []  # the lines of a row whose quote is open
         for lines, has_quotes in chain([(self._pending, self._pending_quotes)], self._batches):
             if quoting is None or not (has_quotes or carried):
@@ -90,8 +90,8 @@ class LineReader:
 
 
 def _whole_chunk(pending: list[bytes], size: int) -> int:
-    """How many of these lines make the next chunk; 0 if more must be read. A function of the lines alone, so that a
-    part resumed at a chunk's first row is cut as it was.
+    """How many of these lines make the next chunk; 0 if more must be read. It depends only on the lines, so that a part
+    that is resumed at a chunk's first row gets the same chunks.
     """
     lines = pending[:size]
     if sum(map(len, lines)) < CHUNK_BYTES:
@@ -105,7 +105,7 @@ def _whole_chunk(pending: list[bytes], size: int) -> int:
 
 
 def _line_batches(blocks: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
-    """Lines per block, blank ones too, and whether there is a quote in them.
+    """Lines per block, blank ones too, and whether they contain a quote.
 
     Of a line longer than MAX_LINE that goes on in further blocks only its first MAX_LINE + 1 bytes arrive.
     """

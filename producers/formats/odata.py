@@ -1,4 +1,4 @@
-"""The Banco Central's OData services (Olinda): how a request is written, and where an answer has its items."""
+"""The Banco Central's OData services (Olinda): the form of a request, and the place of the items in an answer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from urllib.parse import quote
 from foundation.errors import InvalidContent
 from producers.formats import json_rows
 
-# What stands in the documented addresses as it is. A blank must be %20: the `+` that HTTP libraries write for one in
-# parameters is a plus sign to OData, which knows no forms.
+# Characters that are not escaped in the documented addresses. A blank must be %20: HTTP libraries write `+` for it,
+# which OData reads as a plus sign.
 _VERBATIM = "@$'(),=:/"
 
 
@@ -19,9 +19,9 @@ def address(resource: str, options: Mapping[str, str]) -> str:
 
 
 def body(content: bytes) -> tuple[list[Any], str]:
-    """The items, and the name of what was asked for as the context tells it (never to be followed: an internal host).
+    """The items, and the name of the resource from the context (its address is an internal host and must not be used).
 
-    A question with `$select` puts the fields asked for in brackets behind that name.
+    After a request with `$select` the requested fields follow that name in brackets.
 
     Raises: InvalidContent when it is not an object with a list `value`.
     """
@@ -33,12 +33,12 @@ def body(content: bytes) -> tuple[list[Any], str]:
 
 
 def items(content: bytes) -> list[Any]:
-    """The items alone. Raises: InvalidContent."""
+    """Only the items. Raises: InvalidContent."""
     return body(content)[0]
 
 
 def is_no_news(status: int, content: bytes) -> bool:
-    """The window holds nothing: a weekend, or a day to come. 404 is a wrong address, and so a failure."""
+    """Whether the window is empty: a weekend, or a future day. 404 means a wrong address and is a failure."""
     if status != 200 or len(content) > 4096:
         return False
     try:

@@ -1,8 +1,8 @@
-"""Rows that go on over a line's end, because the end stands inside a quoted field (RFC 4180, section 2, rule 6).
+"""Rows of several lines, because a quoted field contains line ends (RFC 4180, section 2, rule 6).
 
-A quote that nobody closed must not swallow the rows after it. So lines are joined only where the joined row has as many
-fields as the header, each closing quote before a delimiter or the end, and no line without quotes in it is by itself a
-row; otherwise each line stays what it is.
+An unclosed quote must not swallow the rows after it. So lines are joined only if the joined row has as many fields as
+the header, if each closing quote is before a delimiter or the end, and if no line without quotes in it is a row by
+itself. Otherwise each line stays as it is.
 """
 
 import re
@@ -16,24 +16,24 @@ MOST_LINES = 100
 
 @dataclass(frozen=True)
 class Quoting:
-    """How a file's rows are written.
+    """The form of a file's rows.
 
     Attributes:
         delimiter: one ASCII character.
-        fields: of every row, as many as the header has names.
+        fields: number of fields of every row, as in the header.
     """
 
     delimiter: str
     fields: int
 
     def join(self, lines: Sequence[bytes], *, most_bytes: int, is_end: bool) -> tuple[list[bytes], int]:
-        """Rows out of lines; the lines of one row are joined by a line feed. Blank lines between rows are dropped.
+        """Make rows from lines; the lines of one row are joined by a line feed. Blank lines between rows are dropped.
 
         Args:
-            most_bytes: a longer row is not made; the lines stand alone.
+            most_bytes: a longer row is not made; its lines stay separate.
             is_end: no line follows.
 
-        Returns: the rows, and how many lines were used up: what is left may go on in lines to come.
+        Returns: the rows, and how many lines were used; the others may continue in further lines.
         """
         rows: list[bytes] = []
         at = 0
@@ -51,7 +51,7 @@ class Quoting:
         return rows, at
 
     def _row_size(self, lines: Sequence[bytes], first: int, most_bytes: int, *, is_end: bool) -> int | None:
-        """How many lines make the row that begins with an open quote; None if lines to come decide it."""
+        """How many lines make the row that begins with an open quote; None if further lines are needed to decide."""
         size = len(lines[first])
         for count, line in enumerate(lines[first + 1 : first + MOST_LINES], 2):
             size += 1 + len(line)
@@ -63,10 +63,11 @@ class Quoting:
         return 1 if is_end or len(lines) - first >= MOST_LINES else None
 
     def _is_row(self, line: bytes) -> bool:
-        """Whether a line without quotes has the fields of a row. With quotes it may be a row's middle and look so."""
+        """Whether a line without quotes has the fields of a row. A line with quotes may look like a row and be the
+        middle of one."""
         return b'"' not in line and line.count(self.delimiter.encode()) == self.fields - 1
 
-    # Every repetition is possessive: hostile bytes cost one pass. `field` is what a lenient reader takes for one.
+    # Every repetition is possessive, so that hostile bytes cost one pass. `field` is what a lenient reader accepts.
 
     @cached_property
     def _parts(self) -> tuple[bytes, bytes, bytes]:
@@ -90,7 +91,7 @@ class Quoting:
 
     @cached_property
     def _row(self) -> re.Pattern[bytes]:
-        """A row: in a field that does not begin with a quote, quotes mean nothing."""
+        """A row: in a field that does not begin with a quote, quotes are ordinary characters."""
         mark, _, still = self._parts
         field = rb'(?:%b"|[^"%b][^%b]*+)?+' % (still, mark, mark)
         return re.compile(rb"%b(?:%b%b){%d}" % (field, mark, field, self.fields - 1))

@@ -12,7 +12,7 @@ from producers.model import BadValueError, RejectReason
 T = TypeVar("T")
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,30}(?:[.,][0-9]{0,30})?|[.,][0-9]{1,30})")
-# A float that is whole ends in one zero; `12.000` is twelve thousand in Brazil, and no float is written so.
+# A whole float ends in one zero; `12.000` means twelve thousand in Brazil, and floats are not written like that.
 _INTEGER = re.compile(r"([0-9]{1,18})(?:\.0)?")
 _FIRST_YEAR, _LAST_YEAR = 1800, 2200
 _CNPJ = re.compile(r"[0-9A-Z]{12}[0-9]{2}")
@@ -23,12 +23,12 @@ _HOUR = re.compile(r"([0-9]{2}):?([0-9]{2})(?: ?UTC)?")
 
 
 def text(value: str) -> str | None:
-    """Without outer blanks; nothing is null."""
+    """Without outer blanks; the empty text is null."""
     return value.strip() or None
 
 
 def real(value: str) -> float | None:
-    """A number with comma or dot, with or without a zero before it (`,8`, `-,4`); blank is null."""
+    """A number with comma or dot, with or without a zero before the comma (`,8`, `-,4`); blank is null."""
     stripped = value.strip()
     return _real(stripped) if stripped else None
 
@@ -64,7 +64,7 @@ def decimal(precision: int, scale: int) -> Callable[[str], Decimal | None]:
 def count(value: str) -> int | None:
     """A whole number at or above zero; `33818.0` is one; blank is null.
 
-    Nothing but one `.0` may follow: `53.000` is fifty-three thousand to whoever writes thousands with a dot.
+    Only one `.0` may follow: `53.000` means fifty-three thousand where a dot separates thousands.
     """
     stripped = value.strip()
     if not stripped:
@@ -91,7 +91,7 @@ def required(read: Callable[[str], T | None], name: str) -> Callable[[str], T]:
 def digits(length: int) -> Callable[[str], str | None]:
     """A code of digits kept as text; dots, slashes and dashes in it are dropped."""
 
-    @lru_cache(maxsize=1 << 14)  # thousands of municipalities and providers come again in every chunk
+    @lru_cache(maxsize=1 << 14)  # the same thousands of municipalities and providers are in every chunk
     def read(value: str) -> str | None:
         stripped = value.strip()
         if not stripped:
@@ -108,9 +108,9 @@ def digits(length: int) -> Callable[[str], str | None]:
 def cnpj(value: str) -> str | None:
     """A company's number: 12 digits or letters (since July 2026), then two digits; blank is null.
 
-    Punctuation is dropped, letters are written large, and zeros that a number lost before its first digit are put back;
-    a number with letters was never one to a spreadsheet, and lost none. Whether the check digits hold is not asked
-    here: with a wrong one the row still counts accesses, and silver's expectation names it.
+    Punctuation is dropped, letters become capitals, and lost leading zeros are restored; a number with letters cannot
+    have lost zeros in a spreadsheet. The check digits are not checked here: a row with a wrong one still counts
+    accesses, and silver's expectation reports it.
     """
     stripped = value.strip()
     if not stripped:
@@ -136,7 +136,8 @@ def day(value: str) -> date:
 def reference_day(value: str) -> date:
     """The day that a value describes: a date of the years 1800 to 2200.
 
-    No source describes others, and beyond year 9998 no clock of publication can be told. A licence may last longer.
+    No source describes other years, and a publication clock after the year 9998 is not possible. A licence may last
+    longer.
     """
     found = day(value)
     if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
@@ -158,7 +159,7 @@ def founding_day(value: str) -> date | None:
 def hour(value: str) -> timedelta:
     """`00:00`, `0000 UTC`, `1600` or `1600 UTC`: time since midnight, a whole hour.
 
-    A row at half past would be an hour more than the day has: its values are of no hour of the file.
+    A row at half past would give a day too many hours.
     """
     match = _HOUR.fullmatch(value.strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:

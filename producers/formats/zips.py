@@ -1,7 +1,7 @@
-"""Zips read by span: the central directory first, then only the members wanted, each as the bytes it occupies.
+"""Read zips by byte ranges: first the central directory, then only the wanted members.
 
-A member's payload is its exact span in the file, from its local header to the next one: what is archived is the
-source's own bytes, and one archived span can be inflated and checked without the rest of the zip.
+A member's payload is its exact span in the file, from its local header to the next one: the archive holds the source's
+own bytes, and one archived span can be inflated and checked without the rest of the zip.
 """
 
 import io
@@ -15,23 +15,24 @@ from foundation.errors import InvalidContent
 
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_BYTES = 4 << 20
-"""A directory has at least 46 bytes a member and is read into memory whole; the largest real one has some 100 KB."""
+"""A directory has at least 46 bytes per member and is read into memory as a whole; the largest real one has about 100
+KB."""
 MAX_MEMBER_BYTES = 8 << 30
 MAX_RATIO = 250
-"""Expansion above which a member of some size is taken for a bomb; the densest real ones reach some 60."""
+"""A larger member with a higher compression ratio counts as a zip bomb; the highest real ratios are about 60."""
 _RATIO_MATTERS_ABOVE = 64 << 20
 _TAIL_BYTES = 256 << 10
 _OUTPUT_BLOCK = 1 << 20
 _LOCAL_HEADER = struct.Struct("<4s2H3H3I2H")
 _STORED, _DEFLATED = 0, 8
-# What zip tools also write (APPNOTE.TXT 4.4.5), by the names their users know.
+# Other compression methods of zip tools (APPNOTE.TXT 4.4.5), by their common names.
 _METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
 _ENCRYPTED = 1
 
 
 @dataclass(frozen=True)
 class Member:
-    """One member: what the central directory says, and its span [start, end) in the file."""
+    """One member: its entry in the central directory, and its span [start, end) in the file."""
 
     name: str
     crc32: int
@@ -45,7 +46,7 @@ class Member:
 class RangeFile(io.RawIOBase):
     """A remote file as a seekable one, enough for `zipfile` to read the central directory.
 
-    The file's tail is fetched once; nearly every central directory lies in it.
+    The end of the file is fetched once; nearly every central directory is in it.
     """
 
     def __init__(self, length: int, fetch: Callable[[int, int], bytes]) -> None:
@@ -92,14 +93,14 @@ class RangeFile(io.RawIOBase):
 
 
 def directory(file: io.RawIOBase) -> list[Member]:
-    """The files in a zip, in the order of their places, without what a Mac adds. Raises: InvalidContent.
+    """The files in a zip, in the order of their places, without the extra files of macOS. Raises: InvalidContent.
 
     Names have `/` between folders, also where a Windows program wrote `\\` against the format (APPNOTE.TXT 4.4.17.1):
-    who selects members looks at the last part of a name.
+    members are selected by the last part of a name.
     """
     try:
         archive = zipfile.ZipFile(file)
-    # zipfile meets hostile bytes with all of these.
+    # zipfile raises any of these for hostile bytes.
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error, KeyError, IndexError) as error:
         raise InvalidContent(f"not a readable zip: {error}") from error
     infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
@@ -124,7 +125,8 @@ def directory(file: io.RawIOBase) -> list[Member]:
 
 
 def _is_of_a_mac(name: str) -> bool:
-    """Whether a member holds a Mac's notes about another one (AppleDouble): they bear its name, and are no content."""
+    """Whether a member is metadata of macOS about another member (AppleDouble): it has a similar name, but no
+    content."""
     *folders, last = name.split("/")
     return "__MACOSX" in folders or last.startswith("._")
 

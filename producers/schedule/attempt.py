@@ -25,7 +25,7 @@ WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
 class RequestStore:
-    """Where requests are put back and outcomes are kept. Threads may share it."""
+    """The topics of requests and outcomes. Threads may share it."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._prefix = prefix
@@ -33,37 +33,37 @@ class RequestStore:
         self.outcomes = Outcomes(bootstrap, prefix, self._sender)
 
     def put_back(self, request: PollRequest) -> None:
-        """Ask for it again later. Raises: TransientError."""
+        """Write a request again, for later. Raises: TransientError."""
         self._sender.send(self._prefix + RETRY, [(request.source, request.to_json())])
 
     def give_up(self, request: PollRequest) -> None:
-        """Keep it where an operator finds it. Raises: TransientError."""
+        """Write a request to the topic of dead requests. Raises: TransientError."""
         self.refuse(request.source, request.to_json())
 
     def refuse(self, key: str, value: bytes) -> None:
-        """As `give_up`, for what is no request at all."""
+        """As `give_up`, for bytes that are not a request."""
         self._sender.send(self._prefix + DEAD, [(key, value)])
 
     def emit(self, request: PollRequest, partition: int) -> None:
-        """Let a worker poll. Raises: TransientError."""
+        """Write a request for the workers. Raises: TransientError."""
         self._sender.send(self._prefix + REQUESTS, [(request.source, request.to_json())], partition=partition)
 
 
 def attempt(
     source: Source, request: PollRequest, store: RequestStore, poll: Callable[[Now], Outcome], *, now: Now = clock.now
 ) -> Record | None:
-    """Work off one request. Returns the new outcome; None if the request was done before, or a newer one of its source,
-    or if it is none to work off, because a clock that was wrong emitted it.
+    """Handle one request. Returns the new outcome; None if the request, or a newer one of its source, was done before,
+    or if a wrong clock emitted it.
 
-    A poll that was fenced is recorded too, unless whoever fenced it has recorded its own by now. It is not put back:
-    a producer made anew at once would fence the other in turn. The next slot makes one, and covers this slot.
+    A poll that was fenced is recorded too, unless the other poll has recorded its outcome by now. It is not put back,
+    because a new producer would fence the other one. The next slot makes a new producer, and covers this slot.
 
     Args:
-        poll: polls the source at the moment that the given clock says.
+        poll: polls the source at the time of the given clock.
 
     Raises:
-        UnsafeState: the process must end; nothing is recorded, the request comes again.
-        TransientError: the broker does not take what must be written; the request has to be worked off again.
+        UnsafeState: the process must end; nothing is recorded, and the request is delivered again.
+        TransientError: the broker does not accept the records; the request has to be handled again.
     """
     if request.scheduled_for > now() + AHEAD:
         log.get_logger("schedule").error("request_from_the_future", slot_id=request.slot_id)
@@ -73,7 +73,7 @@ def attempt(
     if former is not None and outcomes.is_done(request, former):
         log.get_logger("schedule").debug("request_skipped", slot_id=request.slot_id, attempt=request.attempt)
         return None
-    # A clock that lags behind the leader's must not poll for a slot before the one that was asked for.
+    # A clock behind the leader's must not poll for a slot before the requested one.
     started = max(now(), request.scheduled_for)
     if former is not None and circuit.state(former.circuit_open_until, started) is circuit.State.OPEN:
         outcome, result, error = None, Result.CIRCUIT_OPEN, None
@@ -97,9 +97,9 @@ def attempt(
 
 
 def recorded(source: Source, services: Services, poll: Callable[[], Outcome], *, now: Now = clock.now) -> Outcome:
-    """Poll because a person said so, whatever the circuit says, and record it where the workers look.
+    """Poll on a person's command, even if the circuit is open, and record the outcome for the workers.
 
-    A record that cannot be written is a warning: what was published stands. Raises: as `poll` does.
+    If the record cannot be written, that is only a warning, because the data are published. Raises: as `poll`.
     """
     started = now()
     outcome = poll()
@@ -147,7 +147,7 @@ def _poll(
 
 
 def _write(store: RequestStore, request: PollRequest, record: Record, covered: list[Record]) -> None:
-    """What is next, and only then what became of it."""
+    """Write the next request first, and then the outcome."""
     again = _again(request, record)
     if again is not None and again.failures < MOST_FAILURES:
         store.put_back(again)

@@ -1,7 +1,7 @@
 """The leader's canary: one record in one transaction, sent repeatedly by a thread.
 
 It is sent by the real clock, in a replay too, because it measures how long the pipeline takes. Failures are logged,
-and the next one is sent in its time: an old canary in gold is what tells people (docs/adr/0022).
+and the next canary is sent at its time: people notice the failure by an old canary in gold (docs/adr/0022).
 """
 
 import threading
@@ -19,10 +19,10 @@ from producers.publish import Publisher
 from schemas.contracts import CANARY, Contract, load
 
 SOURCE = "canary"
-"""Its source id, and the end of its transactional id. No source of the registry has it."""
+"""Its source id, and the end of its transactional id. No real source has this name."""
 
 LOOK_SECONDS = 5.0
-"""How often one that does not lead asks whether it does now."""
+"""How often a worker checks whether it leads."""
 
 Register = Callable[[list[Contract], str], Mapping[str, int]]
 """As `Registry.register`: (contracts, prefix) → schema ids by name."""
@@ -43,7 +43,7 @@ class Canary:
     _publisher: Publisher | None = field(default=None, init=False)
 
     def watch(self, is_leader: Callable[[], bool], stopping: threading.Event) -> None:
-        """Start the thread. It ends once told to stop, and nobody waits for it."""
+        """Start the thread. It ends when told to stop; nobody waits for it."""
         threading.Thread(target=self._run, args=(is_leader, stopping), name="canary", daemon=True).start()
 
     def send(self) -> None:
@@ -62,14 +62,14 @@ class Canary:
         publisher = self._publisher
 
         def fill() -> None:
-            # Made when it is sent, also when it is sent again: as its timestamp in Kafka is.
+            # Created at each attempt to send, like its timestamp in Kafka.
             values = {"source": SOURCE, "sent_at": datetime.now(UTC)}
             publisher.place(CANARY, [record(contract, schema_id, values)])
 
         try:
             publisher.transact(fill)
         except (CorrentezaError, KafkaException):
-            self._publisher = None  # a transaction that failed for good ends its producer
+            self._publisher = None  # after a fatal error of a transaction a new producer is needed
             raise
 
     def _run(self, is_leader: Callable[[], bool], stopping: threading.Event) -> None:
@@ -81,5 +81,5 @@ class Canary:
                 continue
             try:
                 self.send()
-            except Exception as error:  # whatever it is: a thread that dies of it would look like a broken pipeline
+            except Exception as error:  # any error: if this thread died, the pipeline would look broken
                 log.get_logger("schedule").warning("canary_not_sent", error=str(error))

@@ -11,10 +11,10 @@ class Measures(Protocol):
     """Called for everything that is counted, from any thread."""
 
     def polled(self, source: str, seconds: float, received: int, published: int) -> None:
-        """A source was asked. Args: received: bytes of its answers. published: records."""
+        """A source was polled. Args: received: bytes of its answers. published: records."""
 
     def recorded(self, source: str, outcome: str) -> None:
-        """A poll's outcome was recorded, also of one that asked nothing."""
+        """The outcome of a poll was recorded, also if it sent no request."""
 
     def leads(self, is_leader: bool) -> None:
         """Whether this worker leads now."""
@@ -26,4 +26,4 @@ class _Nothing:
 
 
 UNMEASURED: Measures = cast(Measures, _Nothing())
-"""Keeps nothing."""
+"""Stores nothing."""

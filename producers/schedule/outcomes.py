@@ -1,8 +1,7 @@
 """The outcome of each poll: one record in `poll.outcomes`, keyed by source, so that the newest one is always kept.
 
-The newest record of a source is also its state: how far its slots have come, whether its circuit is open, when it last
-had news. A slot that is covered by the poll of a newer slot has a record too (`covered`); it is written before that
-poll's own.
+The newest record of a source is also its state: its last slot, whether its circuit is open, when it last had new rows.
+A slot that is covered by the poll of a newer slot has a record too (`covered`); it is written before that poll's own.
 """
 
 import json
@@ -29,7 +28,7 @@ MOST_NAMED = 20
 
 
 class Result(StrEnum):
-    """How a poll ended. Closed: `error` holds what varies."""
+    """How a poll ended. A closed list; `error` has the rest."""
 
     PUBLISHED = "published"
     NO_NEWS = "no_news"
@@ -51,15 +50,15 @@ class Record:
     """One poll's outcome, and the state of its source after it. Instants are UTC.
 
     Attributes:
-        scheduled_for: the newest slot due when the source was asked.
+        scheduled_for: the newest slot that was due when the source was polled.
         rows: published by this poll; rejects, parts and unchanged_parts likewise.
-        error: what went wrong first, at most ERROR_CHARACTERS.
+        error: the first error, at most ERROR_CHARACTERS.
         failed: resources that failed, by name, at most MOST_NAMED.
-        consecutive_failures: polls in a row that failed as a whole. One in which other resources answered is none: the
-            source is there, and a circuit would keep the others from being asked.
-        last_success_at: when a poll last ended well, with news or without.
+        consecutive_failures: polls in a row in which no resource answered. If some resources answered, the source is
+            reachable, and an open circuit would only keep them from being polled.
+        last_success_at: when a poll last succeeded, with new rows or without.
         last_news_at, last_news_rows: when rows were last published, and how many.
-        worker: who polled: host and process id.
+        worker: host and process id of the worker that polled.
     """
 
     source: str
@@ -84,16 +83,16 @@ class Record:
 
     @property
     def place(self) -> Place:
-        """How far the source's requests have come."""
+        """The position of the request in the order of its source."""
         return self.scheduled_for, self.attempt
 
     def to_json(self) -> bytes:
-        """As it stands in `poll.outcomes`."""
+        """The form in `poll.outcomes`."""
         return json.dumps(asdict(self), default=datetime.isoformat).encode()
 
     @classmethod
     def from_json(cls, value: bytes | None) -> Self:
-        """Fields that a newer release added are left out. Raises: ValueError for anything else than a record."""
+        """Fields that a newer release added are left out. Raises: ValueError for anything that is not a record."""
         try:
             found = json.loads(value or b"")
             known = {each.name: found[each.name] for each in fields(cls) if each.name in found}
@@ -119,7 +118,7 @@ def judged(outcome: Outcome) -> Result:
 
 
 def is_done(request: PollRequest, former: Record) -> bool:
-    """Whether a request needs no poll any more: the source's newest record is of it, or of a newer one. Pure.
+    """Whether a request is done: the source's newest record belongs to it or to a newer one. Pure.
 
     If a poll was fenced, it is only known that another one began: if its request comes again, it is polled.
     """
@@ -143,7 +142,7 @@ def after(
 
     Args:
         former: the source's newest record.
-        outcome: what the poll did; None if nothing was asked.
+        outcome: result of the poll; None if the source was not polled.
     """
     tally = outcome.tally if outcome else Tally()
     is_away = result in FAILURES and not tally.has_answered
@@ -185,8 +184,8 @@ def after(
 
 
 def covered(record: Record, former: Record | None, asked: PollRequest, calendar: Calendar) -> list[Record]:
-    """The records of the older slots for which this poll stands: those since the source's former record, or since the
-    slot asked for; the former's own too if its poll was fenced. Oldest first, no further back than requests are
+    """The records of the older slots that this poll covers: those since the source's former record, or since the
+    requested slot; and the former slot itself if its poll was fenced. Oldest first, and not older than requests are
     emitted. Pure.
     """
     since = former.scheduled_for if former else asked.scheduled_for - timedelta(seconds=1)
@@ -216,7 +215,7 @@ class Outcomes:
                 try:
                     record = Record.from_json(entry.value)
                 except ValueError:
-                    continue  # nobody of ours wrote it, and no slot depends on it
+                    continue  # not written by us, and no slot depends on it
                 self._newest[record.source] = record
             return dict(self._newest)
 

@@ -1,6 +1,6 @@
 """The schedule's plain topics: read each from its beginning to its present end, write with an acknowledgement.
 
-No consumer group and no transaction: what is read is a list of facts that every process reads for itself.
+No consumer group and no transaction: every process reads all records.
 """
 
 import time
@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import TransientError
 
 TIMEOUT = 10.0
 """Seconds for a broker to answer, or to acknowledge what was sent."""
 
 _LEADERLESS = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
-"""A topic just created, or a broker just gone: over in a moment."""
+"""Errors after the creation of a topic or the loss of a broker; they pass in a moment."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One record. `appended_at`: seconds since 1970, by the clock of who sent it."""
+    """One record. `appended_at`: seconds since 1970, by the sender's clock."""
 
     topic: str
     partition: int
@@ -31,21 +32,22 @@ class Entry:
 
 
 class Tail:
-    """Reads some topics from their beginning, and each time goes on where it was."""
+    """Reads some topics from their beginning; each call continues after the last one."""
 
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self._topics = topics
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._admin = AdminClient(kafka.client(bootstrap))
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "unused",  # asked for by the client; nothing is ever committed
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-                "log_level": 0,
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "group.id": kafka.READERS,
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": 50,
+                },
+            )
         )
         self._next: dict[tuple[str, int], int] = {}
 
@@ -98,7 +100,7 @@ class Tail:
             answers = self._admin.list_offsets(wanted, request_timeout=TIMEOUT)
             try:
                 ends = {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
-                # A broker that hangs is reported so, and not as an error: taken for an end, it would look like no news.
+                # A broker that hangs gives no error; without this check it would look as if there were no new records.
                 if min(ends.values()) < 0:
                     raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
                 return ends
@@ -109,19 +111,20 @@ class Tail:
 
 
 class Sender:
-    """Writes to plain topics, in order, and returns once the broker has what was sent."""
+    """Writes to plain topics, in order, and returns once the broker has acknowledged the records."""
 
     def __init__(self, bootstrap: str) -> None:
         self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "message.timeout.ms": int(TIMEOUT * 1000),
-                "topic.metadata.propagation.max.ms": 2000,
-                "linger.ms": 0,
-                "log_level": 0,
-            }
+            kafka.client(
+                bootstrap,
+                {
+                    "enable.idempotence": True,
+                    "partitioner": "murmur2_random",
+                    "message.timeout.ms": int(TIMEOUT * 1000),
+                    "topic.metadata.propagation.max.ms": 2000,
+                    "linger.ms": 0,
+                },
+            )
         )
 
     def send(self, topic: str, records: Sequence[tuple[str, bytes]], *, partition: int | None = None) -> None:

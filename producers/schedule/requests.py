@@ -1,7 +1,7 @@
 """Which polls are due: slots since the last one emitted, and failed ones whose waiting time is over. Pure.
 
-A request is named by its slot and by how often the slot was asked for before. The names of one source only
-grow, so a process that emits or handles a request twice can see that it is an old one.
+A request is identified by its slot and by the number of earlier attempts. These only grow for a source, so a process
+that emits or handles a request twice can see that it is old.
 """
 
 import json
@@ -16,16 +16,16 @@ from producers.calendars import Calendar
 from producers.schedule import slots
 
 CATCH_UP = timedelta(days=7)
-"""Slots older than this are not emitted any more. One poll covers every older slot, so nothing is lost by it."""
+"""Slots older than this are not emitted any more. One poll covers all older slots, so nothing is lost."""
 
 CATCH_UP_PER_TICK = 50
-"""Requests that one tick emits for one source. Three days of a slot per ten minutes take nine ticks."""
+"""Requests that one tick emits for one source. Three days of slots every ten minutes take nine ticks."""
 
 AHEAD = timedelta(days=2)
-"""What is scheduled further ahead than this was emitted by a clock that was wrong, and counts for nothing."""
+"""Requests for slots further in the future were emitted by a wrong clock, and are ignored."""
 
 MOST_FAILURES = 6
-"""Failed polls in a row after which a request is given up; the source's next slot asks again."""
+"""Failed polls in a row after which a request is given up; the source's next slot tries again."""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=1)
 """Waiting time after the first failure; it doubles with each further one, up to the longest."""
@@ -41,8 +41,8 @@ class PollRequest:
     Attributes:
         scheduled_for: the slot, UTC.
         attempt: 1 for the slot itself; one more each time it is put back.
-        failures: polls that failed before this one, in this row.
-        not_before: of a request that was put back, when it is due again, UTC.
+        failures: failed polls in a row before this one.
+        not_before: for a request that was put back: when it is due again, UTC.
     """
 
     source: str
@@ -58,11 +58,11 @@ class PollRequest:
 
     @property
     def place(self) -> Place:
-        """The request with the greater place is the newer one of a source."""
+        """Of two requests of a source, the one with the greater place is newer."""
         return self.scheduled_for, self.attempt
 
     def to_json(self) -> bytes:
-        """As it stands in `poll.requests`, `poll.retry` and `poll.dead`."""
+        """The form in `poll.requests`, `poll.retry` and `poll.dead`."""
         record = {
             "source": self.source,
             "slot_id": self.slot_id,
@@ -75,7 +75,7 @@ class PollRequest:
 
     @classmethod
     def from_json(cls, value: bytes | None) -> Self:
-        """Raises: ValueError for anything that `to_json` did not write; what it says is bounded."""
+        """Raises: ValueError for anything that `to_json` did not write; its message has a bounded length."""
         try:
             record = json.loads(value or b"")
             return cls(
@@ -103,7 +103,7 @@ def wait_after(failures: int) -> timedelta:
 
 @dataclass
 class Emitted:
-    """What the topics say has been emitted, put back and done. Filled from Kafka alone, so every process agrees.
+    """The requests that were emitted, put back and done. Filled only from Kafka, so that every process agrees.
 
     Attributes:
         asked: source → places of its requests in `poll.requests`, the last ones.
@@ -128,13 +128,13 @@ class Emitted:
         self.done.setdefault(source, deque(maxlen=_REMEMBERED)).append(place)
 
     def is_done(self, request: PollRequest, now: datetime) -> bool:
-        """Whether this request, or a newer one of its source, has had its outcome."""
+        """Whether this request, or a newer one of its source, has an outcome."""
         return request.place <= _newest(self.done.get(request.source), now)
 
     def plan(self, calendars: Mapping[str, Calendar], now: datetime) -> list[PollRequest]:
         """The requests to emit now, oldest first for each source.
 
-        A source of which nothing is known starts at its latest slot.
+        A source without any record starts at its latest slot.
         """
         planned: list[PollRequest] = []
         for source, calendar in calendars.items():
@@ -142,7 +142,7 @@ class Emitted:
             last = None if newest == _NOTHING else newest[0]
             planned += [PollRequest(source, slot) for slot in due(calendar, last, now)]
             waited = self.put_back.get(source)
-            # One that is older than what has been emitted or done since is covered by that.
+            # A request that is older than the last emitted or done one is covered by it.
             if waited is not None and newest < waited.place and _is_due(waited, now):
                 planned.append(waited)
         return planned
@@ -162,7 +162,7 @@ def due(calendar: Calendar, last: datetime | None, now: datetime) -> list[dateti
     """The slots in (last, now], oldest first, at most CATCH_UP_PER_TICK; the latest slot if there was none before."""
     if last is None:
         return [calendar.latest(now)]
-    # A clock that was set back finds `last` ahead of it: nothing is due, and nothing comes twice.
+    # After a clock was set back `last` is in the future: nothing is due, and nothing is emitted twice.
     return list(islice(calendar.between(max(last, now - CATCH_UP), now), CATCH_UP_PER_TICK))
 
 

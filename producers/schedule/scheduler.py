@@ -22,13 +22,13 @@ from schemas.queues import OUTCOMES, REQUEST_PARTITIONS, REQUESTS, RETRY
 HEALTH_FORMAT = 1
 
 LARGE_AT_ONCE = 2
-"""Zips that one worker reads at the same time; each fills its own send buffer and spool. Bodies do not wait."""
+"""Zips that one worker reads at the same time; each has its own send buffer and spool. Bodies are not limited."""
 
 LATE_SECONDS = 5.0
 """A tick or a waiting request older than this counts as no progress; a tick comes every second."""
 
 AGAIN_SECONDS = 2.0
-"""Before a request is taken up again whose outcome the broker did not take."""
+"""Seconds until a request is handled again, if the broker did not accept its outcome."""
 
 _STRIDE = 13
 """Faust gives a worker neighbouring partitions. With this stride, which shares no factor with their number, halves and
@@ -51,8 +51,8 @@ class Scheduler:
     """One worker's part of the schedule. `tick` is called by one thread, the rest by any.
 
     Attributes:
-        sources: those whose slots it emits when it leads, by name; it works on any request for them.
-        end: ends the process, with an error to say; never returns.
+        sources: by name; the leader emits their slots, and every worker handles requests for them.
+        end: ends the process with an error message; never returns.
     """
 
     bootstrap: str
@@ -80,7 +80,7 @@ class Scheduler:
     def tick(self, is_leader: Callable[[], bool]) -> None:
         """Read what every process has emitted and done; the leader then emits what is due.
 
-        A broker that does not answer makes it a tick that was not done: the watchdog counts those.
+        If the broker does not answer, the tick does not count as done; the watchdog notices that.
         """
         try:
             for entry in self._tail.read():
@@ -113,7 +113,7 @@ class Scheduler:
             )
 
     def _note(self, entry: Entry) -> None:
-        """What is no record of ours is left to the agent, which puts it among the dead."""
+        """Records that are not ours are left to the agent, which writes them to the topic of dead requests."""
         try:
             if entry.topic == self.prefix + OUTCOMES:
                 record = Record.from_json(entry.value)
@@ -134,9 +134,9 @@ class Scheduler:
     # Working
 
     def work(self, value: bytes | None) -> bool:
-        """Work off one record of `poll.requests`, in a thread of its own; no exception leaves.
+        """Handle one record of `poll.requests`, in a thread of its own; raises nothing.
 
-        Returns: whether it is done; False if the process is about to stop and someone else must do it.
+        Returns: whether it is done; False if the process is about to stop and another worker must do it.
         """
         try:
             request = PollRequest.from_json(value)
@@ -180,7 +180,7 @@ class Scheduler:
 
     @contextmanager
     def _slot_for(self, source: Source) -> Iterator[bool]:
-        """Whether the source may be polled now: not before a large one's turn has come, not when stopping."""
+        """Yields whether the source may be polled now. Large sources wait for a free place; False when stopping."""
         self._in_flight.add(source.name)
         is_large = source.kind == "zip"
         has_turn = not is_large
@@ -197,11 +197,11 @@ class Scheduler:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no poll is under way."""
+        """Whether no poll is running."""
         return not self._in_flight
 
     def why_no_progress(self, assigned: Collection[int]) -> str | None:
-        """In words what does not go on, or None if all does.
+        """What makes no progress, in words; None if everything does.
 
         Args:
             assigned: partitions of `poll.requests` that this worker consumes.
@@ -218,7 +218,7 @@ class Scheduler:
         return None
 
     def health(self, *, is_leader: bool, assigned: Collection[int]) -> dict[str, Any]:
-        """What `/healthz` says. Ages are in seconds."""
+        """The document of `/healthz`. Ages are in seconds."""
         trouble = self.why_no_progress(assigned)
         waiting = list(self._waiting)
         return {
@@ -238,5 +238,5 @@ class Scheduler:
 
 
 def partition_of(index: int) -> int:
-    """Where requests for the source of this place in the alphabet go: each its own partition."""
+    """The partition for requests of a source, by its place in the alphabet: each source has its own."""
     return index * _STRIDE % REQUEST_PARTITIONS

@@ -1,7 +1,7 @@
 """Ends a process that is alive and does nothing, so that a supervisor starts it again.
 
-A separate thread checks, because an event loop that hangs cannot check itself. Only time that the thread itself saw
-pass counts: a process that was stopped for a while (SIGSTOP, a laptop's lid) has not been idle for that long.
+A separate thread checks, because an event loop that hangs cannot check itself. Only time during which the thread itself
+ran counts: a process that was stopped for a while (SIGSTOP, a closed laptop) has not been idle for that time.
 """
 
 import threading
@@ -14,14 +14,14 @@ LOOK_SECONDS = 0.5
 
 
 class StallClock:
-    """How long something has not been going on, as seen by looks at it. Pure."""
+    """How long there has been no progress, by repeated calls. Pure."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._looked_at: float | None = None
 
     def look(self, now: float, *, is_stalled: bool) -> float:
-        """One look at the monotonic moment `now`; returns the seconds seen to be stalled since things last went on."""
+        """Called at the monotonic time `now`; returns the observed seconds without progress."""
         passed = 0.0 if self._looked_at is None else min(now - self._looked_at, 2 * LOOK_SECONDS)
         self._looked_at = now
         self.seconds = self.seconds + passed if is_stalled else 0.0
@@ -29,7 +29,7 @@ class StallClock:
 
 
 def watch(trouble: Callable[[], str | None], limit: float, stalled: Callable[[str, float], None]) -> None:
-    """Start looking; call `stalled` (trouble, seconds) once nothing has gone on for `limit` seconds."""
+    """Start to watch; calls `stalled` (trouble, seconds) once there was no progress for `limit` seconds."""
 
     def look() -> None:
         stall = StallClock()
@@ -37,7 +37,7 @@ def watch(trouble: Callable[[], str | None], limit: float, stalled: Callable[[st
             time.sleep(LOOK_SECONDS)
             try:
                 found = trouble()
-            except Exception as error:  # a watchdog that dies of what it finds watches nothing
+            except Exception as error:  # an exception must not end the watchdog
                 found = f"{type(error).__name__}: {error}"
             if found is None:
                 notify.alive()

@@ -1,11 +1,11 @@
 """`correnteza schedule` as a Faust application: it elects a leader, ticks, and shares the requests among workers.
 
-Faust does nothing else. Its limits and what is done about them (each was met in a test):
+Faust does nothing else. Its limits and the solutions (each occurred in a test):
 
 * an event whose agent raised counts as done: Scheduler.work lets no exception leave
 * more than one event at a time of a partition can lose one: isolated partitions, in order
 * a fenced producer that goes on with what it remembers can publish twice: it ends with its poll. The next slot's poll
-  makes one anew, which reads its cursors after it has fenced; the other sources' polls go on meanwhile
+  makes one again, which reads its cursors after it has fenced; the other sources' polls go on meanwhile
 * a worker can be alive and consume nothing: the watchdog ends it, with exit code 75
 * blocking work would stop the heartbeats: polls and ticks run in threads
 """
@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
 from faust.web import Request, Response, View
 
-from foundation import log, notify
+from foundation import kafka, log, notify
 from foundation.errors import CorrentezaError, FencedError
 from foundation.redact import redacted
 from producers.schedule import watchdog
@@ -33,7 +35,7 @@ from schemas.queues import APP, REQUEST_PARTITIONS, REQUESTS
 TICK_SECONDS = 1.0
 
 SESSION_SECONDS, HEARTBEAT_SECONDS = 6.0, 2.0
-"""A worker that is killed is missed after the session time; its partitions and leadership then move."""
+"""After a worker was killed, its partitions and leadership move to another one when the session time is over."""
 
 STOP_SECONDS = 40.0
 """How long SIGTERM waits for polls to reach the end of a chunk, and then Faust to leave the group."""
@@ -80,7 +82,7 @@ class _Worker:
         async def work(requests: Any) -> None:
             async for value in requests:
                 if not await self._in_thread(scheduler.work, value):
-                    await asyncio.Event().wait()  # stopping: to go on would acknowledge what was not done
+                    await asyncio.Event().wait()  # stopping: going on would acknowledge requests that were not done
 
         @app.page("/healthz")
         async def healthz(view: View, request: Request) -> Response:
@@ -91,7 +93,7 @@ class _Worker:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     def _assigned(self) -> list[int]:
-        # Not before Faust has made its consumer: asked for from another thread, it would make a second one.
+        # Wait until Faust has made its consumer: another thread that asks for it would make a second one.
         assigned = tuple(self._app.consumer.assignment()) if self._has_started else ()
         return [place.partition for place in assigned if place.topic == self._topic]
 
@@ -116,7 +118,7 @@ class _Worker:
         return 0
 
     def _on_signal(self, number: int) -> None:
-        """The first one lets polls reach the end of a chunk; the second means now. Either is safe."""
+        """The first signal lets polls reach the end of a chunk; the second one ends at once. Both are safe."""
         if self._scheduler.stopping.is_set():
             os._exit(128 + number)
         self._scheduler.stopping.set()
@@ -134,7 +136,7 @@ class _Worker:
 
 
 def end(error: CorrentezaError) -> NoReturn:
-    """End the process at once, from whatever thread: what a fenced producer has not committed, another one has."""
+    """End the process at once, from any thread: what it has not committed, another worker will do."""
     print(f"error: {redacted(str(error))}", file=sys.stderr, flush=True)
     os._exit(error.exit_code)
 
@@ -146,10 +148,11 @@ def _end_stalled(trouble: str, seconds: float) -> None:
 
 
 def _app(scheduler: Scheduler, port: int, folder: Path) -> faust.App:
-    """At least once, no tables, no topic of its own making, nothing served but `/healthz`."""
+    """The Faust application: at-least-once, without tables and own topics; it serves only `/healthz`."""
     return faust.App(
         id=scheduler.prefix + APP,
         broker=";".join(f"kafka://{host.strip()}" for host in scheduler.bootstrap.split(",")),
+        broker_credentials=_credentials(kafka.login_of(scheduler.bootstrap)),
         store="memory://",
         datadir=folder,
         topic_allow_declare=False,
@@ -159,15 +162,22 @@ def _app(scheduler: Scheduler, port: int, folder: Path) -> faust.App:
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
-        # A poll may take hours and must not hold up a rebalance; a request that comes twice is seen to be old.
+        # A poll may take hours and must not delay a rebalance; a request that is delivered twice is recognised as old.
         stream_wait_empty=False,
         web_bind="127.0.0.1",
         web_host="127.0.0.1",
         web_port=port,
-        web_in_thread=True,  # it answers, and says so, when the event loop hangs
+        web_in_thread=True,  # it still answers, and reports it, if the event loop hangs
         web_router_enabled=False,
         web_tables_enabled=False,
         web_stats_enabled=False,
         web_graph_enabled=False,
         web_metrics_enabled=False,
     )
+
+
+def _credentials(login: kafka.Login) -> CredentialsT | None:
+    tls = login.tls()
+    if login.is_sasl:
+        return SASLCredentials(mechanism=login.mechanism, username=login.user, password=login.password, ssl_context=tls)
+    return SSLCredentials(tls) if tls else None

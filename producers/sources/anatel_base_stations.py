@@ -40,12 +40,12 @@ _DATES = ("licensed_on", "first_licensed_on", "valid_until_on")
 _SCHEMA = arrow_schema(load(STATIONS))
 _NAMES = (*load(STATIONS).key, *load(STATIONS).value_fields, "row_number")
 
-# How the mobile file spells "nothing"; attributes keep the spelling.
+# How the mobile file writes a missing value; attributes keep the text.
 _NOTHING = {"NÃO IDENTIFICADA", "#N/A", ","}
 
 
-# How it says that there is no date, and more than that: a licence without end is not one without a date. Only what is
-# known to mean it: if any text were null, a new form of dates would null them all unseen.
+# Texts for a missing date; they say more than null, because a licence without end differs from one without a date. Only
+# known texts: if any text became null, a new date format would silently make all dates null.
 _NO_DATE = re.compile(r"0{1,4}[-/]0{1,2}[-/]0{1,4}|(?:prazo )?indeterminad[oa]", re.IGNORECASE)
 _MIDNIGHT = re.compile(r"([0-9/-]{10})[ T]00:00:00(?:\.0+)?")
 
@@ -78,7 +78,7 @@ class _Layout:
     Attributes:
         columns: name of a column, folded → field.
         sometimes: fields whose column may be absent.
-        others: names, folded, of the columns that become attributes; what stands beside them does too, and is noted.
+        others: names, folded, of the columns that become attributes; unknown columns do too, and are noted.
     """
 
     columns: Mapping[str, str]
@@ -212,7 +212,7 @@ class _Header:
 
 
 def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
-    """Either layout, told apart by its header. Raises: InvalidContent for a header that is of neither."""
+    """Parse either layout; the header determines which it is. Raises: InvalidContent for any other header."""
     lines = LineReader(blocks)
     header = _header(lines.header(1))
     empty = True
@@ -248,9 +248,9 @@ def _header(lines: list[bytes]) -> _Header:
 
 def _layout(names: set[str]) -> _Layout:
     if "numero_estacao" in names:
-        # About 15 columns in windows-1252, of which only the first few names are known: half a record would be a guess.
+        # About 15 columns in windows-1252, of which only the first few names are known: the rest would be a guess.
         raise InvalidContent("the old layout of station files (prestadora, cnpj, numero_estacao, ...) is not read")
-    # By all its columns: were it by one, that one's new name could not be told from another file.
+    # Recognised by all its columns: with only one, a new name of that column would look like another file.
     nearest = max((_MOBILE, _LICENSING), key=lambda layout: len(layout.columns.keys() & names))
     if len(nearest.columns.keys() & names) * 2 < len(nearest.columns):
         raise InvalidContent(f"no header of a station file: {csv_header.listed(sorted(names))}")
@@ -283,8 +283,9 @@ def _read(chunk: LineChunk, header: _Header) -> tuple[pa.RecordBatch, Typing]:
 def _encoding(lines: Sequence[bytes], declared: str) -> str:
     """The encoding of a chunk of the licensing export: windows-1252, unless somebody has saved it again as UTF-8.
 
-    The header is plain ASCII and cannot tell, and reading UTF-8 as windows-1252 seldom fails. In Portuguese no accented
-    letter of windows-1252 is UTF-8 by chance, so the lines tell; a damaged one does not outvote the others.
+    The header is plain ASCII and does not show the encoding, and reading UTF-8 as windows-1252 seldom fails. In
+    Portuguese no accented letter of windows-1252 is valid UTF-8 by chance, so the majority of the lines decides, and a
+    damaged line does no harm.
     """
     if declared == "utf-8":
         return declared
@@ -317,9 +318,10 @@ def _ids(rows: csv_rows.TextRows, number: int | None) -> pa.Array:
 
 
 def _attributes(rows: csv_rows.TextRows, header: _Header) -> pa.Array:
-    """One map per row: name → text as it stands, also where that is empty; then the texts that stand for no date.
+    """One map per row: name → text as published, also the empty text; then the texts for missing dates.
 
-    Columns end to end, then read across, as a wide file's months are: a dict per row would cost the most of parsing.
+    The columns are concatenated and read by rows, as for the months of a wide file: a dict per row would be the most
+    costly part of parsing.
     """
     said = {
         number: _says_no_date(rows.columns[number])
@@ -358,7 +360,7 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str, str]:
     """Every CSV: the real zip holds one, a mirror's may hold an export per state. A snapshot belongs to every span.
 
-    The one file states every licence there is, whatever it is called; of several none does.
+    A single file states all licences, whatever its name is; one of several files does not.
     """
     found = [name for name in sorted(names) if name.lower().endswith(".csv")]
     return {SNAPSHOT: found[0]} if len(found) == 1 else {name[: -len(".csv")]: name for name in found}
@@ -367,8 +369,8 @@ def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str
 def _never(records: pa.RecordBatch) -> pa.Array:
     """No assumed clock: a snapshot describes the moment at which it was made.
 
-    That a carrier was licensed in 1999 does not tell when this row, with these values, was first to be seen. So the
-    assumed clock lies after any measured one, which is the file's Last-Modified, or the moment we fetched it.
+    The year of a licence does not show when this row, with these values, was first public. So the assumed clock is
+    later than any measured one, which is the file's Last-Modified or the time of the fetch.
     """
     return pa.repeat(pa.scalar(datetime(9999, 1, 1, tzinfo=UTC), pa.timestamp("us", tz="UTC")), records.num_rows)
 
@@ -379,7 +381,7 @@ SOURCE = Source(
     base_url="https://www.anatel.gov.br/dadosabertos/paineis_de_dados/",
     calendar=Calendar(("43 */6 * * *",)),
     terms="open government data, ANATEL",
-    history_start=date(2019, 1, 1),  # without effect: the snapshot is always asked for whole
+    history_start=date(2019, 1, 1),  # without effect: the whole snapshot is always requested
     kind="zip",
     resources=_resources,
     parse=parse,

@@ -20,7 +20,7 @@ from producers.scope import Scope
 ACCESSES, TOTALS = "anatel_broadband_accesses", "anatel_broadband_totals"
 TOTAL_KEY = "Total"
 
-# Beside `2019-2020` stands `2019_2020_Colunas`.
+# The wide member of `2019-2020` is `2019_2020_Colunas`.
 _MEMBER = re.compile(r"Acessos_Banda_Larga_Fixa_([0-9]{4})(?:[-_]([0-9]{4}))?(_Colunas)?\.csv", re.IGNORECASE)
 _TOTAL_MEMBER = re.compile(r"Acessos_Banda_Larga_Fixa_Total\.csv", re.IGNORECASE)
 
@@ -31,7 +31,7 @@ _THOUSANDS = re.compile(r"\s*[1-9][0-9]{0,2}\.[0-9]{2}0\s*")
 def _speed(text: str) -> Decimal | None:
     """Mbit/s: `500,000000` as ANATEL writes it, `500.0` of a copy that went through pandas.
 
-    `1.000` is neither, and would be a thousand to whoever wrote it so: it is refused. Raises: BadValueError.
+    `1.000` is neither, and probably means a thousand: it is refused. Raises: BadValueError.
     """
     if _THOUSANDS.fullmatch(text):
         raise BadValueError(RejectReason.BAD_NUMBER, f"thousands or decimals? {text.strip()!r}")
@@ -77,7 +77,7 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _select(resource: Resource, names: Sequence[str], span: Span) -> Mapping[str, str]:
-    """Period → its wide member, else its long one, and the totals; nothing of periods that others own."""
+    """Period → its wide member, else its long one, and the totals; only periods that the span owns."""
     found = choose(names, _period, span)
     for name in names:
         if _TOTAL_MEMBER.fullmatch(PurePosixPath(name).name):

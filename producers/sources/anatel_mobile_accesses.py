@@ -6,7 +6,7 @@ without technology. It has no state before February 2009.
 
 Whether two rows of one file may have equal keys is not known. They are not summed here: a chunk does not see the whole
 file. Bronze keeps every row; silver keeps the first, drops an equal one as a duplicate and quarantines a different one
-as `conflicting_version`, so that nothing is lost unseen and no sum is guessed.
+as `conflicting_version`, so that nothing is lost silently and no sum is guessed.
 """
 
 import re
@@ -51,7 +51,7 @@ _BY_MUNICIPALITY = frozenset(_COLUMNS.values()) - {"chip_area_code"}  # only som
 
 
 def _required(header: Header) -> Collection[str]:
-    """Since 2019 everything; of the history the provider and what it is cut by."""
+    """The required fields: since 2019 all; in the history the provider and the field by which it is divided."""
     is_recent = any(month >= _BY_MUNICIPALITY_SINCE for _, month in header.months)
     if is_recent or _MUNICIPALITY_NAME in header.names or "municipality_code" in header.fields:
         return _BY_MUNICIPALITY
@@ -66,7 +66,8 @@ _FILES = AccessFiles(
     readers={
         "cnpj": values.required(CNPJ, "cnpj"),
         "municipality_code": MUNICIPALITY,
-        # As published, but for a float's zero: what else than 67 codes of two digits may stand there is not known.
+        # As published, except for a float's zero: it is not known whether there are values other than the 67 codes of
+        # two digits.
         "area_code": code(values.text),
         "chip_area_code": code(values.text),
     },
@@ -101,7 +102,7 @@ def _period(name: str) -> Period | None:
     if begin is None or end is None or begin[0] > end[1]:
         return None
     # Both cuts of the history hold the same accesses. The one by technology is read: it says more (GSM, WCDMA, LTE,
-    # data), and what it says goes on after 2018. Where only the other one reaches, before February 2009, that is read.
+    # data), and these columns continue after 2018. Before February 2009 there is only the other one, which is read.
     is_preferred = (match["cut"] or "").lower() != "modalidade"
     key = "-".join(f"{month // 12}{month % 12 + 1:02d}" for month in (begin[0], end[1]))
     return Period(key, begin[0], end[1], is_wide=bool(match["wide"]), is_preferred=is_preferred)

@@ -1,4 +1,4 @@
-"""Banco Central do Brasil, Focus: what the market expects of inflation, rates and growth, day by day of the survey.
+"""Banco Central do Brasil, Focus: market expectations of inflation, rates and growth, by day of the survey.
 
 Left out is `ExpectativasMercadoInstituicoes`, which has every anonymous institution's own answer: millions of rows, of
 which the resources below are the statistics.
@@ -31,7 +31,7 @@ from producers.scope import Scope, day_of
 
 FOCUS = "bcb_focus"
 RESOURCES = {
-    "ExpectativaMercadoMensais": timedelta(days=90),  # "Expectativa" without s, and only here
+    "ExpectativaMercadoMensais": timedelta(days=90),  # "Expectativa" without s is only in this name
     "ExpectativasMercadoAnuais": timedelta(days=90),
     "ExpectativasMercadoTrimestrais": timedelta(days=365),
     "ExpectativasMercadoInflacao12Meses": timedelta(days=365),
@@ -119,7 +119,7 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
 
 
 def _folded(item: Any) -> Any:
-    """The item with its fields' names in small letters; a name that stands twice then makes it no object."""
+    """The item with its fields' names in lower case; if two names are then equal, the item is rejected."""
     if not isinstance(item, dict):
         return item
     found = {name.lower(): value for name, value in item.items()}

@@ -36,9 +36,9 @@ CURRENCIES = ("USD", "EUR")
 BRASILIA = ZoneInfo("America/Sao_Paulo")
 
 _FUNCTION = "CotacaoMoedaPeriodo(moeda=@moeda,dataInicial=@dataInicial,dataFinalCotacao=@dataFinalCotacao)"
-# Ten years in one call came whole, 13,573 bulletins without paging; nobody is known to have asked for more.
+# A request of ten years was answered completely, 13,573 bulletins without paging; longer ones are not known.
 _LONGEST = timedelta(days=3650)
-# Nothing seen was ever revised; five days let a bulletin that came late to the service still be found.
+# Values were never revised as far as is known; five days are enough to find bulletins that were published late.
 _OVERLAP = timedelta(days=5)
 # A bulletin is the mean of offers of the minutes before it; it is out within minutes.
 _LAG = timedelta(minutes=15)
@@ -92,8 +92,8 @@ def _bulletin(item: Mapping[str, Any]) -> tuple[Any, ...]:
 def instant(local: str) -> datetime:
     """Brasília's wall clock (`2018-12-03 10:09:29.06`, one to six decimals of a second) as UTC.
 
-    Summer time, which Brasília had until February 2019, is the tz database's. Of an hour that came twice, late on the
-    evening on which it ended, the first is meant: bulletins come between 10 and 14 h, so none was ever in it.
+    Summer time, which Brasília had until February 2019, is the tz database's. In the hour that is repeated when summer
+    time ends, the first one is meant; bulletins are published between 10 and 14 h, so this never matters.
 
     Raises: BadValueError.
     """

@@ -36,7 +36,7 @@ class Series:
 
     Attributes:
         lag_days: days from a period's end to its first value, as a rule.
-        is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated anew each month.
+        is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated again each month.
             Such a series is always asked whole (some 300 values, 12 KB), so that one answer holds one vintage. A recent
             window would leave the years before it as an older vintage had them. Never a daily one: those have a limit.
     """
@@ -48,7 +48,7 @@ class Series:
     is_revised: bool = False
 
 
-# Lags are on the late side: a back-test must not know a value before a forecaster could.
+# Lags are rather too long: a back-test must not use a value before a forecaster could know it.
 SERIES = (
     Series(1, "US dollar, selling, PTAX closing", "D", 0),
     Series(10813, "US dollar, buying", "D", 0),
@@ -108,7 +108,7 @@ def _row(item: Mapping[str, Any]) -> tuple[date, date | None, Decimal | None]:
 def _items(body: bytes) -> list[Any]:
     loaded = json_rows.load(body)
     if isinstance(loaded, dict) and isinstance(loaded.get("data"), list):
-        loaded = loaded["data"]  # how one public mirror wraps the array
+        loaded = loaded["data"]  # the form in which one public mirror wraps the array
     if not isinstance(loaded, list):
         raise InvalidContent(f"not a JSON array: {_detail(loaded)}")
     return loaded

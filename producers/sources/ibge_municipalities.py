@@ -164,7 +164,7 @@ def _of_csv(body: bytes, first_row: int, chunk_rows: int) -> Iterator[Parsed]:
     for chunk in reader.chunks(chunk_rows, first_row=first_row, quoting=quoting):
         yield _csv_chunk(chunk, header, notes)
         is_empty = False
-    if is_empty:  # a list without municipalities is read to its end too
+    if is_empty:  # so that a list without municipalities counts as read
         yield _csv_chunk(LineChunk(first_row, []), header, notes)
 
 
@@ -178,7 +178,7 @@ def _csv_chunk(chunk: LineChunk, header: csv_header.HeaderLine, notes: tuple[str
             return pa.nulls(len(typing), kind)
         return typing.column(header.folded.index(source), read, kind)
 
-    # Without its own column, as in the API, the code tells which are capitals.
+    # The API has no column for capitals, so the code determines them.
     capital = ("capital", _yes) if "capital" in header.folded else ("codigo_ibge", _is_capital)
     columns = [
         column("municipality_code", "codigo_ibge", _CODE),
@@ -221,7 +221,7 @@ def _repeats(former: bytes, body: bytes) -> bool:
     try:
         return json_rows.same_items(_items(former), _items(body))
     except InvalidContent:
-        return False  # the parser will say what is wrong
+        return False  # the parser will report the problem
 
 
 def _no_period(records: pa.RecordBatch) -> pa.Array:

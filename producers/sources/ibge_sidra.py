@@ -1,6 +1,6 @@
 """IBGE, SIDRA: cells of statistical tables. Another service of IBGE says which periods of a table changed, and when.
 
-So a poll asks that first, and then only for changed periods. The day of a change is the publication clock.
+So a poll requests that list first, and then only the changed periods. The day of a change is the publication clock.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ is a part of its own, and its code follows the key."""
 
 @dataclass(frozen=True)
 class Table:
-    """What is polled of one table.
+    """The polled part of one table.
 
     Attributes:
         level: 1 is Brazil as a whole; 6 its municipalities. Those are asked one period at a time: 5,571 cells and some
@@ -119,7 +119,7 @@ def _table_number(resource: str) -> int:
 
 
 def _is_no_news(status: int, body: bytes) -> bool:
-    """A header and no cell: nothing stands in the periods asked for."""
+    """Whether there is a header and no cell: the requested periods are empty."""
     if status != 200 or len(body) > 4096:
         return False
     try:
@@ -129,7 +129,7 @@ def _is_no_news(status: int, body: bytes) -> bool:
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:
-    """One per table; in its path `{}` stands where a question names its periods."""
+    """One resource per table; `{}` in its path is the place of the periods."""
     return [
         Resource(
             str(table.number),
@@ -140,11 +140,11 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
-    """Ask what changed; then for the periods changed since, the oldest day of change first.
+    """Request the list of changes, and then the periods that changed since, the oldest day of change first.
 
     The first time, all history comes in one answer under its newest day: each value is dated by its period and lag,
-    where that is earlier. The day last seen is asked for again, for more may have followed on it. Periods that are
-    wanted since the history begins earlier are asked for once, as a part of their own, as a backfill's are.
+    where that is earlier. The last seen day is requested again, because more changes may have followed on it. Periods
+    that are wanted since the history begins earlier are asked for once, as a part of their own, as a backfill's are.
     """
     table = _BY_NUMBER[int(resource.name)]
     listed = sidra_periods.listed(progress.look(_PERIODS.format(table.number), {}))
@@ -153,7 +153,7 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
         yield from _plan_by_period(resource, table, progress, wanted)
         return
     dated = [period for period in wanted if period.changed_on]
-    # A backfill has days of its own, and so parts of its own.
+    # A backfill has other days, and so other parts.
     suffix = "" if progress.span.last == date.max else f" {progress.span.first}..{progress.span.last}"
     state = _published_part(progress, VALUES + suffix)
     since = _asked_since(state.published_at) if state and state.published_at else None
@@ -260,7 +260,7 @@ def _period_end(records: pa.RecordBatch) -> pa.Array:
     def end(code: str) -> datetime:
         last_day = sidra_periods.last_day(code, table.periodicity) if table else None
         if last_day is None:
-            return _FAR  # a table nobody declared is never polled; nothing is assumed about it
+            return _FAR  # an undeclared table is never polled, so there is no assumed lag
         return datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) + timedelta(days=1)
 
     return map_distinct(records.column("period_code"), end, pa.timestamp("us", tz="UTC"))

@@ -1,7 +1,7 @@
 """INMET's automatic stations: yearly zips with one CSV per station, eight metadata lines above hourly rows.
 
-Three layouts (to 2018, 2019, from 2020) differ in spelling, dates and what stands for a missing value. The lines above
-the rows are read in `families/inmet_header.py`.
+Three layouts (to 2018, 2019, from 2020) differ in spelling, dates and the text for a missing value. The lines above the
+rows are read in `families/inmet_header.py`.
 """
 
 import re
@@ -57,7 +57,7 @@ _STATION_NAMES = (*load(STATIONS).key, *load(STATIONS).value_fields, "row_number
 
 
 def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows: int = CHUNK_ROWS) -> Iterator[Parsed]:
-    """One station's file. The station's own record stands in the chunk that begins at row 0.
+    """Parse one station's file. The station's own record is in the chunk that begins at row 0.
 
     Raises: InvalidContent when the lines above the rows are not a station file's, or contradict the file's name.
     """
@@ -104,7 +104,7 @@ def reading(text: str) -> float | None:
 
 
 def _check_name(name: re.Match[str] | None, header: Header) -> None:
-    """Raises: InvalidContent when name and metadata are about two stations: nothing says which of them it is."""
+    """Raises: InvalidContent when name and metadata are about two stations: it is unknown which of them is right."""
     if name is None:
         return
     _, uf, _, code, *_ = header.metadata

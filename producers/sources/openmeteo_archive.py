@@ -20,7 +20,7 @@ from producers.scope import Scope, day_of
 ARCHIVE = "openmeteo_archive"
 
 _LONGEST = timedelta(days=365)
-_OVERLAP = timedelta(days=10)  # five to seven days are rewritten, and an incident was mended later than that
+_OVERLAP = timedelta(days=10)  # five to seven days are rewritten, and after an incident it took longer
 _FINAL_AFTER = timedelta(days=7)
 
 

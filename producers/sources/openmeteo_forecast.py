@@ -15,7 +15,7 @@ from producers.model import CHUNK_ROWS, ApiKey, ApiRequest, Parsed, Part, Progre
 
 FORECAST = "openmeteo_forecast"
 LATEST = "latest"
-"""Key of the one part: the forecast that stands at the moment."""
+"""Key of the only part: the present forecast."""
 
 # Sixteen days can be had. Beyond a week an hourly forecast says little more than the climate does, and every new run
 # would publish more than twice as many rows.

@@ -1,4 +1,4 @@
-"""What can be generated at full size, and the file of each, written once and kept."""
+"""The publications that can be generated at full size; the file of each is written once and kept."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ class Volume:
 
     Attributes:
         path: where the replay serves it, in place of what is recorded there.
-        unit: what its size counts; limit: the largest size.
-        edition: of the generator: a file kept from another one is not taken for this one's.
+        unit: of its size; limit: the largest size.
+        edition: version of the generator: files of another version are not reused.
         write: writes the file of a size with a seed.
     """
 
@@ -72,7 +72,7 @@ def sizes(texts: Sequence[str]) -> dict[str, int]:
 def resources(
     wanted: Mapping[str, int], folder: Path, places: Sequence[Place], seed: int = SEED
 ) -> dict[str, Resource]:
-    """Path → what to serve there: the volumes wanted, from files in `folder`, which are written if they are missing.
+    """Path → its answer: the wanted volumes, from files in `folder`, which are written if they are missing.
 
     Args:
         wanted: name → size, as `sizes` gives it.

@@ -1,8 +1,8 @@
 """ANATEL's mobile accesses at full size: the newest half-year in the long layout, and two small members before it.
 
-The technologies, products, municipalities and large providers are real; which of them meet, and how many accesses they
-have, is chance. No two rows of a member have one key. Memory does not grow with the rows: a block of one month and
-provider is made at a time.
+The technologies, products, municipalities and large providers are real; their combinations and numbers of accesses are
+random. No two rows of a member have one key. Memory does not grow with the rows: a block of one month and provider is
+made at a time.
 """
 
 import zipfile
@@ -65,7 +65,7 @@ _NAMED = (
 
 
 def _made_up(number: int) -> str:
-    """A CNPJ of no company, with check digits that hold: sums weighted 2 to 9 from the right, modulo 11."""
+    """An invented CNPJ with valid check digits: sums weighted 2 to 9 from the right, modulo 11."""
     digits = [int(digit) for digit in f"{number:012d}"]
     for _ in range(2):
         rest = sum(digit * (2 + place % 8) for place, digit in enumerate(reversed(digits))) % 11
@@ -73,7 +73,7 @@ def _made_up(number: int) -> str:
     return "".join(map(str, digits))
 
 
-# The small ones are some dozens; the names and numbers of these are made up.
+# There are some dozens of small providers; their names and numbers are invented.
 _PROVIDERS = (
     *_NAMED,
     *(

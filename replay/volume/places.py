@@ -1,4 +1,4 @@
-"""What the generators need to know about a municipality, and how they make the bytes of a file from columns."""
+"""Municipalities for the generators, and the code that makes a file's bytes from columns."""
 
 from typing import Any, Protocol
 
@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 
 class Place(Protocol):
-    """A real municipality, as the reference list has it."""
+    """A real municipality from the reference list."""
 
     @property
     def municipality_code(self) -> str:
@@ -15,7 +15,7 @@ class Place(Protocol):
 
     @property
     def name(self) -> str:
-        """As IBGE spells it."""
+        """In IBGE's spelling."""
 
     @property
     def uf(self) -> str:

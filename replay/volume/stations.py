@@ -1,8 +1,8 @@
 """INMET's hourly stations at full size: one year of as many stations as are wanted, in the layout since 2020.
 
-Every station is Salvador's real year, moved: other days first, pressure by its altitude, temperature and rain by
-chance. Values that are missing there are missing here. The codes begin with G, which no real station's does; names,
-states and coordinates are those of municipalities.
+Every station is Salvador's real year, changed: it begins at another day, pressure depends on its altitude, and
+temperature and rain are varied at random. Values that are missing there are missing here. The codes begin with G, which
+no real station's does; names, states and coordinates are those of municipalities.
 """
 
 import random
@@ -35,7 +35,7 @@ _PRESSURE, _TEMPERATURE = range(3, 6), range(7, 13)
 _REGIONS = {"Norte": "N", "Nordeste": "NE", "Centro-Oeste": "CO", "Sudeste": "SE", "Sul": "S"}
 _LEVEL = 1  # deflate
 
-# Every reading has one decimal: a table of tenths spells them all, as INMET does (`23`, `22,8`, `,8`, `-,4`).
+# Every reading has one decimal, so a table of tenths has all their texts, in INMET's form (`23`, `22,8`, `,8`, `-,4`).
 _LOWEST, _HIGHEST = -1_000, 120_000
 
 
@@ -125,7 +125,7 @@ def _hours() -> Any:
 
 @cache
 def _tenths() -> dict[int, Any]:
-    """Column → Salvador's readings in tenths, int32, without 29 February; null where nothing was read."""
+    """Column → Salvador's readings in tenths, int32, without 29 February; null for missing values."""
     names = [str(number) for number in range(20)]
     table = csv.read_csv(
         _SALVADOR,
@@ -144,7 +144,7 @@ def _tenths() -> dict[int, Any]:
 
 
 def _shifted(number: int, station: _Station) -> Any:
-    """The column beginning at another day, so that no two stations have one weather."""
+    """The column beginning at another day, so that no two stations have the same weather."""
     column, start = _tenths()[number], station.shift_days * 24
     return pa.concat_arrays([column[start:], column[:start]])
 
@@ -180,6 +180,6 @@ def _spelling(tenths: int) -> str:
 
 
 def _spelled(column: Any) -> Any:
-    """Tenths as INMET writes them; null is nothing."""
+    """Tenths in INMET's form; null is the empty text."""
     index = pc.subtract(column.cast(pa.int32()), _LOWEST)
     return pc.fill_null(_spellings().take(index), b"")

@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Sighting:
+class SentCanary:
     """The canary that was sent last of those in a batch.
 
     Attributes:
@@ -40,25 +40,26 @@ class Sighting:
 
 
 def ensure(spark: SparkSession, path: str) -> None:
-    """Create the table, of silver or gold: a partition per day, as bronze has, so that old days can leave it whole."""
+    """Create the table, of silver or gold: a partition per day, as bronze has, so that old days can be removed as whole
+    files."""
     tables.ensure(spark, path, SCHEMA, partition_by=("year", "month", "day"), statistics_on=("sent_at",))
 
 
-def append(path: str, found: Sighting, *, once: Transaction) -> None:
-    """Add a batch's row; the same batch again adds nothing."""
+def append(path: str, found: SentCanary, *, once: Transaction) -> None:
+    """Add a batch's row; repeating the batch adds nothing."""
     snapshot = Snapshot.of(path)
     if not is_known(snapshot.table, once):
         replace_files(snapshot, (), _row(found, snapshot).to_reader(), once=once)
 
 
-def replace(path: str, found: Sighting, *, once: Transaction) -> None:
-    """Let a batch's row be the only one; the same batch again changes nothing."""
+def replace(path: str, found: SentCanary, *, once: Transaction) -> None:
+    """Replace the table's row by a batch's row; repeating the batch changes nothing."""
     snapshot = Snapshot.of(path)
     if not is_known(snapshot.table, once):
         replace_files(snapshot, snapshot.files(), _row(found, snapshot).to_reader(), once=once)
 
 
-def _row(found: Sighting, snapshot: Snapshot) -> pa.Table:
+def _row(found: SentCanary, snapshot: Snapshot) -> pa.Table:
     at = _EPOCH + timedelta(microseconds=found.sent_at)
     row = {
         "source": found.source,

@@ -48,7 +48,7 @@ class Gap:
 
 
 def declare(path: str, gaps: Iterable[Gap]) -> None:
-    """Add the ranges that are not declared yet, in one commit; some rows, so without a Spark job."""
+    """Add the ranges that are not declared yet, in one commit and without a Spark job."""
     known = {_place(row) for row in stored(path)}
     fresh = [row for row in map(asdict, gaps) if _place(row) not in known]
     if fresh:

@@ -51,7 +51,7 @@ def write(
     """Append a batch's counts, once: the same batch again writes nothing. A dozen rows, so without a Spark job.
 
     Args:
-        rows: that were judged: of silver all of the batch, of gold those that it writes.
+        rows: number of judged rows: in silver all of the batch, in gold those that are written.
         broken: expectation, or `ANY`, → rows that broke it; absent means none.
     """
     snapshot, once = Snapshot.of(path), batch.once(NAME)

@@ -24,7 +24,7 @@ SCHEMA = (
 
 
 class StoredSchema(NamedTuple):
-    """One row. A schema that was found by its id alone, because a record carries it, has no subject and version."""
+    """One row. A schema that was found only by the id in a record has no subject and version."""
 
     schema_id: int
     subject: str | None
@@ -43,7 +43,7 @@ def stored(path: str) -> list[StoredSchema]:
 
 
 def store(path: str, schemas: Iterable[StoredSchema]) -> None:
-    """Add what is not there yet, in one commit; some rows, so without a Spark job."""
+    """Add the schemas that are not there yet, in one commit and without a Spark job."""
     fresh = sorted(set(schemas) - set(stored(path)), key=str)
     if fresh:
         snapshot = Snapshot.of(path)

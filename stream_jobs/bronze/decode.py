@@ -2,8 +2,8 @@
 
 Bytes that do not decode become rows too. Nothing here may raise, except for a schema id for which it is not known
 yet whether the registry has it. A plan is fixed when its query starts, so a record written under a schema registered
-since then must not be filed as unknown: the query stops, the supervisor asks the registry, and starts it anew with the
-answer.
+since then must not be marked as unknown: the query stops, and the supervisor asks the registry and starts the query
+again with the answer.
 """
 
 import copy
@@ -33,8 +33,8 @@ class Writer:
     """A schema some record may be written under.
 
     Attributes:
-        reads_whole: whether the reader's schema takes up every field of this one. It does not if the writer is newer
-            and has gained a field, nor if it is older and has one that the reader has lost.
+        reads_whole: whether the reader's schema has every field of this one. It has not if the writer is newer and has
+            gained a field, nor if it is older and has a field that the reader has lost.
     """
 
     schema_id: int
@@ -49,7 +49,8 @@ class Schemas:
     Attributes:
         writers: every schema registered for the topic, when the plan was made.
         unknown: ids that the registry says it does not have.
-        ask: whether a record with any other id stops the query so that the registry is asked; else it is unknown too.
+        ask: whether a record with any other id stops the query, so that the registry is asked; otherwise it counts as
+            unknown.
     """
 
     writers: tuple[Writer, ...]
@@ -61,7 +62,7 @@ def decoded(records: DataFrame, contract: Contract, schemas: Schemas, *, topic_i
     """Kafka records → the columns of `bronze_schema`."""
     value = F.col("value")
     framed = (F.length(value) >= HEADER_BYTES) & (F.substring(value, 1, 1) == F.lit(b"\x00"))
-    # An id is an unsigned number of 32 bits: as an int the cast would throw, and kill the query for ever.
+    # An id is an unsigned number of 32 bits: a cast to int would raise, and the query would fail at every start.
     schema_id = F.expr("try_cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)")
     return (
         records.select("topic", "partition", "offset", "timestamp", "key", "value")
@@ -92,12 +93,12 @@ def decoded(records: DataFrame, contract: Contract, schemas: Schemas, *, topic_i
 
 
 def question(schema_id: int) -> str:
-    """What a query says that stops to have the registry asked for a schema id."""
+    """The error message of a query that stops so that the registry is asked for a schema id."""
     return f"{ASK_REGISTRY}{schema_id}"
 
 
 def id_to_fetch(error: str) -> int | None:
-    """The schema id that a stopped query's message asks the registry for, if that is why it stopped."""
+    """The schema id in such an error message; None if the query stopped for another reason."""
     found = _ASKED.search(error)
     return int(found[1]) if found else None
 
@@ -118,7 +119,7 @@ def _record(contract: Contract, schemas: Schemas) -> Column:
 
 
 def _status(schemas: Schemas) -> Column:
-    """The first that holds. The last branch stops the query, unless it was told not to ask any more."""
+    """The first status that applies. The last branch stops the query if `schemas.ask` is true."""
     schema_id = F.col("schema_id")
     question = F.raise_error(F.concat(F.lit(ASK_REGISTRY), schema_id.cast("string"))).cast("string")
     return (

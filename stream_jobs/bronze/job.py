@@ -6,8 +6,10 @@ from pathlib import Path
 from deltalake import Transaction
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.query import StreamingQuery
 
+from foundation import kafka
 from foundation.errors import CorrentezaError, UnsafeState
 from foundation.failpoints import failpoint
 from foundation.files import replace_file
@@ -16,6 +18,7 @@ from schemas.contracts import Contract, load_all
 from schemas.limits import MAX_RECORD_BYTES
 from sinks import tables
 from sinks.commit import append
+from sinks.ops import erasures
 from stream_jobs.bronze.decode import decoded, id_to_fetch, question
 from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
@@ -30,7 +33,7 @@ from stream_jobs.running.unread import TopicNow
 __all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
 
 MOST_OFFSETS_PER_BATCH = 2_000_000
-"""A batch costs a second whatever it holds, so a backlog is read in large ones; rows stream through, none are held."""
+"""Every batch costs about a second, so a backlog is read in large batches; rows are streamed and not kept in memory."""
 
 KAFKA = {
     "failOnDataLoss": "true",
@@ -43,7 +46,7 @@ KAFKA = {
 
 
 def bronze_contracts() -> tuple[Contract, ...]:
-    """The contracts whose topics become bronze tables: all but the compacted ones, which are state, not history."""
+    """The contracts whose topics become bronze tables: all except compacted ones, which hold state and no history."""
     return tuple(contract for contract in load_all().values() if not contract.compacted)
 
 
@@ -91,7 +94,7 @@ class BronzeJob:
 
     @property
     def failure(self) -> CorrentezaError | None:
-        """What stopped the query from inside a batch."""
+        """The error that stopped the query from inside a batch."""
         return self._batches.failure
 
     def has_unread(self, topic: TopicNow) -> bool:
@@ -102,7 +105,7 @@ class BronzeJob:
         return is_rebuild_due(self._driver.places, self.name) or unread.in_topic(self._driver.places, self.name, topic)
 
     def prepare(self) -> None:
-        """Take the table, and bring it to its declared form."""
+        """Lock the table, and create or widen it as declared."""
         self._driver.locks.acquire(self.name)
         ensure_table(self._driver.spark, self._path, self._contract)
 
@@ -121,13 +124,16 @@ class BronzeJob:
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)
 
     def rows_of(self, records: DataFrame, topic_id: str) -> DataFrame:
-        """Records, as Spark's Kafka source gives them, as rows of the table."""
+        """Rows of the table from records of Spark's Kafka source, without the records that were erased."""
+        places = erasures.places(self._driver.places.table(erasures.NAME), topic_id)
+        for partition, offsets in places.items():
+            records = records.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
         schemas = self._known_schemas.plan(self._contract, self._unknown())
         self._denied = schemas.unknown
         return decoded(records, self._contract, schemas, topic_id=topic_id)
 
     def repair(self, error: str) -> bool:
-        """After a record with a schema id that the plan does not know: ask the registry, and remember the answer."""
+        """If a record had a schema id that the plan does not know, ask the registry and store the answer."""
         schema_id = id_to_fetch(error)
         if schema_id is None:
             return False
@@ -139,12 +145,12 @@ class BronzeJob:
 
     @property
     def outdated(self) -> bool:
-        """Whether it must be started anew: a rebuild waits for its table; or an id that the registry denied has been
-        registered since, and its records would be filed as unknown."""
+        """Whether it must be restarted: because a rebuild waits for its table, or because a schema id that the registry
+        did not have is registered now, and its records would be marked as unknown."""
         return bool(self._denied & self._known_schemas.ids) or is_rebuild_due(self._driver.places, self.name)
 
     def require_same_topic(self, now: str) -> None:
-        """While the query runs. Raises: UnsafeState when the topic's id is another now: it was made anew under it."""
+        """Checked while the query runs. Raises: UnsafeState when the topic has another id now: it was recreated."""
         guard = self._checkpoint.guard
         if guard is not None and guard.topic_id != now:
             raise UnsafeState(
@@ -153,7 +159,8 @@ class BronzeJob:
             )
 
     def _append(self, batch: DataFrame, batch_id: int) -> None:
-        """The batch's rows, in one commit marked with (query id, batch id): once, however often it is repeated."""
+        """The batch's rows, in one commit marked with (query id, batch id), so that repeating the batch adds
+        nothing."""
         rows = self._checkpoint.offsets_in(self._guard, batch_id)
         try:
             failpoint("before_bronze")
@@ -162,7 +169,7 @@ class BronzeJob:
                 self._path,
                 rows=rows,
                 once=Transaction(self._guard.query_id, batch_id),
-                # What was fetched while the topic still has its id is of that topic.
+                # If the topic still has its id after the read, all records are of that topic.
                 confirm=lambda: self.require_same_topic(self._broker.topic_id(self.topic)),
             )
             failpoint("after_bronze")
@@ -176,7 +183,7 @@ class BronzeJob:
         return (
             spark.readStream.format("kafka")
             .options(**KAFKA)
-            .option("kafka.bootstrap.servers", self._broker.bootstrap)
+            .options(**kafka.spark(self._broker.bootstrap))
             .option("subscribe", self.topic)
             .option("startingOffsets", guard.starting_offsets or "earliest")
             .option("maxOffsetsPerTrigger", MOST_OFFSETS_PER_BATCH)
@@ -184,7 +191,7 @@ class BronzeJob:
         )
 
     def _unknown(self) -> frozenset[int]:
-        """Ids that the registry has denied so far."""
+        """Ids that the registry did not have when it was asked."""
         try:
             return frozenset(json.loads(self._unknown_file.read_text()))
         except FileNotFoundError:

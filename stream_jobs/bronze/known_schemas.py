@@ -1,4 +1,5 @@
-"""Which writer schemas a topic's records may have: the registry's answers, kept in `ops.schemas` before any use."""
+"""Which writer schemas a topic's records may have: the registry's answers, stored in `ops.schemas` before they are
+used."""
 
 import json
 import time
@@ -17,12 +18,13 @@ from sinks.ops.schemas_table import StoredSchema
 from stream_jobs.bronze.decode import Schemas, Writer
 
 MOST_UNKNOWN = 100
-"""After so many different unknown ids a query stops asking: each question is a restart."""
+"""After so many different unknown ids a query asks no more, because each question costs a restart."""
 
 GRACE_SECONDS = 3.0
-"""How long an id that the registry denies is asked for again: a replica may not have heard yet what another took."""
+"""How long the registry is asked again for an id that it does not have: a replica may not have the newest schemas
+yet."""
 MOST_GRACE = 10
-"""After so many denied ids they are no accident: each wait holds up the whole topic."""
+"""After so many unknown ids it is not asked again, because each wait delays the whole topic."""
 
 
 class Registry(Protocol):
@@ -53,12 +55,12 @@ class KnownSchemas:
     _denied_at: dict[int, float] = field(default_factory=dict)
 
     def refresh(self, contracts: Iterable[Contract]) -> None:
-        """Take over what the registry has of these subjects.
+        """Store what the registry has of these subjects.
 
-        A registry that is away is no reason to stop while the book knows the subject: the records can be decoded.
+        If the registry does not answer, this does not fail as long as schemas are stored: the records can be decoded.
 
         Raises:
-            TransientError: it is away, and the book is empty.
+            TransientError: it does not answer, and no schema is stored.
         """
         schemas_table.ensure(self.spark, self.path)
         known = set(schemas_table.stored(self.path))
@@ -77,7 +79,7 @@ class KnownSchemas:
         self.ids = frozenset(row.schema_id for row in found | known)
 
     def plan(self, contract: Contract, unknown: frozenset[int]) -> Schemas:
-        """The schemas of one topic that are on record, and the ids that the registry has denied."""
+        """The stored schemas of one topic, and the ids that the registry does not have."""
         subjects = (self.prefix + contract.subject, None)
         texts = {row.schema_id: row.schema for row in schemas_table.stored(self.path) if row.subject in subjects}
         writers = tuple(
@@ -87,12 +89,12 @@ class KnownSchemas:
         return Schemas(writers, unknown - texts.keys(), ask=len(unknown) < MOST_UNKNOWN)
 
     def fetch(self, schema_id: int) -> bool:
-        """Ask the registry for a schema that a record names; keep it, and say whether there is one.
+        """Ask the registry for a schema that a record names, and store it; returns whether there is one.
 
-        A schema that is no Avro decodes nothing: it counts as none.
+        A schema that is not Avro decodes nothing, so it does not count.
 
         Raises:
-            TransientError: nothing is decided: the registry is away, or denies the id and has not done so for long.
+            TransientError: the registry does not answer, or it has not been asked for this id for long enough.
         """
         text = self.registry.schema_by_id(schema_id)
         if text is None:
@@ -120,7 +122,7 @@ class KnownSchemas:
 
 
 def _reads_whole(reader: Contract, written: Any) -> bool:
-    """Whether the contract takes up every field of a schema as it was written. Fewer may be needed, or wider ones."""
+    """Whether the contract has every field of a writer's schema with the same type; it may have more."""
     if not isinstance(written, dict) or written.get("type") != "record":
         return False
     types = {field["name"]: _branches(field["type"]) for field in reader.schema["fields"]}

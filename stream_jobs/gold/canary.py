@@ -19,7 +19,7 @@ class GoldCanary(FollowingJob):
         super().__init__(GOLD, (SILVER,), driver, self._replace)
 
     def prepare(self) -> None:
-        """Take the table, and bring it and silver's to their declared form."""
+        """Lock the table, and create or widen it and silver's as declared."""
         spark, place = self._driver.spark, self._driver.places.table
         self._driver.locks.acquire(self.name)
         canary.ensure(spark, place(SILVER))

@@ -27,7 +27,7 @@ DAILY = (USD_BRL, SELIC_TARGET)
 # The oldest quotation a date uses: the base of the 30-day change, itself carried over at most ten days.
 LOOK_BACK_DAYS = CHANGE_DAYS + FRESH_WITHIN_DAYS
 
-ACCUMULATED = "(Π(1 + m/100) − 1) × 100 over the twelve months that end there; null unless all twelve exist"
+ACCUMULATED = "(Π(1 + m/100) − 1) × 100 over the twelve months that end with the period; null unless all twelve exist"
 """How IBGE and FGV accumulate a price index's monthly variations over a year."""
 
 
@@ -66,7 +66,7 @@ def _columns_of(each: Carried) -> tuple[Column, ...]:
         Column(f"{each.prefix}_reference_on", "DATE", f"period of {each.column}", "", source, known),
         Column(each.column, "DECIMAL(28,13)", each.meaning, each.unit, source, known),
     )
-    accumulated = Column(f"{each.prefix}_12m_percent", "DOUBLE", "the same over a year", "%", source, ACCUMULATED)
+    accumulated = Column(f"{each.prefix}_12m_percent", "DOUBLE", "change over twelve months", "%", source, ACCUMULATED)
     return (*columns, accumulated) if each.accumulates else columns
 
 
@@ -106,7 +106,7 @@ COLUMNS = (
     Column(
         "is_devaluation",
         "BOOLEAN",
-        "whether the real lost much",
+        "whether the real lost much value",
         formula=f"fx_change_30d_percent > {DEVALUATION_ABOVE_PERCENT:g}",
     ),
     *(column for each in CARRIED for column in _columns_of(each)),
@@ -125,7 +125,7 @@ def needed(first_on: date, last_on: date) -> Expression:
     series, on = F.col("series_code"), F.col("reference_on")
     begin = first_on - timedelta(days=LOOK_BACK_DAYS)
     in_time = on.between(F.lit(begin), F.lit(last_on))
-    # A period counts from when it was known, whatever it describes: the range says nothing of it.
+    # A period counts from when it was known, whatever time it describes, so the range does not limit it.
     return series.isin(*SERIES) & (in_time | ~series.isin(*DAILY))
 
 
@@ -142,7 +142,7 @@ def by_day(observations: DataFrame, first_on: date, last_on: date, vintage: Vint
     days = calendar(values, begin, last_on, vintage)
     for frame in frames:
         days = days.unionByName(frame, allowMissingColumns=True)
-    # A column of a day comes from one row at most, so `max` only unites the frames.
+    # A column of a day comes from at most one row, so `max` only combines the frames.
     united = days.groupBy(*vintage, "date_on").agg(
         *(F.max(name).alias(name) for name in ("usd", "selic", *(each.prefix for each in CARRIED)))
     )
@@ -173,8 +173,8 @@ def _daily(values: DataFrame, begin: date, last_on: date, vintage: Vintage) -> D
 def _periods(values: DataFrame, begin: date, last_on: date, vintage: Vintage) -> DataFrame:
     """date_on = the day a period was first known, or `begin` if it was before; per series the newest such period.
 
-    A revision changes the value, not since when the period has had one: IBC-Br and GDP are revised whole, and would
-    else seem unknown before their last revision. `known_from` is the revision's.
+    A revision changes the value but not the day since which the period has had one: IBC-Br and GDP are revised as a
+        whole, and would otherwise seem unknown before their last revision. `known_from` is the revision's.
     """
     year = (
         Window.partitionBy(*vintage, "series_code")
@@ -250,7 +250,7 @@ def _carried(each: Carried, newest: Expression) -> list[Expression]:
 
 
 def _clean(percent: Expression) -> Expression:
-    """Without the noise of a floating-point product, which would put an exact 6 % above 6 %."""
+    """Rounds away floating-point noise, which would make an exact 6 % more than 6 %."""
     return F.round(percent, 9)
 
 

@@ -12,7 +12,7 @@ from stream_jobs.silver.asof import ASSUMED
 def literal_map(pairs: Mapping[str, str]) -> Column:
     """A constant map; indexed with a column it looks up without a join, null where there is no such key.
 
-    As one text, because each call into the JVM costs: by `F.lit` there would be two for every pair.
+    Built from one text, because each call into the JVM costs time: `F.lit` would need two for every pair.
     """
     texts = (sql.text(part) for pair in sorted(pairs.items()) for part in pair)
     return F.expr(f"map({', '.join(texts)})")
@@ -27,7 +27,7 @@ MONTHS_OF_A_YEAR = 12
 
 
 def month_number(on: str) -> Column:
-    """Months since year 0: of neighbouring months they differ by one."""
+    """Months since year 0: the numbers of neighbouring months differ by one."""
     return F.year(on) * MONTHS_OF_A_YEAR + F.month(on)
 
 

@@ -9,8 +9,8 @@ Widening, in (municipality, day):
 * a changed month or quarter of a carried series touches, in every capital, every day from its own first day on: it
   cannot have been known earlier, and is carried until a newer period is known, and is in twelve products after that;
 * a changed expectation of the Selic touches, in every capital, the 30 days on that its survey can count;
-* changed accesses of a capital touch its every day from their month on;
-* a changed estimate of a capital's inhabitants touches its every day from the estimate's year on;
+* changed accesses of a capital touch every day of it from their month on;
+* a changed estimate of a capital's inhabitants touches every day of it from the estimate's year on;
 * a changed licence touches every day since it was given, in each capital that any version of it names;
 * changed metadata of a capital's station touches every day of that capital.
 """
@@ -25,6 +25,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks import sql
+from sinks.arrow_frames import frame_of
 from sinks.snapshot import Filter
 from stream_jobs.gold import economy, population, reanalysis, selic_expected, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
@@ -33,7 +34,7 @@ from stream_jobs.gold.reference import capitals
 
 GROUP = ("date_on", "municipality_code")
 BEGINNING = date(1900, 1, 1)
-"""Before any observation; stands for "from the first day there is"."""
+"""A day before any observation; it means "from the first day on"."""
 MODEL = "best_match"
 """Of the reanalysis: Open-Meteo's own choice of model per place and time."""
 
@@ -97,9 +98,9 @@ def touched_by_licences(licences: DataFrame) -> DataFrame:
 
 
 def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
-    """Name the capitals where all are touched, and the days where all from one on are."""
+    """Replace "all capitals" by each of them, and "every day from one on" by the days."""
     capitals = pa.table({"municipality_code": sorted(STATION)})
-    # A day that lasts is expanded here, where the same day of many hours is one row.
+    # Days are expanded here, where the many hours of one day are already one row.
     days = sql.table(
         """
         SELECT DISTINCT date_on + unnest(range(lasting))::INTEGER AS date_on, c.municipality_code
@@ -131,7 +132,7 @@ def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
 
 def _open_ended(silver: Revisions, touched: pa.Table) -> pa.Table:
     """municipality_code (null: all capitals) and from_on: from when every day is touched. No rows for a batch of hours:
-    then neither all days nor all licences have to be looked at."""
+    then neither all days nor all licences have to be read."""
     is_licence = pc.is_valid(touched["license_row_id"])
     has_no_day = pc.and_(pc.is_null(touched["date_on"]), pc.invert(is_licence))
     by_day = touched.filter(has_no_day).select(["municipality_code", "from_on"])
@@ -142,11 +143,12 @@ def _open_ended(silver: Revisions, touched: pa.Table) -> pa.Table:
 
 
 def _since_licences(silver: Revisions, licences: pa.Table) -> DataFrame:
-    """(municipality_code, from_on) of every version of the licences: a corrected one leaves where it stood before."""
+    """(municipality_code, from_on) of every version of the licences: a corrected licence touches its former
+    municipality, too."""
     versions = silver.versions(telecom.STATIONS, columns=telecom.STATION_COLUMNS)
     since = F.least("first_licensed_on", "licensed_on", F.to_date("known_from"))
     return (
-        versions.join(versions.sparkSession.createDataFrame(licences), "license_row_id", "left_semi")
+        versions.join(frame_of(versions.sparkSession, licences), "license_row_id", "left_semi")
         .where(F.col("municipality_code").isin(*STATION))
         .groupBy("municipality_code")
         .agg(F.min(since).alias("from_on"))
@@ -179,8 +181,8 @@ def _touches(
     *,
     lasting: int = 1,
 ) -> DataFrame:
-    """What a change touches: so many days from `date_on` on (`lasting`) or every day from `from_on`, in one capital or
-    in all (null); or what a licence did and does."""
+    """What a change touches: `lasting` days from `date_on` on, or every day from `from_on`, in one capital or in all
+    (null); or the former and the present content of a licence."""
     return rows.select(
         municipality.alias("municipality_code"),
         F.explode(days).alias("date_on"),

@@ -1,5 +1,6 @@
 """The columns of `external_factors_daily`, in order, with their documentation."""
 
+from schemas.classes import PUBLIC, TECHNICAL
 from stream_jobs.gold import economy, population, selic_expected, telecom, thresholds, weather, weather_windows
 from stream_jobs.gold.model import KNOWN_FROM, Column
 
@@ -7,7 +8,7 @@ _EITHER = "inmet_hourly, else openmeteo_archive"
 
 
 def _of_either(column: Column) -> Column:
-    """A column of the station's day, which the reanalysis can stand in for."""
+    """A column of the station's day, for which the reanalysis may be used instead."""
     return Column(column.name, column.type, column.meaning, column.unit, _EITHER, column.formula)
 
 
@@ -19,16 +20,16 @@ COLUMNS = (
     Column(
         "weather_source",
         "STRING",
-        "where the day's weather is from: inmet_hourly or openmeteo_archive; null = no weather",
+        "source of the day's weather: inmet_hourly or openmeteo_archive; null = no weather",
         formula="the station's day if it is complete, the reanalysis has no more hours of it, or only with forecasts;"
         " else the reanalysis's",
     ),
     Column(
         "is_forecast",
         "BOOLEAN NOT NULL",
-        "whether the day's weather holds hours that were not over when they were fetched: expected, not measured",
+        "whether the day's weather contains forecasts: hours that were not over when they were fetched",
         source="openmeteo_archive",
-        formula="the reanalysis's day is shown and has forecast_hours; false with no weather",
+        formula="the reanalysis's day is used and has forecast_hours; false without weather",
     ),
     *(_of_either(column) for column in weather.DAY_COLUMNS),
     Column(
@@ -42,7 +43,7 @@ COLUMNS = (
     Column(
         "is_heavy_rain",
         "BOOLEAN",
-        "rain that stops field work",
+        "rain that interrupts field work",
         formula=f"rain_mm > {thresholds.HEAVY_RAIN_ABOVE_MM:g}",
     ),
     Column("is_intense_rain", "BOOLEAN", "intense rain", formula=f"rain_mm > {thresholds.INTENSE_RAIN_ABOVE_MM:g}"),
@@ -74,6 +75,88 @@ COLUMNS = (
     Column(
         "known_from_basis",
         "STRING NOT NULL",
-        "measured, or assumed if any value that was used has an assumed publication clock (period's end + lag)",
+        "measured; or assumed if one of the values has an assumed publication clock (period's end + lag)",
     ),
 )
+
+CLASSES = {
+    PUBLIC: (
+        "date_on",
+        "municipality_code",
+        "uf",
+        "station_code",
+        "weather_source",
+        "is_forecast",
+        "hours_observed",
+        "rain_hours_observed",
+        "temperature_mean_celsius",
+        "temperature_max_celsius",
+        "temperature_min_celsius",
+        "relative_humidity_mean_percent",
+        "rain_mm",
+        "wind_speed_mean_m_s",
+        "wind_gust_max_m_s",
+        "pressure_mean_hpa",
+        "global_radiation_kj_m2",
+        "is_complete",
+        "is_extreme_heat",
+        "is_cold",
+        "is_no_rain",
+        "is_heavy_rain",
+        "is_intense_rain",
+        "is_high_humidity",
+        "corrosion_risk",
+        "field_work_disruption",
+        "rain_30d_mm",
+        "temperature_mean_30d_celsius",
+        "heavy_rain_days_30d",
+        "extreme_heat_days_30d",
+        "days_observed_30d",
+        "rain_days_observed_30d",
+        "usd_brl",
+        "selic_target_percent",
+        "fx_volatility_30d",
+        "fx_change_30d_percent",
+        "is_devaluation",
+        "ipca_reference_on",
+        "ipca_monthly_percent",
+        "ipca_12m_percent",
+        "inpc_reference_on",
+        "inpc_monthly_percent",
+        "inpc_12m_percent",
+        "igpm_reference_on",
+        "igpm_monthly_percent",
+        "igpm_12m_percent",
+        "ibc_br_reference_on",
+        "ibc_br_index",
+        "unemployment_reference_on",
+        "unemployment_percent",
+        "gdp_reference_on",
+        "gdp_index",
+        "is_high_inflation",
+        "selic_expected_next_meeting_id",
+        "selic_expected_next_percent",
+        "selic_expected_next_surveyed_on",
+        "selic_expected_year_end_meeting_id",
+        "selic_expected_year_end_percent",
+        "mobile_reference_on",
+        "mobile_accesses",
+        "mobile_accesses_5g",
+        "mobile_accesses_all",
+        "mobile_accesses_5g_all",
+        "share_5g_percent",
+        "share_5g_change_points",
+        "expansion_rate_5g_percent",
+        "is_5g_active",
+        "is_5g_milestone",
+        "stations_5g",
+        "broadband_reference_on",
+        "broadband_accesses",
+        "broadband_growth_12m_percent",
+        "population_reference_on",
+        "population",
+        "mobile_accesses_per_100",
+        "broadband_accesses_per_100",
+    ),
+    TECHNICAL: ("known_from", "known_from_basis"),
+}

@@ -1,4 +1,4 @@
-"""The groups that a recomputation is asked for: in this process, and as a frame of Spark's."""
+"""The groups that are recomputed, as rows in this process and as a Spark frame."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
-from stream_jobs.silver.asof import at_hand
+from stream_jobs.silver.asof import local_frame
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Groups:
     """Some groups, each once; at least one.
 
     Attributes:
-        rows: the table's group columns; and those of the vintage, where there are several.
+        rows: the table's group columns, and the columns of the vintage if there are several vintages.
     """
 
     spark: SparkSession
@@ -24,10 +24,11 @@ class Groups:
 
     @cached_property
     def frame(self) -> DataFrame:
-        """The same for Spark. A few are part of the plan: whoever joins with them knows how few they are."""
-        return at_hand(self.spark, self.rows)
+        """The groups as a Spark frame. Few groups are part of the plan, so Spark knows their number when it plans a
+        join."""
+        return local_frame(self.spark, self.rows)
 
     def bounds(self, *columns: str) -> tuple[tuple[Any, Any], ...]:
-        """(least, greatest) of each column, as Python values for literal predicates."""
+        """Column → (least, greatest value), as Python values for literal predicates."""
         found = (pc.min_max(self.rows[column]) for column in columns)
         return tuple((each["min"].as_py(), each["max"].as_py()) for each in found)

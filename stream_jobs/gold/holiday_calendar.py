@@ -7,7 +7,7 @@ from datetime import date
 from holidays import OPTIONAL, PUBLIC, country_holidays
 
 OPTIONAL_NAMES = frozenset({"Carnaval", "Corpus Christi"})
-"""Holidays by no national law (pontos facultativos) on which most of the country rests all the same. The library knows
+"""Holidays without a national law (pontos facultativos) on which most of the country does not work. The library has
 more: the half days before Christmas and the New Year, Ash Wednesday, the public servants' day."""
 
 
@@ -17,7 +17,7 @@ class Holiday:
 
     Attributes:
         name: Portuguese; two that fall on one day are joined by "; ", in alphabetical order.
-        is_national: by law in all of Brazil; else an optional day.
+        is_national: by law in all of Brazil; otherwise an optional day.
     """
 
     on: date
@@ -26,7 +26,7 @@ class Holiday:
 
 
 def holidays_of(years: Iterable[int]) -> list[Holiday]:
-    """All holidays of the years, in order. Those of states and municipalities are not among them."""
+    """All holidays of the years, in order. Holidays of states and municipalities are not included."""
     wanted = list(years)
     national = country_holidays("BR", years=wanted, categories=(PUBLIC,), language="pt_BR")
     optional = country_holidays("BR", years=wanted, categories=(OPTIONAL,), language="pt_BR")

@@ -1,7 +1,8 @@
-"""Keep a declared gold table up to date: changed rows → groups they touch → recompute those → write.
+"""Keep a declared gold table up to date: changed rows → the groups they touch → recompute these groups → write.
 
-The batch says only *which* groups changed. Their content is recomputed from silver as it stands when the batch first
-asks for it, and that may hold more than the batch: then a later batch recomputes the same groups to the same result.
+The batch says only *which* groups changed. Their content is recomputed from silver as it is when the batch first reads
+it. Silver may then hold more than the batch; in that case a later batch recomputes the same groups with the same
+result.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,8 +30,8 @@ from stream_jobs.silver.job import ensure_tables
 from stream_jobs.silver.tables import model as silver_tables
 
 MOST_BYTES_PER_BATCH = "64m"
-"""Of revision files, per input: the groups that they touch are held by this process. Larger than silver's: only the
-group columns are read, and groups repeat."""
+"""Bytes of revision files per input: this process holds the groups that they touch. Larger than silver's limit, because
+only the group columns are read, and groups repeat."""
 
 MOST_GROUPS_AT_ONCE = 100_000
 """Groups whose rows are computed and held in memory together. A batch may touch any number: new metadata of a station
@@ -38,7 +39,7 @@ touch every day of its history."""
 
 READING = {
     "maxBytesPerTrigger": MOST_BYTES_PER_BATCH,
-    # Silver deletes versions that a late one has made void, and then appends one of the same key: sinks/late.py.
+    # Silver deletes versions that a late row made obsolete, and then appends one of the same key: sinks/late.py.
     "skipChangeCommits": "true",
 }
 
@@ -53,7 +54,7 @@ class GoldJob(FollowingJob):
         self._cache = FrameCache()
 
     def prepare(self) -> None:
-        """Take the table, and bring it and those that it reads to their declared form."""
+        """Lock the table, and create or widen it and those that it reads as declared."""
         spark, table = self._driver.spark, self._table
         self._driver.locks.acquire(self.name)
         declared = silver_tables.discover()
@@ -111,20 +112,33 @@ def update(
     """Recompute and write what a batch of changes touches.
 
     Args:
-        changed: what the inputs' `groups` made of the new revisions.
+        changed: the result of the inputs' `groups` for the new revisions.
         count: as of `recompute`.
 
-    Returns: how many groups were recomputed, and what was found in them.
+    Returns: how many groups were recomputed, and the counts of `recompute`.
     """
     groups = groups_touched(table, silver, changed)
+    return groups.rows.num_rows, refill(table, silver, groups, target, batch, count=count)
+
+
+def refill(
+    table: GoldTable,
+    silver: Revisions,
+    groups: Groups,
+    target: GoldTarget,
+    batch: Batch,
+    *,
+    count: Callable[[Recomputed], None] = lambda found: None,
+) -> Recomputed:
+    """Recompute and write some groups; none are nothing to do. Args and returns: as of `update`."""
     if not groups.rows.num_rows:
-        return 0, Recomputed(0, {}, 0)
+        return Recomputed(0, {}, 0)
     with _computed(table, silver, groups) as rows:
-        return groups.rows.num_rows, recompute(rows, groups.rows, target, batch, count)
+        return recompute(rows, groups.rows, target, batch, count)
 
 
 def groups_touched(table: GoldTable, silver: Revisions, changed: DataFrame) -> Groups:
-    """The groups that a batch of changes touches, by what the inputs' `groups` made of it; perhaps none."""
+    """The groups that a batch touches, from the result of the inputs' `groups`; may be empty."""
     touched = changed.distinct().toArrow()
     groups = touched if table.widen is None else table.widen(silver, touched)
     distinct = sql.table(f"SELECT DISTINCT {sql.listed(table.group)} FROM groups", groups=groups)
@@ -133,12 +147,12 @@ def groups_touched(table: GoldTable, silver: Revisions, changed: DataFrame) -> G
 
 @contextmanager
 def _computed(table: GoldTable, silver: Revisions, groups: Groups) -> Iterator[pa.Table]:
-    """All rows of the groups. Where those are many, a part of them after the other, kept in a file: memory then holds
-    one part, and what is being looked at."""
+    """All rows of the groups. If there are many groups, they are computed part by part and kept in a file, so that
+    memory holds one part at a time."""
     if groups.rows.num_rows <= MOST_GROUPS_AT_ONCE:
         yield table.recompute(silver, groups).toArrow()
         return
-    ordered = groups.rows.sort_by([(name, "ascending") for name in table.group])  # neighbours stand in the same files
+    ordered = groups.rows.sort_by([(name, "ascending") for name in table.group])  # neighbours are in the same files
     parts = (ordered.slice(begin, MOST_GROUPS_AT_ONCE) for begin in range(0, len(ordered), MOST_GROUPS_AT_ONCE))
     with table_in_file(table.recompute(silver, Groups(groups.spark, part)).toArrow() for part in parts) as rows:
         yield rows

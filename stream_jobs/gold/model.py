@@ -6,8 +6,8 @@ silver. The same `recompute` runs on as-of revisions, so it must read no clock a
 static reference data.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
@@ -27,7 +27,7 @@ class Revisions(Protocol):
     def vintage(self) -> tuple[str, ...]:
         """The column that tells several instants apart in every frame, `("origin_at",)`; empty where there is one.
 
-        Whoever groups, joins or opens a window does it within a vintage.
+        Group, join and open windows only within a vintage.
         """
         ...
 
@@ -43,30 +43,30 @@ class Revisions(Protocol):
 
         Args:
             dataset: such as `inmet_hourly`. A dataset without rows gives an empty frame, never an error.
-            within: bounds of *key* columns (see `bounds`), by which files are left out. On other columns they would
-                choose among versions, which is not their business. What says more of a key is a `where` of the result.
+            within: bounds of *key* columns (see `bounds`), by which files are left out. Bounds on other columns would
+                choose among versions, which is wrong. Filter the result with `where` instead.
             columns: the value columns that are needed; None for all.
-            withdrawn: give withdrawn keys too: a row with `is_withdrawn`, null values and the withdrawal's clock, by
-                which a sum says since when it has been without them.
+            withdrawn: give withdrawn keys too: a row with `is_withdrawn`, null values and the withdrawal's clock, so
+                that a sum knows since when they have been missing.
 
-        Returns: the columns of `silver.<dataset>` (key, values, place), and `first_known_from`: from when the key has
-            had a value in any of the columns that were asked for; null where it never had one.
+        Returns: the columns of `silver.<dataset>` (key, values, place), and `first_known_from`: since when the key has
+            had a value in any of the requested columns; null if it never had one.
         """
         ...
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
-        """Every version of every key, withdrawals too (with null values): for widening, where a key that moved or was
-        withdrawn leaves a group behind."""
+        """Every version of every key, withdrawals too (with null values): for widening: a key that moved or was
+        withdrawn also touches its former group."""
         ...
 
     def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
-        """A small frame made from nothing but some datasets: built anew only after one of them changed.
+        """A small frame computed from some datasets only; it is built again only after one of them changed.
 
         Args:
             name: tells it from others that are made from the same datasets.
-            of: which part of them, such as a range of days; of another part it is built anew.
+            of: which part of them, such as a range of days; for another part it is built again.
         """
         ...
 
@@ -77,10 +77,10 @@ class Column:
 
     Attributes:
         type: Spark's DDL, such as `DOUBLE` or `DATE NOT NULL`.
-        meaning: what a person should read.
+        meaning: the description for readers.
         unit: of the values; empty for names, counts and flags.
-        source: datasets that it is made from; empty for what follows from the other columns.
-        formula: how; empty for a value that is passed on.
+        source: datasets that it is computed from; empty if it is computed from the other columns.
+        formula: how it is computed; empty for a value that is copied.
     """
 
     name: str
@@ -110,6 +110,10 @@ class Input:
     groups: Callable[[DataFrame], DataFrame]
 
 
+Classes = Mapping[str, tuple[str, ...]]
+"""Class → columns."""
+
+
 @dataclass(frozen=True)
 class GoldTable:
     """A table that follows its inputs.
@@ -122,8 +126,10 @@ class GoldTable:
         about: one sentence: what a row is.
         columns: all columns, in order.
         recompute: (silver, affected groups) → all rows of those groups and of no other, with exactly the schema's
-            columns. A group it returns no row for is emptied.
-        expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold sets no row aside.
+            columns. A group without a row in the result is emptied.
+        classes: class of schemas/classes.py → the columns of it; every column has one.
+        expectations: what must be true of a row: `warn` counts, `fail` stops the query. Gold puts no row into
+            quarantine.
         widen: where a change touches groups that only silver can name ("every day of this station"), the inputs'
             `groups` may give other columns than `group`, equal for all inputs; (silver, those rows, each once) →
             affected groups, duplicates allowed. It runs on each batch, before `recompute`, in this process: only what
@@ -139,6 +145,7 @@ class GoldTable:
     recompute: Callable[[Revisions, Groups], DataFrame]
     widen: Callable[[Revisions, pa.Table], pa.Table] | None = None
     expectations: tuple[Expectation, ...] = ()
+    classes: Classes = field(default_factory=dict)
 
     @property
     def schema(self) -> str:
@@ -153,21 +160,26 @@ class GoldTable:
 
 @dataclass(frozen=True)
 class StaticTable:
-    """A table that depends on nothing but code and reference files; written at start when its content changed."""
+    """A table that depends on nothing but code and reference files; written at start when its content changed.
+
+    Attributes:
+        classes: as of `GoldTable`.
+    """
 
     name: str
     keys: tuple[str, ...]
     about: str
     columns: tuple[Column, ...]
     build: Callable[[SparkSession], DataFrame]
+    classes: Classes = field(default_factory=dict)
 
 
 KNOWN_FROM = Column(
     "known_from",
     "TIMESTAMP NOT NULL",
-    "instant from which the whole row could be known",
+    "instant since which the whole row could be known",
     "UTC",
-    formula="newest known_from of the values that the row is made from",
+    formula="newest known_from of the values in the row",
 )
 
 

@@ -1,7 +1,7 @@
 """Inhabitants per municipality, from IBGE's yearly estimates: as they are, and as they were known on a day.
 
 Table 6579 of SIDRA. The estimate of a year is of the 1st of July and is published about the end of August. There is
-none for the years of a census, and for some more: the estimate before holds on.
+none for the years of a census, and for some more: the estimate before stays in force.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ IS_ESTIMATE = "table_id = 6579 AND variable_code = '9324' AND territory_level = 
 _KNOWN = "newest estimate that was known on the date (UTC)"
 _PER_100 = "accesses per 100 inhabitants"
 COLUMNS = (
-    Column("population_reference_on", "DATE", "day that the population is of", "", DATASET, _KNOWN),
+    Column("population_reference_on", "DATE", "reference day of the population", "", DATASET, _KNOWN),
     Column("population", "BIGINT", "inhabitants of the capital", "inhabitants", DATASET, _KNOWN),
     Column(
         "mobile_accesses_per_100",
@@ -30,7 +30,7 @@ COLUMNS = (
         "mobile accesses of people per 100 inhabitants",
         _PER_100,
         "",
-        "mobile_accesses / population × 100; null where either is not known",
+        "mobile_accesses / population × 100; null if either is unknown",
     ),
     Column(
         "broadband_accesses_per_100",
@@ -38,7 +38,7 @@ COLUMNS = (
         "fixed-broadband accesses per 100 inhabitants",
         _PER_100,
         "",
-        "broadband_accesses / population × 100; null where either is not known",
+        "broadband_accesses / population × 100; null if either is unknown",
     ),
 )
 
@@ -68,9 +68,9 @@ def estimates(silver: Revisions, within: Sequence[Filter]) -> DataFrame:
 def known(silver: Revisions, municipality_codes: Iterable[str]) -> DataFrame:
     """Per municipality and span of days, the newest estimate that was known then.
 
-    Args: municipality_codes: always the same, since what is found for them is kept from batch to batch.
-    Returns: municipality_code, from_on, until_on (the day after the last; null: still), and newest: a struct of
-        reference_on, population, known_from, is_assumed.
+    Args: municipality_codes: always the same ones, because the result is cached from batch to batch.
+    Returns: municipality_code, from_on, until_on (the day after the last; null if it still holds), and newest: a struct
+        of reference_on, population, known_from, is_assumed.
     """
     within = [("territory_code", "in", sorted(municipality_codes))]
     place = [*silver.vintage, "municipality_code"]

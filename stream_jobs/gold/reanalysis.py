@@ -24,12 +24,14 @@ DAY_COLUMNS = (
     Column(
         "forecast_hours",
         "BIGINT NOT NULL",
-        "hours with a value that was still a forecast when it was fetched last",
+        "hours whose value was a forecast at the last fetch",
         "h",
         DATASET,
-        "count of the hours that end after their own fetch; they are in the day's values",
+        "count of the hours that end after their own fetch; the day's values include them",
     ),
-    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", DATASET, "mean of the hours there are"),
+    Column(
+        "temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", DATASET, "mean of the hours with a value"
+    ),
     Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", DATASET, "greatest hourly value"),
     Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", DATASET, "least hourly value"),
     Column(
@@ -38,7 +40,7 @@ DAY_COLUMNS = (
         "mean relative humidity",
         "%",
         DATASET,
-        "mean of the hours there are",
+        "mean of the hours with a value",
     ),
     Column(
         "rain_hours_available",
@@ -53,7 +55,7 @@ DAY_COLUMNS = (
     Column(
         "is_complete",
         "BOOLEAN NOT NULL",
-        "whether the day has enough hours to be taken for whole",
+        "whether the day has enough hours",
         formula=f"hours_available ≥ {COMPLETE_DAY_FROM_HOURS} and forecast_hours = 0",
     ),
 )
@@ -72,9 +74,8 @@ def point_day(valid_at: Expression, point_id: Expression) -> Expression:
 
 
 def is_forecast() -> Expression:
-    """Whether an hour that has a value ends after it was fetched. Then it cannot be a measurement.
-
-    Records say so themselves. In those of before they did, the clock of the fetch says the same.
+    """Whether an hour that has a value ends after it was fetched. Then it cannot be a measurement. Newer records have a
+    flag for it; for older ones it follows from the time of the fetch.
     """
     has_value = F.coalesce(*VALUES).isNotNull()
     return has_value & F.coalesce(F.col("is_forecast"), F.col("valid_at") > F.col("retrieved_at"), F.lit(False))
@@ -83,8 +84,9 @@ def is_forecast() -> Expression:
 def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """One row per point, model and civil day: key, `DAY_COLUMNS`, known_from, is_assumed.
 
-    The values are of all hours there are, so that a day that is not over shows what is expected of it. Forecasts are
-    counted apart, and a day that holds any is not complete: it becomes so with the fetch that finds them past.
+    The values are computed from all hours there are, so that a day that is not over shows its forecast. Forecasts are
+    counted separately, and a day with forecasts is not complete; it becomes complete with the fetch that finds all its
+    hours past.
 
     Args: hours: newest versions of `openmeteo_archive` with `date_on`.
     """
@@ -112,7 +114,7 @@ def days_of_groups(
 ) -> DataFrame:
     """The point-days in the groups (municipality_code, date_on), for every model, as `daily` gives them.
 
-    Args: first_on, last_on, points: what holds for every group, so that no other hour is read.
+    Args: first_on, last_on, points: bounds of all groups, so that no other hour is read.
     """
     in_time = in_days("valid_at", first_on, last_on)
     hours = silver.newest(DATASET, within=[*in_time, *points], columns=HOURLY)

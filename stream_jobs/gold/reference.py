@@ -17,7 +17,7 @@ class Municipality:
     Attributes:
         municipality_code: IBGE code, 7 digits.
         area_code: telephone area (DDD), 2 digits.
-        time_zone: IANA name: its own where the tz database parts its state, else the state's (README of the folder).
+        time_zone: IANA name: its own where the tz database divides its state, else the state's (README of the folder).
     """
 
     municipality_code: str
@@ -33,7 +33,7 @@ class Municipality:
 
 @dataclass(frozen=True)
 class Capital:
-    """A state's capital and the automatic station that stands for its weather."""
+    """A state's capital and the automatic station for its weather."""
 
     uf: str
     municipality_code: str

@@ -1,8 +1,8 @@
 """What the market expected of the Selic target, per calendar day: for the next meeting of the COPOM, and for the last
 one of that meeting's year.
 
-Of a meeting, a day has the newest survey of the 30 days before it that was known by then (UTC). A meeting counts as
-next up to the day before it ends: on its last day, in the evening, it is decided.
+For a meeting, a day has the newest survey of the 30 days before it that was known by then (UTC). A meeting counts as
+the next one up to the day before its last day: the decision is made in the evening of the last day.
 """
 
 from datetime import date, timedelta
@@ -21,7 +21,8 @@ from stream_jobs.gold.weather import Vintage
 DATASET = "bcb_focus"
 RESOURCE = "ExpectativasMercadoSelic"
 _ALL_RESPONDENTS = 0
-"""`base_calculation` of those who answered within 30 days; 1 is the few of the last five working days."""
+"""`base_calculation` 0: everyone who answered within 30 days; 1: the few who answered within the last five working
+days."""
 
 _SOURCE = f"{DATASET} {RESOURCE}"
 _NEWEST = f"newest median known on the date (UTC), of a survey at most {SURVEY_WITHIN_DAYS} days old; base 0"
@@ -30,26 +31,26 @@ COLUMNS = (
     Column(
         "selic_expected_next_meeting_id",
         "STRING",
-        "next COPOM meeting after the date; null where nothing is expected of it",
+        "next COPOM meeting after the date; null without expectations",
         "",
         _SOURCE,
         "first decided_on of dim_copom_meeting after the date",
     ),
     Column(
-        "selic_expected_next_percent", "DECIMAL(28,13)", "Selic target expected of it", "% a year", _SOURCE, _NEWEST
+        "selic_expected_next_percent", "DECIMAL(28,13)", "expected Selic target after it", "% a year", _SOURCE, _NEWEST
     ),
     Column("selic_expected_next_surveyed_on", "DATE", "day of that survey", "", _SOURCE),
     Column(
         "selic_expected_year_end_meeting_id",
         "STRING",
-        "last COPOM meeting of the next one's year; null where nothing is expected of it",
+        "last COPOM meeting in the year of the next one; null without expectations",
         "",
         _SOURCE,
     ),
     Column(
         "selic_expected_year_end_percent",
         "DECIMAL(28,13)",
-        "Selic target expected of it",
+        "expected Selic target after it",
         "% a year",
         _SOURCE,
         _NEWEST,
@@ -58,7 +59,7 @@ COLUMNS = (
 
 
 def is_used() -> Expression:
-    """Whether an expectation, by its key, may be one of a day's: the Selic's, of all who answered."""
+    """Whether an expectation counts, by its key: of the Selic, and of all who answered."""
     others = (F.col(name).isNull() for name in ("indicator_detail", "smoothed", "calculation_type"))
     used = (F.col("resource") == RESOURCE) & (F.col("indicator") == "Selic")
     used &= F.col("base_calculation") == _ALL_RESPONDENTS
@@ -73,7 +74,7 @@ def needed(first_on: date, last_on: date) -> tuple[Filter, Filter]:
 
 
 def days_of(surveyed_on: Expression) -> Expression:
-    """All days that a survey can count on."""
+    """All days for which a survey can count."""
     return F.sequence(surveyed_on, F.date_add(surveyed_on, SURVEY_WITHIN_DAYS))
 
 
@@ -116,7 +117,8 @@ def by_day(expectations: DataFrame, first_on: date, last_on: date, vintage: Vint
 
 
 def _meetings(any_frame: DataFrame) -> DataFrame:
-    """next_id, since_on (the meeting before it was decided), decided_on, year_end_id: on which days which is next."""
+    """next_id, since_on (the day of the decision before), decided_on, year_end_id: on which days which meeting is the
+    next."""
     rows = [
         (each.meeting_id, each.previous_on, each.decided_on, each.year_end_id)
         for each in copom_meetings()

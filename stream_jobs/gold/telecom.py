@@ -26,12 +26,12 @@ IS_OF_PEOPLE = (
     "coalesce(product_type NOT LIKE 'M2M%' AND product_type NOT LIKE 'OCIOSO%' AND product_type <> 'PONTO_DE_SERVICO',"
     " true)"
 )
-"""What ANATEL's own headline counts: no machine (M2M had two names until 2021), no point of service, no idle line
-(OCIOSO and OCIOSO_M2M_ESPECIAL, until 2020)."""
-OF_PEOPLE = "without product types M2M*, PONTO_DE_SERVICO and OCIOSO*, as ANATEL's headline"
+"""What ANATEL's own headline figure counts: no machines (M2M had two names until 2021), no points of service, no idle
+lines (OCIOSO and OCIOSO_M2M_ESPECIAL, until 2020)."""
+OF_PEOPLE = "without product types M2M*, PONTO_DE_SERVICO and OCIOSO*, like ANATEL's headline figure"
 IS_NR = "technology = 'NR'"
 HOLDS_ROWS = "bool_or(NOT is_withdrawn)"
-"""An aggregate: whether any row of a group is left; a group whose rows are all withdrawn is none."""
+"""An aggregate: whether a group has a row that is not withdrawn."""
 STATION_COLUMNS = ("municipality_code", "station_number", "technology", "first_licensed_on", "licensed_on")
 
 
@@ -39,16 +39,16 @@ _KNOWN = "newest month that was known on the date (UTC)"
 COLUMNS = (
     Column("mobile_reference_on", "DATE", "month of the mobile accesses", "", MOBILE, _KNOWN),
     Column("mobile_accesses", "BIGINT", "mobile accesses of people", "accesses", MOBILE, OF_PEOPLE),
-    Column("mobile_accesses_5g", "BIGINT", "of them 5G", "accesses", MOBILE),
+    Column("mobile_accesses_5g", "BIGINT", "5G accesses among them", "accesses", MOBILE),
     Column(
         "mobile_accesses_all",
         "BIGINT",
-        "mobile accesses, those of machines and idle ones too",
+        "mobile accesses, including machines and idle lines",
         "accesses",
         MOBILE,
         "every product type",
     ),
-    Column("mobile_accesses_5g_all", "BIGINT", "of all of them 5G", "accesses", MOBILE),
+    Column("mobile_accesses_5g_all", "BIGINT", "5G accesses among all of them", "accesses", MOBILE),
     Column("share_5g_percent", "DOUBLE", "5G coverage", "%", MOBILE, "mobile_accesses_5g / mobile_accesses × 100"),
     Column("share_5g_change_points", "DOUBLE", "change of 5G coverage", "points", MOBILE, "against the month before"),
     Column(
@@ -57,13 +57,13 @@ COLUMNS = (
         "5G expansion rate",
         "%",
         MOBILE,
-        "growth of 5G coverage against the month before; null where it was 0",
+        "growth of 5G coverage against the month before; null if it was 0",
     ),
     Column("is_5g_active", "BOOLEAN", "whether there is any 5G access", formula="share_5g_percent > 0"),
     Column(
         "is_5g_milestone",
         "BOOLEAN",
-        "whether 5G coverage made a leap",
+        "whether 5G coverage rose by a milestone",
         formula=f"share_5g_change_points > {MILESTONE_ABOVE_POINTS:g}",
     ),
     Column(
@@ -98,14 +98,14 @@ ACCESSES = {
 
 
 def named(rows: DataFrame, key: Sequence[str]) -> DataFrame:
-    """Rows of accesses for a table whose key is never null: where ANATEL leaves a text empty, it is the empty text."""
+    """Rows of accesses for a table whose key is never null: a text that ANATEL leaves out becomes the empty text."""
     return rows.fillna("", list(key))
 
 
 def rows_of_groups(silver: Revisions, dataset: str, groups: Groups) -> DataFrame:
     """The newest accesses, `named`, of the groups: months and further columns of the dataset's key.
 
-    Withdrawn ones are among them, without accesses: a sum has been without them since their `known_from`.
+    Withdrawn ones are included, without accesses: since their `known_from` a sum does not contain them.
     """
     ((first_on, last_on),) = groups.bounds("reference_month_on")
     months = between("reference_month_on", first_on, last_on)
@@ -114,7 +114,7 @@ def rows_of_groups(silver: Revisions, dataset: str, groups: Groups) -> DataFrame
 
 
 def sums_of_groups(silver: Revisions, dataset: str, key: Sequence[str], groups: Groups, *more: Expression) -> DataFrame:
-    """Accesses of each group and `known_from`, with more aggregates between; one whose rows are all withdrawn has none.
+    """Accesses of each group and `known_from`, with more aggregates between; a group of withdrawn rows only has no row.
 
     Args: key: the groups' columns.
     """
@@ -140,7 +140,7 @@ def holders() -> Expression:
 def mobile_months(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """One row per municipality and month: the sums of `ACCESSES`, known_from, first_known_from, is_assumed.
 
-    Args: rows: newest versions of `anatel_mobile_accesses`, withdrawn ones too: they count for the clocks alone.
+    Args: rows: newest versions of `anatel_mobile_accesses`, withdrawn ones too: they count only for the clocks.
     """
     accesses = F.col("accesses")
     return (
@@ -175,8 +175,8 @@ def licensed_since() -> Expression:
 def stations_5g(rows: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """One row per municipality and day on which stations became licensed *and* known: effective_on, stations, clocks.
 
-    Args: rows: newest versions of `anatel_base_stations`, at least `STATION_COLUMNS`. A station counts once, from the
-        first of its NR carriers on.
+    Args: rows: newest versions of `anatel_base_stations`, at least `STATION_COLUMNS`. A station counts once, from its
+        first NR carrier on.
     """
     effective_on = F.greatest(F.to_date("first_known_from"), licensed_since())
     station = (
@@ -238,7 +238,7 @@ def with_5g_coverage(months: DataFrame, vintage: Vintage = ()) -> DataFrame:
 def by_day(silver: Revisions, municipality_codes: Iterable[str], first_on: date, last_on: date) -> DataFrame:
     """One row per municipality, calendar day of a range and vintage that any of the three datasets knows of.
 
-    Args: municipality_codes: always the same, since what is counted for them is kept from batch to batch.
+    Args: municipality_codes: always the same ones, because the result is cached from batch to batch.
     Returns: municipality_code, date_on, the columns of `COLUMNS`, known_from and is_assumed, null if nothing is known.
     """
     vintage, codes = silver.vintage, sorted(municipality_codes)
@@ -256,7 +256,7 @@ def by_day(silver: Revisions, municipality_codes: Iterable[str], first_on: date,
         rows = silver.newest(STATIONS, columns=STATION_COLUMNS)
         return stations_5g(rows.where(predicate(here)), vintage)
 
-    # Weather changes every hour and these every month: a changed hour must not count all accesses anew.
+    # Weather changes every hour and these every month: a changed hour must not lead to counting all accesses again.
     events = (
         _months_known(silver.cached("mobile", (MOBILE,), mobile), "mobile", first_on, last_on, vintage)
         .unionByName(

@@ -1,7 +1,7 @@
 """The thresholds of the feature flags, as the legacy demand model used them (`unified_dataset_with_factors`).
 
-A flag is true strictly beyond its threshold, and null where the quantity is. docs/legacy-factors.md says where the
-legacy computed them otherwise, and why that was wrong.
+A flag is true strictly beyond its threshold, and null if the quantity is null. docs/legacy-factors.md says where the
+legacy model computed them differently, and why that was wrong.
 """
 
 EXTREME_HEAT_ABOVE_CELSIUS = 35.0
@@ -9,7 +9,7 @@ EXTREME_HEAT_ABOVE_CELSIUS = 35.0
 COLD_BELOW_CELSIUS = 20.0
 """Daily minimum."""
 HEAVY_RAIN_ABOVE_MM = 50.0
-"""Sum of the civil day; rain that stops field work."""
+"""Sum of the civil day; rain that interrupts field work."""
 INTENSE_RAIN_ABOVE_MM = 100.0
 HIGH_HUMIDITY_ABOVE_PERCENT = 80.0
 """Daily mean."""
@@ -27,10 +27,10 @@ COMPLETE_DAY_FROM_HOURS = 20
 """A station-day with at least so many hours that have a temperature counts as complete."""
 
 FRESH_WITHIN_DAYS = 10
-"""A daily quotation is carried over so many days at most: longer than any run of holidays, shorter than an outage
-that should be seen."""
+"""A daily quotation is carried forward over at most so many days: longer than any run of holidays, shorter than an
+outage that should show."""
 SURVEY_WITHIN_DAYS = 30
-"""An expectation of the Selic is carried over so many days from its survey at most: four weekly reports."""
+"""An expectation of the Selic is carried forward over at most so many days from its survey: four weekly reports."""
 VOLATILITY_DAYS = 30
 """Calendar days of the window that ends on the date, the date included."""
 WEATHER_DAYS = 30

@@ -3,7 +3,8 @@
     training_set(spark, places, [origin, …], days=90)
 
 Every row has `origin_at` and `known_from ≤ origin_at`. It comes from the functions that fill gold, over the revisions
-that were known at the origin: never from gold's present content, never by Delta time travel, which VACUUM ends.
+that were known at the origin: never from gold's present content and never by Delta time travel, because VACUUM removes
+old versions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ from stream_jobs.places import Places
 from stream_jobs.silver.asof import VINTAGE, KnownAtEach, Snapshots
 
 DAYS = 365
-"""How far back an origin looks unless it is told."""
+"""The default number of days before an origin."""
 
 GROUPS = pa.schema({VINTAGE: pa.timestamp("us", "UTC"), "date_on": pa.date32(), "municipality_code": pa.string()})
 

@@ -13,10 +13,10 @@ from stream_jobs.gold.model import Column, Revisions
 from stream_jobs.gold.reference import capitals, own_station_zones, state_zones
 from stream_jobs.gold.thresholds import COMPLETE_DAY_FROM_HOURS
 
-# Every zone of Brazil is behind UTC, by five hours at most: civil day D lies within [D 00:00, D+1 05:00) UTC.
+# Every zone of Brazil is behind UTC by at most five hours: civil day D lies within [D 00:00, D+1 05:00) UTC.
 FURTHEST_BEHIND_UTC = timedelta(hours=5)
 WESTERNMOST, EASTERNMOST = "-05:00", "-01:00"
-"""Between the clocks of Acre and of Fernando de Noronha in summer time lies every other one."""
+"""The clocks of Acre and of Fernando de Noronha in summer time: every other zone is between them."""
 
 HOURS = "inmet_hourly"
 
@@ -26,23 +26,30 @@ Vintage = tuple[str, ...]
 DAY_COLUMNS = (
     Column("hours_observed", "BIGINT NOT NULL", "hours with a temperature", "h", HOURS, "different hours"),
     Column("rain_hours_observed", "BIGINT NOT NULL", "hours with a value of rain", "h", HOURS, "different hours"),
-    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", HOURS, "mean of the hours there are"),
+    Column("temperature_mean_celsius", "DOUBLE", "mean air temperature", "°C", HOURS, "mean of the hours with a value"),
     Column("temperature_max_celsius", "DOUBLE", "highest air temperature", "°C", HOURS, "greatest hourly maximum"),
     Column("temperature_min_celsius", "DOUBLE", "lowest air temperature", "°C", HOURS, "least hourly minimum"),
     Column(
-        "relative_humidity_mean_percent", "DOUBLE", "mean relative humidity", "%", HOURS, "mean of the hours there are"
+        "relative_humidity_mean_percent",
+        "DOUBLE",
+        "mean relative humidity",
+        "%",
+        HOURS,
+        "mean of the hours with a value",
     ),
     Column("rain_mm", "DOUBLE", "rain", "mm", HOURS, "sum; null when no hour has a value"),
-    Column("wind_speed_mean_m_s", "DOUBLE", "mean wind speed", "m/s", HOURS, "mean of the hours there are"),
+    Column("wind_speed_mean_m_s", "DOUBLE", "mean wind speed", "m/s", HOURS, "mean of the hours with a value"),
     Column("wind_gust_max_m_s", "DOUBLE", "strongest gust", "m/s", HOURS, "greatest hourly gust"),
-    Column("pressure_mean_hpa", "DOUBLE", "mean pressure at the station", "hPa", HOURS, "mean of the hours there are"),
+    Column(
+        "pressure_mean_hpa", "DOUBLE", "mean pressure at the station", "hPa", HOURS, "mean of the hours with a value"
+    ),
     Column(
         "global_radiation_kj_m2", "DOUBLE", "global radiation", "kJ/m²", HOURS, "sum; null when no hour has a value"
     ),
     Column(
         "is_complete",
         "BOOLEAN NOT NULL",
-        "whether the day was observed well enough to be taken for whole",
+        "whether enough hours of the day were observed",
         formula=f"hours_observed ≥ {COMPLETE_DAY_FROM_HOURS}",
     ),
 )
@@ -98,8 +105,8 @@ def station_zones(stations: DataFrame, vintage: Vintage = ()) -> DataFrame:
 
 
 def with_civil_day(hours: DataFrame, zones: DataFrame, vintage: Vintage = ()) -> DataFrame:
-    """Hours with `date_on`. A capital's station has a zone without metadata, and so has one in a municipality with a
-    zone of its own; any other waits for its metadata."""
+    """Hours with `date_on`. The zone of a capital's station, or of a station in a municipality with a zone of its own,
+    is known without metadata; hours of any other station wait for its metadata."""
     zone_of_station = literal_map({capital.station_code: capital.time_zone for capital in capitals()})
     own, station = literal_map(own_station_zones()), F.col("station_code")
     zone = F.coalesce(own[station], F.col("time_zone"), zone_of_station[station])
@@ -114,8 +121,8 @@ def with_civil_day(hours: DataFrame, zones: DataFrame, vintage: Vintage = ()) ->
 def daily(hours: DataFrame, vintage: Vintage = ()) -> DataFrame:
     """One row per station and civil day that has a row of hours: key, `DAY_COLUMNS`, known_from, is_assumed.
 
-    Maximum and minimum are those of the hourly extremes, which describe the hour before the instant. A sum over no
-    value is null, never 0. Hours with no value count for nothing, but their day exists.
+    Maximum and minimum are those of the hourly extremes, which describe the hour before the instant. A sum of no value
+    is null, never 0. Hours without a value do not count, but their day exists.
     """
     temperature = _hours_with("air_temperature_celsius")
     return hours.groupBy(*vintage, "station_code", "date_on").agg(
@@ -147,7 +154,7 @@ def days_of_groups(
 ) -> DataFrame:
     """The station-days in the groups (station_code, date_on), as `daily` gives them.
 
-    Args: first_on, last_on, stations: what holds for every group, so that no other hour is read.
+    Args: first_on, last_on, stations: bounds of all groups, so that no other hour is read.
     """
     in_time = in_days("observed_at", first_on, last_on)
     hours = silver.newest("inmet_hourly", within=[*in_time, *stations], columns=HOURLY)
@@ -159,7 +166,7 @@ def days_of_groups(
 def days_of_stations(silver: Revisions, within: Sequence[Filter]) -> DataFrame:
     """(station_code, date_on) of every civil day that hours may belong to.
 
-    New metadata can move a station to another zone, and so its hours to other days: those it leaves are among these.
+    New metadata can move a station to another zone, and so its hours to other days: the former days are included.
     """
     hours = silver.newest("inmet_hourly", within=within, columns=[])
     return hours.select("station_code", F.explode(possible_days(F.col("observed_at"))).alias("date_on")).distinct()

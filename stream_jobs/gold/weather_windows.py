@@ -14,10 +14,10 @@ from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import Column
 from stream_jobs.gold.thresholds import EXTREME_HEAT_ABOVE_CELSIUS, HEAVY_RAIN_ABOVE_MM, WEATHER_DAYS
 from stream_jobs.gold.weather import Vintage
-from stream_jobs.silver.asof import at_hand
+from stream_jobs.silver.asof import local_frame
 
 _EITHER = "inmet_hourly, else openmeteo_archive"
-_WINDOW = f"the {WEATHER_DAYS} days that end on the date, without days that hold forecasts"
+_WINDOW = f"the {WEATHER_DAYS} days that end on the date, without days with forecasts"
 
 COLUMNS = (
     Column("rain_30d_mm", "DOUBLE", "rain of thirty days", "mm", _EITHER, f"sum of rain_mm over {_WINDOW}"),
@@ -65,7 +65,7 @@ COLUMNS = (
 
 
 def needed(groups: Groups, vintage: Vintage = ()) -> DataFrame:
-    """The days (and places) whose weather the windows of the groups look at, and some more: whole months of them.
+    """The days (and places) whose weather the windows of the groups look at, and the rest of their months.
 
     Months keep the frame small: thirty days for each group would be thirty rows for each.
     """
@@ -81,7 +81,7 @@ def needed(groups: Groups, vintage: Vintage = ()) -> DataFrame:
         """,
         groups=groups.rows,
     )
-    return at_hand(groups.spark, rows)
+    return local_frame(groups.spark, rows)
 
 
 def with_windows(days: DataFrame, vintage: Vintage = ()) -> DataFrame:

@@ -1,1 +1,1 @@
-"""Build the tables of a query anew, beside the live ones."""
+"""Build the tables of a query again, beside the live ones."""

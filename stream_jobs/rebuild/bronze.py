@@ -1,7 +1,7 @@
-"""A bronze table filled anew: by its own job from Kafka, and with the rows that only the table itself still has.
+"""The shadow of a bronze table: filled by its own job from Kafka, and with the rows that only the live table still has.
 
-Kafka keeps a record for as long as its topic's retention says, and bronze for ever. So what stands below the oldest
-offset that Kafka holds, or is of a topic that was made anew since, is taken over from the live table as it is.
+Kafka keeps a record for the retention time of its topic, and bronze keeps it forever. So rows below the oldest offset
+that Kafka holds, and rows of a topic that was recreated since, are copied from the live table.
 """
 
 import json
@@ -28,18 +28,19 @@ from stream_jobs.running.checkpoints import Checkpoint, Guard
 from stream_jobs.running.jobs import Driver
 
 CARRIED = "carried.json"
-"""Beside the shadow's checkpoint: that rows were taken over from the live table, and how many."""
+"""A file beside the shadow's checkpoint: rows were copied from the live table, and how many."""
 
 
 FROM_ARCHIVE, NO_PARTITION, FIRST_OF_ARCHIVE = "archive", -1, 0
-"""Topic id, partition and first offset of rows that were made again from the payload archive: where they stood in Kafka
-nobody knows, and no record of Kafka's stands there. Of records with one clock the lower offset stands first: of these,
-which are older than all that Kafka still has, in the order of their publication."""
+"""Topic id, partition and first offset of rows that were recovered from the payload archive: their former place in
+Kafka is unknown, and no record of Kafka has such a place. Among records with the same clock the lower offset comes
+first. These records are older than all that Kafka still has, and their numbers follow the order of their
+publication."""
 
 
 @dataclass(frozen=True)
 class Kafka:
-    """What bronze is filled from, and who knows the schemas of its records."""
+    """The broker that bronze is filled from, and the registry with the schemas of its records."""
 
     broker: Broker
     registry: Registry
@@ -54,7 +55,8 @@ def job_of(query: str, driver: Driver, kafka: Kafka) -> BronzeJob:
 
 
 def guard(job: BronzeJob, shadow: Places, broker: Broker, generation: int) -> Guard:
-    """Of a shadow's checkpoint: it begins at the oldest offsets that Kafka holds now, whatever goes meanwhile."""
+    """The guard of a shadow's checkpoint: it begins at the oldest offsets that Kafka holds now, even if retention
+    removes some meanwhile."""
     first = retention.first_offsets(broker, job.topic)
     return Guard(
         generation,
@@ -73,10 +75,10 @@ def first_of(begun: Guard) -> dict[int, int]:
     return {int(partition): int(offset) for partition, offset in found.items()}
 
 
-def carry(spark: SparkSession, live: Places, shadow: Places, job: BronzeJob) -> int:
-    """Take over from the live table what Kafka does not hold; returns how many rows, zero when it was done before.
+def copy_from_live(spark: SparkSession, live: Places, shadow: Places, job: BronzeJob) -> int:
+    """Copy from the live table the rows that Kafka does not hold; returns how many, zero if that was done before.
 
-    Of a table that has lost files it takes what is left.
+    If the live table has lost files, the remaining rows are copied.
     """
     folder, path = shadow.checkpoint(job.name), live.table(job.name)
     note = folder / CARRIED
@@ -91,7 +93,7 @@ def carry(spark: SparkSession, live: Places, shadow: Places, job: BronzeJob) -> 
         older = snapshot.read_files(spark, there).where(_is_gone_from_kafka(begun)).drop(FILE)
         target = shadow.table(job.name)
         before = size_of(target)[0]
-        # One commit: a repetition after a kill finds all of it or nothing.
+        # One commit: a repetition after a kill finds either all rows or none.
         append(older, target, once=Transaction(f"carried.{begun.query_id}", 0))
         rows = size_of(target)[0] - before
     replace_file(note, json.dumps({"rows": rows}))
@@ -104,8 +106,8 @@ def _is_gone_from_kafka(begun: Guard) -> Column:
 
 
 def add(spark: SparkSession, job: BronzeJob, shadow: Places, file: Path) -> None:
-    """Add rows that were made again to the shadow; they are decoded as the job decodes all.
+    """Add rows that were recovered from the archive to the shadow; the job decodes them like all others.
 
-    Args: file: of the columns of Spark's Kafka source.
+    Args: file: Parquet with the columns of Spark's Kafka source.
     """
     append(job.rows_of(spark.read.parquet(str(file)), FROM_ARCHIVE), shadow.table(job.name))

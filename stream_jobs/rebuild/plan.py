@@ -1,4 +1,4 @@
-"""What a rebuild would do, and what it would take: read off the logs of the tables, no JVM is needed."""
+"""What a rebuild would do, and how long it would take: read from the logs of the tables, without a JVM."""
 
 import json
 from collections.abc import Sequence
@@ -27,11 +27,12 @@ class Planned:
 
     Attributes:
         tables: that are swapped.
-        inputs: tables that are read from their beginning; none of bronze, which is read from Kafka.
-        rows: of the inputs; those of withdrawals are every dataset's. Of bronze, rows that it holds now.
-        bytes, files: of the tables as they are now. The new ones take about as much beside them, and the old ones stay
-            for seven days.
-        seconds: by the rate of the last rebuild of these tables, or else of the layer's; None before any was measured.
+        inputs: tables that are read from their beginning; empty for bronze, which is read from Kafka.
+        rows: of the inputs; withdrawals of all datasets are counted. For bronze, the rows that it holds now.
+        bytes, files: of the tables as they are now. The new ones need about as much space, and the old ones stay for
+            seven days.
+        seconds: from the rate of the last rebuild of these tables, or else of their layer; None before any was
+            measured.
         downstream: queries that read the tables.
     """
 
@@ -46,7 +47,7 @@ class Planned:
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """Queries for tables, datasets or layers, in the order in which rows go through them.
+    """Queries for tables, datasets or layers, in the order of the data flow.
 
     Args: names: `bronze`, `silver`, `gold`, `all` (silver and gold), or `<layer>.<table>`; of a dataset's two silver
         tables either.
@@ -68,7 +69,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def plan(places: Places, query: str) -> Planned:
-    """Of one query."""
+    """The plan for one query."""
     inputs = inputs_of(query)
     # What Kafka holds is not counted: of a bronze table, what it holds now.
     rows = sum(size_of(places.table(name))[0] for name in inputs or (query,))
@@ -88,19 +89,19 @@ def plan(places: Places, query: str) -> Planned:
 
 
 def downstream(queries: Sequence[str]) -> list[str]:
-    """Silver and gold queries that read what any of these fill, and what follows from it."""
+    """Silver and gold queries that read what any of these queries write, directly or through others."""
     silver = [f"silver.{name}" for name, table in silver_tables().items() if {*queries} & {*table.reads}]
     filled = {f"{query}_revisions" for query in (*queries, *silver)}
     return [*silver, *(name for name, table in _gold().items() if filled & set(table.reads))]
 
 
 def free_bytes(places: Places) -> int | None:
-    """Left on the disk of the lake; None in a store, which does not tell."""
+    """Free bytes on the disk of the lake; None in a store, which does not tell."""
     return files.free_bytes(places.lake)
 
 
 def note_rate(places: Places, query: str, rows: int, seconds: float) -> None:
-    """Remember how quickly a shadow was filled from its beginning."""
+    """Store the rate at which a shadow was filled from its beginning."""
     if rows and seconds:
         _rates(places).parent.mkdir(parents=True, exist_ok=True)
         replace_file(_rates(places), json.dumps(_read(places) | {query: rows / seconds}, indent=1))
@@ -143,7 +144,8 @@ def inputs_of(query: str) -> tuple[str, ...]:
 
 
 def _bronze() -> list[str]:
-    """All but the canary's, whose old days leave bronze; the manifests, which say what others must hold, first."""
+    """All bronze queries but the canary's, whose old days are removed. The manifests come first, because they state
+    what the others must hold."""
     contracts = sorted(bronze_contracts(), key=lambda contract: contract.is_dataset)
     return [table_name(contract) for contract in contracts if contract.name != CANARY]
 

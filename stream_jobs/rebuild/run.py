@@ -1,9 +1,10 @@
-"""One rebuild, of one query's tables after the other: what stands on disk of it, and who may go on with it.
+"""The state of a rebuild on disk, and the steps of its queries' tables. The tables of one query follow those of
+another.
 
     checkpoints/rebuild/run.json    which queries, in order
 
-One rebuild at a time: whoever works on one holds the lock `rebuild`. Whoever closes dead letters shares it with others
-who do: of two at once the producers' fence decides.
+There is one rebuild at a time: the process that works on it holds the lock `rebuild` exclusively. Processes that close
+dead letters hold it as a shared lock; if two of them run at once, Kafka's fencing of the producer stops one.
 """
 
 import json
@@ -27,7 +28,7 @@ from stream_jobs.running.handover import Phase, Rebuild
 from stream_jobs.running.shadows import FOLDER
 
 HAND_OVER_SECONDS = 180.0
-"""How long a driver may take until it has swapped a table: a batch has to end, and maintenance."""
+"""How long a driver may take to swap a table: a running batch and maintenance have to end first."""
 Origin = Literal["kafka", "archive"]
 ENDED: tuple[Phase, ...] = ("swapped", "returned")
 
@@ -39,7 +40,7 @@ class Run:
     Attributes:
         run: as of `Rebuild`.
         queries: in this order.
-        origin: of bronze, `kafka` or `archive`; None is both, and what the live table alone has.
+        origin: of bronze rows: `kafka` or `archive`. None means both, and the rows that only the live table has.
     """
 
     run: str
@@ -49,7 +50,7 @@ class Run:
 
 @contextmanager
 def exclusive_lock(places: Places) -> Iterator[None]:
-    """Nobody else works on a rebuild meanwhile. Raises: UnsafeState when somebody does."""
+    """Held while this process works on a rebuild. Raises: UnsafeState when another process does."""
     with _locked(exclusive(places.locks, FOLDER), "another rebuild is under way, or dead letters are being closed"):
         yield
 
@@ -66,9 +67,10 @@ def _locked(lock: AbstractContextManager[None], otherwise: str) -> Iterator[None
 
 @contextmanager
 def no_silver_rebuild(places: Places) -> Iterator[None]:
-    """No rebuild of silver is begun meanwhile. Raises: UnsafeState while one is under way, or unfinished.
+    """Held while dead letters are closed: no rebuild of silver may begin. Raises: UnsafeState if one runs or is
+    unfinished.
 
-    A shadow that has read a row before its letter is closed would keep the row where its copy must stand.
+    A shadow that has read a row before its dead letter is closed would keep the row instead of its copy.
     """
     with _locked(shared(places.locks, FOLDER), "a rebuild is under way"):
         this = latest(places)
@@ -76,8 +78,8 @@ def no_silver_rebuild(places: Places) -> Iterator[None]:
             begun = [query for query in this.queries if query.startswith("silver.")]
             if begun:
                 raise UnsafeState(
-                    f"a rebuild of {', '.join(begun)} is unfinished: letters are closed before it, or after it",
-                    hint="correnteza rebuild --resume, to end it; or --abandon",
+                    f"a rebuild of {', '.join(begun)} is unfinished: close dead letters before it or after it",
+                    hint="correnteza rebuild --resume, to finish it; or --abandon",
                 )
         yield
 
@@ -88,7 +90,7 @@ def begin(places: Places, queries: Sequence[str], origin: Origin | None = None) 
     if former is not None and not is_finished(places, former):
         raise UnsafeState(
             f"a rebuild of {', '.join(former.queries)} is unfinished",
-            hint="correnteza rebuild --resume, to end it; or --rollback, or --abandon",
+            hint="correnteza rebuild --resume, to finish it; or --rollback, or --abandon",
         )
     shadow.remove_left(places)
     run = Run(uuid4().hex, tuple(queries), origin)
@@ -98,7 +100,7 @@ def begin(places: Places, queries: Sequence[str], origin: Origin | None = None) 
 
 
 def latest(places: Places) -> Run | None:
-    """The rebuild that was begun last; None where none is known."""
+    """The rebuild that was begun last; None if there is none."""
     try:
         found = json.loads(_file(places).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -107,7 +109,7 @@ def latest(places: Places) -> Run | None:
 
 
 def require(places: Places) -> Run:
-    """The same. Raises: UsageError where there is none."""
+    """The rebuild that was begun last. Raises: UsageError if there is none."""
     run = latest(places)
     if run is None:
         raise UsageError("no rebuild is known here", hint="correnteza rebuild --dry-run all")
@@ -115,19 +117,20 @@ def require(places: Places) -> Run:
 
 
 def state_of(places: Places, run: Run, query: str) -> Rebuild | None:
-    """How far this rebuild has come with a query; None before it came to it."""
+    """The state of a query in this rebuild; None before it was begun."""
     state = handover.read(places, query)
     return state if state is not None and state.run == run.run else None
 
 
 def is_finished(places: Places, run: Run) -> bool:
-    """Whether nothing of it is left to do."""
+    """Whether all queries of a rebuild are done."""
     states = [state_of(places, run, query) for query in run.queries]
     return all(state is not None and state.phase in ENDED for state in states)
 
 
 def state_or_new(places: Places, run: Run, query: str) -> Rebuild:
-    """The state of a query, which is begun where it was not: then whatever is left of an older shadow goes."""
+    """The state of a query in this rebuild. A query that was not begun is begun now, after any older shadow is
+    removed."""
     state = state_of(places, run, query)
     if state is not None:
         return state
@@ -137,7 +140,8 @@ def state_or_new(places: Places, run: Run, query: str) -> Rebuild:
 
 
 def hand_over(places: Places, state: Rebuild, wanted: Phase, seconds: float = HAND_OVER_SECONDS) -> None:
-    """Have the owner of the tables do what is wanted: the driver that holds their locks, or else this process.
+    """Request a step from the owner of the tables and wait for it. The owner is the driver that holds their locks, or
+    else this process.
 
     Raises:
         UnsafeState: the owner has not done it in time. It may still do it, and `--resume` waits again.
@@ -158,13 +162,13 @@ def hand_over(places: Places, state: Rebuild, wanted: Phase, seconds: float = HA
             if time.monotonic() > until:
                 raise UnsafeState(
                     f"{state.query} was not swapped within {seconds:.0f} s: {reason}",
-                    hint="correnteza status; the query may stand still. Then correnteza rebuild --resume",
+                    hint="correnteza status; the query may be stopped. Then correnteza rebuild --resume",
                 )
             time.sleep(0.2)
 
 
 def roll_back(places: Places, run: Run) -> list[str]:
-    """Bring the former content of every table back, the last one first; returns the queries whose tables were.
+    """Restore the former content of every table, the last one first; returns the queries whose tables were restored.
 
     Raises:
         UnsafeState: the former content of one is gone; nothing was changed. Or as `hand_over`.
@@ -185,10 +189,10 @@ def roll_back(places: Places, run: Run) -> list[str]:
 
 
 def abandon(places: Places, run: Run) -> None:
-    """Remove what is built of shadows, and forget the rebuild. What was swapped stays so.
+    """Remove the shadows and the rebuild's state. Tables that were swapped stay swapped.
 
     Raises:
-        UnsafeState: a swap was begun, which must be ended first; or a driver is about to begin it.
+        UnsafeState: a swap was begun and must be finished first; or a driver may begin it at any moment.
     """
     for query in run.queries:
         with ExitStack() as stack:
@@ -206,7 +210,8 @@ def abandon(places: Places, run: Run) -> None:
 
 
 def _cancel_swap(places: Places, state: Rebuild) -> bool:
-    """Whether a swap that was asked for is not wanted any more; False where a driver is there, which may begin it."""
+    """Cancel a swap that was requested. Returns False if it cannot be cancelled, because a driver may begin it at any
+    moment."""
     with ExitStack() as stack:
         try:
             _lock_tables(stack, places, state.query)

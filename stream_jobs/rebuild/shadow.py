@@ -1,4 +1,4 @@
-"""The tables of one query filled anew beside the live ones, by the same job, from the beginning of its inputs."""
+"""The shadow of a query: its tables, filled beside the live ones by the same job, from the beginning of its inputs."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ from stream_jobs.silver.tables.model import discover as silver_tables
 
 
 class Shadow:
-    """Of one query; killed at any point it is built on from where it stands."""
+    """The shadow of one query. After a kill at any point, building it continues."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class Shadow:
         generation: int,
         kafka: Kafka | None = None,
         *,
-        carries: bool = True,
+        copies_live: bool = True,
     ) -> None:
         """Args:
-        generation: of its checkpoint: one that the live query never had.
+        generation: of its checkpoint; the live query must never have had it.
         kafka: what bronze is filled from.
-        carries: whether a bronze shadow keeps what the live table has and Kafka has not.
+        copies_live: whether a bronze shadow copies the rows that the live table has and Kafka has not.
         """
-        self._carries = carries
+        self._copies_live = copies_live
         self._query = query
         self._live = live
         self._kafka = kafka
@@ -55,7 +55,7 @@ class Shadow:
         self.job = _job_of(query, self._driver, kafka)
 
     def catch_up(self, stop: threading.Event) -> tuple[int, float]:
-        """Read all that the inputs hold by now; returns rows, and seconds.
+        """Read all that the inputs hold now; returns rows and seconds.
 
         Raises:
             UnsafeState: a row breaks a `fail` expectation, or the shadow's checkpoint is damaged.
@@ -66,8 +66,8 @@ class Shadow:
             self.job.prepare()
             self._begin()
             carried = 0
-            if isinstance(self.job, BronzeJob) and self._carries:
-                carried = bronze.carry(self._driver.spark, self._live, self.places, self.job)
+            if isinstance(self.job, BronzeJob) and self._copies_live:
+                carried = bronze.copy_from_live(self._driver.spark, self._live, self.places, self.job)
             is_due = isinstance(self.job, BronzeJob) or self.job.has_unread()
             rows = {"carried": carried} | (drain([self.job], at_once=1, stop=stop) if is_due else {})
         finally:
@@ -76,7 +76,7 @@ class Shadow:
 
     @property
     def oldest(self) -> dict[int, int]:
-        """Of a bronze shadow: partition → the oldest offset that Kafka held when it was begun."""
+        """For a bronze shadow: partition → the oldest offset that Kafka held when the shadow was begun."""
         begun = Checkpoint(self._query, self.places.checkpoint(self._query)).guard
         assert begun is not None
         return bronze.first_of(begun)
@@ -101,7 +101,8 @@ class Shadow:
 def catch_up_live(
     spark: SparkSession, live: Places, query: str, stop: threading.Event, kafka: Kafka | None = None
 ) -> None:
-    """Have the live query read what there is, as the shadow has; a driver that owns its tables does that by itself.
+    """Let the live query read all that its inputs hold, as the shadow did. If a driver owns the tables, it does so
+    itself.
 
     Raises: UnsafeState, when the live query may not start.
     """
@@ -115,17 +116,19 @@ def catch_up_live(
 
 
 def remove(live: Places, query: str) -> None:
-    """Remove a query's shadow, tables and checkpoint; the state of its rebuild stays. What a swap has linked stays."""
+    """Remove a query's shadow, tables and checkpoint; the state of its rebuild stays, and so do files that a swap has
+    linked."""
     checkpoint = shadow_of(live, query).checkpoint(query)
     for name in ("guard.json", "seen.json", "standing.json", bronze.CARRIED):
         (checkpoint / name).unlink(missing_ok=True)
-    # One query at a time is built, so all shadow tables there are its own.
+    # Only one query is built at a time, so all shadow tables in the folder belong to it.
     for folder in (*checkpoint.glob("g*[0-9]"), location(live.lake) / FOLDER):
         files.remove_tree(folder)
 
 
 def remove_left(live: Places) -> None:
-    """Remove the shadows of whoever was killed: maintenance waits for them. Only while no rebuild is unfinished."""
+    """Remove shadows of rebuilds that were killed, because maintenance keeps files for them. Call only if no rebuild is
+    unfinished."""
     for folder in (live.checkpoints / FOLDER).glob("*.*"):
         if folder.is_dir():
             remove(live, folder.name)

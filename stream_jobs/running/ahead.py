@@ -8,15 +8,15 @@ from stream_jobs.running.checkpoints import Checkpoint
 from stream_jobs.running.shadows import shadow_of
 
 Place = tuple[int, int, bool]
-"""Version, place among its files, and whether that is the first read of all the table."""
+"""Table version, index of the file in it, and whether the query is still at its first read of the whole table."""
 
 
 def is_ahead(places: Places, query: str, generation: int, inputs: tuple[str, ...]) -> bool:
     """Whether the shadow has read rows that the live query has not.
 
-    Streams over revisions and over bronze pass a swap over: they would never hear of these rows. So the live query
-    reads them first. One that cannot go on, because its table, its checkpoint or an input is gone, is not waited for.
-    Nobody streams gold.
+    Streams over revisions and over bronze skip the commit of a swap, so they would never read these rows. Therefore the
+        live query must read them first. The swap does not wait for a live query that cannot go on because its table,
+        its checkpoint or an input is gone. No query streams gold.
 
     Args:
         generation: of the shadow.
@@ -35,7 +35,7 @@ def is_ahead(places: Places, query: str, generation: int, inputs: tuple[str, ...
     has, wants = (_positions(each.finished(of)) for each, of in ((live, guard.generation), (shadow, generation)))
     there = {tables.identity(path): path for path in map(places.table, inputs) if tables.exists(path)}
     if has.keys() - there.keys():
-        return False  # an input was made anew, which Spark refuses to go on with
+        return False  # an input was recreated, which Spark refuses to go on with
     return any(
         _is_behind(path, has.get(identity), wants[identity]) for identity, path in there.items() if identity in wants
     )
@@ -44,7 +44,7 @@ def is_ahead(places: Places, query: str, generation: int, inputs: tuple[str, ...
 def _is_ahead_in_topic(live: Checkpoint, shadow: Checkpoint) -> bool:
     now, then = live.guard, shadow.guard
     if now is None or then is None or now.topic_id != then.topic_id:
-        return False  # the topic was made anew: the live query does not go on
+        return False  # the topic was recreated: the live query does not go on
     has = live.position(now)
     return any(has.get(partition, 0) < offset for partition, offset in shadow.position(then).items())
 
@@ -55,7 +55,7 @@ def _positions(lines: list[str]) -> dict[str, Place]:
     return {
         each["reservoirId"]: (
             int(each["reservoirVersion"]),
-            max(int(each["index"]), -1),  # whatever is below stands for the beginning of the version, too
+            max(int(each["index"]), -1),  # smaller indexes mean the beginning of the version, too
             bool(each.get("isStartingVersion", False)),
         )
         for each in found

@@ -11,7 +11,7 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 NO_SPACE = "No space left on device"
-"""What the operating system says (ENOSPC); Java and Spark pass it on within their own messages."""
+"""The operating system's message for ENOSPC; Java and Spark include it in their own messages."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Attempts:
     def pause(self, error: CorrentezaError, now: float) -> float:
         """Seconds to wait after a failure. Raises: the error, when there were too many."""
         if isinstance(error, TransientError) or NO_SPACE in str(error):
-            # A dependency that is away comes back by itself, and somebody frees the disk. However long it takes, retry:
+            # A dependency that is down comes back by itself, and somebody frees the disk. Retry however long it takes:
             # a driver that ended and was restarted would only wait too.
             self._away += 1
             return _doubled(self._away)

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def in_background(work: Callable[[], T]) -> "Future[T]":
-    """Do it there; a pool's threads would be waited for."""
+    """Run a function in a daemon thread. Python would wait for the threads of a pool before it ends."""
     future: Future[T] = Future()
 
     def run() -> None:

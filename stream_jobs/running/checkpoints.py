@@ -4,7 +4,7 @@
     checkpoints/<layer>.<table>/g<generation>  Spark's own files
 
 A lost, copied, damaged or outdated checkpoint does not stop Spark: it reads again from the start, or from where
-another copy stood, and doubles rows or skips them in silence. So the guard notes the query id, the topic's id and the
+another copy stood, and doubles rows or skips them silently. So the guard notes the query id, the topic's id and the
 ids of the tables before a query first starts, and nothing starts unless all of them are still the same.
 """
 
@@ -31,10 +31,10 @@ class Guard:
     """What one checkpoint belongs to.
 
     Attributes:
-        generation: counts how often it was begun anew; part of every Delta transaction app id.
-        query_id: Spark's id of the query, minted here; the app id of a bronze query's commits.
+        generation: counts how often it was begun again; part of every Delta transaction app id.
+        query_id: Spark's id of the query, generated here; the app id of a bronze query's commits.
         tables: table name → id of the Delta table it writes.
-        topic, topic_id: of a bronze query; a topic made anew has another id, and other records at the same offsets.
+        topic, topic_id: of a bronze query; a recreated topic has another id, and other records at the same offsets.
         starting_offsets: where an adopted bronze checkpoint begins, as Spark's Kafka source takes it.
         fingerprint: what the query was, as `running.fingerprint` has it; None in a guard of a release that noted none.
     """
@@ -57,14 +57,14 @@ def app_id(query: str, guard: Guard, table: str) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """What stands in a query's folder and in its tables: all that decides whether it may start.
+    """What a query's folder and its tables hold: all that decides whether the query may start.
 
     Attributes:
         tables: table name → id of the Delta table there now.
         has_rows: whether any of the tables holds a row.
         topic_id: the topic's id now.
-        last_written: the highest batch id that the tables have seen of this generation; None when they have seen none.
-        fingerprint: what this release would start the query as; None leaves it unchecked.
+        last_written: the highest batch id of this generation that the tables hold; None when they hold none.
+        fingerprint: of the query in this release; None leaves it unchecked.
     """
 
     tables: Mapping[str, str]
@@ -85,7 +85,7 @@ class Checkpoint:
 
     @property
     def guard(self) -> Guard | None:
-        """The guard as it stands on disk. Raises: UnsafeState when it cannot be read."""
+        """The guard on disk. Raises: UnsafeState when it cannot be read."""
         file = self.folder / "guard.json"
         try:
             return Guard(**json.loads(file.read_text(encoding="utf-8")))
@@ -99,7 +99,7 @@ class Checkpoint:
         return self.folder / f"g{generation}"
 
     def open(self, found: Found) -> Guard:
-        """The guard under which the query may start; made, with a new checkpoint, where the query is new.
+        """The guard under which the query may start. For a new query, guard and checkpoint are created.
 
         Raises:
             UnsafeState: starting could double or lose rows; nothing was changed.
@@ -111,7 +111,7 @@ class Checkpoint:
             if found.has_rows:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.folder} is lost")
             return self.begin(self._new(0, found))
-        self._require_same_life(guard, found)
+        self._require_same_identity(guard, found)
         if not self.has_begun(guard.generation):
             if found.has_rows:
                 raise self._unsafe(f"{self.query} holds rows, but its checkpoint {self.path(guard.generation)} is lost")
@@ -129,7 +129,7 @@ class Checkpoint:
         return stamped
 
     def adopt(self, found: Found, starting_offsets: str | None) -> Guard:
-        """Begin a new generation for tables that stay: an empty checkpoint, whatever was there before."""
+        """Begin a new generation with an empty checkpoint, whatever was there before; the tables stay."""
         latest = self.newest_generation()
         if latest < 0 and found.has_rows:
             latest = 0  # everything is lost, but there was a first generation
@@ -138,8 +138,8 @@ class Checkpoint:
     def begin(self, guard: Guard) -> Guard:
         """Write a guard and, before it, the empty checkpoint it names.
 
-        Spark takes the query id from the metadata file if there is one. Written here, it is on record before the
-        query can write anything.
+        Spark takes the query id from the metadata file if there is one. Written here, it is known before the query can
+        write anything.
         """
         path = self.path(guard.generation)
         path.mkdir(parents=True, exist_ok=True)
@@ -148,11 +148,12 @@ class Checkpoint:
         return guard
 
     def continue_with(self, guard: Guard) -> None:
-        """Write a guard whose checkpoint is there already: in one rename the query is of that generation."""
+        """Write a guard whose checkpoint is there already: one rename moves the query to that generation."""
         self._write_guard(guard)
 
     def newest_generation(self) -> int:
-        """The highest that there is any trace of, of a rebuild too, whose batches have their ids; -1 without one."""
+        """The highest generation of which anything exists, rebuilds included, whose batches carry ids too; -1 without
+        one."""
         found = [*self.folder.glob("g*"), *(self.folder.parent / SHADOWS / self.query).glob("g*")]
         generations = [int(path.name[1:]) for path in found if path.name[1:].isdigit()]
         try:
@@ -173,7 +174,7 @@ class Checkpoint:
     def settled(self, generation: int) -> list[str] | None:
         """Spark's offsets, one text per source, of the last batch; none before the first, None while one has not ended.
 
-        A source that had given nothing yet stands as `-`.
+        `-` stands for a source that has given nothing yet.
         """
         planned, finished = (self.last_batch(generation, log) for log in ("offsets", "commits"))
         if planned is None:
@@ -207,7 +208,8 @@ class Checkpoint:
         return sum(until - max(begun.get(partition, 0), 0) for partition, until in planned.items())
 
     def _read_up_to(self, guard: Guard, batch_id: int | None) -> dict[str, int]:
-        """Partition → offset, exclusive, that a bronze batch reads up to; where None, that the generation begins at."""
+        """Partition → offset, exclusive, that a bronze batch reads up to. Args: batch: None gives the offsets at which
+        the generation begins."""
         assert guard.topic is not None
         if batch_id is None:
             text = guard.starting_offsets or "{}"
@@ -233,7 +235,7 @@ class Checkpoint:
                 hint=f"go back to the release that wrote it; or correnteza checkpoint adopt {self.query}",
             )
 
-    def _require_same_life(self, guard: Guard, found: Found) -> None:
+    def _require_same_identity(self, guard: Guard, found: Found) -> None:
         if guard.topic_id != found.topic_id or guard.topic != found.topic:
             raise UnsafeState(
                 f"{self.query} reads topic {guard.topic} with id {guard.topic_id}, but the topic is now {found.topic}"

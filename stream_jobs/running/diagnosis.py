@@ -13,10 +13,10 @@ from stream_jobs.running.jobs import Broker
 
 STATE_FILES = {
     "seen.json": "the clocks are read from bronze once more",
-    "standing.json": "the driver writes it anew",
+    "standing.json": "the driver writes it again",
     "unknown_schemas.json": "the registry is asked again",
 }
-"""What stands beside a checkpoint, and what becomes of it when it is removed."""
+"""Files beside a checkpoint, and what happens when one is removed."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def of_queries(
     """The damaged ones among these queries (`<layer>.<table>`).
 
     Args:
-        broker: None while it does not answer; then bronze queries are left out.
-        topic_ids: topic → its id now; of bronze queries whose topic is not among them nothing is said.
+        broker: None while the broker does not answer; then bronze queries are left out.
+        topic_ids: topic → its id now; bronze queries whose topic is missing here are left out.
         topics: bronze query → topic.
     """
     found = []
@@ -71,7 +71,8 @@ def _require_startable(
 
 
 def _require_sound(folder: Path) -> None:
-    """Raises: UnsafeState when a file beside the checkpoint cannot be read; each of them may be lost, not be wrong."""
+    """Raises: UnsafeState when a file beside the checkpoint cannot be read; such a file may be missing, but not
+    damaged."""
     for name, what_then in STATE_FILES.items():
         file = folder / name
         try:

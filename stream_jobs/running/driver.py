@@ -88,7 +88,7 @@ class StreamDriver:
         """Layer after layer, read everything there is, and end. A query that would find nothing is not started.
 
         Raises:
-            UnsafeState: a guard refused a query, or one stood still; all others of all layers are up to date.
+            UnsafeState: a guard refused a query, or one was stopped; all others of all layers are up to date.
             CorrentezaError: a query cannot go on, or another driver writes a table; what was written stays.
         """
         stages = []
@@ -125,8 +125,8 @@ class StreamDriver:
             stop_seconds: how long batches may take to end once told to stop.
 
         Raises:
-            UnsafeState, CorrentezaError: as `run_once`: told to stop, queries that stood still are named; at once when
-                all do. All queries are stopped, at batch boundaries where they can be.
+            UnsafeState, CorrentezaError: as `run_once`: told to stop, stopped queries are named; at once when all do.
+                All queries are stopped, at batch boundaries where they can be.
         """
         supervised: list[Supervised] = []
         maintainer = Maintainer(
@@ -135,12 +135,12 @@ class StreamDriver:
         memory = Memory(self._driver.spark, self._driver.measures)
         unread: dict[Job, Callable[[], bool]] = {}
         try:
-            signs = self._signs(stop)
+            states = self._input_states(stop)
             for layer in self._layers:
                 self._prepare(layer)
                 trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
                 for job in self._jobs(layer):
-                    suspension = Suspension(signs[job.name])
+                    suspension = Suspension(states[job.name])
                     supervised.append(Supervised(job, trigger, self._note, suspension, self._driver.measures))
                 unread |= self._unread_of(layer)
             for each in supervised:
@@ -171,7 +171,7 @@ class StreamDriver:
         return found
 
     def _prepare(self, layer: str) -> None:
-        """What must stand before a layer's queries start."""
+        """Create what a layer's queries need before they start."""
         if layer == "bronze":
             self._driver.locks.acquire(SCHEMAS)
             self._known_schemas.refresh(self._contracts)
@@ -184,20 +184,20 @@ class StreamDriver:
         jobs: dict[str, Sequence[Job]] = {"bronze": self._bronze, "silver": self._silver, "gold": self._gold}
         return jobs[layer]
 
-    def _signs(self, stop: threading.Event) -> dict[str, InputState]:
-        """What tells, of each job's inputs, whether anything has come."""
-        versions, signs = TableVersions(), dict[str, InputState]()
+    def _input_states(self, stop: threading.Event) -> dict[str, InputState]:
+        """Job name → a function that gives the state of the job's inputs."""
+        versions, states = TableVersions(), dict[str, InputState]()
         for job in (job for layer in self._layers for job in self._jobs(layer)):
             if isinstance(job, FollowingJob):
-                signs[job.name] = partial(versions.of, *map(self._driver.places.table, job.inputs))
+                states[job.name] = partial(versions.of, *map(self._driver.places.table, job.inputs))
         if "bronze" in self._layers:
             ends = TopicEnds(self._broker, [job.topic for job in self._bronze])
             ends.watch(stop)
-            signs |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
-        return signs
+            states |= {job.name: partial(ends.of, job.topic) for job in self._bronze}
+        return states
 
     def _unread_of(self, layer: str) -> dict[Job, Callable[[], bool]]:
-        """What tells, of each of a layer's jobs, whether it has anything to read."""
+        """Job → a function that tells whether the job has anything to read."""
         if layer == "bronze":
             now = cache(lambda: topics_now(self._broker, [job.topic for job in self._bronze]))
             return {job: lambda job=job: job.has_unread(now()[job.topic]) for job in self._bronze}  # type: ignore[misc]
@@ -212,13 +212,13 @@ class StreamDriver:
                 if has_unread():
                     found.append(job)
             except UnsafeState as error:
-                self._driver.locks.acquire(job.name)  # the word is the owner's to leave
+                self._driver.locks.acquire(job.name)  # only the owner of the table writes the note
                 report_stopped(self._note, job.name, "stopped", error)
                 refused[job.name] = error
         return found, refused
 
     def _check(self) -> dict[str, UnsafeState]:
-        """Beside the running queries: which of them read a topic that was made anew. The schemas are asked for too."""
+        """Which running queries read a topic that was recreated. Reads new schemas from the registry, too."""
         found: dict[str, UnsafeState] = {}
         if "bronze" in self._layers:
             self._known_schemas.refresh(self._contracts)

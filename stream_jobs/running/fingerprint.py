@@ -17,9 +17,9 @@ OFFSET_VERSION = "v1"
 
 
 def of(query: str) -> dict[str, str]:
-    """What this release would start a query (`<layer>.<table>`) as."""
+    """The fingerprint of a query (`<layer>.<table>`) in this release."""
     is_bronze = query.startswith("bronze.")
-    # Silver reads withdrawals beside the records. How many inputs a gold query has is in its plan, as it ever was.
+    # Silver reads withdrawals beside the records. The number of a gold query's inputs is in its plan, as it always was.
     sources = {"bronze": "kafka", "silver": "delta, delta", "gold": "delta"}
     return {
         "source": sources[query.partition(".")[0]],

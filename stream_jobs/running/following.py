@@ -19,7 +19,7 @@ LOCK_SECONDS = 60.0
 
 
 def is_rebuild_due(places: Places, query: str) -> bool:
-    """Whether a rebuild waits for a query's tables. True too where that cannot be read: the start refuses it then."""
+    """Whether a rebuild waits for a query's tables. True too if that cannot be read: then the start raises."""
     try:
         return handover.is_due(places, query)
     except UnsafeState:
@@ -27,10 +27,10 @@ def is_rebuild_due(places: Places, query: str) -> bool:
 
 
 def hand_over(places: Places, query: str, lock: MaintenanceLock) -> None:
-    """Let a rebuild that waits for a query's tables have them, beside no maintenance of them.
+    """Carry out the swap of a rebuild that waits for a query's tables, while no maintenance of them runs.
 
     Raises:
-        TransientError: maintenance has not let go of the tables.
+        TransientError: maintenance of the tables has not ended in time.
         UnsafeState: as `handover.carry_out`.
     """
     with lock.maintenance(LOCK_SECONDS) as is_free:
@@ -50,7 +50,7 @@ class FollowingJob:
     def __init__(
         self, name: str, inputs: tuple[str, ...], driver: Driver, work: Callable[[DataFrame, int], None]
     ) -> None:
-        """Args: name: `<layer>.<table>`. work: what becomes of a batch, as `Batches` has it."""
+        """Args: name: `<layer>.<table>`. work: called with each batch, as in `Batches`."""
         self.name = name
         self.inputs = inputs
         self._driver = driver
@@ -59,11 +59,11 @@ class FollowingJob:
         self._generation = 0
 
     def prepare(self) -> None:
-        """Take the query's tables, and bring all that it reads and writes to its declared form."""
+        """Lock the query's tables, and create or widen all tables that it reads and writes, as declared."""
         raise NotImplementedError
 
     def input(self) -> DataFrame:
-        """The stream that its batches are of. Called once all is prepared."""
+        """The stream whose batches it processes. Called after `prepare`."""
         raise NotImplementedError
 
     def start(self, trigger: Trigger) -> StreamingQuery:
@@ -91,14 +91,14 @@ class FollowingJob:
 
     @property
     def outdated(self) -> bool:
-        """Whether it must be started anew: a rebuild waits for its tables. Its plan depends on nothing that changes."""
+        """Whether it must be restarted: a rebuild waits for its tables. Its plan depends on nothing that changes."""
         return is_rebuild_due(self._driver.places, self.name)
 
     def open_guard(self) -> Guard:
         """The guard to start under, once a rebuild that waits for the tables has had them.
 
         Raises:
-            TransientError: maintenance has not let go of the tables.
+            TransientError: maintenance of the tables has not ended in time.
             UnsafeState: as `open_checkpoint` and `handover.carry_out`.
         """
         if self.outdated:
@@ -108,5 +108,5 @@ class FollowingJob:
         return guard
 
     def repair(self, error: str) -> bool:
-        """Always false: whatever stopped this query, the query does not repair it."""
+        """Always false: such a query cannot remove the cause of a failure."""
         return False

@@ -49,7 +49,7 @@ def open_checkpoint(
 
 
 def look(places: Places, query: str, guard: Guard | None) -> Found:
-    """The tables of a query as they stand, and how far the guard's generation has come in them."""
+    """The state of a query's tables, and how far the guard's generation has come in them."""
     paths = {name: places.table(name) for name in _tables(query)}
     written: list[int | None] = []
     if guard is not None:
@@ -72,7 +72,7 @@ def adopt(
 
     Args:
         topic: of a bronze query.
-        loss_accepted_by: who lets `ops.gaps` say that records which retention removed unread are lost.
+        loss_accepted_by: who accepts that records which retention removed unread are lost; `ops.gaps` names the person.
 
     Raises:
         UnsafeState: retention removed records unread, and nobody has accepted that.
@@ -97,7 +97,7 @@ def adopt(
 
 
 def describe(places: Places, query: str, broker: Broker | None, topic: str | None) -> dict[str, Any]:
-    """What stands in a query's folder and in its tables, for people and scripts."""
+    """What a query's folder and its tables hold, for people and scripts."""
     checkpoint = checkpoint_of(places, query)
     guard = checkpoint.guard
     found = look(places, query, guard)
@@ -132,7 +132,7 @@ def _declared(topic: str, topic_id: str, lost: Iterable[retention.Missing], by: 
 
 
 def _next_offsets(bronze: str, topic_id: str) -> dict[int, int]:
-    """Partition → the offset after the last one that bronze holds of this very topic."""
+    """Partition → the offset after the last one that bronze holds of this topic id."""
     query = (
         f"select partition, max(\"offset\") + 1 as next from bronze where topic_id = '{topic_id}' group by partition"
     )

@@ -1,4 +1,4 @@
-"""A rebuilt table takes the place of the live one, or the former content comes back: the last step of a rebuild.
+"""The last step of a rebuild: the rebuilt tables replace the live ones, or the former content is restored.
 
     checkpoints/rebuild/<layer>.<table>/state.json   how far the rebuild of one query's tables has come
     checkpoints/rebuild/<layer>.<table>/g<n>         the checkpoint of the shadow, which the live query goes on with
@@ -7,9 +7,9 @@
     building → built → swap_wanted → swapping → swapped → return_wanted → returning → returned
                          └ `rebuild` asks ┘ └ the owner of the tables does ┘
 
-Only who owns the tables may do it, with the query stopped: a driver between two batches, or `rebuild` itself where no
-driver has the lock. What was begun is always ended first, by whoever owns the tables next, before the query starts:
-with its former checkpoint it would skip the rows that the new content lacks. Each step may be repeated.
+Only the owner of the tables may do this, with the query stopped: a driver between two batches, or `rebuild` itself if
+no driver has the lock. The next owner always completes a swap that was begun before it starts the query: with its
+former checkpoint the query would skip the rows that the new content lacks. Each step may be repeated.
 """
 
 import json
@@ -34,7 +34,7 @@ from stream_jobs.running.shadows import FOLDER, shadow_of, tables_of
 
 Phase = Literal["building", "built", "swap_wanted", "swapping", "swapped", "return_wanted", "returning", "returned"]
 BEGUN: tuple[Phase, ...] = ("swapping", "returning")
-"""The owner is in the midst of it."""
+"""The owner has begun and not finished."""
 WANTED: tuple[Phase, ...] = ("swap_wanted", "return_wanted", *BEGUN)
 """The owner has something to do."""
 
@@ -97,7 +97,7 @@ def write(places: Places, state: Rebuild) -> Rebuild:
 
 
 def is_wanted(places: Places, query: str) -> bool:
-    """Whether something is asked of the owner of the query's tables, or was begun and not ended."""
+    """Whether the owner of the query's tables has something to do or to finish."""
     state = read(places, query)
     return state is not None and state.phase in WANTED
 
@@ -118,7 +118,7 @@ def is_ahead(places: Places, state: Rebuild) -> bool:
 
 
 def carry_out(places: Places, query: str) -> None:
-    """Do what is wanted, or end what was begun; nothing where nothing is. Only for the owner, its query stopped.
+    """Do what is wanted, or finish what was begun, if anything. Only the owner may call this, with the query stopped.
 
     Raises:
         UnsafeState: the former content is gone, or the query was given another checkpoint meanwhile.
@@ -142,7 +142,7 @@ def carry_out(places: Places, query: str) -> None:
 
 
 def is_overtaken(places: Places, state: Rebuild) -> bool:
-    """Whether the query was given a checkpoint meanwhile that its rebuild does not know, as by `checkpoint adopt`."""
+    """Whether the query has got a checkpoint that its rebuild does not know, for example by `checkpoint adopt`."""
     guard = Checkpoint(state.query, places.checkpoint(state.query)).guard
     if state.former is None:
         return guard is not None and guard.generation > state.generation
@@ -214,7 +214,7 @@ def require_former(places: Places, state: Rebuild) -> None:
 
 
 def _copy_checkpoint(begun: Checkpoint, live: Checkpoint, generation: int) -> None:
-    """The shadow's checkpoint, whole, and how far its clocks had come, to where the live query looks for them."""
+    """Copy the shadow's checkpoint, and the newest clocks it had seen, to the folder of the live query."""
     target = live.path(generation)
     live.folder.mkdir(parents=True, exist_ok=True)
     if not target.exists():

@@ -1,10 +1,11 @@
-"""Signs of the present state of a query's inputs (see `rest`). They are read twice a second, and cost very little."""
+"""The state of a query's inputs, as `suspension` compares it. It is read twice a second, and costs very little."""
 
 import threading
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka.admin import AdminClient
 
+from foundation import kafka
 from foundation.errors import TransientError
 from sinks import tables
 from stream_jobs.running.jobs import Broker
@@ -14,7 +15,7 @@ LOOK_SECONDS = 1.0
 
 
 class TableVersions:
-    """The newest versions of tables; several queries that read one table share what is known of it."""
+    """The newest versions of tables; queries that read the same table share one number."""
 
     def __init__(self) -> None:
         self._versions: dict[str, int] = {}
@@ -22,7 +23,7 @@ class TableVersions:
     def of(self, *paths: str) -> tuple[int, ...]:
         """The newest version of each; -1 of one that is not there yet.
 
-        One look for the next commit's file per table, and one more per commit found.
+        Costs one check per table whether the next commit's file exists, and one more per commit found.
         """
         return tuple(self._newest(path) for path in paths)
 
@@ -37,18 +38,18 @@ class TableVersions:
 
 
 class TopicEnds:
-    """The last stable offsets of some topics, as a thread asks for them every second: who looks never waits.
+    """The last stable offsets of some topics, read by a thread every second, so that `of` never waits.
 
     While the broker does not answer they are not known.
     """
 
     def __init__(self, broker: Broker, topics: Sequence[str]) -> None:
         self._topics = topics
-        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+        self._admin = AdminClient(kafka.client(broker.bootstrap))
         self._ends: Mapping[str, Mapping[int, int]] = {}
 
     def watch(self, stop: threading.Event) -> None:
-        """Ask once, and then again and again until told to stop."""
+        """Read the offsets once, then every second until told to stop."""
         self._look()
         threading.Thread(target=self._ask, args=(stop,), name="topic-ends", daemon=True).start()
 

@@ -26,7 +26,7 @@ Trigger = dict[str, str | bool]
 """What `DataStreamWriter.trigger` takes: `{"availableNow": True}` or `{"processingTime": "5 seconds"}`."""
 
 MOST_SAID = 500
-"""Characters of an engine's message that go into an error of ours; the log has the rest."""
+"""How many characters of Spark's message our error repeats; the log has the whole message."""
 
 
 class Job(Protocol):
@@ -38,7 +38,7 @@ class Job(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Take its tables, and bring them to their declared form. Raises: TableIsTakenError, a kind of UnsafeState."""
+        """Lock its tables, and create or widen them as declared. Raises: TableIsTakenError, a kind of UnsafeState."""
         ...
 
     def start(self, trigger: Trigger) -> StreamingQuery:
@@ -46,16 +46,17 @@ class Job(Protocol):
         ...
 
     def repair(self, error: str) -> bool:
-        """Whether the cause of a failure is known and now removed, so that starting again makes sense at once.
+        """Remove the cause of a failure if it is known. Returns whether it was removed, so that a restart makes sense
+        at once.
 
         Raises:
-            TransientError: it may be, once something answers again.
+            TransientError: try again later; a service does not answer.
         """
         ...
 
     @property
     def outdated(self) -> bool:
-        """Whether the running query must be started anew for its plan to be right."""
+        """Whether the running query must be restarted for its plan to be right."""
         ...
 
     @property
@@ -76,7 +77,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class Broker:
-    """Where topics are, and what stands before their names."""
+    """Where the topics are, and the prefix of their names."""
 
     bootstrap: str
     prefix: str
@@ -111,7 +112,7 @@ class Batches:
     def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
         """Start it in its own scheduler pool."""
         self.failure = None
-        # Queries share the cores fairly: this thread's next query takes the pool over.
+        # Queries share the cores fairly. The next query that this thread starts sets its own pool.
         frame.sparkSession.sparkContext.setLocalProperty("spark.scheduler.pool", self.name)
         return (
             frame.writeStream.queryName(self.name)
@@ -136,7 +137,7 @@ class Batches:
                 raise RuntimeError(str(away)) from None
             first_line = next(iter(str(error).splitlines()), "")[:MOST_SAID]
             if NO_SPACE in whole_message(error) and NO_SPACE not in first_line:
-                first_line += f": {NO_SPACE}"  # by which it is known that waiting helps
+                first_line += f": {NO_SPACE}"  # so that the supervisor waits and retries
             self.failure = CorrentezaError(
                 f"{self.name} failed in batch {batch_id}: {type(error).__name__}: {first_line}",
                 hint="see the log for the whole trace; then run again",
@@ -147,7 +148,7 @@ class Batches:
 
 
 def whole_message(error: BaseException) -> str:
-    """What an error of Spark's says, with its causes: pyspark keeps those in an attribute without a public name."""
+    """The message of a Spark error and of its causes, which pyspark keeps in a private attribute."""
     messages = []
     cause: BaseException | None = error
     while cause is not None:

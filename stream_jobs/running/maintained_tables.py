@@ -1,4 +1,4 @@
-"""Which tables are maintained, and how; and which of them a process may maintain."""
+"""Which tables are maintained, and how, and which of them a process may maintain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +23,9 @@ LAYERS = ("bronze", "silver", "gold", "ops")
 BRONZE = Policy(small_bytes=32 * _MIB, target_bytes=128 * _MIB, at_least=8, closed_days=True)
 """Append-only and read in whole: large files, each day once it is over."""
 OTHERS = Policy(small_bytes=8 * _MIB, target_bytes=32 * _MIB, at_least=16)
-"""A batch that replaces a row writes its file anew, so files stay smaller."""
+"""A batch that replaces a row writes its file again, so files stay smaller."""
 CANARY_DAYS = 30
-"""That the canary's tables keep: longer than its topic, so that both can be compared."""
+"""How many days the canary's tables keep: longer than its topic, so that both can be compared."""
 CANARIES = {
     f"bronze.{CANARY_TABLE}": replace(BRONZE, kept_days=CANARY_DAYS),
     f"silver.{CANARY_TABLE}": replace(OTHERS, kept_days=CANARY_DAYS),
@@ -40,7 +40,7 @@ def policy_of(table: str) -> Policy:
 
 
 def lock_of(table: str) -> str:
-    """The table whose lock goes with the right to write this one: a silver query writes revisions and current."""
+    """The table whose lock protects this one: a silver query writes revisions and current under one lock."""
     return table.removesuffix("_revisions") if table.startswith("silver.") else table
 
 
@@ -65,7 +65,7 @@ class Owned:
 
     Attributes:
         maintenance_locks: of the queries that replace files of it.
-        is_shared: it has no owner, others append to it as well: its lock is taken for the while.
+        is_shared: it has no owner and other processes append to it, so its lock is held during maintenance.
     """
 
     table: str

@@ -1,9 +1,9 @@
 """The thread of a driver that keeps its tables small, beside the queries.
 
 The process that owns a table's writes also maintains it. In a driver this is a thread, because a table needs
-maintenance even while its query gets no batch, and code inside the batches would then never run. It takes one table at
-a time, is bounded in time, and takes turns with the batches of the queries that replace files of the table. Where
-nobody replaces files, as in bronze, it needs no turn: an append and a compaction touch different files.
+maintenance even while its query gets no batch, and code inside the batches would then never run. It maintains one table
+at a time, for a bounded time, and never while a query that replaces files of the table runs a batch. In bronze no batch
+replaces files, so no lock is needed: an append and a compaction touch different files.
 """
 
 import threading
@@ -25,13 +25,14 @@ from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.readers import Readers
 
 FIRST_SECONDS = 600.0
-"""After the start: then queries catch up, and need the machine."""
+"""From the start to the first round: queries that catch up need the machine first."""
 TABLE_SECONDS = 20.0
-"""After which nothing more of a table is begun: so long its batches may wait, and the time to write one file."""
+"""No new work on a table begins after this time; so its batches wait at most this long, and the time to write one
+file."""
 ROUND_SECONDS = 300.0
-"""After which no further table is begun; the next round begins with it."""
+"""No further table is begun after this time; the next round begins with that table."""
 WAIT_SECONDS = 30.0
-"""For the end of a batch."""
+"""How long to wait for the end of a batch."""
 END_SECONDS = 5.0
 
 log = get_logger("maintenance")
@@ -68,12 +69,13 @@ class Maintainer:
             self._thread.join(END_SECONDS)
 
     def round(self) -> None:
-        """Each table once, for as long as a round may take. A failure is logged and concerns its table alone."""
+        """Maintain each table once, within the time of a round. A failure is logged and does not affect other
+        tables."""
         until = budget(ROUND_SECONDS)
-        # What they have read since only holds more back than need be.
+        # Read once per round: if readers advance meanwhile, only more is kept than necessary.
         readers = Readers(self._places, inputs.declared())
         is_whole = True
-        for each in self._in_turn():
+        for each in self._from_next_table():
             if self._stop.is_set():
                 return
             if time.monotonic() > until:
@@ -82,7 +84,7 @@ class Maintainer:
             try:
                 self._maintain(each, readers)
             except Exception as error:
-                # Whatever it is, the queries go on, and the next round finds the table as it is.
+                # Whatever failed, the queries go on, and the next round tries again.
                 is_whole = False
                 log.warning("maintenance_put_off", table=each.table, error=str(error), exc_info=True)
         self._next = ""
@@ -98,8 +100,8 @@ class Maintainer:
                 log.warning("maintenance_put_off", error=str(error), exc_info=True)
             seconds = self._every
 
-    def _in_turn(self) -> list[Owned]:
-        """From the table on that the last round did not come to."""
+    def _from_next_table(self) -> list[Owned]:
+        """The tables in order, starting with the one that the last round did not reach."""
         found = owned(self._writers, existing_tables(self._places))
         start = next((place for place, each in enumerate(found) if each.table == self._next), 0)
         return found[start:] + found[:start]
@@ -143,7 +145,7 @@ class Maintainer:
 
 @contextmanager
 def _if_free(places: Places, table: str) -> Iterator[bool]:
-    """Whether nobody else maintains a shared table; nobody does then until the end."""
+    """Yields whether the lock of a shared table was free; if so, it is held until the context ends."""
     with ExitStack() as stack:
         try:
             stack.enter_context(exclusive(places.locks, table, places.lake))

@@ -20,7 +20,7 @@ class Measures(Protocol):
         """A query ended a batch, or looked for input and found none."""
 
     def rows_judged(self, layer: str, outcomes: Mapping[str, int]) -> None:
-        """What became of a batch's rows."""
+        """The outcome of a batch's rows."""
 
     def restarted(self, query: str) -> None:
         """A query failed or stalled, and is started again."""
@@ -44,4 +44,4 @@ class _Nothing:
 
 
 UNMEASURED: Measures = cast(Measures, _Nothing())
-"""Keeps nothing."""
+"""Stores nothing."""

@@ -15,7 +15,7 @@ class Memory:
     """The thread of one driver."""
 
     def __init__(self, spark: SparkSession, measures: Measures) -> None:
-        # The JVM's own account of itself; the bean is asked for once, then four numbers a look.
+        # The JVM's memory bean is looked up once; then each look reads four numbers.
         jvm: Any = spark.sparkContext._jvm
         self._bean = jvm.java.lang.management.ManagementFactory.getMemoryMXBean()
         self._measures = measures
@@ -31,7 +31,7 @@ class Memory:
         self._stop.set()
 
     def look(self) -> None:
-        """Ask once. Raises: Py4JError or OSError when the JVM is gone."""
+        """Read the memory once. Raises: Py4JError or OSError when the JVM is gone."""
         for area, usage in (("heap", self._bean.getHeapMemoryUsage()), ("nonheap", self._bean.getNonHeapMemoryUsage())):
             most = usage.getMax()
             self._measures.memory(area, usage.getUsed(), usage.getCommitted(), most if most >= 0 else None)
@@ -41,6 +41,6 @@ class Memory:
             try:
                 self.look()
             except (Py4JError, OSError):
-                return  # the JVM is gone, which the queries' supervisor tells
+                return  # the JVM is gone, which the queries' supervisor reports
             if self._stop.wait(EVERY_SECONDS):
                 return

@@ -64,7 +64,7 @@ def _positions(checkpoint: Checkpoint) -> Mapping[str, Position]:
                 position = _first_read(offset) if start == "-" else _position(json.loads(start))
                 found[offset["reservoirId"]] = min(position, found.get(offset["reservoirId"], position))
     except (UnsafeState, OSError, ValueError):
-        return {}  # damaged: whoever fixes it decides from where it goes on, until then it needs all
+        return {}  # damaged: until it is repaired, nobody knows where the query will go on, so nothing may be removed
     return found
 
 

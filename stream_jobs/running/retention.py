@@ -1,6 +1,6 @@
 """Records that Kafka's retention removed before bronze read them: named before a query starts, never skipped.
 
-Spark fails on its own (`failOnDataLoss`) where a running query meets such a range; it is then started anew, and meets
+Spark fails on its own (`failOnDataLoss`) where a running query meets such a range; it is then restarted, and meets
 the check here, which says which offsets are missing and what can be done.
 """
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import TransientError, UnsafeState
 from stream_jobs.running.jobs import Broker
 from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
@@ -25,7 +26,7 @@ class Missing(NamedTuple):
 
 def first_offsets(broker: Broker, topic: str) -> dict[int, int]:
     """Partition → the first offset that is still there. Raises: TransientError when the broker does not answer."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    admin = AdminClient(kafka.client(broker.bootstrap))
     try:
         partitions = admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
         asked = admin.list_offsets(
@@ -38,7 +39,7 @@ def first_offsets(broker: Broker, topic: str) -> dict[int, int]:
 
 
 def missing(position: Mapping[int, int], first: Mapping[int, int]) -> list[Missing]:
-    """What lies between a query's next offsets and the first retained ones.
+    """The offsets between a query's next ones and the first retained ones.
 
     Args:
         position: partition → next offset to read; one that is absent was never read.

@@ -23,7 +23,7 @@ AVRO_LIMITS = {
 
 JVM_OPTIONS = (
     "-XX:+UseSerialGC",
-    "-XX:ReservedCodeCacheSize=512m",  # generated classes fill the default; a swept code cache is compiled anew
+    "-XX:ReservedCodeCacheSize=512m",  # generated classes fill the default; a swept code cache is compiled again
     "-Xss4m",  # a regular expression over the long trace of a failed batch overflows the default
     "-Duser.timezone=UTC",
     *(f"-D{name}={value}" for name, value in AVRO_LIMITS.items()),
@@ -43,17 +43,21 @@ SESSION = {
     # A table is read by the list of its files; finding so many on local disks needs no job of its own.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     "spark.databricks.delta.snapshotPartitions": "1",  # the default of 50 tasks dominates every MERGE
-    "spark.sql.codegen.cache.maxEntries": "5000",
+    # All queries together use some hundreds of generated classes again and again (the default keeps 100). Beside them
+    # Delta generates one for each new version of a table that a stream reads, because it writes the version into the
+    # code, and nothing ever uses it again: the more are kept, the longer the process grows.
+    "spark.sql.codegen.cache.maxEntries": "1000",
     # One pool per query, so that a large first load does not starve the others.
     "spark.scheduler.mode": "FAIR",
     "spark.cleaner.periodicGC.interval": "10min",
     "spark.sql.streaming.numRecentProgressUpdates": "20",
-    # Of a checkpoint only the newest batch is ever read again; by default 400 files stay of every query.
+    # Only the newest batch of a checkpoint is read again; by default 400 files of every query stay.
     "spark.sql.streaming.minBatchesToRetain": "10",
-    # By default a query that is told to stop may wait for its thread for ever.
+    # By default stopping a query may wait for its thread without limit.
     "spark.sql.streaming.stopTimeout": "60s",
     "spark.sql.parquet.compression.codec": "zstd",
-    # The writer looks at how much it holds only after so many rows: by default 100, and of the longest that is 200 MB.
+    # After so many rows the writer checks how much memory it holds. The default is 100, up to 200 MB of the longest
+    # rows.
     "spark.hadoop.parquet.page.size.row.check.min": "10",
     "spark.hadoop.parquet.block.size.row.check.min": "10",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
@@ -91,7 +95,7 @@ def start(
         jars: what Spark needs beside its own jars, on the class path from the start (quicker than `spark.jars`).
         driver_memory: heap, such as `2g`.
         scratch: a folder that shuffles spill to.
-        short_lived: leave the optimizing compiler out: a quarter less CPU in the first minutes, slower ever after.
+        short_lived: leave the optimizing compiler out: a quarter less CPU in the first minutes, slower after them.
         class_archive: options of the JVM that name one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where the shadow of a query's tables stands while it is rebuilt, and which tables those are."""
+"""Where the shadow of a query's tables is while it is built, and which tables those are."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from stream_jobs.places import EXPECTATIONS, QUARANTINE, Places
 from stream_jobs.running.checkpoints import SHADOWS
 
 FOLDER = SHADOWS
-"""Below the checkpoints, the lake and the locks; a query's name has a dot, so it is taken for none."""
+"""Below the checkpoints, the lake and the locks; it is not the name of a query, because those have a dot."""
 
 
 @dataclass(frozen=True)
 class ShadowPlaces(Places):
-    """The places of a query whose own tables stand beside the live ones; all that it reads are the live ones."""
+    """The places of a query that writes shadow tables beside the live ones and reads the live ones."""
 
     query: str
 
@@ -24,12 +24,12 @@ class ShadowPlaces(Places):
 
 
 def shadow_of(live: Places, query: str) -> ShadowPlaces:
-    """Where the shadow of a query's tables stands, its checkpoint and its locks."""
+    """The places of a query's shadow: its tables, its checkpoint and its locks."""
     return ShadowPlaces(live.lake, live.checkpoints / FOLDER, live.locks / FOLDER, query)
 
 
 def tables_of(query: str) -> dict[str, Partition]:
-    """The tables that a query fills, in the order of their commits, and the part of each that is its own."""
+    """The tables that a query writes, in the order of its commits, and the partition of each that belongs to it."""
     layer, _, dataset = query.partition(".")
     if layer == "silver":
         return {f"{query}_revisions": {}, query: {}, QUARANTINE: {"dataset": dataset}}

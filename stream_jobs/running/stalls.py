@@ -8,13 +8,13 @@ from pyspark import SparkContext
 from pyspark.sql.streaming.query import StreamingQuery
 
 STALL_SECONDS = 600.0
-"""How long a batch may show no sign of progress. A batch takes seconds, and its longest task a minute or two."""
+"""How long a batch may make no visible progress. A batch takes seconds, and its longest task a minute or two."""
 LOOK_SECONDS = 5.0
 
 
 @dataclass
 class Stall:
-    """The signs of progress of one query since it started."""
+    """Watches the progress of one query since it started."""
 
     query: StreamingQuery
     _sign: Any = field(default=None, init=False)
@@ -22,7 +22,7 @@ class Stall:
     _next_look: float = field(default=0.0, init=False)
 
     def is_reached(self) -> bool:
-        """Whether the batch under way has shown no sign of progress for `STALL_SECONDS`. Call it often."""
+        """Whether the running batch has made no visible progress for `STALL_SECONDS`. Call it often."""
         now = time.monotonic()
         if now < self._next_look:
             return False
@@ -34,7 +34,7 @@ class Stall:
 
 
 def signs(query: StreamingQuery) -> Any:
-    """What is another value whenever a batch of the query, a job of its batch or a task of such a job has ended."""
+    """A value that changes whenever a batch of the query, a job of its batch or a task of such a job has ended."""
     jvm_query: Any = query._jsq
     latest = jvm_query.lastProgress()
     return (None if latest is None else latest.timestamp(), _jobs(query))

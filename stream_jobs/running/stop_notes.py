@@ -2,8 +2,8 @@
 
     checkpoints/<layer>.<table>/standing.json
 
-A note is valid until the query commits another batch, or begins another generation; nobody has to remove it. A query
-whose checkpoint is lost has neither: its note is valid until there is one.
+A note is valid until the query commits another batch or begins another generation; nobody has to remove it. If the
+checkpoint is lost, the note is valid until there is a checkpoint.
 """
 
 import json
@@ -22,7 +22,7 @@ State = Literal["stopped", "stalled"]
 """`stopped`: only a change of data or code helps. `stalled`: a batch made no progress; the query is started again."""
 
 WriteNote = Callable[[str, State, CorrentezaError], None]
-"""Called with the query's name when it comes to stand."""
+"""Called with the query's name when it stops for good."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class StopNote:
     """The file's content.
 
     Attributes:
-        at: when it came to stand, ISO 8601 in UTC.
-        generation, committed_batch: where the checkpoint stood then; None without a checkpoint, and before a batch was
-            committed.
+        at: when it stopped, ISO 8601 in UTC.
+        generation, committed_batch: the position of the checkpoint then; None without a checkpoint, and before a batch
+            was committed.
     """
 
     state: State
@@ -44,7 +44,7 @@ class StopNote:
 
 
 def stop_notes_in(places: Places) -> WriteNote:
-    """A function that leaves the file."""
+    """A function that writes the file."""
 
     def note(query: str, state: State, error: CorrentezaError) -> None:
         checkpoint = checkpoint_of(places, query)

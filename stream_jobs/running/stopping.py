@@ -14,9 +14,10 @@ from stream_jobs.running.background import in_background
 from stream_jobs.running.supervised import Supervised
 
 ERROR_STOP_SECONDS = 3.0
-"""After an error, for batches to end: what runs a driver must hear of it soon, and a repeated batch costs little."""
+"""How long batches may take to end after an error: the error must be reported soon, and repeating a batch costs
+little."""
 END_SECONDS = 2.0
-"""How long Spark may take to end a query that was told to; one in the midst of a batch may take for ever."""
+"""How long to wait until Spark has ended a query; during a batch that may never happen."""
 
 log = get_logger("supervisor")
 
@@ -35,7 +36,7 @@ def stopped_after(supervised: Sequence[Supervised], seconds: float) -> Iterator[
 
 
 def _stop(supervised: Sequence[Supervised], deadline: float) -> None:
-    """Each query as soon as its batch has ended; at the deadline, the rest in the midst of theirs."""
+    """Stop each query as soon as its batch has ended; at the deadline, stop the others during their batches."""
     left, ending = list(supervised), list[tuple[Supervised, Future[None]]]()
     while left:
         late = time.monotonic() >= deadline

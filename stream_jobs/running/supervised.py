@@ -1,4 +1,4 @@
-"""One query under supervision: start it, watch it, restart it with back-off, let it rest, or stop it for good."""
+"""One query under supervision: start it, watch it, restart it with back-off, suspend it, or stop it for good."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ STOP_SECONDS = 60.0
 """How long a batch may take to end after a stop was asked for; then it is abandoned, and repeated at the next start."""
 
 PASSING = (OSError, DeltaError, Py4JError, PySparkException)
-"""What a start may meet that concerns one job alone, and may be gone at the next: a file, a table, Spark."""
+"""Errors at a start that concern one job only and may be gone at the next attempt: of a file, a table, Spark."""
 
 log = get_logger("supervisor")
 
@@ -43,7 +43,7 @@ class Supervised:
         suspension: Suspension | None = None,
         measures: Measures = UNMEASURED,
     ) -> None:
-        """Args: note: told when the query comes to stand. rest: None keeps it running though nothing comes."""
+        """Args: note: called when the query stops for good. suspension: None keeps it running though nothing comes."""
         self._measures = measures
         self.job = job
         self.stopped_by: CorrentezaError | None = None
@@ -63,7 +63,7 @@ class Supervised:
         self.abandoned = False
 
     def begin(self, has_unread: Callable[[], bool]) -> None:
-        """Start the query, or let it rest at once where it would find nothing.
+        """Start the query, or suspend it at once if it would find nothing.
 
         Args: has_unread: as of the job.
 
@@ -83,13 +83,14 @@ class Supervised:
         self.start()
 
     def start(self) -> None:
-        """Start the query; a failure that may pass is put off to `watch`; one that a guard refuses stands still.
+        """Start the query. After a failure that may pass, `watch` tries again; a query that a guard refuses is stopped.
 
         Raises:
             TableIsTakenError: another driver writes its table.
         """
         try:
-            # What stopped the last query may have to be removed first, and that may need a registry that is away.
+            # The cause of the last failure may have to be removed first, and that may need a registry that is not
+            # reachable.
             if self._error and self.job.repair(self._error):
                 self._attempts = Attempts()
             self._query = self.job.start(self._trigger)
@@ -109,7 +110,7 @@ class Supervised:
     def watch(self) -> bool:
         """Report progress, see whether the query failed, start again when it is time.
 
-        Returns: whether it has ended: nothing is left to do, or it stands still for good.
+        Returns: whether it has ended: nothing is left to do, or it is stopped for good.
 
         Raises:
             CorrentezaError: the query cannot go on; the driver must stop.
@@ -145,7 +146,7 @@ class Supervised:
 
     @property
     def is_suspended(self) -> bool:
-        """Whether it waits, stopped, for one of its inputs to change."""
+        """Whether it was ended and waits for one of its inputs to change."""
         return self._is_suspended
 
     @property
@@ -154,14 +155,14 @@ class Supervised:
         return self._query is None or not self._query.isActive or not self._query.status["isTriggerActive"]
 
     def end(self) -> None:
-        """End the query now, in the midst of a batch if need be. Raises: Py4JError when the JVM is gone."""
+        """End the query now, in the middle of a batch if need be. Raises: Py4JError when the JVM is gone."""
         if self._query is None:
             return
         self._report()
         self._query.stop()
 
     def _has_finished(self, error: str | None) -> bool:
-        """What a query that has ended leaves to do: nothing, or to start it again, now or later."""
+        """Whether a query that has ended is finished; if not, it is started again, now or later."""
         if isinstance(self.job.failure, UnsafeState):
             self._mark_stopped("stopped", self.job.failure)
             return True
@@ -182,7 +183,7 @@ class Supervised:
         return False
 
     def _end_outdated(self) -> None:
-        """Between two batches, and not waited for here: the other queries are watched meanwhile."""
+        """End the query between two batches. This does not wait, so that the other queries are watched meanwhile."""
         self._outdated_since = self._outdated_since or time.monotonic()
         if self.idle or time.monotonic() > self._outdated_since + STOP_SECONDS:
             self.end()
@@ -207,7 +208,7 @@ class Supervised:
             self.start()
 
     def _end_if_stalled(self, query: StreamingQuery) -> None:
-        """Tell a query whose batch makes no progress to stop; `watch` starts it again once it has ended."""
+        """Stop a query whose batch makes no progress; `watch` starts it again once it has ended."""
         assert self._stall is not None
         if not self._stall.is_reached():
             return
@@ -219,9 +220,9 @@ class Supervised:
         self._ending = in_background(query.stop)
 
     def _settle_once_ended(self, ending: "Future[None]") -> None:
-        """Start a stalled query anew; one that was stopped for good stays so.
+        """Start a stalled query again; one that was stopped for good stays so.
 
-        This does not wait: the end may never come. Until Spark says that the query has ended, it may still write.
+        This does not wait, because the query may never end. Until Spark says that it has ended, it may still write.
         """
         assert self._query is not None
         assert self.stopped_by is not None
@@ -231,7 +232,7 @@ class Supervised:
         if isinstance(error, Py4JNetworkError):
             raise error
         if error is not None:
-            self._ending = in_background(self._query.stop)  # Spark waited as long as it does, and gave up
+            self._ending = in_background(self._query.stop)  # Spark's own time limit for a stop has passed
             return
         self._ending = self._query = None
         if isinstance(self.stopped_by, UnsafeState):
@@ -243,7 +244,7 @@ class Supervised:
             self._put_off(stalled)
 
     def _mark_stopped(self, state: State, error: CorrentezaError) -> None:
-        """Stand still, say so in the log, and leave word for `status`."""
+        """Mark the query as stopped, log it, and write the note that `status` reads."""
         self.stopped_by = error
         report_stopped(self._note, self.job.name, state, error)
 
@@ -279,8 +280,8 @@ def report_stopped(note: WriteNote, query: str, state: State, error: CorrentezaE
 
 
 def _failed(job: Job, error: str) -> CorrentezaError:
-    """The first line that says something of a failed query's message; an object store that is away is the reason for
-    all.
+    """An error with the first line of a failed query's message that is not blank; the object store's own error if it is
+    away.
     """
     if (away := health.of_store()) is not None:
         return away

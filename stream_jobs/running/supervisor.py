@@ -1,8 +1,8 @@
-"""Keep queries running: restart one that fails or stalls, alone and with back-off; let one rest that finds nothing.
+"""Keep queries running: restart one that fails or stalls, alone and with back-off; suspend one that finds nothing.
 
-One that a guard refuses to start, whose topic was made anew, or whose batch finds an unsafe state, such as a broken
-`fail` expectation, stands still from then on and the others go on; one that fails again and again takes the driver
-down, and so does a table that another driver writes.
+A query is stopped for good if a guard refuses to start it, if its topic was recreated, or if its batch finds an unsafe
+state, such as a broken `fail` expectation. The others go on. The driver ends if a query fails again and again, or if
+another driver writes a table.
 """
 
 import threading
@@ -37,13 +37,13 @@ def keep_running(
     """Watch until told to stop; then stop every query at a batch boundary.
 
     Args:
-        check: called every half minute beside the queries; it tells which may not go on, and why, and raises when none
-            may.
+        check: called every half minute in a thread of its own; returns the queries that may not go on, and why; raises
+            when none may.
         stop_seconds: how long batches may take to end once told to stop.
 
     Raises:
-        CorrentezaError: a query cannot go on, or every one stands still. All are stopped.
-        UnsafeState, CorrentezaError: told to stop, all are stopped, and some stood still: they are named.
+        CorrentezaError: a query cannot go on, or every one is stopped. All are stopped.
+        UnsafeState, CorrentezaError: told to stop, all have ended, and the ones stopped before are named.
     """
     with stopped_after(supervised, stop_seconds):
         checking: Future[Mapping[str, UnsafeState]] | None = None
@@ -88,7 +88,7 @@ class Done:
 
     Attributes:
         rows: job → input rows.
-        standing: job → why it has stopped for good.
+        stopped: job → why it has stopped for good.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -102,7 +102,7 @@ def bring_up_to_date(
     stop: threading.Event,
     note: WriteNote = lambda query, state, error: None,
 ) -> Done:
-    """Bring every job up to the present and end it; one that comes to stand does not keep the others from it.
+    """Let every job read all that its inputs hold, then end it. A job that stops for good does not hinder the others.
 
     Args:
         at_once: how many queries run side by side.
@@ -132,7 +132,7 @@ def bring_up_to_date(
 
 
 def _settle(checking: "Future[Mapping[str, UnsafeState]]") -> Mapping[str, UnsafeState]:
-    """Pass on what a check found; one that could not ask is repeated."""
+    """The result of a check; empty if the broker or the registry did not answer: the check is repeated later."""
     try:
         return checking.result()
     except TransientError as error:

@@ -1,10 +1,11 @@
-"""The ids of topics. By its id a recreated topic differs from the earlier topic of the same name."""
+"""The ids of topics. The id distinguishes a recreated topic from the earlier topic of the same name."""
 
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from foundation import kafka
 from foundation.errors import TransientError
 
 TIMEOUT_SECONDS = 30
@@ -12,7 +13,7 @@ TIMEOUT_SECONDS = 30
 
 
 def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
-    """Topic → the id that a topic gets when it is created, and gets anew when it is created again.
+    """Topic → the id that a topic gets when it is created, and gets again when it is created again.
 
     Topics that do not exist are left out. Raises: TransientError when the broker does not answer.
     """
@@ -21,7 +22,7 @@ def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
         return {}
     found = {}
     # Held while its answers are awaited: they die with it.
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": TIMEOUT_SECONDS * 1000})
+    admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": TIMEOUT_SECONDS * 1000}))
     for topic, future in admin.describe_topics(TopicCollection(names)).items():
         try:
             found[topic] = str(future.result().topic_id)

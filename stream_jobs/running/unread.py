@@ -1,7 +1,7 @@
 """Whether a query has anything to read: compares what it has committed with what its input holds now.
 
-No JVM is needed, so a run to the end starts only the queries that find something: an idle one costs as much as a small
-batch. Every guard runs as at a start, so an unsafe state is refused here too.
+No JVM is needed, so a single run starts only the queries that have something to read: an idle query costs as much as a
+small batch. Every guard runs as at a start, so an unsafe state is refused here too.
 """
 
 import json
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from foundation import kafka
 from foundation.errors import TransientError
 from sinks import tables
 from stream_jobs.places import Places
@@ -21,7 +22,7 @@ from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
 
 @dataclass(frozen=True)
 class TopicNow:
-    """A topic as it stands.
+    """A topic now.
 
     Attributes:
         ends: partition → last stable offset, exclusive: no read_committed reader goes beyond.
@@ -40,7 +41,7 @@ def topics_now(broker: Broker, names: Iterable[str]) -> dict[str, TopicNow]:
         TransientError: the broker does not answer.
     """
     ids = broker.topic_ids(names)
-    found = ends(AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0}), ids)
+    found = ends(AdminClient(kafka.client(broker.bootstrap)), ids)
     return {name: TopicNow(name, ids[name], found.get(name, {})) for name in ids}
 
 
@@ -74,8 +75,11 @@ def in_topic(places: Places, query: str, topic: TopicNow) -> bool:
     return any(position.get(str(partition), 0) != end for partition, end in topic.ends.items())
 
 
-def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
+def in_tables(places: Places, query: str, inputs: Iterable[str], *, changes_too: bool = True) -> bool:
     """Whether one of a query's input tables (`<layer>.<table>`) gained rows that the query has not committed.
+
+    Args:
+        changes_too: whether versions count that took rows away; streams skip them.
 
     Raises:
         UnsafeState: as its start.
@@ -85,15 +89,21 @@ def in_tables(places: Places, query: str, inputs: Iterable[str]) -> bool:
         return True
     offsets = [json.loads(line) for line in settled if line != "-"]
     if any(offset.get("isStartingVersion") for offset in offsets):
-        return True  # in the midst of its first read, which no version's commit tells of
+        return True  # during its first read, of which no version's commit tells
     # A source that was read to the end of version 7 stands at the start of version 8.
     next_version = {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in offsets}
     paths = [path for name in inputs if tables.has_rows(path := places.table(name))]
-    return any(tables.has_gained(path, next_version.get(tables.identity(path), 0)) for path in paths)
+    gained = tables.has_gained if changes_too else _has_appended
+    return any(gained(path, next_version.get(tables.identity(path), 0)) for path in paths)
+
+
+def _has_appended(path: str, since: int) -> bool:
+    return tables.has_appended(path, since, tables.version(path) + 1)
 
 
 def _settled(places: Places, query: str, *, topic: str | None = None, topic_id: str | None = None) -> list[str] | None:
-    """What a query has committed, as `Checkpoint.settled`; None too where only its start may say what must happen."""
+    """What a query has committed, as `Checkpoint.settled`; None too if only a start of the query can tell what must
+    happen."""
     checkpoint = checkpoint_of(places, query)
     if not checkpoint.folder.exists() and not tables.has_rows(places.table(query)):
         return []

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.contracts import load
 from sinks import tables
+from sinks.arrow_frames import frame_of
 from sinks.snapshot import Filter, Snapshot
 from sinks.target import IS_WITHDRAWN
 from stream_jobs.columns import silver_schema
@@ -25,21 +26,21 @@ VINTAGE = "origin_at"
 """The column that tells apart what several instants knew."""
 
 
-MOST_ROWS_AT_HAND = 20_000
-"""Rows of silver that are read in this process, and become part of the plan. Spark lists files, plans their scan, and
-compiles every bound anew: for few rows that costs more than all the rest. More rows it reads itself."""
+MOST_LOCAL_ROWS = 20_000
+"""Up to so many rows of silver are read in this process and become part of the plan, because for few rows Spark's work
+to list files, plan their scan and compile every bound costs most. More rows are read by Spark."""
 
 Versions = tuple[int | None, ...]
 """Of some Delta tables; None for one that is not there."""
 
 
-def at_hand(spark: SparkSession, rows: pa.Table) -> DataFrame:
+def local_frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
     """Rows of this process as a frame: a part of the plan, and one task.
 
-    Where all that a plan reads is one task, so is all of it: nothing is exchanged between its steps.
+    If all inputs of a plan are one task, the whole plan is: its steps exchange no data.
     """
-    frame = spark.createDataFrame(rows)
-    return frame.coalesce(1) if rows.num_rows <= MOST_ROWS_AT_HAND else frame
+    frame = frame_of(spark, rows)
+    return frame.coalesce(1) if rows.num_rows <= MOST_LOCAL_ROWS else frame
 
 
 class FrameCache:
@@ -49,15 +50,15 @@ class FrameCache:
         self._cached: dict[str, tuple[tuple[Versions, Hashable], DataFrame]] = {}
 
     def get(self, name: str, versions: Versions, of: Hashable, build: Callable[[], DataFrame]) -> DataFrame:
-        """The frame of this part of these versions of its tables; built if it is another one than last time.
+        """The frame of this part of these versions of its tables; built if part or versions differ from last time.
 
-        Its rows are part of the plan: how they were computed is planned, compiled and run once.
+        Its rows are part of the plan, so their computation is planned, compiled and run once.
         """
         cached = self._cached.get(name)
         if cached is not None and cached[0] == (versions, of):
             return cached[1]
         built = build()
-        frame = at_hand(built.sparkSession, built.toArrow())
+        frame = local_frame(built.sparkSession, built.toArrow())
         self._cached[name] = ((versions, of), frame)
         return frame
 
@@ -70,7 +71,7 @@ class Snapshots:
     _found: dict[str, Snapshot | None] = field(default_factory=dict)
 
     def of(self, dataset: str) -> Snapshot | None:
-        """None for a dataset that was never polled: it has no table yet, and no rows."""
+        """None for a dataset that was never polled and so has no table yet."""
         if dataset not in self._found:
             path = self.places.table(f"silver.{dataset}_revisions")
             self._found[dataset] = Snapshot.of(path) if tables.exists(path) else None
@@ -178,8 +179,8 @@ def _revisions(
         revisions = spark.createDataFrame([], silver_schema(load(dataset), revisions=True))
     else:
         names = snapshot.schema.names if columns is None else [*load(dataset).key, *columns, *place]
-        few = snapshot.few(list(dict.fromkeys(names)), within, most=MOST_ROWS_AT_HAND)
-        revisions = snapshot.read(spark, within) if few is None else at_hand(spark, few)
+        few = snapshot.few(list(dict.fromkeys(names)), within, most=MOST_LOCAL_ROWS)
+        revisions = snapshot.read(spark, within) if few is None else local_frame(spark, few)
     # Null in rows of a release that knew no withdrawals.
     revisions = revisions.withColumn(IS_WITHDRAWN, F.coalesce(IS_WITHDRAWN, F.lit(False)))
     if measured_only:

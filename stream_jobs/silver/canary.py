@@ -1,7 +1,7 @@
 """The canary in silver: the newest of each batch, appended, so that gold can follow. See docs/adr/0022.
 
-It is processed like every row: by its own query with guards, checkpoint, lock, turns and restarts, and a commit under
-the batch's transaction id. It has no revisions, no rules and no late rows, because nobody needs its past values.
+It is processed like every row: by its own query with guards, checkpoint, locks and restarts, and a commit under the
+batch's transaction id. It has no revisions, no rules and no late rows, because nobody needs its past values.
 """
 
 from pyspark.sql import DataFrame
@@ -17,15 +17,15 @@ from stream_jobs.running.jobs import Driver
 BRONZE, SILVER = f"bronze.{CANARY_TABLE}", f"silver.{CANARY_TABLE}"
 
 READING = {"skipChangeCommits": "true"}
-"""Days that are over a month old leave the tables: stream_jobs/running/maintained_tables.py."""
+"""Days older than a month are removed from the tables: stream_jobs/running/maintained_tables.py."""
 
 
-def newest(batch: DataFrame) -> canary.Sighting | None:
+def newest(batch: DataFrame) -> canary.SentCanary | None:
     """The canary of a batch that was sent last; None in a batch that holds none."""
     row = batch.agg(F.max(F.struct(F.unix_micros("sent_at").alias("at"), "source", "kafka_offset")).alias("it")).first()
     if row is None or row["it"] is None:
         return None
-    return canary.Sighting(row["it"]["source"], row["it"]["at"], row["it"]["kafka_offset"])
+    return canary.SentCanary(row["it"]["source"], row["it"]["at"], row["it"]["kafka_offset"])
 
 
 class SilverCanary(FollowingJob):
@@ -35,7 +35,7 @@ class SilverCanary(FollowingJob):
         super().__init__(SILVER, (BRONZE,), driver, self._append)
 
     def prepare(self) -> None:
-        """Take the table, and bring it and bronze to their declared form."""
+        """Lock the table, and create or widen it and bronze as declared."""
         spark, place = self._driver.spark, self._driver.places.table
         self._driver.locks.acquire(self.name)
         ensure_table(spark, place(BRONZE), load(CANARY))

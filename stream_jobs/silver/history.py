@@ -1,7 +1,7 @@
 """A dataset's history for `apply_changes`: its rows from bronze, and the newest clocks, stored beside the checkpoint.
 
 `checkpoints/silver.<dataset>/seen.json` is written at the end of each batch. Without it, as after `checkpoint adopt`,
-the clocks are read once from all of bronze when a batch first asks: a bound that is too high is safe, it only costs
+the clocks are read once from all of bronze when a batch first asks: a bound that is too high is safe; it only costs
 time.
 """
 
@@ -18,6 +18,7 @@ from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract
 from sinks import sql, tables
+from sinks.arrow_frames import frame_of
 from sinks.history import CLOSED, Seen
 from sinks.snapshot import Snapshot
 from sinks.target import IS_WITHDRAWN, Bounds, matching
@@ -97,7 +98,7 @@ class BronzeHistory:
         """As `History`."""
         least, greatest = within
         here = self._rows(self._spark).where(F.col(self._prune_by).between(F.lit(least), F.lit(greatest)))
-        return matching(here, self._spark.createDataFrame(keys), self._contract.key, "left_semi").toArrow()
+        return matching(here, frame_of(self._spark, keys), self._contract.key, "left_semi").toArrow()
 
     def withdrawn_keys(self) -> pa.Table:
         """As `History`."""
@@ -129,7 +130,7 @@ class BronzeHistory:
     def end(self, batch: Seen) -> None:
         """As `History`."""
         if self._noted is None:
-            return  # nothing is known of the time before the batch, and nobody has asked yet
+            return  # the clocks before the batch are unknown, and were not needed yet
         newest, withdrawn = _later(self._noted.newest, batch.newest), _later(self._noted.withdrawn, batch.withdrawn)
         self._note(Noted(self._batch.generation, self._batch.batch_id, newest, withdrawn, is_mending=False))
 
@@ -138,7 +139,7 @@ class BronzeHistory:
         return records.unionByName(withdrawals(_now(spark, self._withdrawn), self._contract))
 
     def _fits(self, noted: Noted) -> bool:
-        """Whether it was noted by the batch before this one, or by an earlier attempt at this one."""
+        """Whether the note was written by the batch before this one, or by an earlier attempt at this one."""
         batch = self._batch
         return noted.generation == batch.generation and noted.batch_id in (batch.batch_id - 1, batch.batch_id)
 
@@ -156,7 +157,7 @@ def _later(one: int | None, other: int | None) -> int | None:
 
 
 def _read(file: Path) -> Noted | None:
-    """What was noted; None where nothing can be read: then bronze is asked."""
+    """The note; None if it cannot be read: then the clocks are read from bronze."""
     try:
         return Noted(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -27,13 +27,13 @@ CLOSINGS = "bronze.ingest_redrives"
 READING = {
     # Of bronze files; the driver holds a batch in memory while it is applied.
     "maxBytesPerTrigger": "16m",
-    # A rebuilt bronze table that is swapped in is no news (docs/adr/0024); nothing else takes rows away there.
+    # The swap of a rebuilt bronze table brings no new rows (docs/adr/0024); nothing else removes rows there.
     "skipChangeCommits": "true",
 }
 
 
 def records(bronze: DataFrame, contract: Contract) -> DataFrame:
-    """Bronze rows → what `apply_changes` takes. Rows that did not decode stay in bronze.
+    """Bronze rows → the records that `apply_changes` takes. Rows that did not decode stay in bronze.
 
     Bronze keeps the column of a field that the contract has lost; silver reads what the contract has.
     """
@@ -55,7 +55,7 @@ def records(bronze: DataFrame, contract: Contract) -> DataFrame:
 
 
 def ensure_tables(driver: Driver, table: SilverTable) -> None:
-    """Create a dataset's two tables if they are absent; gold reads revisions that silver may not have begun."""
+    """Create a dataset's two tables if they are absent; gold may read revisions that silver has not begun to write."""
     contract = load(table.dataset)
     for name, revisions in ((f"silver.{table.dataset}_revisions", True), (f"silver.{table.dataset}", False)):
         schema, path = silver_schema(contract, revisions=revisions), driver.places.table(name)
@@ -92,7 +92,7 @@ class SilverJob(FollowingJob):
         )
 
     def prepare(self) -> None:
-        """Take the tables, and bring all that the query reads and writes to its declared form.
+        """Lock the tables, and create or widen all that the query reads and writes as declared.
 
         Bronze too, so that layers can start in any order.
         """
@@ -106,7 +106,7 @@ class SilverJob(FollowingJob):
         quality.ensure(spark, self._driver.places.table(EXPECTATIONS))
 
     def input(self) -> DataFrame:
-        """The dataset's records, and what was withdrawn of it."""
+        """The dataset's records and withdrawals."""
         bronze, withdrawn = (
             self._driver.spark.readStream.format("delta").options(**READING).load(path)
             for path in (self._bronze, self._withdrawals)

@@ -1,4 +1,4 @@
-"""A table that is aged for a benchmark: the same rows in more files and commits, and nothing new to read."""
+"""A table that is aged for a benchmark: the same rows in more files and commits, and no new rows."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""The embedded stack: comes up, comes back, and leaves nothing that the next start cannot clear."""
+"""The embedded stack starts, restarts, and leaves nothing behind that the next start cannot remove."""
 
 import json
 import os

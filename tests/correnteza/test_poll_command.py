@@ -100,7 +100,7 @@ def test_a_key_in_the_settings_reaches_the_client_and_shows_nowhere(settings, ht
 @pytest.mark.parametrize("names", [["bcb_sgs"], ["bcb_focus", "bcb_sgs", "bcb_ptax"]], ids=["alone", "among others"])
 def test_a_source_that_is_fenced_ends_alone_and_the_code_is_75(names, tmp_path, monkeypatch, capsys):
     """Another process polls it; of `--all` the others are polled nevertheless."""
-    monkeypatch.setattr(command, "enforce_compatibility", lambda registry: None)
+    monkeypatch.setattr(command, "prove_compatibility", lambda registry: None)
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
 
     def do(source):

@@ -1,4 +1,4 @@
-"""`correnteza rebuild` from the moment when the shadow stands: no JVM is needed to swap, to tell, and to go back."""
+"""`correnteza rebuild` after the shadow is built: no JVM is needed for swap, status and rollback."""
 
 import json
 from collections.abc import Callable
@@ -33,10 +33,10 @@ def rebuild(home: Path) -> Rebuild:
     return lambda *arguments: run_here(Settings(home=home), ("rebuild", *arguments))
 
 
-def test_a_rebuild_is_told_resumed_and_rolled_back(places, rebuild):
+def test_a_rebuild_is_shown_resumed_and_rolled_back(places, rebuild):
     told = rebuild("--status")
     assert "swap_wanted" in told.stdout
-    assert "a running driver does it; else correnteza rebuild --resume" in told.stdout
+    assert "a running driver carries it out; else correnteza rebuild --resume" in told.stdout
     again = rebuild("silver.bcb_ptax", "--yes")
     assert (again.returncode, "is unfinished" in again.stderr) == (3, True)
 
@@ -54,7 +54,7 @@ def test_a_rebuild_is_told_resumed_and_rolled_back(places, rebuild):
     assert back.returncode == 0, back.stderr
     assert f"{QUERY}: its former content is back" in back.stdout
     assert torn(places, LIVE) == []
-    assert rebuild("--rollback", "--yes").returncode == 2, "there is nothing more to bring back"
+    assert rebuild("--rollback", "--yes").returncode == 2, "there is nothing more to restore"
 
 
 def test_a_rollback_before_the_swap_removes_the_shadow_and_changes_no_table(places, rebuild):
@@ -77,13 +77,13 @@ def test_a_shadow_is_abandoned_and_a_plan_needs_a_table(places, rebuild):
 
 
 def test_dead_letters_are_closed_before_a_rebuild_or_after_it(places, rebuild, home):
-    """A shadow that has read the original before its letter is closed would keep it where its copy must stand."""
+    """A shadow that has read the original before its dead letter is closed would keep it instead of the copy."""
 
     def redrive(*more: str) -> "CompletedProcess[str]":
         return run_here(Settings(home=home), ("dead-letters", "redrive", "--all", *more))
 
     beside = redrive()
-    assert (beside.returncode, "letters are closed before it, or after it" in beside.stderr) == (3, True), beside.stderr
+    assert (beside.returncode, "close dead letters before it or after it" in beside.stderr) == (3, True), beside.stderr
     assert redrive("--dry-run").returncode == 0
     assert rebuild("--resume").returncode == 0
     after = redrive()

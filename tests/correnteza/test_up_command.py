@@ -1,4 +1,5 @@
-"""`up` gives the monitor the port that is set, and a free one where it is taken: no monitor ends all the rest."""
+"""`up` gives the monitor the port that is set, and a free one where it is taken: the monitor never ends the other
+components."""
 
 import socket
 

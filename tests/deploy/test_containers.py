@@ -139,7 +139,7 @@ def test_the_engine_gives_each_container_what_the_file_says(stack):
 
 
 @pytest.mark.parametrize("service", sorted(RUNNING - {"monitor", "schedule-1", "schedule-2"}))
-def test_a_container_is_no_root_writes_no_root_and_reaches_nobody_outside(stack, service):
+def test_a_container_is_not_root_cannot_write_its_root_and_reaches_nobody_outside(stack, service):
     program = """
 import os, socket
 assert os.getuid() == 10001, os.getuid()

@@ -1,5 +1,5 @@
-"""F32: a backlog met with little memory. A driver that reads all of it back takes no batch larger than the cap, and
-stays within its bound; one that is killed in the middle leaves nothing out and reads nothing twice.
+"""F32: a backlog with little memory. A driver that reads the backlog takes no batch larger than the limit and stays
+within its memory; a driver that is killed during it loses nothing and reads nothing twice.
 """
 
 import json

@@ -158,7 +158,7 @@ def assert_all_is_well(own: OwnBroker, pipeline: Pipeline, polling: Polling) -> 
 
 
 def survives(own: OwnBroker, pipeline: Pipeline, polling: Polling, fault: Fault, heal: Callable[[], None]) -> None:
-    """Poll and read, let the fault happen, heal it, and see everything arrive without a hand."""
+    """Poll and read during the fault, end the fault, and check that everything arrives without intervention."""
     with kept_running(pipeline.bronze(DATASET)) as _:
         polling.begin(fault)
         assert fault.met.wait(60), "the fault was not met"
@@ -174,7 +174,7 @@ def survives(own: OwnBroker, pipeline: Pipeline, polling: Polling, fault: Fault,
 
 
 def last(seconds: float) -> None:
-    """Let a fault last."""
+    """Keep a fault for some seconds."""
     until = time.monotonic() + seconds
     wait_for(lambda: time.monotonic() >= until, "the fault to last", seconds + 5)
 

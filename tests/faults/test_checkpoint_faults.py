@@ -1,4 +1,4 @@
-"""What a bronze query's place rests on, taken away or exchanged under it: F21, F22, F23, F24, F31."""
+"""The position of a bronze query, after its topic, checkpoint or records were removed or exchanged: F21 to F24, F31."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ TABLE = f"bronze.{DATASET}"
 def make_anew(pipeline: Pipeline, records: int) -> None:
     """Delete the topic, create it again, and publish records of other stations."""
     topic = pipeline.topic(DATASET)
-    admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})  # must outlive the answer
+    admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})  # in a variable until the answer is there
     admin.delete_topics([topic])[topic].result()
     pipeline.declare_until_there(DATASET)
     pipeline.publish(DATASET, *stations(100, 100 + records))
@@ -43,7 +43,7 @@ def of_topic(pipeline: Pipeline, topic_id: str) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("records", [2, 8], ids=["shorter", "longer"])
-def test_f21_a_topic_made_anew_stops_the_query_and_adopting_reads_all_of_it(pipeline, records):
+def test_f21_a_recreated_topic_stops_the_query_and_adopting_reads_all_of_it(pipeline, records):
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     was, version = pipeline.broker.topic_id(pipeline.topic(DATASET)), pipeline.version(TABLE)
     make_anew(pipeline, records)
@@ -62,7 +62,7 @@ def test_f21_a_topic_made_anew_stops_the_query_and_adopting_reads_all_of_it(pipe
 
 
 def of_the_new_topic(pipeline: Pipeline) -> list[str]:
-    """O1, once the topic was made anew: what bronze lacks of it. Rows of the old one are its past, and no error."""
+    """O1 after a topic was recreated: the records that bronze lacks. Rows of the old topic are no error."""
     return [each for each in astray(pipeline, DATASET) if "holds what Kafka does not" not in each]
 
 
@@ -70,19 +70,19 @@ def test_f21_control_without_the_topic_id_the_first_records_of_a_longer_topic_ar
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     control.holds(of_the_new_topic, pipeline)
     make_anew(pipeline, 8)
-    monkeypatch.setattr(Checkpoint, "_require_same_life", lambda *_: None)
+    monkeypatch.setattr(Checkpoint, "_require_same_identity", lambda *_: None)
     monkeypatch.setattr(BronzeJob, "require_same_topic", lambda *_: None)
     pipeline.run(job)
     control.objects(of_the_new_topic, pipeline, damage="lacks 5 records: 0/0, 0/1, 0/2, 0/3, 0/4")
 
 
 def filed(pipeline: Pipeline, topic_id: str, most: int) -> list[str]:
-    """The oracle: a topic whose end was seen has no more rows than that."""
+    """The oracle: bronze holds no more rows of a topic than its known end allows."""
     rows = of_topic(pipeline, topic_id)
     return [f"{len(rows)} rows are filed under a topic of {most}"] if len(rows) > most else []
 
 
-def test_f21_control_records_of_a_topic_made_anew_under_a_batch_are_not_filed_as_those_of_the_old_one(
+def test_f21_control_records_of_a_topic_recreated_during_a_batch_are_not_stored_as_those_of_the_old_one(
     pipeline, monkeypatch, control
 ):
     """The batch was planned while the old topic was there, and fetches from the new one."""
@@ -137,7 +137,7 @@ def test_f23_control_without_the_check_a_damaged_file_is_an_error_like_any_other
 
 
 def of_another_query(pipeline: Pipeline, whole: bool) -> None:
-    """Put the checkpoint of another topic's query in the place of ours: its guard too, or Spark's files alone."""
+    """Replace our checkpoint by that of another topic's query: with its guard, or only Spark's files."""
     pipeline.publish("bcb_sgs", sample(load("bcb_sgs"), 0))
     pipeline.run(pipeline.bronze("bcb_sgs"))
     other = pipeline.places.checkpoint("bronze.bcb_sgs")
@@ -218,7 +218,7 @@ def accounted_for(pipeline: Pipeline) -> list[tuple[int, int]]:
 
 
 def wrong(pipeline: Pipeline) -> dict[str, list[str]]:
-    """What verify says; these records are the test's own, and have no manifests."""
+    """The findings of verify; these records are the test's own and have no manifests."""
     return pipeline.contradictions(DATASET, without=("manifests = rows", "payload = published + rejected"))
 
 
@@ -245,7 +245,7 @@ def test_f24_control_without_the_check_the_range_is_passed_over_in_silence(pipel
     acknowledged = remove_unread(pipeline)
 
     def passed_over() -> list[str]:
-        """Records that were acknowledged, that the query has read past, and that nobody declared lost."""
+        """Acknowledged records that the query has skipped and that were not declared lost."""
         held = pipeline.offsets(TABLE)
         there = [place for place in acknowledged if place <= max(held)]
         return [f"record {place} was passed over" for place in there if place not in accounted_for(pipeline)]

@@ -1,5 +1,5 @@
-"""What sources may send: changed headers, repeated and corrected rows, nothing at all, far too much. Each fault has a
-control: without the protection the oracle objects.
+"""What sources may send: changed headers, repeated and corrected rows, empty or very large files. Each fault has a
+control: without the protection the oracle reports the damage.
 """
 
 import random
@@ -162,7 +162,7 @@ def hourly(content: bytes) -> list[dict]:
 
 
 def test_f15_repeated_and_unordered_rows_are_all_published_in_their_places(run, year, target, seen):
-    """Which of two is the one is for silver to say, by the source's version and the offset."""
+    """Silver decides which of two rows counts, by the source's version and the offset."""
     rows = [*reversed(LINES), *LINES[:50]]
     year.put(one(A401=file(rows)))
     outcome = run()
@@ -230,7 +230,7 @@ def test_f15_control_a_parser_that_gives_nothing_for_nothing_leaves_no_receipt(r
         return (each for each in INMET.parse(blocks, part, **options) if each.next_row)
 
     def without_receipt(station: str) -> list[str]:
-        """Whether somebody can tell that the station's file was read."""
+        """Whether there is evidence that the station's file was read."""
         manifests = [each for each in seen("ingest.manifests") if each["part_key"] == station]
         parts = {part for each in seen("ingest.cursors") for part in each["parts"]}
         found = [] if manifests else [f"no manifest of {station}"]
@@ -368,7 +368,7 @@ def test_f16_the_largest_record_that_is_let_through_is_taken_by_the_broker(run, 
 
 def test_f16_control_without_the_limit_the_source_publishes_nothing_ever(run, year, target, seen, monkeypatch, control):
     def held_back(station: str) -> list[str]:
-        """Whether the rows beside the one that is too long are to be seen, after two polls."""
+        """Whether the rows beside the one that is too long are visible after two polls."""
         errors = [run(replace(INMET, parse=wordy)).error for _ in range(2)]
         rows = [row for row in seen("inmet_hourly") if row["station_code"] == station]
         return [] if rows else [f"no row of {station} after two polls: {errors[1]}"]

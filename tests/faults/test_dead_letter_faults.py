@@ -1,4 +1,4 @@
-"""Dead letters come home (DESIGN, "dead letters"): once, whoever is killed, and `verify` accounts for each."""
+"""Dead letters are redriven exactly once, whichever process is killed, and `verify` accounts for each of them."""
 
 import io
 import json
@@ -29,7 +29,7 @@ DATASET = "inmet_stations"
 REDRIVES = "ingest.redrives"
 BRONZE, SILVER = f"bronze.{DATASET}", f"silver.{DATASET}_revisions"
 UNKNOWN = 2_000_000_000
-"""A schema id that no registry of a test ever gives."""
+"""A schema id that no registry of a test assigns."""
 
 
 def station(number: int, **fields: Any) -> dict[str, Any]:
@@ -46,12 +46,12 @@ def under(schema_id: int, record: dict[str, Any]) -> tuple[bytes, bytes]:
 
 
 def know(pipeline: Pipeline, schema_id: int) -> None:
-    """What the driver does when the registry has learnt of an id: keep its text."""
+    """What the driver does when the registry knows an id: store its text."""
     pipeline.bronze(DATASET)._known_schemas.fetch(schema_id)
 
 
 class Answers:
-    """A registry that has learnt of one more id."""
+    """A registry that knows one more id."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._registry = pipeline.registry
@@ -70,7 +70,7 @@ class Answers:
 
 @pytest.fixture
 def unknown(pipeline, monkeypatch) -> Callable[[], None]:
-    """Bronze has filed a record under an unknown id; the call lets the registry know it."""
+    """Bronze has a record with an unknown id; the call makes the id known to the registry."""
     monkeypatch.setattr("stream_jobs.bronze.known_schemas.GRACE_SECONDS", 0.0)
     pipeline.declare(DATASET, REDRIVES)
     pipeline.publish(DATASET, station(0))
@@ -88,7 +88,7 @@ def unknown(pipeline, monkeypatch) -> Callable[[], None]:
 
 
 def bring_on(pipeline: Pipeline, registry: Any = None) -> None:
-    """Bronze and silver up to the present."""
+    """Bronze and silver read everything."""
     jobs = [pipeline.bronze(DATASET, registry=registry), pipeline.bronze(REDRIVES), pipeline.silver(DATASET)]
     pipeline.run(*jobs)
 
@@ -105,16 +105,16 @@ def codes(pipeline: Pipeline) -> list[str]:
 
 
 def contradictions(pipeline: Pipeline) -> dict[str, list[str]]:
-    """The records are the test's own: no manifest speaks of them."""
+    """The records are the test's own and have no manifests."""
     return pipeline.contradictions(DATASET, REDRIVES, without=("manifests = rows", "payload = published + rejected"))
 
 
 def findings(pipeline: Pipeline) -> list[str]:
-    """The same as an oracle says it."""
+    """The same findings as texts of an oracle."""
     return [f"{check}: {each}" for check, found in contradictions(pipeline).items() for each in found]
 
 
-def test_a_record_that_came_before_its_schema_is_listed_and_comes_home_once(pipeline, cli, unknown):
+def test_a_record_that_came_before_its_schema_is_listed_and_redriven_once(pipeline, cli, unknown):
     [letter] = letters(cli)
     assert (letter["state"], letter["reason"]) == ("open", "unknown_schema")
     early = cli("dead-letters", "redrive", letter["entry"])
@@ -139,7 +139,7 @@ def test_a_record_that_came_before_its_schema_is_listed_and_comes_home_once(pipe
 
 @pytest.fixture
 def strict(pipeline) -> None:
-    """Silver has set a row aside under a rule that is then gone."""
+    """Silver has quarantined a row under a rule that is then removed."""
     rule = Expectation("no_a001", "station_code <> 'A001'", "quarantine")
     table = replace(model.discover()[DATASET], expectations=(rule,))
     pipeline.declare(DATASET, REDRIVES)
@@ -149,7 +149,7 @@ def strict(pipeline) -> None:
     assert codes(pipeline) == ["A000"]
 
 
-def test_a_row_that_was_set_aside_comes_home_once_its_rule_is_relaxed(pipeline, cli, strict):
+def test_a_quarantined_row_is_redriven_once_its_rule_is_relaxed(pipeline, cli, strict):
     [letter] = letters(cli)
     assert letter["reason"] == "no_a001"
     done = cli("dead-letters", "redrive", "--reason", "no_a001")
@@ -159,7 +159,7 @@ def test_a_row_that_was_set_aside_comes_home_once_its_rule_is_relaxed(pipeline, 
     assert contradictions(pipeline) == {}
 
 
-def test_a_letter_is_discarded_with_a_note_and_verify_counts_it(pipeline, cli, unknown):
+def test_a_dead_letter_is_discarded_with_a_note_and_verify_counts_it(pipeline, cli, unknown):
     [letter] = letters(cli)
     assert cli("dead-letters", "discard", letter["entry"], "--note", "a test").returncode == 2, "no terminal to ask on"
     done = cli("dead-letters", "discard", letter["entry"], "--note", "a test", "--yes")
@@ -225,7 +225,7 @@ def test_f3_of_two_redrives_the_older_is_fenced_and_nothing_of_it_is_visible(
 
 @pytest.mark.slow
 def test_control_without_its_closing_record_a_redriven_row_stands_twice(pipeline, cli, strict, control):
-    """O9: the copy of a row that had decoded is a double unless a closing record says what it is."""
+    """O9: the copy of a decoded row counts as a duplicate unless there is a closing record for it."""
     assert cli("dead-letters", "redrive", "--all").returncode == 0
     bring_on(pipeline)
     control.holds(findings, pipeline)

@@ -1,5 +1,5 @@
-"""F28: the disk is full under the archive, the lake, the checkpoints, the broker. Each on a small file system of its
-own, filled to its last byte: it fails loudly, breaks nothing, and goes on by itself when there is room again.
+"""F28: the disk is full under the archive, the lake, the checkpoints, the broker. Each is on a small file system that
+is filled to the last byte: it fails with an error, damages nothing, and continues by itself when there is space again.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ class Disk:
         self._ballast = folder / "ballast"
 
     def fill(self, leaving: int = 0) -> None:
-        """Take every byte that is free, but so many."""
+        """Use all free bytes except so many."""
         with self._ballast.open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 12, 1):
                 while self.free - leaving >= size:
@@ -153,7 +153,7 @@ def test_f28_the_spool_refuses_a_download_before_the_disk_is_full_and_the_next_p
 def test_f28_a_disk_that_fills_during_a_download_fails_the_poll_and_leaves_nothing_half(
     run, disk, settings, monkeypatch
 ):
-    """Something else took what the floor had left."""
+    """Another program used the space that the limit had left."""
     monkeypatch.setattr(archive, "FREE_FLOOR_BYTES", NO_FLOOR)
     disk.fill(leaving=16 << 10)
     outcome = run()
@@ -253,7 +253,7 @@ def test_f28_control_without_a_supervisor_a_query_that_met_a_full_disk_stays_end
 def test_f28_a_broker_whose_disk_is_full_ends_and_is_started_again_and_every_row_stands_once(
     services, tmp_path, httpserver, year
 ):
-    """Kafka ends itself when it cannot write. The poller waits in the midst of its transaction meanwhile."""
+    """Kafka ends itself when it cannot write. The poller waits in the middle of its transaction meanwhile."""
     home = tmp_path / "full"
     with mounted(home / "kafka", 96) as disk, Stack(Settings(home=home), ("broker",)) as stack:
         bootstrap, prefix = stack.endpoints["kafka_bootstrap"], f"{tmp_path.name}."
@@ -284,7 +284,7 @@ def poll_until_done(target: poll.Services, httpserver: Any, disk: Disk, done: th
     for _ in range(20):
         try:
             error: object = poll_year(target, httpserver, chunk_rows=100, on_chunk=fill_once).error
-        except FencedError as fenced:  # its process ends, and is started again
+        except FencedError as fenced:  # its process ends and is restarted
             error = fenced
         if error is None:
             done.set()

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from correnteza import topics
 from schemas.contracts import load_all
-from schemas.registry import enforce_compatibility
+from schemas.registry import prove_compatibility
 from stream_jobs.running.diagnosis import STATE_FILES
 from tests.faults.test_checkpoint_faults import TABLE, make_anew, of_another_query
 from tests.pipeline import Pipeline, pipeline
@@ -63,7 +63,7 @@ def damage_beside(name: str) -> Callable[[Pipeline], None]:
 
 DAMAGES = {
     **{f"{name} damaged": (damage_beside(name), f"{name} is damaged", "rm ") for name in STATE_FILES},
-    "F21 topic made anew": (exchange_topic, "recreated", ADOPT),
+    "F21 topic recreated": (exchange_topic, "recreated", ADOPT),
     "F22 checkpoint lost": (lose, "is lost", ADOPT),
     "F22 guard lost": (lose_guard, "no guard.json", ADOPT),
     "F22 checkpoint copied": (copy, "of another query", ADOPT),
@@ -78,7 +78,7 @@ DAMAGES = {
 @pytest.fixture
 def whole(pipeline) -> Pipeline:
     """All topics there, a registry that checks, and one query that has run."""
-    enforce_compatibility(pipeline.settings.registry)
+    prove_compatibility(pipeline.settings.registry)
     topics.apply(pipeline.broker.bootstrap, load_all().values(), pipeline.broker.prefix)
     pipeline.bronze_after(DATASET, stations(0, 5))
     return pipeline

@@ -1,8 +1,8 @@
-"""Faults of the engine itself that the pipeline is built around: each is shown, so that an upgrade which changes one is
+"""Faults of Spark and Delta that the pipeline works around: each is reproduced, so that an upgrade that changes one is
 noticed (ENGINE.md, sections 6 and 7).
 
 Elsewhere: hostile lengths (6.1) in test_stream_faults.py; a batch that is repeated after a crash (6.2) in
-tests/stream_jobs/bronze/test_job.py; a topic made anew (6.4) in test_checkpoint_faults.py; the lock that outlives a
+tests/stream_jobs/bronze/test_job.py; a topic recreated (6.4) in test_checkpoint_faults.py; the lock that outlives a
 killed Python (6.6) in test_stream_faults.py.
 """
 

@@ -1,6 +1,6 @@
-"""F13 and the HTTP half of F12: what a source, or somebody who pretends to be one, may do to a request.
+"""F13 and the HTTP part of F12: what a source, or an attacker in its place, may do to a request.
 
-The stub counts the requests and their times. Each protection has a control: without it the oracle objects.
+The stub records the requests and their times. Each protection has a control: without it the oracle reports the damage.
 """
 
 import io
@@ -128,7 +128,7 @@ def test_a_wait_that_cannot_be_borne_ends_the_poll_with_its_moment(httpserver, c
 
 
 @pytest.mark.parametrize("text", ["9" * 500, "Fri, 31 Dec 9999 23:59:59 GMT", "999999999"])
-def test_what_nobody_can_mean_is_capped_at_a_day(httpserver, client, text):
+def test_an_unreasonable_wait_is_capped_at_a_day(httpserver, client, text):
     httpserver.expect_request("/data/x").respond_with_data("", 429, {"Retry-After": text})
     with pytest.raises(ThrottledError) as caught:
         client.get("x", {})
@@ -319,7 +319,7 @@ def test_one_source_that_drips_does_not_keep_another_waiting(httpserver):
 
 
 def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeypatch):
-    """On a clock that stands still, what each of six requests waits is its place in the row."""
+    """On a clock that is stopped, what each of six requests waits is its place in the row."""
     httpserver.expect_request("/x").respond_with_data("[]")
 
     def ask(pause: float) -> None:

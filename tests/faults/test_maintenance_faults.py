@@ -1,4 +1,4 @@
-"""A driver that maintains its tables beside its queries: killed in the midst of it, failing at it, owning them."""
+"""A driver that maintains its tables beside its queries: killed in the middle of it, failing at it, owning them."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""What may happen to a poller, and what must then be in Kafka. Each fault has a control: without the protection the
-oracle objects.
+"""Faults of a poller, and what must be in Kafka after them. Each fault has a control: without the protection the oracle
+reports the damage.
 """
 
 import json
@@ -184,7 +184,8 @@ def test_f2_control_without_the_cursor_the_successor_publishes_again(
 def test_f2_control_a_successor_that_goes_on_too_far_is_found_out_by_the_served_bytes(
     target, httpserver, monkeypatch, control
 ):
-    """Chunks are whole and once, and manifests count what they hold: no other oracle can say that rows are lost."""
+    """Every chunk is there once and complete, and manifests match their chunks, so only this oracle can find the lost
+    rows."""
     zipped, served = ServedZip(httpserver, "/2025.zip"), {}
 
     def publish_edition(days: int) -> None:
@@ -237,7 +238,7 @@ def test_f3_control_under_two_transactional_ids_both_publish(target, variables, 
     base_url = httpserver.url_for("/")
 
     def one_within_the_other() -> None:
-        """Another poll begins and ends while the first is in the midst of its first transaction."""
+        """Another poll begins and ends while the first is in the middle of its first transaction."""
         reached, gate = threading.Event(), threading.Event()
         passages = iter(range(1, 100))
 

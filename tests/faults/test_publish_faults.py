@@ -1,5 +1,5 @@
-"""What may happen between a publisher, its broker and its registry. Each fault has a control: without the protection
-the oracle objects.
+"""Faults between a publisher, its broker and its registry. Each fault has a control: without the protection the oracle
+reports the damage.
 
 The broker is one of this file's own: the address it tells its clients is that of a proxy.
 """
@@ -277,7 +277,7 @@ def held_up(cluster, target) -> list[str]:
     return [f"a reader misses {missed} records that another publisher wrote"] if missed else []
 
 
-def test_f5_control_with_a_transaction_open_during_the_fetch_readers_stand_still_and_the_poll_fails(
+def test_f5_control_with_a_transaction_open_during_the_fetch_readers_wait_and_the_poll_fails(
     cluster, target, run, stalling, monkeypatch, control
 ):
     monkeypatch.setattr(publish, "TRANSACTION_TIMEOUT", 60.0)  # it is still open when the reader looks
@@ -412,7 +412,7 @@ def published(settings) -> str:
     """The topics and subjects of today's contracts, under this test's prefix."""
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
     registry = Registry(settings.registry)
-    registry.enforce_compatibility()
+    registry.prove_compatibility()
     registry.register(load_all().values(), settings.topic_prefix)
     return f"{settings.topic_prefix}inmet_hourly.v1-value"
 

@@ -1,4 +1,4 @@
-"""F27: whoever swaps a rebuilt table in is killed at each of its points; and readers that look all the time.
+"""F27: the process that swaps a rebuilt table in is killed at each failure point, while readers read all the time.
 
 The swap itself needs no JVM, so every point is killed in each run: a process of its own owns the tables.
 """
@@ -265,7 +265,7 @@ def looking(path: str, looks: list[Look]) -> Iterator[list[Seen]]:
 
 
 def mixed(seen: list[Seen], allowed: list[Seen]) -> list[str]:
-    """The oracle: whoever looked saw one content or the other, whole."""
+    """The oracle: every reader saw the complete old content or the complete new content."""
     return [
         f"a reader saw {rows} rows that are neither content" for rows, total in seen if (rows, total) not in allowed
     ]

@@ -1,4 +1,4 @@
-"""F27 with processes: a driver, and a rebuild beside it, of which one or the other is killed."""
+"""F27 with processes: a driver and a rebuild run at the same time, and one of them is killed."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_f27_a_rebuild_is_killed_beside_a_driver_then_the_driver_in_the_midst_of
     assert (again.returncode, "is unfinished" in again.stderr) == (3, True)
     resumed = cli_process("rebuild", "--resume")
     assert resumed.wait(timeout=DEADLINE) == 0, resumed.said
-    assert f"{SILVER}: 20 rows, as the live table's" in resumed.said
+    assert f"{SILVER}: 20 rows, the same as in the live table" in resumed.said
     assert "rebuild_handed_over" in driver.said
 
     pipeline.publish(DATASET, *stations(20, 25))

@@ -90,7 +90,7 @@ def test_f8_control_a_leader_that_reads_nothing_back_leaves_the_slots_between_tw
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Asia/Tokyo"])
-def test_f8_a_slot_at_midnight_belongs_to_the_instant_not_to_the_day_of_whoever_asks(zone):
+def test_f8_a_slot_at_midnight_belongs_to_the_instant_and_not_to_a_local_day(zone):
     calendars = {"source": Calendar(("0 0 * * *",), zone)}
     found = emitted(calendars, ticking(BEGIN, BEGIN + 3 * DAY))
     assert found[1:] == calendar_slots(calendars, BEGIN, BEGIN + 3 * DAY)

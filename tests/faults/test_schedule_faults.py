@@ -1,4 +1,4 @@
-"""What may happen to the schedule's workers: every slot has its outcome, and nothing is published twice."""
+"""Faults of the schedule's workers: every slot gets its outcome, and nothing is published twice."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def complete(target, wanted: set[str]) -> set[str]:
 def test_a_day_polled_by_two_workers_whose_leader_is_killed_ten_times_has_every_slot_and_every_chunk_once(
     start, replay, target, record_property
 ):
-    """Half-way through the day every source publishes anew, so that kills meet polls with news."""
+    """Half-way through the day every source publishes again, so that kills meet polls with news."""
     names = [name for name in sources.load_all() if name in replay.base_urls]
     wanted = slots_between(names, MIDNIGHT, MIDNIGHT + DAY - timedelta(seconds=1))
     at = replay_clock(MIDNIGHT - timedelta(hours=4), FAST)  # so that the workers are up when the day begins
@@ -317,7 +317,7 @@ def test_f33_sigterm_lets_a_worker_s_poll_reach_the_end_of_its_chunk_and_ends_wi
 # F3, of a worker of all sources
 
 FENCED = "bcb_sgs"
-"""A slot every six hours; another publisher of it comes in the midst of a transaction. The other source is FORECAST."""
+"""A slot every six hours; another publisher of it begins during a transaction. The other source is FORECAST."""
 
 HOLDING = """
 import os, time

@@ -1,4 +1,5 @@
-"""Contracts that change under a running pipeline, ids that nobody knows yet, a registry that is away: F6, F30."""
+"""Contracts that change while the pipeline runs, ids that are not known yet, a registry that does not answer: F6,
+F30."""
 
 import json
 import time
@@ -226,7 +227,7 @@ def test_evolution_silver_of_an_older_release_outlives_a_bronze_table_widened_un
 
 
 class Late:
-    """The registry as long as it has not heard of an id: what is `hidden` does not exist yet."""
+    """A registry that does not know some ids yet: those in `hidden`."""
 
     def __init__(self, registry: Registry, hidden: int) -> None:
         self._registry = registry
@@ -258,7 +259,7 @@ def test_f30_an_id_that_the_registry_denies_is_filed_after_a_grace_and_decodes_o
 
         late.hidden, starts = None, len(counted.queries)
         job._known_schemas.refresh([contract])  # as the driver does twice a minute
-        wait_for(lambda: len(counted.queries) > starts, "the query is planned anew")
+        wait_for(lambda: len(counted.queries) > starts, "the query is planned again")
         send(pipeline, versions[1], schema_ids[1], station(2, owner="INMET"))
         wait_for(lambda: len(statuses(pipeline)) == 3, "the next record is in bronze", 120)
     assert statuses(pipeline) == ["ok", "unknown_schema", "ok"]
@@ -358,7 +359,7 @@ NO_ANSWERS = [
 
 @pytest.fixture
 def answers(httpserver):
-    """A registry that says one thing whatever it is asked: (status, body) → its client."""
+    """A registry that always gives the same answer: (status, body) → its client."""
 
     def made(status: int, body: str) -> Registry:
         httpserver.expect_request("/schemas/ids/7").respond_with_data(body, status, content_type="application/json")
@@ -370,12 +371,12 @@ def answers(httpserver):
 
 
 @pytest.mark.parametrize(("status", "body"), NO_ANSWERS, ids=[f"{s} {b[:9]}" for s, b in NO_ANSWERS])
-def test_f30_what_is_not_the_registrys_own_word_says_nothing_of_an_id(answers, status, body):
+def test_f30_an_error_that_is_not_the_registrys_own_decides_nothing_about_an_id(answers, status, body):
     with pytest.raises(TransientError):
         answers(status, body).schema_by_id(7)
 
 
-def test_f30_the_registrys_own_word_says_that_there_is_no_such_id(answers):
+def test_f30_only_the_registrys_own_error_means_that_there_is_no_such_id(answers):
     assert answers(404, json.dumps({"error_code": 40403, "message": "Schema 7 not found."})).schema_by_id(7) is None
 
 

@@ -1,4 +1,4 @@
-"""O13: passwords, keys and taxpayers' numbers that are planted wherever one can stand occur in nothing that is said."""
+"""O13: passwords, keys and taxpayers' numbers are planted in every possible place, and no output contains them."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def kept(home: Path) -> list[str]:
 
 @pytest.fixture
 def repeats_the_key(httpserver) -> dict[str, str]:
-    """A source that tells what it refuses with all it was told; the variables of a poll that asks it."""
+    """A source that repeats the whole request in its refusal; the variables of a poll of it."""
 
     def refuse(request: Request) -> Response:
         reason = f"{request.args['apikey']} of {TAXPAYER} may not ask for this"

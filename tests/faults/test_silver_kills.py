@@ -25,7 +25,7 @@ from stream_jobs.bronze.job import ensure_table
 from stream_jobs.running import attempts
 from stream_jobs.silver.job import SilverJob
 from stream_jobs.silver.tables.model import discover
-from tests.faults import test_gold_kills, test_rebuild_faults
+from tests.faults import test_erasure, test_gold_kills, test_rebuild_faults
 from tests.judges import silver_and_gold
 from tests.lakes import Lake
 from tests.sinks import test_maintenance
@@ -202,8 +202,10 @@ def declared() -> Iterator[str]:
 def test_every_failure_point_of_a_batch_is_met_by_a_test():
     """A new one needs a place in `POINTS` here or there.
 
-    The one of any batch is met by `test_driver_faults.py`, `asked_for` by `tests/stream_jobs/test_rebuild.py`.
+    The one of any batch is met by `test_driver_faults.py`, `asked_for` by `tests/stream_jobs/test_rebuild.py`, those of
+    an erasure by `test_erasure.py`.
     """
     rebuilt = {point.partition("@")[0] for point in test_rebuild_faults.POINTS}
     met = {*test_bronze.POINTS, *POINTS, *test_gold_kills.POINTS, *test_maintenance.POINTS, *rebuilt}
+    met |= set(test_erasure.IN_SINKS)
     assert set(declared()) == met | {"of any batch", "asked_for"}

@@ -1,4 +1,4 @@
-"""The stream driver killed, doubled and robbed of its checkpoint: F17, F18, F22, F25, F30, with real processes."""
+"""The stream driver is killed, started twice, or loses its checkpoint: F17, F18, F22, F25, F30, with real processes."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""F2 and F16 at size: a poller killed in the middle of a member of 300,000 rows. The successor ends the job from the
-archive, without asking for the member again, and every row is published once. Control: without the cursor it is not.
+"""F2 and F16 at size: a poller killed in the middle of a member of 300,000 rows. The successor finishes the job from
+the archive without fetching the member again, and every row is published once. Control: without the cursor this fails.
 """
 
 import json

@@ -22,6 +22,7 @@ PACKAGES = (
     "stream_jobs",
     "schemas",
     "monitoring",
+    "migration",
     "replay",
 )
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}

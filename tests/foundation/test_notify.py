@@ -27,7 +27,7 @@ def received(receiver):
             return found
 
 
-def test_it_is_told_that_a_service_is_ready_and_then_alive(systemd):
+def test_systemd_is_notified_that_a_service_is_ready_and_then_alive(systemd):
     notify.ready()
     notify.alive()
     assert received(systemd) == [b"READY=1", b"WATCHDOG=1"]

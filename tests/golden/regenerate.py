@@ -1,4 +1,4 @@
-"""`python -m tests.golden.regenerate SOURCE…`: write anew what the parsers make of the golden inputs. Read the diff."""
+"""`python -m tests.golden.regenerate SOURCE…`: write what the parsers make of the golden inputs. Read the diff."""
 
 import json
 import sys

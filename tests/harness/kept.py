@@ -1,4 +1,5 @@
-"""A command that is started again whenever it has ended, as by a service manager; killed and frozen with its tree."""
+"""A command that is restarted whenever it has ended, as by a service manager; it is killed and frozen with its
+children."""
 
 import os
 import signal

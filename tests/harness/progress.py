@@ -84,7 +84,7 @@ def under_way(checkpoints: Path) -> list[str]:
 def last_change(table: Path) -> tuple[str, int] | None:
     """(table id, newest version that added or removed rows) of a Delta table; None where there is none.
 
-    A version that only writes the same rows anew, or a schema, is none: a reader need not have noticed it.
+    A version that only writes the same rows again, or a schema, is none: a reader need not have noticed it.
     """
     for file in sorted((table / "_delta_log").glob("[0-9]*.json"), reverse=True):
         actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -94,7 +94,7 @@ def last_change(table: Path) -> tuple[str, int] | None:
 
 
 def _next(folder: Path) -> Versions:
-    """Table id → the version that a query reads next, or is in the midst of: all before it is done.
+    """Table id → the version that a query reads next, or is in the middle of: all before it is done.
 
     A query that is still at the table's first state, which stands for all versions up to it, has done none.
     """

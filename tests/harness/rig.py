@@ -1,4 +1,4 @@
-"""Broker, registry, driver, producer and source under one roof: what a seeded program kills and holds to account."""
+"""Broker, registry, driver, producer and source in one object, for a seeded program that kills and checks them."""
 
 import json
 import os

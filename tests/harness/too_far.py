@@ -1,4 +1,4 @@
-"""What controls do to a cursor so that rows are lost: its successor takes more for published than were."""
+"""How controls change a cursor so that rows are lost: the next poll believes that more rows were published."""
 
 from dataclasses import replace
 

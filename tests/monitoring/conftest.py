@@ -1,4 +1,4 @@
-"""A small, right lake, made once, and a copy for each test to break."""
+"""A small correct lake, made once, and a copy for each test to damage."""
 
 import pytest
 

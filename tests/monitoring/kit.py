@@ -1,6 +1,6 @@
 """A small lake of one station, three series and two providers, written with delta-rs; and a Kafka with its records.
 
-`Kit` writes what a correct pipeline would have written. A test then breaks one thing and asks a check.
+`Kit` writes what a correct pipeline would have written. A test then damages one thing and runs a check.
 """
 
 import atexit
@@ -80,7 +80,7 @@ class FakeMessage:
 
 
 class FakeCluster:
-    """What the checks of bronze ask of a cluster."""
+    """The methods of a cluster that the checks of bronze use."""
 
     def __init__(self, messages):
         self.messages = messages
@@ -148,7 +148,7 @@ class Kit:
 
     def append_record(self, contract, key, value, record, kafka_at):
         topic = load(contract).topic
-        offset = len(self.messages[topic]) + len(self.bronze[contract]) // 2  # gaps, as markers leave them
+        offset = len(self.messages[topic]) + len(self.bronze[contract]) // 2  # gaps, as after transaction markers
         hashed = value_hash(value)
         self.messages[topic].append(FakeMessage(offset, key, value, kafka_at))
         self.bronze[contract].append({

@@ -1,4 +1,4 @@
-"""The verbs: what they print, and how they exit."""
+"""The commands: output and exit codes."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def test_verify_without_a_broker_exits_4(lake_home):
 
 
 @pytest.mark.parametrize("bootstrap", [None, "127.0.0.1:9"])
-def test_status_without_a_broker_tells_the_rest_and_why(lake_home, bootstrap):
+def test_status_without_a_broker_shows_the_other_values_and_why(lake_home, bootstrap):
     where = {"CORRENTEZA_KAFKA_BOOTSTRAP": bootstrap} if bootstrap else {}
     found = run(lake_home, "status", **where)
     assert found.returncode == 0, found.stderr

@@ -10,7 +10,7 @@ NAME=VALUE sets a bound of `producers.formats.lines` for this process alone. Pri
 the bytes that the process held at most: after its imports, after a tenth of the rows, and at the end.
 
 The figure is the kernel's own (VmHWM): Arrow's and DuckDB's memory is in it, which Python's tracer does not see. It
-begins anew with each program, while `ru_maxrss` begins with what the process held that started it.
+begins again with each program, while `ru_maxrss` begins with what the process held that started it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Making the next item ahead."""
+"""Making the next item in advance."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Backfills beside the live schedule: who owns which day, and what either leaves alone."""
+"""Backfills beside the live schedule: the owner of each day, and the parts that each leaves to the other."""
 
 import json
 from collections import Counter
@@ -252,7 +252,7 @@ def test_days_that_the_live_schedule_owns_are_no_backfills():
 # What is shown
 
 
-def test_the_rest_takes_as_long_as_the_speed_so_far_says():
+def test_the_remaining_time_follows_from_the_speed_so_far():
     assert backfill.remaining_seconds(30, 0.25) == 90
     assert backfill.remaining_seconds(30, 0) is None
 

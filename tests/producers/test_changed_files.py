@@ -1,5 +1,5 @@
-"""What sources do to their files without a word, done to the golden files of the weather sources: columns shuffled,
-doubled, renamed, left out and added, other decimal signs, line ends and byte order marks, nothing at all.
+"""Unannounced changes of files, made to the golden files of the weather sources: columns shuffled, doubled, renamed,
+left out and added, other decimal signs, line ends and byte order marks, empty files.
 
 An unknown column is noted once; a missing optional one is null and noted; without a required one nothing is published,
 and the refusal names it and what stands there unknown.

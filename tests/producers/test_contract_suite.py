@@ -1,7 +1,7 @@
-"""What every source must pass, whichever it is: found by its module, judged by what stands in tests/golden/<source>/.
+"""Tests for every source: sources are found by their modules, and judged by the files in tests/golden/<source>/.
 
-A source without that folder fails here, and is told what to add. Parsers of lines must hold their memory on a million
-rows; a JSON body is held whole by its parser, and what bounds it is the cap on bodies (http.MAX_BODY_BYTES).
+A source without that folder fails here with a message that says what to add. Parsers of lines must hold their memory on
+a million rows; a JSON body is held whole by its parser, and what bounds it is the cap on bodies (http.MAX_BODY_BYTES).
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Rows that a wrong parser rejected come home once it is repaired, under the clocks of their first publication."""
+"""Rows that a wrong parser rejected are published once it is fixed, with the clocks of their first publication."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,5 @@
-"""What is made again from the archive is byte for byte what Kafka got, or is refused: real polls, the real broker."""
+"""Chunks that are rebuilt from the archive are byte for byte those in Kafka, or refused: real polls, the real
+broker."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Sources of which one resource is sick, or whose history is: what is asked nevertheless, and what the outcome says."""
+"""Sources with a failing resource or a failing history: what is polled nevertheless, and what the outcome says."""
 
 import json
 from collections.abc import Callable

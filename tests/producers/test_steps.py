@@ -1,4 +1,4 @@
-"""Steps in turn: one that fails keeps no other back, and what is the source's own failure ends them."""
+"""Steps one after the other: a failed step does not hinder others, and a failure of the whole source ends them."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace

@@ -1,4 +1,5 @@
-"""Windows of days: what is asked first, what is asked again, and that neither a hole nor a double day comes of it."""
+"""Windows of days: what is requested first, what is requested again, and that there are no gaps and no duplicate
+days."""
 
 import json
 from datetime import date, timedelta

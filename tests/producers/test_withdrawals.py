@@ -1,4 +1,4 @@
-"""What an edition no longer holds, found from archived payloads alone: pure, on the parser of one source."""
+"""The keys that an edition no longer holds, found only from archived payloads: pure, with the parser of one source."""
 
 import json
 from datetime import UTC, date, datetime
@@ -8,8 +8,8 @@ import pytest
 
 from producers import sources
 from producers.archive import Archive
-from producers.editions import MEDIA_BODY, content
 from producers.model import Comparison, Holding, Part
+from producers.payloads import MEDIA_BODY
 from producers.scope import Scope
 from producers.withdrawals import MESSAGE_KEY, NOTHING, Comparing, Withdrawn
 
@@ -42,7 +42,7 @@ def compare(archive):
             about = {"resource": "433", "part": f"p{number}", "media": MEDIA_BODY}
             sha = archive.put([each], about).sha256 if each is not None else "0" * 64
             held.append(Holding(f"p{number}", f"p{number}", sha, FETCHED, FETCHED, stated.text))
-        comparing = Comparing(SGS, Comparison(stated.text, held), archive.get, content)
+        comparing = Comparing(SGS, Comparison(stated.text, held), archive.get)
         comparing.see_parsed(SGS.parse([new], Part("433", "p", "p", FETCHED)))
         return comparing.withdrawn()
 
@@ -81,7 +81,7 @@ def test_of_an_edition_given_up_half_way_only_what_was_published_counts(compare,
     by_two = type(SGS)(**{**SGS.__dict__, "parse": lambda blocks, part, **_: parse(blocks, part, chunk_rows=2)})
     about = {"resource": "433", "part": "p", "media": MEDIA_BODY}
     half = Holding("p", "p", archive.put([body(DAYS[:6])], about).sha256, FETCHED, FETCHED, scope().text, next_row=2)
-    comparing = Comparing(by_two, Comparison(scope().text, [half]), archive.get, content)
+    comparing = Comparing(by_two, Comparison(scope().text, [half]), archive.get)
     comparing.see_parsed(parse([body(DAYS[6:9])], Part("433", "p", "p", FETCHED)))
     assert keys(comparing.withdrawn()) == ["433|2025-01-01", "433|2025-01-02"]
 

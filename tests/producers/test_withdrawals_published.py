@@ -1,4 +1,4 @@
-"""Editions that take keys away, polled into the real broker: what is withdrawn, what is held, and what never is.
+"""Editions with fewer keys, polled into the real broker: what is withdrawn, what is held, and what is kept.
 
 ANATEL's members are republished whole, and their months move between members; the last state of the zip is the truth.
 """

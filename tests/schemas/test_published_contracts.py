@@ -23,11 +23,13 @@ PROVENANCE = {
     "row_number": 7,
 }
 
+OURS = {"topic", "key", "partitions", "cleanup", "classes"}
+
 
 def bare(text: str) -> dict[str, Any]:
     """The schema without our own attributes."""
     found = json.loads(text)
-    return {name: value for name, value in found.items() if name not in {"topic", "key", "partitions", "cleanup"}}
+    return {name: value for name, value in found.items() if name not in OURS}
 
 
 def read_back(record: dict[str, Any], written: dict[str, Any], reader: dict[str, Any]) -> dict[str, Any]:

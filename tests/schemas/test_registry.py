@@ -1,4 +1,4 @@
-"""The registry: refuses what would break readers, and its answers are told from its silence."""
+"""The registry refuses schemas that would break readers; its answers are distinguished from a missing answer."""
 
 import json
 from dataclasses import replace
@@ -8,8 +8,9 @@ from confluent_kafka.schema_registry import SchemaRegistryError
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
 
 from foundation.errors import TransientError, UnsafeState
+from schemas import registry_access
 from schemas.contracts import load, load_all
-from schemas.registry import Registry
+from schemas.registry import LEVEL, Registry
 from tests.controls import complaint
 from tests.proxy import Proxy
 
@@ -18,9 +19,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def registry(services):
-    registry = Registry(services.registry_url)
-    registry.enforce_compatibility()
-    return registry
+    return Registry(services.registry_url)
 
 
 def with_field(contract, **field):
@@ -57,19 +56,36 @@ def test_a_field_without_a_default_is_refused(registry, prefix):
     assert len(registry.versions(prefix + contract.subject)) == 1
 
 
-def test_control_the_probe_fails_where_compatibility_is_not_enforced(registry, control):
-    """The same probe at level NONE."""
+def test_the_level_is_set_for_our_subjects_and_never_for_all(registry, prefix):
+    """Others may use the registry, and count on the level that they have set."""
+    others = registry._client.get_config().compatibility_level
+    registry.register([load("bcb_sgs")], prefix)
+    found = registry._client.get_config(subject_name=prefix + load("bcb_sgs").subject)
+    assert (found.compatibility_level, others) == (LEVEL, ConfigCompatibilityLevel.NONE)
+    assert registry._client.get_config().compatibility_level == others
+
+
+def test_control_the_probe_fails_where_no_level_is_set(registry, monkeypatch, control):
+    """The same probe at the registry's own level, which is NONE."""
 
     def probe() -> list[str]:
         return complaint(registry.prove_compatibility)
 
-    registry.enforce_compatibility()
     control.holds(probe)
-    registry._client.set_config(config=ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
-    try:
-        control.objects(probe, damage="accepts an incompatible schema")
-    finally:
-        registry.enforce_compatibility()
+    monkeypatch.setattr(registry, "_set_level", lambda subject: None)
+    control.objects(probe, damage="accepts an incompatible schema")
+
+
+def test_a_schema_that_nobody_registered_is_refused_where_registering_is_off(registry, services, prefix, monkeypatch):
+    monkeypatch.setattr(registry_access, "_LOOKED_UP_ONLY", set())
+    registry_access.use(services.registry_url, ca=None, may_register=False)
+    with pytest.raises(UnsafeState, match="register_schemas is off"):
+        registry.register([load("bcb_sgs")], prefix)
+    assert registry.versions(prefix + load("bcb_sgs").subject) == []
+    registry_access._LOOKED_UP_ONLY.clear()
+    ids = registry.register([load("bcb_sgs")], prefix)
+    registry_access.use(services.registry_url, ca=None, may_register=False)
+    assert registry.register([load("bcb_sgs")], prefix) == ids
 
 
 def test_the_probe_leaves_no_subject(registry):
@@ -132,44 +148,32 @@ def test_a_plan_says_what_would_be_registered_and_registers_nothing(registry, pr
     assert len(registry.versions(subject)) == 1
 
 
-def test_a_plan_trusts_no_registry_that_checks_nothing(registry, prefix):
+def test_a_plan_trusts_no_subject_that_is_not_checked(registry, prefix):
     registry.register([load("bcb_sgs")], prefix)
-    registry._client.set_config(config=ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
-    try:
-        with pytest.raises(UnsafeState, match="does not check compatibility"):
-            registry.plan([with_field(load("bcb_sgs"), name="note", type="string")], prefix)
-    finally:
-        registry.enforce_compatibility()
+    subject = prefix + load("bcb_sgs").subject
+    unchecked = ServerConfig(compatibility=ConfigCompatibilityLevel.NONE)
+    registry._client.set_config(subject_name=subject, config=unchecked)
+    with pytest.raises(UnsafeState, match="does not check"):
+        registry.plan([with_field(load("bcb_sgs"), name="note", type="string")], prefix)
 
 
-def test_two_that_set_the_level_at_once_both_go_on_if_it_holds(registry, monkeypatch):
-    """A registry that is new refuses the second one: the rule exists already."""
-    client = registry._client
-    registry.enforce_compatibility()
+def test_two_that_set_the_level_at_once_both_go_on_if_it_holds(registry, prefix, monkeypatch):
+    """A registry may refuse the second one: the rule exists already."""
+    client, subject = registry._client, f"{prefix}new-value"
+    registry._set_level(subject)
+    before = [ConfigCompatibilityLevel.NONE, LEVEL]
+
+    def level(subject):
+        return before.pop(0) if before else LEVEL
 
     def refuse(**_):
         raise SchemaRegistryError(409, 0, "A rule named 'COMPATIBILITY' already exists.")
 
-    monkeypatch.setattr(client, "get_config", lambda: ServerConfig(compatibility=ConfigCompatibilityLevel.NONE))
+    monkeypatch.setattr("schemas.registry._CHECKED", set())
+    monkeypatch.setattr(registry, "_level", level)
     monkeypatch.setattr(client, "set_config", refuse)
-    registry.enforce_compatibility()
-    monkeypatch.setattr(registry, "_client", _Unchecked(client))
-    with pytest.raises(UnsafeState, match="accepts an incompatible schema"):
-        registry.enforce_compatibility()
-
-
-class _Unchecked:
-    """A registry that refuses to set the level, and then checks nothing."""
-
-    def __init__(self, client):
-        self._client = client
-        self._probes = 0
-
-    def register_schema(self, *_):
-        self._probes += 1
-
-    def delete_subject(self, *_):
-        assert self._probes == 2
-
-    def __getattr__(self, name):
-        return getattr(self._client, name)
+    registry._set_level(subject)
+    monkeypatch.setattr("schemas.registry._CHECKED", set())
+    monkeypatch.setattr(registry, "_level", lambda subject: ConfigCompatibilityLevel.NONE)
+    with pytest.raises(UnsafeState, match="does not check"):
+        registry._set_level(subject)

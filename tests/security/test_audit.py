@@ -1,4 +1,4 @@
-"""Whoever removes something or decides it for good leaves a line, before it is done."""
+"""Commands that remove something or make a final decision write an audit line first."""
 
 import ast
 import json

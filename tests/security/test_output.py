@@ -1,4 +1,4 @@
-"""What comes from a source moves no terminal, runs in no spreadsheet, and shows no password."""
+"""Texts of a source do not control a terminal, do not run in a spreadsheet, and show no password."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Delta tables that are made of single rows, without a JVM, for tests of what becomes of their files."""
+"""Delta tables made of single rows, without a JVM, for tests of their files."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """What `apply_changes` must do, in plain Python: silver as one pass over all rows of bronze gives it.
 
-It knows no batches: that is the point.
+It has no batches on purpose.
 """
 
 import hashlib

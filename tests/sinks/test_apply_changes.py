@@ -1,4 +1,4 @@
-"""`apply_changes` against a model in plain Python, and each of its promises with the protection off."""
+"""`apply_changes` compared with a model in plain Python, and a control for each of its guarantees."""
 
 from collections import Counter
 from pathlib import Path

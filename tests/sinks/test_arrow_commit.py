@@ -99,7 +99,7 @@ def test_rows_go_and_come_in_one_commit_and_a_file_without_them_stays(path):
     assert DeltaTable(path).version() == snapshot.version + 1
 
 
-def test_rows_may_only_go_and_nothing_at_all_is_no_commit(path):
+def test_rows_may_only_be_deleted_and_without_a_change_there_is_no_commit(path):
     append(rows(1, 2), path)
     snapshot, gone = found_in(path, 1)
     replace_rows(snapshot, gone=gone, keys=["number"])
@@ -109,7 +109,7 @@ def test_rows_may_only_go_and_nothing_at_all_is_no_commit(path):
     assert DeltaTable(path).version() == snapshot.version
 
 
-def test_a_row_that_stands_nowhere_takes_nothing_away(path):
+def test_a_key_that_is_not_in_the_table_deletes_nothing(path):
     append(rows(1), path)
     nowhere: dict[str, Any] = {"number": pa.array([7], pa.int64()), FILE: pa.array([None], pa.string())}
     replace_rows(Snapshot.of(path), gone=pa.table(nowhere), keys=["number"], rows=rows(7))

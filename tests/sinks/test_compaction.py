@@ -80,7 +80,7 @@ def test_of_a_table_by_day_the_present_one_stays_as_it_is(path):
 
     by_day = Policy(SMALL.small_bytes, SMALL.target_bytes, SMALL.at_least, closed_days=True)
     assert compacted(path, by_day) == 2
-    assert compacted(path) == 1  # without the rule it would be written anew
+    assert compacted(path) == 1  # without the rule it would be written again
 
 
 def test_files_that_lie_next_to_each_other_stand_together_and_the_target_bounds_them(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from sinks.frames import fixed
+from sinks.frames import materialized
 
 
 @contextmanager
@@ -38,12 +38,12 @@ def kept_of_ten(kept: DataFrame, table: str) -> list[str]:
 
 
 def test_a_fixed_frame_does_not_see_what_another_session_appends(spark, table):
-    with fixed(spark.read.format("delta").load(table)) as kept:
+    with materialized(spark.read.format("delta").load(table)) as kept:
         assert kept_of_ten(kept, table) == []
 
 
 def test_control_a_persisted_frame_is_computed_anew(spark, table, control):
-    with fixed(spark.read.format("delta").load(table)) as kept:
+    with materialized(spark.read.format("delta").load(table)) as kept:
         control.holds(kept_of_ten, kept, table)
     with persisted(spark.read.format("delta").load(table)) as kept:
         control.objects(kept_of_ten, kept, table, damage="15 rows were judged, and 20 are to be written")
@@ -51,7 +51,7 @@ def test_control_a_persisted_frame_is_computed_anew(spark, table, control):
 
 def test_its_rows_are_freed_at_the_end(spark, table):
     held = spark.sparkContext._jsc.getPersistentRDDs
-    with fixed(spark.read.format("delta").load(table)) as kept:
+    with materialized(spark.read.format("delta").load(table)) as kept:
         kept.count()
         during = set(held())
     assert len(during - set(held())) == 1

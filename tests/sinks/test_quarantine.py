@@ -1,4 +1,4 @@
-"""Quarantine tells records apart by the topic's id too: a topic that is made anew repeats its predecessor's places."""
+"""Quarantine tells records apart by the topic's id too: a topic that is recreated repeats its predecessor's places."""
 
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def of_an_older_release(silver: Silver, monkeypatch: Any) -> None:
     assert "topic_id" not in tables.columns_of(DeltaTable(str(path))).names
 
 
-def test_an_older_table_gets_the_column_and_its_entries_are_told_by_their_chunk(spark, silver, monkeypatch):
+def test_an_older_table_gets_the_column_and_its_entries_are_identified_by_their_chunk(spark, silver, monkeypatch):
     of_an_older_release(silver, monkeypatch)
     quarantine.ensure(spark, silver.target.quarantine)
     assert aside(silver) == [(None, 0)]

@@ -33,7 +33,7 @@ class Path:
         self.pipeline.run(SilverCanary(self.pipeline.driver))
         self.pipeline.run(GoldCanary(self.pipeline.driver))
 
-    def newest(self) -> dict[str, lag.Sighting | None]:
+    def newest(self) -> dict[str, lag.CanaryArrival | None]:
         return lag.newest(self.pipeline.settings.lake_root)
 
 

@@ -1,4 +1,4 @@
-"""Bronze filled anew by its own job: from Kafka, and with what the table alone still has; deleted by hand; beside
+"""Bronze filled again by its own job: from Kafka, and with what the table alone still has; deleted by hand; beside
 silver."""
 
 import shutil
@@ -68,7 +68,7 @@ def test_a_rebuilt_table_is_equal_keeps_what_kafka_has_lost_and_silver_goes_on(p
     filled(pipeline)
     before, version = pipeline.rows(TABLE), pipeline.version(TABLE)
     lines = rebuilt(pipeline, TABLE)
-    assert f"{TABLE}: 12 rows, as the live table's" in lines
+    assert f"{TABLE}: 12 rows, the same as in the live table" in lines
     assert pipeline.version(TABLE) == version + 1, "one commit"
     assert pipeline.offsets(TABLE) == [(row["partition"], row["offset"]) for row in sorted(before, key=by_offset)]
     assert sorted(pipeline.rows(TABLE), key=by_offset) == sorted(before, key=by_offset)
@@ -108,7 +108,7 @@ def test_control_without_what_the_table_alone_has_its_rebuilt_content_is_not_swa
         return []
 
     control.holds(lost_by_a_rebuild)
-    monkeypatch.setattr(bronze, "carry", lambda *given: 0)
+    monkeypatch.setattr(bronze, "copy_from_live", lambda *given: 0)
     control.objects(lost_by_a_rebuild, damage="5 rows stand only in the live table")
     assert len(pipeline.rows(TABLE)) == 12
 

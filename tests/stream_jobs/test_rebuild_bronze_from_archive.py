@@ -94,7 +94,7 @@ def test_lost_tables_whose_topics_are_empty_come_back_as_they_were_published(fil
     assert filled.contradictions(*CONTRACTS) != {}
 
     lines = rebuilt(filled, WITHDRAWN, TABLE, SILVER)
-    assert f"{TABLE}: 8 rows that Kafka no longer holds were made again from the payload archive" in lines
+    assert f"{TABLE}: 8 rows that Kafka no longer holds were recovered from the payload archive" in lines
     assert {table: content(filled, table) for table in before} == before
     assert {(row["topic_id"], row["partition"]) for row in filled.rows(TABLE)} == {("archive", -1)}
     assert sorted(row["offset"] for row in filled.rows(TABLE)) == list(range(8))
@@ -103,21 +103,21 @@ def test_lost_tables_whose_topics_are_empty_come_back_as_they_were_published(fil
 
     # A second rebuild keeps them, by the table and then by the archive alone.
     for origin in (None, "archive"):
-        assert f"{TABLE}: 8 rows, as the live table's" in rebuilt(filled, TABLE, origin=origin)
+        assert f"{TABLE}: 8 rows, the same as in the live table" in rebuilt(filled, TABLE, origin=origin)
     assert filled.contradictions(*CONTRACTS) == {}
 
 
 def test_what_cannot_be_had_from_anywhere_is_named_and_stands_in_ops_gaps_once_accepted(filled):
     expire(filled, MOBILE.name)
     shutil.rmtree(filled.places.table(TABLE))
-    with pytest.raises(UnsafeState, match="cannot be had whole from anywhere"):
+    with pytest.raises(UnsafeState, match="cannot be recovered completely"):
         rebuilt(filled, TABLE, origin="kafka")
     run.abandon(filled.places, run.require(filled.places))
 
     manifests = [row["record"] for row in filled.rows("bronze.ingest_manifests")]
     last = max(manifests, key=lambda each: each["published_at"])
     Archive(filled.settings.archive_root).remove(last["payload_sha256"], datetime.now(UTC).replace(year=2100))
-    with pytest.raises(UnsafeState, match="1 chunks or partitions cannot be had whole from anywhere") as refused:
+    with pytest.raises(UnsafeState, match="1 chunks or partitions cannot be recovered completely") as refused:
         rebuilt(filled, TABLE)
     assert "ops.gaps" in str(refused.value.hint)
     lines = rebuilt(filled, TABLE, accept=True)

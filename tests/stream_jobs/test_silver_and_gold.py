@@ -99,7 +99,7 @@ def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_word(pip
     bronze.start()
     silver.start()
     try:
-        wait_for(lambda: watched(lambda: silver.stopped_by is not None), "silver stands still", 120)
+        wait_for(lambda: watched(lambda: silver.stopped_by is not None), "silver is stopped", 120)
         pipeline.publish(DATASET, value("2.5", on=date(2024, 1, 1)))
         wait_for(lambda: watched(lambda: len(pipeline.rows(f"bronze.{DATASET}")) == 2), "bronze goes on", 120)
     finally:
@@ -111,7 +111,7 @@ def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_word(pip
 
 
 def test_a_real_batch_that_hangs_is_told_to_stop_and_its_query_started_again(pipeline, monkeypatch):
-    """Spark itself is asked for signs of progress; the query starts anew once its batch has ended."""
+    """Spark itself is asked for signs of progress; the query starts again once its batch has ended."""
     pipeline.publish(DATASET, value("0.5"))
     pipeline.run(pipeline.bronze(DATASET))
     job, gate, held = pipeline.silver(DATASET), Event(), Event()

@@ -1,1 +1,1 @@
-"""The checks of `verify`, one subject per module: each reads the tables again and returns what contradicts."""
+"""The checks of `verify`, one subject per module: each reads the tables again and returns the contradictions."""

@@ -1,4 +1,4 @@
-"""Two sets of rows compared: by order-free hash first, and row by row only where the hashes differ."""
+"""Compare two sets of rows: first by a hash that ignores the order, and row by row only if the hashes differ."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from monitoring.proof.checks.model import EXAMPLES, Outcome, key_text, quoted
 def difference(
     lake: Lake, outcome: Outcome, where: str, keys: Sequence[str], *, expected: str, stored: str, of: str
 ) -> None:
-    """Note the smallest keys whose rows differ, or stand otherwise often, between two queries with the same columns.
+    """Report the smallest keys whose rows, or numbers of rows, differ between two queries with the same columns.
 
-    Args: of: what `expected` is, such as `batch over bronze`; it completes the sentences.
+    Args: of: the name of `expected` in the sentences, such as `batch over bronze`.
     """
     digest = "SELECT count(*) AS n, coalesce(sum(hash(x)::HUGEINT), 0)::VARCHAR AS h FROM ({}) x"
     if lake.rows(digest.format(expected)) == lake.rows(digest.format(stored)):
@@ -24,7 +24,7 @@ def difference(
 
 
 def report(lake: Lake, outcome: Outcome, where: str, failing: str, what: str) -> None:
-    """Note the rows of a query as one finding, with the smallest of them."""
+    """Report the rows of a query as one finding, with the smallest of them."""
     found = int(str(lake.value(f"SELECT count(*) FROM ({failing})")))
     if found:
         rows = lake.rows(f"FROM ({failing}) ORDER BY ALL LIMIT {EXAMPLES}")

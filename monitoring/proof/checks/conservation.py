@@ -1,10 +1,13 @@
-"""Nothing vanishes on the way: every record read is decoded or set aside, every decoded row is in silver or set aside.
+"""No record disappears: every record read is decoded or kept as undecodable, every decoded row is in silver or
+quarantine.
 
-And every closing record of a dead letter (docs/adr/0014) names an original that was one, and a copy that is there.
+And every closing record of a dead letter (docs/adr/0014) names an original that was a dead letter, and a copy that
+exists.
 """
 
 from monitoring import quarantine
 from monitoring.lag.status import bronze_table
+from monitoring.proof.checks import erasures
 from monitoring.proof.checks.compare import report
 from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
 from monitoring.proof.checks.redrives import closed_originals, is_read
@@ -16,7 +19,7 @@ _UNDECODABLE = ", ".join(f"'{status}'" for status in UNDECODABLE)
 
 
 def check(evidence: Evidence) -> Outcome:
-    """Account for the rows of every bronze table, and for every closing record."""
+    """Count the rows of every bronze table, and check every closing record."""
     outcome = Outcome()
     for contract in evidence.contracts.values():
         table = f"bronze.{bronze_table(contract)}"
@@ -41,7 +44,7 @@ def _require_kinds(evidence: Evidence, outcome: Outcome, table: str) -> int:
 
 
 def _require_in_silver(evidence: Evidence, outcome: Outcome, dataset: str) -> None:
-    """Rows decoded = versions + repetitions of a version + set aside: no key is lost whole, no row disappears."""
+    """Decoded rows = versions + repetitions of a version + quarantined rows: no key and no row is lost."""
     lake, revisions = evidence.lake, f"silver.{dataset}_revisions"
     if not lake.has(revisions):
         return
@@ -81,6 +84,7 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
 
     closed_originals(evidence, dataset)
     letters = f"SELECT {here} FROM bronze.{dataset} WHERE decode_status IN ({_UNDECODABLE})"
+    letters += erasures.places(lake, here, dataset)
     if lake.has(quarantine.TABLE):
         of_original = quarantine.is_of("q", "o.p", "o.o", topic_id="o.topic_id", chunk_id="o.chunk_id")
         letters += f"""
@@ -90,10 +94,11 @@ def _require_closed_once(evidence: Evidence, outcome: Outcome, dataset: str) -> 
     report(lake, outcome, _CLOSINGS, unfounded, f"closing records name no dead letter of {dataset}")
 
     copies = f'SELECT partition AS new_partition, "offset" AS new_offset FROM bronze.{dataset}'
+    copies += erasures.places(lake, 'partition, "offset"', dataset)
     gone = f"""
         SELECT {here}, new_partition, new_offset FROM ({closings} AND record.action = 'redriven')
         ANTI JOIN ({copies}) USING (new_partition, new_offset)"""
-    # A copy that bronze has not read yet is lag; both topics were written in one transaction, but are read apart.
+    # A copy that bronze has not read yet is lag: both topics were written in one transaction, but are read separately.
     if is_read(evidence, dataset):
         report(lake, outcome, _CLOSINGS, gone, f"redriven letters of {dataset} have no copy in bronze")
     elif lake.value(f"SELECT count(*) FROM ({gone})"):

@@ -1,11 +1,10 @@
-"""A sample of the decoded rows of bronze holds what their bytes in Kafka say, read with fastavro.
+"""A sample of bronze's decoded rows is compared with their bytes in Kafka, decoded again with fastavro.
 
-Bronze does not keep the bytes of what decoded, so they are asked for where they still are: in Kafka. The writer's
-schema is the one that `ops.schemas` has under the id in the bytes. Neither Spark nor the pipeline's decoder has a part
-in it.
+Bronze does not keep the bytes of decoded records, so they are read from Kafka. The writer's schema is the one in
+`ops.schemas` with the id in the bytes. Neither Spark nor the pipeline's decoder is used.
 
-The sample is the same for the same data: short runs of offsets, evenly spread over what is retained of each partition.
-What retention has taken away is not judged, and said so where nothing of a topic could be.
+The sample is the same for the same data: short runs of offsets, evenly spread over the retained range of each
+partition. Records that retention has removed are not judged; a note says so if no record of a topic could be.
 """
 
 import io
@@ -26,15 +25,15 @@ from monitoring.lag.status import bronze_table
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome, TopicState
 
 SAMPLE = 100
-"""Rows per topic, at most; of a topic with more partitions one row of each."""
+"""Most rows per topic; if a topic has more partitions than this, one row of each."""
 
 RUNS = 10
-"""Places of a topic at which rows are taken. Each costs a fetch of its own."""
+"""Number of offsets of a topic at which runs begin. Each costs a fetch."""
 
 _HEADER_BYTES = 5
 _SIGNED = 1 << 63
 _Wrong = dict[tuple[str, str], list[str]]
-"""(where, what) → the rows it is true of."""
+"""(where, what) → the failing rows."""
 
 
 def check(evidence: Evidence, cluster: Cluster) -> Outcome:
@@ -60,7 +59,7 @@ def check(evidence: Evidence, cluster: Cluster) -> Outcome:
         for row in rows:
             message = messages.get((topic, row["partition"], row["offset"]))
             if message is None or _hash(message) != row["value_hash"]:
-                # That bronze and the topic differ is what `bronze = topic` finds.
+                # The check `bronze = topic` finds differences between bronze and the topic.
                 outcome.notes.append(f"{topic}/{row['partition']}: offset {row['offset']} has not the bytes of bronze")
                 continue
             schema_id = _schema_id(message)
@@ -112,7 +111,7 @@ def _sample(evidence: Evidence, outcome: Outcome, state: TopicState, table: str)
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """The same rows with days and microseconds since 1970 in `record`: not every number is a date of Python's."""
+    """The same rows with days and microseconds since 1970 in `record`: Python has no dates for some of the numbers."""
     record = rows["record"].combine_chunks()
     columns, names = record.flatten(), [field.name for field in record.type]
     for number, column in enumerate(columns):
@@ -134,7 +133,7 @@ class _Schemas:
 
     @cache  # noqa: B019  # lives as long as one check
     def get(self, schema_id: int) -> Any:
-        """The schema, with days and microseconds as whole numbers; None if the lake does not have it."""
+        """The schema with dates and instants as whole numbers; None if the lake does not have it."""
         text = self._texts.get(schema_id)
         if text is None:
             return None
@@ -161,11 +160,11 @@ def _schema_id(message: Message) -> int | None:
 def _differences(
     row: Mapping[str, Any], message: Message, schema: Any, defaults: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with a row, and how it shows.
+    """The differences of a row: what is wrong → an example.
 
     Args:
         schema: of the writer; None if the record is not framed.
-        defaults: of the reader's fields, which they have where the writer lacks them.
+        defaults: of the reader's fields that the writer lacks.
     """
     value, schema_id = message.value() or b"", _schema_id(message)
     if row["key"] != message.key():
@@ -179,13 +178,13 @@ def _differences(
         return
     try:
         decoded: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), schema)
-    except Exception as error:  # whatever hostile bytes do to the reader, they did not decode
+    except Exception as error:  # any error of the reader means that the bytes do not decode
         yield "count as decoded and fastavro does not read them", f"{type(error).__name__}: {error}"
         return
     held = row["record"] or {}
     for name, stored in held.items():
         expected = decoded.get(name, defaults.get(name))
-        # The column may be younger than the row. If the writer had it already, the bytes are kept for that.
+        # The column may be newer than the row. If the writer had it already, bronze has kept the bytes.
         is_younger = stored is None and (row["is_kept"] or name not in decoded)
         if not _same(stored, expected) and not is_younger:
             yield f"differ from their record in {name}", f"{stored!r} instead of {expected!r}"
@@ -200,6 +199,6 @@ def _same(stored: Any, expected: Any) -> bool:
 
 
 def _hash(message: Message) -> int:
-    """Spark's `xxhash64(value)` as bronze keeps it, in a signed long."""
+    """Spark's `xxhash64(value)` as a signed 64-bit number, as in bronze."""
     hashed = value_hash(message.value() or b"")
     return hashed - 2 * _SIGNED if hashed >= _SIGNED else hashed

@@ -1,4 +1,4 @@
-"""Nothing stands twice in bronze: no (topic id, partition, offset), and no row of a chunk."""
+"""Nothing is twice in bronze: no (topic id, partition, offset), and no row of a chunk."""
 
 from monitoring.lag.status import bronze_table
 from monitoring.proof.checks.compare import report
@@ -10,8 +10,8 @@ from monitoring.proof.checks.redrives import REDRIVES, is_read, uncounted_copies
 def check(evidence: Evidence) -> Outcome:
     """Count coordinates and chunk rows in every bronze table.
 
-    A wide row of a source gives several records with one row number; their keys tell them apart. The copy of a row that
-    was set aside is the row once more, on purpose.
+    A wide row of a source gives several records with one row number and different keys. The copy of a quarantined row
+    repeats the row on purpose.
     """
     outcome = Outcome()
     for contract in evidence.contracts.values():

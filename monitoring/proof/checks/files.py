@@ -1,10 +1,10 @@
-"""Every data file that a table's log names is there, and as long as it says."""
+"""Every data file in a table's log exists and has the size that the log states."""
 
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome
 
 
 def check(evidence: Evidence) -> Outcome:
-    """Look at the files of every table's present version; none is opened."""
+    """Check the files of every table's present version; none is opened."""
     outcome = Outcome()
     for name, snapshot in sorted(evidence.lake.snapshots.items()):
         outcome.rows += len(snapshot.files)

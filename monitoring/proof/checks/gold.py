@@ -1,4 +1,4 @@
-"""Gold follows from silver: each table recomputed whole from the newest revisions, and compared number by number.
+"""Gold follows from silver: each whole table is recomputed from the newest revisions, and compared number by number.
 
 Rows that unread revisions may still change are left out. Numbers agree within a millionth: sums of floating-point
 numbers depend on the order of their terms.
@@ -15,12 +15,12 @@ from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
 
 TOLERANCE = 1e-6
-"""Of fractions, whose last digits depend on the order of a sum; whole numbers are equal or they differ."""
+"""Relative tolerance for fractions, whose last digits depend on the order of a sum; whole numbers must be equal."""
 _FRACTIONAL = ("DOUBLE", "FLOAT", "DECIMAL")
 
 
 def checks() -> dict[str, Callable[[Evidence], Outcome]]:
-    """Check name → function, one per table."""
+    """Name of the check → function, one per table."""
     return {f"gold.{each.table} = batch(silver)": _check_of(each) for each in DEFINITIONS}
 
 
@@ -72,14 +72,14 @@ def check(evidence: Evidence, definition: Definition) -> Outcome:
 
 
 def _differing(lake: Lake, both: str, differing: Mapping[str, str]) -> list[str]:
-    """The columns that differ anywhere, by one pass over the rows of both sides."""
+    """The columns that differ in any row, found in one pass over the rows of both sides."""
     counts = ", ".join(f'count(*) FILTER (WHERE {predicate}) AS "{column}"' for column, predicate in differing.items())
     (found,) = lake.rows(f"SELECT {counts} FROM {both}") if differing else ({},)
     return [column for column, count in found.items() if count]
 
 
 def _columns(evidence: Evidence, table: str, outcome: Outcome) -> list[tuple[str, str]]:
-    """Name and type of the columns that both sides have; a column of one side only is a finding."""
+    """Name and type of the columns that both sides have; a column on one side only is a finding."""
     described = {
         side: {str(row["column_name"]): str(row["column_type"]) for row in evidence.lake.rows(f"DESCRIBE {side}")}
         for side in (table, "computed")
@@ -91,7 +91,8 @@ def _columns(evidence: Evidence, table: str, outcome: Outcome) -> list[tuple[str
 
 
 def differs(column: str, kind: str) -> str:
-    """A predicate on two joined rows `s` and `c`: whether they differ in a column; fractions, by how much."""
+    """A predicate on two joined rows `s` and `c`: whether they differ in a column; for fractions by more than the
+    tolerance."""
     left, right = f's."{column}"', f'c."{column}"'
     if not kind.startswith(_FRACTIONAL):
         return f"{left} IS DISTINCT FROM {right}"
@@ -101,7 +102,7 @@ def differs(column: str, kind: str) -> str:
 
 
 def has_news(evidence: Evidence, definition: Definition) -> bool:
-    """Whether the window retrieved anything that the table is made from."""
+    """Whether anything that the table is made from was retrieved in the window."""
     return evidence.since is None or any(
         bool(evidence.lake.value(f"SELECT count(*) FROM {_in_window(evidence.since, dataset)}"))
         for dataset in definition.datasets
@@ -113,7 +114,7 @@ def _in_window(since: datetime, dataset: str) -> str:
 
 
 def judged(evidence: Evidence, definition: Definition, outcome: Outcome) -> str:
-    """A predicate on rows `g`: touched by what the window retrieved, and by nothing that the query has not read."""
+    """A predicate on rows `g`: affected by revisions of the window, and by none that the query has not read."""
     touched = [
         predicate.format(rows=_in_window(evidence.since, dataset))
         for dataset, predicate in definition.touched.items()
@@ -133,7 +134,7 @@ def unread(evidence: Evidence, definition: Definition, dataset: str, outcome: Ou
     """A relation of the revisions that the table's query has not committed; None when there are none."""
     progress = evidence.progress.get(f"gold.{definition.table}")
     if progress is None:
-        return None  # no checkpoint at hand (a copy of the lake): everything there is must agree
+        return None  # there is no checkpoint (a copy of a lake): all rows must agree
     snapshot = evidence.lake.snapshots[f"silver.{dataset}_revisions"]
     behind = delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id))
     files = [name for name in behind.files if name not in snapshot.damaged_files]

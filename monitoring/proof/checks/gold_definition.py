@@ -1,18 +1,18 @@
-"""What gold's definitions in SQL are made of: the newest versions, the reference files, the days of an hour."""
+"""Parts of gold's definitions in SQL: the newest versions, the reference files, the days of an hour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.contracts import load
 
-# The newest version of every key, as gold sees silver; one per key and clock. A key is known from when it had a value.
+# The newest version of every key, as gold reads silver. `first_known_from`: since when the key has had a value.
 _NEWEST = """
     SELECT * REPLACE (is_withdrawn IS TRUE AS is_withdrawn), min(known_from) FILTER
         (is_withdrawn IS NOT TRUE AND {has_value}) OVER (PARTITION BY {keys}) AS first_known_from
     FROM silver.{dataset}_revisions
     QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_from DESC, kafka_offset DESC) = 1"""
 
-# Where a version may hold no value without being a withdrawal.
+# For datasets in which a version may have no value without being a withdrawal.
 _HAS_VALUE = {
     "bcb_focus": "median IS NOT NULL",
     "bcb_sgs": "value IS NOT NULL",
@@ -31,7 +31,7 @@ class Definition:
     Attributes:
         datasets: silver datasets it is made from.
         touched: dataset → predicate over the table's rows (`g`): may a row of `{rows}`, some of that dataset's
-            revisions, have changed it? It may say yes too often, never no too often.
+            revisions, have changed it? It may be true too often, but never false too often.
     """
 
     table: str
@@ -41,7 +41,7 @@ class Definition:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """What the table is made from."""
+        """The datasets that the table is made from."""
         return tuple(self.touched)
 
 
@@ -59,9 +59,9 @@ def newest_or_withdrawn(dataset: str) -> str:
 def reference_tables(folder: str) -> str:
     """The statements that read the reference files.
 
-    `capitals` (uf, municipality_code, station_code, time_zone, which is the whole state's but for `own_zones`);
-    `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own;
-    `copom` (meeting_id, previous_on, decided_on, year_end_id).
+    `capitals` (uf, municipality_code, station_code, time_zone, that of the whole state except for `own_zones`);
+    `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own; `copom`
+    (meeting_id, previous_on, decided_on, year_end_id).
     """
     read = "read_csv('{folder}/{name}.csv', header = true, all_varchar = true)"
     files = (

@@ -46,7 +46,7 @@ _WEATHER = f"""
         FROM both_sides
     )"""
 
-# A row for each capital-day with weather, and for each day that a daily series quotes.
+# A row for each capital-day with weather, and for each day with a value of a daily series.
 _DAYS = """
     sgs AS (SELECT *, published_at_basis = 'assumed_lag' AS is_assumed FROM ({sgs}) WHERE value IS NOT NULL),
     quoted AS (SELECT DISTINCT reference_on AS date_on FROM sgs WHERE series_code IN (1, 432)),

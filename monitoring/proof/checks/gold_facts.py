@@ -21,8 +21,8 @@ _STATION_DIMENSION = Definition(
     touched={"inmet_stations": "g.station_code IN (SELECT station_code FROM {rows})"},
 )
 
-# A station's zone is its own municipality's, where the list names it; else its state's, by its newest metadata that
-# name a known one; else its capital's.
+# A station's zone is that of its municipality if the list names it; else that of its state, by its newest metadata with
+# a known state; else that of its capital.
 WEATHER_QUERY = f"""
     WITH zones AS (
         SELECT s.station_code, arg_max(c.time_zone, s.valid_from_on) AS time_zone
@@ -51,7 +51,7 @@ WEATHER_QUERY = f"""
            max(known_from) AS known_from{{extra}}
     FROM hours GROUP BY station_code, date_on"""
 
-# An hour that ends after its own fetch is a forecast; old records do not say so themselves.
+# An hour that ends after its own fetch is a forecast; old records have no flag for it.
 REANALYSIS_QUERY = f"""
     SELECT point_id AS municipality_code, model,
            timezone(coalesce(o.time_zone, c.time_zone), valid_at)::DATE AS date_on,
@@ -126,7 +126,7 @@ _FX = Definition(
     touched={"bcb_ptax": "g.date_on IN (SELECT unnest([quoted_at::DATE - 1, quoted_at::DATE]) FROM {rows})"},
 )
 
-# ANATEL's headline: no machine, no point of service, no idle line. A type that is not named is a person's.
+# ANATEL's headline figure: no machines, no points of service, no idle lines. Any other type belongs to a person.
 _IS_MACHINE = "regexp_matches(coalesce(product_type, ''), '^(M2M|OCIOSO|PONTO_DE_SERVICO$)')"
 
 _MOBILE = Definition(
@@ -154,7 +154,7 @@ _STATIONS = Definition(
     touched={"anatel_base_stations": "g.license_row_id IN (SELECT license_row_id FROM {rows})"},
 )
 
-# Months since year 0 make "the month before" a difference of one.
+# Months are counted from year 0, so the month before has the number less one.
 MOBILE_MONTHS = f"""
     SELECT *, accesses_5g / nullif(accesses, 0) * 100 AS share
     FROM (SELECT municipality_code, reference_month_on,

@@ -1,6 +1,6 @@
 """Gold's definitions, written a second time: plain SQL over silver's revisions and the reference files.
 
-Nothing here is shared with the jobs that fill gold, thresholds included: what changes on one side only must show.
+No code or threshold is shared with the jobs that fill gold, so that a change on one side only is found.
 """
 
 from monitoring.proof.checks import gold_facts

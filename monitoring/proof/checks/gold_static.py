@@ -18,7 +18,7 @@ _MOVABLE = ((-2, True, "Sexta-feira Santa"), (-48, False, "Carnaval"), (-47, Fal
 
 
 def easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar, by the rule that Meeus, Jones and Butcher gave."""
+    """Easter Sunday of the Gregorian calendar, by the rule of Meeus, Jones and Butcher."""
     golden, (century, of_century) = year % 19, divmod(year, 100)
     leaps, rest = divmod(century, 4)
     moon = (century - (century + 8) // 25 + 1) // 3
@@ -30,7 +30,7 @@ def easter(year: int) -> date:
 
 
 def _holidays(years: range) -> Iterator[tuple[date, bool, str]]:
-    """Day, whether it is national, name; a day with two holidays comes twice."""
+    """Day, whether it is national, name; a day with two holidays has two rows."""
     for year in years:
         yield from ((date(year, month, day), True, name) for month, day, name in _FIXED)
         yield from ((easter(year) + timedelta(days=days), national, name) for days, national, name in _MOVABLE)
@@ -103,7 +103,7 @@ _SERIES = """
 
 @dataclass(frozen=True)
 class Static:
-    """A dimension that follows from nothing but the reference files: its query may name their `{folder}`."""
+    """A dimension that depends only on the reference files: its query may name their `{folder}`."""
 
     table: str
     keys: tuple[str, ...]
@@ -119,7 +119,7 @@ STATICS = (
 
 
 def checks() -> dict[str, Callable[[Evidence], Outcome]]:
-    """Check name → function, one per table."""
+    """Name of the check → function, one per table."""
     return {f"gold.{each.table} = reference": _check_of(each) for each in STATICS}
 
 
@@ -128,7 +128,7 @@ def _check_of(static: Static) -> Callable[[Evidence], Outcome]:
 
 
 def check(evidence: Evidence, static: Static) -> Outcome:
-    """Compare one table whole: it is small, and changes with a release only."""
+    """Compare a whole table: it is small, and changes only with a release."""
     outcome = Outcome()
     lake, table = evidence.lake, f"gold.{static.table}"
     if not lake.has(table):

@@ -1,6 +1,8 @@
-"""Manifests and rows agree, chunk by chunk: counts, order-free hash, rejects; and neither is without the other.
+"""Manifests and rows agree, chunk by chunk: counts, a hash that ignores the order, and rejects; and there is no chunk
+without a manifest or the reverse.
 
-Records that were published again (dead letters) are counted once, whenever their copy came: see `redrives`.
+Records that were published again (dead letters) are counted once, whenever their copy was published: see `redrives`.
+Those that were erased count as held: see `erasures`.
 """
 
 from collections import Counter, defaultdict
@@ -11,12 +13,14 @@ from datetime import datetime
 import pyarrow as pa
 
 from foundation.rowhash import MODULUS, format_hash
+from monitoring.proof.checks import erasures
+from monitoring.proof.checks.erasures import Gone
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome
 from monitoring.proof.checks.redrives import (
     TRANSACTION_SPAN,
     Closed,
     closed_without_copy,
-    that_explain,
+    explaining_records,
     uncounted_copies,
 )
 from monitoring.proof.checks.row_hashes import row_hashes
@@ -35,7 +39,7 @@ class _Chunk:
 
 
 _Wrong = dict[tuple[str, str], list[str]]
-"""(where, what) → the chunks it is true of."""
+"""(where, what) → the failing chunks."""
 
 
 def check(evidence: Evidence) -> Outcome:
@@ -45,15 +49,16 @@ def check(evidence: Evidence) -> Outcome:
     window = _margin(evidence)
     manifests = _manifests(evidence, window)
     if not any(manifest["judged"] for manifest in manifests):
-        window = evidence.in_window("b")  # no chunk ends in it: what came just before is of no use
+        window = evidence.in_window("b")  # no chunk ends in the window, so rows from just before it are not needed
     chunks = _chunks(evidence, outcome, window)
     rejects = _rejects(evidence, window)
     if older := _older(evidence, chunks.keys() - {str(each["chunk_id"]) for each in manifests}):
-        # Their rows of the window are copies of records that did not decode; each such chunk is judged whole.
+        # Their rows in the window are copies of records that did not decode; each such chunk is judged as a whole.
         manifests += older
         chunks |= _chunks(evidence, outcome, _OLDER)
         rejects |= _rejects(evidence, _OLDER)
-    closed = closed_without_copy(evidence)
+    closed = closed_without_copy(evidence) + erasures.undecoded(evidence.lake)
+    erased = erasures.by_chunk(evidence.lake)
     seen: set[str] = set()
     for manifest in manifests:
         chunk_id = str(manifest["chunk_id"])
@@ -62,7 +67,8 @@ def check(evidence: Evidence) -> Outcome:
             continue
         seen.add(chunk_id)
         if manifest["judged"]:
-            chunk = chunks.get(chunk_id, _Chunk())
+            gone = erased.get(chunk_id, Gone())
+            chunk = _before(chunks.get(chunk_id, _Chunk()), gone)
             waiting = _unread(evidence, manifest, chunk)
             if waiting:
                 outcome.notes.append(f"chunk {chunk_id}: bronze may not have read all of {', '.join(waiting)} yet")
@@ -72,11 +78,17 @@ def check(evidence: Evidence) -> Outcome:
                     f"chunk {chunk_id}: {each.place} does not decode and is {each.action}" for each in explained
                 ]
                 _compare(wrong, manifest, chunk, explained)
-                _compare_rejects(wrong, manifest, rejects.get(chunk_id, 0))
+                _compare_rejects(wrong, manifest, rejects.get(chunk_id, 0) + gone.rejects)
     for (where, what), examples in wrong.items():
         outcome.add(where, f"{len(examples)} chunk(s) {what}", examples[:EXAMPLES])
     _orphans(evidence, outcome, {name: chunk for name, chunk in chunks.items() if name not in seen})
     return outcome
+
+
+def _before(chunk: _Chunk, gone: Gone) -> _Chunk:
+    """What bronze held of a chunk before some of it was erased."""
+    counts = Counter(chunk.counts) + Counter(gone.counts)
+    return _Chunk(dict(counts), chunk.hash_total + gone.row_hash, chunk.newest_at)
 
 
 def _chunks(evidence: Evidence, outcome: Outcome, where: str) -> dict[str, _Chunk]:
@@ -103,7 +115,7 @@ def _table(contract: str) -> str:
 
 
 def _counted(evidence: Evidence) -> list[str]:
-    """What manifests count: the rows of the sources, and what an edition withdrew."""
+    """The datasets that manifests count: rows of the sources, and withdrawals."""
     withdrawals = [WITHDRAWALS] if evidence.lake.has("bronze.ingest_withdrawals") else []
     return [*evidence.datasets(), *withdrawals]
 
@@ -139,7 +151,7 @@ _MANIFESTS = (
 
 
 def _manifests(evidence: Evidence, where: str) -> list[dict[str, object]]:
-    """Manifests in the widened window; those outside of the window itself only explain rows."""
+    """Manifests in the widened window; those outside the window itself only explain rows."""
     if not evidence.lake.has("bronze.ingest_manifests"):
         return []
     return evidence.lake.rows(_MANIFESTS.format(judged=evidence.in_window("b"), where=where))
@@ -164,13 +176,13 @@ def _rejects(evidence: Evidence, where: str) -> dict[str, int]:
 
 
 def _unread(evidence: Evidence, manifest: dict[str, object], chunk: _Chunk) -> list[str]:
-    """Topics of the chunk that bronze may not have read up to its manifest, or up to the copies of its rows."""
+    """Topics of the chunk that bronze may not have read as far as its manifest, or as the copies of its rows."""
     published_at = manifest["kafka_timestamp"]
     assert isinstance(published_at, datetime)
     promised = _promised(manifest)
     waiting = [name for name in (*promised, "ingest.rejects") if _may_be_unread(evidence, name, published_at)]
     has_more = any(rows > promised.get(name, 0) for name, rows in chunk.counts.items())
-    # Which rows are copies is said by their closing record, of the same transaction.
+    # The closing record in the same transaction states which rows are copies.
     if has_more and chunk.newest_at and _may_be_unread(evidence, "ingest.redrives", chunk.newest_at + TRANSACTION_SPAN):
         waiting.append("ingest.redrives")
     return waiting
@@ -183,7 +195,8 @@ def _promised(manifest: dict[str, object]) -> dict[str, int]:
 
 
 def _compare(wrong: _Wrong, manifest: dict[str, object], chunk: _Chunk, explained: Sequence[Closed]) -> None:
-    """Counts first; the hash where they agree. Rows that closed dead letters explain count as held."""
+    """Compare the counts, and the hashes if the counts agree. Missing rows that closed dead letters explain count as
+    present."""
     promised, name = _promised(manifest), f"chunk {manifest['chunk_id']}"
     held = Counter(chunk.counts) + Counter(each.dataset for each in explained)
     for dataset in promised | held:
@@ -205,18 +218,18 @@ def _compare_rejects(wrong: _Wrong, manifest: dict[str, object], rejected: int) 
 
 
 def _explained(manifest: dict[str, object], chunk: _Chunk, closed: list[Closed]) -> Sequence[Closed]:
-    """The closed dead letters that are all the chunk lacks; none when they are not, or when it lacks nothing."""
+    """The closed dead letters that explain all rows the chunk lacks; empty if they do not, or if it lacks none."""
     promised, published_at = _promised(manifest), manifest["kafka_timestamp"]
     assert isinstance(published_at, datetime)
     lacking = {dataset: promised.get(dataset, 0) - chunk.counts.get(dataset, 0) for dataset in promised | chunk.counts}
     if not closed or min(lacking.values(), default=0) < 0:
         return ()
     hash_lacking = (int(str(manifest["row_hash"]), 16) - chunk.hash_total) % MODULUS
-    return that_explain(closed, lacking, hash_lacking, published_at) or ()
+    return explaining_records(closed, lacking, hash_lacking, published_at) or ()
 
 
 def _orphans(evidence: Evidence, outcome: Outcome, chunks: dict[str, _Chunk]) -> None:
-    """Chunks without a manifest, but for those that the window cuts and those whose manifest is still unread."""
+    """Chunks without a manifest, except chunks at the edge of the window and chunks whose manifest is still unread."""
     for dataset in _counted(evidence):
         orphans = [
             name
@@ -233,7 +246,7 @@ def _orphans(evidence: Evidence, outcome: Outcome, chunks: dict[str, _Chunk]) ->
 
 
 def _may_be_unread(evidence: Evidence, contract: str, produced_until: datetime) -> bool:
-    """Whether bronze may not have read yet what was produced up to an instant."""
+    """Whether bronze may have unread records that were produced up to an instant."""
     state = evidence.topics.get(contract)
     return (
         state is not None

@@ -1,4 +1,4 @@
-"""What a check is given and what it says."""
+"""The input and the result of a check."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Rule:
-    """An expectation whose breach sends a row to quarantine: a predicate in SQL that Spark and DuckDB read alike."""
+    """An expectation that puts a row into quarantine if it is false: SQL with the same meaning in Spark and DuckDB."""
 
     name: str
     sql: str
@@ -29,7 +29,7 @@ class TopicState:
     Attributes:
         committed: partition → next offset of the last committed batch; a partition never read is absent.
         oldest_unread_at: seconds since the epoch; None when nothing is unread.
-        reads_since: partition → first offset that the check looks at.
+        reads_since: partition → first offset that is checked.
     """
 
     topic: Topic
@@ -40,14 +40,15 @@ class TopicState:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the checks read, taken downstream first, so that what a table lacks is never read too early.
+    """Everything that the checks read. Downstream tables are read first, so that an input is never older than its
+    output.
 
     Attributes:
         contracts: of every topic that bronze keeps, by name.
         rules: dataset → its quarantining expectations.
         topics: contract name → state; empty when the topic does not exist yet.
         progress: query name → its checkpoint, read before any table.
-        since: bronze records older than this are not looked at; None looks at everything.
+        since: older bronze records are not checked; None checks everything.
         reference: folder of the static reference files behind gold.
     """
 
@@ -68,7 +69,8 @@ class Evidence:
         }
 
     def in_window(self, alias: str = "") -> str:
-        """A predicate on a bronze table: its rows within the window, by a partition column too, so that files prune."""
+        """A predicate on a bronze table: its rows within the window; it uses a partition column too, so that files are
+        skipped."""
         if self.since is None:
             return "true"
         dot = f"{alias}." if alias else ""
@@ -92,10 +94,10 @@ class Finding:
 
 @dataclass
 class Outcome:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        rows: how many rows it looked at.
+        rows: how many rows were checked.
         notes: what could not be judged yet, and why.
     """
 
@@ -104,7 +106,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
     def add(self, where: str, what: str, examples: Iterable[str] = ()) -> None:
-        """Note a contradiction."""
+        """Add a contradiction."""
         self.findings.append(Finding(where, what, tuple(examples)))
 
 
@@ -112,7 +114,7 @@ Check = Callable[[Evidence], Outcome]
 
 
 def broken_rules(rules: Iterable[Rule]) -> str:
-    """SQL for the list of the names of the rules that a row breaks. As in a CHECK constraint null breaks none."""
+    """SQL for the list of the names of the rules that a row breaks. As in a CHECK constraint, null breaks no rule."""
     cases = ", ".join(f"CASE WHEN NOT ({rule.sql}) THEN '{rule.name}' END" for rule in rules)
     return f"list_filter([{cases or 'NULL'}]::VARCHAR[], lambda rule: rule IS NOT NULL)"
 
@@ -129,7 +131,7 @@ def ranges(offsets: Sequence[int], numbers: Sequence[int]) -> list[str]:
 
 
 def key_text(row: Mapping[str, object]) -> str:
-    """A row's key as a message shows it: `station_code=A401, observed_at=2024-01-01T00:00:00+00:00`."""
+    """A row's key for a message: `station_code=A401, observed_at=2024-01-01T00:00:00+00:00`."""
     return ", ".join(
         f"{name}={value.isoformat() if isinstance(value, datetime) else value}" for name, value in row.items()
     )

@@ -1,8 +1,9 @@
-"""Bronze holds exactly the offsets, with the very bytes, that an independent read_committed reader sees.
+"""Bronze holds exactly the offsets, with the same bytes, that an independent read_committed consumer reads.
 
 Transaction markers and aborted records leave legal gaps, so the sets are compared and not the counts. Records that
-bronze has not committed yet are lag and no loss. Records below the first retained offset cannot be asked for any more:
-if bronze had not read them they are lost, and that must have been declared (`ops.gaps`).
+bronze has not committed yet are lag and no loss. Records below the first retained offset cannot be read any more: if
+bronze had not read them, they are lost, and `ops.gaps` must declare that. Records that were erased (`ops.erasures`) are
+left out.
 """
 
 from array import array
@@ -13,6 +14,7 @@ import xxhash
 from foundation.rowhash import SPARK_SEED
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import bronze_table
+from monitoring.proof.checks import erasures
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome, TopicState, ranges
 
 # Offsets that break the equality of `seen` (the topic) and `held` (bronze), by what they say. `n` numbers the records
@@ -53,7 +55,7 @@ def _compare(
     if bounds.stable > committed:
         outcome.notes.append(f"{topic.name}/{partition}: {bounds.stable - committed} offsets not yet read")
     reached = min(committed, bounds.stable)
-    seen = _seen(cluster, topic.name, partition, start, reached)
+    seen = erasures.not_erased(evidence, _seen(cluster, topic.name, partition, start, reached), topic, partition)
     outcome.rows += seen.num_rows
     lake.connection.register("seen", seen)
     values = {"reached": reached, "stable": bounds.stable}
@@ -67,7 +69,7 @@ def _compare(
 
 
 def _judge_removed(evidence: Evidence, state: TopicState, outcome: Outcome, *, table: str, partition: int) -> None:
-    """Retention went past the next offset that bronze would read: a loss, and one that `ops.gaps` may have declared."""
+    """Retention has removed offsets that bronze had not read: a loss, which `ops.gaps` may have declared."""
     topic, lake = state.topic, evidence.lake
     declared = []
     if lake.has("ops.gaps"):
@@ -102,7 +104,7 @@ def _seen(cluster: Cluster, topic: str, partition: int, start: int, end: int) ->
         {
             "n": pa.array(range(len(offsets)), pa.int64()),
             "o": pa.Array.from_buffers(pa.int64(), len(offsets), [None, pa.py_buffer(offsets)]),
-            # Spark keeps the hash in a signed long: the same bits.
+            # Spark stores the hash in a signed long with the same bits.
             "hash": pa.Array.from_buffers(pa.int64(), len(hashes), [None, pa.py_buffer(hashes)]),
         }
     )

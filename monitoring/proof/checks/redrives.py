@@ -1,8 +1,8 @@
-"""What the closing records of dead letters change for a manifest: copies it does not count, originals it will not get.
+"""The effect of closing records on a manifest: copies that it does not count, and originals that will never arrive.
 
-A redrive publishes a record again. The copy of one that did not decode is the chunk's row at last; the copy of one that
-silver quarantined is a second one of a row that decoded and was counted. A discarded record that never decoded is
-missing from its chunk for good, and on purpose.
+A redrive publishes a record again. If the original did not decode, the copy is the chunk's row. If silver had
+quarantined the original, it was decoded and counted, and the copy is a second one. A discarded record that never
+decoded is missing from its chunk on purpose.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +16,19 @@ from monitoring.proof.checks.model import Evidence
 from monitoring.proof.checks.row_hashes import row_hashes
 from monitoring.undecodable import UNDECODABLE
 
-# What one transaction produces lies within its time limit, which is far below this.
+# All records of a transaction are within its time limit, which is far below this.
 TRANSACTION_SPAN = timedelta(minutes=15)
 
 REDRIVES = "ingest.redrives"
 _TABLE = "bronze.ingest_redrives"
 _REASONS = ", ".join(f"'{status}'" for status in UNDECODABLE)
-# Which records a chunk lacks is told by its hash; more selections than this are not tried.
+# The hash shows which records a chunk lacks; at most so many selections are tried.
 _MOST_SELECTIONS = 20_000
 
 
 @dataclass(frozen=True)
 class Closed:
-    """A record that did not decode and that no decoded copy in bronze stands for, by its closing record.
+    """A closed record that did not decode and has no decoded copy in bronze.
 
     Attributes:
         action: `discarded`; or `redriven`, while bronze has not read the copy.
@@ -43,7 +43,8 @@ class Closed:
 
 
 def uncounted_copies(evidence: Evidence, dataset: str, alias: str) -> str:
-    """A predicate on rows of a bronze table: not the copy of a record that decoded, and so was counted, before."""
+    """A predicate on rows of a bronze table: false for copies of records that decoded, because those were counted
+    before."""
     if not evidence.lake.has(_TABLE):
         return "true"
     seconds = int(TRANSACTION_SPAN.total_seconds())
@@ -55,7 +56,8 @@ def uncounted_copies(evidence: Evidence, dataset: str, alias: str) -> str:
 
 
 def closed_originals(evidence: Evidence, dataset: str) -> None:
-    """Table `closed_originals`: place and chunk of decoded rows that a closing record names, copied or discarded."""
+    """Create the table `closed_originals`: place and chunk of decoded rows with a closing record, copied or
+    discarded."""
     rows = "SELECT NULL::VARCHAR AS topic_id, NULL::INTEGER AS p, NULL::BIGINT AS o, NULL::VARCHAR AS chunk_id LIMIT 0"
     if evidence.lake.has(_TABLE):
         rows = f"""
@@ -68,13 +70,13 @@ def closed_originals(evidence: Evidence, dataset: str) -> None:
 
 
 def is_read(evidence: Evidence, contract: str) -> bool:
-    """Whether bronze has read all that stands in a contract's topic."""
+    """Whether bronze has read all of a contract's topic."""
     state = evidence.topics.get(contract)
     return state is None or state.oldest_unread_at is None
 
 
 def closed_without_copy(evidence: Evidence) -> list[Closed]:
-    """Every such record of every dataset; they are few."""
+    """All such records of all datasets; they are few."""
     if not evidence.lake.has(_TABLE):
         return []
     found = []
@@ -98,15 +100,15 @@ def closed_without_copy(evidence: Evidence) -> list[Closed]:
     return found
 
 
-def that_explain(
+def explaining_records(
     candidates: Iterable[Closed], lacking: Mapping[str, int], hash_lacking: int, published_at: datetime
 ) -> Sequence[Closed] | None:
-    """The records that a chunk lacks, proved by their hashes; None when no selection of the candidates is it.
+    """The records that a chunk lacks, proved by their hashes; None if no selection of the candidates fits.
 
     Args:
         lacking: dataset → rows that the manifest counts and bronze does not hold.
         hash_lacking: the manifest's hash less that of the rows held, modulo 2**64.
-        published_at: Kafka's timestamp of the manifest; the chunk's rows stand in the same transaction.
+        published_at: Kafka's timestamp of the manifest; the chunk's rows are in the same transaction.
     """
     near = [
         each

@@ -1,4 +1,4 @@
-"""Foreign keys: what a fact or a dimension's row names stands in the dimension it points to."""
+"""Foreign keys: the dimension has a row for every value that a fact or another dimension refers to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from monitoring.proof.checks.model import Evidence, Outcome
 
 @dataclass(frozen=True)
 class Reference:
-    """A column that names rows of a dimension.
+    """A column that refers to rows of a dimension.
 
     Attributes:
         meets: predicate over the table's row `t` and the dimension's row `d`.
-        unless: rows `t` that name nothing, or that the dimension may not know.
+        unless: predicate on rows `t` that refer to nothing, or to a value that the dimension may lack.
     """
 
     table: str
@@ -25,7 +25,7 @@ class Reference:
     unless: str = "false"
 
 
-# The source itself names places that are none: 0000000 is Brazil, and before 2019 there is no municipality at all.
+# Some codes of the source are not municipalities: 0000000 is Brazil, and before 2019 there is no code at all.
 _NO_PLACE = "coalesce(t.municipality_code, '') IN ('', '0000000')"
 _PLACE = ("dim_municipality", "d.municipality_code = t.municipality_code")
 _DAY = ("dim_date", "d.date_on = t.date_on")
@@ -56,7 +56,7 @@ PERIODS = {
     "gold.dim_operator": "cnpj",
     "gold.dim_municipality_population": "municipality_code",
 }
-"""Dimensions whose rows hold from valid_from_on to valid_to_on, and the key they hold for."""
+"""Dimensions whose rows are valid from valid_from_on to valid_to_on, and their key."""
 
 
 def checks() -> dict[str, Callable[[Evidence], Outcome]]:
@@ -65,9 +65,10 @@ def checks() -> dict[str, Callable[[Evidence], Outcome]]:
 
 
 def check(evidence: Evidence) -> Outcome:
-    """Every reference of every table there is; and periods of validity that neither overlap nor end before they begin.
+    """Check every reference of every existing table, and that periods of validity neither overlap nor end before they
+    begin.
 
-    A fact may stand before the dimension's own query has read as far: then it is noted and not judged.
+    A fact may be written before the dimension's query has read as far; then a note is added instead of a finding.
     """
     outcome = Outcome()
     lake = evidence.lake
@@ -101,7 +102,7 @@ def _has_news(evidence: Evidence, table: str) -> bool:
 
 
 def _lags(evidence: Evidence, dimension: str) -> bool:
-    """Whether the query that fills a dimension has unread input; a static one has none."""
+    """Whether the query that fills a dimension has unread input; False for a static dimension."""
     definitions = [each for each in DEFINITIONS if each.table == dimension]
     unread = (gold.unread(evidence, each, dataset, Outcome()) for each in definitions for dataset in each.datasets)
     return any(rows is not None for rows in unread)

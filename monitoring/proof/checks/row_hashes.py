@@ -1,7 +1,7 @@
 """Spark's `xxhash64(key, value_hash)` over whole columns, and its sums by chunk.
 
-XXH64 of eight bytes is a dozen steps on 64-bit numbers; Arrow's kernels wrap as XXH64 wants, so no row of a column
-costs a step of Python but for the hash of its key, which is of any length.
+XXH64 of eight bytes takes a dozen steps on 64-bit numbers, and Arrow's kernels overflow as XXH64 needs. So Python runs
+per row only for the hash of the key, which has any length.
 """
 
 from array import array
@@ -20,7 +20,7 @@ _P4, _P5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
 def row_hashes(keys: pa.Array, value_hashes: pa.Array) -> pa.Array:
     """Each row's hash, from what bronze holds: binary keys and the signed hashes of the values.
 
-    A null key leaves the seed as it is, as Spark has it.
+    A null key leaves the seed unchanged, as in Spark.
     """
     if keys.null_count:
         seeds = array("Q", map(_seed, keys.to_pylist()))

@@ -1,10 +1,10 @@
-"""What is current is what the sources state now: per scope, the keys in current are those of the newest whole edition.
+"""Current equals what the sources state now: per scope, the keys in current are those of the newest complete edition.
 
-An edition's manifests say what it states in full (days of some datasets, of one station, series or point), and its
-chunks what it holds. Of all editions that state a day, the newest counts. A key in current that it does not hold should
-have been withdrawn; a key that it holds and current does not was lost, unless it stands in quarantine.
+An edition's manifests say which scope it states in full (days of some datasets, of one station, series or point), and
+its chunks hold the keys. Of all editions that state a day, the newest counts. A key in current that this edition lacks
+should have been withdrawn; a key of the edition that current lacks was lost, unless it is in quarantine.
 
-The day that a row belongs to is defined here anew, in SQL, and not taken from the producers.
+The day that a row belongs to is defined here again, in SQL, and not taken from the producers.
 """
 
 import json
@@ -22,11 +22,11 @@ from schemas.contracts import Contract
 
 @dataclass(frozen=True)
 class Placed:
-    """By what a dataset's row is within a scope.
+    """The columns that place a dataset's row in a scope.
 
     Attributes:
         day: SQL over its columns.
-        where: the key column that tells scopes of the same days apart.
+        where: the key column that distinguishes scopes of the same days.
     """
 
     day: str
@@ -35,7 +35,7 @@ class Placed:
 
 _SNAPSHOT = Placed("DATE '0001-01-01'")
 _MONTHLY = Placed("reference_month_on")
-# A month's or quarter's last day is the one before the next one's first; table 5932 is the one of quarters.
+# The last day of a month or quarter is the day before the next one begins. Table 5932 is quarterly.
 _PERIOD_END = """CASE
     WHEN length(period_code) = 4 THEN make_date(period_code::INTEGER, 12, 31)
     ELSE (make_date(left(period_code, 4)::INTEGER, 1, 1)
@@ -56,12 +56,17 @@ PLACED = {
     "inmet_stations": Placed("valid_from_on", "station_code"),
     "openmeteo_archive": Placed("(valid_at AT TIME ZONE 'UTC')::DATE", "point_id"),
 }
-"""Datasets whose editions state scopes. Of the forecasts every issue is new, and none states an earlier one again."""
+"""Datasets whose editions state scopes. Forecasts have none: every issue is new, and no later one repeats it."""
+
+
+def placed(contract: Contract) -> Placed | None:
+    """By what a dataset's row is within a scope; None where no edition states one. A migrated file states its rows."""
+    return Placed("DATE '0001-01-01'", "legacy_file") if contract.legacy is not None else PLACED.get(contract.name)
 
 
 @dataclass(frozen=True)
 class _Edition:
-    """What the manifests say of one edition."""
+    """One edition, from its manifests."""
 
     number: int
     name: str
@@ -75,7 +80,7 @@ class _Edition:
 
 
 def check(evidence: Evidence) -> Outcome:
-    """Compare current with the newest whole edition of each scope that had a manifest in the window."""
+    """Compare current with the newest complete edition of each scope that had a manifest in the window."""
     outcome = Outcome()
     if not evidence.lake.has("bronze.ingest_manifests"):
         return outcome
@@ -90,7 +95,7 @@ def check(evidence: Evidence) -> Outcome:
         if each.is_judged and each.is_unknown:
             outcome.notes.append(f"{each.name}: what it withdrew is unknown, its former payload is gone")
     for dataset, contract in evidence.datasets().items():
-        if dataset in PLACED and evidence.lake.has(f"silver.{dataset}"):
+        if placed(contract) and evidence.lake.has(f"silver.{dataset}"):
             find_bounds(evidence, dataset)
             if evidence.lake.value("SELECT count(*) FROM unsettled"):
                 outcome.notes.append(f"silver.{dataset} has not read all of bronze")
@@ -123,13 +128,14 @@ def _editions(evidence: Evidence) -> list[_Edition]:
 
 
 def _compare(evidence: Evidence, contract: Contract, editions: list[_Edition], outcome: Outcome) -> None:
-    lake, dataset, placed = evidence.lake, contract.name, PLACED[contract.name]
+    lake, dataset, how = evidence.lake, contract.name, placed(contract)
+    assert how is not None
     if not any(each.is_judged for each in editions):
         return
-    lake.connection.register("scope_editions", _stated(editions, placed))
+    lake.connection.register("scope_editions", _stated(editions, how))
     lake.connection.register("scope_chunks", _chunks(editions))
-    keys, where = quoted(contract.key), f'"{placed.where}"::VARCHAR' if placed.where else "NULL::VARCHAR"
-    place = f"{where} AS w, {placed.day} AS on_day"
+    keys, where = quoted(contract.key), f'"{how.where}"::VARCHAR' if how.where else "NULL::VARCHAR"
+    place = f"{where} AS w, {how.day} AS on_day"
     # Every key of the judged editions, and the newest edition of every day that one of them or current has.
     lake.connection.execute(
         f"""
@@ -176,7 +182,8 @@ def _compare(evidence: Evidence, contract: Contract, editions: list[_Edition], o
 
 
 def _stated(editions: list[_Edition], placed: Placed) -> pa.Table:
-    """One row per stretch of days that an edition states. Judged: whole, with a manifest in the window."""
+    """One row per range of days that an edition states. An edition is judged if it is complete and has a manifest in
+    the window."""
     rows = []
     for each in editions:
         where, days = each.scope["where"], each.scope["days"]

@@ -1,4 +1,4 @@
-"""How far silver has come in its two inputs: what it has not committed is lag, and judged on neither side."""
+"""How far silver has read its two inputs. Rows that it has not committed are lag, and left out on both sides."""
 
 from monitoring.lag import delta_log
 from monitoring.lag.inputs import WITHDRAWALS
@@ -6,12 +6,13 @@ from monitoring.proof.checks.model import Evidence
 
 
 def find_bounds(evidence: Evidence, dataset: str) -> None:
-    """Table `unsettled`: per input and Kafka partition, the first offset that the silver query has not committed."""
+    """Create the table `unsettled`: per input and Kafka partition, the first offset that the silver query has not
+    committed."""
     lake = evidence.lake
     lake.connection.execute("CREATE OR REPLACE TEMP TABLE unsettled (is_withdrawn BOOLEAN, p INTEGER, o BIGINT)")
     progress = evidence.progress.get(f"silver.{dataset}")
     if progress is None:
-        return  # no checkpoint at hand (a copy of the lake): everything there is must agree
+        return  # there is no checkpoint (a copy of a lake): all rows must agree
     for table, is_withdrawn in ((f"bronze.{dataset}", False), (WITHDRAWALS, True)):
         if not lake.has(table):
             continue
@@ -30,7 +31,7 @@ def find_bounds(evidence: Evidence, dataset: str) -> None:
 
 
 def settled(alias: str, *, is_withdrawn: str | None = None) -> str:
-    """Whether a row with `kafka_partition` and `kafka_offset` stands before the bounds.
+    """SQL: whether a row with `kafka_partition` and `kafka_offset` is before the bounds.
 
     Args: is_withdrawn: SQL for which of the two inputs the row is from; None takes the row's own column.
     """

@@ -1,8 +1,7 @@
 """Silver follows from bronze: recomputed from every decoded record and withdrawal at once, in DuckDB, and compared.
 
-Keys with a row that the silver query has not committed are left out of both sides; they are lag, and where a row of
-theirs came late silver may be ahead. Originals of dead letters that are closed take no part: their copies stand for
-them.
+Keys with a row that the silver query has not committed are left out of both sides; they are lag, and for late rows
+silver may be ahead. Originals of closed dead letters are left out, because their copies replace them.
 """
 
 import pyarrow as pa
@@ -48,7 +47,7 @@ def check_keys(evidence: Evidence) -> Outcome:
 
 
 def check_batch(evidence: Evidence) -> Outcome:
-    """Revisions and quarantine are what one batch over bronze gives."""
+    """Revisions and quarantine equal the result of one batch over bronze."""
     outcome = Outcome()
     if not is_read(evidence, REDRIVES):
         outcome.notes.append("dead letters are being closed: silver is compared once bronze has read of it")
@@ -82,7 +81,8 @@ def _started(evidence: Evidence, outcome: Outcome) -> dict[str, Contract]:
 
 
 def _retrieved_in_window(evidence: Evidence) -> str:
-    """Silver has no Kafka timestamp: what was retrieved in the window is what bronze got in it."""
+    """A predicate on silver for the window. Silver has no Kafka timestamp, so it uses the retrieval times of bronze's
+    rows in the window."""
     return "true" if evidence.since is None else f"retrieved_at >= TIMESTAMPTZ '{evidence.since.isoformat()}'"
 
 
@@ -106,7 +106,7 @@ def _of_touched_keys(evidence: Evidence, contract: Contract) -> str:
     touched = " UNION ".join(
         f"SELECT {keys} FROM silver.{table} WHERE {window}" for table in (contract.name, f"{contract.name}_revisions")
     )
-    # Not USING: a key with a null in it would be on one side only, and pass for a row that current has too many.
+    # Not USING: a key with a null would be on one side only, and look like a surplus row of current.
     return f"SEMI JOIN ({touched}) t ON {same(contract.key, 'r', 't')}"
 
 
@@ -143,7 +143,7 @@ def _decode(evidence: Evidence, contract: Contract) -> None:
 
 
 def _of_withdrawal(contract: Contract, name: str) -> str:
-    """A field of a dataset's record as a withdrawal has it: the key from its text, no values, its own clocks."""
+    """SQL for a field of a dataset's record in a withdrawal: the key from its text, no values, its own clocks."""
     if name in PROVENANCE:
         return f'record."{name}" AS "{name}"'
     schema = arrow_schema(contract)
@@ -165,8 +165,8 @@ def _sql_type(kind: pa.DataType) -> str:
 def _judge(evidence: Evidence, contract: Contract) -> None:
     """Table `judged`: `decoded` with the rules that each row breaks, conflicting versions included.
 
-    The first of a key's rows at a clock stands, a value before a withdrawal; a version says something else than the one
-    before it, where a withdrawal says what no row at all says: nothing.
+    Of a key's rows with one clock only the first counts, values before a withdrawal. A row is a version if it differs
+    from the version before it; a withdrawal counts as no value.
     """
     keys, values = quoted(contract.key), _values(contract)
     broken = broken_rules(evidence.rules.get(contract.name, ()))
@@ -194,24 +194,24 @@ def _judge(evidence: Evidence, contract: Contract) -> None:
 
 def _compare_revisions(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
     revisions, lake = f"silver.{contract.name}_revisions", evidence.lake
-    columns, resting = f"{_columns(contract)}, is_withdrawn IS TRUE AS is_withdrawn", _resting(contract)
+    columns, join = f"{_columns(contract)}, is_withdrawn IS TRUE AS is_withdrawn", _settled_keys(contract)
     restrict = "" if evidence.since is None else f"SEMI JOIN decoded t ON {same(contract.key, 'r', 't')}"
     for name, rows in (
-        ("expected", f"SELECT r.* FROM judged r {resting} WHERE r.is_version"),
-        ("stored", f"SELECT r.* FROM {revisions} r {restrict} {resting}"),
+        ("expected", f"SELECT r.* FROM judged r {join} WHERE r.is_version"),
+        ("stored", f"SELECT r.* FROM {revisions} r {restrict} {join}"),
     ):
         lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {columns} FROM ({rows})")
     keys = (*contract.key, "known_from")
     difference(lake, outcome, revisions, keys, expected="FROM expected", stored="FROM stored", of="batch over bronze")
 
 
-def _resting(contract: Contract) -> str:
+def _settled_keys(contract: Contract) -> str:
     """A join that leaves the rows `r` of keys that silver has read to the end."""
     return f"ANTI JOIN moving m ON {same(contract.key, 'r', 'm')}"
 
 
 def _columns(contract: Contract) -> str:
-    """A select list of what is compared: the key, the values and the place."""
+    """A select list of the compared columns: the key, the values and the place."""
     values = (f'{_comparable(contract, name)} AS "{name}"' for name in contract.value_fields)
     return ", ".join((quoted(contract.key), *values, quoted(PLACE)))
 
@@ -223,7 +223,7 @@ def _values(contract: Contract) -> str:
 
 
 def _comparable(contract: Contract, field: str) -> str:
-    """A map as its entries in order: in another order they are the same value, but DuckDB compares maps as lists."""
+    """A map as its sorted entries: the order does not matter for a map, but DuckDB compares maps as lists."""
     is_map = pa.types.is_map(arrow_schema(contract).field(field).type)
     return f'list_sort(map_entries("{field}"))' if is_map else f'"{field}"'
 
@@ -231,9 +231,9 @@ def _comparable(contract: Contract, field: str) -> str:
 def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome) -> None:
     lake = evidence.lake
     places, here = "topic_id, kafka_partition, kafka_offset", "(kafka_partition, kafka_offset)"
-    resting = f"FROM judged r {_resting(contract)}"
+    rows = f"FROM judged r {_settled_keys(contract)}"
     lake.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE expected AS SELECT {places}, rules {resting} WHERE len(rules) > 0"
+        f"CREATE OR REPLACE TEMP TABLE expected AS SELECT {places}, rules {rows} WHERE len(rules) > 0"
     )
     lake.connection.execute("CREATE OR REPLACE TEMP TABLE stored AS FROM expected LIMIT 0")
     where = f"silver.quarantine ({contract.name})"
@@ -248,7 +248,7 @@ def _compare_quarantine(evidence: Evidence, contract: Contract, outcome: Outcome
         )
         doubled = f"SELECT {places}, chunk_id FROM aside GROUP BY ALL HAVING count(*) > 1"
         report(lake, outcome, where, doubled, "records stand more than once")
-        # One without a topic id stands for its record in every topic of that name that published the chunk.
+        # An entry without a topic id counts for its record in every topic of that name that published the chunk.
         of_record = quarantine.is_of(
             "q", "r.kafka_partition", "r.kafka_offset", topic_id="r.topic_id", chunk_id="r.chunk_id"
         )

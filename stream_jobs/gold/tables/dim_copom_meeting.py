@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
+from schemas.classes import PUBLIC
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 from stream_jobs.gold.reference import copom_meetings
 
@@ -9,8 +10,8 @@ COLUMNS = (
     Column("meeting_id", "STRING NOT NULL", "as the Focus survey names it: R1/2026 is the first of 2026"),
     Column("year", "INT NOT NULL", "calendar year"),
     Column("number", "INT NOT NULL", "place in the year"),
-    Column("decided_on", "DATE NOT NULL", "its last day, in whose evening the Selic target is decided"),
-    Column("previous_on", "DATE", "last day of the meeting before it; null where that one is not in the file"),
+    Column("decided_on", "DATE NOT NULL", "its last day; the Selic target is decided in the evening"),
+    Column("previous_on", "DATE", "last day of the meeting before it; null if that one is not in the file"),
 )
 
 
@@ -23,7 +24,8 @@ def build(spark: SparkSession) -> DataFrame:
 TABLE = StaticTable(
     name="dim_copom_meeting",
     keys=("meeting_id",),
-    about="One meeting of the COPOM whose day is known for certain; later ones follow with a release.",
+    about="One meeting of the COPOM whose day is certain; later meetings are added by releases.",
     columns=COLUMNS,
     build=build,
+    classes={PUBLIC: ("meeting_id", "year", "number", "decided_on", "previous_on")},
 )

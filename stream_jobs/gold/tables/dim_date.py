@@ -6,6 +6,7 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC
 from stream_jobs.gold.holiday_calendar import holidays_of
 from stream_jobs.gold.model import Column, StaticTable
 
@@ -58,11 +59,28 @@ TABLE = StaticTable(
         Column(
             "is_optional_holiday",
             "BOOLEAN",
-            "carnival (Monday and Tuesday) or Corpus Christi: a holiday by custom, by no national law",
+            "carnival (Monday and Tuesday) or Corpus Christi: a customary holiday without a national law",
         ),
         Column(
             "holiday_name", "STRING", "name of the holiday, national or optional, in Portuguese; null on other days"
         ),
     ),
     build=build,
+    classes={
+        PUBLIC: (
+            "date_on",
+            "year",
+            "quarter",
+            "month",
+            "day",
+            "iso_week",
+            "day_of_week",
+            "is_weekend",
+            "month_start_on",
+            "is_month_end",
+            "is_holiday",
+            "is_optional_holiday",
+            "holiday_name",
+        )
+    },
 )

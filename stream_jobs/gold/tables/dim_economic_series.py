@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
+from schemas.classes import PUBLIC
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 
 # frequency: D daily, M monthly, Q quarterly. is_revised: whether published values are changed later.
@@ -52,4 +53,5 @@ TABLE = StaticTable(
     about="One series of the Banco Central's SGS.",
     columns=COLUMNS,
     build=build,
+    classes={PUBLIC: ("series_code", "name", "unit", "frequency", "is_revised")},
 )

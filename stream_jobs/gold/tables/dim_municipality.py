@@ -4,6 +4,7 @@ from dataclasses import astuple
 
 from pyspark.sql import DataFrame, SparkSession
 
+from schemas.classes import PUBLIC
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 from stream_jobs.gold.reference import municipalities
 
@@ -16,7 +17,7 @@ COLUMNS = (
     Column("longitude_degrees", "DOUBLE NOT NULL", "longitude of the seat", "degrees east"),
     Column("is_capital", "BOOLEAN NOT NULL", "whether it is a state's capital, or Brasília"),
     Column("area_code", "STRING NOT NULL", "telephone area (DDD), 2 digits"),
-    Column("time_zone", "STRING NOT NULL", "name in the tz database: its own where that parts its state"),
+    Column("time_zone", "STRING NOT NULL", "name in the tz database; the municipality's own if its state has several"),
 )
 
 
@@ -31,4 +32,17 @@ TABLE = StaticTable(
     about="One municipality of the reference list. Its inhabitants through time: `dim_municipality_population`.",
     columns=COLUMNS,
     build=build,
+    classes={
+        PUBLIC: (
+            "municipality_code",
+            "name",
+            "uf",
+            "region",
+            "latitude_degrees",
+            "longitude_degrees",
+            "is_capital",
+            "area_code",
+            "time_zone",
+        )
+    },
 )

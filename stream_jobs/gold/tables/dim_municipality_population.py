@@ -1,12 +1,13 @@
 """Inhabitants of municipalities through time: a row holds from the day its estimate is of.
 
 Beside `dim_municipality`, which is written from the reference list and so has every municipality from the start and one
-row for each. Whoever joins accesses with a name there must not get them twice.
+row for each. A join of accesses with the names there must not return rows twice.
 """
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -40,14 +41,15 @@ TABLE = GoldTable(
     keys=KEY,
     group=("municipality_code",),
     inputs=(Input(DATASET, touched),),
-    about="Inhabitants of one municipality by IBGE's estimate, while no newer one holds.",
+    about="Inhabitants of one municipality by one of IBGE's estimates, until the next one.",
     columns=(
         Column("municipality_code", "STRING NOT NULL", "IBGE code, 7 digits", source=DATASET),
-        Column("valid_from_on", "DATE NOT NULL", "day that the estimate is of", "", DATASET, "1 July of its year"),
+        Column("valid_from_on", "DATE NOT NULL", "reference day of the estimate", "", DATASET, "1 July of its year"),
         Column("valid_to_on", "DATE", "last day; null = still holds", formula="day before the next row's first day"),
         Column("population", "BIGINT NOT NULL", "inhabitants", "inhabitants", DATASET, "SIDRA 6579, variable 9324"),
         KNOWN_FROM,
     ),
     expectations=(Expectation("somebody_lives_there", "population > 0", "warn"),),
     recompute=recompute,
+    classes={PUBLIC: ("municipality_code", "valid_from_on", "valid_to_on", "population"), TECHNICAL: ("known_from",)},
 )

@@ -9,6 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import ORGANISATION, PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -62,12 +63,14 @@ TABLE = GoldTable(
     keys=("cnpj", "valid_from_on"),
     group=("cnpj",),
     inputs=tuple(Input(dataset, touched) for dataset in DATASETS),
-    about="One operator (CNPJ) as ANATEL's accesses describe it, while the description holds.",
+    about="One operator (CNPJ) as described in ANATEL's accesses, while the description is the same.",
     columns=(
         Column("cnpj", "STRING NOT NULL", "tax number of the company (CNPJ), 14 digits or letters", source=_SOURCE),
-        Column("valid_from_on", "DATE NOT NULL", "first month that was so described", source=_SOURCE),
+        Column("valid_from_on", "DATE NOT NULL", "first month with this description", source=_SOURCE),
         Column("valid_to_on", "DATE", "last day; null = still holds", formula="day before the next row's first"),
-        Column("company", "STRING", "name of the company", source=_SOURCE, formula="of most accesses in the month"),
+        Column(
+            "company", "STRING", "name of the company", source=_SOURCE, formula="that of the most accesses in the month"
+        ),
         Column("economic_group", "STRING", "group the company belongs to", source=_SOURCE),
         Column("provider_size", "STRING", "ANATEL's class of size", source=_SOURCE),
         KNOWN_FROM,
@@ -77,4 +80,9 @@ TABLE = GoldTable(
         Expectation("company_is_named", "company IS NOT NULL", "warn"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: ("valid_from_on", "valid_to_on", "provider_size"),
+        ORGANISATION: ("cnpj", "company", "economic_group"),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -39,10 +40,10 @@ TABLE = GoldTable(
     keys=("station_code", "valid_from_on"),
     group=("station_code",),
     inputs=(Input("inmet_stations", touched),),
-    about="One station as its yearly file describes it, while the description holds.",
+    about="One station as described in its yearly file, while the description is the same.",
     columns=(
         Column("station_code", "STRING NOT NULL", "code of the weather station", source="inmet_stations"),
-        Column("valid_from_on", "DATE NOT NULL", "first day the row holds for", source="inmet_stations"),
+        Column("valid_from_on", "DATE NOT NULL", "first day for which the row is valid", source="inmet_stations"),
         Column("valid_to_on", "DATE", "last day; null = still holds", formula="day before the next row's first day"),
         Column("region", "STRING", "region of Brazil, two letters at most", source="inmet_stations"),
         Column("uf", "STRING", "state, two letters", source="inmet_stations"),
@@ -58,4 +59,19 @@ TABLE = GoldTable(
         Expectation("state_is_named", "uf IS NOT NULL", "warn"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "station_code",
+            "valid_from_on",
+            "valid_to_on",
+            "region",
+            "uf",
+            "name",
+            "latitude_degrees",
+            "longitude_degrees",
+            "altitude_m",
+            "founded_on",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -1,7 +1,7 @@
 """Weather, economy and telecom of the state capitals per day: the features that demand forecasts read.
 
 A capital has a row for every day of its weather, and for every day that has a quotation of a daily series (the Selic
-target has one for each calendar day): where no weather is known the other factors still are.
+target has one for each calendar day): a day without known weather still has the other factors.
 
 Weather is the station's where the station observed the day, else the reanalysis's: see `_is_observed`. A day of which
 the reanalysis gives forecasts is shown where no station observed anything, and marked `is_forecast`.
@@ -31,7 +31,7 @@ from stream_jobs.gold import (
 from stream_jobs.gold import factor_changes as changes
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.factor_changes import GROUP, MODEL, STATION, municipality, station_in
-from stream_jobs.gold.factor_columns import COLUMNS
+from stream_jobs.gold.factor_columns import CLASSES, COLUMNS
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import GoldTable, Input, Revisions
 from stream_jobs.gold.reference import capitals
@@ -66,8 +66,8 @@ def recompute(silver: Revisions, groups: Groups) -> DataFrame:
 def _slow_factors(silver: Revisions, first_on: date, last_on: date) -> tuple[DataFrame, DataFrame, DataFrame]:
     """Economy and expectations per day, and telecom per capital and day, of a range.
 
-    Weather changes every hour, these once a day or once a month. So they are cached from batch to batch, in whole
-    years: the next batch is mostly about days of the same year.
+    Weather changes every hour, these once a day or once a month. So they are cached from batch to batch in whole years,
+    because the next batch is mostly about days of the same year.
     """
     # For several instants there is no next batch.
     begin, end = (first_on, last_on) if silver.vintage else (date(first_on.year, 1, 1), date(last_on.year, 12, 31))
@@ -98,7 +98,7 @@ def _weather(
 ) -> DataFrame:
     """The chosen weather of each capital-day that has any.
 
-    Args: first_on, last_on, municipality_codes: what holds for every group, so that no other hour is read.
+    Args: first_on, last_on, municipality_codes: bounds of all groups, so that no other hour is read.
     """
     vintage = silver.vintage
     place = [*vintage, "date_on", "municipality_code"]
@@ -128,7 +128,7 @@ def _weather(
     is_observed = _is_observed()
     chosen = F.when(is_observed, F.col("station")).otherwise(F.col("point"))
     source = F.when(is_observed, F.lit("inmet_hourly")).otherwise(F.lit(reanalysis.DATASET))
-    # Both were looked at to choose, so both clocks count.
+    # The choice depends on both, so both clocks count.
     clocks = {
         clock: F.greatest(f"station.{clock}", f"point.{clock}").alias(f"weather_{clock}")
         for clock in ("known_from", "is_assumed")
@@ -143,9 +143,8 @@ def _weather(
 
 
 def _is_observed() -> Expression:
-    """Observed first: the station's day if it is complete, or if the reanalysis has no more hours of it.
-
-    A day with forecasts gives way to a station that observed any hour of it.
+    """Whether the station's day is used: if it is complete, or if the reanalysis has no more hours of it. A day with
+    forecasts is used only if the station observed no hour of it.
     """
     station, point = F.col("station"), F.col("point")
     observed_any = F.greatest(station["hours_observed"], station["rain_hours_observed"]) > 0
@@ -230,4 +229,5 @@ TABLE = GoldTable(
     ),
     recompute=recompute,
     widen=changes.widen,
+    classes=CLASSES,
 )

@@ -2,7 +2,7 @@
 
 A municipality has a row for each month with mobile accesses, and for each in which an NR station was first licensed.
 
-Widening: changed accesses touch their month and the one after, which is compared with it. A changed licence touches
+Widening: changed accesses touch their month and the next one, which is compared with it. A changed licence touches
 every month of each municipality that any version of it names.
 """
 
@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
+from sinks.arrow_frames import frame_of
 from sinks.expectations import Expectation
 from sinks.snapshot import between, predicate
 from stream_jobs.gold.groups import Groups
@@ -34,7 +36,7 @@ COVERAGE = ("share_5g_percent", "share_5g_change_points", "expansion_rate_5g_per
 
 
 def touched_by_accesses(accesses: DataFrame) -> DataFrame:
-    """The month, and the one after."""
+    """The month, and the next one."""
     months = F.array("reference_month_on", F.add_months("reference_month_on", 1))
     rows = accesses.where(F.col("municipality_code").isNotNull())
     return rows.select(
@@ -45,7 +47,7 @@ def touched_by_accesses(accesses: DataFrame) -> DataFrame:
 
 
 def touched_by_licences(licences: DataFrame) -> DataFrame:
-    """What the licence did and does."""
+    """The former and the present content of the licence."""
     nowhere = F.lit(None).cast("string").alias("municipality_code")
     return licences.select(nowhere, F.lit(None).cast("date").alias("reference_month_on"), "license_row_id")
 
@@ -59,9 +61,9 @@ def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
         return months
     versions = silver.versions(STATIONS, columns=STATION_COLUMNS)
     versions = versions.withColumn("first_known_from", F.col("known_from"))
-    changed = versions.join(versions.sparkSession.createDataFrame(licences), "license_row_id", "left_semi")
+    changed = versions.join(frame_of(versions.sparkSession, licences), "license_row_id", "left_semi")
     places = changed.where(F.col("municipality_code").isNotNull()).select("municipality_code").distinct()
-    # Every month that any version was ever counted from: where a corrected one stood, a row must go.
+    # Every month since which any version was counted: the row of a corrected version must be removed.
     since = versions.where(F.expr(IS_NR)).select("municipality_code", F.trunc(licensed_since(), "month").alias(KEY[1]))
     known = silver.newest(MOBILE, columns=[]).select(*KEY)
     every = known.unionByName(since).join(places, "municipality_code", "left_semi").distinct()
@@ -134,4 +136,20 @@ TABLE = GoldTable(
     ),
     recompute=recompute,
     widen=widen,
+    classes={
+        PUBLIC: (
+            "municipality_code",
+            "reference_month_on",
+            "mobile_accesses",
+            "mobile_accesses_5g",
+            "mobile_accesses_all",
+            "mobile_accesses_5g_all",
+            "share_5g_percent",
+            "share_5g_change_points",
+            "expansion_rate_5g_percent",
+            "is_5g_milestone",
+            "stations_5g",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame
 
+from schemas.classes import ORGANISATION, PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -10,13 +11,15 @@ from stream_jobs.gold.telecom import STATIONS
 
 KEY = ("license_row_id",)
 VALUES = (
-    Column("station_number", "STRING NOT NULL", "the station: several carriers stand on one", source=STATIONS),
-    Column("cnpj", "STRING", "operator's tax number, where the source names it", source=STATIONS),
+    Column(
+        "station_number", "STRING NOT NULL", "number of the station; a station has several carriers", source=STATIONS
+    ),
+    Column("cnpj", "STRING", "operator's tax number, if the source names it", source=STATIONS),
     Column("company", "STRING", "operator's name", source=STATIONS),
     Column("uf", "STRING", "state", source=STATIONS),
     Column("municipality_code", "STRING", "IBGE code", source=STATIONS),
-    Column("technology", "STRING", "such as LTE or NR", source=STATIONS),
-    Column("generation", "STRING", "2G to 5G, where the source names it", source=STATIONS),
+    Column("technology", "STRING", "technology, such as LTE or NR", source=STATIONS),
+    Column("generation", "STRING", "2G to 5G, if the source names it", source=STATIONS),
     Column("latitude_degrees", "DOUBLE", "latitude", "degrees north", STATIONS),
     Column("longitude_degrees", "DOUBLE", "longitude", "degrees east", STATIONS),
     Column("transmit_frequency_mhz", "DOUBLE", "transmitting frequency", "MHz", STATIONS),
@@ -53,4 +56,20 @@ TABLE = GoldTable(
     ),
     expectations=(Expectation("place_is_named", "municipality_code IS NOT NULL", "warn"),),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "uf",
+            "municipality_code",
+            "technology",
+            "generation",
+            "latitude_degrees",
+            "longitude_degrees",
+            "transmit_frequency_mhz",
+            "licensed_on",
+            "first_licensed_on",
+            "valid_until_on",
+        ),
+        ORGANISATION: ("license_row_id", "station_number", "cnpj", "company"),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
@@ -16,7 +17,7 @@ def touched(accesses: DataFrame) -> DataFrame:
 
 
 def recompute(silver: Revisions, groups: Groups) -> DataFrame:
-    """Sums of the groups; one whose rows are all withdrawn has none."""
+    """Sums of the groups; a group whose rows are all withdrawn has no row."""
     return sums_of_groups(silver, BROADBAND, KEY, groups, holders().alias("providers"))
 
 
@@ -28,12 +29,8 @@ TABLE = GoldTable(
     about="Fixed-broadband accesses of one month, municipality and technology.",
     columns=(
         Column("reference_month_on", "DATE NOT NULL", "first day of the month", source=BROADBAND),
-        Column(
-            "municipality_code", "STRING NOT NULL", "IBGE code; empty where the source names none", source=BROADBAND
-        ),
-        Column(
-            "technology", "STRING NOT NULL", "access technology; empty where the source names none", source=BROADBAND
-        ),
+        Column("municipality_code", "STRING NOT NULL", "IBGE code; empty if the source names none", source=BROADBAND),
+        Column("technology", "STRING NOT NULL", "access technology; empty if the source names none", source=BROADBAND),
         Column("accesses", "BIGINT NOT NULL", "accesses in service", "accesses", BROADBAND, "sum"),
         Column("providers", "BIGINT NOT NULL", "providers with an access", "providers", BROADBAND, "distinct CNPJ"),
         KNOWN_FROM,
@@ -43,4 +40,8 @@ TABLE = GoldTable(
         Expectation("some_provider", "providers >= 1", "fail"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: ("reference_month_on", "municipality_code", "technology", "accesses", "providers"),
+        TECHNICAL: ("known_from",),
+    },
 )

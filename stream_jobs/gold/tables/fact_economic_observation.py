@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -36,11 +37,15 @@ TABLE = GoldTable(
     columns=(
         Column("series_code", "BIGINT NOT NULL", "code in the Banco Central's SGS", source="bcb_sgs"),
         Column("reference_on", "DATE NOT NULL", "first day of the period that is described", source="bcb_sgs"),
-        Column("reference_end_on", "DATE", "last day of the period, where the source says so", source="bcb_sgs"),
+        Column("reference_end_on", "DATE", "last day of the period, if the source states it", source="bcb_sgs"),
         Column("value", "DECIMAL(28,13)", "the value", "of the series: dim_economic_series", "bcb_sgs"),
         KNOWN_FROM,
-        Column("published_at_basis", "STRING NOT NULL", "which clock known_from was read from", source="bcb_sgs"),
+        Column("published_at_basis", "STRING NOT NULL", "clock from which known_from was taken", source="bcb_sgs"),
     ),
     expectations=(Expectation("value_is_present", "value IS NOT NULL", "warn"),),
     recompute=recompute,
+    classes={
+        PUBLIC: ("series_code", "reference_on", "reference_end_on", "value"),
+        TECHNICAL: ("known_from", "published_at_basis"),
+    },
 )

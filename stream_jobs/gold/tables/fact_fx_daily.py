@@ -4,6 +4,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
@@ -79,4 +80,16 @@ TABLE = GoldTable(
         Expectation("selling_within_the_day", "closing_selling BETWEEN lowest_selling AND highest_selling", "fail"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "currency_code",
+            "date_on",
+            "closing_buying",
+            "closing_selling",
+            "lowest_selling",
+            "highest_selling",
+            "bulletins",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

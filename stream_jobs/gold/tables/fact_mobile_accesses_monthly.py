@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
@@ -17,7 +18,7 @@ def touched(accesses: DataFrame) -> DataFrame:
 
 
 def recompute(silver: Revisions, groups: Groups) -> DataFrame:
-    """Sums of the groups; one whose rows are all withdrawn has none."""
+    """Sums of the groups; a group whose rows are all withdrawn has no row."""
     people, accesses = F.expr(IS_OF_PEOPLE), F.col("accesses")
     used = F.sum(F.when(people, accesses).otherwise(0)).alias("people_accesses")
     rest = F.sum(F.when(people, 0).otherwise(accesses)).alias("machine_accesses")
@@ -33,13 +34,13 @@ TABLE = GoldTable(
     columns=(
         Column("reference_month_on", "DATE NOT NULL", "first day of the month", source=MOBILE),
         Column("municipality_code", "STRING NOT NULL", "IBGE code; empty before 2019", source=MOBILE),
-        Column("generation", "STRING NOT NULL", "2G to 5G; empty where the source names none", source=MOBILE),
+        Column("generation", "STRING NOT NULL", "2G to 5G; empty if the source names none", source=MOBILE),
         Column("accesses", "BIGINT NOT NULL", "accesses of every product type", "accesses", MOBILE, "sum"),
-        Column("people_accesses", "BIGINT NOT NULL", "of them what people use", "accesses", MOBILE, f"sum {OF_PEOPLE}"),
+        Column("people_accesses", "BIGINT NOT NULL", "accesses of people", "accesses", MOBILE, f"sum {OF_PEOPLE}"),
         Column(
             "machine_accesses",
             "BIGINT NOT NULL",
-            "of them machines, points of service and idle lines, which ANATEL's headline leaves out",
+            "accesses of machines, points of service and idle lines, which ANATEL's headline figure leaves out",
             "accesses",
             MOBILE,
             "accesses − people_accesses",
@@ -52,4 +53,16 @@ TABLE = GoldTable(
         Expectation("people_are_among_the_accesses", "people_accesses BETWEEN 0 AND accesses", "fail"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "reference_month_on",
+            "municipality_code",
+            "generation",
+            "accesses",
+            "people_accesses",
+            "machine_accesses",
+            "operators",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -1,11 +1,12 @@
 """Reanalysed weather per point and civil day: used where no station observed.
 
-Widening: a changed hour touches the civil day it belongs to at its point, which never moves.
+Widening: a changed hour touches the civil day it belongs to at its point. Points never move.
 """
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -35,7 +36,7 @@ TABLE = GoldTable(
     inputs=(Input(DATASET, touched),),
     about="One point (a municipality), civil day and model of Open-Meteo's archive; its newest hours are forecasts.",
     columns=(
-        Column("municipality_code", "STRING NOT NULL", "IBGE code of the municipality that the point stands for"),
+        Column("municipality_code", "STRING NOT NULL", "IBGE code of the point's municipality"),
         Column("date_on", "DATE NOT NULL", "civil day on the municipality's wall clock"),
         Column("model", "STRING NOT NULL", "weather model, such as best_match", source=DATASET),
         *DAY_COLUMNS,
@@ -48,4 +49,22 @@ TABLE = GoldTable(
         Expectation("rain_not_negative", "rain_mm >= 0", "warn"),
     ),
     recompute=recompute,
+    classes={
+        PUBLIC: (
+            "municipality_code",
+            "date_on",
+            "model",
+            "hours_available",
+            "forecast_hours",
+            "temperature_mean_celsius",
+            "temperature_max_celsius",
+            "temperature_min_celsius",
+            "relative_humidity_mean_percent",
+            "rain_hours_available",
+            "rain_mm",
+            "wind_speed_mean_m_s",
+            "is_complete",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -1,7 +1,7 @@
 """Weather per station and civil day.
 
 Widening: a changed hour touches the one or two civil days it can belong to. A changed row of station metadata can move
-the station to another time zone, or give it one at last, so it touches every day of that station.
+the station to another time zone, or give it its first one, so it touches every day of that station.
 """
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from schemas.classes import PUBLIC, TECHNICAL
 from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
@@ -58,7 +59,7 @@ TABLE = GoldTable(
         Column(
             "date_on",
             "DATE NOT NULL",
-            "civil day on the station's wall clock: its municipality's, as far as known, else its state's",
+            "civil day on the station's wall clock: that of its municipality if known, else that of its state",
         ),
         *DAY_COLUMNS,
         KNOWN_FROM,
@@ -71,4 +72,23 @@ TABLE = GoldTable(
     ),
     recompute=recompute,
     widen=widen,
+    classes={
+        PUBLIC: (
+            "station_code",
+            "date_on",
+            "hours_observed",
+            "rain_hours_observed",
+            "temperature_mean_celsius",
+            "temperature_max_celsius",
+            "temperature_min_celsius",
+            "relative_humidity_mean_percent",
+            "rain_mm",
+            "wind_speed_mean_m_s",
+            "wind_gust_max_m_s",
+            "pressure_mean_hpa",
+            "global_radiation_kj_m2",
+            "is_complete",
+        ),
+        TECHNICAL: ("known_from",),
+    },
 )

@@ -1,9 +1,13 @@
-"""The declaration of a silver table. Each module of this package that defines `TABLE` declares one dataset."""
+"""The declaration of a silver table. Each module of this package that defines `TABLE` declares one dataset.
+
+A contract that an installation declares for itself says in `prune_by` all that its table needs.
+"""
 
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 
+from schemas.contracts import load_all
 from sinks.expectations import Expectation
 from stream_jobs.silver.withdrawals import BRONZE as WITHDRAWALS
 
@@ -36,4 +40,6 @@ def discover() -> dict[str, SilverTable]:
         table = getattr(import_module(f"stream_jobs.silver.tables.{module}"), "TABLE", None)
         if table is not None:
             found[table.dataset] = table
-    return found
+    own = (contract for contract in load_all().values() if contract.prune_by is not None)
+    found |= {contract.name: SilverTable(contract.name, str(contract.prune_by), ()) for contract in own}
+    return dict(sorted(found.items()))

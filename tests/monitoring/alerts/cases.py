@@ -1,7 +1,7 @@
-"""What each alert must say of which series: a healthy pipeline, and what differs from it in one case.
+"""Cases for each alert: the series of a healthy pipeline, and the differences in one case.
 
 Series are in promtool's notation, a value a minute from minute 0: `1x9` is ten ones, `0+60x9` counts 60 a minute, `_`
-is no value. A moment of now is `NOW`, for promtool's clock starts at 0.
+is no value. The present time is `NOW`, because promtool's clock starts at 0.
 """
 
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ HEALTHY: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One alert and one course of things.
+    """One alert and one sequence of events.
 
     Attributes:
         changes: series → values, in place of the healthy ones or beside them; None leaves a series out.
@@ -103,7 +103,7 @@ class Case:
 
 
 MISSING = {LAG: None, SECONDS: None, COMMIT: None, **{state(each): None for each in STATES}}
-"""What the monitor leaves out of one query while it does not know it."""
+"""The values of one query that the monitor leaves out while they are unknown."""
 
 CASES = (
     # pipeline.yml
@@ -113,7 +113,7 @@ CASES = (
     Case("PipelineStalled", "the monitor does not know", MISSING | {state("unknown"): steady(1)}, silent=(30, 120)),
     Case("QueryStopped", "a query stops for good", {state("stopped"): during(60, 100, 1)}, (70, 104), (62, 110)),
     Case("QueryStopped", "a query stalls", {state("stalled"): during(60, 100, 1)}, (70,), (110,)),
-    Case("QueryStopped", "a topic was made anew", {state("topic_replaced"): during(60, 100, 1)}, (70,), (110,)),
+    Case("QueryStopped", "a topic was recreated", {state("topic_replaced"): during(60, 100, 1)}, (70,), (110,)),
     Case(
         "QueryStopped",
         "it is behind, or nobody knows",
@@ -129,7 +129,7 @@ CASES = (
     ),
     Case(
         "QueryRestarting",
-        "the driver starts anew and counts from 0",
+        "the driver starts again and counts from 0",
         {f"correnteza_query_restarts_total{{{BRONZE}}}": f"2x59 0x{LENGTH}"},
         silent=(62, 90),
     ),
@@ -247,7 +247,7 @@ CASES = (
     ),
     Case(
         "RecordsLost",
-        "the monitor starts anew with the same total",
+        "the monitor starts again with the same total",
         {'correnteza_lost_records_total{dataset="bcb_sgs"}': gone(60, 75, 7)},
         silent=(62, 76, 90),
     ),
@@ -308,7 +308,7 @@ CASES = (
     ),
     Case(
         "SourceContentChanged",
-        "the worker starts anew and counts from 0",
+        "the worker starts again and counts from 0",
         {'correnteza_polls_total{source="bcb_sgs",outcome="invalid"}': f"4x59 0x{LENGTH}"},
         silent=(62, 90),
     ),

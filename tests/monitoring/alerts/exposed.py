@@ -1,4 +1,4 @@
-"""Three processes that export what a test says: the shipped scrape jobs without a pipeline behind them."""
+"""Three processes that export values of a test: the shipped scrape jobs without a pipeline."""
 
 import threading
 import time
@@ -10,13 +10,13 @@ from typing import Any
 from tests.monitoring.alerts.cases import STATES
 
 NOW = object()
-"""A value that is the present moment."""
+"""A value that is the present time."""
 PARTS = ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "driver")
 TABLES = (("bronze", "bcb_sgs"), ("silver", "bcb_sgs"), ("gold", "external_factors_daily"))
 
 
 class Exposed:
-    """What each job says; a job that is down answers nothing.
+    """The values of each job; a job that is down does not answer.
 
     Attributes:
         series: job → series with its labels → value, or NOW.

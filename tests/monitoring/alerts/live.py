@@ -1,4 +1,4 @@
-"""A Prometheus and an Alertmanager with the shipped rules, durations divided, and whom they tell."""
+"""A Prometheus and an Alertmanager with the shipped rules and shorter durations, and a receiver of their messages."""
 
 import json
 import subprocess
@@ -49,18 +49,18 @@ class Told:
 
 @dataclass
 class Receiver:
-    """Whoever is told: every message, in order."""
+    """The receiver of all messages, in order."""
 
     messages: list[Told] = field(default_factory=list)
 
     def fired(self, since: float = 0.0) -> list[Told]:
-        """Alerts that were told as firing; the Watchdog is none of them."""
+        """Alerts that were reported as firing, without the Watchdog."""
         return [
             each for each in self.messages if each.status == "firing" and each.at > since and each.name != "Watchdog"
         ]
 
     def pages(self, since: float = 0.0) -> set[str]:
-        """Names of the alerts that somebody was woken for."""
+        """Names of the alerts that were sent as pages."""
         return {each.name for each in self.fired(since) if each.receiver == "page"}
 
     def newest(self, name: str, since: float, **labels: str) -> Told | None:
@@ -75,7 +75,7 @@ class Receiver:
 
 @dataclass
 class Alerting:
-    """Prometheus and Alertmanager of one test, and who is told."""
+    """Prometheus, Alertmanager and the receiver of one test."""
 
     prometheus: str
     alertmanager: str

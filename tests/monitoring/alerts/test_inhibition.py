@@ -1,4 +1,5 @@
-"""A cause fires before what follows from it, and stays until that is over: else somebody would be woken twice."""
+"""An alert about a cause fires before those about its effects, and ends after them; otherwise there would be two
+pages."""
 
 import re
 
@@ -53,7 +54,7 @@ def test_every_inhibition_names_alerts_that_there_are():
     assert named - alerts().keys() == set()
 
 
-def test_what_may_lose_data_is_never_kept_back_by_what_merely_stands_still():
+def test_an_alert_about_data_loss_is_never_inhibited_by_one_about_a_stopped_query():
     kept_back = {
         effect: set(names(rule["source_matchers"]))
         for rule in SHIPPED["inhibit_rules"]

@@ -1,6 +1,6 @@
-"""One fault wakes somebody once: a real Prometheus and Alertmanager over processes that say what a test lets them say.
+"""One fault gives one page: a real Prometheus and Alertmanager over processes that export values of the test.
 
-Durations are divided, so that a cause, what follows from it, and the end of both take seconds.
+Durations are divided, so that a cause, its effects and the end of both take seconds.
 """
 
 import time
@@ -58,7 +58,7 @@ def pages_of_a_stopped_driver(all_: Alerting, state: Exposed, then: Callable[[Al
 
 
 def test_control_a_stopped_driver_is_one_page_since_what_follows_is_kept_back(tmp_path, control):
-    """Without inhibition the same fault wakes somebody for the stalled tables and the canary, too."""
+    """Without inhibition the same fault also gives pages for the stalled tables and the canary."""
     with exposed() as (state, ports), alerting(tmp_path / "with", ports, FACTOR) as all_:
         all_.wait_quiet(LONG)
         control.holds(pages_of_a_stopped_driver, all_, state, followed)
@@ -81,7 +81,7 @@ def test_links_of_an_alert_lead_to_pages_that_prometheus_serves(tmp_path):
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, what must be told, and how it ends.
+    """A fault, the expected alerts, and its end.
 
     Attributes:
         pages: whom it wakes; empty for a ticket.
@@ -99,7 +99,7 @@ class Fault:
 
 
 def broker_stops(state: Exposed) -> None:
-    """What only Kafka knows is absent; the driver ends, nobody leads."""
+    """Values from Kafka are absent, the driver ends, and there is no leader."""
     for part in ("broker", "registry", "schedule", "driver"):
         state.part(part, is_up=False)
     state.down.add("stream")
@@ -155,7 +155,7 @@ FAULTS = (
         ("TargetDown", "NoLeader", "SlotsOverdue", "CanaryMissing"),
     ),
     Fault(
-        "a table stands still",
+        "a table is stopped",
         "PipelineStalled",
         table_stops,
         values("monitor", lag_records=0, canary_newest_timestamp_seconds=NOW),

@@ -1,4 +1,4 @@
-"""One fault, one alert, over a real `correnteza up`: the processes hang, the source fails, the records are broken.
+"""One fault gives one alert, over a real `correnteza up`: processes hang, the source fails, records are broken.
 
 Everything goes at its own pace but the sources' clock and the durations of the rules. They are divided by as much as
 this machine allows: on one that has much else to do a canary takes longer, and rules that had no patience with it would
@@ -6,6 +6,7 @@ fire without a fault. Beside it runs a Prometheus without the rule that tells of
 fault must be told otherwise.
 """
 
+import itertools
 import os
 import struct
 import time
@@ -32,8 +33,9 @@ QUIET_MINUTES = 20.0
 LONG = 1200
 TRICKLE = ("inmet_stations", "ibge_municipalities")
 """Datasets of which records come all the time."""
+LETTERS = 500
 UNKNOWN = 2_000_000_000
-"""A schema id that no registry of a test ever gives."""
+"""A schema id that no registry of a test assigns."""
 OLDER = {"anatel_mobile_accesses", "ibge_sidra", "inmet_hourly"}
 """Sources whose recordings are older than the day that is replayed."""
 MAY = ("FreshnessObjectiveMissed",)
@@ -106,11 +108,12 @@ def retention_fills(up: Running) -> Iterator[None]:
 
 
 def letters(dataset: str, broken: Callable[[Message], Message]) -> Callable[[Running], AbstractContextManager[None]]:
-    """Sixty records that cannot be read; a person discards them."""
+    """Records that cannot be decoded, more than a hundredth of all that bronze reads in the rule's hour; then they are
+    discarded."""
 
     @contextmanager
     def happens(up: Running) -> Iterator[None]:
-        up.send(dataset, [broken(each) for each in up.published(dataset)[:60]])
+        up.send(dataset, [broken(each) for each in itertools.islice(itertools.cycle(up.published(dataset)), LETTERS)])
         try:
             yield
         finally:
@@ -180,7 +183,7 @@ FAULTS = (
 
 
 def wrong(all_: Alerting, fault: Fault, since: float) -> list[str]:
-    """Whether one alert was told of a fault, and nobody was woken for another one."""
+    """Whether exactly one alert was sent for a fault, and no page for another one."""
     told = [each.labels for each in all_.receiver.fired(since) if each.name == fault.alert]
     others = sorted(all_.receiver.pages(since) - ({fault.alert} if fault.is_page else set()))
     is_told = any(fault.labels.items() <= dict(labels).items() for labels in told)

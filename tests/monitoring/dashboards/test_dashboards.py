@@ -1,4 +1,4 @@
-"""Dashboards show what the catalogue has, in PromQL that can be parsed, and stand in the tree as they are generated."""
+"""Dashboards show the metrics of the catalogue in valid PromQL, and the committed files are the generated ones."""
 
 import json
 import re

@@ -8,7 +8,7 @@ import pytest
 from deltalake import DeltaTable, Transaction, write_deltalake
 
 from foundation.errors import UnsafeState
-from monitoring.lag.canary import STAGES, Sighting, newest
+from monitoring.lag.canary import STAGES, CanaryArrival, newest
 from schemas.contracts import CANARY_TABLE
 from sinks.compaction import compact, expire
 from sinks.ops import canary
@@ -28,17 +28,17 @@ def silver(tmp_path: Path) -> str:
     return path
 
 
-def sighting(minute: int) -> canary.Sighting:
+def arrival(minute: int) -> canary.SentCanary:
     at = NOON + timedelta(minutes=minute)
-    return canary.Sighting("canary", int(at.timestamp() * 1e6), minute)
+    return canary.SentCanary("canary", int(at.timestamp() * 1e6), minute)
 
 
 def fill(path: str, *minutes: int, job: str = SILVER) -> None:
     for minute in minutes:
-        canary.append(path, sighting(minute), once=Transaction(job, minute))
+        canary.append(path, arrival(minute), once=Transaction(job, minute))
 
 
-def seen(lake: Path) -> Sighting | None:
+def seen(lake: Path) -> CanaryArrival | None:
     return newest(lake)["silver"]
 
 
@@ -52,7 +52,7 @@ def test_each_stage_has_a_newest_of_its_own(tmp_path, silver):
     write_deltalake(str(tmp_path / "bronze" / CANARY_TABLE), bronze)
     gold = str(tmp_path / "gold" / CANARY_TABLE)
     canary.ensure(None, gold)
-    canary.replace(gold, sighting(0), once=Transaction("gold", 0))
+    canary.replace(gold, arrival(0), once=Transaction("gold", 0))
 
     found = newest(tmp_path)
     sent = {stage: each.sent_at - NOON.timestamp() for stage, each in found.items()}
@@ -63,15 +63,15 @@ def test_each_stage_has_a_newest_of_its_own(tmp_path, silver):
 
 
 def test_a_clock_that_runs_behind_gives_no_time_below_zero():
-    assert Sighting(1, sent_at=10.0, visible_at=9.5).seconds == 0.0
+    assert CanaryArrival(1, sent_at=10.0, visible_at=9.5).seconds == 0.0
 
 
 def test_a_canary_is_after_another_once():
-    first, second = Sighting(1, 10.0, 11.0), Sighting(2, 70.0, 71.0)
+    first, second = CanaryArrival(1, 10.0, 11.0), CanaryArrival(2, 70.0, 71.0)
     assert second.is_after(first)
     assert not second.is_after(second)
     assert not second.is_after(None), "what a sampler finds at its start may have been counted before"
-    assert not Sighting(3, 130.0, None).is_after(second), "how long it took is not known"
+    assert not CanaryArrival(3, 130.0, None).is_after(second), "how long it took is not known"
 
 
 def test_what_maintenance_does_is_no_canary(tmp_path, silver):
@@ -96,7 +96,7 @@ def test_a_canary_whose_commit_the_log_has_forgotten_is_still_old(tmp_path, silv
     DeltaTable(silver).create_checkpoint()
     for version in (0, 1, 2):
         (Path(silver) / "_delta_log" / f"{version:020}.json").unlink()
-    assert seen(tmp_path) == Sighting(3, sent_at, None)
+    assert seen(tmp_path) == CanaryArrival(3, sent_at, None)
 
 
 def test_a_log_that_cannot_be_read_is_said(tmp_path, silver):

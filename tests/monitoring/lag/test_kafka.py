@@ -1,4 +1,4 @@
-"""The independent reader on a real broker: committed records only, whatever lies between them."""
+"""The independent consumer on a real broker reads only committed records, whatever is between them."""
 
 import time
 

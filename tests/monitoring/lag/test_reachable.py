@@ -1,4 +1,4 @@
-"""Whether anybody listens is known before a client is made, which would try until its time is over."""
+"""It is known whether a server listens before a client is made, which would retry until its timeout."""
 
 import socket
 

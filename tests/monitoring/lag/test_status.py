@@ -1,4 +1,4 @@
-"""Status is right from files and Kafka alone: checkpoints, Delta logs, bounds. No Spark runs in any of these tests."""
+"""Status is correct from files and Kafka only: checkpoints, Delta logs, bounds. No Spark runs in these tests."""
 
 import json
 from dataclasses import replace
@@ -86,14 +86,14 @@ def test_markers_alone_have_no_age(kit):
     assert (line.records_behind, line.seconds_behind) == (1, 0)
 
 
-def test_a_topic_made_anew_is_told(kit):
+def test_a_recreated_topic_is_shown(kit):
     write_checkpoint(
         kit.checkpoints, "bronze.bcb_sgs", batch=0, sources=[{SGS: {"0": 10}}], guard={"topic_id": "another"}
     )
     assert lines(kit, Broker())["bronze.bcb_sgs"].state == "topic_replaced"
 
 
-def test_an_adopted_checkpoint_stands_where_its_guard_says(kit):
+def test_an_adopted_checkpoint_begins_at_the_offsets_of_its_guard(kit):
     guard = {"starting_offsets": json.dumps({SGS: {"0": 6}})}
     (kit.checkpoints / "bronze.bcb_sgs" / "g3").mkdir(parents=True)
     (kit.checkpoints / "bronze.bcb_sgs" / "guard.json").write_text(json.dumps({"generation": 3, **guard}))
@@ -129,7 +129,7 @@ def write_stop_note(kit, query, **found):
     (kit.checkpoints / query / "standing.json").write_text(json.dumps(word | {"committed_batch": 4} | found))
 
 
-def test_a_query_that_stands_still_is_shown_with_its_reason_until_it_commits_again(kit):
+def test_a_stopped_query_is_shown_with_its_reason_until_it_commits_again(kit):
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
     write_stop_note(kit, "bronze.bcb_sgs")
     line = lines(kit, Broker())["bronze.bcb_sgs"]
@@ -180,11 +180,11 @@ def test_what_a_table_takes_is_what_lies_in_its_folder(kit):
     assert (sgs.files, sgs.bytes, sgs.log_files) == (len(files), sum(file.stat().st_size for file in files), len(log))
 
 
-def test_the_canary_stands_apart_with_its_age_how_long_it_took_and_why_its_query_stands(kit):
+def test_the_canary_is_shown_separately_with_its_age_its_latency_and_why_its_query_is_stopped(kit):
     sent = BEGIN.timestamp()
     path = str(kit.lake / "silver" / CANARY_TABLE)
     canary.ensure(None, path)  # creating one needs no Spark
-    canary.append(path, canary.Sighting("canary", int(sent * 1e6), 0), once=Transaction("silver", 0))
+    canary.append(path, canary.SentCanary("canary", int(sent * 1e6), 0), once=Transaction("silver", 0))
     write_checkpoint(kit.checkpoints, f"gold.{CANARY_TABLE}", batch=4, sources=[at_end(kit, "bronze.bcb_sgs")])
     write_stop_note(kit, f"gold.{CANARY_TABLE}")
 
@@ -216,7 +216,7 @@ def test_the_json_of_a_small_lake_without_kafka_is_this_document(kit):
     assert document(kit, away) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 
-def test_with_kafka_the_json_is_the_same_but_for_what_only_kafka_knows(kit):
+def test_with_kafka_only_kafkas_values_are_added_to_the_json(kit):
     expected = json.loads(SNAPSHOT.read_text(encoding="utf-8")) | {"unreachable": []}
     line = next(each for each in expected["layers"] if each["source"] == SGS)
     line |= {"state": "behind", "records_behind": 3, "seconds_behind": 10.0}
@@ -227,7 +227,7 @@ def away():
     raise DependencyUnavailable("http://u:canary-1a@broker does not answer", hint="correnteza up")
 
 
-def test_without_kafka_all_is_told_but_what_only_kafka_knows(kit):
+def test_without_kafka_all_values_but_those_of_kafka_are_shown(kit):
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
     write_checkpoint(kit.checkpoints, "silver.bcb_sgs", batch=1, sources=[at_end(kit, "bronze.bcb_sgs")])
     there, found = lines(kit, Broker()), told(kit, away)
@@ -247,7 +247,7 @@ def test_without_kafka_all_is_told_but_what_only_kafka_knows(kit):
     ]
 
 
-def test_a_query_that_stands_still_is_shown_as_such_without_kafka(kit):
+def test_a_stopped_query_is_shown_as_such_without_kafka(kit):
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
     write_stop_note(kit, "bronze.bcb_sgs")
     states = {f"{each.layer}.{each.table}": each.state for each in told(kit, away).lines}
@@ -347,7 +347,7 @@ def test_published_values_reach_the_kit(kit):
 
 
 def test_a_commit_that_takes_rows_away_brings_nothing_to_read(kit):
-    """What a deletion writes anew are the rows that it left; gold's streams skip it."""
+    """What a deletion writes again are the rows that it left; gold's streams skip it."""
     table = "silver.bcb_sgs_revisions"
     path = kit.path(table)
     position = DeltaPosition("any", DeltaTable(str(path)).version() + 1, 0, is_snapshot=False)

@@ -1,4 +1,4 @@
-"""The server answers GET and HEAD from memory, holds to its bounds, and refuses what another site's page would ask."""
+"""The server answers GET and HEAD from memory, keeps its limits, and refuses requests of another site's page."""
 
 import socket
 import threading

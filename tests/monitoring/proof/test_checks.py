@@ -1,4 +1,4 @@
-"""Every check holds on a right lake, and fails, naming what is wrong, on one that the test broke."""
+"""Every check holds on a correct lake, and fails and names the damage on a damaged one."""
 
 from datetime import date, timedelta
 

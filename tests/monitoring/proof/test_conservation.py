@@ -1,4 +1,5 @@
-"""O9: every record read is decoded or set aside, every decoded row is in silver or set aside; the others are named."""
+"""O9: every record is decoded or kept as undecodable, every decoded row is in silver or quarantine; others are
+named."""
 
 import pyarrow as pa
 from deltalake import write_deltalake
@@ -68,7 +69,7 @@ def by_place_alone(entry, partition, offset, *, topic_id, chunk_id):
     return f"({entry}.kafka_partition = {partition} AND {entry}.kafka_offset = {offset})"
 
 
-def test_entries_of_an_older_release_are_told_by_their_chunk(kit):
+def test_entries_of_an_older_release_are_identified_by_their_chunk(kit):
     """The table lacks the column, or the column is null."""
     entries = kit.rows("silver.quarantine", "true")
     for older in (entries.drop_columns(["topic_id"]), entries.set_column(

@@ -1,4 +1,4 @@
-"""The second writing of gold's definitions gives the numbers that a person computes by hand."""
+"""Gold's definitions in SQL give the numbers that were computed by hand."""
 
 import statistics
 from datetime import date, datetime, timedelta

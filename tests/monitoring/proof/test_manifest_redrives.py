@@ -1,4 +1,5 @@
-"""Manifests with dead letters in their chunks: copies are counted once, what was discarded is a note and no loss."""
+"""Manifests with dead letters in their chunks: copies are counted once, and discarded records give a note and no
+loss."""
 
 import random
 from dataclasses import replace
@@ -27,6 +28,7 @@ def close(kit, original, *, action="redriven", reason="value_below_100", copy=No
     schema = pa.schema([
         ("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64()),
         ("kafka_timestamp", pa.timestamp("us", "UTC")), ("decode_status", pa.string()), ("record", record),
+        ("value", pa.binary()),
     ])  # fmt: skip
     closing = {
         "dataset": DATASET, "topic_id": TOPIC_ID, "partition": 0, "offset": original["offset"], "action": action,

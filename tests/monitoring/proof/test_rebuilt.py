@@ -1,4 +1,4 @@
-"""A rebuilt table is held against verify's definitions, and against the live one: what differs is named, lag is not."""
+"""A rebuilt table is compared with verify's definitions and with the live table: differences are named, lag is not."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Keys that a fact names stand in its dimension; periods of validity do not overlap."""
+"""Keys of a fact are in its dimension; periods of validity do not overlap."""
 
 import pytest
 from deltalake import write_deltalake

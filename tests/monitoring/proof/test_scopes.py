@@ -1,4 +1,4 @@
-"""Current holds just what the newest whole edition of each scope states; each way to break that is named."""
+"""Current holds exactly the keys of the newest complete edition of each scope; each kind of damage is named."""
 
 import json
 from datetime import date, timedelta
@@ -87,7 +87,7 @@ def test_what_is_held_or_unknown_is_said_and_a_held_key_may_stand(kit):
     ]
 
 
-def test_stations_are_told_apart(tmp_path):
+def test_stations_are_distinguished(tmp_path):
     kit = Kit(tmp_path)
     hours = [hour(BEGIN, station=station) for station in ("A401", "A249")]
     for number, row in enumerate(hours):

@@ -1,4 +1,4 @@
-"""A run after one that held looks at what came since; what that cannot see, and what brings it back to everything."""
+"""A run after a successful one checks only newer data; what it cannot find, and when it checks everything again."""
 
 import json
 import shutil
@@ -140,7 +140,7 @@ def test_control_a_window_of_kafkas_clock_alone_does_not_see_it(kit, left, held,
     hour_comes(kit, retrieved_at=BEGIN + timedelta(days=2))
     lose_from_current(kit)
     control.holds(overlooked)
-    monkeypatch.setattr(verified, "reading_on", lambda evidence, _, begin: replace(evidence, since=begin))
+    monkeypatch.setattr(verified, "extended_to_mark", lambda evidence, _, begin: replace(evidence, since=begin))
     control.objects(overlooked, damage="a row that current has lost is not seen")
 
 
@@ -191,7 +191,7 @@ def test_a_lost_file_is_seen_by_every_run(kit, left, held):
     assert "data files are whole" in findings(run(kit, left))
 
 
-def test_a_table_made_anew_or_a_mark_that_cannot_be_read_brings_everything_back(kit, left, held):
+def test_after_a_recreated_table_or_an_unreadable_mark_everything_is_verified(kit, left, held):
     others = json.loads(left.read_text())
     others["tables"]["bronze.bcb_sgs"][0] = "another"
     lake = Lake(kit.lake)

@@ -1,4 +1,4 @@
-"""A monitor over the small lake, with a broker, a registry and a schedule that say what a test lets them say."""
+"""A monitor over the small lake, with a broker, a registry and a schedule whose answers a test sets."""
 
 from datetime import UTC, datetime
 

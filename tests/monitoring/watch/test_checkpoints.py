@@ -1,4 +1,4 @@
-"""Checkpoints are read again when they have moved, and only then."""
+"""Checkpoints are read again only when they have changed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a source should have published by now: nothing is missed before its time, and everything afterwards."""
+"""What a source should have published by now: a period counts as missing only after its time."""
 
 from datetime import UTC, date, datetime, timedelta
 

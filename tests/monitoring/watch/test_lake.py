@@ -8,7 +8,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from foundation.errors import UnsafeState
-from monitoring.lag.canary import Sighting
+from monitoring.lag.canary import CanaryArrival
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
 from monitoring.watch import lake as watched
@@ -90,7 +90,7 @@ def test_open_dead_letters_are_those_of_the_view(kit):
     assert after["bcb_sgs"] == before["bcb_sgs"] + 1
 
 
-def test_control_without_the_closings_a_letter_that_is_done_counts_as_open(kit, control, monkeypatch):
+def test_control_without_the_closings_a_closed_dead_letter_counts_as_open(kit, control, monkeypatch):
     damage(kit)
     control.holds(disagreement, kit, part_of(kit).look().open_dead_letters)
     count = OpenDeadLetters.count
@@ -147,11 +147,11 @@ def test_each_canary_is_counted_once_and_none_at_the_first_look(kit, monkeypatch
     monkeypatch.setattr(watched.canary, "newest", lambda root: dict(seen))
     part, told = part_of(kit), []
     part.on_canary = lambda stage, seconds: told.append((stage, seconds))
-    seen["bronze"] = Sighting(1, 100.0, 102.0)
+    seen["bronze"] = CanaryArrival(1, 100.0, 102.0)
     part.look()
     part.look()
     assert told == []
-    seen["bronze"] = Sighting(2, 160.0, 161.5)
+    seen["bronze"] = CanaryArrival(2, 160.0, 161.5)
     part.look()
     assert part.look().canary == seen
     assert told == [("bronze", 1.5)]

@@ -1,4 +1,4 @@
-"""Each part fails alone: what it said last, when, and why it says nothing now."""
+"""A failed part does not affect others; its last value, its time and the reason are known."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What the monitor says: as true with the driver killed or the broker away as files and broker let it be."""
+"""The monitor's values are right, also after the driver was killed or while the broker is down."""
 
 import json
 from datetime import timedelta
@@ -85,14 +85,14 @@ def test_the_longer_it_waits_the_less_is_left_of_retention(watched, now):
     week = 7 * 24 * HOUR
     assert value(monitor, "retention_seconds_to_loss", "bcb_sgs") == week - HOUR
     assert value(monitor, "retention_used_ratio", "bcb_sgs") == pytest.approx(HOUR / week)
-    told.first[SGS] = 8  # retention has taken one that nobody had read
+    told.first[SGS] = 8  # retention has removed one unread record
     monitor.parts.look_at_all()
     assert value(monitor, "retention_seconds_to_loss", "bcb_sgs") == 0
     assert value(monitor, "retention_used_ratio", "bcb_sgs") == 1
 
 
 @pytest.mark.parametrize("case", ["nothing waits", "kept for ever", "not asked"])
-def test_of_what_is_in_no_danger_no_retention_is_told(watched, case):
+def test_retention_is_shown_only_for_tables_with_waiting_records(watched, case):
     monitor, told = watched
     if case == "nothing waits":
         told.ends[SGS] = 7
@@ -105,7 +105,7 @@ def test_of_what_is_in_no_danger_no_retention_is_told(watched, case):
     assert value(monitor, "retention_used_ratio", "bcb_sgs") is None
 
 
-def test_with_the_broker_away_it_says_what_files_tell_and_nothing_of_what_only_the_broker_knows(watched):
+def test_without_the_broker_values_from_files_are_shown_and_those_of_the_broker_are_absent(watched):
     monitor, told = watched
     monitor.parts.look_at_all()
     before = monitor.samples()
@@ -170,7 +170,7 @@ def test_with_the_schedule_away_the_next_slot_and_the_last_success_stay(watched)
 
 
 def untrue(monitor):
-    """What is told of bronze's lag that nobody can know."""
+    """Values of bronze's lag that cannot be known."""
     return [f"{name} of bronze is told" for name in ("lag_records", "lag_seconds")
             if value(monitor, name, "bronze", "bcb_sgs") is not None]  # fmt: skip
 
@@ -186,7 +186,7 @@ def test_control_with_the_last_answer_for_a_present_one_a_broker_that_is_away_ha
     control.objects(untrue, monitor, damage="lag_records of bronze is told")
 
 
-def test_a_query_that_stands_still_is_told_with_its_state(watched, kit):
+def test_a_stopped_query_is_shown_with_its_state(watched, kit):
     monitor, _ = watched
     word = {"state": "stalled", "reason": "no progress", "hint": "look", "generation": 0, "committed_batch": 4}
     (kit.checkpoints / "bronze.bcb_sgs" / "standing.json").write_text(json.dumps(word))

@@ -1,4 +1,4 @@
-"""The monitor beside a real broker: what it says against what independent clients see, driver killed or broker away."""
+"""The monitor with a real broker: its values are compared with independent clients, also without driver or broker."""
 
 import urllib.request
 from contextlib import suppress

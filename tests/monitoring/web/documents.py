@@ -86,12 +86,12 @@ def well(seed=7):
 
 
 def in_trouble():
-    """The same with a table that stands still, late ones, a failing source, and a registry that does not answer."""
+    """The same with a table that is stopped, late ones, a failing source, and a registry that does not answer."""
     document = well()
     by_name = {f"{each['layer']}.{each['table']}": each for each in document["layers"]}
     by_name["silver.inmet_hourly"] |= {
         "state": "stopped", "records_behind": 8_785, "seconds_behind": 5_460.0,
-        "reason": "its checkpoint names a table that is no more: bronze.inmet_hourly was made anew at 15:31",
+        "reason": "its checkpoint names a table that is no more: bronze.inmet_hourly was recreated at 15:31",
         "hint": "correnteza checkpoint adopt silver.inmet_hourly",
     }  # fmt: skip
     for name in ("gold.external_factors_daily", "gold.fact_weather_observation"):

@@ -14,7 +14,7 @@ FOLDER = Path("docs/pictures")
 
 
 def main() -> None:
-    """A desk by day with trouble, a telephone by night without."""
+    """A wide page in light colours with trouble, and a narrow one in dark colours without."""
     with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as browser:
         for name, document, width, height, dark in (
             ("status-in-trouble.png", documents.in_trouble(), 1280, 1900, False),

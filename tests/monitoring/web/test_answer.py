@@ -34,7 +34,7 @@ def change(where, name=None, **values):
     [
         ("layers", "bcb_sgs", {"state": "stopped"}, "bad", "Stopped bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "stalled"}, "bad", "Stalled bronze.bcb_sgs"),
-        ("layers", "bcb_sgs", {"state": "topic_replaced"}, "bad", "Its topic was made anew bronze.bcb_sgs"),
+        ("layers", "bcb_sgs", {"state": "topic_replaced"}, "bad", "Its topic was recreated bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "behind", "seconds_behind": 601.0}, "late", "Late bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "not_started", "records_behind": 5}, "late", "Not started bronze.bcb_sgs"),
         ("layers", "bcb_sgs", {"state": "unknown", "records_behind": None}, "unknown", "Not known bronze.bcb_sgs"),
@@ -68,7 +68,7 @@ def test_what_is_usual_is_no_trouble(where, name, values):
 
 
 @pytest.mark.parametrize("newest", [text(NOW - 601), None])
-def test_a_canary_that_does_not_come_through_is_trouble_whatever_the_rest_says(newest):
+def test_a_canary_that_does_not_arrive_is_trouble_whatever_else_is_right(newest):
     document = documents.well()
     document["canary"]["gold"] = {"newest_at": newest, "seconds": None}
     assert said(document) == ("bad", "Not everything is fresh.", ["Canary missing in gold"])
@@ -88,7 +88,7 @@ def test_before_the_first_canary_nothing_is_claimed():
     assert said(document) == ("unknown", "Not everything is known.", ["No test record yet in any layer"])
 
 
-def test_a_canary_whose_query_stands_still_has_its_reason():
+def test_a_canary_whose_query_is_stopped_has_its_reason():
     """As the document of `status --json` has it."""
     document = documents.well()
     document["canary"]["silver"] = {"newest_at": None, "seconds": None, "reason": "refused", "hint": "adopt it"}
@@ -96,7 +96,7 @@ def test_a_canary_whose_query_stands_still_has_its_reason():
     assert (trouble.reason, trouble.hint) == ("refused", "adopt it")
 
 
-def test_what_a_part_that_is_away_would_know_is_not_told_table_by_table():
+def test_the_values_of_a_part_that_is_down_are_not_reported_table_by_table():
     document = documents.well()
     document["parts"][0] |= {"up": False, "reason": "Connection refused"}
     for line in document["layers"]:
@@ -121,7 +121,7 @@ def test_sources_of_one_trouble_are_one_trouble():
 
 
 @pytest.mark.parametrize(("unreachable", "level"), [([], "ok"), ([{"service": "kafka"}], "unknown")])
-def test_a_query_that_never_started_waits_for_its_topic_or_nobody_knows(unreachable, level):
+def test_a_query_that_never_started_waits_for_its_topic_or_is_unknown(unreachable, level):
     document = documents.well() | {"unreachable": unreachable}
     document["layers"][0] |= {"state": "not_started", "records_behind": None, "seconds_behind": None}
     assert layers(document, {}, NOW)[0].level == level

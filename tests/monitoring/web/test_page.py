@@ -1,4 +1,4 @@
-"""The page is whole HTML for every document, runs nothing, and holds no text that somebody else could make markup."""
+"""The page is valid HTML for every document, runs no script, and escapes all texts."""
 
 import re
 from html.parser import HTMLParser
@@ -69,7 +69,7 @@ def test_tables_have_captions_and_headings_and_pictures_have_words(make):
 
 
 @pytest.mark.parametrize("make", DOCUMENTS)
-def test_no_state_is_told_by_its_colour_alone(make):
+def test_no_state_is_shown_only_by_its_colour(make):
     """Beside every sign of a state stand words, and each state's sign has a shape of its own."""
     html = render(make(), {})
     signs = re.findall(r'<svg class="icon \w+"[^>]*>.*?</svg>(.{0,40})', html, re.DOTALL)
@@ -131,7 +131,7 @@ def test_the_page_says_what_its_document_says():
     for words in (
         "Not everything is fresh.", "5 things need a look", "Stopped silver.inmet_hourly",
         "correnteza checkpoint adopt silver.inmet_hourly", "No answer from the schema registry",
-        "up to date but for 40 s", "1 of 13 tables stands still", "left alone after failures",
+        "up to date but for 40 s", "1 of 13 tables is stopped", "left alone after failures",
         "28 November 2026, 17:05:40 UTC",
     ):  # fmt: skip
         assert words in found

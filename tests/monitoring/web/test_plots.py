@@ -1,4 +1,4 @@
-"""Plots have bounded points, show what was not measured as a gap, and say in words what they draw."""
+"""Plots have a bounded number of points, show missing measurements as gaps, and have a text for their content."""
 
 import itertools
 import math
@@ -45,7 +45,7 @@ def test_control_minutes_that_nobody_measured_are_a_gap_and_no_line_crosses_it(c
 
     away = range(600, 720)
     control.holds(crossed, minutes(lambda minute: minute % 7, of=[each for each in range(1440) if each not in away]))
-    # A history that carries the last value on through the silence.
+    # A history that copies_live the last value on through the silence.
     control.objects(crossed, minutes(lambda minute: 1.0 if minute in away else minute % 7), damage="no gap is drawn")
 
 

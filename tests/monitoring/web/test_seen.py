@@ -1,4 +1,4 @@
-"""The page as a person sees it, in a real browser: on a telephone and a desk, by day and by night."""
+"""The page in a real browser: narrow and wide, in light and dark colours."""
 
 import hashlib
 

@@ -35,7 +35,7 @@ def test_sizes_have_a_unit(count, text):
 @pytest.mark.parametrize(
     ("ratio", "text"), [(0, "0 %"), (0.001, "under 1 %"), (0.999, "99 %"), (1, "100 %"), (None, "not known")]
 )
-def test_what_is_not_all_is_never_told_as_all(ratio, text):
+def test_only_exact_shares_are_shown_as_none_or_all(ratio, text):
     assert words.share(ratio) == text
 
 

@@ -1,4 +1,4 @@
-"""Turns at a host, the hosts of a source, and which addresses count as public."""
+"""Places at a host, the hosts of a source, and which addresses count as public."""
 
 import ipaddress
 import socket
@@ -36,60 +36,60 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def turns(clock) -> Hosts:
+def limits(clock) -> Hosts:
     return Hosts(clock, clock.sleep)
 
 
-def begin(turns: Hosts, clock: Clock, host: str, pause: float) -> float:
-    with turns.turn(host, pause):
+def begin(limits: Hosts, clock: Clock, host: str, pause: float) -> float:
+    with limits.place(host, pause):
         return clock.now - 1000.0
 
 
-def test_requests_to_one_host_begin_a_pause_apart(turns, clock):
-    assert [begin(turns, clock, "a", 0.25) for _ in range(4)] == [0.0, 0.25, 0.5, 0.75]
+def test_requests_to_one_host_begin_a_pause_apart(limits, clock):
+    assert [begin(limits, clock, "a", 0.25) for _ in range(4)] == [0.0, 0.25, 0.5, 0.75]
 
 
-def test_control_without_a_pause_they_begin_at_once(turns, clock, control):
+def test_control_without_a_pause_they_begin_at_once(limits, clock, control):
     def too_soon(host: str, pause: float) -> list[str]:
         """Requests that begin less than a quarter of a second after the one before."""
-        began = [begin(turns, clock, host, pause) for _ in range(4)]
+        began = [begin(limits, clock, host, pause) for _ in range(4)]
         return [f"two requests {later - one:.2f} s apart" for one, later in pairwise(began) if later - one < 0.25]
 
     control.holds(too_soon, "a", 0.25)
     control.objects(too_soon, "b", 0.0, damage="two requests 0.00 s apart")
 
 
-def test_hosts_do_not_wait_for_each_other(turns, clock):
-    assert [begin(turns, clock, host, 5.0) for host in "abc"] == [0.0, 0.0, 0.0]
+def test_hosts_do_not_wait_for_each_other(limits, clock):
+    assert [begin(limits, clock, host, 5.0) for host in "abc"] == [0.0, 0.0, 0.0]
 
 
-def test_a_request_that_took_longer_than_the_pause_needs_no_further_wait(turns, clock):
-    with turns.turn("a", 1.0):
+def test_a_request_that_took_longer_than_the_pause_needs_no_further_wait(limits, clock):
+    with limits.place("a", 1.0):
         clock.sleep(7.0)
-    with turns.turn("a", 1.0) as waited:
+    with limits.place("a", 1.0) as waited:
         assert waited == 0.0
 
 
-def test_of_two_clients_of_a_host_the_more_patient_one_sets_the_pause(turns, clock):
-    assert [begin(turns, clock, "a", pause) for pause in (1.0, 3.0, 0.0, 0.0)] == [0.0, 3.0, 6.0, 6.0]
+def test_of_two_clients_of_a_host_the_more_patient_one_sets_the_pause(limits, clock):
+    assert [begin(limits, clock, "a", pause) for pause in (1.0, 3.0, 0.0, 0.0)] == [0.0, 3.0, 6.0, 6.0]
 
 
-def test_the_time_waited_is_told(turns):
-    with turns.turn("a", 2.0) as waited:
+def test_the_time_waited_is_returned(limits):
+    with limits.place("a", 2.0) as waited:
         assert waited == 0.0
-    with turns.turn("a", 2.0) as waited:
+    with limits.place("a", 2.0) as waited:
         assert waited == 2.0
 
 
 class Crowd:
-    """Threads that hold a turn each until they are let go.
+    """Threads that hold a place each until they are released.
 
     Attributes:
         most: requests that were under way at the same moment.
     """
 
-    def __init__(self, turns: Hosts, host: str, count: int) -> None:
-        self._turns, self._host = turns, host
+    def __init__(self, limits: Hosts, host: str, count: int) -> None:
+        self._hosts, self._host = limits, host
         self._go = threading.Event()
         self._lock = threading.Lock()
         self.inside = self.most = self.done = 0
@@ -98,7 +98,7 @@ class Crowd:
             thread.start()
 
     def _ask(self) -> None:
-        with self._turns.turn(self._host, 0.0):
+        with self._hosts.place(self._host, 0.0):
             with self._lock:
                 self.inside += 1
                 self.most = max(self.most, self.inside)
@@ -113,18 +113,18 @@ class Crowd:
             thread.join(30)
 
 
-def test_two_requests_at_a_time_are_under_way_at_a_host(turns):
-    crowd = Crowd(turns, "a", 6)
-    other = Crowd(turns, "b", 1)
+def test_two_requests_at_a_time_are_under_way_at_a_host(limits):
+    crowd = Crowd(limits, "a", 6)
+    other = Crowd(limits, "b", 1)
     wait_for(lambda: crowd.inside == 2 and other.inside == 1, "the first two, and one at another host")
     crowd.let_go()
     other.let_go()
     assert (crowd.done, crowd.most) == (6, hosts.MAX_AT_ONCE)
 
 
-def test_control_without_the_limit_all_of_them_are_under_way(turns, monkeypatch, control):
+def test_control_without_the_limit_all_of_them_are_under_way(limits, monkeypatch, control):
     def crowded(host: str, expected: int) -> list[str]:
-        crowd = Crowd(turns, host, 6)
+        crowd = Crowd(limits, host, 6)
         wait_for(lambda: crowd.inside == expected, "those that may begin")
         crowd.let_go()
         return [f"{crowd.most} requests at once at {host}"] if crowd.most > 2 else []
@@ -134,17 +134,17 @@ def test_control_without_the_limit_all_of_them_are_under_way(turns, monkeypatch,
     control.objects(crowded, "b", 6, damage="6 requests at once at b")
 
 
-def test_a_turn_is_not_waited_for_for_ever(turns, monkeypatch):
-    monkeypatch.setattr(hosts, "MAX_TURN_WAIT", 0.01)
-    with turns.turn("a", 0.0), turns.turn("a", 0.0):
-        third = turns.turn("a", 0.0)
+def test_waiting_for_a_place_has_a_limit(limits, monkeypatch):
+    monkeypatch.setattr(hosts, "MAX_PLACE_WAIT", 0.01)
+    with limits.place("a", 0.0), limits.place("a", 0.0):
+        third = limits.place("a", 0.0)
         with pytest.raises(TransientError, match="busy"):
             third.__enter__()
 
 
-def test_a_request_that_fails_gives_its_place_back(turns):
+def test_a_request_that_fails_gives_its_place_back(limits):
     for _ in range(5):
-        with pytest.raises(ZeroDivisionError), turns.turn("a", 0.0):
+        with pytest.raises(ZeroDivisionError), limits.place("a", 0.0):
             raise ZeroDivisionError
 
 

@@ -1,4 +1,4 @@
-"""The HTTP layer against a scripted server: what is asked and how, what is retried, resumed, followed, refused."""
+"""The HTTP layer with a scripted server: requests, retries, resumed downloads, redirects, refusals."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Rows that go on over a line's end inside quotes (RFC 4180), and quotes that must not swallow their neighbours."""
+"""Rows with line ends inside quotes (RFC 4180), and quotes that must not swallow their neighbours."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ def test_a_quoted_line_end_is_part_of_its_field_and_written_as_a_line_feed(end):
 
 
 def test_without_the_rule_the_row_is_two_bad_lines():
-    """The control: this is what the rule mends."""
+    """The control: what happens without the rule."""
     (chunk,) = chunks(b'a;"b\nc";d\n1;2;3\n', quoting=False)
     assert len(csv_rows.read(chunk, fields=3, delimiter=";", encoding="utf-8").bad) == 2
 

@@ -1,4 +1,4 @@
-"""One request: skipped, left alone or polled; and then what is put back, and what is recorded."""
+"""One request is skipped, left or polled; then the next request is put back, and the outcome is recorded."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -145,7 +145,7 @@ def test_an_outcome_of_a_clock_years_ahead_stops_nothing(store):
 
 
 def test_a_failed_poll_is_put_back_before_it_is_recorded(store):
-    """Who dies between the two leaves a request that comes again, not one that is lost."""
+    """If the process dies between the two, the request is delivered again and not lost."""
     work_off(store, REQUEST, answering(AWAY))
     put_back, record = store.written
     assert put_back == replace(REQUEST, attempt=2, failures=1, not_before=NOW + timedelta(minutes=2))
@@ -240,7 +240,7 @@ def test_a_request_whose_poll_was_fenced_is_polled_if_it_comes_again(store):
     assert work_off(store, REQUEST, answering(rows=3)) is None
 
 
-def test_the_outcome_of_who_fenced_stands_if_it_comes_first(store):
+def test_the_outcome_of_the_poll_that_fenced_stays_if_it_comes_first(store):
     def outrun(now):
         work_off(store, REQUEST, answering(rows=3))
         fenced(now)

@@ -1,4 +1,4 @@
-"""The leader sends the canary; whatever hinders it, the next one is sent in its time."""
+"""The leader sends the canary; after any failure the next one is sent at its time."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The circuit is a rule over failures in a row and what the source asked for."""
+"""The circuit is a function of the failures in a row and the pause that the source asked for."""
 
 from datetime import UTC, datetime, timedelta
 

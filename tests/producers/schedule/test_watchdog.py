@@ -12,7 +12,7 @@ def test_time_without_progress_adds_up():
     assert seen == [number * LOOK_SECONDS for number in range(5)]
 
 
-def test_progress_starts_the_count_anew():
+def test_progress_starts_the_count_again():
     clock = StallClock()
     clock.look(0, is_stalled=True)
     clock.look(0.5, is_stalled=True)

@@ -271,7 +271,7 @@ def test_of_a_half_year_one_layout_is_read_and_the_wide_one_where_there_is_one()
 
 
 def test_a_half_year_keeps_its_key_under_either_naming():
-    """So a file that is only named anew is not published again."""
+    """So a file that is only named again is not published again."""
     assert select("201901-201906_Colunas").keys() == select("2019_1S").keys() == {"201901-201906"}
     assert select("201901-201906_Colunas", "2019_1S") == {"201901-201906": "201901-201906_Colunas"}
 

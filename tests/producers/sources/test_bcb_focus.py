@@ -120,7 +120,7 @@ def test_every_expectation_of_a_day_has_a_key_of_its_own():
 @pytest.mark.parametrize(("resource", "name", "other"), [
     (MONTHLY, "DataReferencia", "Reuniao"), (YEARLY, "DataReferencia", "Reuniao"), (SELIC, "Reuniao", "DataReferencia"),
 ])  # fmt: skip
-def test_an_expectation_of_nobody_knows_what_is_a_reject_and_no_version_of_another(resource, name, other, wrong):
+def test_an_expectation_without_a_subject_is_a_reject_and_no_version_of_another(resource, name, other, wrong):
     """Without its period or meeting, the rows of a day would have one key."""
     item = {field: value for field, value in MEETINGS[0].items() if field != "Reuniao"}
     item |= {"absent": {}, "null": {name: None}, "blank": {name: " "}}.get(wrong, {other: "R8/2025"})

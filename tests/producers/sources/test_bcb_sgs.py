@@ -124,7 +124,7 @@ HISTORY = ("2000-01-01..2009-12-28", "2009-12-29..2019-12-26", OPEN)
 
 
 def test_later_polls_ask_from_before_the_newest_value_not_from_before_today():
-    """A series (or a poller) that stood still for a year leaves no hole."""
+    """A series (or a poller) that was down for a year leaves no gap."""
     body = b'[{"data":"02/01/2025","valor":"1"},{"data":"03/01/2025","valor":"2"}]'
     assert windows(HISTORY, body) == [(OPEN, "05/10/2024", "10/01/2026")]
 

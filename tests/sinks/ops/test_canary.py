@@ -6,12 +6,12 @@ import pytest
 from deltalake import DeltaTable, Transaction
 
 from sinks.ops import canary
-from sinks.ops.canary import Sighting
+from sinks.ops.canary import SentCanary
 from tests.controls import Control
 
 AT = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
-FIRST = Sighting("canary", int(AT.timestamp()) * 1_000_000 + 123456, 7)
-SECOND = Sighting("canary", FIRST.sent_at + 60_000_000, 9)
+FIRST = SentCanary("canary", int(AT.timestamp()) * 1_000_000 + 123456, 7)
+SECOND = SentCanary("canary", FIRST.sent_at + 60_000_000, 9)
 
 
 @pytest.fixture

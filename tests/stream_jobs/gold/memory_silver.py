@@ -16,7 +16,7 @@ from stream_jobs.columns import silver_schema
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.job import groups_touched
 from stream_jobs.gold.model import GoldTable
-from stream_jobs.silver.asof import at_hand
+from stream_jobs.silver.asof import local_frame
 
 Row = dict[str, Any]
 
@@ -86,7 +86,7 @@ class MemorySilver:
     def cached(
         self, name: str, datasets: Sequence[str], build: Callable[[], DataFrame], *, of: Hashable = None
     ) -> DataFrame:
-        return at_hand(self.spark, build().toArrow())
+        return local_frame(self.spark, build().toArrow())
 
     def _frame(self, dataset: str, rows: list[Row]) -> DataFrame:
         schema = silver_schema(load(dataset), revisions=True)

@@ -50,7 +50,7 @@ def drawn_sequence(spark, root, monkeypatch, table: GoldTable, number: int, *, m
             change(lake, choose, kind)
             if choose.random() < 0.2:
                 lake.make_void(DRAW[kind][0], choose)
-        monkeypatch.setattr(asof, "MOST_ROWS_AT_HAND", choose.choice([0, asof.MOST_ROWS_AT_HAND]))
+        monkeypatch.setattr(asof, "MOST_LOCAL_ROWS", choose.choice([0, asof.MOST_LOCAL_ROWS]))
         monkeypatch.setattr(job, "MOST_GROUPS_AT_ONCE", choose.choice([40, job.MOST_GROUPS_AT_ONCE]))
         lake.follow(table)
         monkeypatch.undo()

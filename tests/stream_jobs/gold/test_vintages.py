@@ -157,7 +157,7 @@ def test_a_batch_reads_every_dataset_at_one_version(spark, published):
 
 
 def test_what_was_counted_is_kept_until_its_table_changes(spark, published, monkeypatch):
-    """A changed hour must not count all accesses anew; changed accesses must."""
+    """A changed hour must not count all accesses again; changed accesses must."""
     _, places = published
     cache, counted = asof.FrameCache(), []
 

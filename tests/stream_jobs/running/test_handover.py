@@ -151,7 +151,7 @@ def test_control_a_driver_that_starts_without_a_look_at_the_rebuild_goes_on_with
 
 
 @pytest.mark.parametrize("is_suspended", [False, True])
-def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_once(places, monkeypatch, is_suspended):
+def test_a_driver_restarts_a_query_between_two_batches_and_a_suspended_one_at_once(places, monkeypatch, is_suspended):
     monkeypatch.setattr(stalls, "_jobs", lambda query: 0)
     job = job_of(places)
     started: list[int] = []
@@ -178,7 +178,7 @@ def test_a_driver_starts_a_query_anew_between_two_batches_and_one_that_rests_at_
     live.watch()
     assert started == ([] if is_suspended else [LIVE])
     stand(places, LIVE, 3)
-    wait_for(lambda: live.watch() or SHADOW in started, "it is started anew", 20)
+    wait_for(lambda: live.watch() or SHADOW in started, "it is started again", 20)
     assert rebuilt_lake.torn(places, SHADOW) == []
 
 

@@ -27,7 +27,7 @@ def value(metrics, name, area):
     return metrics.registry.get_sample_value(f"correnteza_jvm_memory_{name}_bytes", {"area": area})
 
 
-def test_heap_and_the_rest_are_told_and_what_has_no_bound_is_absent():
+def test_heap_and_other_memory_are_reported_and_a_missing_limit_is_absent():
     metrics = StreamMetrics([], [])
     bean = SimpleNamespace(getHeapMemoryUsage=lambda: usage(3, 4, 5), getNonHeapMemoryUsage=lambda: usage(1, 2, -1))
     Memory(sessions(bean), metrics).look()

@@ -77,7 +77,7 @@ def test_a_wrong_layer_is_a_usage_error(cli):
 def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_says_so_and_ends_with_3_when_it_is_told_to(
     pipeline, cli_process, cli
 ):
-    """One has lost its checkpoint before the start, the topic of another is made anew while it runs."""
+    """One has lost its checkpoint before the start, the topic of another is recreated while it runs."""
     pipeline.declare(*load_all())
     pipeline.bronze_after("bcb_sgs", [OBSERVATION])
     pipeline.bronze_after("inmet_stations", [station(0)])
@@ -92,7 +92,7 @@ def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_says_so_and_ends_with_3
     admin.delete_topics([topic])[topic].result()
     pipeline.declare_until_there("inmet_stations")
     pipeline.publish("inmet_stations", *(station(number) for number in range(1, 9)))
-    wait_for(lambda: driver.said.count("query_stands_still") == 2 or driver.poll() is not None, "both stand still", 200)
+    wait_for(lambda: driver.said.count("query_stands_still") == 2 or driver.poll() is not None, "both are stopped", 200)
     assert driver.poll() is None, driver.said
     pipeline.publish("ibge_municipalities", sample(load("ibge_municipalities"), 1))
     wait_for(lambda: has_rows(pipeline.places.table("bronze.ibge_municipalities")), "the others go on", 200)

@@ -123,7 +123,7 @@ def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeyp
 
 
 def test_one_that_goes_on_failing_takes_the_driver_down():
-    """F34: no driver that looks alive while one of its tables stands still."""
+    """F34: no driver that looks alive while one of its tables is stopped."""
     failing = Job("silver.a", [Query(0, "boom")])
     healthy = Job("silver.b", [Query(LONG, None)])
     with pytest.raises(CorrentezaError, match=r"silver\.a failed: boom"):
@@ -172,7 +172,7 @@ def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_e
 
 def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one(monkeypatch, control):
     def stopped_too() -> list[str]:
-        """Whether the healthy query was watched on after the other one had come to stand."""
+        """Whether the healthy query was watched on after the other one had stopped."""
         _, healthy, said = sick_beside_a_healthy_one()
         return [] if healthy.running.seen > 20 else [f"bronze.b ended after {healthy.running.seen} looks: {said}"]
 
@@ -218,10 +218,10 @@ def test_a_table_that_another_driver_writes_ends_the_driver_and_leaves_no_word_i
 
 
 def test_a_refusal_at_a_restart_stops_the_query_alone():
-    job = Job("bronze.a", [Query(2, "boom"), UnsafeState("the topic was made anew")])
+    job = Job("bronze.a", [Query(2, "boom"), UnsafeState("the topic was recreated")])
     other = Job("bronze.b", [Query(LONG, None)])
     said = complaint(lambda: run(job, other, until=lambda: job.starts == 2 and other.running.seen > 20))
-    assert said == ["UnsafeState: bronze.a is stopped: the topic was made anew"]
+    assert said == ["UnsafeState: bronze.a is stopped: the topic was recreated"]
 
 
 def test_draining_brings_the_others_up_to_date_before_it_names_one_that_may_not_start():
@@ -238,20 +238,20 @@ def test_a_check_that_names_a_query_stops_it_alone_in_the_midst_of_a_batch_and_f
     def check() -> dict[str, UnsafeState]:
         gone.running.busy = True
         checks.append(1)
-        return {"bronze.a": UnsafeState("topic made anew")}
+        return {"bronze.a": UnsafeState("topic recreated")}
 
     def seen_on() -> bool:
         return len(checks) > 3 and gone.running.stopped and other.running.seen > 20
 
     said = complaint(lambda: run(gone, other, until=seen_on, check=check))
-    assert said == ["UnsafeState: bronze.a is stopped: topic made anew"]
+    assert said == ["UnsafeState: bronze.a is stopped: topic recreated"]
     assert (gone.starts, other.starts) == (1, 1)
 
 
 def test_when_every_query_may_not_go_on_the_driver_ends_at_once(monkeypatch):
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
     jobs = [Job(name, [Query(LONG, None)]) for name in ("bronze.a", "bronze.b")]
-    unsafe = {job.name: UnsafeState("topic made anew") for job in jobs}
+    unsafe = {job.name: UnsafeState("topic recreated") for job in jobs}
     with pytest.raises(UnsafeState, match=r"bronze\.a is stopped.*bronze\.b is stopped"):
         run(*jobs, until=lambda: False, check=lambda: unsafe)
     assert all(job.running.stopped for job in jobs)
@@ -329,10 +329,10 @@ def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
 
     def check() -> dict[str, UnsafeState]:
-        raise UnsafeState("topic made anew")
+        raise UnsafeState("topic recreated")
 
     job = Job("bronze.a", [Query(LONG, None)])
-    with pytest.raises(UnsafeState, match="made anew"):
+    with pytest.raises(UnsafeState, match="recreated"):
         run(job, until=lambda: False, check=check)
     assert job.running.stopped
 
@@ -381,7 +381,7 @@ def test_f28_control_another_failure_is_given_up_after_some_tries(control):
 
 
 class Ending(Query):
-    """A query in the midst of a batch, which ends after some looks at it; it notes whether it was stopped before."""
+    """A query in the middle of a batch, which ends after some looks at it; it notes whether it was stopped before."""
 
     def __init__(self, looks: int) -> None:
         super().__init__(LONG, None)

@@ -1,4 +1,4 @@
-"""A query that finds nothing rests, and whatever comes wakes it: nothing is left unread."""
+"""A query that finds nothing is suspended, and new rows start it again: nothing is left unread."""
 
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -55,23 +55,23 @@ def after(clock: Clock, suspension: Suspension, seconds: float, *, rows: int = 0
     return suspension.is_due(rows, clock.now if looked else None)
 
 
-def test_a_query_rests_once_it_has_looked_at_the_same_inputs_long_enough(clock):
+def test_a_query_is_suspended_once_it_has_looked_at_the_same_inputs_long_enough(clock):
     suspension = Suspension(lambda: "same")
     assert [after(clock, suspension, seconds) for seconds in (0, 59, 1)] == [False, False, True]
 
 
 def test_rows_and_changed_inputs_begin_the_time_anew(clock):
-    sign = ["a"]
-    suspension = Suspension(lambda: sign[0])
+    state = ["a"]
+    suspension = Suspension(lambda: state[0])
     assert not after(clock, suspension, 0)
     assert not after(clock, suspension, 59, rows=5)
     assert not after(clock, suspension, 59, rows=5)
-    sign[0] = "b"
+    state[0] = "b"
     assert not after(clock, suspension, 59, rows=5)
     assert after(clock, suspension, 60, rows=5)
 
 
-def test_a_query_that_has_not_looked_since_its_inputs_changed_does_not_rest(clock):
+def test_a_query_that_has_not_looked_since_its_inputs_changed_is_not_suspended(clock):
     """It may hang, or be slow: what stands in its inputs is then unread."""
     suspension = Suspension(lambda: "same")
     after(clock, suspension, 0)
@@ -83,28 +83,28 @@ def test_a_query_that_has_not_looked_since_its_inputs_changed_does_not_rest(cloc
 
 
 def test_nothing_is_decided_while_the_inputs_are_not_known(clock):
-    sign: list[Any] = [None]
-    suspension = Suspension(lambda: sign[0])
+    state: list[Any] = [None]
+    suspension = Suspension(lambda: state[0])
     assert [after(clock, suspension, 60) for _ in range(3)] == [False, False, False]
-    sign[0] = "a"
+    state[0] = "a"
     assert [after(clock, suspension, 60) for _ in range(2)] == [False, True]
-    sign[0] = None
+    state[0] = None
     assert not suspension.is_over()
-    sign[0] = "a"
+    state[0] = "a"
     assert not suspension.is_over()
-    sign[0] = "b"
+    state[0] = "b"
     assert suspension.is_over()
 
 
-def test_one_that_would_find_nothing_rests_from_the_beginning_and_what_comes_after_the_look_starts_it(clock):
-    sign: list[Any] = [None]
-    suspension = Suspension(lambda: sign[0])
+def test_one_that_would_find_nothing_is_suspended_from_the_beginning_and_new_rows_start_it(clock):
+    state: list[Any] = [None]
+    suspension = Suspension(lambda: state[0])
     assert not suspension.may_begin(lambda: False), "its inputs are not known"
-    sign[0] = "a"
+    state[0] = "a"
     assert not suspension.may_begin(lambda: True)
 
     def nothing_yet() -> bool:
-        sign[0] = "b"  # it comes in the midst of the look, which does not see it
+        state[0] = "b"  # it comes in the middle of the look, which does not see it
         return False
 
     assert suspension.may_begin(nothing_yet)
@@ -115,14 +115,14 @@ def test_every_commit_of_a_table_and_its_first_change_the_sign(tmp_path):
     there, absent = str(tmp_path / "there"), str(tmp_path / "absent")
     schema = Schema.from_arrow(pa.schema([("a", pa.int64())]))
     made = DeltaTable.create(there, schema)
-    sign = partial(TableVersions().of, there, absent)
-    assert sign() == (0, -1)
+    state = partial(TableVersions().of, there, absent)
+    assert state() == (0, -1)
     for _ in range(2):
         made.create_write_transaction([], mode="append", schema=schema, partition_by=[])
         made.update_incremental()
-    assert sign() == (2, -1)
+    assert state() == (2, -1)
     DeltaTable.create(absent, schema)
-    assert sign() == (2, 0)
+    assert state() == (2, 0)
 
 
 def test_ends_are_not_known_while_the_broker_is_away(monkeypatch):
@@ -156,14 +156,14 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("soon")
-def test_bronze_and_silver_rest_and_what_comes_then_reaches_both(pipeline):
+def test_bronze_and_silver_are_suspended_and_new_rows_reach_both(pipeline):
     pipeline.publish(DATASET, station(1))
     bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
     stop = threading.Event()
     ends = TopicEnds(pipeline.broker, [bronze.topic])
     ends.watch(stop)
     inputs = partial(TableVersions().of, *map(pipeline.places.table, silver.inputs))
-    with kept_running(bronze, silver, signs=[lambda: ends.of(bronze.topic), inputs]) as kept:
+    with kept_running(bronze, silver, states=[lambda: ends.of(bronze.topic), inputs]) as kept:
         for number in (2, 3):
             wait_for(lambda: all(not job.queries[-1].isActive for job in kept), "both to rest", 90)
             pipeline.publish(DATASET, station(number))
@@ -213,15 +213,15 @@ def unread(pipeline: Any, published: int) -> list[str]:
 def test_control_a_sign_that_never_changes_leaves_what_comes_unread(pipeline, control):
     pipeline.publish(DATASET, station(1))
     bronze = pipeline.bronze(DATASET)
-    sign, stop = ["real"], threading.Event()
+    state, stop = ["real"], threading.Event()
     ends = TopicEnds(pipeline.broker, [bronze.topic])
     ends.watch(stop)
-    with kept_running(bronze, signs=[lambda: ends.of(bronze.topic) if sign[0] == "real" else "same"]) as kept:
+    with kept_running(bronze, states=[lambda: ends.of(bronze.topic) if state[0] == "real" else "same"]) as kept:
         wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest", 90)
         pipeline.publish(DATASET, station(2))
         control.holds(still, lambda: unread(pipeline, 2), 90)
 
-        sign[0] = "same"
+        state[0] = "same"
         wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest again", 90)
         pipeline.publish(DATASET, station(3))
         control.objects(still, lambda: unread(pipeline, 3), 5, damage="1 rows are left unread")

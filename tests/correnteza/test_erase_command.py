@@ -1,0 +1,63 @@
+"""`erase` refuses what it cannot do whole, and never says the key."""
+
+import json
+
+import pytest
+
+from correnteza.places import places
+from correnteza.settings import Settings
+from sinks.locks import exclusive
+from tests.helpers import UNMODIFIED, run_to_its_end
+
+STATIONS, KEY = "anatel_base_stations", "license_row_id=529982247"
+NOTE = ("--note", "request 17")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nothing", KEY), "no dataset nothing"),
+        (("ingest.manifests", "chunk_id=1"), "no dataset ingest.manifests"),
+        ((STATIONS, "cnpj=1"), "license_row_id is missing"),
+        ((STATIONS, KEY, "cnpj=1"), "cnpj is no column of it"),
+        ((STATIONS, "license_row_id="), "it is empty"),
+        ((STATIONS, "529982247"), "is not COLUMN=VALUE"),
+        ((STATIONS, KEY), "an erasure needs a reason"),
+        ((STATIONS, KEY, "--note", "row 529982247 of request 17"), "the note holds the key"),
+    ],
+)
+def test_what_names_no_key_or_says_it_where_it_would_be_kept_is_refused(tmp_path, arguments, words):
+    refused = run_to_its_end(Settings(home=tmp_path), tmp_path, UNMODIFIED, ["erase", *arguments], {})
+    assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
+    assert not (tmp_path / "audit.jsonl").exists()
+
+
+@pytest.mark.parametrize("place", ["CORRENTEZA_LAKE", "CORRENTEZA_ARCHIVE"])
+def test_in_an_object_store_it_is_refused_before_anything_is_asked(tmp_path, place):
+    given = {place: "s3://some-bucket/some"}
+    refused = run_to_its_end(
+        Settings(home=tmp_path), tmp_path, UNMODIFIED, ["erase", STATIONS, KEY, "--dry-run"], given
+    )
+    assert (refused.returncode, "erase works on folders only" in refused.stderr) == (2, True), refused.stderr
+
+
+def test_a_key_that_stands_nowhere_is_nothing_to_do_and_leaves_no_line(settings, cli):
+    done = cli("erase", STATIONS, KEY, *NOTE, "--yes")
+    assert (done.returncode, "nothing to erase" in done.stdout) == (0, True), done.stderr
+    assert not (settings.home / "audit.jsonl").exists()
+
+
+@pytest.mark.parametrize("lock", [f"silver.{STATIONS}", f"bronze.{STATIONS}", "silver.quarantine", "rebuild"])
+def test_beside_a_driver_maintenance_a_rebuild_or_a_redrive_it_ends_with_3_and_the_next_command(settings, cli, lock):
+    with exclusive(places(settings).locks, lock):
+        refused = cli("erase", STATIONS, KEY, *NOTE, "--yes")
+    assert (refused.returncode, "try: " in refused.stderr) == (3, True), refused.stderr
+    assert "529982247" not in refused.stderr
+
+
+def test_beside_an_unfinished_rebuild_it_ends_with_3(settings, cli):
+    folder = places(settings).checkpoints / "rebuild"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"run": "some", "queries": [f"silver.{STATIONS}"]}))
+    refused = cli("erase", STATIONS, KEY, *NOTE, "--yes")
+    assert (refused.returncode, "--abandon" in refused.stderr) == (3, True), refused.stderr
