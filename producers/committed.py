@@ -8,12 +8,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from foundation import kafka
 from foundation.errors import TransientError
+from foundation.leaders import once_led
 
 READ_DEADLINE = 120.0
 """Seconds; longer than a transaction may stay open, because open transactions delay reaching the end of the topic."""
 
 SETTLE_DEADLINE = 30.0
-_UNSETTLED = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 class Committed(NamedTuple):
@@ -91,13 +91,6 @@ def _ends(bootstrap: str, topic: str) -> dict[int, int]:
 
 
 def _end(reader: Consumer, partition: TopicPartition) -> int:
-    deadline = time.monotonic() + SETTLE_DEADLINE
-    while True:
-        try:
-            found: tuple[int, int] = reader.get_watermark_offsets(partition, timeout=SETTLE_DEADLINE)
-            return found[1]
-        except KafkaException as error:
-            # After the creation of a topic or a restart of the broker, the leader is known a moment later.
-            if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    ask = lambda: reader.get_watermark_offsets(partition, timeout=SETTLE_DEADLINE)  # noqa: E731
+    found: tuple[int, int] = once_led(ask, SETTLE_DEADLINE)
+    return found[1]

@@ -109,7 +109,7 @@ class Registry:
         except _NotFoundError:
             raise UnsafeState(
                 f"the schema of {subject} is not registered at {self._url}, and register_schemas is off",
-                hint="correnteza schemas register, as a user who may",
+                hint="correnteza schemas register, as a user who may, with register_schemas = true",
             ) from None
 
     def plan(self, contracts: Iterable[Contract], prefix: str) -> list[Change]:
@@ -216,6 +216,7 @@ class Registry:
             return
         finally:
             with self._translated("delete the probe schema"):
+                self._client.delete_config(subject)  # the registry would keep it, without its subject
                 self._client.delete_subject(subject)
         raise UnsafeState(
             f"the registry at {self._url} accepts an incompatible schema: readers of old records would break",

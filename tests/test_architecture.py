@@ -169,3 +169,10 @@ def test_arrow_tables_go_to_spark_by_one_function():
     files = [*ROOT.glob("sinks/**/*.py"), *ROOT.glob("stream_jobs/**/*.py"), *ROOT.glob("correnteza/**/*.py")]
     found = [str(file.relative_to(ROOT)) for file in files if frames_of_arrow(file.read_text(encoding="utf-8"))]
     assert found == ["sinks/arrow_frames.py"]
+
+
+def test_every_client_of_kafka_is_configured_by_one_module():
+    """Who writes the address himself logs in to no cluster that asks for it: foundation/kafka.py."""
+    files = [file for package in ALLOWED if package != "replay" for file in ROOT.glob(f"{package}/**/*.py")]
+    found = [str(file.relative_to(ROOT)) for file in files if '"bootstrap.servers"' in file.read_text(encoding="utf-8")]
+    assert found == ["foundation/kafka.py"]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from foundation import kafka
 from foundation.errors import TransientError
 from monitoring.lag.kafka import Cluster
 from sinks.ops.erasures import Erased
@@ -68,7 +69,7 @@ def cut_off(bootstrap: str, found: Iterable[Left]) -> None:
     places = [TopicPartition(each.topic, each.partition, each.before) for each in found]
     if not places:
         return
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(kafka.client(bootstrap))
     for place, answer in admin.delete_records(places, request_timeout=_TIMEOUT_SECONDS).items():
         try:
             answer.result()
@@ -80,7 +81,7 @@ def _kept(bootstrap: str, topic: str) -> timedelta | None:
     """How long a record stays at most: a file is closed after `segment.ms`, and deleted `retention.ms` after its newest
     record."""
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(kafka.client(bootstrap))
     try:
         config = admin.describe_configs([resource], request_timeout=_TIMEOUT_SECONDS)[resource].result()
     except KafkaException as error:

@@ -12,12 +12,10 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation import kafka
 from foundation.errors import TransientError
+from foundation.leaders import once_led
 
 TIMEOUT = 10.0
 """Seconds for a broker to answer, or to acknowledge what was sent."""
-
-_LEADERLESS = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
-"""Errors after the creation of a topic or the loss of a broker; they pass in a moment."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +93,16 @@ class Tail:
 
     def _ends(self) -> dict[tuple[str, int], int]:
         wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self._next}  # type: ignore[no-untyped-call]
-        deadline = time.monotonic() + TIMEOUT
-        while True:
+
+        def ask() -> dict[tuple[str, int], int]:
             answers = self._admin.list_offsets(wanted, request_timeout=TIMEOUT)
-            try:
-                ends = {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
-                # A broker that hangs gives no error; without this check it would look as if there were no new records.
-                if min(ends.values()) < 0:
-                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-                return ends
-            except KafkaException as error:
-                if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.1)
+            ends = {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+            # A broker that hangs gives no error; without this check it would look as if there were no new records.
+            if min(ends.values()) < 0:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            return ends
+
+        return once_led(ask, TIMEOUT)
 
 
 class Sender:

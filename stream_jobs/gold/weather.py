@@ -54,6 +54,22 @@ DAY_COLUMNS = (
     ),
 )
 
+DAY_PUBLIC = (
+    "hours_observed",
+    "rain_hours_observed",
+    "temperature_mean_celsius",
+    "temperature_max_celsius",
+    "temperature_min_celsius",
+    "relative_humidity_mean_percent",
+    "rain_mm",
+    "wind_speed_mean_m_s",
+    "wind_gust_max_m_s",
+    "pressure_mean_hpa",
+    "global_radiation_kj_m2",
+    "is_complete",
+)
+"""Those of them that say nothing of people (schemas/classes.py): named, for there is no default."""
+
 HOURLY = (
     "air_temperature_celsius",
     "air_temperature_max_celsius",

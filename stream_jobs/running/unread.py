@@ -5,15 +5,15 @@ small batch. Every guard runs as at a start, so an unsafe state is refused here 
 """
 
 import json
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation import kafka
 from foundation.errors import TransientError
+from foundation.leaders import once_led
 from sinks import tables
 from stream_jobs.places import Places
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
@@ -22,7 +22,6 @@ from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
 
 LEADER_SECONDS = 10.0
 """A topic that was just created, or whose broker has just started, has a leader in a moment."""
-_LEADERLESS = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,11 @@ def ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
     Raises:
         TransientError: the broker does not answer, or a partition stays without a leader.
     """
-    deadline = time.monotonic() + LEADER_SECONDS
     wanted = list(names)
-    while True:
-        try:
-            return _ends(admin, wanted)
-        except KafkaException as error:
-            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
-                raise TransientError(f"the broker does not say how far its topics go: {error}") from error
-        time.sleep(0.1)
+    try:
+        return once_led(lambda: _ends(admin, wanted), LEADER_SECONDS)
+    except KafkaException as error:
+        raise TransientError(f"the broker does not say how far its topics go: {error}") from error
 
 
 def _ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:

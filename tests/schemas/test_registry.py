@@ -88,8 +88,14 @@ def test_a_schema_that_nobody_registered_is_refused_where_registering_is_off(reg
     assert registry.register([load("bcb_sgs")], prefix) == ids
 
 
-def test_the_probe_leaves_no_subject(registry):
+def test_the_probe_leaves_neither_its_subject_nor_its_level(registry, monkeypatch):
+    probes = []
+    set_level = registry._set_level
+    monkeypatch.setattr(registry, "_set_level", lambda subject: (probes.append(subject), set_level(subject)))
+    registry.prove_compatibility()
     assert [subject for subject in registry._client.get_subjects() if "probe" in subject] == []
+    [probe] = probes
+    assert registry._level(probe) is not LEVEL
 
 
 @pytest.mark.parametrize("schema_id", [0, 999_999_999, 2**32 - 1])

@@ -14,7 +14,7 @@ from sinks.expectations import Expectation
 from sinks.snapshot import between
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import KNOWN_FROM, Column, GoldTable, Input, Revisions
-from stream_jobs.gold.weather import DAY_COLUMNS, days_of_groups, days_of_stations, possible_days
+from stream_jobs.gold.weather import DAY_COLUMNS, DAY_PUBLIC, days_of_groups, days_of_stations, possible_days
 
 GROUP = ("station_code", "date_on")
 
@@ -76,18 +76,7 @@ TABLE = GoldTable(
         PUBLIC: (
             "station_code",
             "date_on",
-            "hours_observed",
-            "rain_hours_observed",
-            "temperature_mean_celsius",
-            "temperature_max_celsius",
-            "temperature_min_celsius",
-            "relative_humidity_mean_percent",
-            "rain_mm",
-            "wind_speed_mean_m_s",
-            "wind_gust_max_m_s",
-            "pressure_mean_hpa",
-            "global_radiation_kj_m2",
-            "is_complete",
+            *DAY_PUBLIC,
         ),
         TECHNICAL: ("known_from",),
     },
