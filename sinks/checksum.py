@@ -19,7 +19,6 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-
 KEPT = 100
 """Versions whose file stays. A stream looks at new versions; more files would only make the log's folder longer."""
 
