@@ -5,7 +5,9 @@ no such row. A key's rows are in the order (known_from, values before withdrawal
 one key and one `known_from` only the first counts: values come before a withdrawal, a lower offset before a higher one
 (docs/adr/0008, 0016). A row that only repeats the version before it is not a new version; neither is a withdrawal of a
 key that has no value. Where a clock is too coarse to tell one record from the next, the last row of a clock counts
-instead of the first, and nothing conflicts (docs/adr/0031). The result for each row of a batch is its *outcome*:
+instead of the first, nothing conflicts, and a withdrawal is a version of a key without a value, too (docs/adr/0031).
+
+The result for each row of a batch is its *outcome*:
 
     new          a version that revisions do not hold yet
     stored       such a version, appended by an earlier attempt at this batch
@@ -94,6 +96,8 @@ def classify(
     """
     in_time = _in_time(keys, last_counts=last_counts)
     other = "unchanged" if last_counts else "conflicting"
+    # A key may lose its only value to a withdrawal of the same clock: then the withdrawal must take its place.
+    follows = "_before IS NOT NULL AND" if last_counts else ""
     columns = sql.listed((*keys, *STORED_COLUMNS))
     known = stored if stored is not None else incoming.select([*keys, *STORED_COLUMNS]).slice(0, 0)
     # A struct is never null, so a withdrawal is treated like any other version.
@@ -114,7 +118,7 @@ def classify(
                     OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS _before
             FROM placed {in_time}
         ), told AS (
-            SELECT *, _before.version_hash IS NOT DISTINCT FROM version_hash AS _repeats FROM compared
+            SELECT *, {follows} _before.version_hash IS NOT DISTINCT FROM version_hash AS _repeats FROM compared
         ), judged AS (
             SELECT *, CASE
                 WHEN NOT is_valid THEN 'quarantined'

@@ -17,13 +17,14 @@ from tests.sinks.test_late import cut, histories, row, withdrawal
 
 
 def versions(rows: Iterable[Change]) -> list[Change]:
-    """One pass over all rows in plain Python: the last of each clock, if it differs from the version before it."""
+    """One pass over all rows in plain Python: the last of each clock, if it differs from the version before it; a
+    withdrawal too, if there is none before it."""
     by_key: dict[Key, dict[int, Change]] = defaultdict(dict)
     for change in sorted((each for each in rows if each.is_valid), key=lambda each: each.offset):
         by_key[change.key][change.known_from] = change
     found = []
     for clocks in by_key.values():
-        said: tuple[bool, float | None] = (False, None)
+        said: tuple[bool, float | None] | None = None
         for _, change in sorted(clocks.items()):
             says = (not change.is_withdrawn, change.value)
             if says != said:
@@ -70,6 +71,14 @@ def test_any_batches_give_the_last_row_of_every_clock(silver, monkeypatch):
             silver.apply(batch, batch_id)
         before += batch
         assert unlike_the_last(silver, before) == []
+
+
+def test_a_withdrawal_of_the_only_clock_takes_the_value_away(silver):
+    rows = [row(1, 1.0, 0), withdrawal(1, 1), row(1, 2.0, 2), withdrawal(1, 3)]
+    for batch_id, each in enumerate(rows):
+        silver.apply([each], batch_id)
+        assert unlike_the_last(silver, rows[: batch_id + 1]) == []
+    assert silver.current == []
 
 
 def test_control_where_the_first_row_of_a_clock_counts_the_later_one_is_hidden(silver, tmp_path, control):

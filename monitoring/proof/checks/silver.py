@@ -178,10 +178,11 @@ def _judge(evidence: Evidence, contract: Contract) -> None:
 
     Of a key's rows with one clock only the first counts, values before a withdrawal; but the last one, whatever it is,
     where the clock is Kafka's of a topic of others: then none conflicts. A row is a version if it differs from the
-    version before it; a withdrawal counts as no value.
+    version before it; a withdrawal counts as no value, but there it is a version if it comes first.
     """
     by_kafka = contract.external is not None and contract.external.is_by_kafka
     order = "kafka_offset DESC" if by_kafka else "is_withdrawn, kafka_offset"
+    comes_first = "lag(1) OVER eligible IS NULL" if by_kafka else "false"
     contradicts = "false" if by_kafka else "stands IS DISTINCT FROM said"
     keys, values = quoted(contract.key), _values(contract)
     broken = broken_rules(evidence.rules.get(contract.name, ()))
@@ -199,11 +200,11 @@ def _judge(evidence: Evidence, contract: Contract) -> None:
                 ORDER BY {order}, kafka_partition)
         )
         SELECT * EXCLUDE (rules, stands, said, is_first),
-               is_first AND len(rules) = 0 AND said IS DISTINCT FROM
-                   lag(said) OVER (PARTITION BY {keys}, is_first AND len(rules) = 0 ORDER BY known_from) AS is_version,
+               is_first AND len(rules) = 0
+                   AND (said IS DISTINCT FROM lag(said) OVER eligible OR {comes_first}) AS is_version,
                CASE WHEN len(rules) = 0 AND NOT is_withdrawn AND {contradicts}
                     THEN ['conflicting_version'] ELSE list_sort(rules) END AS rules
-        FROM standing"""
+        FROM standing WINDOW eligible AS (PARTITION BY {keys}, is_first AND len(rules) = 0 ORDER BY known_from)"""
     )
 
 

@@ -146,7 +146,8 @@ def wrong(topic: Topic) -> list[str]:
 HISTORY: tuple[tuple[Row, ...], ...] = (
     (("a|1", 0, "NEW", {}), ("a|1", 0, "NEW", {"tags": [None, "x"]}), ("b|1", 1, "NEW", {}), ("b|1", 2, "SENT", {})),
     (("a|1", 0, "PAID", {}), ("b|1", 5, None, {}), ("b|2", 5, "NEW", {"share": float("nan")}), ("c|1", 6, None, {})),
-    (("b|1", 5, "PAID", {}), ("c|1", 4, "NEW", {})),
+    (("b|1", 5, "PAID", {}), ("c|1", 4, "NEW", {}), ("d|1", 9, "NEW", {})),
+    (("d|1", 9, None, {}),),
 )
 """Parts that differ, one millisecond in two batches, a tombstone before its key's first record, one after another."""
 
