@@ -1,10 +1,12 @@
 """The settings `polled` and `places`: check them against what the sources and the reference files know."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from producers.choosing import Fields, read
 from schemas.choices import Choice, Place
+
+if TYPE_CHECKING:  # these, the sources and the reference files are loaded only if something was chosen
+    from producers.choosing import Fields
 
 MOST_PLACES = 100
 """Places of one's own. Each is a row of `external_factors_daily` per day and requests for weather at every poll."""
@@ -18,7 +20,8 @@ def polled(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Choice]:
     """Source → what was chosen for it. Raises: ValueError, naming source, item and field."""
     if not given:
         return {}
-    from producers import sources  # importing every source takes a fifth of a second
+    from producers import sources
+    from producers.choosing import read
 
     known = {name: source.choosable for name, source in sources.load_all().items() if source.choosable}
     found = {}
@@ -37,6 +40,8 @@ def places(given: Mapping[str, Mapping[str, Any]]) -> list[Place]:
     """The places, by municipality. Raises: ValueError, naming the municipality and the field."""
     if not given:
         return []
+    from producers.choosing import Fields
+
     if len(given) > MOST_PLACES:
         raise ValueError(f"at most {MOST_PLACES} places, not {len(given)}")
     found = []
@@ -67,7 +72,7 @@ def shown_places() -> dict[str, dict[str, str]]:
     }
 
 
-def _place(code: str, fields: Fields) -> Place:
+def _place(code: str, fields: "Fields") -> Place:
     from stream_jobs.gold import reference
 
     known = {each.municipality_code: each for each in reference.municipalities()}
