@@ -62,13 +62,14 @@ def shown_polled(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     return {name: {**dict.fromkeys(each.declared, True), **given.get(name, {})} for name, each in choosables.items()}
 
 
-def shown_places() -> dict[str, dict[str, str]]:
-    """Municipality → point and station, of the capitals and of the settings' places."""
+def shown_places(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Municipality → point, station and what was given, of the capitals and of the settings' places."""
     from stream_jobs.gold import reference
 
     return {
-        each.municipality_code: {"point_id": each.point_id, "station": each.station_code}
+        code: {"point_id": each.point_id, "station": each.station_code, **given.get(code, {})}
         for each in reference.factor_places()
+        for code in [each.municipality_code]
     }
 
 

@@ -62,7 +62,7 @@ def shown(settings: Settings) -> dict[str, Any]:
         name: _masked(getattr(settings, name), is_secret=settings_errors.is_secret(field))
         for name, field in Settings.model_fields.items()
     }
-    found |= {"polled": chosen.shown_polled(settings.polled), "places": chosen.shown_places()}
+    found |= {"polled": chosen.shown_polled(settings.polled), "places": chosen.shown_places(settings.places)}
     keys = found["api_keys"]
     known = sources.load_all() if keys else {}  # importing every source takes a fifth of a second
     return found | {"api_keys": {name if name in known else SHOWN: key for name, key in keys.items()}}
@@ -103,7 +103,7 @@ def _is_url(text: str) -> bool:
 def _masked(value: Any, *, is_secret: bool) -> Any:
     if isinstance(value, dict):
         return {name: _masked(each, is_secret=is_secret) for name, each in value.items()}
-    if value is None or isinstance(value, int):
+    if value is None or isinstance(value, int | float):
         return value
     return SHOWN if is_secret else _without_query(redacted(str(value)), is_path=isinstance(value, Path))
 
