@@ -103,7 +103,7 @@ def _is_url(text: str) -> bool:
 def _masked(value: Any, *, is_secret: bool) -> Any:
     if isinstance(value, dict):
         return {name: _masked(each, is_secret=is_secret) for name, each in value.items()}
-    if value is None or isinstance(value, int | float):
+    if value is None or isinstance(value, int):
         return value
     return SHOWN if is_secret else _without_query(redacted(str(value)), is_path=isinstance(value, Path))
 
