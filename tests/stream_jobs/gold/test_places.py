@@ -78,12 +78,12 @@ def test_what_a_change_touches_is_of_places_too(choose, silver):
     hours = silver.add("openmeteo_archive", *reanalysed(SITE, f"{DAY}T03", 31.0)[:1])
     other = silver.add("openmeteo_archive", *reanalysed(FEIRA, f"{DAY}T03", 11.0)[:1])
     quotation = silver.add("bcb_sgs", {"series_code": 432, "reference_on": DAY, "value": Decimal("10")})
-    assert named(affected(TABLE, silver, openmeteo_archive=hours)) == set()
+    assert named(affected(TABLE, silver, {"openmeteo_archive": hours})) == set()
     choose(places=PLACES)
     month = {(DAY + timedelta(days=n), FEIRA) for n in range(30)}
-    assert named(affected(TABLE, silver, openmeteo_archive=hours)) == month
-    assert named(affected(TABLE, silver, openmeteo_archive=other)) == set(), "a point that no place has"
-    touched = named(affected(TABLE, silver, bcb_sgs=quotation))
+    assert named(affected(TABLE, silver, {"openmeteo_archive": hours})) == month
+    assert named(affected(TABLE, silver, {"openmeteo_archive": other})) == set(), "a point that no place has"
+    touched = named(affected(TABLE, silver, {"bcb_sgs": quotation}))
     assert {code for _, code in touched} == set(factor_changes.station_of())
     assert len(factor_changes.station_of()) == 29
 
