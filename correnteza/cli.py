@@ -45,6 +45,7 @@ VERBS = {
     "quality": "scores, anomalies, reconciliation and publication lags of what the sources sent",
     "migrate": "bring SQLite tables and CSV files of an old system, verify them, take them back",
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
+    "marts": "build tables in SQL over silver and gold, with dbt",
     "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "rebuild": "build tables again, compare them with the live ones, swap them in or back",

@@ -7,7 +7,6 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from correnteza import plotting
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
@@ -69,6 +68,8 @@ def report(
     A forecast is measured if its series_id is the name of a series or factor with one value per day, as `correnteza
     plot` names them: sgs:432, factor:2927408:rain_mm. error = forecast - value: a positive bias is too high.
     """
+    from correnteza import plotting  # imported here: no other sub-command draws, and it takes time
+
     form = Form.of(json_, csv_, output)
     if plot and (plot.suffix not in plotting.SUFFIXES or plot.exists()):
         raise UsageError(f"{plot} is not a new .png or .svg file", hint="name another file")
