@@ -110,6 +110,8 @@ SETTINGS = {
     "schedule_metrics_port": "port of the pollers' metrics; 0 for none",
     "monitor_interval_seconds": "how often the monitor reads each part",
     "shadow_group": "a consumer group whose offsets follow bronze",
+    "quality_database": "database URL of the results of Great Expectations",
+    "mlflow_tracking": "tracking URI of MLflow",
 }
 
 

@@ -1,12 +1,15 @@
 """`correnteza forecasts`: load forecasts made elsewhere, list them, and measure them by what became known later."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
 import typer
 
+from correnteza.company import require
+from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
@@ -54,6 +57,25 @@ def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None
         f" max(date_on) AS last_on, loaded_at, forecast_id FROM {TABLE} GROUP BY ALL ORDER BY loaded_at"
     )
     form.give(found)
+
+
+@app.command("track")
+def track(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
+    """Give every loaded forecast file a run in MLflow, once, and print them.
+
+    A run names the dataset, the model's version, the version of gold.forecasts and the hash of the file's bytes.
+    """
+    form = Form.of(json_, csv_, output)
+    settings = Settings()
+    lake = Lake(settings.lake)
+    if not lake.has(TABLE):
+        raise UsageError("no forecasts yet", hint="correnteza forecasts load FILE")
+    require("mlflow-skinny")
+    from correnteza import tracking
+
+    path = str(settings.lake / "gold" / "forecasts")
+    found = tracking.track(lake, path, settings.tracking, places(settings).locks)
+    form.give(pa.Table.from_pylist([asdict(each) for each in found]))
 
 
 @app.command("report")

@@ -7,9 +7,10 @@ import pyarrow as pa
 import typer
 
 from correnteza import spark as sessions
+from correnteza.company import require
 from correnteza.marts import build as marts
-from correnteza.marts.environment import require
 from correnteza.marts.models import PROJECT
+from correnteza.marts.sources import present
 from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
@@ -22,7 +23,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 def build(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Make the marts that follow from changed tables, and test both; print the rows that changed.
 
-    Exit code 3 if a model or a test failed: the marts below it are as they were.
+    Before it, Great Expectations judges the rows of the sources that came since the last time.
+
+    Exit code 3 if a row breaks a critical expectation, or a model or a test failed: the marts are as they were.
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
@@ -31,8 +34,12 @@ def build(json_: Json = False, csv_: Csv = False, output: Output = None) -> None
         form.give(pa.table({}), people="nothing changed since the last build")
         return
     require("dbt-core")
+    from correnteza.suites import run
+
     spark = sessions.start(settings, short_lived=True)
     try:
+        judged = run.run(spark, str(where.lake), present(where.lake), settings.results_of_suites)
+        run.require_sound(judged)
         done = marts.build(spark, where)
     finally:
         spark.stop()

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from correnteza.cli import app
+from correnteza.company import require
 from correnteza.marts import built, models
-from correnteza.marts.environment import require
 from correnteza.marts.sources import present
 from foundation.errors import DependencyUnavailable, UsageError
 from tests.company.lake import lake_of_marts
@@ -52,9 +52,7 @@ def test_a_command_goes_on_in_the_environment_that_has_the_package(tmp_path):
     other = tmp_path / ".company/bin/python"
     other.write_text('#!/bin/sh\necho "$$ $*"\n')
     other.chmod(0o755)
-    program = (
-        "import sys; sys.prefix = sys.argv.pop(1); from correnteza.marts.environment import require; require('no')"
-    )
+    program = "import sys; sys.prefix = sys.argv.pop(1); from correnteza.company import require; require('no')"
     started = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / ".venv"), "marts", "build"], stdout=subprocess.PIPE, text=True
     )
