@@ -26,6 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyspark.sql import DataFrame
 
 from foundation.errors import UnsafeState
+from sinks.checksum import write_checksum
 from sinks.snapshot import Snapshot
 from sinks.tables import holds
 
@@ -90,6 +91,7 @@ def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], *ma
         partition_by=table.metadata().partition_columns,
         commit_properties=CommitProperties(app_transactions=[mark for mark in marks if mark is not None]),
     )
+    write_checksum(table.table_uri.removeprefix("file://"))
 
 
 def _written(rows: DataFrame, snapshot: Snapshot) -> Iterator[AddAction]:

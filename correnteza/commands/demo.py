@@ -37,7 +37,7 @@ def command() -> None:
             "home": settings.home / "demo",
             "kafka_bootstrap": None,
             "registry_url": None,
-            "spark_driver_memory": "1g",  # enough for these days; all processes together stay below 3 GiB
+            "spark_driver_memory": "768m",  # enough for these days; all processes together stay below 2.5 GB
         }
     )
     settings.logs.mkdir(parents=True, exist_ok=True)
