@@ -46,10 +46,10 @@ $(COMPANY): deploy/company/requirements.lock $(INSTALLED)
 	@$(BIN)/python -m deploy.company.install
 	@touch $@
 
-test: check tools company  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
+test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
 	@$(BIN)/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers and not company"; first=$$?; \
 	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company" || first=$$?; \
-	.company/bin/python $(BIN)/pytest tests/company -m company || first=$$?; exit $$first
+	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; exit $$first
 
 test-company: setup company  ## marts, suites and runs with the real systems beside the product, in their environment
 	.company/bin/python $(BIN)/pytest tests/company -m company
