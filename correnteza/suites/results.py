@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from foundation.errors import DependencyUnavailable
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,13 @@ class Results:
     """The database; its table is made at first use."""
 
     def __init__(self, url: str) -> None:
+        """Connect. Raises: DependencyUnavailable when the database does not answer or refuses the user."""
         self._engine = sa.create_engine(url)
-        _META.create_all(self._engine)
+        try:
+            _META.create_all(self._engine)
+        except OperationalError as error:
+            told = str(error.orig).splitlines()[0]
+            raise DependencyUnavailable(f"no database for results: {told}", hint="look at quality_database") from None
 
     def keep(self, results: Iterable[Result]) -> bool:
         """Write the results of one version, all or none; returns whether they were new."""

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from correnteza.embedded import ports
 from correnteza.settings import Settings
+from foundation.errors import DependencyUnavailable
 from tests.company.postgres import postgres
 from tests.company.test_tracking import home, load
 
@@ -46,6 +48,15 @@ def test_a_version_s_results_are_kept_once_and_the_newest_are_given_back(place, 
     assert results.newest("gold.y") == []
     results.close()
     assert "p@ss" not in repr(settings)
+
+
+def test_a_database_that_is_away_is_named_without_its_password():
+    from correnteza.suites.results import Results
+
+    with pytest.raises(DependencyUnavailable, match="no database for results") as told:
+        Results(f"postgresql+psycopg2://owner:p%40ss@127.0.0.1:{ports.free()}/great_expectations")
+    assert "p@ss" not in str(told.value)
+    assert "p%40ss" not in str(told.value)
 
 
 def test_runs_in_postgresql_are_made_once_and_hold_no_row_of_the_lake(server, home):
