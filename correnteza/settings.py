@@ -124,6 +124,12 @@ class Settings(BaseSettings):
     """A consumer group to which the monitor commits bronze's offsets, for tools that read lag from consumer groups.
     Unset: none, and the monitor writes nothing."""
 
+    quality_database: SecretStr | None = None
+    """SQLAlchemy URL of the results of Great Expectations, postgresql+psycopg2://user:password@host/name. Unset:
+    `<home>/great_expectations.db`."""
+    mlflow_tracking: SecretStr | None = None
+    """Tracking URI of MLflow, the same form. Unset: `<home>/mlflow.db`."""
+
     def __init__(self, **given: Any) -> None:
         """Read all settings. Raises: UsageError that names the wrong setting without its value."""
         try:
@@ -193,6 +199,22 @@ class Settings(BaseSettings):
     def run(self) -> Path:
         """Locks, process records and the addresses of the embedded stack."""
         return self.home / "run"
+
+    @property
+    def results_of_suites(self) -> str:
+        """URL of the results of Great Expectations, with its password."""
+        return self._database(self.quality_database, "great_expectations")
+
+    @property
+    def tracking(self) -> str:
+        """Tracking URI of MLflow, with its password."""
+        return self._database(self.mlflow_tracking, "mlflow")
+
+    def _database(self, given: SecretStr | None, name: str) -> str:
+        if given is not None:
+            return given.get_secret_value()
+        self.home.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.home.resolve() / name}.db"
 
     @property
     def bootstrap(self) -> str:
