@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+COMPANY := .company/installed
 # A process per core, each with a broker and a JVM of its own (2.5 GB): four at most.
 PARALLEL := -n logical --maxprocesses 4 --dist worksteal
 # The fast tests start neither and wait a third of their time: three processes, however few the cores.
@@ -39,15 +40,25 @@ check: setup  ## format, lint, types and contracts; changes nothing
 tools: $(INSTALLED)  ## Prometheus, Alertmanager, Chromium for the tests, into .tools; says what is missing where there is no apt-get
 	@$(BIN)/python -m tests.tools
 
+company: $(COMPANY)  ## dbt, Great Expectations and MLflow into .company, an environment over .venv (docs/marts.md)
+
+$(COMPANY): deploy/company/requirements.lock $(INSTALLED)
+	@$(BIN)/python -m deploy.company.install
+	@touch $@
+
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(BIN)/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers"; first=$$?; \
-	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers" && exit $$first
+	@$(BIN)/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers and not company"; first=$$?; \
+	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company" || first=$$?; \
+	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; exit $$first
+
+test-company: setup company  ## marts, suites and runs with the real systems beside the product, in their environment
+	.company/bin/python $(BIN)/pytest tests/company -m company
 
 test-pythons: setup  ## the fast tests on further Pythons of this machine: PYTHONS="python3.12 python3.13"
 	@failed=; for python in $(or $(PYTHONS),python3.12 python3.13); do \
 		$$python -c "" 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
 		$(MAKE) --no-print-directory build/$$python/installed && \
-		build/$$python/bin/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers" || failed="$$failed $$python"; \
+		build/$$python/bin/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers and not company" || failed="$$failed $$python"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 build/%/installed: requirements.lock pyproject.toml
@@ -104,6 +115,9 @@ dictionary: setup  ## write docs/data-dictionary.md from the declarations
 dashboards: setup  ## write the dashboards from monitoring/dashboards/panels.py and docs/runbook.md
 	@$(BIN)/python -m monitoring.dashboards
 
+marts: setup  ## write the dbt models and sources that follow from our declarations
+	@$(BIN)/python -m correnteza.marts.models
+
 metrics: setup  ## write docs/metrics.md from the catalogue
 	@$(BIN)/python -m monitoring.metrics.page > docs/metrics.md
 
@@ -124,9 +138,15 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock \
 		--python-version 3.11 pyproject.toml --output-file deploy/containers/requirements.lock
+	@mkdir -p build
+	sed -nE 's/^([A-Za-z0-9._-]+==[^ ]+( ; [^\\]*)?) ?\\?$$/\1/p' requirements.lock \
+		| grep -vE '^(cachetools|pathspec|python-dateutil)==' > build/company-constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--constraint build/company-constraints.txt --python-version 3.11 \
+		deploy/company/requirements.in --output-file deploy/company/requirements.lock
 	$(BIN)/python -m correnteza.embedded.lock_jars
 
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
-	rm -rf .venv .jars .tools var/demo build *.egg-info
+	rm -rf .venv .company .jars .tools var/demo build *.egg-info
 
-.PHONY: help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-migrate bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check
+.PHONY: company test-company marts help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-migrate bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check

@@ -45,6 +45,7 @@ VERBS = {
     "quality": "scores, anomalies, reconciliation and publication lags of what the sources sent",
     "migrate": "bring SQLite tables and CSV files of an old system, verify them, take them back",
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
+    "marts": "build tables in SQL over silver and gold, with dbt",
     "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "rebuild": "build tables again, compare them with the live ones, swap them in or back",
@@ -93,6 +94,8 @@ SETTINGS = {
     "base_urls": "JSON: source name to base URL",
     "history_start": "JSON: source name to first day of its history",
     "api_keys": "JSON: source name to key",
+    "polled": "JSON: source name to series, tables or currencies",
+    "places": "JSON: municipality code to point, station, time zone",
     "chunk_rows": "rows per transaction",
     "archive_keep_days": "days after which `maintain` removes unneeded payloads",
     "ledger": "a file with one line per acknowledged chunk, for tests",
@@ -109,6 +112,8 @@ SETTINGS = {
     "schedule_metrics_port": "port of the pollers' metrics; 0 for none",
     "monitor_interval_seconds": "how often the monitor reads each part",
     "shadow_group": "a consumer group whose offsets follow bronze",
+    "quality_database": "database URL of the results of Great Expectations",
+    "mlflow_tracking": "tracking URI of MLflow",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from correnteza.demo import Report
 from correnteza.printing import aligned
 
-LAYERS = ("bronze", "silver", "gold", "ops")
+LAYERS = ("bronze", "silver", "gold", "marts", "ops")
 WIDTH = 110
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 

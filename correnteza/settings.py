@@ -4,9 +4,10 @@ The value of a setting that may hold a secret can be in a file too: CORRENTEZA_A
 """
 
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import NonNegativeInt, PositiveInt, SecretStr
 from pydantic_settings import (
@@ -17,10 +18,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from correnteza import settings_errors
+from correnteza import chosen, settings_errors
 from foundation import kafka
-from foundation.errors import DependencyUnavailable
-from schemas import contracts, registry_access
+from foundation.errors import DependencyUnavailable, UsageError
+from schemas import choices, contracts, registry_access
+
+T = TypeVar("T")
 
 
 class Settings(BaseSettings):
@@ -76,6 +79,12 @@ class Settings(BaseSettings):
     """Source name → first day of the history to fetch. Unset: as the source's file declares it."""
     api_keys: dict[str, SecretStr] = {}
     """Source name → key of a paying customer. Unset: requests without a key. Only for sources that use keys."""
+    polled: dict[str, dict[str, bool | dict[str, Any]]] = {}
+    """Source name → series, tables or currencies that are polled beside those of the source's file, each true or with
+    its fields; false stops one. docs/sources.md has the fields. Unset: those of the source's file."""
+    places: dict[str, dict[str, Any]] = {}
+    """Municipality code → its point, station and time zone: rows of `external_factors_daily` beside those of the 27
+    capitals. After a change gold needs `correnteza rebuild`: docs/sources.md. Unset: the capitals."""
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
     archive_keep_days: PositiveInt | None = None
@@ -115,6 +124,12 @@ class Settings(BaseSettings):
     """A consumer group to which the monitor commits bronze's offsets, for tools that read lag from consumer groups.
     Unset: none, and the monitor writes nothing."""
 
+    quality_database: SecretStr | None = None
+    """SQLAlchemy URL of the results of Great Expectations, postgresql+psycopg2://user:password@host/name. Unset:
+    `<home>/great_expectations.db`."""
+    mlflow_tracking: SecretStr | None = None
+    """Tracking URI of MLflow, the same form. Unset: `<home>/mlflow.db`."""
+
     def __init__(self, **given: Any) -> None:
         """Read all settings. Raises: UsageError that names the wrong setting without its value."""
         try:
@@ -127,6 +142,14 @@ class Settings(BaseSettings):
         if self.registry_url:
             registry_access.use(self.registry_url, ca=self.registry_ca, may_register=self.register_schemas)
         contracts.use_also(self.contracts)
+        choices.use(self._checked("polled", chosen.polled), self._checked("places", chosen.places))
+
+    def _checked(self, name: str, check: Callable[[Any], T]) -> T:
+        try:
+            return check(getattr(self, name))
+        except ValueError as problem:
+            where = settings_errors.named(name)
+            raise UsageError(f"{where}: {problem}", hint=settings_errors.example(name)) from None
 
     @classmethod
     def origins(cls) -> dict[str, str]:
@@ -176,6 +199,22 @@ class Settings(BaseSettings):
     def run(self) -> Path:
         """Locks, process records and the addresses of the embedded stack."""
         return self.home / "run"
+
+    @property
+    def results_of_suites(self) -> str:
+        """URL of the results of Great Expectations, with its password."""
+        return self._database(self.quality_database, "great_expectations")
+
+    @property
+    def tracking(self) -> str:
+        """Tracking URI of MLflow, with its password."""
+        return self._database(self.mlflow_tracking, "mlflow")
+
+    def _database(self, given: SecretStr | None, name: str) -> str:
+        if given is not None:
+            return given.get_secret_value()
+        self.home.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.home.resolve() / name}.db"
 
     @property
     def bootstrap(self) -> str:

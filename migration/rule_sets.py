@@ -4,6 +4,8 @@ There are two rule sets, which share names but not thresholds. `etl_v1` is what 
 `unified_v1` what `add_external_factors` did. Both compared a value that was missing as if it were not, and looked rows
 up by position instead of by day. They are kept as they were: `migrate compare` shows what follows, and
 docs/legacy-factors.md says why ours differ.
+
+The marts of deploy/dbt are written from these texts and run in Spark (correnteza/marts/models.py).
 """
 
 UNIFIED_COLUMNS = (
@@ -33,21 +35,22 @@ UNIFIED_COLUMNS = (
 """The 22 factor columns of the 31, in order."""
 
 
-def days(municipality_code: str) -> str:
-    """The measured days of a capital: what all rule sets are computed from, with our own flags beside."""
+def days(municipality_code: str | None) -> str:
+    """The measured days of a capital, or of all: what all rule sets are computed from, with our own flags beside."""
+    of_capital = f"AND f.municipality_code = '{municipality_code}'" if municipality_code else ""
     return f"""
         SELECT f.*, f.usd_brl::DOUBLE AS rate, d.is_holiday, d.is_optional_holiday, d.holiday_name, d.is_weekend,
                m.ipca_12m_percent AS ipca_12m_of_month
         FROM gold.external_factors_daily f
-        LEFT JOIN gold.dim_date d USING (date_on)
-        LEFT JOIN (SELECT ipca_reference_on, arg_max(ipca_12m_percent, date_on) AS ipca_12m_percent
-                   FROM gold.external_factors_daily WHERE municipality_code = '{municipality_code}' GROUP BY 1) m
-            ON m.ipca_reference_on = date_trunc('month', f.date_on)
-        WHERE f.municipality_code = '{municipality_code}' AND NOT f.is_forecast"""
+        LEFT JOIN gold.dim_date d ON d.date_on = f.date_on
+        LEFT JOIN (SELECT municipality_code, ipca_reference_on, max_by(ipca_12m_percent, date_on) AS ipca_12m_percent
+                   FROM gold.external_factors_daily WHERE ipca_12m_percent IS NOT NULL GROUP BY 1, 2) m
+            ON m.municipality_code = f.municipality_code AND m.ipca_reference_on = date_trunc('month', f.date_on)
+        WHERE NOT f.is_forecast {of_capital}"""
 
 
 def unified_v1(days_query: str) -> str:
-    """The 22 factor columns by the rules of `unified_v1`, and `date_on`."""
+    """The 22 factor columns by the rules of `unified_v1`, `date_on` and `municipality_code`."""
     return f"""
         SELECT *, 1 + 0.3e0 * climate_impact + 0.1e0 * economic_impact
                   + 0.2e0 * least(greatest(operational_impact, 0), 1) AS demand_adjustment_factor
@@ -58,7 +61,7 @@ def unified_v1(days_query: str) -> str:
                        0.5e0 * sla_renewal_period - 0.25e0 * is_vacation_period - 0.25e0 * is_holiday, -1), 1)
                        AS operational_impact
             FROM (
-                SELECT date_on, temperature_mean_celsius AS temperature, rain_mm AS precipitation,
+                SELECT date_on, municipality_code, temperature_mean_celsius AS temperature, rain_mm AS precipitation,
                        relative_humidity_mean_percent AS humidity,
                        coalesce((temperature_mean_celsius > 32)::INT, 0) AS extreme_heat,
                        coalesce((rain_mm > 50)::INT, 0) AS heavy_rain,
@@ -78,7 +81,10 @@ def unified_v1(days_query: str) -> str:
 
 
 def etl_v1(days_query: str) -> str:
-    """The flags of the loaders of the three tables, and `date_on`: rows are counted where days were meant."""
+    """The flags of the loaders of the three tables, and `date_on`: rows are counted where days were meant.
+
+    Args: days_query: of one capital.
+    """
     return f"""
         SELECT date_on,
                coalesce(temperature_mean_celsius > 35, false) AS is_extreme_heat,

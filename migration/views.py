@@ -33,7 +33,8 @@ ECONOMY = f"""
            (d.gdp_index::DOUBLE / p.gdp_index - 1) * 100 AS pib_crescimento,
            d.selic_target_percent::DOUBLE AS taxa_selic, {_NO_SOURCE} AS indice_consumo
     FROM ({_DAYS}) d
-    LEFT JOIN (SELECT gdp_reference_on, arg_max(gdp_index, date_on)::DOUBLE AS gdp_index FROM ({_DAYS}) GROUP BY 1) p
+    LEFT JOIN (SELECT gdp_reference_on, max_by(gdp_index, date_on)::DOUBLE AS gdp_index
+               FROM ({_DAYS}) WHERE gdp_index IS NOT NULL GROUP BY 1) p
         ON p.gdp_reference_on = d.gdp_reference_on - INTERVAL 1 YEAR
     ORDER BY d.date_on"""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 # Downstream first: a table that is read later is never older than a table that is made from it.
-LAYERS = ("gold", "silver", "bronze", "ops")
+LAYERS = ("marts", "gold", "silver", "bronze", "ops")
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,11 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 
 from foundation.errors import InvalidContent, UsageError
+from sinks import tables
 from sinks.tables import PROPERTIES, exists
 
+APP = "forecasts."
+"""Stands before a drop's id in its Delta transaction."""
 MOST_BYTES = 256 * 1024**2
 """Largest size of a drop, which is read as a whole."""
 MOST_ROWS = 5_000_000
@@ -91,7 +94,7 @@ def load(file: Path, path: str, *, now: datetime) -> tuple[str, int]:
     """
     rows, forecast_id = _read(file)
     _check(rows, now)
-    app_id = f"forecasts.{forecast_id}"
+    app_id = f"{APP}{forecast_id}"
     if not exists(path):
         DeltaTable.create(path, Schema.from_arrow(SCHEMA), mode="ignore", configuration=PROPERTIES)
     table = DeltaTable(path)
@@ -113,6 +116,16 @@ def load(file: Path, path: str, *, now: datetime) -> tuple[str, int]:
         commit_properties=CommitProperties(app_transactions=[Transaction(app_id, 1)]),
     )
     return forecast_id, complete.num_rows
+
+
+def versions(path: str) -> dict[str, int]:
+    """Drop → the table's version that its commit made; without drops whose commit the log no longer has."""
+    found = {}
+    for version in range(tables.version(path) + 1):
+        for kind, action in tables.actions_of(path, version) or ():
+            if kind == "txn" and action["appId"].startswith(APP):
+                found[action["appId"].removeprefix(APP)] = version
+    return found
 
 
 def _read(file: Path) -> tuple[pa.Table, str]:

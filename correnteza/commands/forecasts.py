@@ -1,17 +1,21 @@
-"""`correnteza forecasts`: load forecasts made elsewhere, and list them."""
+"""`correnteza forecasts`: load forecasts made elsewhere, list them, and measure them by what became known later."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
 import typer
 
+from correnteza.company import require
+from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
-from foundation.errors import CorrentezaError
+from foundation.errors import CorrentezaError, UsageError
 from monitoring.lake import Lake
+from monitoring.reading import forecast_errors
 from sinks import forecasts
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
@@ -53,3 +57,50 @@ def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None
         f" max(date_on) AS last_on, loaded_at, forecast_id FROM {TABLE} GROUP BY ALL ORDER BY loaded_at"
     )
     form.give(found)
+
+
+@app.command("track")
+def track(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
+    """Give every loaded forecast file a run in MLflow, once, and print them.
+
+    A run names the dataset, the model's version, the version of gold.forecasts and the hash of the file's bytes.
+    """
+    form = Form.of(json_, csv_, output)
+    settings = Settings()
+    lake = Lake(settings.lake)
+    if not lake.has(TABLE):
+        raise UsageError("no forecasts yet", hint="correnteza forecasts load FILE")
+    require("mlflow-skinny")
+    from correnteza import tracking
+
+    path = str(settings.lake / "gold" / "forecasts")
+    found = tracking.track(lake, path, settings.tracking, places(settings).locks)
+    form.give(pa.Table.from_pylist([asdict(each) for each in found]))
+
+
+@app.command("report")
+def report(
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
+    plot: Annotated[Path | None, typer.Option(help="A new .png or .svg file: percent error by horizon.")] = None,
+) -> None:
+    """Print the errors of loaded forecasts against what became known later, by series, vintage and days ahead.
+
+    A forecast is measured if its series_id is the name of a series or factor with one value per day, as `correnteza
+    plot` names them: sgs:432, factor:2927408:rain_mm. error = forecast - value: a positive bias is too high.
+    """
+    from correnteza import plotting  # imported here: no other sub-command draws, and it takes time
+
+    form = Form.of(json_, csv_, output)
+    if plot and (plot.suffix not in plotting.SUFFIXES or plot.exists()):
+        raise UsageError(f"{plot} is not a new .png or .svg file", hint="name another file")
+    found = forecast_errors.report(Lake(Settings().lake))
+    form.give(found.errors)
+    if found.waiting:
+        print(f"{found.waiting} forecasts wait: nothing is known of their days yet", file=sys.stderr)
+    for name, reason in found.unmeasured.items():
+        print(f"not measured: {name}: {reason}", file=sys.stderr)
+    if plot:
+        plotting.write(plotting.draw_errors(found.by_day), plot)
+        print(plot, file=sys.stderr)

@@ -13,8 +13,6 @@ from monitoring.lake import Lake
 from monitoring.reading.as_of import instant
 from monitoring.reading.series import FORMS, picture
 
-SUFFIXES = (".png", ".svg")
-
 
 def command(
     what: Annotated[str, typer.Argument(help=f"Such as {FORMS}.")],
@@ -33,7 +31,7 @@ def command(
     Example: correnteza plot sgs:433 --as-of 2025-11-10 --as-of 2025-11-11 --from 2024-01-01 --output ipca.png
     """
     file = output or Path(what.replace(":", "-") + ".png")
-    if file.suffix not in SUFFIXES:
+    if file.suffix not in plotting.SUFFIXES:
         raise UsageError(f"{file} is neither .png nor .svg")
     if file.exists() and not force:
         raise UsageError(f"{file} exists", hint="--force writes over it; --output names another file")

@@ -26,7 +26,7 @@ from monitoring.lag.words import instant
 from monitoring.snapshot import Snapshot, snapshots
 from schemas.contracts import CANARY, CANARY_TABLE, Contract
 
-LAYERS = ("bronze", "silver", "gold", "ops")
+LAYERS = ("bronze", "silver", "gold", "marts", "ops")
 """The order of the layers in a list of tables."""
 
 Tables = Mapping[str, Snapshot]

@@ -95,6 +95,20 @@ def picture(
     return Picture(wanted.title, wanted.unit, wanted.table, lines)
 
 
+def of_days(lake: Lake, name: str) -> pa.Table:
+    """date_on (date), value (double) and known_from (UTC) of a series that has one value per date, as known now.
+
+    Raises: UsageError: there is no such series, or its values are of hours.
+    """
+    wanted = _wanted(lake, name)
+    if not wanted.time.endswith("_on"):
+        raise UsageError(f"{name} has values of hours, and a forecast is of a day", hint="a factor has days")
+    rows = _rows(lake, wanted, wanted.where, None)
+    days = rows[wanted.time].cast(pa.date32())
+    values, known = rows[wanted.value].cast(pa.float64()), rows["known_from"].cast(pa.timestamp("us", "UTC"))
+    return pa.table({"date_on": days, "value": values, "known_from": known})
+
+
 def _wanted(lake: Lake, name: str) -> _Wanted:
     match name.split(":"):
         case ["sgs", code] if code.isdigit():

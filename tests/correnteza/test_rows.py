@@ -55,7 +55,8 @@ def test_what_contradicts_itself_or_would_overwrite_is_refused(tmp_path):
 
 PRINT_ROWS = (
     "query", "as-of", "revisions", "features", "quality", "sources", "status", "verify", "doctor", "maintain",
-    "dead-letters list", "withdrawals list", "forecasts list", "topics plan", "schemas plan", "config show",
+    "dead-letters list", "withdrawals list", "forecasts list", "forecasts report", "topics plan", "schemas plan",
+    "config show",
 )  # fmt: skip
 
 

@@ -31,8 +31,17 @@ def test_every_secret_setting_can_be_given_as_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("CORRENTEZA_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
     monkeypatch.setenv("CORRENTEZA_KAFKA_USER", "somebody")
     monkeypatch.setenv("CORRENTEZA_KAFKA_SECURITY", "SASL_SSL")
-    assert SECRET_SETTINGS == ["CORRENTEZA_API_KEYS", "CORRENTEZA_KAFKA_PASSWORD", "CORRENTEZA_REGISTRY_URL"]
+    for name in ("MLFLOW_TRACKING", "QUALITY_DATABASE"):
+        monkeypatch.setenv(f"CORRENTEZA_{name}_FILE", str(tmp_path / "url"))
+    assert [name.removeprefix("CORRENTEZA_") for name in SECRET_SETTINGS] == [
+        "API_KEYS",
+        "KAFKA_PASSWORD",
+        "MLFLOW_TRACKING",
+        "QUALITY_DATABASE",
+        "REGISTRY_URL",
+    ]
     settings = Settings()
+    assert {settings.tracking, settings.results_of_suites} == {"http://user:pa/ss@registry:8081"}
     assert settings.api_keys["openmeteo_archive"].get_secret_value() == KEY
     assert settings.registry_url == "http://user:pa/ss@registry:8081"
     assert settings.kafka_password is not None
