@@ -23,7 +23,7 @@ from foundation import kafka
 from foundation.errors import CorrentezaError
 from producers.redrive import REDRIVES
 from schemas import queues
-from schemas.contracts import Contract
+from schemas.contracts import Contract, ours
 
 ROLES = {
     "admin": "`topics apply`, `topics acls --apply`, `doctor`",
@@ -62,14 +62,14 @@ class Right:
 def rights(
     contracts: Iterable[Contract], prefix: str, *, shadow_group: str | None = None, sources: Sequence[str] = ()
 ) -> list[Right]:
-    """Every right of every component.
+    """Every right of every component, on our own topics: who owns a topic grants what is read of it.
 
     Args:
         prefix: of topics, groups and transactional ids.
         shadow_group: the group that the monitor commits bronze's offsets to, if any.
         sources: those that the poller may publish; none stands for all.
     """
-    data = {prefix + contract.topic: contract for contract in contracts}
+    data = {prefix + contract.topic: contract for contract in ours(contracts)}
     own = [prefix + name for name in queues.PARTITIONS]
     return [
         *_admin([*data, *own]),

@@ -81,7 +81,7 @@ def _oldest(settings: Settings, queries: Sequence[str]) -> dict[str, dict[int, i
     wanted = [contract for contract in contracts.load_all().values() if bronze_table(contract) in names]
     try:
         broker = broker_of(settings)
-        topics = [broker.prefix + contract.topic for contract in wanted]
+        topics = [contract.topic_at(broker.prefix) for contract in wanted]
         return {topic: retention.first_offsets(broker, topic) for topic in topics}
     except CorrentezaError as error:
         print(f"oldest offsets: not known, {error}", file=sys.stderr)

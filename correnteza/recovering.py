@@ -118,7 +118,7 @@ def recovery(
     [contract] = [each for each in load_all().values() if f"bronze.{bronze_table(each)}" == query]
     lake = Lake(Path(places.lake))
     lake.connection.register("shadow", Snapshot(query, shadow).dataset())
-    if not contract.is_dataset and contract.name not in (REJECTS, WITHDRAWALS):
+    if contract.external or (not contract.is_dataset and contract.name not in (REJECTS, WITHDRAWALS)):
         return Recovery(None, 0, tuple(_without_manifests(lake, first)))
     lacking = _lacking(lake, contract, known, first)
     if not lacking:

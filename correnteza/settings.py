@@ -187,7 +187,7 @@ class Settings(BaseSettings):
 
     @property
     def contracts(self) -> Path:
-        """Contracts that this installation declares for itself: those of files that were migrated."""
+        """Contracts that this installation declares for itself: of migrated files and of topics of others."""
         return self.home / "contracts"
 
     @property

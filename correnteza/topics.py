@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from foundation import kafka
 from foundation.errors import TransientError, UnsafeState
 from schemas import queues
-from schemas.contracts import Contract
+from schemas.contracts import Contract, ours
 from schemas.limits import MAX_RECORD_BYTES
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
@@ -83,7 +83,7 @@ def plan(bootstrap: str, contracts: Iterable[Contract], prefix: str, copies: Cop
 
 
 def _data(contracts: Iterable[Contract], prefix: str) -> Iterator[Change]:
-    for contract in contracts:
+    for contract in ours(contracts):
         cleanup = "compact" if contract.compacted else "delete"
         yield Change(prefix + contract.topic, "create", contract.partitions, cleanup, f"{contract.name}.avsc")
 

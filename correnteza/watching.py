@@ -48,7 +48,7 @@ def watched(settings: Settings) -> Watched:
     """Everything that the monitor reads."""
     streamed = [contract for contract in load_all().values() if not contract.compacted]
     contracts = [contract for contract in streamed if contract.name != CANARY]  # it has metrics of its own
-    topics = {contract.name: settings.topic_prefix + contract.topic for contract in contracts}
+    topics = {contract.name: contract.topic_at(settings.topic_prefix) for contract in contracts}
     bronze = [Place("bronze", bronze_table(each), topics[each.name], each.name) for each in contracts]
     reads = inputs.of_queries(contracts, {each.table: each.datasets for each in DEFINITIONS})
     derived = [Place(*_split(query), ", ".join(tables)) for query, tables in reads.items()]

@@ -3,17 +3,22 @@
 A contract is an Avro record schema with five more attributes: `topic`, `key` (the natural key, in order), `partitions`,
 `classes` (what each field says about people: schemas/classes.py) and, for a compacted topic, `cleanup`. One that an
 installation declares also has `prune_by` and, for migrated rows, `legacy`. The schema is registered without them, so
-that a topic can get more partitions without a new schema version.
+that a topic can get more partitions without a new schema version. One with `"origin": "external"` declares a topic that
+others own (docs/adr/0031): it has what `schemas/external.py` reads, and no `partitions`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from foundation.errors import UsageError
+from schemas import external
+from schemas.avro_types import inlined
 from schemas.classes import by_column
+from schemas.external import External
 
 FOLDER = Path(__file__).parent
 INGEST_PREFIX = "ingest."
@@ -39,6 +44,7 @@ class Contract:
         classes: field → class.
         prune_by: of an installation's own contract, the column by which its silver table is pruned.
         legacy: how the rows of a migrated file are read: the values of a mapping; None for every other contract.
+        external: what is said of a topic that others own; None for every other contract.
     """
 
     name: str
@@ -50,11 +56,25 @@ class Contract:
     classes: Mapping[str, str] = field(default_factory=dict)
     prune_by: str | None = None
     legacy: Mapping[str, Any] | None = None
+    external: External | None = None
 
     @property
     def subject(self) -> str:
-        """The registry subject of the record's value."""
+        """The registry subject of the record's value, without a prefix."""
         return f"{self.topic}-value"
+
+    def topic_at(self, prefix: str) -> str:
+        """The topic in an installation that gives its topics a prefix; a topic of others has none of ours."""
+        return self.topic if self.external else prefix + self.topic
+
+    def subject_at(self, prefix: str) -> str:
+        """As `topic_at`, the subject. Others may use another one: records name their schema by its id."""
+        return f"{self.topic_at(prefix)}-value"
+
+    @property
+    def types(self) -> dict[str, Any]:
+        """Field → its Avro type, with named types in full."""
+        return inlined(self.schema)
 
     @property
     def is_dataset(self) -> bool:
@@ -83,17 +103,20 @@ def parse(name: str, text: str) -> Contract:
     Raises:
         KeyError: it lacks `topic`, `key` or `partitions`.
         ValueError: `classes` names an unknown class, or a field twice.
+        UsageError: it declares an external topic that cannot be kept.
     """
     schema = json.loads(text)
+    of_others = external.taken(name, schema) if schema.pop("origin", None) == external.ORIGIN else None
     return Contract(
         name=name,
         topic=schema.pop("topic"),
         key=tuple(schema.pop("key")),
-        partitions=schema.pop("partitions"),
+        partitions=0 if of_others else schema.pop("partitions"),
         compacted=schema.pop("cleanup", "delete") == "compact",
         classes=by_column(schema.pop("classes", {})),
         prune_by=schema.pop("prune_by", None),
         legacy=schema.pop("legacy", None),
+        external=of_others,
         schema=schema,
     )
 
@@ -121,11 +144,16 @@ def load(name: str) -> Contract:
     Raises:
         FileNotFoundError: there is no such contract.
         KeyError: the file lacks `topic`, `key` or `partitions`.
+        UsageError: as `parse`; or an installation's own contract is no JSON, or has the name of one of ours.
     """
-    file = next(
-        (found for folder in _own_folders if (found := folder / f"{name}.avsc").exists()), FOLDER / f"{name}.avsc"
-    )
-    return parse(name, file.read_text(encoding="utf-8"))
+    shipped = FOLDER / f"{name}.avsc"
+    file = next((found for folder in _own_folders if (found := folder / f"{name}.avsc").exists()), shipped)
+    if file is not shipped and shipped.exists():
+        raise UsageError(f"{file}: a contract of this name is part of the product", hint="give the file another name")
+    try:
+        return parse(name, file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{file} is no JSON: {error}") from error
 
 
 @cache
@@ -136,6 +164,11 @@ def load_all() -> dict[str, Contract]:
         key=lambda name: (name.startswith(INGEST_PREFIX) or name == CANARY, name),
     )
     return {name: load(name) for name in names}
+
+
+def ours(contracts: Iterable[Contract]) -> Iterator[Contract]:
+    """Those whose topics and subjects are declared, configured and written here; others own the rest."""
+    return (contract for contract in contracts if contract.external is None)
 
 
 def datasets() -> dict[str, Contract]:

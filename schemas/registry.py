@@ -19,7 +19,7 @@ from confluent_kafka.schema_registry.common.schema_registry_client import Config
 from foundation import log
 from foundation.errors import TransientError, UnsafeState
 from schemas import registry_access
-from schemas.contracts import Contract
+from schemas.contracts import Contract, ours
 
 LEVEL = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
 """The compatibility level: today's reader must read every record ever published."""
@@ -63,7 +63,7 @@ class Registry:
         self._client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_SECONDS, **registry_access.options(url)})
 
     def register(self, contracts: Iterable[Contract], prefix: str) -> dict[str, int]:
-        """Register each contract under its prefixed subject; returns contract name → schema id. Again is harmless.
+        """Register each of our contracts under its prefixed subject; returns contract name → its id. Again is harmless.
 
         Raises:
             UnsafeState: a contract is not compatible with an earlier version, or is not a valid schema.
@@ -71,7 +71,7 @@ class Registry:
         """
         ids: dict[str, int] = {}
         is_silent = False
-        for contract in contracts:
+        for contract in ours(contracts):
             subject = prefix + contract.subject
             known = _IDS.get((self._url, subject, contract.schema_text))
             if is_silent and known is not None:
@@ -118,7 +118,7 @@ class Registry:
         Raises:
             UnsafeState: a subject would get a new version, and the registry does not enforce compatibility.
         """
-        return [self._change(prefix + contract.subject, contract) for contract in contracts]
+        return [self._change(prefix + contract.subject, contract) for contract in ours(contracts)]
 
     def _change(self, subject: str, contract: Contract) -> Change:
         published = self.versions(subject)
@@ -184,6 +184,14 @@ class Registry:
         """The subjects that there are."""
         with self._translated("list the subjects"):
             return set(self._client.get_subjects())
+
+    def subjects_of(self, schema_id: int) -> list[str]:
+        """The subjects that a schema is registered under, in alphabetical order; none if there is no such schema."""
+        try:
+            with self._translated(f"list the subjects of schema id {schema_id}"):
+                return sorted(self._client.get_subjects_by_schema_id(schema_id))
+        except _NotFoundError:
+            return []
 
     def versions(self, subject: str) -> list[tuple[int, int, str]]:
         """(schema id, version, schema text) of a subject, oldest first; empty when there is no such subject."""

@@ -104,7 +104,7 @@ def _classified(records: pa.Table, target: SilverTarget, closed: pa.Table) -> pa
         records=records,
         closed=closed,
     )
-    return classify(judged, _stored(judged, target), keys=target.keys)
+    return classify(judged, _stored(judged, target), keys=target.keys, last_counts=target.last_counts)
 
 
 def _stored(batch: pa.Table, target: SilverTarget) -> pa.Table | None:

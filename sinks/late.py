@@ -76,7 +76,8 @@ def repair(keys: pa.Table, target: SilverTarget, history: History) -> None:
     within = bounds(keys, target.prune_by)
     revisions = Snapshot.of(target.revisions)
     stored = target.stored(revisions, keys, target.columns, within)
-    folded = classify(_judged(history.rows_of(keys, within), stored, target, history.closed()), None, keys=target.keys)
+    judged = _judged(history.rows_of(keys, within), stored, target, history.closed())
+    folded = classify(judged, None, keys=target.keys, last_counts=target.last_counts)
     _repair_quarantine(folded, target)
     versions = sql.table(
         f"SELECT {sql.listed(target.columns)}, is_newest FROM folded WHERE outcome = 'new'", folded=folded

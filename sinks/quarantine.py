@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -67,7 +67,8 @@ def entries(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
         rows: with `key`, `rules` (names of what each broke), `topic`, `topic_id` and the columns.
         columns: of the row itself, kept as JSON.
     """
-    records = pa.array([_json(row) for row in rows.select(columns).to_pylist()], pa.string())
+    maps = frozenset(name for name in columns if pa.types.is_map(rows.schema.field(name).type))
+    records = pa.array([_json(row, maps) for row in rows.select(columns).to_pylist()], pa.string())
     return rows.select(["key", "rules", "known_from", *RECORD]).append_column("record", records)
 
 
@@ -121,24 +122,30 @@ def release(rows: pa.Table, path: str, *, dataset: str) -> None:
     replace_rows(table, gone=gone, keys=RECORD)
 
 
-def _json(row: dict[str, Any]) -> str:
-    """A row as one JSON object without its nulls; numbers keep every digit."""
-    fields = (f"{json.dumps(name)}:{_value(value)}" for name, value in row.items() if value is not None)
+def _json(row: dict[str, Any], maps: Collection[str]) -> str:
+    """A row as one JSON object without its nulls; numbers keep every digit. Args: maps: columns of maps."""
+    told = {name: dict(value) if name in maps and value is not None else value for name, value in row.items()}
+    fields = (f"{json.dumps(name)}:{_value(value)}" for name, value in told.items() if value is not None)
     return "{" + ",".join(fields) + "}"
 
 
 def _value(value: Any) -> str:
+    plain = value
     match value:
         case Decimal():
             return format(value, "f")
+        case list():
+            return f"[{', '.join(map(_value, value))}]"
+        case dict():
+            return (
+                "{"
+                + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {_value(each)}" for name, each in value.items())
+                + "}"
+            )
         case datetime():
-            instant = value.astimezone(UTC).isoformat(timespec="microseconds")
-            return json.dumps(instant.replace("+00:00", "Z"))
+            plain = value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         case date():
-            return json.dumps(value.isoformat())
+            plain = value.isoformat()
         case bytes():
-            return json.dumps(base64.b64encode(value).decode())
-        case list():  # a map, as Arrow has it
-            return json.dumps(dict(value), ensure_ascii=False)
-        case _:
-            return json.dumps(value, ensure_ascii=False)
+            plain = base64.b64encode(value).decode()
+    return json.dumps(plain, ensure_ascii=False)

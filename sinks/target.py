@@ -30,6 +30,7 @@ class SilverTarget:
             withdrawn key.
         prune_by: the key column whose literal bounds limit what a batch reads of the tables.
         revisions, current, quarantine: paths of the tables.
+        last_counts: as of `sinks.versions.classify`.
     """
 
     dataset: str
@@ -40,6 +41,7 @@ class SilverTarget:
     revisions: str
     current: str
     quarantine: str
+    last_counts: bool = False
 
     @property
     def current_columns(self) -> tuple[str, ...]:

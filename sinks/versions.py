@@ -4,11 +4,15 @@ A version of a row has the values that were known from one instant on, or is a w
 no such row. A key's rows are in the order (known_from, values before withdrawals, Kafka offset), and of all rows with
 one key and one `known_from` only the first counts: values come before a withdrawal, a lower offset before a higher one
 (docs/adr/0008, 0016). A row that only repeats the version before it is not a new version; neither is a withdrawal of a
-key that has no value. The result for each row of a batch is its *outcome*:
+key that has no value. Where a clock is too coarse to tell one record from the next, the last row of a clock counts
+instead of the first, nothing conflicts, and a withdrawal is a version of a key without a value, too (docs/adr/0031).
+
+The result for each row of a batch is its *outcome*:
 
     new          a version that revisions do not hold yet
     stored       such a version, appended by an earlier attempt at this batch
-    unchanged    repeats the version before it in time; or withdraws a key without a value, or with one of that clock
+    unchanged    repeats the version before it in time; or withdraws a key without a value, or with one of that clock;
+                 or is followed by one of that clock, where the last counts
     duplicate    repeats the version with the same (key, known_from)
     conflicting  differs from the version with the same (key, known_from)
     quarantined  broke an expectation; not considered in the above
@@ -18,11 +22,12 @@ can be computed from the batch, whether or not the first write had already happe
 """
 
 from collections.abc import Sequence
+from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import MapType, StructField
+from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructType
 
 from sinks import sql
 
@@ -46,10 +51,37 @@ def version_hash(fields: Sequence[StructField]) -> Column:
 def _hashable(field: StructField) -> Column:
     """A map as its entries in order: Spark neither hashes nor compares maps, because equal ones may differ in order."""
     column = F.col(field.name)
-    return F.array_sort(F.map_entries(column)) if isinstance(field.dataType, MapType) else column
+    return F.array_sort(F.map_entries(column)) if isinstance(field.dataType, MapType) else _told(column, field.dataType)
 
 
-def classify(incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str]) -> pa.Table:
+def _told(column: Column, kind: DataType) -> Column:
+    """A value with parts, so that different values never hash the same sequence: Spark's hash skips nulls inside too,
+    and does not tell where an array ends.
+
+    As for whole rows, a part of a record is told by its name if it is not null, so that a part that is gained later
+    does not change a hash; before them comes their number. An array is told by its length and, per item, whether it is
+    null.
+    """
+    if isinstance(kind, StructType):
+        parts = {field.name: (column.getField(field.name), field.dataType) for field in kind}
+        named = [
+            each
+            for name, (part, of) in parts.items()
+            for each in (F.when(part.isNotNull(), F.lit(name)), _told(part, of))
+        ]
+        count = reduce(Column.__add__, (part.isNotNull().cast("int") for part, _ in parts.values()), F.lit(0))
+        whole = F.struct(*(each.alias(f"_{number}") for number, each in enumerate((count, *named))))
+    elif isinstance(kind, ArrayType):
+        items = F.transform(column, lambda item: F.struct(item.isNull(), _told(item, kind.elementType)))
+        whole = F.struct(F.size(column), items)
+    else:
+        return column
+    return F.when(column.isNotNull(), whole)
+
+
+def classify(
+    incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str], last_counts: bool = False
+) -> pa.Table:
     """Add `outcome`, `is_newest`, `is_first_of_key` and `is_disturbed`.
 
     `is_newest`: whether the row is a new or stored version, and the newest that its key has. `is_first_of_key`: whether
@@ -60,7 +92,12 @@ def classify(incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str]
         incoming: the batch, with the keys, `STORED_COLUMNS` and a boolean `is_valid`. The `version_hash` of a
             withdrawal is null.
         stored: keys and `STORED_COLUMNS` of the revisions of at least the batch's keys; None when there are none.
+        last_counts: whether of a key's rows with one clock the last in Kafka counts, a withdrawal too.
     """
+    in_time = _in_time(keys, last_counts=last_counts)
+    other = "unchanged" if last_counts else "conflicting"
+    # A key may lose its only value to a withdrawal of the same clock: then the withdrawal must take its place.
+    follows = "_before IS NOT NULL AND" if last_counts else ""
     columns = sql.listed((*keys, *STORED_COLUMNS))
     known = stored if stored is not None else incoming.select([*keys, *STORED_COLUMNS]).slice(0, 0)
     # A struct is never null, so a withdrawal is treated like any other version.
@@ -72,16 +109,16 @@ def classify(incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str]
             UNION ALL BY NAME SELECT {columns}, true AS is_valid, true AS _stored FROM known
         ), placed AS (
             SELECT *, lag(known_from) OVER in_time IS DISTINCT FROM known_from AS _stands
-            FROM timeline {_in_time(keys)}
+            FROM timeline {in_time}
         ), compared AS (
             SELECT *,
                 last_value(CASE WHEN _stands THEN {standing} END IGNORE NULLS)
                     OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS _standing,
                 last_value(CASE WHEN _stands THEN struct_pack(version_hash := version_hash) END IGNORE NULLS)
                     OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS _before
-            FROM placed {_in_time(keys)}
+            FROM placed {in_time}
         ), told AS (
-            SELECT *, _before.version_hash IS NOT DISTINCT FROM version_hash AS _repeats FROM compared
+            SELECT *, {follows} _before.version_hash IS NOT DISTINCT FROM version_hash AS _repeats FROM compared
         ), judged AS (
             SELECT *, CASE
                 WHEN NOT is_valid THEN 'quarantined'
@@ -90,7 +127,7 @@ def classify(incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str]
                 WHEN {" AND ".join(f"_standing.{name} = {name}" for name in IDENTITY)} THEN 'stored'
                 WHEN is_withdrawn AND NOT _standing.is_withdrawn THEN 'unchanged'
                 WHEN _standing.version_hash IS NOT DISTINCT FROM version_hash THEN 'duplicate'
-                ELSE 'conflicting' END AS outcome
+                ELSE '{other}' END AS outcome
             FROM told
         ), versions AS (
             SELECT *, CASE WHEN _stored THEN _stands AND NOT _repeats
@@ -110,6 +147,7 @@ def classify(incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str]
     )
 
 
-def _in_time(keys: Sequence[str]) -> str:
-    order = "known_from, is_withdrawn, kafka_offset, kafka_partition, _stored DESC"
+def _in_time(keys: Sequence[str], *, last_counts: bool) -> str:
+    of_clock = "kafka_offset DESC" if last_counts else "is_withdrawn, kafka_offset"
+    order = f"known_from, {of_clock}, kafka_partition, _stored DESC"
     return f"WINDOW in_time AS (PARTITION BY is_valid, {sql.listed(keys)} ORDER BY {order})"

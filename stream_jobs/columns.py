@@ -3,12 +3,14 @@
 from typing import Any
 
 from pyspark.sql.types import (
+    ArrayType,
     BinaryType,
     BooleanType,
     DataType,
     DateType,
     DecimalType,
     DoubleType,
+    FloatType,
     IntegerType,
     LongType,
     MapType,
@@ -17,52 +19,72 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from schemas.avro_types import kind_of, sole
 from schemas.classes import TECHNICAL, strictest
 from schemas.contracts import Contract
 
-_PRIMITIVES: dict[str, DataType] = {
+_TYPES: dict[str, DataType] = {
     "string": StringType(),
+    "enum": StringType(),
+    "uuid": StringType(),
     "long": LongType(),
     "int": IntegerType(),
+    "float": FloatType(),
     "double": DoubleType(),
     "boolean": BooleanType(),
     "bytes": BinaryType(),
+    "fixed": BinaryType(),
+    "date": DateType(),
+    "timestamp-micros": TimestampType(),
+    "timestamp-millis": TimestampType(),
 }
 
 # The clocks of a silver row and its place in Kafka, after the contract's own fields.
 PLACE = ("known_from", "published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
+_OF_PLACE: dict[str, DataType] = {
+    "known_from": TimestampType(),
+    "published_at": TimestampType(),
+    "published_at_basis": StringType(),
+    "retrieved_at": TimestampType(),
+    "chunk_id": StringType(),
+    "row_number": LongType(),
+}
+"""Their types, in a table whose records have none of them."""
 
 PARTITION_COLUMNS = ("year", "month", "day")
 
 
 def spark_type(avro: Any) -> DataType:
-    """The type that Spark's `from_avro` gives one field.
+    """The type that Spark's `from_avro` gives one field, whose named types stand in full.
 
     Raises:
         ValueError: a type the contracts do not use.
     """
-    if isinstance(avro, list):
-        return spark_type(next(branch for branch in avro if branch != "null"))
-    if isinstance(avro, str):
-        return _PRIMITIVES[avro]
-    logical = avro.get("logicalType")
-    if logical == "date":
-        return DateType()
-    if logical == "timestamp-micros":
-        return TimestampType()
-    if logical == "decimal":
-        return DecimalType(avro["precision"], avro["scale"])
-    if avro["type"] == "map":
-        return MapType(StringType(), spark_type(avro["values"]))
+    one = sole(avro)
+    match kind_of(one):
+        case "decimal":
+            return DecimalType(one["precision"], one.get("scale", 0))
+        case "map":
+            return MapType(StringType(), spark_type(one["values"]))
+        case "array":
+            return ArrayType(spark_type(one["items"]))
+        case "record":
+            return _record({field["name"]: field["type"] for field in one["fields"]})
+        case kind if kind in _TYPES:
+            return _TYPES[kind]
     raise ValueError(f"no Spark type for {avro}")
+
+
+def _record(types: dict[str, Any]) -> StructType:
+    record = StructType()
+    for name, kind in types.items():
+        record.add(name, spark_type(kind))
+    return record
 
 
 def record_type(contract: Contract) -> StructType:
     """A decoded record: every field nullable, because one that does not decode has none."""
-    record = StructType()
-    for field in contract.schema["fields"]:
-        record.add(field["name"], spark_type(field["type"]))
-    return record
+    return _record(contract.types)
 
 
 def bronze_schema(contract: Contract) -> StructType:
@@ -89,7 +111,7 @@ def bronze_schema(contract: Contract) -> StructType:
 def silver_schema(contract: Contract, *, revisions: bool) -> StructType:
     """All columns of a dataset's revisions, or of its current table: that holds no withdrawn key, so it lacks
     `is_withdrawn`."""
-    types = {field.name: field.dataType for field in record_type(contract)} | {"known_from": TimestampType()}
+    types = _OF_PLACE | {field.name: field.dataType for field in record_type(contract)}
     schema = StructType()
     for name in (*contract.key, *contract.value_fields, *PLACE):
         schema.add(name, types[name])

@@ -61,7 +61,7 @@ def _topic(settings: Settings, query: str) -> str | None:
     guards.checkpoint_of(places(settings), query)
     if not query.startswith("bronze."):
         return None
-    topics = {table_name(contract): settings.topic_prefix + contract.topic for contract in bronze_contracts()}
+    topics = {table_name(contract): contract.topic_at(settings.topic_prefix) for contract in bronze_contracts()}
     if query not in topics:
         raise UsageError(f"no table {query}", hint=f"one of: {', '.join(sorted(topics))}")
     return topics[query]

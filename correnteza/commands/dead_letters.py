@@ -142,6 +142,10 @@ def _judged(
 ) -> Iterable[tuple[dict[str, Any], DeadLetter, str | None]]:
     """Each dead letter with the reason why it cannot be redriven; None if it can."""
     contract, aside = load(dataset), [row for row in rows if row["rules"]]
+    if contract.external is not None:
+        for row in rows:
+            yield row, _dead_letter(row), f"others own the topic {contract.topic}, and may publish it again"
+        return
     places = [(row["topic_id"], row["partition"], row["offset"]) for row in aside]
     records = dead_letters.records(lake, dataset, places) if aside else []
     broken = dead_letters.still_broken(lake, dataset, places, quarantining()[dataset]) if aside else []
@@ -166,7 +170,7 @@ def _close(letters: dict[str, list[DeadLetter]], action: Action, note: str | Non
     registry = Registry(settings.registry)
     closed = before = 0
     for dataset, each in letters.items():
-        topic = settings.topic_prefix + load(dataset).topic
+        topic = load(dataset).topic_at(settings.topic_prefix)
         for done in Closer(settings.bootstrap, settings.topic_prefix, registry, dataset).close(each, action, note):
             closed, before = closed + done.is_news, before + (not done.is_news)
             if done.copy:

@@ -17,7 +17,7 @@ from correnteza.settings import Settings
 from foundation import kafka
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
 from foundation.redact import redacted
-from schemas.contracts import load_all
+from schemas.contracts import load_all, ours
 from schemas.registry import Registry
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold.model import GoldTable
@@ -96,7 +96,7 @@ def _disk(settings: Settings) -> list[Finding]:
 
 def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Finding]]:
     """The broker if it answers, the ids of its topics, and the problems of both."""
-    names = [settings.topic_prefix + contract.topic for contract in bronze_contracts()]
+    names = [contract.topic_at(settings.topic_prefix) for contract in bronze_contracts()]
     try:
         bootstrap = settings.bootstrap
         copies = _copies(bootstrap, set(names))
@@ -132,13 +132,13 @@ def _registry(settings: Settings) -> list[Finding]:
 
 def _require_levels(settings: Settings) -> None:
     registry = Registry(settings.registry)
-    ours = {settings.topic_prefix + contract.subject for contract in load_all().values()}
-    for subject in sorted(ours & registry.subjects()):
+    subjects = {contract.subject_at(settings.topic_prefix) for contract in ours(load_all().values())}
+    for subject in sorted(subjects & registry.subjects()):
         registry.require_level(subject)
 
 
 def _queries(settings: Settings, broker: Broker | None, topic_ids: dict[str, str]) -> list[Finding]:
-    of_bronze = {table_name(contract): settings.topic_prefix + contract.topic for contract in bronze_contracts()}
+    of_bronze = {table_name(contract): contract.topic_at(settings.topic_prefix) for contract in bronze_contracts()}
     of_silver = [f"silver.{name}" for name in silver_tables()]
     of_gold = [f"gold.{name}" for name, table in gold_tables().items() if isinstance(table, GoldTable)]
     damages = diagnosis.of_queries(

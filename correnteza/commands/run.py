@@ -53,7 +53,7 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     registry = Registry(settings.registry)
     if "bronze" in layers:
         # Before the JVM starts, because this check needs none.
-        broker.topic_ids(broker.prefix + contract.topic for contract in bronze_contracts())
+        broker.topic_ids(contract.topic_at(broker.prefix) for contract in bronze_contracts())
     spark = sessions.start(settings, short_lived=once)
     try:
         metrics = StreamMetrics(*measured(layers))

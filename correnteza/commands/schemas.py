@@ -10,7 +10,7 @@ from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UnsafeState, UsageError
 from schemas.compatibility import check_all
-from schemas.contracts import load_all
+from schemas.contracts import load_all, ours
 from schemas.registry import Registry, prove_compatibility
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -56,7 +56,7 @@ def check(
     """Check that each contract reads every version ever published; exit 3 if not. Needs no service; changes nothing."""
     if not published.is_dir():
         raise UsageError(f"there is no folder {published}", hint="run it in the repository, or use --published FOLDER")
-    shipped = {name: contract for name, contract in load_all().items() if contract.legacy is None}
+    shipped = {each.name: each for each in ours(load_all().values()) if each.legacy is None}
     found = check_all(shipped, published)
     for name, reasons in found.items():
         print(f"{'refused' if reasons else 'ok':7} {name}")

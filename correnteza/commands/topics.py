@@ -1,18 +1,23 @@
-"""`correnteza topics plan|apply|acls`: the topics that the contracts declare, and who may do what with them."""
+"""`correnteza topics`: those that the contracts declare, who may do what with them, and what is in one of others."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
 import typer
 
 from correnteza import acls as rules
-from correnteza import audit, topics
+from correnteza import audit, inspecting, topics
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
+from monitoring.lag.kafka import Cluster
+from monitoring.reading.topic_sample import sample
 from producers import sources
-from schemas.contracts import load_all
+from schemas.contracts import load_all, parse
+from schemas.registry import Registry
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
@@ -85,6 +90,42 @@ def acls(
         raise UsageError("nobody is named to grant rights to", hint="--principal poller=User:poller, one per role")
     audit.record(settings, "topics acls --apply", ", ".join(f"{role}={name}" for role, name in given.items()))
     print(f"{rules.apply(settings.bootstrap, wanted, given)} rules are new")
+
+
+@app.command()
+def inspect(
+    topic: Annotated[str, typer.Argument(help="Its whole name: topic_prefix is not put before it.")],
+    records: Annotated[
+        int, typer.Option("--records", min=1, help="Newest offsets to read, of all partitions together.")
+    ] = 1000,
+    contract: Annotated[
+        Path | None,
+        typer.Option("--contract", help="A new file for a contract to begin with, in <home>/contracts/DATASET.avsc."),
+    ] = None,
+    *,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
+) -> None:
+    """Show what the newest records of any topic are: formats, schemas, keys, headers, rates; change nothing.
+
+    What no column can hold is said when the contract is read: correct the file, and look with `topics plan`.
+    """
+    form = Form.of(json_, csv_, output)
+    if contract is not None and contract.exists():
+        raise UsageError(f"{contract} exists", hint="name another file, or remove it first")
+    settings = Settings()
+    registry = Registry(settings.registry)
+    found = sample(Cluster(settings.bootstrap), topic, records)
+    columns = ("about", "found", "records")
+    told = list(zip(*inspecting.rows(found, registry), strict=True)) or [(), (), ()]
+    form.give(pa.table(dict(zip(columns, map(list, told), strict=True))))
+    if contract is not None:
+        text = json.dumps(inspecting.contract(topic, found, registry), indent=2, ensure_ascii=False)
+        contract.parent.mkdir(parents=True, exist_ok=True)
+        with contract.open("x", encoding="utf-8") as file:
+            file.write(text + "\n")
+        parse(contract.stem, text)  # says what must be corrected
 
 
 def _principal(text: str) -> tuple[str, str]:

@@ -121,6 +121,11 @@ def key_of(dataset: str, fields: Mapping[str, str]) -> Key:
         contract = None
     if contract is None or not contract.is_dataset:
         raise UsageError(f"no dataset {dataset}", hint="correnteza sources lists the sources and what they publish")
+    if contract.external is not None:
+        raise UsageError(
+            f"{dataset} comes from a topic that others own: as long as it holds the key, the key would come back",
+            hint="have it withdrawn there by a tombstone",
+        )
     nullable = {each.name for each in arrow_schema(contract) if each.nullable}
     missing = [name for name in contract.key if name not in fields and name not in nullable]
     strange = [name for name in fields if name not in contract.key]

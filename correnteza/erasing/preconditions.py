@@ -45,7 +45,7 @@ def require_all_read(settings: Settings, key: Key) -> None:
     """Raises: UnsafeState: a query has not read its input to the end: it may bring the key, or need files of it."""
     where, name = places(settings), key.contract.name
     streams = [load(each) for each in (name, *BRONZE_OF, REDRIVES)]
-    named = {settings.topic_prefix + each.topic: f"bronze.{each.name.replace('.', '_')}" for each in streams}
+    named = {each.topic_at(settings.topic_prefix): f"bronze.{each.name.replace('.', '_')}" for each in streams}
     there = current_ids(settings.bootstrap, named)
     behind = [
         named[topic]

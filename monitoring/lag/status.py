@@ -154,7 +154,7 @@ def status(
     """
     now = time.time() if now is None else now
     streamed = [contract for contract in contracts if not contract.compacted and contract.name != CANARY]
-    names = {contract.name: places.topic_prefix + contract.topic for contract in streamed}
+    names = {contract.name: contract.topic_at(places.topic_prefix) for contract in streamed}
     progress = {
         contract.name: spark_checkpoints.read(places.checkpoints, f"bronze.{bronze_table(contract)}")
         for contract in streamed

@@ -17,6 +17,7 @@ from monitoring.lag import delta_log
 from monitoring.lag.inputs import WITHDRAWALS
 from monitoring.lag.spark_checkpoints import DeltaPosition
 from monitoring.lake import Lake
+from monitoring.proof.checks.external import retrieved_at
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.proof.checks.model import Evidence, TopicState
 from monitoring.proof.checks.redrives import TRANSACTION_SPAN
@@ -101,10 +102,10 @@ def extended_to_mark(evidence: Evidence, mark: Mark, begin: datetime) -> Evidenc
         time.
     """
     found = [begin]
-    for dataset in evidence.datasets():
+    for dataset, contract in evidence.datasets().items():
         oldest = evidence.lake.value(
-            f"SELECT min(record.retrieved_at) FROM bronze.{dataset}"
-            f" WHERE decode_status = 'ok' AND kafka_timestamp >= TIMESTAMPTZ '{begin.isoformat()}'"
+            f"SELECT min({retrieved_at(contract)}) FROM bronze.{dataset}"
+            f" WHERE decode_status IN ('ok', 'tombstone') AND kafka_timestamp >= TIMESTAMPTZ '{begin.isoformat()}'"
         )
         if isinstance(oldest, datetime):
             found.append(oldest)

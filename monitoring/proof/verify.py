@@ -196,22 +196,22 @@ def topics_of(
     since: datetime | None,
 ) -> dict[str, TopicState]:
     """The present topics of some contracts, and how far bronze has read each. Args: as of `gather`."""
-    topics = cluster.topics(prefix + contract.topic for contract in contracts.values())
+    topics = cluster.topics(contract.topic_at(prefix) for contract in contracts.values())
     committed = {
-        name: _committed(lake, f"bronze.{bronze_table(contract)}", topics[prefix + contract.topic], progress)
+        name: _committed(lake, f"bronze.{bronze_table(contract)}", topics[contract.topic_at(prefix)], progress)
         for name, contract in contracts.items()
-        if prefix + contract.topic in topics
+        if contract.topic_at(prefix) in topics
     }
     unread = {
-        (prefix + contracts[name].topic, partition): offsets.get(partition, bounds.first)
+        (contracts[name].topic_at(prefix), partition): offsets.get(partition, bounds.first)
         for name, offsets in committed.items()
-        for partition, bounds in topics[prefix + contracts[name].topic].partitions.items()
+        for partition, bounds in topics[contracts[name].topic_at(prefix)].partitions.items()
         if bounds.stable > offsets.get(partition, bounds.first)
     }
     oldest = cluster.oldest_timestamps(unread, _ANSWER_WITHIN_SECONDS)
     states = {}
     for name, positions in committed.items():
-        topic = topics[prefix + contracts[name].topic]
+        topic = topics[contracts[name].topic_at(prefix)]
         waiting = [where for where in unread if where[0] == topic.name]
         # A partition that did not answer may have unread records: then no record of the topic counts as lost.
         times = [oldest.get(where, 0.0) for where in waiting]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from monitoring import quarantine
 from monitoring.lag.status import bronze_table
 from monitoring.lake import Lake
+from monitoring.proof.checks.external import chunk_of
 from monitoring.proof.checks.model import Rule, broken_rules
 from monitoring.undecodable import UNDECODABLE
 from schemas.contracts import load_all
@@ -85,7 +86,7 @@ def _parts(lake: Lake) -> list[str]:
         )
         if contract.is_dataset and lake.has(quarantine.TABLE):
             here = quarantine.is_of(
-                "q", "b.partition", 'b."offset"', topic_id="b.topic_id", chunk_id="b.record.chunk_id"
+                "q", "b.partition", 'b."offset"', topic_id="b.topic_id", chunk_id=chunk_of(contract, "b.record")
             )
             parts.append(
                 f"{first}, array_to_string(q.rules, ', '), q.rules, b.schema_id, b.kafka_timestamp, b.key, NULL,"

@@ -220,7 +220,7 @@ def _step(lake: Lake, archive: Path, dataset: str, predicate: str, key: Mapping[
         | {"place": f"{contract.topic}/{row['kafka_partition']}/{row['kafka_offset']}", "chunk_id": row["chunk_id"]}
         for row in versions[:MOST_VERSIONS]
     ]
-    chunks = sorted({str(row["chunk_id"]) for row in versions})
+    chunks = sorted({str(row["chunk_id"]) for row in versions if row["chunk_id"] is not None})
     return Step(dataset, len(versions), shown, [_origin(lake, archive, chunk) for chunk in chunks])
 
 

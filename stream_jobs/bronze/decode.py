@@ -35,11 +35,13 @@ class Writer:
     Attributes:
         reads_whole: whether the reader's schema has every field of this one. It has not if the writer is newer and has
             gained a field, nor if it is older and has a field that the reader has lost.
+        is_of_contract: whether it describes the contract's kind of record; nothing else decodes.
     """
 
     schema_id: int
     schema: str
     reads_whole: bool
+    is_of_contract: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def _record(contract: Contract, schemas: Schemas) -> Column:
     branches = [
         (F.col("schema_id") == writer.schema_id, from_avro(payload, writer.schema, options))
         for writer in schemas.writers
+        if writer.is_of_contract
     ]
     if not branches:
         return F.lit(None).cast(record_type(contract).add(MARKER, "boolean"))

@@ -77,7 +77,7 @@ class BronzeJob:
 
     def __init__(self, contract: Contract, driver: Driver, broker: Broker, known: KnownSchemas) -> None:
         self.name = table_name(contract)
-        self.topic = broker.prefix + contract.topic
+        self.topic = contract.topic_at(broker.prefix)
         self._contract = contract
         self._driver = driver
         self._broker = broker

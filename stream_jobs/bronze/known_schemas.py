@@ -66,9 +66,10 @@ class KnownSchemas:
         known = set(schemas_table.stored(self.path))
         try:
             found = {
-                StoredSchema(schema_id, self.prefix + contract.subject, version, text)
+                StoredSchema(schema_id, contract.subject_at(self.prefix), version, text)
                 for contract in contracts
-                for schema_id, version, text in self.registry.versions(self.prefix + contract.subject)
+                for schema_id, version, text in self.registry.versions(contract.subject_at(self.prefix))
+                if contract.external is None or self._is_avro(text)
             }
         except TransientError as error:
             if not known:
@@ -80,10 +81,10 @@ class KnownSchemas:
 
     def plan(self, contract: Contract, unknown: frozenset[int]) -> Schemas:
         """The stored schemas of one topic, and the ids that the registry does not have."""
-        subjects = (self.prefix + contract.subject, None)
+        subjects = (contract.subject_at(self.prefix), None)
         texts = {row.schema_id: row.schema for row in schemas_table.stored(self.path) if row.subject in subjects}
         writers = tuple(
-            Writer(schema_id, text, _reads_whole(contract, json.loads(text)))
+            Writer(schema_id, text, _reads_whole(contract, json.loads(text)), _is_of(contract, text))
             for schema_id, text in sorted(texts.items())
         )
         return Schemas(writers, unknown - texts.keys(), ask=len(unknown) < MOST_UNKNOWN)
@@ -130,6 +131,18 @@ def _reads_whole(reader: Contract, written: Any) -> bool:
         field["name"] in types and all(branch in types[field["name"]] for branch in _branches(field["type"]))
         for field in written["fields"]
     )
+
+
+def _is_of(reader: Contract, text: str) -> bool:
+    """Whether a writer's record has the name that the contract has for it. One topic may hold several kinds of records;
+    Spark reads a record of any name, and takes defaults for all that another kind lacks."""
+    if reader.external is None:
+        return True
+    written = json.loads(text)
+    if not isinstance(written, dict) or written.get("type") != "record":
+        return False
+    names = (reader.schema["name"], *reader.schema.get("aliases", ()))
+    return written["name"].rpartition(".")[2] in {name.rpartition(".")[2] for name in names}
 
 
 def _branches(kind: Any) -> list[Any]:

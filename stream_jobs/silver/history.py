@@ -101,8 +101,11 @@ class BronzeHistory:
         return matching(here, frame_of(self._spark, keys), self._contract.key, "left_semi").toArrow()
 
     def withdrawn_keys(self) -> pa.Table:
-        """As `History`."""
-        found = withdrawals(_now(self._spark, self._withdrawn), self._contract)
+        """As `History`. Keys of an external topic are withdrawn by its own tombstones."""
+        if self._contract.external is not None:
+            found = self._rows(self._spark).where(IS_WITHDRAWN)
+        else:
+            found = withdrawals(_now(self._spark, self._withdrawn), self._contract)
         return found.select(*self._contract.key).distinct().toArrow()
 
     def closed(self) -> pa.Table:

@@ -17,6 +17,7 @@ from stream_jobs.columns import record_type, silver_schema
 from stream_jobs.places import EXPECTATIONS, QUARANTINE
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.jobs import Driver
+from stream_jobs.silver import external
 from stream_jobs.silver.history import BronzeHistory
 from stream_jobs.silver.tables.model import SilverTable
 from stream_jobs.silver.withdrawals import CONTRACT as WITHDRAWALS_CONTRACT
@@ -37,6 +38,8 @@ def records(bronze: DataFrame, contract: Contract) -> DataFrame:
 
     Bronze keeps the column of a field that the contract has lost; silver reads what the contract has.
     """
+    if contract.external is not None:
+        return external.records(bronze, contract, contract.external)
     types = record_type(contract)
     return (
         bronze.where(F.col("decode_status") == "ok")
@@ -80,6 +83,7 @@ class SilverJob(FollowingJob):
             revisions=place(f"{self.name}_revisions"),
             current=place(self.name),
             quarantine=place(QUARANTINE),
+            last_counts=self._contract.external is not None and self._contract.external.is_by_kafka,
         )
         self._history = BronzeHistory(
             self._contract,

@@ -9,6 +9,7 @@ from monitoring import quarantine
 from monitoring.lag.status import bronze_table
 from monitoring.proof.checks import erasures
 from monitoring.proof.checks.compare import report
+from monitoring.proof.checks.external import chunk_of
 from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
 from monitoring.proof.checks.redrives import closed_originals, is_read
 from monitoring.proof.checks.settled import find_bounds, settled
@@ -49,10 +50,11 @@ def _require_in_silver(evidence: Evidence, outcome: Outcome, dataset: str) -> No
     if not lake.has(revisions):
         return
     find_bounds(evidence, dataset)
-    keys = evidence.contracts[dataset].key
+    contract = evidence.contracts[dataset]
+    keys, chunk_id = contract.key, chunk_of(contract, "record")
     fields = ", ".join(f'record."{name}" AS "{name}"' for name in keys)
     decoded = f"""
-        SELECT {fields}, topic_id, record.chunk_id AS chunk_id, partition AS kafka_partition, "offset" AS kafka_offset
+        SELECT {fields}, topic_id, {chunk_id} AS chunk_id, partition AS kafka_partition, "offset" AS kafka_offset
         FROM bronze.{dataset}
         WHERE decode_status = 'ok' AND {evidence.in_window()}"""
     aside = ""

@@ -1,7 +1,8 @@
 """A sample of bronze's decoded rows is compared with their bytes in Kafka, decoded again with fastavro.
 
 Bronze does not keep the bytes of decoded records, so they are read from Kafka. The writer's schema is the one in
-`ops.schemas` with the id in the bytes. Neither Spark nor the pipeline's decoder is used.
+`ops.schemas` with the id in the bytes. Neither Spark nor the pipeline's decoder is used. A record of others is resolved
+by their contract's schema, too: only then its parts can be compared.
 
 The sample is the same for the same data: short runs of offsets, evenly spread over the retained range of each
 partition. Records that retention has removed are not judged; a note says so if no record of a topic could be.
@@ -23,6 +24,8 @@ from foundation.rowhash import value_hash
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import bronze_table
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome, TopicState
+from schemas.avro_types import kind_of, sole
+from schemas.contracts import Contract
 
 SAMPLE = 100
 """Most rows per topic; if a topic has more partitions than this, one row of each."""
@@ -55,7 +58,7 @@ def check(evidence: Evidence, cluster: Cluster) -> Outcome:
     for name, rows in samples.items():
         contract, topic = evidence.contracts[name], evidence.topics[name].topic.name
         where = f"bronze.{bronze_table(contract)}"
-        defaults = {field["name"]: field.get("default") for field in contract.schema["fields"]}
+        reader = _Reader(contract)
         for row in rows:
             message = messages.get((topic, row["partition"], row["offset"]))
             if message is None or _hash(message) != row["value_hash"]:
@@ -68,7 +71,7 @@ def check(evidence: Evidence, cluster: Cluster) -> Outcome:
                 unknown[schema_id] += 1
                 continue
             outcome.rows += 1
-            for what, example in _differences(row, message, schema, defaults):
+            for what, example in _differences(row, message, schema, reader):
                 wrong[where, what].append(f"{topic}/{row['partition']} offset {row['offset']}: {example}")
     for (where, what), examples in wrong.items():
         outcome.add(where, f"{len(examples)} sampled rows {what}", examples[:EXAMPLES])
@@ -113,14 +116,55 @@ def _sample(evidence: Evidence, outcome: Outcome, state: TopicState, table: str)
 def _plain(rows: pa.Table) -> pa.Table:
     """The same rows with days and microseconds since 1970 in `record`: Python has no dates for some of the numbers."""
     record = rows["record"].combine_chunks()
-    columns, names = record.flatten(), [field.name for field in record.type]
-    for number, column in enumerate(columns):
-        if pa.types.is_timestamp(column.type):
-            columns[number] = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
-        elif pa.types.is_date(column.type):
-            columns[number] = column.cast(pa.int32())
-    plain = pa.StructArray.from_arrays(columns, names, mask=record.is_null())
+    plain = record.cast(_numbered(record.type, instants=False)).cast(_numbered(record.type, instants=True))
     return rows.set_column(rows.column_names.index("record"), "record", plain)
+
+
+def _numbered(kind: pa.DataType, *, instants: bool) -> pa.DataType:
+    """A type with whole numbers in place of days; and of instants, or with these as microseconds."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_numbered(field.type, instants=instants)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_numbered(kind.value_type, instants=instants)))
+    if pa.types.is_timestamp(kind):
+        return pa.int64() if instants else pa.timestamp("us", kind.tz)
+    return pa.int32() if pa.types.is_date(kind) else kind
+
+
+class _Reader:
+    """What a contract makes of a record's bytes.
+
+    Attributes:
+        schema: with whole numbers in place of days and instants; None if it is not needed.
+        aliases: field → its names in records of others.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._types = contract.types
+        self._defaults = {field["name"]: field.get("default") for field in contract.schema["fields"]}
+        self.aliases = {field["name"]: field.get("aliases", []) for field in contract.schema["fields"]}
+        self.schema = fastavro.parse_schema(_without_dates(contract.schema)) if contract.external else None
+
+    def expected(self, decoded: Mapping[str, Any], name: str) -> Any:
+        """What bronze should hold of a field: instants in microseconds. Args: name: of a column of `record`."""
+        value = decoded.get(name, self._defaults.get(name))
+        return value if self.schema is None or name not in self._types else _in_micros(value, self._types[name])
+
+
+def _in_micros(value: Any, avro: Any) -> Any:
+    one = sole(avro)
+    if value is None:
+        return None
+    match kind_of(one):
+        case "timestamp-millis":
+            return value * 1000
+        case "record":
+            return {each["name"]: _in_micros(value[each["name"]], each["type"]) for each in one["fields"]}
+        case "array":
+            return [_in_micros(each, one["items"]) for each in value]
+        case "map":
+            return {name: _in_micros(each, one["values"]) for name, each in value.items()}
+    return value
 
 
 class _Schemas:
@@ -137,18 +181,21 @@ class _Schemas:
         text = self._texts.get(schema_id)
         if text is None:
             return None
-        schema = json.loads(text)
-        for field in schema["fields"]:
-            field["type"] = _without_dates(field["type"])
-        return fastavro.parse_schema(schema)
+        return fastavro.parse_schema(_without_dates(json.loads(text)))
 
 
 def _without_dates(avro: Any) -> Any:
+    """A schema whose logical types are decimals only, at any depth."""
     if isinstance(avro, list):
         return [_without_dates(branch) for branch in avro]
-    if isinstance(avro, dict) and avro.get("logicalType") in ("date", "timestamp-micros"):
+    if not isinstance(avro, dict):
+        return avro
+    if avro.get("logicalType", "decimal") != "decimal":
         return avro["type"]
-    return avro
+    inner = {name: _without_dates(avro[name]) for name in ("items", "values", "type") if name in avro}
+    if "fields" in avro:
+        inner["fields"] = [{**field, "type": _without_dates(field["type"])} for field in avro["fields"]]
+    return {**avro, **inner}
 
 
 def _schema_id(message: Message) -> int | None:
@@ -157,14 +204,11 @@ def _schema_id(message: Message) -> int | None:
     return int.from_bytes(value[1:_HEADER_BYTES]) if value[:1] == b"\0" and len(value) >= _HEADER_BYTES else None
 
 
-def _differences(
-    row: Mapping[str, Any], message: Message, schema: Any, defaults: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+def _differences(row: Mapping[str, Any], message: Message, schema: Any, reader: _Reader) -> Iterator[tuple[str, str]]:
     """The differences of a row: what is wrong → an example.
 
     Args:
         schema: of the writer; None if the record is not framed.
-        defaults: of the reader's fields that the writer lacks.
     """
     value, schema_id = message.value() or b"", _schema_id(message)
     if row["key"] != message.key():
@@ -177,22 +221,31 @@ def _differences(
         yield "count as decoded and their record is not framed", f"{value[:_HEADER_BYTES]!r}"
         return
     try:
-        decoded: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), schema)
+        decoded: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), schema, reader.schema)
     except Exception as error:  # any error of the reader means that the bytes do not decode
         yield "count as decoded and fastavro does not read them", f"{type(error).__name__}: {error}"
         return
     held = row["record"] or {}
+    written = {field["name"] for field in schema["fields"]}
     for name, stored in held.items():
-        expected = decoded.get(name, defaults.get(name))
+        expected = reader.expected(decoded, name)
         # The column may be newer than the row. If the writer had it already, bronze has kept the bytes.
-        is_younger = stored is None and (row["is_kept"] or name not in decoded)
+        is_younger = stored is None and (row["is_kept"] or not written & {name, *reader.aliases.get(name, ())})
         if not _same(stored, expected) and not is_younger:
             yield f"differ from their record in {name}", f"{stored!r} instead of {expected!r}"
 
 
 def _same(stored: Any, expected: Any) -> bool:
+    if isinstance(expected, dict) and isinstance(stored, dict):
+        return stored.keys() == expected.keys() and all(_same(stored[name], expected[name]) for name in stored)
     if isinstance(expected, dict):
         return isinstance(stored, list) and dict(stored) == expected  # Arrow gives a map as its entries
+    if isinstance(expected, list):
+        return (
+            isinstance(stored, list)
+            and len(stored) == len(expected)
+            and all(_same(*each) for each in zip(stored, expected, strict=True))
+        )
     if isinstance(expected, float) and isinstance(stored, float):
         return stored == expected or (math.isnan(stored) and math.isnan(expected))
     return type(stored) is type(expected) and bool(stored == expected)

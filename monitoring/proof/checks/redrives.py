@@ -12,6 +12,7 @@ from itertools import combinations
 from math import comb
 
 from foundation.rowhash import MODULUS
+from monitoring.proof.checks.external import chunk_of
 from monitoring.proof.checks.model import Evidence
 from monitoring.proof.checks.row_hashes import row_hashes
 from monitoring.undecodable import UNDECODABLE
@@ -61,7 +62,8 @@ def closed_originals(evidence: Evidence, dataset: str) -> None:
     rows = "SELECT NULL::VARCHAR AS topic_id, NULL::INTEGER AS p, NULL::BIGINT AS o, NULL::VARCHAR AS chunk_id LIMIT 0"
     if evidence.lake.has(_TABLE):
         rows = f"""
-            SELECT b.topic_id AS topic_id, b.partition AS p, b."offset" AS o, b.record.chunk_id AS chunk_id
+            SELECT b.topic_id AS topic_id, b.partition AS p, b."offset" AS o,
+                   {chunk_of(evidence.contracts[dataset], "b.record")} AS chunk_id
             FROM bronze.{dataset} b SEMI JOIN {_TABLE} r
               ON r.record.topic_id = b.topic_id AND r.record.partition = b.partition AND r.record."offset" = b."offset"
               AND r.decode_status = 'ok' AND r.record.dataset = '{dataset}'

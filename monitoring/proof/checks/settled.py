@@ -13,7 +13,9 @@ def find_bounds(evidence: Evidence, dataset: str) -> None:
     progress = evidence.progress.get(f"silver.{dataset}")
     if progress is None:
         return  # there is no checkpoint (a copy of a lake): all rows must agree
-    for table, is_withdrawn in ((f"bronze.{dataset}", False), (WITHDRAWALS, True)):
+    # Withdrawals of an external topic are its own tombstones.
+    withdrawn_in = f"bronze.{dataset}" if evidence.contracts[dataset].external else WITHDRAWALS
+    for table, is_withdrawn in ((f"bronze.{dataset}", False), (withdrawn_in, True)):
         if not lake.has(table):
             continue
         snapshot = lake.snapshots[table]

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from monitoring import quarantine
 from monitoring.lag.inputs import WITHDRAWALS
+from monitoring.proof.checks import external
 from monitoring.proof.checks.compare import difference, report
 from monitoring.proof.checks.model import Evidence, Outcome, broken_rules, quoted, same
 from monitoring.proof.checks.redrives import REDRIVES, closed_originals, is_read
@@ -110,9 +111,13 @@ def _of_touched_keys(evidence: Evidence, contract: Contract) -> str:
     return f"SEMI JOIN ({touched}) t ON {same(contract.key, 'r', 't')}"
 
 
-def _decode(evidence: Evidence, contract: Contract) -> None:
-    """Tables `decoded`: records that decoded and withdrawals, of every key that the window touches, with all its
-    history; and `moving`: the keys among them that have a row which silver has not committed."""
+def _rows(evidence: Evidence, contract: Contract) -> str:
+    """SQL for a dataset's records that decoded, and its withdrawals."""
+    if contract.external is not None:
+        return f"""
+        SELECT * FROM ({external.rows(contract, contract.external, evidence.in_window())}) b WHERE NOT EXISTS (
+            SELECT 1 FROM closed_originals c
+            WHERE c.topic_id = b.topic_id AND c.p = b.kafka_partition AND c.o = b.kafka_offset)"""
     place = 'topic_id, topic, partition AS kafka_partition, "offset" AS kafka_offset'
     clock = "coalesce(record.published_at, record.retrieved_at) AS known_from"
     fields = ", ".join(f'record."{name}" AS "{name}"' for name in contract.fields)
@@ -130,8 +135,14 @@ def _decode(evidence: Evidence, contract: Contract) -> None:
             SELECT {", ".join(told)}, {clock}, {place}, true AS is_withdrawn, {evidence.in_window()} AS in_window
             FROM {WITHDRAWALS} WHERE decode_status = 'ok' AND record.dataset = '{contract.name}'"""
         )
+    return " UNION ALL BY NAME ".join(parts)
+
+
+def _decode(evidence: Evidence, contract: Contract) -> None:
+    """Tables `decoded`: records that decoded and withdrawals, of every key that the window touches, with all its
+    history; and `moving`: the keys among them that have a row which silver has not committed."""
     connection, keys = evidence.lake.connection, quoted(contract.key)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS {' UNION ALL BY NAME '.join(parts)}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS {_rows(evidence, contract)}")
     if evidence.since is not None:
         touched = f"SELECT DISTINCT {keys} FROM decoded WHERE in_window"
         on = same(contract.key, "d", "t")
@@ -165,9 +176,14 @@ def _sql_type(kind: pa.DataType) -> str:
 def _judge(evidence: Evidence, contract: Contract) -> None:
     """Table `judged`: `decoded` with the rules that each row breaks, conflicting versions included.
 
-    Of a key's rows with one clock only the first counts, values before a withdrawal. A row is a version if it differs
-    from the version before it; a withdrawal counts as no value.
+    Of a key's rows with one clock only the first counts, values before a withdrawal; but the last one, whatever it is,
+    where the clock is Kafka's of a topic of others: then none conflicts. A row is a version if it differs from the
+    version before it; a withdrawal counts as no value, but there it is a version if it comes first.
     """
+    by_kafka = contract.external is not None and contract.external.is_by_kafka
+    order = "kafka_offset DESC" if by_kafka else "is_withdrawn, kafka_offset"
+    comes_first = "lag(1) OVER eligible IS NULL" if by_kafka else "false"
+    contradicts = "false" if by_kafka else "stands IS DISTINCT FROM said"
     keys, values = quoted(contract.key), _values(contract)
     broken = broken_rules(evidence.rules.get(contract.name, ()))
     evidence.lake.connection.execute(
@@ -181,14 +197,14 @@ def _judge(evidence: Evidence, contract: Contract) -> None:
             SELECT *, first_value(said) OVER same_instant AS stands, row_number() OVER same_instant = 1 AS is_first
             FROM ruled WINDOW same_instant AS (
                 PARTITION BY {keys}, known_from, len(rules) = 0
-                ORDER BY is_withdrawn, kafka_offset, kafka_partition)
+                ORDER BY {order}, kafka_partition)
         )
         SELECT * EXCLUDE (rules, stands, said, is_first),
-               is_first AND len(rules) = 0 AND said IS DISTINCT FROM
-                   lag(said) OVER (PARTITION BY {keys}, is_first AND len(rules) = 0 ORDER BY known_from) AS is_version,
-               CASE WHEN len(rules) = 0 AND NOT is_withdrawn AND stands IS DISTINCT FROM said
+               is_first AND len(rules) = 0
+                   AND (said IS DISTINCT FROM lag(said) OVER eligible OR {comes_first}) AS is_version,
+               CASE WHEN len(rules) = 0 AND NOT is_withdrawn AND {contradicts}
                     THEN ['conflicting_version'] ELSE list_sort(rules) END AS rules
-        FROM standing"""
+        FROM standing WINDOW eligible AS (PARTITION BY {keys}, is_first AND len(rules) = 0 ORDER BY known_from)"""
     )
 
 

@@ -6,9 +6,15 @@ A contract that an installation declares for itself says in `prune_by` all that 
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import cast
 
-from schemas.contracts import load_all
-from sinks.expectations import Expectation
+import duckdb
+
+from foundation.errors import UsageError
+from schemas.arrow import arrow_schema
+from schemas.contracts import Contract, load_all
+from sinks import sql
+from sinks.expectations import Action, Expectation
 from stream_jobs.silver.withdrawals import BRONZE as WITHDRAWALS
 
 
@@ -40,6 +46,17 @@ def discover() -> dict[str, SilverTable]:
         table = getattr(import_module(f"stream_jobs.silver.tables.{module}"), "TABLE", None)
         if table is not None:
             found[table.dataset] = table
-    own = (contract for contract in load_all().values() if contract.prune_by is not None)
-    found |= {contract.name: SilverTable(contract.name, str(contract.prune_by), ()) for contract in own}
+    own = [contract for contract in load_all().values() if contract.prune_by is not None]
+    found |= {each.name: SilverTable(each.name, str(each.prune_by), _expected(each)) for each in own}
     return dict(sorted(found.items()))
+
+
+def _expected(contract: Contract) -> tuple[Expectation, ...]:
+    """Raises: UsageError: the SQL of an expectation is not a predicate over the contract's fields."""
+    rules = contract.external.expectations if contract.external else ()
+    for rule in rules:
+        try:
+            sql.table(f"SELECT ({rule.sql})::BOOLEAN FROM rows", rows=arrow_schema(contract).empty_table())
+        except duckdb.Error as error:
+            raise UsageError(f"contract {contract.name}: expectation {rule.name}: {error}") from error
+    return tuple(Expectation(rule.name, rule.sql, cast("Action", rule.action)) for rule in rules)
