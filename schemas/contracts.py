@@ -4,7 +4,7 @@ A contract is an Avro record schema with five more attributes: `topic`, `key` (t
 `classes` (what each field says about people: schemas/classes.py) and, for a compacted topic, `cleanup`. One that an
 installation declares also has `prune_by` and, for migrated rows, `legacy`. The schema is registered without them, so
 that a topic can get more partitions without a new schema version. One with `"origin": "external"` declares a topic that
-others own (docs/adr/0031): it has what `schemas/external.py` reads, and no `partitions`.
+others own (docs/adr/0032): it has what `schemas/external.py` reads, and no `partitions`.
 """
 
 import json

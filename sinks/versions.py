@@ -5,7 +5,7 @@ no such row. A key's rows are in the order (known_from, values before withdrawal
 one key and one `known_from` only the first counts: values come before a withdrawal, a lower offset before a higher one
 (docs/adr/0008, 0016). A row that only repeats the version before it is not a new version; neither is a withdrawal of a
 key that has no value. Where a clock is too coarse to tell one record from the next, the last row of a clock counts
-instead of the first, nothing conflicts, and a withdrawal is a version of a key without a value, too (docs/adr/0031).
+instead of the first, nothing conflicts, and a withdrawal is a version of a key without a value, too (docs/adr/0032).
 
 The result for each row of a batch is its *outcome*:
 

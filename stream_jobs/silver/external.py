@@ -1,4 +1,4 @@
-"""Rows of a topic that others own: its records, and its tombstones as withdrawals (docs/adr/0031).
+"""Rows of a topic that others own: its records, and its tombstones as withdrawals (docs/adr/0032).
 
 Their provenance is what Kafka says of a record: it was retrieved when Kafka took it, in no chunk of ours.
 """

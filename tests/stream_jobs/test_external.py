@@ -1,5 +1,6 @@
 """A topic that others own, under subjects and with keys of their own, through bronze and silver to `verify`."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -9,8 +10,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import Column
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import ArrayType, StringType, StructType
 
 from schemas import contracts
+from sinks.versions import version_hash
 from tests import foreign
 from tests.foreign import ORDER
 
@@ -178,6 +183,24 @@ def test_control_a_tombstone_that_silver_forgets_is_named(pipeline, shop, contro
     control.objects(foreign.wrong, pipeline.settings, DATASET, damage="rows of the batch over bronze are missing")
 
 
+def test_of_two_records_in_one_millisecond_the_later_counts(pipeline, shop):
+    """In one batch and in two, back and forth, and a tombstone among them."""
+    shop.send(FIRST, 1, 0, "NEW")
+    shop.send(FIRST, 1, 0, "PAID")
+    shop.send(SECOND, 1, 0, "NEW")
+    read(pipeline)
+    shop.send(FIRST, 1, 0, "SENT")
+    shop.send(SECOND, 1, 0, None)
+    read(pipeline)
+    assert not_newest(pipeline, shop) == []
+    shop.send(SECOND, 1, 0, "PAID")
+    read(pipeline)
+
+    assert not_newest(pipeline, shop) == []
+    assert pipeline.rows("silver.quarantine") == []
+    assert foreign.wrong(pipeline.settings, DATASET) == []
+
+
 def test_control_where_the_first_of_a_clock_counts_the_newer_value_is_hidden(pipeline, shop, control):
     shop.send(FIRST, 1, 0, "NEW")
     shop.send(FIRST, 1, 0, "PAID")
@@ -193,3 +216,82 @@ def test_control_where_the_first_of_a_clock_counts_the_newer_value_is_hidden(pip
 
     control.objects(not_newest, pipeline, shop, damage="is NEW and not the newest, PAID")
     assert [row["rules"] for row in pipeline.rows("silver.quarantine")] == [["conflicting_version"]]
+
+
+def test_a_field_is_the_clock_and_keys_may_be_json(pipeline, shop):
+    words = {"known_from": "updated", "key_format": "json"}
+    rule = {"name": "total_is_not_negative", "sql": "total >= 0", "action": "quarantine"}
+    foreign.declare(pipeline.settings, DATASET, foreign.contract(shop.topic, **words, expectations=[rule]))
+
+    def message(status: str, day: int, total: str, part: int = 1) -> tuple[bytes, bytes, int]:
+        fields = {"total": Decimal(total), "updated": datetime(2024, 5, day, tzinfo=UTC)}
+        value = foreign.framed(ORDER, shop.schema_id, order(FIRST, part, status, **fields))
+        return json.dumps({"part": part, "orderId": FIRST}).encode(), value, MS
+
+    later, earlier, bad = message("PAID", 3, "2.00"), message("NEW", 2, "2.00"), message("SENT", 4, "-1.00")
+    gone = message("NEW", 1, "1.00", 2)
+    foreign.send(pipeline.settings, shop.topic, later, earlier, bad, gone, (gone[0], None, MS + 10**9 * 100))
+    read(pipeline)
+
+    assert [(row["part"], row["status"]) for row in pipeline.rows(f"silver.{DATASET}")] == [(1, "PAID")]
+    assert sorted(
+        row["known_from"].day for row in pipeline.rows(f"silver.{DATASET}_revisions") if row["part"] == 1
+    ) == [2, 3]
+    assert [row["rules"] for row in pipeline.rows("silver.quarantine")] == [["total_is_not_negative"]]
+    assert foreign.wrong(pipeline.settings, DATASET) == []
+
+
+NESTED = (
+    StructType()
+    .add("items", ArrayType(StructType().add("a", "string").add("b", "string")))
+    .add("inner", StructType().add("x", StructType().add("a", "string").add("y", "string")).add("y", "string"))
+    .add("lists", ArrayType(ArrayType(StringType())))
+)
+DIFFERENT = [
+    ([("1", None)], None, None),
+    ([(None, "1")], None, None),
+    ([None, ("1", None)], None, None),
+    ([("1", None), None], None, None),
+    ([("1", None), (None, "2")], None, None),
+    ([("1", "2"), (None, None)], None, None),
+    ([], None, None),
+    (None, None, None),
+    (None, (("1", "2"), None), None),
+    (None, (("1", None), "2"), None),
+    (None, (None, "2"), None),
+    (None, None, [["1"], []]),
+    (None, None, [[], ["1"]]),
+    (None, None, [["1", None]]),
+    (None, None, [["1"], None]),
+]
+"""Rows of which no two are one version."""
+
+
+def same_hash(rows: Any, hashed: Column) -> list[str]:
+    """Different rows that have one hash."""
+    found: dict[int, list[str]] = {}
+    for row in rows.withColumn("hash", hashed).collect():
+        found.setdefault(row["hash"], []).append(str(row[:3]))
+    return [f"have one hash: {' and '.join(each)}" for each in found.values() if len(each) > 1]
+
+
+def test_control_values_that_differ_in_a_part_are_different_versions(spark, control):
+    rows = spark.createDataFrame(DIFFERENT, NESTED)
+    control.holds(same_hash, rows, version_hash(list(NESTED)))
+    control.objects(same_hash, rows, F.xxhash64(*NESTED.names), damage="have one hash")
+
+
+def test_a_part_that_a_contract_gains_changes_no_hash(spark):
+    before = (
+        StructType().add("items", ArrayType(StructType().add("a", "string"))).add("inner", StructType().add("a", "int"))
+    )
+    after = (
+        StructType()
+        .add("items", ArrayType(StructType().add("a", "string").add("b", "string")))
+        .add("inner", StructType().add("a", "int").add("b", "int"))
+    )
+    hashes = [
+        [row[0] for row in spark.createDataFrame(rows, schema).select(version_hash(list(schema))).collect()]
+        for rows, schema in (([([("1",)], (2,))], before), ([([("1", None)], (2, None))], after))
+    ]
+    assert hashes[0] == hashes[1]
