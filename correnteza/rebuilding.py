@@ -22,6 +22,7 @@ from producers.archive import Archive
 from producers.republished import Manifest
 from schemas import contracts
 from sinks.ops import gaps
+from storage.location import Location, location
 from stream_jobs.bronze.job import BronzeJob
 from stream_jobs.gold import model as gold
 from stream_jobs.gold import reference
@@ -44,7 +45,7 @@ def resume(
     say: Callable[[str], None],
     stop: threading.Event,
     kafka: Kafka | None = None,
-    archive: Path | None = None,
+    archive: Location | None = None,
 ) -> None:
     """Continue a rebuild from its present state to its end.
 
@@ -94,7 +95,7 @@ def _recover(
     places: Places,
     built: Shadow,
     known: list[Manifest],
-    archive: Path | None,
+    archive: Location | None,
     *,
     accept: bool,
     say: Callable[[str], None],
@@ -190,7 +191,7 @@ def subject_of(places: Places, query: str, kafka: Kafka | None = None) -> Subjec
     aside = shadow_of(places, query)
     return Subject(
         query=query,
-        lake=Path(places.lake),
+        lake=location(places.lake),
         checkpoints=places.checkpoints,
         shadow={table: Path(aside.table(table)) for table in tables_of(query)},
         shadow_checkpoints=aside.checkpoints,

@@ -29,6 +29,7 @@ from producers.chunk import MANIFESTS, REJECTS, WITHDRAWALS
 from producers.republished import Erased, Manifest, Republished, RepublishedChunk
 from schemas.contracts import Contract, load, load_all
 from sinks.ops import schemas_table
+from storage.location import location
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.rebuild.bronze import FIRST_OF_ARCHIVE, FROM_ARCHIVE, NO_PARTITION
 
@@ -80,7 +81,7 @@ def manifests(places: Places) -> list[Manifest]:
 
     Call it before the shadow is filled: then Kafka has given, or lost, all rows of every manifest.
     """
-    lake = Lake(Path(places.lake))
+    lake = Lake(location(places.lake))
     if not lake.has(_TABLE):
         return []
     rows = lake.rows(
@@ -116,7 +117,7 @@ def recovery(
     if not any(first.values()):
         return Recovery(None, 0, ())  # retention has removed nothing yet
     [contract] = [each for each in load_all().values() if f"bronze.{bronze_table(each)}" == query]
-    lake = Lake(Path(places.lake))
+    lake = Lake(location(places.lake))
     lake.connection.register("shadow", Snapshot(query, shadow).dataset())
     if not contract.is_dataset and contract.name not in (REJECTS, WITHDRAWALS):
         return Recovery(None, 0, tuple(_without_manifests(lake, first)))

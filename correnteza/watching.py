@@ -58,7 +58,8 @@ def watched(settings: Settings) -> Watched:
     broker = BrokerPart(
         lambda: settings.bootstrap, checkpoints, topics, {each.contract or "": each.query for each in bronze}
     )
-    lake = LakePart(settings.lake, checkpoints, reads, {each.contract or "": each.query for each in bronze}, EXPECTED)
+    tables = {each.contract or "": each.query for each in bronze}
+    lake = LakePart(settings.lake_root, checkpoints, reads, tables, EXPECTED)
     calendars = {name: source.calendar for name, source in sources.load_all().items()}
     return Watched(
         places=places,

@@ -26,7 +26,7 @@ def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pa
     A drop is a Parquet file of one run of one model, with the columns dataset_id, model_version, source, generated_at
     (with time zone), series_id, date_on, value, and if you like lower and upper. Loading it again changes nothing.
     """
-    path = Settings().lake / "gold" / "forecasts"
+    path = Settings().lake_root / "gold" / "forecasts"
     refused = 0
     for file in files:
         try:
@@ -44,7 +44,7 @@ def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pa
 def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print the forecast files that were loaded."""
     form = Form.of(json_, csv_, output)
-    lake = Lake(Settings().lake)
+    lake = Lake(Settings().lake_root)
     if not lake.has(TABLE):
         form.give(pa.table({}), people="no forecasts yet: correnteza forecasts load FILE")
         return

@@ -39,7 +39,7 @@ def command(json_: Json = False, csv_: Csv = False, output: Output = None) -> No
             "`quality` prints four tables; --csv and --output write one",
             hint='one of them: correnteza query "FROM ops.quality_scores" --csv',
         )
-    lake = Lake(Settings().lake)
+    lake = Lake(Settings().lake_root)
     views.register(lake)
     found = {name: lake.sql(query) for name, query in SECTIONS.items()}
     parts = (f"{json.dumps(name)}: {printing.as_json(table)}" for name, table in found.items())

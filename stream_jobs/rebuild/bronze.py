@@ -18,6 +18,7 @@ from foundation.files import replace_file
 from sinks import tables
 from sinks.commit import append
 from sinks.snapshot import FILE, Snapshot
+from storage import files
 from stream_jobs.bronze.job import Broker, BronzeJob, bronze_contracts, table_name
 from stream_jobs.bronze.known_schemas import KnownSchemas, Registry
 from stream_jobs.places import SCHEMAS, Places
@@ -88,7 +89,7 @@ def copy_from_live(spark: SparkSession, live: Places, shadow: Places, job: Bronz
     rows = 0
     if tables.exists(path):
         snapshot = Snapshot.of(path)
-        there = [name for name in snapshot.files() if (Path(path) / name).exists()]
+        there = sorted(files.sizes(path, snapshot.files()))
         older = snapshot.read_files(spark, there).where(_is_gone_from_kafka(begun)).drop(FILE)
         target = shadow.table(job.name)
         before = size_of(target)[0]
