@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -28,7 +27,7 @@ from stream_jobs.gold import model as gold
 from stream_jobs.gold import reference
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.rebuild import plan, run, shadow
-from stream_jobs.rebuild.bronze import Kafka
+from stream_jobs.rebuild.bronze import RECOVERED, Kafka
 from stream_jobs.rebuild.run import Run
 from stream_jobs.rebuild.shadow import Shadow
 from stream_jobs.running import handover
@@ -109,8 +108,9 @@ def _recover(
     found = recovering.recovery(
         places,
         job.name,
-        Path(built.places.table(job.name)),
+        location(built.places.table(job.name)),
         known,
+        scratch=built.places.checkpoint(job.name) / RECOVERED,
         archive=None if archive is None else Archive(archive),
         topic=job.topic,
         first=oldest,
@@ -193,7 +193,7 @@ def subject_of(places: Places, query: str, kafka: Kafka | None = None) -> Subjec
         query=query,
         lake=location(places.lake),
         checkpoints=places.checkpoints,
-        shadow={table: Path(aside.table(table)) for table in tables_of(query)},
+        shadow={table: location(aside.table(table)) for table in tables_of(query)},
         shadow_checkpoints=aside.checkpoints,
         keys=_keys(query),
         contracts=contracts.load_all(),

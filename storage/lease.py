@@ -17,6 +17,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -62,7 +63,10 @@ class Leases:
             if table in self._tokens:
                 return
             self._begin_to_beat()
-            self._tokens[table] = self._taken(self._place(table))
+            try:
+                self._tokens[table] = self._taken(self._place(table))
+            finally:
+                self._end_beats_without_tables()
 
     def token(self, table: str) -> int | None:
         """The fencing token of a table that is held here."""
@@ -90,9 +94,7 @@ class Leases:
                     _swap(self._place(table), {"token": token, "driver": None}, found[1])
             except TransientError as error:
                 get_logger("lease").warning("lease_not_released", table=table, error=str(error))
-            if not self._tokens:
-                self._stop.set()
-                self._beats = None
+            self._end_beats_without_tables()
 
     def _place(self, table: str) -> Remote:
         return self.lake / FOLDER / f"{table}.json"
@@ -134,6 +136,11 @@ class Leases:
             self._beats = threading.Thread(target=self._keep_beating, args=(self._stop,), name="heartbeat", daemon=True)
             self._beats.start()
 
+    def _end_beats_without_tables(self) -> None:
+        if not self._tokens:
+            self._stop.set()
+            self._beats = None
+
     def _keep_beating(self, stop: threading.Event) -> None:
         count = 0
         while not stop.wait(HEARTBEAT_SECONDS):
@@ -142,10 +149,9 @@ class Leases:
                 self._beat(count)
             except TransientError as error:
                 get_logger("lease").warning("heartbeat_missed", error=str(error))
-        try:
-            files.remove(self._heartbeat(self.driver))
-        except TransientError:
-            return  # it will be missed
+        with self._lock, suppress(TransientError):  # if it cannot be removed, it will be missed
+            if self._beats is None:  # else it beats again already
+                files.remove(self._heartbeat(self.driver))
 
     def _beat(self, count: int) -> None:
         content = {"pid": os.getpid(), "host": socket.gethostname(), "beat": count}

@@ -2,8 +2,7 @@
 
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -54,6 +53,3 @@ def liar(store: S3, lake: Remote) -> Iterator[Liar]:
 def through(liar: Liar, store: S3) -> S3:
     """The store as it is reached by the proxy."""
     return S3(liar.endpoint, access_key=store.access_key, secret_key=store.secret_key)
-
-
-Place = Callable[[], Path | Remote]

@@ -65,7 +65,7 @@ def command(
     found.write_text(verdict.stdout, encoding="utf-8")
     checks = json.loads(verdict.stdout)["checks"]
     summary = Summary(report, rows, checks, answer.stdout, time.monotonic() - began)
-    print("\n".join(summary.lines(settings.home)))
+    print("\n".join(summary.lines(settings.home, in_store=in_store)))
     if verdict.returncode:
         raise UnsafeState("verify does not hold", hint=f"less {found}")
     if any(report.replayed.values()):

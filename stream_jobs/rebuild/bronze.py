@@ -29,7 +29,8 @@ from stream_jobs.running.jobs import Driver
 
 CARRIED = "carried.json"
 """A file beside the shadow's checkpoint: rows were copied from the live table, and how many."""
-
+RECOVERED = "recovered"
+"""A folder beside it: rows that come from the archive."""
 
 FROM_ARCHIVE, NO_PARTITION, FIRST_OF_ARCHIVE = "archive", -1, 0
 """Topic id, partition and first offset of rows that were recovered from the payload archive: their former place in

@@ -122,7 +122,7 @@ def remove(live: Places, query: str) -> None:
     for name in ("guard.json", "seen.json", "standing.json", bronze.CARRIED):
         (checkpoint / name).unlink(missing_ok=True)
     # Only one query is built at a time, so all shadow tables in the folder belong to it.
-    for folder in (*checkpoint.glob("g*[0-9]"), location(live.lake) / FOLDER):
+    for folder in (*checkpoint.glob("g*[0-9]"), checkpoint / bronze.RECOVERED, location(live.lake) / FOLDER):
         files.remove_tree(folder)
 
 

@@ -14,6 +14,7 @@ from sinks.arrow_commit import append
 from storage import delta, files, lease
 from storage.lease import Leases, TakenError
 from tests.controls import complaint, counted
+from tests.helpers import wait_for
 from tests.lying_store import is_commit
 
 TABLE = "silver.things"
@@ -88,7 +89,6 @@ def test_a_store_that_is_away_for_a_while_costs_heartbeats_and_not_the_table(lak
     place = locks.location(str(lake))
     ours = Leases(place)
     ours.acquire(TABLE)
-    liar.lie = lambda method, path, headers: "refused" if "/drivers/" in path else None
     missed = threading.Event()
     liar.lie = lambda method, path, headers: missed.set() or "slow_down" if "/drivers/" in path else None
     assert missed.wait(20)
@@ -157,3 +157,20 @@ def test_f29_control_a_commit_that_was_made_and_answered_with_an_error_is_not_ma
 
 def _without_an_id(table, actions):
     table.create_write_transaction(list(actions), mode="append", schema=table.schema(), partition_by=[])
+
+
+def test_who_gets_no_table_stops_beating_and_who_takes_one_again_at_once_goes_on(lake):
+    ours, other = Leases(lake), Leases(lake)
+    ours.acquire(TABLE)
+    with pytest.raises(TakenError):
+        other.acquire(TABLE)
+    wait_for(lambda: not files.exists(other._heartbeat(other.driver)), "a heartbeat without a table ends")
+
+    for _ in range(5):
+        former = ours._beats
+        ours.release()
+        ours.acquire(TABLE)
+        former.join()
+        assert files.exists(ours._heartbeat(ours.driver))
+    ours.release()
+    wait_for(lambda: not files.exists(ours._heartbeat(ours.driver)), "the heartbeat ends with the last table")
