@@ -74,6 +74,7 @@ def lying(store: S3) -> Iterator[Liar]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body of an answer are two packets
 
         def log_message(self, *_: object) -> None:
             pass
