@@ -26,6 +26,7 @@ from pyspark.sql import DataFrame
 
 from foundation.errors import TransientError, UnsafeState
 from foundation.failpoints import failpoint
+from sinks.checksum import write_checksum
 from sinks.locks import fence_of
 from sinks.rows_to_files import Form, Written, written
 from sinks.snapshot import Snapshot
@@ -136,6 +137,7 @@ def _commit(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], mark
         partition_by=table.metadata().partition_columns,
         commit_properties=CommitProperties(app_transactions=list(marks)),
     )
+    write_checksum(table.table_uri.removeprefix("file://"))
 
 
 def _has_landed(table: DeltaTable, actions: Sequence[AddAction | RemoveAction]) -> bool:

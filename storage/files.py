@@ -7,10 +7,11 @@ made, and is gone with its last file.
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from foundation.errors import DependencyUnavailable, TransientError
 from foundation.files import replace_file
@@ -170,6 +171,24 @@ def write(file: Address, content: bytes) -> None:
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     replace_file(place, content)
+
+
+def create(file: Address, content: bytes) -> None:
+    """Write a small file into a folder that is there, whole; a file of this name stays as it is."""
+    place = location(file)
+    if isinstance(place, Remote):
+        from obstore.exceptions import AlreadyExistsError
+
+        with suppress(AlreadyExistsError), store_errors(place):
+            _store(place).put(place.key, content, mode="create", use_multipart=False)
+        return
+    partial = place.with_name(f".{place.name}.{uuid4().hex}")
+    try:
+        partial.write_bytes(content)
+        with suppress(FileExistsError):
+            os.link(partial, place)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def remove(file: Address) -> None:

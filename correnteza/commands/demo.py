@@ -43,7 +43,7 @@ def command(
     settings = settings.model_copy(
         update={
             **own_places(settings.home / ("demo-s3" if in_store else "demo"), in_store=in_store),
-            "spark_driver_memory": "1g",  # enough for these days; all processes together stay below 3 GiB
+            "spark_driver_memory": "768m",  # enough for these days; without a store all processes stay below 2.5 GB
         }
     )
     settings.logs.mkdir(parents=True, exist_ok=True)

@@ -43,9 +43,7 @@ SESSION = {
     # A table is read by the list of its files; finding so many on local disks needs no job of its own.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     "spark.databricks.delta.snapshotPartitions": "1",  # the default of 50 tasks dominates every MERGE
-    # All queries together use some hundreds of generated classes again and again (the default keeps 100). Beside them
-    # Delta generates one for each new version of a table that a stream reads, because it writes the version into the
-    # code, and nothing ever uses it again: the more are kept, the longer the process grows.
+    # All queries together use some hundreds of generated classes again and again (the default keeps 100).
     "spark.sql.codegen.cache.maxEntries": "1000",
     # One pool per query, so that a large first load does not starve the others.
     "spark.scheduler.mode": "FAIR",

@@ -51,6 +51,16 @@ def test_a_file_is_moved_linked_and_removed(folder):
     assert [entry.name for entry in files.walk(folder)] == ["third"]
 
 
+def test_a_file_is_created_once_and_nothing_else_is_left(folder):
+    files.write(folder / "there", b"first")
+    files.create(folder / "there", b"second")
+    files.create(folder / "new", b"second")
+    assert {entry.name: files.read(folder / entry.name) for entry in files.walk(folder)} == {
+        "there": b"first",
+        "new": b"second",
+    }
+
+
 def test_a_download_is_kept_whole(folder, tmp_path):
     spooled = tmp_path / "spooled"
     spooled.write_bytes(b"x" * 7_000_000)
