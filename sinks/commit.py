@@ -34,6 +34,7 @@ from sinks.statistics import statistics_of
 from sinks.tables import holds
 from sinks.tasks import map_batches
 from storage import delta, files, parquet
+from storage.errors import errors_of
 from storage.lease import lost
 from storage.location import is_remote
 
@@ -114,7 +115,7 @@ def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], *ma
             fence[0].require(fence[1])
             failpoint("fence_checked")
         try:
-            with files.errors_of(path):
+            with errors_of(path):
                 _commit(table, actions, fenced or [Transaction(OF_NOBODY, 0)])
             return
         except CommitFailedError:

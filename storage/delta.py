@@ -5,19 +5,19 @@ from typing import Any
 
 from deltalake import DeltaTable, Schema
 
-from storage import files
+from storage.errors import errors_of
 from storage.location import Address, Remote, location
 
 
 def table(address: Address, version: int | None = None) -> DeltaTable:
     """A table at its newest version, or at another one. Raises: deltalake's TableNotFoundError; TransientError."""
-    with files.errors_of(address):
+    with errors_of(address):
         return DeltaTable(str(address), version=version, storage_options=_options(address))
 
 
 def exists(address: Address) -> bool:
     """Whether a Delta table stands there. Raises: TransientError."""
-    with files.errors_of(address):
+    with errors_of(address):
         return bool(DeltaTable.is_deltatable(str(address), _options(address)))
 
 
@@ -25,7 +25,7 @@ def create(
     address: Address, schema: Schema, *, partition_by: Sequence[str] = (), configuration: Mapping[str, str | None]
 ) -> DeltaTable:
     """Make a table; one that is there stays as it is. Raises: TransientError."""
-    with files.errors_of(address):
+    with errors_of(address):
         return DeltaTable.create(
             str(address),
             schema,

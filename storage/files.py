@@ -7,14 +7,14 @@ made, and is gone with its last file.
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from foundation.errors import DependencyUnavailable, TransientError
 from foundation.files import replace_file
+from storage.errors import store_errors
 from storage.location import Address, Location, Remote, location
 
 
@@ -300,45 +300,6 @@ def arrow(address: Address) -> tuple[Any, str]:
     from pyarrow import fs
 
     return fs.LocalFileSystem(), str(place.resolve())
-
-
-@contextmanager
-def errors_of(address: Address) -> Iterator[None]:
-    """As `store_errors`; on a disk errors stay what they are."""
-    place = location(address)
-    if isinstance(place, Remote):
-        with store_errors(place):
-            yield
-    else:
-        yield
-
-
-@contextmanager
-def store_errors(place: Remote) -> Iterator[None]:
-    """Raises, in place of the client's errors: FileNotFoundError; DependencyUnavailable when the store refuses us;
-    TransientError for all else, once the client has repeated the request in vain.
-    """
-    from obstore import exceptions
-
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{place} is not there") from error
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise DependencyUnavailable(
-            f"the object store refuses {place}",
-            hint="look at s3_access_key and s3_secret_key, and at the bucket's policy",
-        ) from error
-    except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
-        raise  # an answer, and not a failure
-    except (exceptions.BaseError, OSError) as error:
-        raise TransientError(
-            f"the object store does not answer for {place}: {_first_line(error)}", hint="correnteza doctor"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def _store(place: Remote) -> Any:

@@ -25,6 +25,7 @@ from uuid import uuid4
 from foundation.errors import TransientError, UnsafeState
 from foundation.log import get_logger
 from storage import files
+from storage.errors import store_errors
 from storage.location import Remote
 
 HEARTBEAT_SECONDS = 5.0
@@ -182,7 +183,7 @@ def _has_died_here(note: dict[str, Any]) -> bool:
 def _read(place: Remote) -> tuple[dict[str, Any], str] | None:
     """Content and version of an object; None where it is not there."""
     try:
-        with files.store_errors(place):
+        with store_errors(place):
             found = place.s3.bucket(place.bucket).get(place.key)
             content: dict[str, Any] = json.loads(bytes(found.bytes()))
             return content, str(found.meta["e_tag"])
@@ -206,7 +207,7 @@ def _put(place: Remote, content: dict[str, Any], mode: Any) -> bool:
     from obstore.exceptions import AlreadyExistsError, PreconditionError
 
     try:
-        with files.store_errors(place):
+        with store_errors(place):
             place.s3.bucket(place.bucket).put(place.key, json.dumps(content).encode(), mode=mode, use_multipart=False)
     except (AlreadyExistsError, PreconditionError, FileNotFoundError):
         found = _read(place)

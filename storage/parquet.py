@@ -8,6 +8,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from storage import files
+from storage.errors import errors_of, store_errors
 from storage.location import Address, Remote, location
 
 
@@ -16,7 +17,7 @@ def footer(file: Address) -> Any:
     place = location(file)
     if isinstance(place, Remote):
         system, path = files.arrow(place)
-        with files.store_errors(place):
+        with store_errors(place):
             return pq.read_metadata(path, filesystem=system)
     return pq.read_metadata(place)
 
@@ -26,7 +27,7 @@ def opened(file: Address) -> pq.ParquetFile:
     place = location(file)
     if isinstance(place, Remote):
         system, path = files.arrow(place)
-        with files.store_errors(place):
+        with store_errors(place):
             return pq.ParquetFile(path, filesystem=system)
     return pq.ParquetFile(place)
 
@@ -43,7 +44,7 @@ class Writer:
         files.make_folder(location(file).parent)
         self._file = file
         system, path = files.arrow(file)
-        with files.errors_of(file):
+        with errors_of(file):
             self._stream = system.open_output_stream(path)
         self._footer: list[Any] = []
         self._writer = pq.ParquetWriter(self._stream, schema, metadata_collector=self._footer, **options)
@@ -55,12 +56,12 @@ class Writer:
 
     def write(self, rows: pa.Table) -> None:
         """Add rows, as one row group or more."""
-        with files.errors_of(self._file):
+        with errors_of(self._file):
             self._writer.write_table(rows)
 
     def close(self) -> None:
         """Write the footer, and end the file."""
-        with files.errors_of(self._file):
+        with errors_of(self._file):
             self._writer.close()
             self.footer = self._footer[0]
             self._size = int(self._stream.tell())

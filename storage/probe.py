@@ -11,6 +11,7 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 
 from foundation.errors import UnsafeState
 from storage import files
+from storage.errors import store_errors
 from storage.location import Location, Remote
 
 AT_ONCE = 8
@@ -55,7 +56,7 @@ def _one_creates(folder: Remote) -> bool:
 def _stale_is_refused(folder: Remote) -> bool:
     place = folder / "changed"
     files.write(place, b"first")
-    with files.store_errors(place):
+    with store_errors(place):
         known = str(place.s3.bucket(place.bucket).head(place.key)["e_tag"])
     renewed = _put(place, b"second", {"e_tag": known})
     return renewed and not _put(place, b"third", {"e_tag": known}) and files.read(place) == b"second"
@@ -71,14 +72,14 @@ def _is_seen_at_once(folder: Remote) -> bool:
 
 def _parts_are_whole(folder: Remote) -> bool:
     place = folder / "large"
-    with files.store_errors(place):
+    with store_errors(place):
         place.s3.bucket(place.bucket).put(place.key, b"x" * LARGE_BYTES, use_multipart=True)
     return files.size(place) == LARGE_BYTES
 
 
 def _put(place: Remote, content: bytes, mode: Any) -> bool:
     try:
-        with files.store_errors(place):
+        with store_errors(place):
             place.s3.bucket(place.bucket).put(place.key, content, mode=mode, use_multipart=False)
     except (AlreadyExistsError, PreconditionError):
         return False

@@ -103,9 +103,11 @@ class _Steps:
 def _correnteza(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     addresses = {"CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap, "CORRENTEZA_REGISTRY_URL": settings.registry}
     places = {"CORRENTEZA_LAKE": str(settings.lake), "CORRENTEZA_ARCHIVE": str(settings.archive)}
+    # The store is the demo's own, and not one of the user's.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CORRENTEZA_S3_")}
     return subprocess.run(
         [sys.executable, "-m", "correnteza", *arguments],
-        env={**os.environ, **addresses, **places, "CORRENTEZA_HOME": str(settings.home)},
+        env={**ours, **addresses, **places, "CORRENTEZA_HOME": str(settings.home)},
         stdout=subprocess.PIPE,
         text=True,
         check=False,

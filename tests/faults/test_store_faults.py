@@ -122,7 +122,7 @@ def lost_and_followed(pipeline: Pipeline, first: int) -> Pipeline:
 
     new = Pipeline(pipeline.spark, pipeline.settings)
     new.ids = pipeline.ids
-    with pytest.raises(UnsafeState, match="adopt"):
+    with pytest.raises(UnsafeState, match="is lost"):
         new.run(new.bronze(DATASET))
     new.adopt(TABLE, DATASET)
     new.adopt(f"silver.{DATASET}")
