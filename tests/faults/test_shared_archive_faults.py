@@ -58,8 +58,9 @@ def machine(cli, settings, store, httpserver, tmp_path) -> Callable[..., int]:
 
 
 def downloads_stand_once(year: ServedZip) -> list[str]:
-    """The oracle: ranges that the source was asked for."""
-    return counted(year.spans, set(year.spans), "range")
+    """The oracle: members that the source was asked for. What a range to the zip's end gives is its directory."""
+    members = [span for span in year.spans if span[1] < len(year.body)]
+    return counted(members, set(members), "range") if members else ["no member was downloaded"]
 
 
 def killed_and_followed(machine: Callable[..., int], archive: str | None) -> None:
@@ -73,7 +74,6 @@ def test_control_a_poller_on_another_machine_goes_on_from_the_shared_archive_wit
     machine, settings, year, control
 ):
     killed_and_followed(machine, f"s3://archive/t{uuid.uuid4().hex}")
-    assert year.spans != []
     control.holds(downloads_stand_once, year)
     assert oracles.problems(settings.bootstrap, settings.topic_prefix, DATASETS) == []
     assert not_as_served({FIRST: year_zip(SERVED)}, settings.bootstrap, settings.topic_prefix) == []
