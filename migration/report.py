@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from migration.checks import FileCheck
+from migration.compared import FileCheck
 from migration.measured import Beside
 from migration.record import Record
 from monitoring.lake import Lake
