@@ -69,11 +69,13 @@ class TableLocks:
 
     def release(self) -> None:
         """Release all locks."""
-        if self._leases is not None:
-            self._leases.release()  # first: who waits for a file lock of this machine then asks for the lease
-        for file, _ in self._held.values():
-            file.close()
-        self._held.clear()
+        try:
+            if self._leases is not None:
+                self._leases.release()  # first: who waits for a file lock of this machine asks for the lease next
+        finally:
+            for file, _ in self._held.values():
+                file.close()
+            self._held.clear()
 
     def _try(self, path: Path) -> tuple[Any, Any] | None:
         """(file, lock), or None while another JVM, or another holder in this one, has it."""
