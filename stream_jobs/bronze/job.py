@@ -28,6 +28,7 @@ from stream_jobs.running.following import hand_over, is_rebuild_due
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Broker, Driver, Trigger, whole_message
 from stream_jobs.running.maintenance_lock import MaintenanceLock
+from stream_jobs.running.truncation import require_not_truncated
 from stream_jobs.running.unread import TopicNow
 
 __all__ = ["Broker", "BronzeJob", "bronze_contracts", "ensure_table", "table_name"]
@@ -119,6 +120,7 @@ class BronzeJob:
         position = self._checkpoint.position(guard)
         first = retention.first_offsets(self._broker, self.topic)
         retention.require_nothing_missing(self.name, self.topic, position, first)
+        require_not_truncated(self.name, self.topic, position, unread.ends_of(self._broker, self.topic))
         rows = self.rows_of(self._records(self._driver.spark, guard), topic_id)
         self._guard = guard
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)

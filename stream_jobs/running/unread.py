@@ -49,6 +49,11 @@ def topics_now(broker: Broker, names: Iterable[str]) -> dict[str, TopicNow]:
     return {name: TopicNow(name, ids[name], found.get(name, {})) for name in ids}
 
 
+def ends_of(broker: Broker, topic: str) -> dict[int, int]:
+    """Partition → last stable offset of one topic. Raises: TransientError, as `ends`."""
+    return ends(AdminClient(kafka.client(broker.bootstrap)), [topic]).get(topic, {})
+
+
 def ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
     """Topic → partition → last stable offset, in two requests; a topic that does not exist is left out.
 
