@@ -30,7 +30,7 @@ from sinks.ops import quality
 from sinks.recompute import Recomputed, recompute
 from sinks.transactions import Batch
 from stream_jobs.columns import silver_schema
-from stream_jobs.gold.factor_changes import STATION
+from stream_jobs.gold.factor_changes import station_of
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.job import target_of, update
 from stream_jobs.gold.model import GoldTable
@@ -124,7 +124,7 @@ class _Job:
         """Every capital-day of the hours that there are, as the first batch of a new lake writes them."""
         begin, end = date(LAST_YEAR - years + 1, 1, 1), date(LAST_YEAR, 12, 31)
         days = [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
-        codes = list(STATION)
+        codes = list(station_of())
         groups = pa.table({"date_on": sorted(days * len(codes)), "municipality_code": codes * len(days)})
         known = Known(self._spark, Snapshots(self._places))
         rows = self._table.recompute(known, Groups(self._spark, groups)).toArrow()
@@ -178,7 +178,7 @@ def _generate(spark: SparkSession, places: Places, years: int) -> int:
     tables.ensure(spark, path, schema, statistics_on=("observed_at", "known_from", "kafka_offset"))
     days_schema = spark.createDataFrame([], table.schema).schema
     tables.ensure(spark, gold, days_schema, statistics_on=(*table.group, "known_from"))
-    total, capitals = 0, sorted(STATION.values())
+    total, capitals = 0, sorted(station_of().values())
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for year in range(LAST_YEAR - years + 1, LAST_YEAR + 1):

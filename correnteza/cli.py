@@ -100,6 +100,8 @@ SETTINGS = {
     "base_urls": "JSON: source name to base URL",
     "history_start": "JSON: source name to first day of its history",
     "api_keys": "JSON: source name to key",
+    "polled": "JSON: source name to series, tables or currencies",
+    "places": "JSON: municipality code to point, station, time zone",
     "chunk_rows": "rows per transaction",
     "archive_keep_days": "days after which `maintain` removes unneeded payloads",
     "ledger": "a file with one line per acknowledged chunk, for tests",

@@ -4,9 +4,10 @@ The value of a setting that may hold a secret can be in a file too: CORRENTEZA_A
 """
 
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import NonNegativeInt, PositiveInt, SecretStr
 from pydantic_settings import (
@@ -17,13 +18,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from correnteza import settings_errors
+from correnteza import chosen, settings_errors
 from correnteza.embedded import credentials
 from foundation import kafka
-from foundation.errors import DependencyUnavailable
-from schemas import contracts, registry_access
+from foundation.errors import DependencyUnavailable, UsageError
+from schemas import choices, contracts, registry_access
 from storage.location import Location, connect, is_remote, location
 from storage.s3 import S3
+
+T = TypeVar("T")
 
 
 class Settings(BaseSettings):
@@ -92,6 +95,12 @@ class Settings(BaseSettings):
     """Source name → first day of the history to fetch. Unset: as the source's file declares it."""
     api_keys: dict[str, SecretStr] = {}
     """Source name → key of a paying customer. Unset: requests without a key. Only for sources that use keys."""
+    polled: dict[str, dict[str, bool | dict[str, Any]]] = {}
+    """Source name → series, tables or currencies that are polled beside those of the source's file, each true or with
+    its fields; false stops one. docs/sources.md has the fields. Unset: those of the source's file."""
+    places: dict[str, dict[str, Any]] = {}
+    """Municipality code → its point, station and time zone: rows of `external_factors_daily` beside those of the 27
+    capitals. After a change gold needs `correnteza rebuild`: docs/sources.md. Unset: the capitals."""
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
     archive_keep_days: PositiveInt | None = None
@@ -143,6 +152,14 @@ class Settings(BaseSettings):
         if self.registry_url:
             registry_access.use(self.registry_url, ca=self.registry_ca, may_register=self.register_schemas)
         contracts.use_also(self.contracts)
+        choices.use(self._checked("polled", chosen.polled), self._checked("places", chosen.places))
+
+    def _checked(self, name: str, check: Callable[[Any], T]) -> T:
+        try:
+            return check(getattr(self, name))
+        except ValueError as problem:
+            where = settings_errors.named(name)
+            raise UsageError(f"{where}: {problem}", hint=settings_errors.example(name)) from None
 
     @classmethod
     def origins(cls) -> dict[str, str]:

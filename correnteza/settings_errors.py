@@ -77,7 +77,7 @@ def of_files(fields: Fields) -> dict[str, Any]:
             text = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
             found[name] = json.loads(text) if _is_object(field) else text
         except (OSError, ValueError) as error:
-            what = "cannot be read" if isinstance(error, OSError) else f"must be {kind(field)}, written as JSON"
+            what = "cannot be read" if isinstance(error, OSError) else f"must be {kind(name, field)}, written as JSON"
             raise UsageError(f"{file_variable(name)}: {file} {what}", hint=f"ls -l {file}") from None
     return found
 
@@ -86,8 +86,24 @@ def _is_object(field: FieldInfo) -> bool:
     return typing.get_origin(field.annotation) is dict
 
 
-def kind(field: FieldInfo) -> str:
+# Settings that are tables of tables: what they must be, and an example.
+_TABLES = {
+    "polled": ("an object of source names, each with a table of items", '{"bcb_ptax": {"GBP": true}}'),
+    "places": ("an object of municipality codes, each with a table of fields", '{"2910800": {"station": "A413"}}'),
+}
+
+
+def example(name: str) -> str:
+    """How a table of tables is written where it is set; the page that describes it."""
+    if set_in_environment(name):
+        return f"export {variable(name)}='{_TABLES[name][1]}'"
+    return f"{name} = {_TABLES[name][1].replace(': ', ' = ')} in {FILE}; docs/sources.md, What is yours"
+
+
+def kind(name: str, field: FieldInfo) -> str:
     """The type of a setting, in words."""
+    if name in _TABLES:
+        return _TABLES[name][0]
     options = [each for each in typing.get_args(field.annotation) if each is not type(None)]
     annotation = field.annotation
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -159,24 +175,29 @@ def _wrong(fields: Fields, named: list[tuple[str, str]]) -> UsageError:
 def _said(fields: Fields, name: str, why: str) -> str:
     if name not in fields:
         return f"{name} in {FILE}: there is no such setting" if name else "the settings contradict each other"
-    where = origin(file_content(), name)
-    where = f"{name} in {FILE}" if where == FILE else where
     form = " written as JSON" if why == "json" else ""
-    return f"{where} must be {kind(fields[name])}{form}"
+    return f"{named(name)} must be {kind(name, fields[name])}{form}"
+
+
+def named(name: str) -> str:
+    """A setting as a message names it: its variable, or the file that sets it."""
+    where = origin(file_content(), name)
+    return f"{name} in {FILE}" if where == FILE else where
 
 
 def _fix(name: str, field: FieldInfo) -> str:
+    if name in _TABLES:
+        return example(name)
     default = field.get_default(call_default_factory=True)
     if typing.get_origin(field.annotation) is dict:
         of = {SecretStr: "KEY", date: "2024-01-31"}.get(typing.get_args(field.annotation)[1], "https://mirror.example")
-        example = f'{{"bcb_sgs": "{of}"}}'
         if set_in_environment(name):
-            return f"export {variable(name)}='{example}'"
+            return f'export {variable(name)}=\'{{"bcb_sgs": "{of}"}}\''
         return f'a table in {FILE}: [{name}] and below it bcb_sgs = "{of}"'
-    example = "…" if default is None else str(default)
+    shown = "…" if default is None else str(default)
     if set_in_environment(name):
-        return f"export {variable(name)}={example}, or unset it"
-    return f"in {FILE}: {name} = {example if isinstance(default, int) else repr(example)}"
+        return f"export {variable(name)}={shown}, or unset it"
+    return f"in {FILE}: {name} = {shown if isinstance(default, int) else repr(shown)}"
 
 
 def _near(name: str, known: Iterable[str]) -> str:

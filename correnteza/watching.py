@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from correnteza.publications import EXPECTED
+from correnteza.publications import expected
 from correnteza.settings import Settings
 from foundation import clock
 from foundation.errors import DependencyUnavailable
@@ -59,7 +59,8 @@ def watched(settings: Settings) -> Watched:
         lambda: settings.bootstrap, checkpoints, topics, {each.contract or "": each.query for each in bronze}
     )
     tables = {each.contract or "": each.query for each in bronze}
-    lake = LakePart(settings.lake_root, checkpoints, reads, tables, EXPECTED)
+    awaited = expected()
+    lake = LakePart(settings.lake_root, checkpoints, reads, tables, awaited)
     calendars = {name: source.calendar for name, source in sources.load_all().items()}
     return Watched(
         places=places,
@@ -73,7 +74,7 @@ def watched(settings: Settings) -> Watched:
             "schedule": _Schedule(settings, calendars).look,
             "driver": partial(_driver, settings),
         },
-        expected=EXPECTED,
+        expected=awaited,
         next_slots=lambda: {name: calendar.next(clock.now()) for name, calendar in calendars.items()},
         now=clock.now,
         version=version("correnteza"),

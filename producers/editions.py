@@ -84,7 +84,7 @@ class Chunks:
         part, state, comparison, payload = edition.part, edition.state, edition.comparison, edition.payload
         comparing = None
         if comparison and comparison.former:
-            comparing = Comparing(self.source, comparison, self.payload_of)
+            comparing = Comparing(self.source, part.resource, comparison, self.payload_of)
         former = [Scope.of(each.scope) for each in comparison.former] if comparison else []
         if comparing and state.next_row:
             comparing.see_again(part, payload, state.next_row)
@@ -159,7 +159,7 @@ class Chunks:
         """Chunks of the held withdrawals of an edition that is published."""
         comparison, state = edition.comparison, edition.state
         assert comparison is not None
-        comparing = Comparing(self.source, comparison, self.payload_of)
+        comparing = Comparing(self.source, edition.part.resource, comparison, self.payload_of)
         comparing.see_again(edition.part, edition.payload)
         found, first = comparing.withdrawn(), comparison.withdrawn
         while True:

@@ -175,6 +175,22 @@ class ApiKey:
     base_url: str
 
 
+@dataclass(frozen=True)
+class Choosable:
+    """What of a source the setting `polled` can choose.
+
+    Attributes:
+        what: one item, in a word: `series`, `table`.
+        declared: key → item, polled unless the settings stop it. Its meaning never changes.
+        read: (key, the item's `producers.choosing.Fields`) → an own item; None if there can be no own ones. Raises:
+            ValueError, saying what is wrong.
+    """
+
+    what: str
+    declared: Mapping[str, Any]
+    read: Callable[[str, Any], Any] | None = None
+
+
 Parse = Callable[..., Iterator[Parsed]]
 """(blocks of bytes, part, first_row=0, chunk_rows=CHUNK_ROWS) → chunks. Pure. Raises: InvalidContent, nothing else."""
 
@@ -208,6 +224,7 @@ class Source:
         hosts: other hosts that a redirect may lead to.
         api_key: use of a key from the setting `api_keys`; None if the source has no keys.
         keeps_history: whether earlier days can be requested; false for snapshots and forecasts.
+        choosable: what the setting `polled` can choose; None if nothing.
     """
 
     name: str
@@ -234,6 +251,7 @@ class Source:
     hosts: tuple[str, ...] = ()
     api_key: ApiKey | None = None
     keeps_history: bool = True
+    choosable: Choosable | None = None
 
 
 @dataclass

@@ -197,7 +197,7 @@ class Session:
     def takes_away(self, cursor: Cursor, part: Part, body: bytes, scope: Scope) -> bool:
         """Whether a body lacks a key that the newest editions of its scope hold. Raises: InvalidContent."""
         comparison = Comparison(scope.text, holdings.former(cursor.holdings, scope))
-        comparing = Comparing(self.source, comparison, self.archive.get)
+        comparing = Comparing(self.source, cursor.resource, comparison, self.archive.get)
         comparing.see_parsed(self.source.parse([body], part))
         return comparing.takes_away()
 

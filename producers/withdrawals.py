@@ -117,11 +117,13 @@ class Comparing:
     def __init__(
         self,
         source: Source,
+        resource: str,
         comparison: Comparison,
         payload_of: Callable[[str], Payload | None],
     ) -> None:
-        """Args: payload_of: SHA-256 → the archived payload, None when it is gone."""
-        self._source, self._comparison = source, comparison
+        """Args: resource: of the edition, and of its former payloads. Another one may have answered the same bytes,
+        and the archive keeps them once. payload_of: SHA-256 → the archived payload, None when it is gone."""
+        self._source, self._resource, self._comparison = source, resource, comparison
         self._payload_of = payload_of
         self._scope = Scope.of(comparison.scope)
         self._held = Keys()
@@ -203,7 +205,7 @@ class Comparing:
         payload = self._payload_of(holding.payload_sha256) if holding.payload_sha256 else None
         if payload is None:
             raise FileNotFoundError(holding.payload_sha256)
-        part = Part(payload.about["resource"], holding.part, holding.name, holding.retrieved_at)
+        part = Part(self._resource, holding.part, holding.name, holding.retrieved_at)
         scope = Scope.of(holding.scope)
         for parsed in self._parsed(part, payload, holding.next_row):
             counted.rejects += len(parsed.rejects)

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from tests import collected
+from tests.choosing import choose
 from tests.controls import control
 from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
 from tests.helpers import UNMODIFIED, Command, run_to_its_end, start_commands
@@ -24,6 +25,7 @@ from tests.last_runs import pytest_runtest_logreport, pytest_sessionfinish
 from tests.seeds import pytest_report_header, seed_hypothesis
 
 __all__ = [
+    "choose",
     "control",
     "pytest_report_header",
     "pytest_runtest_logreport",

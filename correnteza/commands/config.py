@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import typer
 
-from correnteza import settings_errors
+from correnteza import chosen, settings_errors
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation.errors import UsageError
@@ -58,11 +58,12 @@ def validate() -> None:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """Setting → value for JSON, without secrets."""
+    """Setting → value for JSON, without secrets; of `polled` and `places` also what the sources declare."""
     found = {
         name: _masked(getattr(settings, name), is_secret=settings_errors.is_secret(field))
         for name, field in Settings.model_fields.items()
     }
+    found |= {"polled": chosen.shown_polled(settings.polled), "places": chosen.shown_places(settings.places)}
     keys = found["api_keys"]
     known = sources.load_all() if keys else {}  # importing every source takes a fifth of a second
     return found | {"api_keys": {name if name in known else SHOWN: key for name, key in keys.items()}}

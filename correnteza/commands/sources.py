@@ -1,20 +1,23 @@
-"""`correnteza sources`: what is polled, when, and the outcome."""
+"""`correnteza sources [check]`: what is polled, when, and the outcome; whether a source answers as expected."""
 
 import json
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
+import typer
 
+from correnteza import source_checking
 from correnteza.printing import aligned, terminal_width
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from foundation import clock
-from foundation.errors import DependencyUnavailable
+from foundation.errors import DependencyUnavailable, UsageError
 from monitoring.lag.words import duration
 from producers import sources
+from producers.fetch.http import Client
 from producers.model import Source
 from producers.schedule import circuit
 from producers.schedule.outcomes import Outcomes, Record
@@ -26,13 +29,52 @@ FORMAT = 1
 """Version of the `--json` output."""
 
 
-def command(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
+app = typer.Typer(add_completion=False, invoke_without_command=True, rich_markup_mode=None)
+
+
+@app.command()
+def check(
+    source: Annotated[str, typer.Argument(help="The source to ask.")],
+    *,
+    resource: Annotated[
+        list[str] | None,
+        typer.Option(help="A series, table, currency, point or year; repeatable. Unset: the first with data."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--every", help="Every resource of the source, one request each.")] = False,
+    json_: Json = False,
+    csv_: Csv = False,
+    output: Output = None,
+) -> None:
+    """Ask the source once, and say whether it answers what the parser expects. Publishes nothing, needs no broker.
+
+    Structure, units, encoding and dates are checked by parsing the answer as a poll would; printed are the rows that it
+    would have published and rejected. Of a zip the smallest member that a poll wants is read. Ends with 1 if the answer
+    is refused, with 4 if the source is away.
+    """
+    if resource and every:
+        raise UsageError("--resource and --every exclude each other")
+    form = Form.of(json_, csv_, output)
+    settings, chosen = Settings(), sources.load(source)
+    if chosen.kind == "file":
+        raise UsageError(f"{source} is a file that was migrated: it is not polled", hint="correnteza migrate verify")
+    key = settings.api_keys.get(source)
+    with Client.for_source(chosen, settings.base_urls.get(source), key.get_secret_value() if key else None) as client:
+        findings = source_checking.asked(chosen, client, resource or [], every=every)
+    source_checking.give(form, chosen, findings)
+    if error := source_checking.worst(findings):
+        raise error
+
+
+@app.callback()
+def command(ctx: typer.Context, json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print each source: calendar, next slot, last outcome, rows, freshness, circuit, terms of use.
 
     Works without a broker: then only declared values are known, and the rest is `unknown`. Times are UTC. The circuit
     is open while a source is not polled, because three polls in a row failed. Freshness is the time since a poll last
     succeeded, and since one last brought rows.
     """
+    if ctx.invoked_subcommand:
+        return
     form = Form.of(json_, csv_, output)
     settings = Settings()
     now = clock.now()

@@ -31,7 +31,7 @@ _STATION_ZONE = (
 )
 _HOURS = f"timezone({_STATION_ZONE}, observed_at)::DATE = $date_on::DATE"
 _POINT = (
-    "timezone(coalesce((SELECT time_zone FROM own_zones o WHERE o.municipality_code = point_id),"
+    "timezone(coalesce((SELECT time_zone FROM own_zones o WHERE o.municipality_code = point_id[:7]),"
     " (SELECT time_zone FROM capitals c WHERE c.municipality_code[:2] = point_id[:2])), valid_at)::DATE"
 )
 _THIRTY_DAYS = "$date_on::DATE - 29 AND $date_on::DATE"
@@ -94,11 +94,12 @@ INPUTS: Mapping[str, Mapping[str, str]] = {
     },
     "external_factors_daily": {
         "inmet_hourly": (
-            "station_code = (SELECT station_code FROM capitals WHERE municipality_code = $municipality_code)"
+            "station_code = (SELECT station_code FROM places WHERE municipality_code = $municipality_code)"
             f" AND timezone({_STATION_ZONE}, observed_at)::DATE BETWEEN {_THIRTY_DAYS}"
         ),
         "openmeteo_archive": (
-            f"point_id = $municipality_code AND model = 'best_match' AND {_POINT} BETWEEN {_THIRTY_DAYS}"
+            "point_id = (SELECT point_id FROM places WHERE municipality_code = $municipality_code)"
+            f" AND model = 'best_match' AND {_POINT} BETWEEN {_THIRTY_DAYS}"
         ),
         # The exchange rate's windows, and of each carried series the year that ends in the period of the row.
         "bcb_sgs": (

@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from foundation import clock
 from foundation.errors import InvalidContent
-from producers.families.openmeteo_points import POINTS
+from producers.families import openmeteo_points
 from producers.formats.columns import batch, reject
 from producers.formats.json_rows import constant, object_of
-from producers.model import BadValueError, Parsed, Part, Reject, RejectReason, Resource
+from producers.model import BadValueError, Choosable, Parsed, Part, Reject, RejectReason, Resource
 from schemas.arrow import arrow_schema
 from schemas.contracts import load
 
@@ -43,9 +43,7 @@ UNDEFINED = "undefined"
 _GRID = {"latitude": "grid_latitude_degrees", "longitude": "grid_longitude_degrees", "elevation": "elevation_m"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 _MIDNIGHT_AND_A_BIT = timedelta(minutes=5)
-
-
-_BY_CODE = {point.code: point for point in POINTS}
+_POINT = re.compile(r"\d{7}(@-?\d{1,2}(\.\d+)?,-?\d{1,3}(\.\d+)?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,18 @@ class Hours:
     notes: tuple[str, ...]
 
 
-def resources(path: str) -> Sequence[Resource]:
+CHOOSABLE = Choosable("point", openmeteo_points.DECLARED)
+"""The capitals' points can be left out; others come with the setting `places`."""
+
+
+def resources(source: str, path: str) -> Sequence[Resource]:
     """One resource per point."""
-    return [Resource(point.code, path) for point in POINTS]
+    return [Resource(point.code, path) for point in openmeteo_points.polled(source)]
 
 
 def params(resource: Resource) -> dict[str, str]:
     """The parameters of every request for a point."""
-    point = _BY_CODE[resource.name]
+    point = openmeteo_points.known()[resource.name]
     return {
         "latitude": point.latitude,
         "longitude": point.longitude,
@@ -113,7 +115,7 @@ def parsed(
 
     Raises: InvalidContent.
     """
-    if re.fullmatch(r"\d{7}", part.resource, re.ASCII) is None:
+    if _POINT.fullmatch(part.resource) is None:
         raise InvalidContent(f"{part.resource[:50]!r} is not a municipality's code; name one with --point")
     hours = read(b"".join(blocks))
     constant = {"point_id": part.resource, "model": MODEL, **({"issued_at": issued_at} if issued_at else {})}

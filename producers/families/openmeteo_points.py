@@ -1,6 +1,9 @@
-"""The places whose weather is requested: the 27 capitals, at the points of IBGE's list of municipalities."""
+"""The places whose weather is requested: the 27 capitals, at the points of IBGE's list of municipalities, and those of
+the setting `places`."""
 
 from dataclasses import dataclass
+
+from schemas import choices
 
 
 @dataclass(frozen=True)
@@ -8,9 +11,10 @@ class Point:
     """A place whose weather is requested.
 
     Attributes:
-        code: IBGE's municipality code.
-        latitude, longitude: of the city in IBGE's list of municipalities, degrees, as text so that requests contain
-            them exactly as written there.
+        code: its identity, `point_id` in the records: IBGE's municipality code, and for a site of one's own
+            `code@latitude,longitude`.
+        latitude, longitude: of the city in IBGE's list of municipalities, or of the site, degrees, as text so that
+            requests contain them exactly as written there.
     """
 
     code: str
@@ -49,3 +53,16 @@ POINTS = (
     Point("3550308", "São Paulo", "-23.5329", "-46.6395"),
     Point("1721000", "Palmas", "-10.24", "-48.3558"),
 )
+DECLARED = {point.code: point for point in POINTS}
+
+
+def known() -> dict[str, Point]:
+    """The points by code: the capitals', then those of the settings."""
+    own = (Point(each.point_id, each.municipality_code, each.latitude, each.longitude) for each in choices.places())
+    return {**DECLARED, **{point.code: point for point in own if point.code not in DECLARED}}
+
+
+def polled(source: str) -> list[Point]:
+    """The points whose weather a source requests."""
+    stopped = {each.point_id for each in choices.places() if not each.is_polled} | choices.of(source).stopped
+    return [point for code, point in known().items() if code not in stopped]

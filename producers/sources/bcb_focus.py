@@ -19,6 +19,7 @@ from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
     ApiRequest,
+    Choosable,
     Parsed,
     Part,
     Progress,
@@ -28,6 +29,7 @@ from producers.model import (
     Span,
 )
 from producers.scope import Scope, day_of
+from schemas import choices
 
 FOCUS = "bcb_focus"
 RESOURCES = {
@@ -146,7 +148,7 @@ def _expectation(item: Mapping[str, Any], resource: str) -> tuple[Any, ...]:
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:
-    return [Resource(name, name) for name in RESOURCES]
+    return [Resource(name, name) for name in choices.polled(FOCUS, RESOURCES)]
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
@@ -211,4 +213,5 @@ SOURCE = Source(
     is_no_news=odata.is_no_news,
     repeats=json_rows.adds_nothing(odata.items),
     media="json",
+    choosable=Choosable("resource", RESOURCES),
 )

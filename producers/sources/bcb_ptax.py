@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 from foundation.errors import InvalidContent
 from producers import windows
 from producers.calendars import Calendar
+from producers.choosing import Fields
 from producers.formats import json_rows, odata, values
 from producers.model import (
     CHUNK_ROWS,
     ApiRequest,
     BadValueError,
+    Choosable,
     Parsed,
     Part,
     Progress,
@@ -28,10 +30,13 @@ from producers.model import (
     Span,
 )
 from producers.scope import Scope
+from schemas import choices
 
 PTAX = "bcb_ptax"
 CURRENCIES = ("USD", "EUR")
-"""ISO 4217 codes of what is polled. The service has some ten currencies; its resource `Moedas` lists them."""
+"""ISO 4217 codes of what is polled unless the settings say otherwise."""
+OFFERED = ("AUD", "CAD", "CHF", "DKK", "EUR", "GBP", "JPY", "NOK", "SEK", "USD")
+"""The currencies that the service has; its resource `Moedas` lists them."""
 
 BRASILIA = ZoneInfo("America/Sao_Paulo")
 
@@ -59,6 +64,7 @@ _ROWS = json_rows.Rows(
 _NUMBERS = ("paridadeCompra", "paridadeVenda", "cotacaoCompra", "cotacaoVenda")
 _FIELDS = (*_NUMBERS, "dataHoraCotacao", "tipoBoletim")
 _RATE = values.decimal(18, 8)
+_DECLARED = {currency: currency for currency in CURRENCIES}
 _QUOTED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?")
 
 
@@ -110,7 +116,13 @@ def instant(local: str) -> datetime:
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:
-    return [Resource(currency, _FUNCTION) for currency in CURRENCIES]
+    return [Resource(currency, _FUNCTION) for currency in choices.polled(PTAX, _DECLARED)]
+
+
+def _own(key: str, fields: Fields) -> str:
+    if key not in OFFERED:
+        raise ValueError(f"PTAX has no such currency; one of: {', '.join(OFFERED)}")
+    return key
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
@@ -157,4 +169,5 @@ SOURCE = Source(
     is_no_news=odata.is_no_news,
     repeats=json_rows.adds_nothing(odata.items),
     media="json",
+    choosable=Choosable("currency", _DECLARED, _own),
 )

@@ -1,5 +1,6 @@
 """Banco Central do Brasil, time series (SGS): one JSON array per series and window of days."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,11 +13,13 @@ import pyarrow as pa
 from foundation.errors import InvalidContent
 from producers import windows
 from producers.calendars import Calendar
+from producers.choosing import Fields
 from producers.formats import json_rows, values
 from producers.formats.columns import map_distinct
 from producers.model import (
     CHUNK_ROWS,
     ApiRequest,
+    Choosable,
     Parsed,
     Part,
     Progress,
@@ -26,6 +29,7 @@ from producers.model import (
     Span,
 )
 from producers.scope import Scope, day_of
+from schemas import choices
 
 SGS = "bcb_sgs"
 
@@ -36,6 +40,7 @@ class Series:
 
     Attributes:
         lag_days: days from a period's end to its first value, as a rule.
+        unit: of a series of one's own; the declared ones have theirs in gold's `dim_economic_series`.
         is_revised: whether a new value may change all former ones: a seasonal adjustment is estimated again each month.
             Such a series is always asked whole (some 300 values, 12 KB), so that one answer holds one vintage. A recent
             window would leave the years before it as an older vintage had them. Never a daily one: those have a limit.
@@ -46,6 +51,7 @@ class Series:
     frequency: Literal["D", "M", "Q"]
     lag_days: int
     is_revised: bool = False
+    unit: str = ""
 
 
 # Lags are rather too long: a back-test must not use a value before a forecaster could know it.
@@ -74,7 +80,7 @@ SERIES = (
     Series(3697, "US dollar, buying, monthly mean", "M", 2),
     Series(3698, "US dollar, selling, monthly mean", "M", 2),
 )
-_BY_CODE = {series.code: series for series in SERIES}
+_DECLARED = {str(series.code): series for series in SERIES}
 _OVERLAP = {"D": timedelta(days=90), "M": timedelta(days=730), "Q": timedelta(days=1460)}
 _MONTHS = {"M": 1, "Q": 3}
 _LONGEST = timedelta(days=3650)  # a daily series refuses windows of more than ten years
@@ -119,6 +125,27 @@ def _detail(loaded: Any) -> str:
     return str(error)[:200]
 
 
+def _own(key: str, fields: Fields) -> Series:
+    if re.fullmatch(r"[1-9][0-9]{0,6}", key, re.ASCII) is None:
+        raise ValueError("a series is named by its number in SGS, such as 20542")
+    frequency = fields.one_of("frequency", ("D", "M", "Q"))
+    is_revised = fields.flag("is_revised", default=False)
+    if is_revised and frequency == "D":
+        raise ValueError("is_revised cannot be true of a daily series: SGS gives at most ten years of one at once")
+    return Series(
+        int(key), fields.name("name"), frequency, fields.whole("lag_days", 0, 1500), is_revised, fields.name("unit")
+    )
+
+
+def polled() -> list[Series]:
+    """The series that are polled, by this file and the settings."""
+    return list(choices.polled(SGS, _DECLARED).values())
+
+
+def _series_of(code: int) -> Series | None:
+    return choices.known(SGS, _DECLARED).get(str(code))
+
+
 def _series_code(resource: str) -> int:
     try:
         return int(resource)
@@ -134,11 +161,11 @@ def _is_no_news(status: int, body: bytes) -> bool:
 
 
 def _resources(today: date, span: Span) -> Sequence[Resource]:
-    return [Resource(str(series.code), f"bcdata.sgs.{series.code}/dados") for series in SERIES]
+    return [Resource(str(series.code), f"bcdata.sgs.{series.code}/dados") for series in polled()]
 
 
 def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
-    series = _BY_CODE[int(resource.name)]
+    series = choices.known(SGS, _DECLARED)[resource.name]
     longest, overlap = (_WHOLE, None) if series.is_revised else (_LONGEST, _OVERLAP[series.frequency])
     newest = partial(_newest, until=progress.today)
     for window in windows.plan(progress, longest=longest, overlap=overlap, newest=newest):
@@ -154,7 +181,7 @@ def _newest(body: bytes, *, until: date) -> date | None:
 def _period_end(records: pa.RecordBatch) -> pa.Array:
     """The midnight, UTC, after the described day, month or quarter. Brasília's is three hours later; lags cover it."""
     codes = records.column("series_code")
-    series = _BY_CODE.get(codes[0].as_py()) if len(codes) else None
+    series = _series_of(codes[0].as_py()) if len(codes) else None
     months = _MONTHS.get(series.frequency, 0) if series else 0
 
     def end(day: date) -> datetime:
@@ -167,7 +194,7 @@ def _period_end(records: pa.RecordBatch) -> pa.Array:
 
 
 def _lag(part: Part) -> timedelta:
-    series = _BY_CODE.get(_series_code(part.resource))
+    series = _series_of(_series_code(part.resource))
     return timedelta(days=series.lag_days if series else 1)
 
 
@@ -187,4 +214,5 @@ SOURCE = Source(
     is_no_news=_is_no_news,
     repeats=json_rows.adds_nothing(_items),
     media="json",
+    choosable=Choosable("series", _DECLARED, _own),
 )

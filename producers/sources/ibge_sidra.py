@@ -3,6 +3,7 @@
 So a poll requests that list first, and then only the changed periods. The day of a change is the publication clock.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,6 +15,7 @@ import pyarrow as pa
 from foundation import clock
 from foundation.errors import InvalidContent
 from producers.calendars import Calendar
+from producers.choosing import Fields
 from producers.families import sidra_cells, sidra_periods
 from producers.formats import json_rows
 from producers.formats.columns import map_distinct
@@ -21,6 +23,7 @@ from producers.model import (
     CHUNK_ROWS,
     ApiRequest,
     BadValueError,
+    Choosable,
     Parsed,
     Part,
     PartState,
@@ -32,6 +35,7 @@ from producers.model import (
     Span,
 )
 from producers.scope import Scope
+from schemas import choices
 
 SIDRA = "ibge_sidra"
 VALUES, UNDATED = "values", "undated"
@@ -61,6 +65,14 @@ class Table:
     classification: str = ""
     is_revised: bool = False
     level: Literal[1, 6] = 1
+    is_own: bool = False
+
+    @property
+    def resource(self) -> str:
+        """The name of its resource. One's own table has the question in it: another question has another cursor, and
+        asks for all periods, while the parts of the former question stay as they are."""
+        question = f" n{self.level} v{self.variables} {self.classification}".rstrip()
+        return f"{self.number}{question if self.is_own else ''}"
 
 
 TABLES = (
@@ -83,7 +95,7 @@ TABLES = (
     # The population of 1 July, for the share of each municipality in federal funds: out by the end of August.
     Table(6579, "estimated population of the municipalities", "9324", "year", -121, level=6),
 )
-_BY_NUMBER = {table.number: table for table in TABLES}
+_DECLARED = {str(table.number): table for table in TABLES}
 
 _PERIODS = "https://servicodados.ibge.gov.br/api/v3/agregados/{}/periodos"
 _RELEASE = time(9, tzinfo=ZoneInfo("America/Sao_Paulo"))
@@ -101,7 +113,7 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     number = _table_number(part.resource)
     header, cells = sidra_cells.items(b"".join(blocks))
     layout = sidra_cells.layout(header, cells)
-    table = _BY_NUMBER.get(number)
+    table = _table(number)
 
     def read(cell: Mapping[str, Any]) -> tuple[Any, ...]:
         found = layout.read(cell)
@@ -112,7 +124,39 @@ def parse(blocks: Iterable[bytes], part: Part, *, first_row: int = 0, chunk_rows
     yield from _ROWS.chunks(cells, read, first_row=first_row, chunk_rows=chunk_rows, notes=layout.notes)
 
 
+def polled() -> list[Table]:
+    """The tables that are polled, by this file and the settings."""
+    return list(choices.polled(SIDRA, _DECLARED).values())
+
+
+def _table(number: int) -> Table | None:
+    return choices.known(SIDRA, _DECLARED).get(str(number))
+
+
+def _own(key: str, fields: Fields) -> Table:
+    if re.fullmatch(r"[1-9][0-9]{0,4}", key, re.ASCII) is None:
+        raise ValueError("a table is named by its number in SIDRA, such as 1419")
+    return Table(
+        int(key),
+        fields.name("name"),
+        fields.text("variables", form=r"[0-9]+(,[0-9]+)*", is_said="codes of variables with commas, such as '63,2265'"),
+        fields.one_of("periodicity", ("month", "quarter", "year")),
+        fields.whole("lag_days", -366, 1500),
+        fields.text(
+            "classification",
+            form=r"(/c[0-9]+/[0-9]+(,[0-9]+)*)+",
+            is_said="as in SIDRA's addresses, such as '/c315/7169,7170'",
+            default="",
+        ),
+        fields.flag("is_revised", default=False),
+        fields.one_of("level", (1, 6), default=1),
+        is_own=True,
+    )
+
+
 def _table_number(resource: str) -> int:
+    """The number at the beginning of a resource's name."""
+    resource = resource.partition(" ")[0]
     if not (resource.isascii() and resource.isdecimal() and len(resource) < 10):
         raise InvalidContent(f"{resource!r} is not a table's number; name one with --table")
     return int(resource)
@@ -132,10 +176,10 @@ def _resources(today: date, span: Span) -> Sequence[Resource]:
     """One resource per table; `{}` in its path is the place of the periods."""
     return [
         Resource(
-            str(table.number),
+            table.resource,
             f"values/t/{table.number}/n{table.level}/all/v/{table.variables}/p/{{}}{table.classification}",
         )
-        for table in TABLES
+        for table in polled()
     ]
 
 
@@ -146,7 +190,7 @@ def _plan(resource: Resource, progress: Progress) -> Iterable[ApiRequest]:
     where that is earlier. The last seen day is requested again, because more changes may have followed on it. Periods
     that are wanted since the history begins earlier are asked for once, as a part of their own, as a backfill's are.
     """
-    table = _BY_NUMBER[int(resource.name)]
+    table = choices.known(SIDRA, _DECLARED)[str(_table_number(resource.name))]
     listed = sidra_periods.listed(progress.look(_PERIODS.format(table.number), {}))
     wanted = [period for period in listed if _is_owned(period, table, progress.span)]
     if table.level != 1:
@@ -234,7 +278,7 @@ def _request(resource: Resource, table: Table, key: str, periods: str, published
 def _day(records: pa.RecordBatch) -> pa.Array:
     """The last day of the period."""
     tables = records.column("table_id")
-    table = _BY_NUMBER.get(tables[0].as_py()) if len(tables) else None
+    table = _table(tables[0].as_py()) if len(tables) else None
     return map_distinct(
         records.column("period_code"),
         lambda code: sidra_periods.last_day(code, table.periodicity) if table else None,
@@ -255,7 +299,7 @@ def _is_owned(period: sidra_periods.Period, table: Table, span: Span) -> bool:
 def _period_end(records: pa.RecordBatch) -> pa.Array:
     """The midnight, UTC, after the period. Brasília's is three hours later; lags cover it."""
     tables = records.column("table_id")
-    table = _BY_NUMBER.get(tables[0].as_py()) if len(tables) else None
+    table = _table(tables[0].as_py()) if len(tables) else None
 
     def end(code: str) -> datetime:
         last_day = sidra_periods.last_day(code, table.periodicity) if table else None
@@ -267,7 +311,7 @@ def _period_end(records: pa.RecordBatch) -> pa.Array:
 
 
 def _lag(part: Part) -> timedelta:
-    table = _BY_NUMBER.get(_table_number(part.resource))
+    table = _table(_table_number(part.resource))
     return timedelta(days=table.lag_days if table else 0)
 
 
@@ -293,4 +337,5 @@ SOURCE = Source(
     repeats=json_rows.adds_nothing(lambda body: sidra_cells.items(body)[1]),
     media="json",
     hosts=("servicodados.ibge.gov.br",),
+    choosable=Choosable("table", _DECLARED, _own),
 )

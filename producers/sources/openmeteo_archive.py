@@ -1,4 +1,4 @@
-"""Open-Meteo, past weather at the 27 capitals, hour by hour.
+"""Open-Meteo, past weather at the 27 capitals and at places of the settings, hour by hour.
 
 "Past" is not final: the body of a day holds all its hours, so that those after the fetch are forecasts (`is_forecast`),
 and the last days are computed again for a week. So the last ten days are asked for at every poll.
@@ -57,7 +57,7 @@ SOURCE = Source(
     # Days before it are for a backfill: a year of a point counts as some 26 of the 10,000 free calls of a day.
     history_start=date(2025, 1, 1),
     kind="body",
-    resources=lambda today, span: openmeteo.resources("v1/archive"),
+    resources=lambda today, span: openmeteo.resources(ARCHIVE, "v1/archive"),
     parse=parse,
     # What history holds when first seen is the final computation, not the forecast that stood there on the day.
     publication={ARCHIVE: Publication(_period_end, lambda part: _FINAL_AFTER)},
@@ -68,6 +68,7 @@ SOURCE = Source(
     confirms=openmeteo.confirms,
     throttled_for=openmeteo.throttled_for,
     media="json",
+    choosable=openmeteo.CHOOSABLE,
     # 600 calls a minute are free, and a year of a point counts as some 26 (days / 14, as far as is known).
     pause=timedelta(seconds=3),
     api_key=ApiKey("apikey", "https://customer-archive-api.open-meteo.com/"),

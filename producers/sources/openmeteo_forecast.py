@@ -1,4 +1,4 @@
-"""Open-Meteo, weather forecasts for the 27 capitals, hour by hour.
+"""Open-Meteo, weather forecasts for the 27 capitals and places of the settings, hour by hour.
 
 Only the newest forecast can be asked for: a run that was not polled is gone, and there is no history to fetch.
 """
@@ -49,7 +49,7 @@ SOURCE = Source(
     terms=openmeteo.TERMS,
     history_start=date(2025, 1, 1),
     kind="body",
-    resources=lambda today, span: openmeteo.resources("v1/forecast"),
+    resources=lambda today, span: openmeteo.resources(FORECAST, "v1/forecast"),
     parse=parse,
     publication={FORECAST: Publication(_period_end, lambda part: timedelta(hours=1))},
     plan=_plan,
@@ -57,6 +57,7 @@ SOURCE = Source(
     repeats=openmeteo.repeats,
     throttled_for=openmeteo.throttled_for,
     media="json",
+    choosable=openmeteo.CHOOSABLE,
     api_key=ApiKey("apikey", "https://customer-api.open-meteo.com/"),
     keeps_history=False,
 )

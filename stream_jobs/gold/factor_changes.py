@@ -30,7 +30,7 @@ from sinks.snapshot import Filter
 from stream_jobs.gold import economy, population, reanalysis, selic_expected, telecom, thresholds, weather
 from stream_jobs.gold.expressions import literal_map
 from stream_jobs.gold.model import Revisions
-from stream_jobs.gold.reference import capitals
+from stream_jobs.gold.reference import factor_places
 
 GROUP = ("date_on", "municipality_code")
 BEGINNING = date(1900, 1, 1)
@@ -38,8 +38,18 @@ BEGINNING = date(1900, 1, 1)
 MODEL = "best_match"
 """Of the reanalysis: Open-Meteo's own choice of model per place and time."""
 
-MUNICIPALITY = {capital.station_code: capital.municipality_code for capital in capitals()}
-STATION = {capital.municipality_code: capital.station_code for capital in capitals()}
+_NO_STATION = "-"
+"""No station's code: a list of codes must not be empty."""
+
+
+def station_of() -> dict[str, str]:
+    """Municipality → its station, empty if it has none."""
+    return {place.municipality_code: place.station_code for place in factor_places()}
+
+
+def point_of() -> dict[str, str]:
+    """Municipality → its point of the reanalysis."""
+    return {place.municipality_code: place.point_id for place in factor_places()}
 
 
 def touched_by_hours(hours: DataFrame) -> DataFrame:
@@ -51,8 +61,10 @@ def touched_by_hours(hours: DataFrame) -> DataFrame:
 def touched_by_reanalysis(hours: DataFrame) -> DataFrame:
     """The civil day of the capital, and the days whose windows hold it."""
     day = F.array(reanalysis.point_day(F.col("valid_at"), F.col("point_id")))
-    here = hours.where(F.col("point_id").isin(*STATION) & (F.col("model") == MODEL))
-    return _touches(here, F.col("point_id"), day, F.lit(None), lasting=thresholds.WEATHER_DAYS)
+    here = hours.where(F.col("point_id").isin(*point_of().values()) & (F.col("model") == MODEL))
+    return _touches(
+        here, reanalysis.municipality_of(F.col("point_id")), day, F.lit(None), lasting=thresholds.WEATHER_DAYS
+    )
 
 
 def touched_by_stations(stations: DataFrame) -> DataFrame:
@@ -87,7 +99,7 @@ def touched_by_accesses(accesses: DataFrame) -> DataFrame:
 
 def touched_by_estimates(cells: DataFrame) -> DataFrame:
     """Every day of the capital since the estimate can have been known."""
-    here = cells.where(population.IS_ESTIMATE).where(F.col("territory_code").isin(*STATION))
+    here = cells.where(population.IS_ESTIMATE).where(F.col("territory_code").isin(*station_of()))
     from_on = F.least(F.trunc(population.reference_on(), "year"), F.to_date("known_from"))
     return _touches(here, F.col("territory_code"), _no_day(), from_on)
 
@@ -99,16 +111,16 @@ def touched_by_licences(licences: DataFrame) -> DataFrame:
 
 def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
     """Replace "all capitals" by each of them, and "every day from one on" by the days."""
-    capitals = pa.table({"municipality_code": sorted(STATION)})
+    places = pa.table({"municipality_code": sorted(station_of())})
     # Days are expanded here, where the many hours of one day are already one row.
     days = sql.table(
         """
         SELECT DISTINCT date_on + unnest(range(lasting))::INTEGER AS date_on, c.municipality_code
-        FROM touched t JOIN capitals c ON coalesce(t.municipality_code, c.municipality_code) = c.municipality_code
+        FROM touched t JOIN places c ON coalesce(t.municipality_code, c.municipality_code) = c.municipality_code
         WHERE date_on IS NOT NULL
         """,
         touched=touched,
-        capitals=capitals,
+        places=places,
     )
     starts = _open_ended(silver, touched)
     span = _span(silver) if starts.num_rows else None
@@ -121,11 +133,11 @@ def widen(silver: Revisions, touched: pa.Table) -> pa.Table:
                 generate_series(greatest(min(from_on), DATE '{first_on}'), DATE '{last_on}', INTERVAL 1 DAY)
             )::DATE AS date_on,
             c.municipality_code
-        FROM starts s JOIN capitals c ON coalesce(s.municipality_code, c.municipality_code) = c.municipality_code
+        FROM starts s JOIN places c ON coalesce(s.municipality_code, c.municipality_code) = c.municipality_code
         GROUP BY c.municipality_code
         """,
         starts=starts,
-        capitals=capitals,
+        places=places,
     )
     return pa.concat_tables([days, from_then_on], promote_options="default")
 
@@ -149,7 +161,7 @@ def _since_licences(silver: Revisions, licences: pa.Table) -> DataFrame:
     since = F.least("first_licensed_on", "licensed_on", F.to_date("known_from"))
     return (
         versions.join(frame_of(versions.sparkSession, licences), "license_row_id", "left_semi")
-        .where(F.col("municipality_code").isin(*STATION))
+        .where(F.col("municipality_code").isin(*station_of()))
         .groupBy("municipality_code")
         .agg(F.min(since).alias("from_on"))
     )
@@ -157,8 +169,8 @@ def _since_licences(silver: Revisions, licences: pa.Table) -> DataFrame:
 
 def _span(silver: Revisions) -> tuple[date, date] | None:
     """The first and the last day that any capital can have a row for; None when there is none."""
-    hours = silver.newest("inmet_hourly", within=station_in(STATION), columns=[])
-    points = silver.newest(reanalysis.DATASET, within=[("point_id", "in", list(STATION))], columns=[])
+    hours = silver.newest("inmet_hourly", within=station_in(station_of()), columns=[])
+    points = silver.newest(reanalysis.DATASET, within=[("point_id", "in", list(point_of().values()))], columns=[])
     quotations = silver.newest("bcb_sgs", within=[("series_code", "in", list(economy.DAILY))], columns=[])
     # One day more at either end: in another time zone the first or last hours belong to it.
     days = (
@@ -193,7 +205,7 @@ def _touches(
 
 
 def _from_on(rows: DataFrame, from_on: Expression) -> DataFrame:
-    here = rows.where(F.col("municipality_code").isin(*STATION))
+    here = rows.where(F.col("municipality_code").isin(*station_of()))
     return _touches(here, F.col("municipality_code"), _no_day(), from_on)
 
 
@@ -207,9 +219,11 @@ def _no_day() -> Expression:
 
 def municipality() -> Expression:
     """The capital of the row's station; null for any other station."""
-    return literal_map(MUNICIPALITY)[F.col("station_code")]
+    by_station = {station: code for code, station in station_of().items() if station}
+    return literal_map(by_station)[F.col("station_code")]
 
 
 def station_in(municipality_codes: Iterable[str]) -> list[Filter]:
     """Whether the row's station is one of these capitals'."""
-    return [("station_code", "in", [STATION[code] for code in municipality_codes])]
+    stations = station_of()
+    return [("station_code", "in", [stations[code] for code in municipality_codes if stations[code]] or [_NO_STATION])]

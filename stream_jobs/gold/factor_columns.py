@@ -13,10 +13,14 @@ def _of_either(column: Column) -> Column:
 
 
 COLUMNS = (
-    Column("date_on", "DATE NOT NULL", "civil day in the capital"),
-    Column("municipality_code", "STRING NOT NULL", "IBGE code of the capital"),
+    Column("date_on", "DATE NOT NULL", "civil day in the municipality"),
+    Column("municipality_code", "STRING NOT NULL", "IBGE code of the capital or the place"),
     Column("uf", "STRING NOT NULL", "state"),
-    Column("station_code", "STRING NOT NULL", "the capital's weather station"),
+    Column(
+        "station_code",
+        "STRING NOT NULL",
+        "the municipality's weather station; empty if a place of the settings has none",
+    ),
     Column(
         "weather_source",
         "STRING",

@@ -68,9 +68,14 @@ _UF_OF_CODE = {capital.municipality_code[:2]: capital.uf for capital in capitals
 
 
 def point_day(valid_at: Expression, point_id: Expression) -> Expression:
-    """The civil day of an hour at a point, which is named by its municipality; null for a point outside Brazil."""
+    """The civil day of an hour at a point, whose name begins with its municipality; null for a point outside Brazil."""
     of_state = zone_of_state()[literal_map(_UF_OF_CODE)[F.substring(point_id, 1, 2)]]
-    return civil_day(valid_at, F.coalesce(literal_map(own_zones())[point_id], of_state))
+    return civil_day(valid_at, F.coalesce(literal_map(own_zones())[municipality_of(point_id)], of_state))
+
+
+def municipality_of(point_id: Expression) -> Expression:
+    """The code with which a point's name begins."""
+    return F.substring(point_id, 1, 7)
 
 
 def is_forecast() -> Expression:

@@ -7,6 +7,8 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+from schemas import choices
+
 FOLDER = Path(__file__).parent.parent / "reference"
 
 
@@ -42,6 +44,42 @@ class Capital:
 
 
 @dataclass(frozen=True)
+class FactorPlace:
+    """A municipality of `external_factors_daily`, and where its weather comes from.
+
+    Attributes:
+        station_code: empty if no station stands for it.
+        point_id: of the reanalysis.
+    """
+
+    uf: str
+    municipality_code: str
+    station_code: str
+    point_id: str
+
+
+ZONES_OF_BRAZIL = (
+    "America/Araguaina",
+    "America/Bahia",
+    "America/Belem",
+    "America/Boa_Vista",
+    "America/Campo_Grande",
+    "America/Cuiaba",
+    "America/Eirunepe",
+    "America/Fortaleza",
+    "America/Maceio",
+    "America/Manaus",
+    "America/Noronha",
+    "America/Porto_Velho",
+    "America/Recife",
+    "America/Rio_Branco",
+    "America/Santarem",
+    "America/Sao_Paulo",
+)
+"""The names under BR in `zone1970.tab`: all are behind UTC, by one hour to five."""
+
+
+@dataclass(frozen=True)
 class CopomMeeting:
     """One meeting of the COPOM.
 
@@ -74,23 +112,36 @@ def state_zones() -> dict[str, str]:
 
 
 @cache
-def own_zones() -> dict[str, str]:
-    """Municipality code → its zone, where it is another than its state's."""
+def listed_zones() -> dict[str, str]:
+    """Municipality code → its zone, where the file has it because it is another than the state's."""
     return {row["municipality_code"]: row["time_zone"] for row in _rows("municipality_time_zones.csv")}
 
 
 @cache
+def listed_stations() -> dict[str, str]:
+    """Weather station → its municipality, of the stations in that file."""
+    rows = _rows("municipality_time_zones.csv")
+    return {row["station_code"]: row["municipality_code"] for row in rows if row["station_code"]}
+
+
+def own_zones() -> dict[str, str]:
+    """Municipality code → its zone, where it is another than its state's: by the file, and by the settings."""
+    chosen = {each.municipality_code: each.time_zone for each in choices.places() if each.time_zone}
+    return {**listed_zones(), **chosen}
+
+
 def own_station_zones() -> dict[str, str]:
     """Weather station in such a municipality → its zone."""
-    rows = _rows("municipality_time_zones.csv")
-    return {row["station_code"]: row["time_zone"] for row in rows if row["station_code"]}
+    own = own_zones()
+    chosen = {each.station_code: each.municipality_code for each in choices.places() if each.station_code}
+    return {station: own[code] for station, code in {**listed_stations(), **chosen}.items() if code in own}
 
 
 @cache
 def municipalities() -> tuple[Municipality, ...]:
     """All 5,571 municipalities, in the file's order."""
     states = {row["codigo_uf"]: row for row in _rows("estados.csv")}
-    own = own_zones()
+    own = listed_zones()
     return tuple(
         Municipality(
             municipality_code=row["codigo_ibge"],
@@ -117,6 +168,20 @@ def capitals() -> tuple[Capital, ...]:
     )
 
 
+def factor_places() -> tuple[FactorPlace, ...]:
+    """The municipalities of `external_factors_daily`: the capitals, and those that the settings add or change."""
+    found = {
+        each.municipality_code: FactorPlace(each.uf, each.municipality_code, each.station_code, each.municipality_code)
+        for each in capitals()
+    }
+    states = {each.municipality_code[:2]: each.uf for each in capitals()}
+    for each in choices.places():
+        code = each.municipality_code
+        station = each.station_code or (found[code].station_code if code in found else "")
+        found[code] = FactorPlace(states[code[:2]], code, station, each.point_id)
+    return tuple(found.values())
+
+
 MEETINGS_A_YEAR = 8
 
 
@@ -137,4 +202,4 @@ def copom_meetings() -> tuple[CopomMeeting, ...]:
 @cache
 def time_zones() -> tuple[str, ...]:
     """Every time zone a municipality has."""
-    return tuple(sorted({*state_zones().values(), *own_zones().values()}))
+    return tuple(sorted({*state_zones().values(), *listed_zones().values()}))

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from stream_jobs.gold.groups import Groups
-from stream_jobs.gold.reference import capitals
+from stream_jobs.gold.reference import factor_places
 from stream_jobs.gold.tables.external_factors_daily import TABLE
 from stream_jobs.places import Places
 from stream_jobs.silver.asof import VINTAGE, KnownAtEach, Snapshots
@@ -39,7 +39,7 @@ def training_set(
     Args:
         origins: instants with their time zones; what became known at that very instant counts.
         days: civil days up to the origin's (UTC), which is the last one.
-        municipality_codes: of capitals; None for all 27.
+        municipality_codes: of capitals and of places of the settings; None for all of them.
         measured_only: leave out versions whose publication clock was assumed, which history fetched late has.
 
     Returns: origin_at and the columns of `external_factors_daily`; `known_from_basis` says which clock a row used.
@@ -52,7 +52,7 @@ def training_set(
         raise ValueError("a training set needs an origin and at least one day")
     if any(origin.tzinfo is None for origin in instants):
         raise ValueError("an origin without a time zone names no instant")
-    codes = [capital.municipality_code for capital in capitals()] if municipality_codes is None else municipality_codes
+    codes = [place.municipality_code for place in factor_places()] if municipality_codes is None else municipality_codes
     groups = [(origin, day, code) for origin in instants for day in _days_before(origin, days) for code in codes]
     columns = dict(zip(GROUPS.names, zip(*groups, strict=True), strict=True))
     known = KnownAtEach(spark, Snapshots(places), instants, measured_only)

@@ -42,7 +42,7 @@ def compare(archive):
             about = {"resource": "433", "part": f"p{number}", "media": MEDIA_BODY}
             sha = archive.put([each], about).sha256 if each is not None else "0" * 64
             held.append(Holding(f"p{number}", f"p{number}", sha, FETCHED, FETCHED, stated.text))
-        comparing = Comparing(SGS, Comparison(stated.text, held), archive.get)
+        comparing = Comparing(SGS, "433", Comparison(stated.text, held), archive.get)
         comparing.see_parsed(SGS.parse([new], Part("433", "p", "p", FETCHED)))
         return comparing.withdrawn()
 
@@ -76,12 +76,37 @@ def test_a_key_of_two_former_payloads_is_withdrawn_once(compare):
     assert keys(compare(body(DAYS[:4]), body(DAYS[:4]), new=body(DAYS[1:4]))) == ["433|2025-01-01"]
 
 
+def foreign(found: Withdrawn) -> list[str]:
+    """The oracle: keys of another series than the edition's own."""
+    return [f"a key of another series: {key}" for key in keys(found) if not key.startswith("433|")]
+
+
+def test_two_series_with_the_same_answer_withdraw_none_of_each_other_s_keys(compare, archive, control, monkeypatch):
+    """The archive keeps equal bytes once, noted as the other series' that came later. Both lost a day since."""
+
+    def lost_a_day() -> Withdrawn:
+        return compare(body(DAYS[:5]), new=body(DAYS[:4]))
+
+    put = archive.put
+    monkeypatch.setattr(archive, "put", lambda blocks, about: put(blocks, {**about, "resource": "12"}))
+    control.holds(foreign, lost_a_day())
+    assert keys(lost_a_day()) == ["433|2025-01-05"]
+    former = Comparing._former
+
+    def by_the_note(self, *arguments):
+        self._resource = "12"
+        return former(self, *arguments)
+
+    monkeypatch.setattr(Comparing, "_former", by_the_note)
+    control.objects(foreign, lost_a_day(), damage="a key of another series: 12|")
+
+
 def test_of_an_edition_given_up_half_way_only_what_was_published_counts(compare, archive, monkeypatch):
     parse = SGS.parse
     by_two = type(SGS)(**{**SGS.__dict__, "parse": lambda blocks, part, **_: parse(blocks, part, chunk_rows=2)})
     about = {"resource": "433", "part": "p", "media": MEDIA_BODY}
     half = Holding("p", "p", archive.put([body(DAYS[:6])], about).sha256, FETCHED, FETCHED, scope().text, next_row=2)
-    comparing = Comparing(by_two, Comparison(scope().text, [half]), archive.get)
+    comparing = Comparing(by_two, "433", Comparison(scope().text, [half]), archive.get)
     comparing.see_parsed(parse([body(DAYS[6:9])], Part("433", "p", "p", FETCHED)))
     assert keys(comparing.withdrawn()) == ["433|2025-01-01", "433|2025-01-02"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from schemas import choices
 from schemas.contracts import load
 
 # The newest version of every key, as gold reads silver. `first_known_from`: since when the key has had a value.
@@ -60,8 +61,9 @@ def reference_tables(folder: str) -> str:
     """The statements that read the reference files.
 
     `capitals` (uf, municipality_code, station_code, time_zone, that of the whole state except for `own_zones`);
-    `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own; `copom`
-    (meeting_id, previous_on, decided_on, year_end_id).
+    `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own, by file
+    or by the settings; `places` (uf, municipality_code, station_code or '', point_id) of `external_factors_daily`: the
+    capitals, and the settings' `chosen` ones; `copom` (meeting_id, previous_on, decided_on, year_end_id).
     """
     read = "read_csv('{folder}/{name}.csv', header = true, all_varchar = true)"
     files = (
@@ -79,8 +81,21 @@ def reference_tables(folder: str) -> str:
         FROM {places} m JOIN {states} e USING (codigo_uf) JOIN {zones} z USING (uf)
         JOIN {stations} s ON s.municipality_code = m.codigo_ibge
         WHERE m.capital = '1';
-        CREATE TEMP TABLE IF NOT EXISTS own_zones AS SELECT municipality_code, time_zone, station_code
-        FROM {own_zones};
+        CREATE TEMP TABLE IF NOT EXISTS chosen AS {_chosen()};
+        CREATE TEMP TABLE IF NOT EXISTS own_zones AS
+        SELECT municipality_code, coalesce(c.time_zone, f.time_zone) AS time_zone,
+               coalesce(c.station_code, f.station_code) AS station_code
+        FROM {own_zones} f FULL JOIN chosen c USING (municipality_code)
+        WHERE coalesce(c.time_zone, f.time_zone) IS NOT NULL
+        UNION ALL -- a second station in a municipality of the file
+        SELECT NULL, coalesce(c.time_zone, f.time_zone), f.station_code
+        FROM {own_zones} f JOIN chosen c USING (municipality_code) WHERE c.station_code <> f.station_code;
+        CREATE TEMP TABLE IF NOT EXISTS places AS
+        SELECT s.uf, p.* FROM (
+            SELECT municipality_code, coalesce(o.station_code, c.station_code, '') AS station_code,
+                   coalesce(o.point_id, municipality_code) AS point_id
+            FROM capitals c FULL JOIN chosen o USING (municipality_code)
+        ) p JOIN capitals s ON s.municipality_code[:2] = p.municipality_code[:2];
         CREATE TEMP TABLE IF NOT EXISTS copom AS
         WITH numbered AS (
             SELECT meeting_id, decided_on::DATE AS decided_on, 'R8/' || meeting_id[4:] AS year_end_id,
@@ -89,3 +104,23 @@ def reference_tables(folder: str) -> str:
         )
         SELECT a.meeting_id, b.decided_on AS previous_on, a.decided_on, a.year_end_id
         FROM numbered a LEFT JOIN numbered b ON b.place = a.place - 1"""
+
+
+def _chosen() -> str:
+    """The places of the settings as a query. Their values hold no quote: codes, coordinates and zones were checked."""
+    rows = [
+        f"('{each.municipality_code}', {_text(each.station_code)}, '{each.point_id}', {_text(each.time_zone)})"
+        for each in choices.places()
+    ]
+    # A list of values must not be empty.
+    listed = ", ".join([*rows, "(NULL, NULL, NULL, NULL)"])
+    return (
+        "SELECT municipality_code::VARCHAR AS municipality_code, station_code::VARCHAR AS station_code,"
+        " point_id::VARCHAR AS point_id, time_zone::VARCHAR AS time_zone"
+        f" FROM (VALUES {listed}) each (municipality_code, station_code, point_id, time_zone)"
+        " WHERE municipality_code IS NOT NULL"
+    )
+
+
+def _text(value: str | None) -> str:
+    return "NULL" if value is None else f"'{value}'"

@@ -13,16 +13,20 @@ _ASSUMED = ", bool_or(published_at_basis = 'assumed_lag') AS is_assumed"
 
 _WEATHER = f"""
     observed AS ({WEATHER_QUERY.format(extra=_ASSUMED)}),
-    reanalysed AS (SELECT * FROM ({REANALYSIS_QUERY.format(extra=_ASSUMED)}) WHERE model = 'best_match'),
+    reanalysed AS (
+        SELECT r.* REPLACE (c.municipality_code AS municipality_code)
+        FROM ({REANALYSIS_QUERY.format(extra=_ASSUMED)}) r JOIN places c ON c.point_id = r.municipality_code
+        WHERE model = 'best_match'
+    ),
     both_sides AS (
         SELECT c.municipality_code, coalesce(s.date_on, p.date_on) AS date_on, s, p,
                s.date_on IS NOT NULL AND (p.date_on IS NULL OR s.is_complete
                    OR (p.forecast_hours > 0 AND (s.hours_observed > 0 OR s.rain_hours_observed > 0))
                    OR (p.forecast_hours = 0 AND NOT p.is_complete AND s.hours_observed >= p.hours_available))
                    AS is_observed
-        FROM (SELECT o.*, c.municipality_code FROM observed o JOIN capitals c USING (station_code)) s
+        FROM (SELECT o.*, c.municipality_code FROM observed o JOIN places c USING (station_code)) s
         FULL JOIN reanalysed p ON p.municipality_code = s.municipality_code AND p.date_on = s.date_on
-        JOIN capitals c ON c.municipality_code = coalesce(s.municipality_code, p.municipality_code)
+        JOIN places c ON c.municipality_code = coalesce(s.municipality_code, p.municipality_code)
     ),
     weather AS (
         SELECT municipality_code, date_on,
@@ -46,13 +50,13 @@ _WEATHER = f"""
         FROM both_sides
     )"""
 
-# A row for each capital-day with weather, and for each day with a value of a daily series.
+# A row for each municipality's day with weather, and for each day with a value of a daily series.
 _DAYS = """
     sgs AS (SELECT *, published_at_basis = 'assumed_lag' AS is_assumed FROM ({sgs}) WHERE value IS NOT NULL),
     quoted AS (SELECT DISTINCT reference_on AS date_on FROM sgs WHERE series_code IN (1, 432)),
     grid AS (
         SELECT date_on, municipality_code FROM weather
-        UNION SELECT date_on, municipality_code FROM quoted CROSS JOIN capitals
+        UNION SELECT date_on, municipality_code FROM quoted CROSS JOIN places
     ),
     days AS (SELECT DISTINCT date_on FROM grid),
     past AS (
@@ -242,7 +246,7 @@ EXTERNAL = Definition(
                CASE WHEN greatest(t.is_assumed, e.is_assumed, x.n.is_assumed, x.y.is_assumed, m.is_assumed,
                                   b.is_assumed, s.is_assumed, i.is_assumed)
                     THEN 'assumed' ELSE 'measured' END AS known_from_basis
-        FROM grid g JOIN capitals c USING (municipality_code)
+        FROM grid g JOIN places c USING (municipality_code)
         LEFT JOIN weather w USING (date_on, municipality_code) LEFT JOIN economy e USING (date_on)
         LEFT JOIN expected x USING (date_on)
         LEFT JOIN month_of_weather t USING (date_on, municipality_code)

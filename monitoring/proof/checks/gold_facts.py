@@ -70,7 +70,7 @@ REANALYSIS_QUERY = f"""
                     AND (air_temperature_celsius IS NOT NULL OR relative_humidity_percent IS NOT NULL
                          OR precipitation_mm IS NOT NULL OR wind_speed_km_h IS NOT NULL) AS is_expected
           FROM ({newest("openmeteo_archive")})) JOIN capitals c ON c.municipality_code[:2] = point_id[:2]
-    LEFT JOIN own_zones o ON o.municipality_code = point_id
+    LEFT JOIN own_zones o ON o.municipality_code = point_id[:7]
     GROUP BY 1, 2, 3"""
 
 _WEATHER = Definition(

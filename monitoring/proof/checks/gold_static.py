@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from monitoring.proof.checks.compare import difference, report
 from monitoring.proof.checks.model import Evidence, Outcome, quoted
+from schemas import choices
 
 _FIXED = (
     (1, 1, "Confraternização Universal"), (4, 21, "Tiradentes"), (5, 1, "Dia do Trabalhador"),
@@ -138,9 +139,10 @@ def check(evidence: Evidence, static: Static) -> Outcome:
         else:
             outcome.notes.append("the table does not exist yet")
         return outcome
-    lake.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE declared AS {static.query.format(folder=evidence.reference)}"
-    )
+    declared = static.query.format(folder=evidence.reference)
+    if static.table == "dim_economic_series":
+        declared += _own_series()
+    lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE declared AS {declared}")
     described = {
         side: {str(row["column_name"]) for row in lake.rows(f"DESCRIBE {side}")} for side in (table, "declared")
     }
@@ -154,3 +156,16 @@ def check(evidence: Evidence, static: Static) -> Outcome:
     expected, stored = (f"SELECT {columns} FROM {side}" for side in ("declared", table))
     difference(lake, outcome, table, static.keys, expected=expected, stored=stored, of="reference")
     return outcome
+
+
+def _own_series() -> str:
+    """The rows of the settings' series, to add to the query of the declared ones."""
+    return "".join(
+        f" UNION ALL SELECT {int(each.code)}::BIGINT, {_text(each.name)}, {_text(each.unit)}, {_text(each.frequency)},"
+        f" {each.is_revised}"
+        for each in choices.of("bcb_sgs").own.values()
+    )
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
+from schemas import choices
 from schemas.classes import PUBLIC
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 
@@ -43,8 +44,12 @@ COLUMNS = (
 
 
 def build(spark: SparkSession) -> DataFrame:
-    """One row per series."""
-    return spark.createDataFrame(list(SERIES), schema_of(COLUMNS))
+    """One row per series: the declared ones, and those of the settings."""
+    own = [
+        (each.code, each.name, each.unit, each.frequency, each.is_revised)
+        for each in choices.of("bcb_sgs").own.values()
+    ]
+    return spark.createDataFrame([*SERIES, *own], schema_of(COLUMNS))
 
 
 TABLE = StaticTable(

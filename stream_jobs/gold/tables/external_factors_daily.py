@@ -1,4 +1,5 @@
-"""Weather, economy and telecom of the state capitals per day: the features that demand forecasts read.
+"""Weather, economy and telecom of the state capitals, and of places of the settings, per day: the features that demand
+forecasts read.
 
 A capital has a row for every day of its weather, and for every day that has a quotation of a daily series (the Selic
 target has one for each calendar day): a day without known weather still has the other factors.
@@ -30,13 +31,11 @@ from stream_jobs.gold import (
 )
 from stream_jobs.gold import factor_changes as changes
 from stream_jobs.gold.expressions import literal_map
-from stream_jobs.gold.factor_changes import GROUP, MODEL, STATION, municipality, station_in
+from stream_jobs.gold.factor_changes import GROUP, MODEL, municipality, point_of, station_in, station_of
 from stream_jobs.gold.factor_columns import CLASSES, COLUMNS
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import GoldTable, Input, Revisions
-from stream_jobs.gold.reference import capitals
-
-STATE = {capital.municipality_code: capital.uf for capital in capitals()}
+from stream_jobs.gold.reference import factor_places
 
 
 def recompute(silver: Revisions, groups: Groups) -> DataFrame:
@@ -59,7 +58,7 @@ def recompute(silver: Revisions, groups: Groups) -> DataFrame:
         .join(_clocks_apart(telecoms, "telecom"), place, "left")
         .where(F.col("weather_source").isNotNull() | F.col("is_quoted"))
     )
-    inhabited = population.with_population(factors, population.known(silver, STATION), silver.vintage)
+    inhabited = population.with_population(factors, population.known(silver, station_of()), silver.vintage)
     return _features(inhabited, silver.vintage)
 
 
@@ -81,7 +80,7 @@ def _slow_factors(silver: Revisions, first_on: date, last_on: date) -> tuple[Dat
         return selic_expected.by_day(expectations, begin, end, silver.vintage)
 
     def telecoms() -> DataFrame:
-        return telecom.by_day(silver, STATION, begin, end)
+        return telecom.by_day(silver, station_of(), begin, end)
 
     cached = (
         silver.cached("economy by day", (economy.DATASET,), economic, of=(begin, end)),
@@ -103,12 +102,16 @@ def _weather(
     vintage = silver.vintage
     place = [*vintage, "date_on", "municipality_code"]
     station_days = groups.select(
-        *vintage, "date_on", literal_map(STATION)[F.col("municipality_code")].alias("station_code")
+        *vintage, "date_on", literal_map(station_of())[F.col("municipality_code")].alias("station_code")
     )
     observed = weather.days_of_groups(silver, station_days, first_on, last_on, station_in(municipality_codes))
     observed = observed.withColumn("municipality_code", municipality())
-    points: list[Filter] = [("point_id", "in", list(municipality_codes)), ("model", "=", MODEL)]
-    reanalysed = reanalysis.days_of_groups(silver, groups, first_on, last_on, points)
+    point_ids = point_of()
+    points: list[Filter] = [("point_id", "in", [point_ids[code] for code in municipality_codes]), ("model", "=", MODEL)]
+    of_points = groups.withColumn("municipality_code", literal_map(point_ids)[F.col("municipality_code")])
+    reanalysed = reanalysis.days_of_groups(silver, of_points, first_on, last_on, points).withColumn(
+        "municipality_code", reanalysis.municipality_of(F.col("municipality_code"))
+    )
 
     of_station = [*(column.name for column in weather.DAY_COLUMNS), "known_from", "is_assumed"]
     of_point = {
@@ -162,13 +165,14 @@ def _is_observed() -> Expression:
 
 
 def _features(factors: DataFrame, vintage: tuple[str, ...]) -> DataFrame:
+    states = {place.municipality_code: place.uf for place in factor_places()}
     highest, rain = F.col("temperature_max_celsius"), F.col("rain_mm")
     humidity = F.col("relative_humidity_mean_percent")
     is_extreme_heat = highest > thresholds.EXTREME_HEAT_ABOVE_CELSIUS
     is_heavy_rain = rain > thresholds.HEAVY_RAIN_ABOVE_MM
     computed = {
-        "uf": literal_map(STATE)[F.col("municipality_code")],
-        "station_code": literal_map(STATION)[F.col("municipality_code")],
+        "uf": literal_map(states)[F.col("municipality_code")],
+        "station_code": literal_map(station_of())[F.col("municipality_code")],
         "hours_observed": F.coalesce("hours_observed", F.lit(0)),
         "rain_hours_observed": F.coalesce("rain_hours_observed", F.lit(0)),
         "is_complete": F.coalesce("is_complete", F.lit(False)),
@@ -217,7 +221,7 @@ TABLE = GoldTable(
         Input("bcb_focus", changes.touched_by_expectations),
         Input("ibge_sidra", changes.touched_by_estimates),
     ),
-    about="One state capital and day: weather, economy and telecom as they are known now.",
+    about="One state capital, or place of the settings, and day: weather, economy and telecom as they are known now.",
     columns=COLUMNS,
     expectations=(
         Expectation("coverage_is_a_share", "share_5g_percent BETWEEN 0 AND 100", "fail"),

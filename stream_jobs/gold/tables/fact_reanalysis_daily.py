@@ -36,7 +36,11 @@ TABLE = GoldTable(
     inputs=(Input(DATASET, touched),),
     about="One point (a municipality), civil day and model of Open-Meteo's archive; its newest hours are forecasts.",
     columns=(
-        Column("municipality_code", "STRING NOT NULL", "IBGE code of the point's municipality"),
+        Column(
+            "municipality_code",
+            "STRING NOT NULL",
+            "IBGE code of the point's municipality; of a site of the settings its `code@latitude,longitude`",
+        ),
         Column("date_on", "DATE NOT NULL", "civil day on the municipality's wall clock"),
         Column("model", "STRING NOT NULL", "weather model, such as best_match", source=DATASET),
         *DAY_COLUMNS,

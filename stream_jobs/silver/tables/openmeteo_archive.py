@@ -7,7 +7,9 @@ TABLE = SilverTable(
     dataset="openmeteo_archive",
     prune_by="valid_at",
     expectations=(
-        Expectation("point_is_a_municipality_code", "length(point_id) = 7", "quarantine"),
+        Expectation(
+            "point_is_a_municipality_code", "length(point_id) = 7 OR substring(point_id, 8, 1) = '@'", "quarantine"
+        ),
         # As for stations: a row off the hour would be an hour more than its day has.
         Expectation("on_the_hour", "valid_at = date_trunc('hour', valid_at)", "quarantine"),
         Expectation("precipitation_is_not_negative", "precipitation_mm >= 0", "quarantine"),

@@ -8,7 +8,9 @@ TABLE = SilverTable(
     # A batch brings whole issues: their hours overlap those of many issues before, their issue times do not.
     prune_by="issued_at",
     expectations=(
-        Expectation("point_is_a_municipality_code", "length(point_id) = 7", "quarantine"),
+        Expectation(
+            "point_is_a_municipality_code", "length(point_id) = 7 OR substring(point_id, 8, 1) = '@'", "quarantine"
+        ),
         Expectation("on_the_hour", "valid_at = date_trunc('hour', valid_at)", "quarantine"),
         Expectation("precipitation_is_not_negative", "precipitation_mm >= 0", "quarantine"),
         Expectation("wind_speed_is_not_negative", "wind_speed_km_h >= 0", "quarantine"),

@@ -63,6 +63,16 @@ def test_the_static_dimensions_hold_as_the_jobs_declare_them(kit):
     }
 
 
+def test_a_series_of_the_settings_is_a_row_of_the_dimension(kit, choose):
+    name = "the {bank's} credit"
+    choose(polled={"bcb_sgs": {"20542": {"name": name, "unit": "R$", "frequency": "M", "lag_days": 30}}})
+    (finding, *_) = outcomes(kit)["gold.dim_economic_series = reference"].findings
+    assert "1 rows of the reference are missing" in finding.what
+    row = {"series_code": 20542, "name": name, "unit": "R$", "frequency": "M", "is_revised": False}
+    write_deltalake(str(kit.path("gold.dim_economic_series")), pa.Table.from_pylist([row]), mode="append")
+    assert outcomes(kit)["gold.dim_economic_series = reference"].findings == []
+
+
 @pytest.mark.parametrize(
     ("table", "change", "where", "key"),
     [

@@ -1,14 +1,16 @@
 """A gold row leads back to the versions, offsets, chunks and payloads that it was made from."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from foundation.errors import UsageError
 from monitoring.lake import Lake
+from monitoring.proof.checks.gold_factors import EXTERNAL
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.reading.lineage import INPUTS, explain
-from tests.monitoring.kit import REFERENCE
+from tests.monitoring.kit import REFERENCE, Kit, at
 
 SALVADOR_DAY = {"date_on": "2024-03-04", "municipality_code": "2927408"}
 
@@ -90,3 +92,20 @@ def test_what_is_no_row_of_gold_is_refused_with_a_hint(kit):
         explained(kit, "external_factors_daily", {"date_on": "2024-03-04"})
     with pytest.raises(UsageError, match="no such row"):
         explained(kit, "external_factors_daily", SALVADOR_DAY | {"date_on": "1999-01-01"})
+
+
+def test_a_day_of_a_place_leads_to_the_hours_of_its_site_and_of_no_other_point(tmp_path, choose):
+    choose(places={"2910800": {"latitude": -12.25, "longitude": -38.95}})
+    kit = Kit(tmp_path)
+    begin = at("2024-03-04T03:00:00")
+    for point, hours in (("2910800@-12.25,-38.95", 24), ("2910800", 5), ("2910800@-12.3,-38.9", 7)):
+        kit.publish("openmeteo_archive", *(
+            {"point_id": point, "model": "best_match", "valid_at": begin + timedelta(hours=n), "precipitation_mm": 0.5}
+            for n in range(hours)
+        ))  # fmt: skip
+    for dataset in EXTERNAL.datasets:
+        kit.write_silver(dataset)
+    kit.write()
+    row, steps = explained(kit, "external_factors_daily", {"date_on": "2024-03-04", "municipality_code": "2910800"})
+    assert (row["rain_mm"], row["weather_source"], row["station_code"]) == (12, "openmeteo_archive", "")
+    assert steps["openmeteo_archive"].versions == 24

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from correnteza.publications import EXPECTED
+from correnteza.publications import expected
 from monitoring.watch.expected import GRACE, Expected, by_source, missing
 from producers import sources
 from stream_jobs.silver.tables import model
@@ -68,6 +68,6 @@ def test_nothing_is_missing_while_it_comes_on_time_over_years():
 
 def test_what_is_expected_is_of_sources_and_tables_that_there_are():
     tables = {f"silver.{name}" for name in model.discover()}
-    assert {each.source for each in EXPECTED} <= sources.load_all().keys()
-    assert {each.table for each in EXPECTED} <= tables
-    assert len(set(EXPECTED)) == len(EXPECTED)
+    assert {each.source for each in expected()} <= sources.load_all().keys()
+    assert {each.table for each in expected()} <= tables
+    assert len(set(expected())) == len(expected())

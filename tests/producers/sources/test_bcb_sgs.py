@@ -187,8 +187,8 @@ def test_a_revised_series_is_never_a_mixture_of_two_vintages():
 
 def test_asked_by_recent_windows_it_would_be_one(monkeypatch):
     """The control: without the declaration the first years stay as the first vintage had them."""
-    plain = {code: replace(series, is_revised=False) for code, series in bcb_sgs._BY_CODE.items()}
-    monkeypatch.setattr(bcb_sgs, "_BY_CODE", plain)
+    plain = {code: replace(series, is_revised=False) for code, series in bcb_sgs._DECLARED.items()}
+    monkeypatch.setattr(bcb_sgs, "_DECLARED", plain)
     known, _ = known_after(VINTAGES)
     assert known[date(2014, 1, 1)] == VINTAGES[0][date(2014, 1, 1)] != VINTAGES[1][date(2014, 1, 1)]
     assert known[date(2025, 1, 1)] == VINTAGES[1][date(2025, 1, 1)]

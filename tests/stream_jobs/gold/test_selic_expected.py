@@ -9,7 +9,7 @@ import pytest
 
 from replay.content import DATA
 from stream_jobs.gold import selic_expected
-from stream_jobs.gold.factor_changes import STATION
+from stream_jobs.gold.factor_changes import station_of
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.reference import MEETINGS_A_YEAR, copom_meetings
 from stream_jobs.gold.tables import dim_copom_meeting
@@ -149,7 +149,7 @@ def test_meetings_after_the_file_have_no_day_and_so_no_column(silver):
 
 def test_a_survey_touches_the_thirty_days_on_which_it_can_count_in_every_capital(silver):
     groups = affected(TABLE, silver, {"bcb_focus": silver.add("bcb_focus", expected("R2/2024", "10.75"))})
-    assert named(groups) == {(SURVEYED + timedelta(days=n), code) for n in range(31) for code in STATION}
+    assert named(groups) == {(SURVEYED + timedelta(days=n), code) for n in range(31) for code in station_of()}
     other = silver.add("bcb_focus", expected("12/2024", "4", resource="ExpectativaMercadoMensais", indicator="IPCA"))
     assert named(affected(TABLE, silver, {"bcb_focus": other})) == set()
 

@@ -50,6 +50,7 @@ STATION_CASES = [
 POINT_CASES = [
     ({}, set()),
     ({"point_id": "292740"}, {"point_is_a_municipality_code"}),
+    ({"point_id": "2927408@-12.9,-38.5"}, set()),
     ({"valid_at": HALF_PAST}, {"on_the_hour"}),
     ({"precipitation_mm": -0.1}, {"precipitation_is_not_negative"}),
     ({"wind_speed_km_h": -0.1}, {"wind_speed_is_not_negative"}),
