@@ -28,6 +28,9 @@ wheelhouse: $(INSTALLED)  ## FOLDER=folder gets all that set-up downloads, for m
 demo: setup  ## poll recorded publications, stream them to gold, verify, show what came of it
 	@$(BIN)/correnteza demo
 
+demo-s3: setup  ## the same with tables and payloads in an embedded object store
+	@$(BIN)/correnteza demo --in-store
+
 up: setup  ## run the whole pipeline against the real sources until Ctrl-C
 	@$(BIN)/correnteza up
 
@@ -103,6 +106,9 @@ bench-gold: setup  ## what one changed hour costs gold, as the lake grows ten-fo
 bench-rebuild: setup  ## a silver dataset rebuilt while rows arrive: rows/s, latency of live silver, the swap, disk
 	@$(BIN)/python -m benchmarks.rebuild
 
+bench-store: setup  ## a table in the embedded object store beside one on disk: batches, queries, requests and their price
+	@$(BIN)/python -m benchmarks.store
+
 bench-migrate: setup  ## a legacy table of 118,082 rows × 31 columns from SQLite to a verified silver table: seconds, memory
 	@$(BIN)/python -m benchmarks.migrate
 
@@ -149,4 +155,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .jars .tools var/demo build *.egg-info
 
-.PHONY: company test-company marts help setup demo up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-migrate bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check
+.PHONY: company test-company marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check

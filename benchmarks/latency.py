@@ -57,7 +57,7 @@ def main() -> None:
         load_generator.stations()
         RESULTS.mkdir(parents=True, exist_ok=True)
         running = cleanup.enter_context(driver(settings, RESULTS / "latency-driver.log", {}))
-        wait((settings.lake / GOLD[-1] / "_delta_log").exists, "the driver's gold tables", DRAIN_SECONDS)
+        wait((settings.lake_root / GOLD[-1] / "_delta_log").exists, "the driver's gold tables", DRAIN_SECONDS)
         load_generator.run(arguments.warm_up)
         with TreeMeter(running.pid) as meter:
             spans = [load_generator.run(arguments.seconds) for _ in range(arguments.runs)]
@@ -147,7 +147,7 @@ def _silver_rows(settings: Settings, first: int, last: int) -> Iterator[tuple[st
 
 def _added(settings: Settings, name: str) -> Iterator[tuple[float, Path]]:
     """(When its version became visible, data file) of every file ever added, oldest version first."""
-    table = settings.lake / name
+    table = settings.lake_root / name
     for log in sorted((table / "_delta_log").glob("*.json")):
         for line in log.read_text().splitlines():
             action = json.loads(line)

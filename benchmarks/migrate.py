@@ -51,7 +51,7 @@ def main() -> None:
         notes = [json.dumps({"before": before, "after": machine()})]
         if not arguments.publish_only:
             held = sum(
-                DeltaTable(str(settings.lake / "silver" / dataset))
+                DeltaTable(str(settings.lake_root / "silver" / dataset))
                 .get_add_actions(flatten=True)["size_bytes"]
                 .to_pylist()
             )

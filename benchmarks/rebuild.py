@@ -92,7 +92,7 @@ class Rebuilding(threading.Thread):
         super().__init__()
         self._settings = settings
         self.rows, self.seconds, self.swapped, self.bytes = 0, 0.0, 0.0, 0
-        self.live_bytes = sum(_size(settings.lake / "silver" / each) for each in ("inmet_hourly", REVISIONS[7:]))
+        self.live_bytes = sum(_size(settings.lake_root / "silver" / each) for each in ("inmet_hourly", REVISIONS[7:]))
 
     def run(self) -> None:
         """Raises: RuntimeError when the rebuild fails; the main thread then waits in vain, and says so."""
@@ -103,7 +103,7 @@ class Rebuilding(threading.Thread):
         state = self._settings.checkpoints / "rebuild" / QUERY / "state.json"
         began = 0.0
         while process.poll() is None:
-            self.bytes = max(self.bytes, _size(self._settings.lake / "rebuild"))
+            self.bytes = max(self.bytes, _size(self._settings.lake_root / "rebuild"))
             with contextlib.suppress(OSError, ValueError):
                 phase = json.loads(state.read_text())["phase"]
                 if phase == "swapping":
@@ -119,7 +119,7 @@ class Rebuilding(threading.Thread):
 
 
 def _rows(settings: Settings) -> int:
-    path = str(settings.lake / REVISIONS)
+    path = str(settings.lake_root / REVISIONS)
     if not DeltaTable.is_deltatable(path):
         return 0
     return int(pc.sum(pa.table(DeltaTable(path).get_add_actions())["num_records"]).as_py() or 0)

@@ -140,7 +140,7 @@ def sampled(
         load.stations()
         log = home / "soak-driver.log"
         running = cleanup.enter_context(driver(settings, log, variables, command))
-        last = settings.lake / queries[-1].replace(".", "/") / "_delta_log"
+        last = settings.lake_root / queries[-1].replace(".", "/") / "_delta_log"
         wait(lambda: last.exists() or running.poll() is not None, f"the driver's table {queries[-1]}", START_SECONDS)
         for second in ticks(time.monotonic(), every):
             load.run(1)

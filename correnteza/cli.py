@@ -74,6 +74,13 @@ EXIT_CODES = {
 # Setting → one line of help, so that help does not import settings.py, which has more.
 SETTINGS = {
     "home": "folder for lake, checkpoints, archive and logs",
+    "lake": "where tables stand: a folder or s3://<bucket>/<prefix>",
+    "archive": "where payloads are kept: a folder or s3://<bucket>/<prefix>",
+    "s3_endpoint": "URL of an S3-compatible store",
+    "s3_region": "region of the buckets",
+    "s3_access_key": "key of the store; unset: the platform's own",
+    "s3_secret_key": "secret of the store",
+    "s3_path_style": "whether a bucket stands in the URL's path",
     "profile": "dev or prod",
     "kafka_bootstrap": "your brokers, host:port[,host:port]",
     "kafka_security": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",

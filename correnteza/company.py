@@ -9,7 +9,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from foundation.errors import DependencyUnavailable
+from correnteza.settings import Settings
+from foundation.errors import DependencyUnavailable, UsageError
 
 ENVIRONMENT = ".company"
 
@@ -27,6 +28,14 @@ def require(package: str) -> None:
     if Path(sys.prefix).name == ENVIRONMENT or not python.exists():
         raise DependencyUnavailable(f"{package} is not installed", hint="make company")
     os.execv(python, [str(python), "-m", "correnteza", *sys.argv[1:]])
+
+
+def local_lake(settings: Settings) -> Path:
+    """The folder of the lake. Raises: UsageError for one in an object store, which these systems were not tried on."""
+    lake = settings.lake_root
+    if not isinstance(lake, Path):
+        raise UsageError(f"marts and suites need a lake on a disk; this one is {lake}", hint="correnteza query")
+    return lake.resolve()
 
 
 def _has(package: str) -> bool:

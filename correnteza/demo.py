@@ -16,15 +16,15 @@ from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import SparkSession
 
+from correnteza import polling, topics
 from correnteza import spark as sessions
-from correnteza import topics
-from correnteza.embedded.stack import Stack
+from correnteza.embedded.stack import OBJECT_STORE, SERVICES, Stack
 from correnteza.places import places
 from correnteza.settings import Settings
 from foundation import clock
 from producers import sources
 from producers.model import Source
-from producers.poll import Services, poll
+from producers.poll import poll
 from replay.server import DAYS, Replay, serve
 from schemas.contracts import load_all
 from schemas.registry import Registry, prove_compatibility
@@ -74,12 +74,13 @@ class Report:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
 
 
-def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None]) -> Report:
+def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None], *, in_store: bool = False) -> Report:
     """Publish every recorded day that this home has not seen yet, stream them to gold, then poll the last day again.
 
     Args:
         announce: called with the name of each stage when it begins.
         prove: called last, with the settings of the services that still run.
+        in_store: whether an object store runs beside broker and registry.
 
     Raises:
         CorrentezaError: a source or the stream failed; what was started is stopped in any case.
@@ -88,6 +89,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
     marker = settings.home / "demo-day"
     last_day = int(marker.read_text()) if marker.exists() else 0
     to_publish = DAYS[last_day:]
+    names = (*SERVICES, OBJECT_STORE) if in_store else tuple(SERVICES)
     with ExitStack() as services:
         with ExitStack() as streaming:
             if to_publish:
@@ -97,7 +99,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
                 )
                 streaming.callback(lambda: sessions.end(session.result()))
             with report.stage("start broker and registry", announce):
-                stack = services.enter_context(Stack(settings))
+                stack = services.enter_context(Stack(settings, names))
                 settings = settings.model_copy(update=stack.endpoints)
                 topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
                 prove_compatibility(settings.registry)
@@ -109,6 +111,7 @@ def run(settings: Settings, announce: Announce, prove: Callable[[Settings], None
             if to_publish:
                 with report.stage("start Spark", announce):
                     spark = session.result()
+                    sessions.reach_store(spark, settings)  # it may have begun before the store
                 for layer in LAYERS:
                     with report.stage(f"stream to {layer}", announce):
                         _driver(settings, spark, layer).run_once(threading.Event())
@@ -134,7 +137,7 @@ def _driver(settings: Settings, spark: SparkSession, layer: str) -> StreamDriver
 
 def _poll_all(settings: Settings, replay: Replay) -> dict[str, int]:
     """Records published per source. Raises: CorrentezaError when a poll failed."""
-    services = Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+    services = polling.services(settings)
 
     def published(source: Source) -> int:
         # With the clock of the recorded day, so that requests for the days before it get the recorded answers.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from correnteza.demo import Report
+from correnteza.own_home import STORE
 from correnteza.printing import aligned
 
 LAYERS = ("bronze", "silver", "gold", "marts", "ops")
@@ -41,8 +42,11 @@ class Summary:
     answer: str
     seconds: float
 
-    def lines(self, home: Path) -> list[str]:
-        """The summary, 40 lines at most. Findings of `verify` are printed by `verify` itself."""
+    def lines(self, home: Path, *, in_store: bool) -> list[str]:
+        """The summary, 40 lines at most. Findings of `verify` are printed by `verify` itself.
+
+        Args: in_store: whether tables and payloads are in the object store, which has ended with the demo.
+        """
         return [
             *_published(self.report),
             *_rows(self.rows),
@@ -52,7 +56,7 @@ class Summary:
             *self.answer.strip().splitlines(),
             "",
             *_times(self.report, self.seconds),
-            *_next(home),
+            *(_next_in_store(home) if in_store else _next(home)),
         ]
 
 
@@ -106,6 +110,15 @@ def _next(home: Path) -> list[str]:
         "what to try next:",
         *(f"  CORRENTEZA_HOME={home} .venv/bin/correnteza {line}" for line in TRY_NEXT),
         "  make demo   # again: a day polled again publishes nothing",
+    ]
+
+
+def _next_in_store(home: Path) -> list[str]:
+    return [
+        f"tables: {STORE['lake']}/<layer>/<table>   payloads: {STORE['archive']}   store: {home / 'object-store'}   "
+        f"logs: {home / 'logs'}",
+        "what to try next:",
+        "  make demo-s3   # again: a day polled again publishes nothing",
     ]
 
 

@@ -139,7 +139,7 @@ def findings_of(settings: Settings, dataset: str, folder: Path | None) -> Findin
     mapping, stands = mapping_of(dataset), record.read(records_folder(settings), dataset)
     if not stands.visible:
         raise UsageError(f"no file of {dataset} is visible", hint="correnteza migrate run MAPPING FILE")
-    lake = Lake(settings.lake)
+    lake = Lake(settings.lake_root)
     visible = {name: stands.files[name] for name in stands.visible}
     files = {name: same_file(Path(file.path), file.sha256, folder) for name, file in visible.items()}
     return Findings(

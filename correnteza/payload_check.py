@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from foundation import clock
 from foundation.errors import CorrentezaError
@@ -17,6 +16,7 @@ from producers.archive import ROWS, Archive, Payload, read_blocks
 from producers.model import Part
 from producers.poll import BACKFILL
 from producers.session import ABANDONED_AFTER
+from storage.location import Location
 
 PATIENCE = timedelta(hours=1)
 """How long after a slot a part that was begun earlier may be incomplete: every poll first publishes the rest of
@@ -52,7 +52,7 @@ class _Published:
         return sources.load(self.source).calendar.next(since) + PATIENCE
 
 
-def payload_check(archive: Path) -> Callable[[Evidence], Outcome]:
+def payload_check(archive: Location) -> Callable[[Evidence], Outcome]:
     """The check for the payloads of an archive."""
     return lambda evidence: _check(evidence, Archive(archive))
 

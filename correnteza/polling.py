@@ -15,7 +15,14 @@ from producers.session import Tally
 
 def services(settings: Settings) -> Services:
     """The services of polls, from the settings."""
-    return Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive, settings.ledger)
+    return Services(
+        settings.bootstrap,
+        settings.registry,
+        settings.topic_prefix,
+        settings.archive_root,
+        settings.ledger,
+        settings.spool,
+    )
 
 
 def live_span(settings: Settings, source: Source) -> Span:
@@ -26,7 +33,7 @@ def live_span(settings: Settings, source: Source) -> Span:
 def reparse(settings: Settings, source: Source, *, since: datetime | None) -> Outcome:
     """Publish parts with rejected rows again that were fetched from that day on. Raises: what `producers.poll.reparse`
     raises."""
-    parts = with_rejects(Lake(settings.lake), source.name, since)
+    parts = with_rejects(Lake(settings.lake_root), source.name, since)
     return producers.poll.reparse(source, services(settings), parts, at=clock.now())
 
 

@@ -93,13 +93,14 @@ def broker_of(settings: Settings) -> Broker:
     return Broker(settings.bootstrap, settings.topic_prefix)
 
 
-def in_words(planned: Sequence[Planned], free: int) -> str:
+def in_words(planned: Sequence[Planned], free: int | None) -> str:
     """A plan in a line."""
     seconds = [each.seconds for each in planned]
     known = [each for each in seconds if each is not None]
     time = f"about {sum(known) / 60:.0f} min" if len(known) == len(seconds) else "time not measured yet"
     rows, needed = sum(each.rows for each in planned), sum(each.bytes for each in planned)
-    return f"{rows:,} rows to read, {time}; {in_bytes(needed)} more on disk for seven days, {in_bytes(free)} free"
+    room = "" if free is None else f", {in_bytes(free)} free"
+    return f"{rows:,} rows to read, {time}; {in_bytes(needed)} more stored for seven days{room}"
 
 
 def in_bytes(size: float) -> str:

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -22,12 +21,13 @@ from producers.archive import Archive
 from producers.republished import Manifest
 from schemas import contracts
 from sinks.ops import gaps
+from storage.location import Location, location
 from stream_jobs.bronze.job import BronzeJob
 from stream_jobs.gold import model as gold
 from stream_jobs.gold import reference
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.rebuild import plan, run, shadow
-from stream_jobs.rebuild.bronze import Kafka
+from stream_jobs.rebuild.bronze import RECOVERED, Kafka
 from stream_jobs.rebuild.run import Run
 from stream_jobs.rebuild.shadow import Shadow
 from stream_jobs.running import handover
@@ -44,7 +44,7 @@ def resume(
     say: Callable[[str], None],
     stop: threading.Event,
     kafka: Kafka | None = None,
-    archive: Path | None = None,
+    archive: Location | None = None,
 ) -> None:
     """Continue a rebuild from its present state to its end.
 
@@ -94,7 +94,7 @@ def _recover(
     places: Places,
     built: Shadow,
     known: list[Manifest],
-    archive: Path | None,
+    archive: Location | None,
     *,
     accept: bool,
     say: Callable[[str], None],
@@ -108,8 +108,9 @@ def _recover(
     found = recovering.recovery(
         places,
         job.name,
-        Path(built.places.table(job.name)),
+        location(built.places.table(job.name)),
         known,
+        scratch=built.places.checkpoint(job.name) / RECOVERED,
         archive=None if archive is None else Archive(archive),
         topic=job.topic,
         first=oldest,
@@ -190,9 +191,9 @@ def subject_of(places: Places, query: str, kafka: Kafka | None = None) -> Subjec
     aside = shadow_of(places, query)
     return Subject(
         query=query,
-        lake=Path(places.lake),
+        lake=location(places.lake),
         checkpoints=places.checkpoints,
-        shadow={table: Path(aside.table(table)) for table in tables_of(query)},
+        shadow={table: location(aside.table(table)) for table in tables_of(query)},
         shadow_checkpoints=aside.checkpoints,
         keys=_keys(query),
         contracts=contracts.load_all(),

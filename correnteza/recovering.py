@@ -29,6 +29,7 @@ from producers.chunk import MANIFESTS, REJECTS, WITHDRAWALS
 from producers.republished import Erased, Manifest, Republished, RepublishedChunk
 from schemas.contracts import Contract, load, load_all
 from sinks.ops import schemas_table
+from storage.location import Location, location
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.rebuild.bronze import FIRST_OF_ARCHIVE, FROM_ARCHIVE, NO_PARTITION
 
@@ -80,7 +81,7 @@ def manifests(places: Places) -> list[Manifest]:
 
     Call it before the shadow is filled: then Kafka has given, or lost, all rows of every manifest.
     """
-    lake = Lake(Path(places.lake))
+    lake = Lake(location(places.lake))
     if not lake.has(_TABLE):
         return []
     rows = lake.rows(
@@ -98,9 +99,10 @@ def _manifest(row: Mapping[str, Any]) -> Manifest:
 def recovery(
     places: Places,
     query: str,
-    shadow: Path,
+    shadow: Location,
     known: list[Manifest],
     *,
+    scratch: Path,
     archive: Archive | None,
     topic: str,
     first: Mapping[int, int],
@@ -109,6 +111,7 @@ def recovery(
 
     Args:
         known: the result of `manifests`.
+        scratch: folder on this machine for the recovered rows; it is made.
         archive: None uses none, so that all missing rows are lost.
         topic: of the table.
         first: partition → the oldest offset that Kafka holds.
@@ -116,7 +119,7 @@ def recovery(
     if not any(first.values()):
         return Recovery(None, 0, ())  # retention has removed nothing yet
     [contract] = [each for each in load_all().values() if f"bronze.{bronze_table(each)}" == query]
-    lake = Lake(Path(places.lake))
+    lake = Lake(location(places.lake))
     lake.connection.register("shadow", Snapshot(query, shadow).dataset())
     if contract.external or (not contract.is_dataset and contract.name not in (REJECTS, WITHDRAWALS)):
         return Recovery(None, 0, tuple(_without_manifests(lake, first)))
@@ -131,13 +134,13 @@ def recovery(
     of_sources = {each["source"] for each in known if each["chunk_id"] in lacking}
     again = maker.chunks([each for each in known if each["source"] in of_sources], frozenset(lacking))
     lost: list[Lost] = []
-    folder = shadow.parent
-    candidates = folder / "candidates.parquet"
+    scratch.mkdir(parents=True, exist_ok=True)
+    candidates = scratch / "candidates.parquet"
     with pq.ParquetWriter(candidates, _CANDIDATES) as writer:
         for table in _candidates(again, contract, lacking, lost):
             writer.write_table(table)
-    rows = _only_missing(lake, candidates, folder / "recovered.parquet", topic)
-    return Recovery(folder / "recovered.parquet" if rows else None, rows, tuple(lost))
+    rows = _only_missing(lake, candidates, scratch / "recovered.parquet", topic)
+    return Recovery(scratch / "recovered.parquet" if rows else None, rows, tuple(lost))
 
 
 def _without_manifests(lake: Lake, first: Mapping[int, int]) -> Iterator[Lost]:

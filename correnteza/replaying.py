@@ -47,6 +47,8 @@ def replayed(settings: Settings, day_every: timedelta) -> Iterator[dict[str, str
         try:
             yield {
                 "CORRENTEZA_HOME": str(settings.home.resolve()),
+                "CORRENTEZA_LAKE": str(settings.lake),
+                "CORRENTEZA_ARCHIVE": str(settings.archive),
                 "CORRENTEZA_BASE_URLS": json.dumps(replay.base_urls),
                 clock.VARIABLE: f"{recorded_at(DAYS[0]).isoformat()}@{factor:g}@{time.time()}",
             }

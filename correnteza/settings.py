@@ -19,9 +19,12 @@ from pydantic_settings import (
 )
 
 from correnteza import chosen, settings_errors
+from correnteza.embedded import credentials
 from foundation import kafka
 from foundation.errors import DependencyUnavailable, UsageError
 from schemas import choices, contracts, registry_access
+from storage.location import Location, connect, is_remote, location
+from storage.s3 import S3
 
 T = TypeVar("T")
 
@@ -35,6 +38,19 @@ class Settings(BaseSettings):
 
     home: Path = Path("var")
     """Everything the pipeline keeps: lake, checkpoints, payload archive, broker and registry data, logs."""
+    lake: str | None = None
+    """Where the Delta tables stand: a folder, or s3://<bucket>/<prefix>. Unset: `<home>/lake`."""
+    archive: str | None = None
+    """Where payloads are kept: a folder, or s3://<bucket>/<prefix>. Unset: `<home>/archive`."""
+    s3_endpoint: str | None = None
+    """URL of an S3-compatible store. Unset: the embedded one if `up --with object-store` runs it, else AWS."""
+    s3_region: str = "us-east-1"
+    """Region of the buckets; most stores other than AWS take any."""
+    s3_access_key: SecretStr | None = None
+    """Unset: as the platform has it (AWS_* variables, profile, role of the machine)."""
+    s3_secret_key: SecretStr | None = None
+    s3_path_style: bool = True
+    """Whether the bucket stands in the path of a URL. AWS wants false for buckets made since 2020."""
     profile: Literal["dev", "prod"] = "dev"
     """`prod` refuses what only tests need, such as failure points."""
 
@@ -171,9 +187,9 @@ class Settings(BaseSettings):
         return init_settings, env_settings, of_files, TomlConfigSettingsSource(settings_cls)
 
     @property
-    def lake(self) -> Path:
+    def lake_root(self) -> Location:
         """Root of the Delta tables: `<lake>/<layer>/<table>`."""
-        return self.home / "lake"
+        return self._root(self.lake, "lake")
 
     @property
     def checkpoints(self) -> Path:
@@ -181,9 +197,25 @@ class Settings(BaseSettings):
         return self.home / "checkpoints"
 
     @property
-    def archive(self) -> Path:
+    def archive_root(self) -> Location:
         """Root of the content-addressed payload archive."""
-        return self.home / "archive"
+        return self._root(self.archive, "archive")
+
+    @property
+    def spool(self) -> Path:
+        """Where downloads stand until they are whole, if the archive is in a store."""
+        return self.home / "spool"
+
+    @property
+    def s3(self) -> S3:
+        """The object store to use; it is not asked anything here."""
+        embedded = self._endpoints().get("s3_endpoint")
+        endpoint = self.s3_endpoint or embedded
+        given = (self.s3_access_key, self.s3_secret_key)
+        access_key, secret_key = (None if each is None else each.get_secret_value() for each in given)
+        if endpoint is not None and endpoint == embedded and access_key is None:
+            access_key, secret_key = credentials.read(self.home)
+        return S3(endpoint, self.s3_region, access_key, secret_key, path_style=self.s3_path_style)
 
     @property
     def contracts(self) -> Path:
@@ -226,6 +258,21 @@ class Settings(BaseSettings):
         """The registry to use. Raises: DependencyUnavailable when none is set and none runs embedded."""
         return self.registry_url or self._embedded("registry_url")
 
+    def _root(self, given: str | None, name: str) -> Location:
+        if given is None:
+            return self.home / name
+        if is_remote(given):
+            connect(given, self.s3)
+        return location(given)
+
+    def _endpoints(self) -> dict[str, str]:
+        """The addresses of the embedded services that run."""
+        try:
+            found: dict[str, str] = json.loads((self.run / "endpoints.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
     @property
     def _login(self) -> kafka.Login:
         return kafka.Login(
@@ -239,10 +286,9 @@ class Settings(BaseSettings):
         )
 
     def _embedded(self, name: str) -> str:
-        file = self.run / "endpoints.json"
         try:
-            return str(json.loads(file.read_text())[name])
-        except (FileNotFoundError, KeyError):
+            return self._endpoints()[name]
+        except KeyError:
             raise DependencyUnavailable(
                 f"no {name.replace('_', ' ')} is set, and no embedded stack runs in {self.home}",
                 hint="correnteza up",

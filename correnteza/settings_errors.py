@@ -115,7 +115,9 @@ def kind(name: str, field: FieldInfo) -> str:
         return f"an object of source names, each with {value}"
     if annotation is Path:
         return "a path"
-    return "text" if annotation is str else "a whole number above 0"
+    if annotation is bool:
+        return "true or false"
+    return "text" if annotation in (str, SecretStr) else "a whole number above 0"
 
 
 def file_content() -> dict[str, Any]:

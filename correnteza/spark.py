@@ -15,6 +15,7 @@ from correnteza import settings_errors
 from correnteza.embedded.jars import checked, class_path, folder
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
+from storage.location import Remote
 from stream_jobs.running import session
 
 NICENESS = 10
@@ -42,7 +43,19 @@ def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
     scratch = settings.home.resolve() / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     with _sigterm_ignored(), _secrets_kept():
-        return session.start(jars, driver_memory=settings.spark_driver_memory, scratch=scratch, short_lived=short_lived)
+        spark = session.start(
+            jars, driver_memory=settings.spark_driver_memory, scratch=scratch, short_lived=short_lived
+        )
+    reach_store(spark, settings)
+    return spark
+
+
+def reach_store(spark: SparkSession, settings: Settings) -> None:
+    """Tell a session how to reach the store of the lake, if it is in one. The keys stand in no command line."""
+    if isinstance(settings.lake_root, Remote):
+        configuration: Any = spark.sparkContext._jsc.hadoopConfiguration()
+        for name, value in settings.lake_root.s3.hadoop.items():
+            configuration.set(name, value)
 
 
 def end(spark: SparkSession) -> None:

@@ -51,21 +51,21 @@ def unneeded(settings: Settings) -> list[Unneeded]:
         DependencyUnavailable: broker or registry do not answer; the cursors are needed to find unfinished editions.
         UnsafeState: bronze has not read every manifest, reject and withdrawal.
     """
-    services = Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+    services = Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive_root)
     needed = of_cursors(services)
     _require_all_read(settings)
-    lake = Lake(settings.lake)
+    lake = Lake(settings.lake_root)
     for table in (f"bronze.{bronze_table(load(name))}" for name in _REFERRING):
         if lake.has(table):
             found = lake.sql(f"SELECT DISTINCT record.payload_sha256 AS sha256 FROM {table}")["sha256"].to_pylist()
             needed |= set(found)
     limit = clock.now() - timedelta(days=settings.archive_keep_days or KEPT_DAYS)
-    return sorted(_described(Archive(settings.archive), needed, limit), key=lambda each: each.put_at)
+    return sorted(_described(Archive(settings.archive_root), needed, limit), key=lambda each: each.put_at)
 
 
 def remove(settings: Settings, found: list[Unneeded]) -> int:
     """Remove them; returns how many were removed; a payload that was stored again meanwhile stays."""
-    archive = Archive(settings.archive)
+    archive = Archive(settings.archive_root)
     return sum(archive.remove(each.sha256, each.put_at + timedelta(seconds=1)) for each in found)
 
 

@@ -58,8 +58,9 @@ def watched(settings: Settings) -> Watched:
     broker = BrokerPart(
         lambda: settings.bootstrap, checkpoints, topics, {each.contract or "": each.query for each in bronze}
     )
+    tables = {each.contract or "": each.query for each in bronze}
     awaited = expected()
-    lake = LakePart(settings.lake, checkpoints, reads, {each.contract or "": each.query for each in bronze}, awaited)
+    lake = LakePart(settings.lake_root, checkpoints, reads, tables, awaited)
     calendars = {name: source.calendar for name, source in sources.load_all().items()}
     return Watched(
         places=places,

@@ -1,15 +1,18 @@
 """The lake's Delta tables as DuckDB views, read without a JVM."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 
 from foundation.errors import UsageError
-from monitoring.snapshot import LAYERS, snapshots
+from monitoring.snapshot import LAYERS, Snapshot, snapshots
+from storage import parquet
+from storage.location import Location
 
 LOCKED = (
     "allow_community_extensions = false",
@@ -30,7 +33,7 @@ class Lake:
         versions: `<layer>.<table>` → the version to read; others are read at their newest.
     """
 
-    def __init__(self, root: Path, versions: Mapping[str, int] | None = None) -> None:
+    def __init__(self, root: Location, versions: Mapping[str, int] | None = None) -> None:
         self.snapshots = snapshots(root, versions)
 
     @cached_property
@@ -45,6 +48,18 @@ class Lake:
             found.register(f"dataset:{name}", snapshot.dataset())
             found.execute(f"CREATE VIEW {quoted(name)} AS FROM {_identifier(f'dataset:{name}')}")
         return found
+
+    def rows_of(self, snapshot: Snapshot, names: Iterable[str]) -> str:
+        """A relation of the rows in some files of a table, of its present version or not, for the FROM of a query."""
+        place, files = snapshot.path, [unquote(name) for name in names]
+        if isinstance(place, Path):
+            listed = ", ".join("'" + f"{place / name}".replace("'", "''") + "'" for name in files)
+            return f"read_parquet([{listed}], union_by_name = true)"
+        schema = pa.schema(snapshot.table.schema().to_arrow())
+        part = parquet.data_set(place, files, schema)
+        name = f"files:{snapshot.name}:{hash(tuple(files))}"
+        self.connection.register(name, part)
+        return _identifier(name)
 
     def lock_down(self) -> None:
         """Limit queries to the tables and views of this connection.

@@ -7,7 +7,6 @@ functions that read rows.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -17,6 +16,8 @@ from deltalake.exceptions import DeltaError
 
 from foundation.errors import UsageError
 from schemas.contracts import CANARY_TABLE
+from storage import delta, files
+from storage.location import Location
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -35,13 +36,13 @@ class Snapshot:
     """
 
     name: str
-    path: Path
+    path: Location
     version: int | None = None
 
     @cached_property
     def table(self) -> DeltaTable:
         """The Delta table, at this version."""
-        return DeltaTable(str(self.path), version=self.version)
+        return delta.table(self.path, self.version)
 
     @property
     def layer(self) -> str:
@@ -51,7 +52,7 @@ class Snapshot:
     @property
     def log_files(self) -> int:
         """Files of its log, checkpoints included, as they are now."""
-        return sum(entry.suffix in (".json", ".parquet") for entry in (self.path / "_delta_log").iterdir())
+        return sum(name.endswith((".json", ".parquet")) for name in files.names(self.path / "_delta_log"))
 
     @property
     def table_id(self) -> str:
@@ -71,7 +72,8 @@ class Snapshot:
     @cached_property
     def damaged_files(self) -> list[str]:
         """Data files in the log that are missing or have another size."""
-        return sorted(name for name, size in self.files.items() if not _is_whole(self.path / name, size))
+        found = files.sizes(self.path, self.files)
+        return sorted(name for name, size in self.files.items() if found.get(name) != size)
 
     def greatest(self, column: str) -> Any:
         """A column's greatest value by the files' statistics; None when a file with rows lacks them."""
@@ -92,7 +94,7 @@ class Snapshot:
         """The rows of the existing files, so that a lost file appears as lost rows and not as an I/O error."""
         import pyarrow.dataset as ds
 
-        whole = self.table.to_pyarrow_dataset()
+        whole = self.table.to_pyarrow_dataset(filesystem=delta.filesystem(self.path))
         if not self.damaged_files:
             return whole
         lost = set(self.damaged_files)
@@ -101,7 +103,7 @@ class Snapshot:
         return ds.FileSystemDataset(fragments, whole.schema, ds.ParquetFileFormat(), filesystem)
 
 
-def snapshots(root: Path, versions: Mapping[str, int] | None = None) -> dict[str, Snapshot]:
+def snapshots(root: Location, versions: Mapping[str, int] | None = None) -> dict[str, Snapshot]:
     """Every table that can be read, by name (`<layer>.<table>`); without the canary's tables.
 
     Args:
@@ -127,23 +129,16 @@ def _refuse_likeness(names: Iterable[str]) -> None:
             raise UsageError(f"the lake holds {other} and {name}, which SQL cannot tell apart", hint="move one of them")
 
 
-def _tables(root: Path) -> Iterator[tuple[str, Path]]:
+def _tables(root: Location) -> Iterator[tuple[str, Location]]:
     for layer in LAYERS:
-        for path in sorted((root / layer).glob("*/_delta_log")):
-            if path.parent.name != CANARY_TABLE and _is_readable(path.parent):
-                yield f"{layer}.{path.parent.name}", path.parent
+        for name in files.folders(root / layer):
+            if name != CANARY_TABLE and _is_readable(root / layer / name):
+                yield f"{layer}.{name}", root / layer / name
 
 
-def _is_readable(path: Path) -> bool:
+def _is_readable(path: Location) -> bool:
     """Whether there is a Delta table with at least one commit; its first commit may not be finished."""
     try:
-        return bool(DeltaTable.is_deltatable(str(path)))
+        return delta.exists(path)
     except DeltaError:
-        return False
-
-
-def _is_whole(file: Path, size: int) -> bool:
-    try:
-        return file.stat().st_size == size
-    except FileNotFoundError:
         return False

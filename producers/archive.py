@@ -1,12 +1,12 @@
 """The payload archive: the source's own bytes, kept under their SHA-256 before anything is published from them.
 
-Later an object store; today a folder:
+A folder, or a bucket's prefix:
 
     sha256/ab/<hash>        the bytes
     sha256/ab/<hash>.json   where they came from
     sha256/ab/<hash>.rows   in place of the bytes, once a key was erased: the rows that are left (producers/erased.py)
     invalid/                bounded samples of answers that were not data
-    spool/                  downloads under way; emptied at start
+    spool/                  downloads under way; emptied at start. Always on a disk of this machine
 """
 
 import errno
@@ -24,8 +24,9 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from foundation.errors import InvalidContent, TransientError
-from foundation.files import replace_file
+from foundation.errors import InvalidContent, TransientError, UsageError
+from storage import files
+from storage.location import Location
 
 BLOCK = 1 << 20
 MAX_PAYLOAD_BYTES = 4 << 30
@@ -46,15 +47,19 @@ class Payload:
 
     sha256: str
     size: int
-    path: Path
+    path: Location
     about: Mapping[str, Any]
 
 
 class Archive:
     """A content-addressed folder. One poll of one source uses it at a time."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location, spool: Path | None = None) -> None:
+        """Args: spool: where downloads stand until they are whole, if the archive is in a store; without it such an
+        archive can be read only. An archive on a disk has a folder of its own, on the same file system.
+        """
         self._root = root
+        self._spool = root / "spool" if isinstance(root, Path) else spool
 
     def put(self, blocks: Iterable[bytes], about: Mapping[str, Any]) -> Payload:
         """Store the bytes; they are durable when this returns. The same bytes are stored once, with the newer `about`.
@@ -74,13 +79,12 @@ class Archive:
             file.flush()
             os.fsync(file.fileno())
             path = self._path(digest.hexdigest())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            is_erased = self._rows(digest.hexdigest()).exists()
+            is_erased = files.exists(self._rows(digest.hexdigest()))
             if not is_erased:
-                Path(file.name).rename(path)
+                files.keep(Path(file.name), path)
             described = {**about, "sha256": digest.hexdigest(), "size": size}
-            # This also flushes the folder, and with it the payload's name.
-            replace_file(path.with_name(path.name + ".json"), json.dumps(described, indent=1, default=_json))
+            # On a disk this also flushes the folder, and with it the payload's name.
+            files.write(_description(path), json.dumps(described, indent=1, default=_json).encode())
         left = self.get(digest.hexdigest()) if is_erased else None
         return left or Payload(digest.hexdigest(), size, path, described)
 
@@ -88,10 +92,10 @@ class Archive:
         """The payload; None if the archive does not hold all of it. After an erasure: the rows that are left of it."""
         path, rows = self._path(sha256), self._rows(sha256)
         try:
-            about = json.loads(path.with_name(path.name + ".json").read_bytes())
-            if rows.exists():
-                return Payload(sha256, rows.stat().st_size, rows, {**about, "media": ROWS})
-            if about["size"] != path.stat().st_size:
+            about = json.loads(files.read(_description(path)))
+            if (left := files.size(rows)) is not None:
+                return Payload(sha256, left, rows, {**about, "media": ROWS})
+            if about["size"] != files.size(path):
                 return None
         except (FileNotFoundError, ValueError, KeyError):
             return None
@@ -100,9 +104,10 @@ class Archive:
     def names(self) -> Iterator[tuple[str, datetime]]:
         """SHA-256 of every payload, and when it was last put."""
         found: dict[str, float] = {}
-        for path in sorted(self._root.glob("sha256/*/*")):
-            if path.suffix in ("", f".{ROWS}"):
-                found[path.stem] = max(path.stat().st_mtime, found.get(path.stem, 0.0))
+        for entry in sorted(files.walk(self._root / "sha256")):
+            sha256, _, ending = entry.name.rpartition("/")[2].partition(".")
+            if ending in ("", ROWS):
+                found[sha256] = max(entry.modified_at, found.get(sha256, 0.0))
         for sha256, put_at in found.items():
             yield sha256, datetime.fromtimestamp(put_at, UTC)
 
@@ -115,32 +120,40 @@ class Archive:
             rows(file)
             file.flush()
             os.fsync(file.fileno())
-            Path(file.name).rename(self._rows(sha256))
+            files.keep(Path(file.name), self._rows(sha256))
         self.forget_bytes(sha256)
 
     def forget_bytes(self, sha256: str) -> bool:
         """Remove the bytes of a payload of which rows are left; whether there were any, as after a kill."""
         path = self._path(sha256)
-        if not self._rows(sha256).exists() or not path.exists():
+        if not files.exists(self._rows(sha256)) or not files.exists(path):
             return False
-        path.unlink()
+        files.remove(path)
         return True
 
-    def invalid(self) -> Iterator[Path]:
+    def invalid(self) -> Iterator[Location]:
         """The samples of answers that were not data."""
-        yield from (path for path in sorted((self._root / "invalid").glob("*")) if path.suffix != ".json")
+        folder = self._root / "invalid"
+        yield from (folder / name for name in sorted(files.names(folder)) if not name.endswith(".json"))
 
     def remove(self, sha256: str, before: datetime) -> bool:
         """Remove a payload, unless it was stored again since `before`; returns whether it was removed.
 
         Another process may store the same bytes meanwhile, in new files. So each file is first renamed, and renamed
         back if it is new.
+
+        Raises: UsageError for an archive in a store, which cannot do this.
         """
         path = self._path(sha256)
-        (self._root / "spool").mkdir(parents=True, exist_ok=True)
+        if not isinstance(path, Path) or self._spool is None:
+            raise UsageError(
+                "payloads in an object store are not removed: a poll might store the same bytes at that moment",
+                hint="unset archive_keep_days",
+            )
+        self._spool.mkdir(parents=True, exist_ok=True)
         asides, is_new = [], False
-        for file in (path, self._rows(sha256), path.with_name(path.name + ".json")):
-            aside = self._root / "spool" / f"{os.getpid()}-{file.name}"
+        for file in (path, path.with_suffix(f".{ROWS}"), path.with_name(path.name + ".json")):
+            aside = self._spool / f"{os.getpid()}-{file.name}"
             try:
                 file.rename(aside)
             except FileNotFoundError:
@@ -153,32 +166,34 @@ class Archive:
             aside.unlink()
         return not is_new
 
-    def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Path:
+    def put_invalid(self, sample: bytes, about: Mapping[str, Any], retrieved_at: datetime) -> Location:
         """Store the beginning of an answer that is not data, and delete the oldest samples. Raises: TransientError:
         disk full."""
         folder = self._root / "invalid"
         sample = sample[:INVALID_SAMPLE_BYTES]
         name = f"{retrieved_at:%Y%m%dT%H%M%S%f}Z-{hashlib.sha256(sample).hexdigest()[:12]}"
         with self._room():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.json").write_text(json.dumps(about, indent=1, default=_json))
-            (folder / name).write_bytes(sample)
-        kept = sorted(folder.glob("*.json"))
+            files.write(folder / f"{name}.json", json.dumps(about, indent=1, default=_json).encode())
+            files.write(folder / name, sample)
+        kept = sorted(entry.name for entry in files.entries(folder) if entry.name.endswith(".json"))
         for old in kept[: max(0, len(kept) - INVALID_SAMPLES)]:
-            old.with_suffix("").unlink(missing_ok=True)
-            old.unlink(missing_ok=True)
+            files.remove(folder / old.removesuffix(".json"))
+            files.remove(folder / old)
         return folder / name
 
     @contextmanager
     def spool(self, wanted: int = 0) -> Iterator[BinaryIO]:
-        """A temporary file on the archive's file system; deleted at the end, unless it was moved away.
+        """A temporary file, on the archive's own file system if it has one; deleted at the end, unless it was moved
+        away.
 
         Args:
             wanted: expected bytes, if known.
 
         Raises: TransientError when they would leave less than FREE_FLOOR_BYTES free, or when the disk fills meanwhile.
         """
-        folder = self._root / "spool"
+        folder = self._spool
+        if folder is None:
+            raise UsageError(f"no folder for downloads to {self._root} is set")
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
         if free - wanted < FREE_FLOOR_BYTES:
@@ -195,7 +210,7 @@ class Archive:
 
     def clear_spool(self) -> None:
         """Remove the files of killed downloads."""
-        for file in (self._root / "spool").glob("*"):
+        for file in self._spool.glob("*") if self._spool else ():
             owner = file.name.partition("-")[0]
             if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
                 file.unlink(missing_ok=True)
@@ -213,21 +228,20 @@ class Archive:
                 hint="free space there; the next poll goes on by itself",
             ) from error
 
-    def _path(self, sha256: str) -> Path:
+    def _path(self, sha256: str) -> Location:
         return self._root / "sha256" / sha256[:2] / sha256
 
-    def _rows(self, sha256: str) -> Path:
-        return self._path(sha256).with_suffix(f".{ROWS}")
+    def _rows(self, sha256: str) -> Location:
+        return self._path(f"{sha256}.{ROWS}")
 
 
-def read_blocks(path: Path, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+def read_blocks(path: Location, start: int = 0, length: int | None = None) -> Iterator[bytes]:
     """A file, or a span of it, in blocks."""
-    with path.open("rb") as file:
-        file.seek(start)
-        left = length if length is not None else 1 << 62
-        while left and (block := file.read(min(BLOCK, left))):
-            left -= len(block)
-            yield block
+    return files.blocks(path, start, length, most=BLOCK)
+
+
+def _description(payload: Location) -> Location:
+    return payload.parent / f"{payload.name}.json"
 
 
 def _json(value: object) -> str:

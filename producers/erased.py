@@ -10,10 +10,12 @@ numbers, and the chunks their bounds. A zip file holds, for each part that was r
 See docs/adr/0028.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ import pyarrow as pa
 from foundation.errors import InvalidContent
 from producers.archive import Payload
 from producers.model import Parsed, Part, Reject, RejectReason
+from storage import files
 
 INDEX, REJECTS = "index.json", "rejects"
 _REJECTS = pa.schema(
@@ -108,7 +111,7 @@ def parsed(payload: Payload, part: Part, *, first_row: int = 0) -> Iterator[Pars
 
     Raises: InvalidContent: no such part was read from the payload when the key was erased.
     """
-    with zipfile.ZipFile(payload.path) as file:
+    with _opened(payload) as file:
         number, described = _find(file, part)
         for place, each in enumerate(described["chunks"]):
             if each["next_row"] <= first_row and not (each["next_row"] == each["first_row"] == first_row):
@@ -124,7 +127,7 @@ def parsed(payload: Payload, part: Part, *, first_row: int = 0) -> Iterator[Pars
 
 def taken_from(payload: Payload) -> dict[str, Taken]:
     """Name of a part → what was erased from it."""
-    with zipfile.ZipFile(payload.path) as file:
+    with _opened(payload) as file:
         index = json.loads(file.read(INDEX))
     return {each["part"]: Taken(each["rows"], each["rejects"]) for each in index}
 
@@ -132,6 +135,11 @@ def taken_from(payload: Payload) -> dict[str, Taken]:
 def name_of(part: Part) -> str:
     """What tells the parts of a payload apart: equal bytes of two resources are one payload."""
     return f"{part.resource}\n{part.key}"
+
+
+def _opened(payload: Payload) -> zipfile.ZipFile:
+    path = payload.path
+    return zipfile.ZipFile(path if isinstance(path, Path) else io.BytesIO(files.read(path)))
 
 
 def _find(file: zipfile.ZipFile, part: Part) -> tuple[int, dict[str, Any]]:

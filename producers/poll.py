@@ -23,6 +23,7 @@ from producers.session import Session, StoppedError, Tally
 from producers.steps import Step, run_steps
 from schemas.contracts import load
 from schemas.registry import Registry
+from storage.location import Location
 
 MOST_NAMED = 5
 """How many problems and members one log line names."""
@@ -37,13 +38,15 @@ class Services:
 
     Attributes:
         ledger: file that gets a line per acknowledged chunk, for tests; None for no file.
+        spool: where downloads stand until they are whole, if the archive is in a store.
     """
 
     bootstrap: str
     registry_url: str
     prefix: str
-    archive: Path
+    archive: Location
     ledger: Path | None = None
+    spool: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def open_session(
         today=at.date(),
         span=Span(source.history_start),
         client=client,
-        archive=Archive(services.archive),
+        archive=Archive(services.archive, services.spool),
         publisher=publisher,
         schema_ids=schema_ids,
         cursors=found.get(owner, {}),

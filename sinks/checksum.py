@@ -10,14 +10,15 @@ The form is Delta's: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#v
 
 import contextlib
 import json
-import os
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+
+from foundation.errors import CorrentezaError
+from storage import delta, files
+from storage.location import Location, location
 
 KEPT = 100
 """Versions whose file stays. A stream looks at new versions; more files would only make the log's folder longer."""
@@ -25,11 +26,12 @@ KEPT = 100
 
 def write_checksum(path: str) -> None:
     """Describe the table's newest version, unless a file describes it already, and remove the file of an old one."""
-    with contextlib.suppress(OSError, DeltaError):
-        table = DeltaTable(path)
-        _publish(_file(path, table.version()), json.dumps(checksum_of(table)))
+    with contextlib.suppress(OSError, DeltaError, CorrentezaError):
+        table = delta.table(path)
+        # Spark may have written one, with a check of its own beside it.
+        files.create(_file(path, table.version()), json.dumps(checksum_of(table)).encode())
         if table.version() >= KEPT:
-            _file(path, table.version() - KEPT).unlink(missing_ok=True)
+            files.remove(_file(path, table.version() - KEPT))
 
 
 def checksum_of(table: DeltaTable) -> dict[str, Any]:
@@ -60,16 +62,5 @@ def checksum_of(table: DeltaTable) -> dict[str, Any]:
     }
 
 
-def _file(path: str, version: int) -> Path:
-    return Path(path) / "_delta_log" / f"{version:020}.crc"
-
-
-def _publish(file: Path, content: str) -> None:
-    """Write a file so that a reader finds all of it or none. One that is there stays: Spark may have written it, with a
-    check of its own beside it."""
-    partial = file.with_name(f".{file.name}.{uuid4().hex}")
-    try:
-        partial.write_text(content, encoding="utf-8")
-        os.link(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+def _file(path: str, version: int) -> Location:
+    return location(path) / "_delta_log" / f"{version:020}.crc"

@@ -12,18 +12,18 @@ table twice. So while a table is compacted, nobody else may replace its files.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
-from sinks.commit import in_place, removed, statistics_of, transact
+from sinks.commit import in_place, removed, transact
 from sinks.copies import copied
 from sinks.planning import Group
 from sinks.snapshot import Snapshot
+from sinks.statistics import statistics_of
+from storage import delta, parquet
+from storage.location import location
 
 
 def expire(snapshot: Snapshot, files: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ def compact(
     failpoint("compaction_written")
     if not is_owner():
         return []
-    newest = DeltaTable(snapshot.path)
+    newest = delta.table(snapshot.path)
     root = newest.table_uri.removeprefix("file://")
     there = {uri.removeprefix(root) for uri in newest.file_uris()}
     if gone := [file.name for group in done for file in group.files if file.name not in there]:
@@ -73,14 +73,14 @@ def compact(
 
 def _rewritten(snapshot: Snapshot, group: Group) -> Iterator[AddAction | RemoveAction]:
     """Write one group's rows; returns the log entries of the new files and of the removed ones."""
-    root = Path(snapshot.path)
-    folder = (root / group.files[0].name).parent
-    written = copied([root / file.name for file in group.files], folder)
+    root = location(snapshot.path)
+    inside = "".join(f"{folder}/" for folder in group.files[0].name.split("/")[:-1])
     rows = 0
-    for file in written:
-        footer = pq.read_metadata(file)
+    for name, size in copied([root / file.name for file in group.files], root / inside if inside else root):
+        footer = parquet.footer(root / f"{inside}{name}")
         rows += footer.num_rows
-        yield in_place(snapshot, file, group.partition, statistics_of(footer, snapshot), data_change=False)
+        statistics = statistics_of(footer, snapshot)
+        yield in_place(f"{inside}{name}", size, group.partition, statistics, data_change=False)
     told = [file.rows for file in group.files]
     if None not in told and sum(filter(None, told)) != rows:
         raise UnsafeState(

@@ -1,13 +1,13 @@
 """Copy the rows of some Parquet files, unchanged and batch by batch, into few larger files."""
 
-import os
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from storage import files, parquet
+from storage.location import Location
 
 ROWS_AT_ONCE = 256
 """Rows read at a time; a row may have a megabyte."""
@@ -15,13 +15,16 @@ ROW_GROUP_BYTES = 32 * 1024**2
 """Bytes in memory at which a row group is written."""
 
 
-def copied(sources: Iterable[Path], folder: Path) -> list[Path]:
+def copied(sources: Iterable[Location], folder: Location) -> list[tuple[str, int]]:
     """Write the rows of some files into few files: one for each set of columns, because a contract may have gained
-    columns."""
+    columns.
+
+    Returns: name, below the folder, and bytes of each.
+    """
     kinds: list[_Copy] = []
     with ExitStack() as open_files:
         for source in sources:
-            with pq.ParquetFile(source) as file:
+            with parquet.opened(source) as file:
                 schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
                 copy = next((each for each in kinds if each.schema.equals(schema)), None)
                 if copy is None:
@@ -31,17 +34,17 @@ def copied(sources: Iterable[Path], folder: Path) -> list[Path]:
                 for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
                     copy.add(batch)
     for copy in kinds:
-        _flush(copy.path)
-    _flush(folder)
-    return [copy.path for copy in kinds]
+        files.flush(copy.path)
+    files.flush(folder)
+    return [(copy.path.name, copy.size) for copy in kinds]
 
 
 class _Copy:
     """One file that is being written."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Location, schema: pa.Schema) -> None:
         self.path, self.schema = path, schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", store_schema=False, write_batch_size=64)
+        self._writer = parquet.Writer(path, schema, compression="zstd", store_schema=False, write_batch_size=64)
         self._waiting: list[pa.RecordBatch] = []
         self._bytes = 0
 
@@ -51,20 +54,15 @@ class _Copy:
         if self._bytes >= ROW_GROUP_BYTES:
             self._write()
 
+    @property
+    def size(self) -> int:
+        return self._writer.size
+
     def close(self) -> None:
         self._write()
         self._writer.close()
 
     def _write(self) -> None:
         if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, self.schema))
+            self._writer.write(pa.Table.from_batches(self._waiting, self.schema))
         self._waiting, self._bytes = [], 0
-
-
-def _flush(path: Path) -> None:
-    """Flush to the disk: the source files are removed later, and a power cut must not lose the copy."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,8 @@ from sinks.arrow_commit import replace_files
 from sinks.commit import partition_of
 from sinks.snapshot import FILE, Snapshot
 from sinks.swap import Partition, files_of
+from storage import files, parquet
+from storage.location import Location, location
 
 _STATISTICS = ("stats", "stats_parsed")
 
@@ -70,7 +72,7 @@ def held(path: str, matching: Matching) -> Held:
     for name in files_below(path):
         if not _is_within(name, matching.within):
             continue
-        if rows := _count(Path(path) / name, matching):
+        if rows := _count(location(path) / name, matching):
             if name in present:
                 live[name] = rows
             else:
@@ -109,14 +111,10 @@ def purge(path: str, names: Sequence[str]) -> int:
     for name in names:
         if name in present:
             continue
-        (Path(path) / name).unlink(missing_ok=True)
+        files.remove(location(path) / name)
         gone += 1
         failpoint("erase_file_removed")
-        for parent in Path(name).parents[:-1]:
-            try:
-                (Path(path) / parent).rmdir()
-            except OSError:
-                break  # it holds more
+        files.remove_empty_folders(path, name)
     forget_statistics(path)
     return gone
 
@@ -131,11 +129,9 @@ def former_files(path: str) -> list[str]:
 
 def files_below(path: str) -> Iterator[str]:
     """Every data file below a table's folder, whether or not a commit names it."""
-    root = Path(path)
-    for file in sorted(root.rglob("*.parquet")):
-        name = file.relative_to(root)
-        if name.parts[0] != "_delta_log":
-            yield name.as_posix()
+    for name in sorted(entry.name for entry in files.walk(path)):
+        if name.endswith(".parquet") and not name.startswith("_delta_log/"):
+            yield name
 
 
 def forget_statistics(path: str) -> None:
@@ -145,7 +141,8 @@ def forget_statistics(path: str) -> None:
     whoever reads the log from an earlier version on finds the same. A reader that has a file open keeps what it read.
     """
     present = set(files_of(path, {}))
-    log = Path(path) / "_delta_log"
+    log = location(path) / "_delta_log"
+    assert isinstance(log, Path), "erase is refused where the lake is in a store"
     for entry in sorted(log.glob("*.json")):
         if entry.name[:20].isdecimal():
             _scrub_commit(entry, present)
@@ -162,9 +159,9 @@ def _left(found: pa.RecordBatchReader, matching: Matching) -> Iterator[pa.Record
         yield from rows.filter(pc.invert(matching.of(rows))).to_batches()
 
 
-def _count(file: Path, matching: Matching) -> int:
+def _count(file: Location, matching: Matching) -> int:
     try:
-        with pq.ParquetFile(file) as opened:
+        with parquet.opened(file) as opened:
             if not set(matching.columns) <= set(opened.schema_arrow.names):
                 return 0
             batches = opened.iter_batches(columns=list(matching.columns))

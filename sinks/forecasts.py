@@ -16,11 +16,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import DeltaTable, Schema, Transaction
 
 from foundation.errors import InvalidContent, UsageError
 from sinks import tables
+from sinks.arrow_commit import append
 from sinks.tables import PROPERTIES, exists
+from storage import delta
 
 APP = "forecasts."
 """Stands before a drop's id in its Delta transaction."""
@@ -96,8 +98,8 @@ def load(file: Path, path: str, *, now: datetime) -> tuple[str, int]:
     _check(rows, now)
     app_id = f"{APP}{forecast_id}"
     if not exists(path):
-        DeltaTable.create(path, Schema.from_arrow(SCHEMA), mode="ignore", configuration=PROPERTIES)
-    table = DeltaTable(path)
+        delta.create(path, Schema.from_arrow(SCHEMA), configuration=PROPERTIES)
+    table = delta.table(path)
     if table.transaction_version(app_id) is not None:
         return forecast_id, 0
     _refuse_other_bytes(table, rows)
@@ -109,12 +111,7 @@ def load(file: Path, path: str, *, now: datetime) -> tuple[str, int]:
         )
         .to_arrow_table()
     )
-    write_deltalake(
-        table,
-        complete.select(SCHEMA.names).cast(SCHEMA),
-        mode="append",
-        commit_properties=CommitProperties(app_transactions=[Transaction(app_id, 1)]),
-    )
+    append(complete.select(SCHEMA.names).cast(SCHEMA), path, once=Transaction(app_id, 1))
     return forecast_id, complete.num_rows
 
 

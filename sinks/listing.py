@@ -7,6 +7,7 @@ from typing import Self
 from deltalake import DeltaTable
 
 from foundation.errors import UnsafeState
+from storage import delta
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Listing:
 
         Args: table: if it is open already; opening it reads its log.
         """
-        table = DeltaTable(path) if table is None else table
+        table = delta.table(path) if table is None else table
         if table.protocol().min_reader_version > 1:
             raise UnsafeState(
                 f"the table at {path} uses Delta features that this reader does not support",
@@ -47,6 +48,11 @@ class Listing:
 
     @cached_property
     def with_statistics(self) -> list[str]:
-        """The columns of which the log has statistics."""
-        configured = self.table.metadata().configuration.get("delta.dataSkippingStatsColumns", "")
+        """The columns of which the log has statistics: those that the table names, or all.
+
+        If a file has a count of nulls of a column and no bounds, Arrow leaves it out whatever is asked of the column.
+        """
+        configured = self.table.metadata().configuration.get("delta.dataSkippingStatsColumns")
+        if configured is None:
+            return [field.name for field in self.table.schema().fields]
         return [name for name in configured.split(",") if name]

@@ -10,15 +10,14 @@ vacuum       remove data files that are no longer in the table, or never were
 import time
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
-
-from deltalake import DeltaTable
 
 from foundation.failpoints import failpoint
 from sinks.compaction import compact, expire
 from sinks.planning import Group, Plan, Policy, expired, groups
 from sinks.removable import remove
 from sinks.snapshot import Snapshot
+from storage import delta
+from storage.location import location
 
 
 def tidy(
@@ -44,7 +43,7 @@ def tidy(
         snapshot = Snapshot.of(plan.path)
         compacted = compact(snapshot, groups(snapshot, policy, now.date()), until=until, is_owner=is_owner)
     if compacted or plan.needs_checkpoint:
-        DeltaTable(plan.path).create_checkpoint()
+        delta.table(plan.path).create_checkpoint()
         failpoint("checkpoint_made")
     return compacted
 
@@ -54,7 +53,7 @@ def clean(plan: Plan, *, until: float) -> tuple[int, int]:
 
     It needs no lock: no reader needed the planned files, and none can need them later.
     """
-    folder = Path(plan.path)
+    folder = location(plan.path)
     log = remove(folder / "_delta_log", plan.old_log.files, until=until)
     return log, remove(folder, plan.old_files.files, until=until)
 

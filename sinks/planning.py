@@ -6,7 +6,6 @@ Nothing of Spark is imported here, so `correnteza status` can say what maintenan
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +14,8 @@ import pyarrow as pa
 from sinks import removable
 from sinks.listing import Listing
 from sinks.removable import Reader, Removable
+from storage import files
+from storage.location import Location, location
 
 MOST_COMMITS = 20
 """Commits since the newest checkpoint; if there are more, a new checkpoint is written."""
@@ -185,7 +186,7 @@ def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader]
         needs_checkpoint=removable.commits_since_checkpoint(log) > MOST_COMMITS,
         old_files=old_files,
         old_log=old_log,
-        old_bytes=_bytes(Path(path), old_files.files) + sum(log.get(name, 0) for name in old_log.files),
+        old_bytes=_bytes(location(path), old_files.files) + sum(log.get(name, 0) for name in old_log.files),
     )
 
 
@@ -216,11 +217,5 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _bytes(folder: Path, names: Sequence[str]) -> int:
-    total = 0
-    for name in names:
-        try:
-            total += (folder / name).stat().st_size
-        except FileNotFoundError:
-            continue
-    return total
+def _bytes(folder: Location, names: Sequence[str]) -> int:
+    return sum(files.size(folder / name) or 0 for name in names)

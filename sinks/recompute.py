@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import CommitProperties, Schema, write_deltalake
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -20,6 +21,7 @@ from sinks.expectations import Expectation
 from sinks.replace_rows import replace_rows
 from sinks.snapshot import FILE, Filter, Snapshot, between
 from sinks.transactions import Batch
+from storage import delta
 
 COMES = "_comes"
 """The column that is true for a changed row to write, and false for one to delete."""
@@ -159,6 +161,14 @@ def replace(rows: DataFrame, path: str) -> bool:
     content = f"content {found[0]} of {found[1]} rows: {rows.schema.simpleString()}" if found else ""
     if tables.last_note(path) == content:
         return False
-    writer = rows.coalesce(1).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    writer.option("userMetadata", content).save(path)
+    schema = Schema.from_json(rows.schema.json())
+    if not tables.exists(path):
+        delta.create(path, schema, configuration=tables.PROPERTIES)
+    write_deltalake(
+        delta.table(path),
+        rows.toArrow().cast(pa.schema(schema.to_arrow())),
+        mode="overwrite",
+        schema_mode="overwrite",
+        commit_properties=CommitProperties(custom_metadata={tables.NOTE: content}),
+    )
     return True

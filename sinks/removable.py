@@ -7,21 +7,18 @@ by age only, so the tables forbid that (`delta.enableExpiredLogCleanup`).
 """
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from stat import S_ISREG
 from typing import NamedTuple
 from urllib.parse import unquote
-
-from deltalake import DeltaTable
 
 from foundation.failpoints import failpoint
 from sinks import tables
 from sinks.listing import Listing
+from storage import delta, files
+from storage.location import Address, Location, location
 
 KEPT_DAYS = 7
 """Days that a file stays after its removal from the table: longer than any batch, query or `verify` reads one
@@ -72,7 +69,7 @@ def files_to_remove(listing: Listing, readers: Sequence[Reader]) -> Removable:
     path = listing.path
     old = listing.table.vacuum(retention_hours=KEPT_DAYS * 24, dry_run=True, full=True)
     # delta-rs lists a removed file as long as the log contains its removal.
-    names = sorted(name for name in {unquote(name) for name in old} if (Path(path) / name).exists())
+    names = sorted(files.sizes(path, {unquote(name) for name in old}))
     if not names or not readers:
         return Removable(names, [], [])
     needed = {reader.query: _needed(path, reader) for reader in readers}
@@ -93,9 +90,9 @@ def log_to_remove(path: str, readers: Sequence[Reader], *, now: float) -> Remova
     Args:
         now: seconds since the epoch, by the clock of the file system.
     """
-    folder = Path(path) / "_delta_log"
+    folder = location(path) / "_delta_log"
     entries = sorted(
-        (int(match[1]), entry) for entry in folder.iterdir() if (match := _LOG_ENTRY.match(entry.name)) is not None
+        (int(match[1]), entry) for entry in files.entries(folder) if (match := _LOG_ENTRY.match(entry.name)) is not None
     )
     newest = _last_checkpoint(folder)
     checkpoints = [
@@ -103,8 +100,7 @@ def log_to_remove(path: str, readers: Sequence[Reader], *, now: float) -> Remova
     ]
     by_age = []
     for version, entry in entries:
-        stat = _stat(entry)
-        if stat is None or version >= max(checkpoints, default=0) or stat.st_mtime > now - LOG_DAYS * _DAY:
+        if version >= max(checkpoints, default=0) or entry.modified_at > now - LOG_DAYS * _DAY:
             break  # a gap in the log would break readers that start before it
         by_age.append((version, entry.name))
     floor = min((reader.version or 0 for reader in readers), default=None)
@@ -114,7 +110,7 @@ def log_to_remove(path: str, readers: Sequence[Reader], *, now: float) -> Remova
     return Removable([name for version, name in by_age if version < last], held, _slowest_first(readers, behind))
 
 
-def remove(folder: Path, names: Iterable[str], *, until: float) -> int:
+def remove(folder: Address, names: Iterable[str], *, until: float) -> int:
     """Delete files, and folders that become empty; returns how many files were deleted.
 
     Args:
@@ -125,24 +121,16 @@ def remove(folder: Path, names: Iterable[str], *, until: float) -> int:
     for name in names:
         if time.monotonic() > until:
             break
-        (folder / name).unlink(missing_ok=True)
+        files.remove(location(folder) / name)
         gone += 1
         failpoint("removed")
-        for parent in Path(name).parents[:-1]:
-            try:
-                (folder / parent).rmdir()
-            except OSError:
-                break  # it is not empty
+        files.remove_empty_folders(folder, name)
     return gone
 
 
 def entries(path: str) -> list[tuple[str, int]]:
     """Name and bytes of the log's files."""
-    found = []
-    for entry in (Path(path) / "_delta_log").iterdir():
-        if (stat := _stat(entry)) is not None and S_ISREG(stat.st_mode):
-            found.append((entry.name, stat.st_size))
-    return sorted(found)
+    return sorted((entry.name, entry.size) for entry in files.entries(location(path) / "_delta_log"))
 
 
 def commits_since_checkpoint(names: Iterable[str]) -> int:
@@ -152,18 +140,10 @@ def commits_since_checkpoint(names: Iterable[str]) -> int:
     return sum(name[:20].isdecimal() and name[20:] == ".json" and int(name[:20]) > newest for name in names)
 
 
-def _stat(file: Path) -> os.stat_result | None:
-    """None if the file was removed meanwhile: the owner of the table removes files too."""
-    try:
-        return file.stat()
-    except FileNotFoundError:
-        return None
-
-
-def _last_checkpoint(folder: Path) -> int:
+def _last_checkpoint(folder: Location) -> int:
     """The version of the checkpoint that readers of the log are pointed to; -1 without one."""
     try:
-        return int(json.loads((folder / "_last_checkpoint").read_text(encoding="utf-8"))["version"])
+        return int(json.loads(files.read(folder / "_last_checkpoint"))["version"])
     except (FileNotFoundError, ValueError, KeyError):
         return -1
 
@@ -172,18 +152,18 @@ def _needed(path: str, reader: Reader) -> set[str] | None:
     """Files that a reader has yet to read; None if that is unknown."""
     if reader.version is None:
         return None
-    newest = DeltaTable(path).version()
-    files: set[str] = set()
+    newest = tables.version(path)
+    needed: set[str] = set()
     if reader.is_snapshot:
-        table = DeltaTable(path, version=reader.version)
+        table = delta.table(path, reader.version)
         root = table.table_uri.removeprefix("file://")
-        files |= {uri.removeprefix(root) for uri in table.file_uris()}
+        needed |= {uri.removeprefix(root) for uri in table.file_uris()}
     for version in range(reader.version, newest + 1):
         actions = tables.actions_of(path, version)
         if actions is None:
             return None
-        files |= {unquote(action["path"]) for kind, action in actions if kind == "add"}
-    return files
+        needed |= {unquote(action["path"]) for kind, action in actions if kind == "add"}
+    return needed
 
 
 def _slowest_first(readers: Sequence[Reader], queries: set[str]) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, reduce
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +21,7 @@ from pyspark.sql.types import StructType
 
 from sinks.listing import Listing
 from sinks.tables import columns_of
+from storage import parquet
 
 Filter = tuple[str, str, Any]
 """Column, operator and value, such as `("date_on", ">=", date(2025, 1, 1))`; the value of `in` is a list. If there are
@@ -108,13 +108,8 @@ class Snapshot(Listing):
         schema = self.arrow_schema
         by_folder = pa.schema([schema.field(name) for name in self.partition_columns])
         names = self.files(filters) if files is None else files
-        root = Path(self.path).resolve()
-        dataset = ds.dataset(
-            [str(root / name) for name in names],
-            schema=schema,
-            format="parquet",
-            partitioning=ds.partitioning(by_folder, flavor="hive") if len(by_folder) else None,
-        )
+        partitioning = ds.partitioning(by_folder, flavor="hive") if len(by_folder) else None
+        dataset = parquet.data_set(self.path, names, schema, partitioning)
         # A file that delta-rs has rewritten may hold texts as views, which Arrow cannot compare while it reads.
         late = [each for each in filters if pa.types.is_string(schema.field(each[0]).type)]
         early = [each for each in filters if each not in late]
@@ -141,8 +136,8 @@ class Snapshot(Listing):
 
     def named(self, paths: Collection[str]) -> list[str]:
         """The files with these values of `FILE`."""
-        root = Path(self.path).resolve()
-        return [Path(path).resolve().relative_to(root).as_posix() for path in paths]
+        root = f"{parquet.root_of(self.path)}/"
+        return [path.removeprefix(root) for path in paths]
 
 
 def _has_empty_text(sign: str, value: Any) -> bool:

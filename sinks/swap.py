@@ -9,22 +9,22 @@ a repetition finds the swap done. delta-rs finds no conflict between commits tha
 the only writer of the table, or of its partition, meanwhile.
 """
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from deltalake import DeltaTable, Transaction
+from deltalake import Transaction
 from deltalake.transaction import AddAction, RemoveAction
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from sinks import tables
-from sinks.commit import in_place, is_known, partition_of, removed, statistics_of, transact
+from sinks.commit import in_place, is_known, partition_of, removed, transact
 from sinks.snapshot import Snapshot
+from sinks.statistics import statistics_of
+from storage import delta, files, parquet
+from storage.location import location
 
 Partition = Mapping[str, str]
 """Column → value, of the part of a table that is replaced; empty for the whole table."""
@@ -34,7 +34,7 @@ def files_of(path: str, partition: Partition) -> list[str]:
     """Files of the present version, below the table's folder; none if there is no table."""
     if not tables.exists(path):
         return []
-    actions = pa.table(DeltaTable(path).get_add_actions(flatten=True)).to_pylist()
+    actions = pa.table(delta.table(path).get_add_actions(flatten=True)).to_pylist()
     return sorted(
         unquote(action["path"])
         for action in actions
@@ -66,7 +66,7 @@ def swap(path: str, source: str, partition: Partition, *, mark: Transaction, car
         )
     names = files_of(source, partition)
     for name in names:
-        _link(Path(source) / name, Path(path) / name)
+        files.link(location(source) / name, location(path) / name)
     failpoint("swap_linked")
     _commit(live, names, partition, [mark, *carried])
 
@@ -87,7 +87,7 @@ def restore(path: str, names: Sequence[str], partition: Partition, *, mark: Tran
 
 def require_files(path: str, names: Sequence[str]) -> None:
     """Raises: UnsafeState when one of a former version's files is not there any more."""
-    if gone := [name for name in names if not (Path(path) / name).exists()]:
+    if gone := [name for name in names if not files.exists(location(path) / name)]:
         raise UnsafeState(
             f"{gone[0]} and {len(gone) - 1} more files of the former content of {path} were removed since",
             hint="former files are kept for seven days only; rebuild the table again instead",
@@ -104,34 +104,20 @@ def _commit(live: Snapshot, names: Sequence[str], partition: Partition, transact
 
 def _added(live: Snapshot, names: Sequence[str]) -> Iterator[AddAction]:
     for name in names:
-        file = Path(live.path) / name
-        statistics = statistics_of(pq.read_metadata(file), live)
-        yield in_place(live, file, partition_of(Path(name)), statistics, data_change=True)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Link a file under a second name, with a new modification time: VACUUM removes old files that are in no commit."""
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.unlink(missing_ok=True)
-    try:
-        os.link(source, partial)
-    except OSError:  # another file system, or a file system without links
-        shutil.copyfile(source, partial)
-    os.utime(partial)
-    partial.replace(target)
+        file = location(live.path) / name
+        statistics = statistics_of(parquet.footer(file), live)
+        size = files.size(file)
+        assert size is not None
+        yield in_place(name, size, partition_of(Path(name)), statistics, data_change=True)
 
 
 def _ensure_like(path: str, source: str) -> None:
     if tables.exists(path):
         return
-    table = DeltaTable(source)
-    DeltaTable.create(
+    table = delta.table(source)
+    delta.create(
         path,
         table.schema(),
-        mode="ignore",
         partition_by=table.metadata().partition_columns,
         configuration=table.metadata().configuration,
     )

@@ -6,12 +6,15 @@ person waits for it.
 """
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltalake import DeltaTable, Schema
+import pyarrow as pa
+from deltalake import DeltaTable, Schema, write_deltalake
+from deltalake.exceptions import DeltaError
 
 from foundation.errors import UnsafeState
+from storage import delta, files
+from storage.location import Location, location
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,6 +27,9 @@ PROPERTIES = {
     # It would go by age only, even if a stream still has to read the entries; sinks/removable.py considers the streams.
     "delta.enableExpiredLogCleanup": "false",
 }
+
+NOTE = "userMetadata"
+"""Where a commit says something of itself."""
 
 
 def ensure(
@@ -46,34 +52,33 @@ def ensure(
         UnsafeState: the table exists and cannot take the declared schema by adding columns.
     """
     if not exists(path):
-        DeltaTable.create(
+        delta.create(
             path,
             Schema.from_json(schema.json()),
-            mode="ignore",
-            partition_by=list(partition_by),
+            partition_by=partition_by,
             configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
         )
         return
-    table = DeltaTable(path)
+    table = delta.table(path)
     if missing := {name: value for name, value in PROPERTIES.items() if name not in table.metadata().configuration}:
         table.alter.set_table_properties(missing)
     if not holds(columns_of(table), schema):
-        _add_columns(spark, path, schema)
+        _add_columns(path, schema)
 
 
 def exists(path: str) -> bool:
     """Whether there is a Delta table."""
-    return DeltaTable.is_deltatable(path)
+    return delta.exists(path)
 
 
 def identity(path: str) -> str:
     """The id that a table gets at its creation; a recreated table has a new one."""
-    return str(DeltaTable(path).metadata().id)
+    return str(delta.table(path).metadata().id)
 
 
 def version(path: str) -> int:
     """The table's newest version."""
-    return int(DeltaTable(path).version())
+    return int(delta.table(path).version())
 
 
 def has_gained(path: str, since: int, until: int | None = None) -> bool:
@@ -103,15 +108,19 @@ def _changes(path: str, version: int) -> set[str]:
     return {kind for kind, action in actions if kind in ("add", "remove") and action.get("dataChange", True)}
 
 
-def commit_file(path: str, version: int) -> Path:
-    """The log file of a version's commit, until it is cleaned up."""
-    return Path(path) / "_delta_log" / f"{version:020}.json"
+def has_commit(path: str, version: int) -> bool:
+    """Whether the log has the commit of a version."""
+    return files.exists(_commit_file(path, version))
+
+
+def _commit_file(path: str, version: int) -> Location:
+    return location(path) / "_delta_log" / f"{version:020}.json"
 
 
 def actions_of(path: str, version: int) -> list[tuple[str, dict[str, Any]]] | None:
     """Kind and content of the actions in a version's commit; None if the log no longer has it."""
     try:
-        lines = commit_file(path, version).read_text(encoding="utf-8").splitlines()
+        lines = files.read(_commit_file(path, version)).decode().splitlines()
     except FileNotFoundError:
         return None
     return [action for line in lines for action in json.loads(line).items()]
@@ -119,7 +128,7 @@ def actions_of(path: str, version: int) -> list[tuple[str, dict[str, Any]]] | No
 
 def has_rows(path: str) -> bool:
     """Whether the table's present version has any data file. False for a table that does not exist."""
-    return exists(path) and bool(DeltaTable(path).file_uris())
+    return exists(path) and bool(delta.table(path).file_uris())
 
 
 def may_hold_rows(path: str) -> bool:
@@ -134,14 +143,14 @@ _had_rows: set[str] = set()
 
 def last_transaction(path: str, app_id: str) -> int | None:
     """The highest version that a table stores for an app id, such as the last batch id of a streaming query."""
-    return DeltaTable(path).transaction_version(app_id) if exists(path) else None
+    return delta.table(path).transaction_version(app_id) if exists(path) else None
 
 
 def last_note(path: str) -> str | None:
     """The `userMetadata` of the last commit; None if it has none, or there is no table."""
     if not exists(path):
         return None
-    note = DeltaTable(path).history(1)[0].get("userMetadata")
+    note = delta.table(path).history(1)[0].get(NOTE)
     return None if note is None else str(note)
 
 
@@ -168,13 +177,12 @@ def columns_of(table: DeltaTable) -> "StructType":
     return StructType.fromJson(json.loads(table.schema().to_json()))
 
 
-def _add_columns(spark: "SparkSession", path: str, schema: "StructType") -> None:
+def _add_columns(path: str, schema: "StructType") -> None:
     """Widen the table by appending no rows under the declared schema."""
-    from pyspark.errors import AnalysisException
-
+    declared = pa.schema(Schema.from_json(schema.json()).to_arrow())
     try:
-        spark.createDataFrame([], schema).write.format("delta").mode("append").option("mergeSchema", "true").save(path)
-    except AnalysisException as error:
+        write_deltalake(delta.table(path), declared.empty_table(), mode="append", schema_mode="merge")
+    except (DeltaError, pa.ArrowException) as error:
         raise UnsafeState(
             f"the table at {path} cannot take its declared columns: {str(error).splitlines()[0]}",
             hint="rebuild the table, or change the contract back to the type of the table",

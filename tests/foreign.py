@@ -134,7 +134,7 @@ def verdicts(settings: Settings, *datasets: str) -> dict[str, tuple[list[str], l
         name: tuple(Rule(each.name, each.sql) for each in table.expectations if each.action == "quarantine")
         for name, table in silver.discover().items()
     }
-    subject = Subject(settings.lake, settings.checkpoints, reference.FOLDER, settings.topic_prefix, rules)
+    subject = Subject(settings.lake_root, settings.checkpoints, reference.FOLDER, settings.topic_prefix, rules)
     known = {name: contracts.load(name) for name in datasets}
     report = verify(subject, Cluster(settings.bootstrap), known, since=None)
     return {

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from correnteza import topics
@@ -19,6 +18,7 @@ from monitoring.proof.verify import Subject, verify
 from schemas.contracts import load
 from schemas.registry import Registry
 from sinks.locks import TableLocks
+from storage import delta
 from stream_jobs.bronze.job import Broker, BronzeJob
 from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.gold import reference
@@ -46,7 +46,7 @@ class Pipeline:
         self.places = places(settings)
         self.broker = Broker(settings.bootstrap, settings.topic_prefix)
         self.registry = Registry(settings.registry)
-        self.driver = Driver(spark, self.places, TableLocks(spark, self.places.locks))
+        self.driver = Driver(spark, self.places, TableLocks(spark, self.places.locks, self.places.lake))
         self.ids: dict[str, int] = {}
 
     def topic(self, dataset: str) -> str:
@@ -105,10 +105,10 @@ class Pipeline:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """A table's rows, read without Spark."""
-        return DeltaTable(self.places.table(table)).to_pyarrow_table().to_pylist()
+        return delta.table(self.places.table(table)).to_pyarrow_table().to_pylist()
 
     def version(self, table: str) -> int:
-        return DeltaTable(self.places.table(table)).version()
+        return delta.table(self.places.table(table)).version()
 
     def offsets(self, table: str) -> list[tuple[int, int]]:
         """(partition, offset) of every bronze row, sorted, repetitions kept."""
@@ -135,14 +135,14 @@ class Pipeline:
             if has_rules
         }
         home = self.settings
-        subject = Subject(home.lake, home.checkpoints, reference.FOLDER, home.topic_prefix, rules)
+        subject = Subject(home.lake_root, home.checkpoints, reference.FOLDER, home.topic_prefix, rules)
         report = verify(subject, Cluster(home.bootstrap), {name: load(name) for name in names}, since=None)
         wrong = {
             each.check: [f"{found.where}: {found.what}" for found in each.outcome.findings]
             for each in report.verdicts
             if not each.holds
         }
-        if found := silver_and_gold(home.lake, (name for name in names if not load(name).compacted)):
+        if found := silver_and_gold(home.lake_root, (name for name in names if not load(name).compacted)):
             wrong[OWN_ORACLES] = found
         return {check: found for check, found in wrong.items() if check not in without}
 
@@ -158,8 +158,8 @@ def astray(pipeline: Pipeline, dataset: str) -> list[str]:
     Records that a test makes up have no payload: of what stands twice, places in Kafka alone are told.
     """
     settings = pipeline.settings
-    found = lake_oracles.coverage(settings.bootstrap, settings.topic_prefix, settings.lake, [dataset])
-    return found + [each for each in lake_oracles.doubled(settings.lake, [dataset]) if ": place " in each]
+    found = lake_oracles.coverage(settings.bootstrap, settings.topic_prefix, settings.lake_root, [dataset])
+    return found + [each for each in lake_oracles.doubled(settings.lake_root, [dataset]) if ": place " in each]
 
 
 def committed(bootstrap: str, topic: str) -> list[tuple[int, int]]:

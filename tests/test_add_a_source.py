@@ -23,6 +23,7 @@ PACKAGES = (
     "replay",
     "schemas",
     "sinks",
+    "storage",
     "stream_jobs",
     "tests",
 )

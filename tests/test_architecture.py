@@ -11,14 +11,25 @@ ROOT = Path(__file__).parent.parent
 # package → what it may import of ours besides itself
 ALLOWED = {
     "foundation": set(),
+    "storage": {"foundation"},
     "schemas": {"foundation"},
-    "sinks": {"foundation", "schemas"},
-    "producers": {"foundation", "schemas"},
-    "stream_jobs": {"foundation", "schemas", "sinks"},
-    "monitoring": {"foundation", "schemas"},
-    "migration": {"foundation", "schemas", "producers", "monitoring"},
+    "sinks": {"foundation", "storage", "schemas"},
+    "producers": {"foundation", "storage", "schemas"},
+    "stream_jobs": {"foundation", "storage", "schemas", "sinks"},
+    "monitoring": {"foundation", "storage", "schemas"},
+    "migration": {"foundation", "storage", "schemas", "producers", "monitoring"},
     "replay": {"foundation"},
-    "correnteza": {"foundation", "schemas", "sinks", "producers", "stream_jobs", "monitoring", "migration", "replay"},
+    "correnteza": {
+        "foundation",
+        "storage",
+        "schemas",
+        "sinks",
+        "producers",
+        "stream_jobs",
+        "monitoring",
+        "migration",
+        "replay",
+    },
 }
 
 # package → room → the other rooms of the package that it may import; what stands beside the rooms imports none of them
@@ -48,7 +59,7 @@ OF_ALL_LAYERS = {"stream_jobs/running/driver.py", "stream_jobs/running/inputs.py
 # How Delta tables get written, in Spark's, delta-spark's and delta-rs' words.
 DELTA_WRITES = re.compile(
     r"\.saveAsTable\(|\.whenMatched|\.whenNotMatched|write_deltalake\(|\.optimize\(\)|\.vacuum\(|"
-    r"DeltaTable\.create|\.write(Stream)?\b.*format\(\"delta\"\)|\.toTable\("
+    r"DeltaTable\.create|\bdelta\.create\(|\.write(Stream)?\b.*format\(\"delta\"\)|\.toTable\("
 )
 
 
@@ -122,10 +133,51 @@ def test_only_sinks_writes_delta():
         f"{file.relative_to(ROOT)}:{number}"
         for package in packages
         for file in (ROOT / package).rglob("*.py")
+        if file != ROOT / "storage" / "delta.py"  # makes them for sinks, wherever they stand
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
         if DELTA_WRITES.search(line)
     }
     assert offending == set()
+
+
+BARE = re.compile(
+    r"DeltaTable\(|DeltaTable\.(create|is_deltatable)|deltalake\(\s*(str\()?\w*path"
+    r"|pq\.(ParquetFile|ParquetWriter|read_metadata)|Path\([\w.]*(lake|archive)\b"
+    r"|(\.lake|\.archive|lake_root|archive_root)\b[^=:]*\.(glob|rglob|stat|exists|iterdir|open)\("
+)
+"""How a table or a file of lake or archive would be reached past `storage`, as only a local disk allows."""
+ON_THIS_MACHINE = {
+    "sinks/forecasts.py",
+    "correnteza/recovering.py",
+    "correnteza/rows.py",
+    "correnteza/commands/features.py",
+}
+"""What reads or writes Parquet files that its user names, or scratch files."""
+
+
+def bare(text: str) -> list[str]:
+    """Lines that reach lake or archive past `storage`."""
+    return [line.strip() for line in text.splitlines() if BARE.search(line)]
+
+
+def test_lake_and_archive_are_reached_by_storage_alone():
+    offending = {
+        f"{file.relative_to(ROOT)}: {line}"
+        for package in ALLOWED.keys() - {"storage"}
+        for file in (ROOT / package).rglob("*.py")
+        if file.relative_to(ROOT).as_posix() not in ON_THIS_MACHINE
+        for line in bare(file.read_text(encoding="utf-8"))
+    }
+    assert offending == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["table = DeltaTable(path)", "for each in (self.lake / layer).glob('*'):", "root = Path(places.lake)"],
+)
+def test_control_the_search_sees_a_bare_path(line, control):
+    control.holds(bare, "table = delta.table(path)\nfiles.folders(places.lake)\n")
+    control.objects(bare, line, damage=line)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Print for each key the newest version that was known at the instant."""
     form = Form.of(json_, csv_, output)
-    lake = Lake(Settings().lake)  # the settings say where an installation's own contracts are
+    lake = Lake(Settings().lake_root)  # the settings say where an installation's own contracts are
     known = contracts.datasets()
     if dataset not in known:
         raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")

@@ -47,12 +47,13 @@ def adopt(
     topic = _topic(settings, query)
     if not yes:
         confirm("adopt", f"Leave the present checkpoint of {query} behind and begin a new one?")
-    with exclusive(places(settings).locks, query):
+    where = places(settings)
+    with exclusive(where.locks, query, where.lake):
         audit.record(settings, "checkpoint adopt", query, accept_loss=accept_loss)
         # Silver and gold need no broker.
         broker = Broker(settings.bootstrap if topic else "", settings.topic_prefix)
         accepted_by = audit.user() if accept_loss else None
-        guard = guards.adopt(places(settings), query, broker, topic, loss_accepted_by=accepted_by)
+        guard = guards.adopt(where, query, broker, topic, loss_accepted_by=accepted_by)
     print(f"{query}: generation {guard.generation}, from {guard.starting_offsets or 'the beginning of its input'}")
 
 

@@ -15,6 +15,7 @@ from correnteza.settings import Settings
 from foundation.errors import UsageError
 from foundation.redact import SHOWN, redacted
 from producers import sources
+from storage.location import is_remote
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
@@ -81,7 +82,10 @@ def wrong(settings: Settings) -> list[str]:
     urls = {f"base_urls of {name}": url for name, url in settings.base_urls.items()}
     if settings.registry_url is not None:
         urls["registry_url"] = settings.registry_url
+    if settings.s3_endpoint is not None:
+        urls["s3_endpoint"] = settings.s3_endpoint
     problems += [f"{name} must be an http:// or https:// address" for name, url in urls.items() if not _is_url(url)]
+    problems += _of_places(settings)
     brokers = settings.kafka_bootstrap
     if brokers is not None and not all(
         re.fullmatch(r"[^\s:/]+:\d+|\[[^\]]+\]:\d+", each) for each in brokers.split(",")
@@ -89,6 +93,20 @@ def wrong(settings: Settings) -> list[str]:
         problems.append("kafka_bootstrap must be host:port, or several of them with commas between")
     files = {"java_home": settings.java_home, "maven_settings": settings.maven_settings}
     problems += [f"{name}: there is no {path}" for name, path in files.items() if path and not path.exists()]
+    return problems
+
+
+def _of_places(settings: Settings) -> list[str]:
+    """What cannot work of lake and archive."""
+    problems = [
+        f"{name} must be a folder or s3://<bucket>/<prefix>"
+        for name in ("lake", "archive")
+        if (place := getattr(settings, name)) is not None and "://" in place and not re.match(r"s3://[^/]+", place)
+    ]
+    if (settings.s3_access_key is None) != (settings.s3_secret_key is None):
+        problems.append("s3_access_key and s3_secret_key go together: one of them is not set")
+    if settings.archive_keep_days is not None and is_remote(settings.archive or ""):
+        problems.append("archive_keep_days is for an archive on a disk: in an object store no payload is removed")
     return problems
 
 

@@ -105,7 +105,7 @@ def discard(
 
 
 def _lake() -> Lake:
-    lake = Lake(Settings().lake)
+    lake = Lake(Settings().lake_root)
     dead_letters.register(lake)
     return lake
 

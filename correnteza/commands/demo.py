@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 import time
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from correnteza import demo
 from correnteza.demo_summary import Summary
+from correnteza.own_home import own_places
 from correnteza.settings import Settings
 from foundation import log
 from foundation.errors import UnsafeState
@@ -25,39 +28,44 @@ where uf = 'BA' and date_on between '2024-11-26' and '2024-11-28' order by date_
 """
 
 
-def command() -> None:
+def command(
+    in_store: Annotated[
+        bool, typer.Option("--in-store", help="Keep tables and payloads in an embedded object store; own home too.")
+    ] = False,
+) -> None:
     """Poll recorded publications of the real sources, stream them to gold, verify, and print a summary.
 
-    Everything is kept in its own home, `<home>/demo`; a second run polls the last publication day again.
+    Everything is kept in its own home, `<home>/demo`, or `<home>/demo-s3` with `--in-store`; a second run
+    polls the last publication day again.
     """
     began = time.monotonic()
     settings = Settings()
     settings = settings.model_copy(
         update={
-            "home": settings.home / "demo",
-            "kafka_bootstrap": None,
-            "registry_url": None,
-            "spark_driver_memory": "768m",  # enough for these days; all processes together stay below 2.5 GB
+            **own_places(settings.home / ("demo-s3" if in_store else "demo"), in_store=in_store),
+            "spark_driver_memory": "768m",  # enough for these days; without a store all processes stay below 2.5 GB
         }
     )
     settings.logs.mkdir(parents=True, exist_ok=True)
     shown: list[subprocess.CompletedProcess[str]] = []
+    rows: dict[str, int] = {}
 
     def prove(settings: Settings) -> None:
         shown.append(_correnteza(settings, "verify", "--full", "--json"))
         shown.append(_correnteza(settings, "query", QUESTION))
+        rows.update(_rows(settings))
 
     with (settings.logs / "demo.log").open("a", encoding="utf-8") as lines, _Steps(began) as steps:
         log.configure(to=lines)
-        report = demo.run(settings, steps.begin, prove)
+        report = demo.run(settings, steps.begin, prove, in_store=in_store)
     verdict, answer = shown
     if verdict.returncode and not verdict.stdout:
         raise UnsafeState("verify could not be run", hint=f"less {settings.logs / 'demo.log'}")
     found = settings.logs / "verify.json"
     found.write_text(verdict.stdout, encoding="utf-8")
     checks = json.loads(verdict.stdout)["checks"]
-    summary = Summary(report, _rows(settings), checks, answer.stdout, time.monotonic() - began)
-    print("\n".join(summary.lines(settings.home)))
+    summary = Summary(report, rows, checks, answer.stdout, time.monotonic() - began)
+    print("\n".join(summary.lines(settings.home, in_store=in_store)))
     if verdict.returncode:
         raise UnsafeState("verify does not hold", hint=f"less {found}")
     if any(report.replayed.values()):
@@ -94,9 +102,12 @@ class _Steps:
 
 def _correnteza(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     addresses = {"CORRENTEZA_KAFKA_BOOTSTRAP": settings.bootstrap, "CORRENTEZA_REGISTRY_URL": settings.registry}
+    places = {"CORRENTEZA_LAKE": str(settings.lake), "CORRENTEZA_ARCHIVE": str(settings.archive)}
+    # The store is the demo's own, and not one of the user's.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CORRENTEZA_S3_")}
     return subprocess.run(
         [sys.executable, "-m", "correnteza", *arguments],
-        env={**os.environ, **addresses, "CORRENTEZA_HOME": str(settings.home)},
+        env={**ours, **addresses, **places, "CORRENTEZA_HOME": str(settings.home)},
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -104,5 +115,5 @@ def _correnteza(settings: Settings, *arguments: str) -> subprocess.CompletedProc
 
 
 def _rows(settings: Settings) -> dict[str, int]:
-    lake = Lake(settings.lake)
+    lake = Lake(settings.lake_root)
     return {name: int(str(lake.value(f"select count(*) from {quoted(name)}"))) for name in lake.snapshots}

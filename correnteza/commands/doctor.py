@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Literal
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeStat
 from foundation.redact import redacted
 from schemas.contracts import load_all, ours
 from schemas.registry import Registry
+from storage.probe import require_conforming
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
@@ -57,7 +59,7 @@ def command(
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
-    found = [*_set_up(settings), *_disk(settings)]
+    found = [*_set_up(settings), *_disk(settings), *_store(settings)]
     broker, topic_ids, of_broker = _broker(settings)
     found += [*of_broker, *_registry(settings), *_queries(settings, broker, topic_ids)]
     columns = ("kind", "what", "mend")
@@ -91,6 +93,15 @@ def _disk(settings: Settings) -> list[Finding]:
             f"{free >> 20} MiB are free under {settings.home}",
             "free some space, or set `home` to another disk",
         )
+    ]
+
+
+def _store(settings: Settings) -> list[Finding]:
+    """Whether the stores of lake and archive can be used. Objects are written there, and removed."""
+    return [
+        finding
+        for root in dict.fromkeys((settings.lake_root, settings.archive_root))
+        for finding in _asked(partial(require_conforming, root))
     ]
 
 

@@ -29,7 +29,7 @@ def command(
     """
     pairs, name = key_of(key, "date_on=2024-06-28"), table.removeprefix("gold.")
     settings = Settings()
-    row, steps = explain(Lake(settings.lake), settings.archive, name, pairs, reference=FOLDER)
+    row, steps = explain(Lake(settings.lake_root), settings.archive_root, name, pairs, reference=FOLDER)
     if json_:
         found = printing.plain({"row": row, "inputs": [asdict(step) for step in steps]})
         print(json.dumps(found, ensure_ascii=False, allow_nan=False))

@@ -17,6 +17,7 @@ from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.reading.as_of import instant
 from sinks.frames import materialized
+from storage import files
 from stream_jobs.gold.vintages import DAYS, training_set
 
 ORDER = ("origin_at", "municipality_code", "date_on")
@@ -45,7 +46,7 @@ def command(
     instants = [instant(text) for text in origins]
     form = Form.of(json_, csv_, output)
     settings = Settings()
-    if not (settings.lake / "silver").exists():
+    if not files.is_folder(settings.lake_root / "silver"):
         raise UsageError("there are no silver tables to read", hint="correnteza run all --once")
     spark = sessions.start(settings, short_lived=True)
     rows = training_set(

@@ -30,7 +30,7 @@ def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pa
     A drop is a Parquet file of one run of one model, with the columns dataset_id, model_version, source, generated_at
     (with time zone), series_id, date_on, value, and if you like lower and upper. Loading it again changes nothing.
     """
-    path = Settings().lake / "gold" / "forecasts"
+    path = Settings().lake_root / "gold" / "forecasts"
     refused = 0
     for file in files:
         try:
@@ -48,7 +48,7 @@ def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pa
 def list_(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
     """Print the forecast files that were loaded."""
     form = Form.of(json_, csv_, output)
-    lake = Lake(Settings().lake)
+    lake = Lake(Settings().lake_root)
     if not lake.has(TABLE):
         form.give(pa.table({}), people="no forecasts yet: correnteza forecasts load FILE")
         return
@@ -67,13 +67,13 @@ def track(json_: Json = False, csv_: Csv = False, output: Output = None) -> None
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
-    lake = Lake(settings.lake)
+    lake = Lake(settings.lake_root)
     if not lake.has(TABLE):
         raise UsageError("no forecasts yet", hint="correnteza forecasts load FILE")
     require("mlflow-skinny")
     from correnteza import tracking
 
-    path = str(settings.lake / "gold" / "forecasts")
+    path = str(settings.lake_root / "gold" / "forecasts")
     found = tracking.track(lake, path, settings.tracking, places(settings).locks)
     form.give(pa.Table.from_pylist([asdict(each) for each in found]))
 
@@ -95,7 +95,7 @@ def report(
     form = Form.of(json_, csv_, output)
     if plot and (plot.suffix not in plotting.SUFFIXES or plot.exists()):
         raise UsageError(f"{plot} is not a new .png or .svg file", hint="name another file")
-    found = forecast_errors.report(Lake(Settings().lake))
+    found = forecast_errors.report(Lake(Settings().lake_root))
     form.give(found.errors)
     if found.waiting:
         print(f"{found.waiting} forecasts wait: nothing is known of their days yet", file=sys.stderr)

@@ -183,7 +183,7 @@ def _maintained(where: Places, table: str, readers: Readers) -> bool:
     """Carry out the plan and print it; False if a driver has the table's lock."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(where.locks, lock_of(table)))
+            stack.enter_context(exclusive(where.locks, lock_of(table), where.lake))
         except UnsafeState as held:
             print(f"{table}: left alone, {held}", file=sys.stderr)
             return False

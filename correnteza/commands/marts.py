@@ -7,7 +7,7 @@ import pyarrow as pa
 import typer
 
 from correnteza import spark as sessions
-from correnteza.company import require
+from correnteza.company import local_lake, require
 from correnteza.marts import build as marts
 from correnteza.marts.models import PROJECT
 from correnteza.marts.sources import present
@@ -58,4 +58,4 @@ def _marts(settings: Settings) -> marts.Marts:
     if not PROJECT.is_dir():
         raise UsageError(f"{PROJECT} is not there: marts are built from a checkout", hint="git clone, make company")
     home = Path(settings.home).resolve() / "marts"
-    return marts.Marts(settings.lake.resolve(), home, PROJECT, places(settings).locks)
+    return marts.Marts(local_lake(settings), home, PROJECT, places(settings).locks)

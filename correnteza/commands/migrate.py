@@ -210,7 +210,7 @@ def compare(
     of unified_dataset_with_factors. docs/legacy-factors.md says why ours are otherwise.
     """
     form = Form.of(json_, csv_, output)
-    form.give(pa.Table.from_pylist(list(comparing.compare(Lake(Settings().lake), municipality))))
+    form.give(pa.Table.from_pylist(list(comparing.compare(Lake(Settings().lake_root), municipality))))
 
 
 @app.command()

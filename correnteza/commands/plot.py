@@ -36,7 +36,7 @@ def command(
     if file.exists() and not force:
         raise UsageError(f"{file} exists", hint="--force writes over it; --output names another file")
     drawn = picture(
-        Lake(Settings().lake),
+        Lake(Settings().lake_root),
         what,
         [instant(text) for text in as_of or []],
         first_on=_day(first),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import typer
 
 from correnteza import printing
-from correnteza.company import require
+from correnteza.company import local_lake, require
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
 from correnteza.suites.export import suites
@@ -52,7 +52,7 @@ def scores(context: typer.Context, json_: Json = False, csv_: Csv = False, outpu
             "`quality` prints four tables; --csv and --output write one",
             hint='one of them: correnteza query "FROM ops.quality_scores" --csv',
         )
-    lake = Lake(Settings().lake)
+    lake = Lake(Settings().lake_root)
     views.register(lake)
     found = {name: lake.sql(query) for name, query in SECTIONS.items()}
     parts = (f"{json.dumps(name)}: {printing.as_json(table)}" for name, table in found.items())
@@ -100,7 +100,7 @@ def run_gx(
     settings = Settings()
     spark = sessions.start(settings, short_lived=True)
     try:
-        found = run.run(spark, str(settings.lake.resolve()), tables or suites(), settings.results_of_suites)
+        found = run.run(spark, str(local_lake(settings)), tables or suites(), settings.results_of_suites)
     finally:
         spark.stop()
     form.give(pa.Table.from_pylist([asdict(each) for each in found]))

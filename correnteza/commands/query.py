@@ -26,7 +26,7 @@ def command(
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
-    lake = Lake(settings.lake)
+    lake = Lake(settings.lake_root)
     dead_letters.register(lake)
     views.register(lake)
     legacy.register(lake, visible_mappings(settings))

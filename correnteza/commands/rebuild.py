@@ -154,7 +154,7 @@ def _begin(
 ) -> None:
     planned = [plan.plan(where, query) for query in queries]
     needed, free = sum(each.bytes for each in planned), plan.free_bytes(where)
-    if needed > free:
+    if free is not None and needed > free:
         raise UnsafeState(
             f"the new content takes about {in_bytes(needed)}, and {in_bytes(free)} are free",
             hint="rebuild fewer tables at a time; or correnteza maintain",
@@ -177,7 +177,7 @@ def _resume(where: Places, settings: Settings, present: Run, *, accept: bool) ->
             say=_say,
             stop=threading.Event(),
             kafka=_kafka(settings, present.queries),
-            archive=settings.archive,
+            archive=settings.archive_root,
         )
 
 

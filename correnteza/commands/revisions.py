@@ -25,7 +25,7 @@ def command(
     Example: correnteza revisions bcb_sgs series_code=433 reference_on=2025-10-01
     """
     form = Form.of(json_, csv_, output)
-    lake = Lake(Settings().lake)  # the settings say where an installation's own contracts are
+    lake = Lake(Settings().lake_root)  # the settings say where an installation's own contracts are
     known = contracts.datasets()
     if dataset not in known:
         raise UsageError(f"no dataset is named {dataset!r}", hint=f"one of: {', '.join(known)}")

@@ -19,6 +19,7 @@ from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.metrics.stream import StreamMetrics
 from schemas.registry import Registry
+from storage.probe import require_conforming
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold import model as gold
 from stream_jobs.running.driver import Stage, StreamDriver
@@ -47,13 +48,15 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     """Run the layers in a JVM of this process; returns how much each layer read if `once`, else nothing.
 
     Raises:
-        DependencyUnavailable: a topic does not exist, or the broker is away.
+        DependencyUnavailable: a topic does not exist, or the broker or the object store is away.
+        UnsafeState: the object store cannot keep two drivers apart.
     """
     broker = Broker(settings.bootstrap, settings.topic_prefix)
     registry = Registry(settings.registry)
     if "bronze" in layers:
         # Before the JVM starts, because this check needs none.
         broker.topic_ids(contract.topic_at(broker.prefix) for contract in bronze_contracts())
+    require_conforming(settings.lake_root)
     spark = sessions.start(settings, short_lived=once)
     try:
         metrics = StreamMetrics(*measured(layers))

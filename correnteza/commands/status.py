@@ -65,7 +65,7 @@ WATCH_SECONDS = 2.0
 
 def _look(settings: Settings, form: Form, *, clear: bool = False) -> None:
     places = Places(
-        lake=settings.lake,
+        lake=settings.lake_root,
         checkpoints=settings.checkpoints,
         topic_prefix=settings.topic_prefix,
         gold_inputs={definition.table: definition.datasets for definition in DEFINITIONS},

@@ -10,8 +10,9 @@ import typer
 from correnteza.embedded import ports
 from correnteza.embedded.processes import Program
 from correnteza.embedded.service import Service
-from correnteza.embedded.stack import SERVICES, Stack
+from correnteza.embedded.stack import OBJECT_STORE, SERVICES, Stack
 from correnteza.embedded.supervisor import Stopped, signals_raise, supervise
+from correnteza.own_home import own_places
 from correnteza.replaying import duration, replayed
 from correnteza.settings import Settings
 from correnteza.topics import apply
@@ -23,10 +24,15 @@ from schemas.registry import prove_compatibility
 # The command of each component, and how long it may take to end: a stream ends at a batch boundary.
 CHILDREN = {"stream": (("run", "all"), 90.0), "schedule": (("schedule",), 45.0), "monitor": (("monitor",), 10.0)}
 COMPONENTS = ("broker", "registry", *CHILDREN)
+EXTRA = (OBJECT_STORE,)
+"""What only `--with` starts."""
 
 
 def command(
     components: Annotated[list[str] | None, typer.Argument(help=f"Any of: {', '.join(COMPONENTS)}.")] = None,
+    with_: Annotated[
+        list[str] | None, typer.Option("--with", metavar="NAME", help=f"Run this too: {', '.join(EXTRA)}.")
+    ] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Use recorded publications instead of the sources, in <home>/replay.")
     ] = False,
@@ -43,10 +49,17 @@ def command(
 
     With `--replay` the network is not used: a local server gives the sources' recorded answers, one publication day
     after the other, with a clock that runs at that speed; broker and registry are always the embedded ones.
+
+    `--with object-store` also runs an S3-compatible store for this home, with the buckets `lake` and `archive`. Tables
+    and payloads are in it where the settings say so: `lake = "s3://lake"`, `archive = "s3://archive"`. With `--replay`
+    they are in it.
     """
     names = tuple(components or COMPONENTS)
     if unknown := set(names) - set(COMPONENTS):
         raise UsageError(f"no component {', '.join(sorted(unknown))}", hint=f"correnteza up {' '.join(COMPONENTS)}")
+    if unknown := set(with_ or ()) - set(EXTRA):
+        raise UsageError(f"nothing is called {', '.join(sorted(unknown))}", hint=f"--with {' '.join(EXTRA)}")
+    names += tuple(with_ or ())
     try:
         with signals_raise():
             if replay:
@@ -59,8 +72,7 @@ def command(
 
 def _up_replayed(names: tuple[str, ...], day_every: timedelta) -> None:
     settings = Settings()
-    own = {"home": settings.home / "replay", "kafka_bootstrap": None, "registry_url": None}
-    settings = settings.model_copy(update=own)
+    settings = settings.model_copy(update=own_places(settings.home / "replay", in_store=OBJECT_STORE in names))
     with replayed(settings, day_every) as variables:
         print(f"other commands see it with: export CORRENTEZA_HOME={settings.home}", file=sys.stderr)
         _up(settings, names, variables)
@@ -69,7 +81,7 @@ def _up_replayed(names: tuple[str, ...], day_every: timedelta) -> None:
 def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str] | None = None) -> None:
     """Args: variables: for the children, in addition to this process's environment."""
     theirs = {"broker": settings.kafka_bootstrap, "registry": settings.registry_url}
-    embedded = tuple(name for name in SERVICES if name in names and not theirs[name])
+    embedded = tuple(name for name in (*SERVICES, OBJECT_STORE) if name in names and not theirs.get(name))
     with Stack(settings, embedded) as stack:
         if "registry" in names:
             prove_compatibility(settings.registry)

@@ -29,7 +29,7 @@ def command(
     form = Form.of(json_, csv_, output)
     settings = Settings()
     subject = Subject(
-        lake=settings.lake,
+        lake=settings.lake_root,
         checkpoints=settings.checkpoints,
         reference=reference.FOLDER,
         topic_prefix=settings.topic_prefix,
@@ -41,7 +41,7 @@ def command(
         contracts.load_all(),
         left=settings.home / "verify" / "verified.json",
         full=full,
-        more={"payload = published + rejected": payload_check(settings.archive)},
+        more={"payload = published + rejected": payload_check(settings.archive_root)},
     )
     document = as_json(report)
     columns = ("check", "holds", "rows", "seconds")

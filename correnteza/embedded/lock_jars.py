@@ -20,6 +20,10 @@ ROOTS = {
         "org.apache.spark:spark-sql-kafka-0-10_2.13:4.1.3",
         "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.1.1",
         "org.apache.spark:spark-avro_2.13:4.1.1",
+        # S3A of pyspark's Hadoop, with the modules of the AWS SDK that it uses instead of the bundle (641 MB).
+        "org.apache.hadoop:hadoop-aws:3.4.2",
+        "software.amazon.awssdk:s3:2.29.52",
+        "software.amazon.awssdk:s3-transfer-manager:2.29.52",
     ),
     "kafka": (
         "org.apache.kafka:kafka_2.13:4.4.0",
@@ -29,8 +33,11 @@ ROOTS = {
     "registry": ("io.apicurio:apicurio-registry-app:3.3.3:tar.gz:all",),
 }
 
-# pyspark contains it in another form: RoaringBitmap 1.x has no shims.
-NOT_NEEDED = {"shims"}
+# pyspark contains shims in another form: RoaringBitmap 1.x has no shims.
+# jcl-over-slf4j stands in for commons-logging; our clients of S3 are not asynchronous ones.
+NOT_NEEDED = {"shims", "commons-logging"}
+EXCLUDED = ("software.amazon.awssdk:bundle:", "software.amazon.awssdk:netty-nio-client:")
+"""Of every root: S3A runs without them."""
 
 HEAD = """\
 # Every jar beside pyspark's own: <kit> <group>:<artifact>:<version>[:<packaging>[:<classifier>]] <SHA-256> <bytes>
@@ -78,7 +85,7 @@ def _dependency(root: str, others: list[str]) -> str:
     """A root for pom.xml. It excludes the other roots, so that they are resolved in the version pinned here: the
     connector 4.1.3 would need a token provider 4.1.3, which not every mirror has.
     """
-    exclusions = "".join(f"<exclusion>{_pair(other)}</exclusion>" for other in others)
+    exclusions = "".join(f"<exclusion>{_pair(other)}</exclusion>" for other in (*others, *EXCLUDED))
     version = root.split(":")[2]
     return f"<dependency>{_pair(root)}<version>{version}</version><exclusions>{exclusions}</exclusions></dependency>"
 

@@ -1,4 +1,5 @@
-"""Broker and registry of one home, started together: the part of `correnteza up` that tests and the demo use too."""
+"""Broker, registry and object store of one home, started together: the part of `correnteza up` that tests and the demo
+use too."""
 
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import TracebackType
 from correnteza.embedded import jars
 from correnteza.embedded.broker import broker
 from correnteza.embedded.java import java
+from correnteza.embedded.object_store import object_store
 from correnteza.embedded.processes import clear_leftovers, end_group, lock_home, spawn, stop_tree, write_json
 from correnteza.embedded.registry import registry
 from correnteza.embedded.service import Service, wait_ready
@@ -15,13 +17,15 @@ from foundation.log import get_logger
 
 # In the order of their start: the registry takes longest, and the broker's first start formats its storage before that.
 SERVICES = {"registry": registry, "broker": broker}
-ENDPOINTS = {"registry": "registry_url", "broker": "kafka_bootstrap"}
+OBJECT_STORE = "object-store"
+"""Beside `SERVICES`, only where it is asked for."""
+ENDPOINTS = {"registry": "registry_url", "broker": "kafka_bootstrap", OBJECT_STORE: "s3_endpoint"}
 
 KITS = {"registry": "registry", "broker": "kafka"}
 """Service → its kit of jars.lock."""
 
 # A service's users stop before it. A service that is not named here stops first.
-STOPPED_LAST = ("stream", "registry", "broker")
+STOPPED_LAST = ("stream", "registry", "broker", OBJECT_STORE)
 
 
 class Stack:
@@ -30,13 +34,14 @@ class Stack:
     Attributes:
         services: by name; `run` adds more.
         processes: the running process of each service.
-        endpoints: setting name → address of each embedded service (`kafka_bootstrap`, `registry_url`).
+        endpoints: setting name → address of each embedded service (`kafka_bootstrap`, `registry_url`,
+            `s3_endpoint`).
     """
 
     def __init__(self, settings: Settings, names: tuple[str, ...] = tuple(SERVICES)) -> None:
-        """Args: names: which of `broker` and `registry` to run; may be empty."""
+        """Args: names: which of `broker`, `registry` and `object-store` to run; may be empty."""
         self._settings = settings
-        self._names = [name for name in SERVICES if name in names]
+        self._names = [name for name in (*SERVICES, OBJECT_STORE) if name in names]
         self._run = settings.run.resolve()
         self.services: dict[str, Service] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -78,6 +83,8 @@ class Stack:
 
     def _service(self, name: str) -> Service:
         settings = self._settings
+        if name == OBJECT_STORE:
+            return object_store(settings.home.resolve(), settings.logs.resolve())
         jar_folder = jars.checked(jars.folder(settings), KITS[name])
         return SERVICES[name](settings.home.resolve(), settings.logs.resolve(), jar_folder, java(settings))
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from correnteza.erasing.key import Key
@@ -14,6 +14,8 @@ from producers import erased, payloads, sources
 from producers.archive import ROWS, Archive, Payload
 from producers.erased import Taken
 from producers.model import CHUNK_ROWS, Parsed, Part, Source
+from storage import files
+from storage.location import Location
 
 _MANIFESTS = "bronze.ingest_manifests"
 Found = Mapping[str, Taken]
@@ -60,15 +62,15 @@ class Payloads:
                 self._rewrite(payload, source)
             self._archive.forget_bytes(payload.sha256)
 
-    def samples(self) -> list[Path]:
+    def samples(self) -> list[Location]:
         """Samples of answers that were no data, and that hold the key's fields."""
-        return [path for path in self._archive.invalid() if self._key.stands_in(path.read_bytes())]
+        return [path for path in self._archive.invalid() if self._key.stands_in(files.read(path))]
 
     def clear(self) -> None:
         """Remove those samples, and what killed downloads left."""
         for path in self.samples():
-            path.with_name(path.name + ".json").unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+            files.remove(path.parent / f"{path.name}.json")
+            files.remove(path)
         self._archive.clear_spool()
 
     def _every(self) -> Iterator[tuple[Payload, Source]]:

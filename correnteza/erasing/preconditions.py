@@ -7,10 +7,11 @@ from correnteza.erasing import gold
 from correnteza.erasing.key import BRONZE_OF, Key
 from correnteza.places import places
 from correnteza.settings import Settings
-from foundation.errors import UnsafeState
+from foundation.errors import UnsafeState, UsageError
 from producers.redrive import REDRIVES
 from schemas.contracts import load
 from sinks.locks import exclusive
+from storage.location import is_remote
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.rebuild import run as rebuild
 from stream_jobs.running import unread
@@ -20,6 +21,20 @@ from stream_jobs.running.topic_ids import current_ids
 from stream_jobs.running.unread import topics_now
 
 CAUGHT_UP = "correnteza run all --once; then run this again"
+
+
+def require_disk(settings: Settings) -> None:
+    """Raises: UsageError: lake or archive is in an object store.
+
+    A store may keep former versions of an object, which nothing here deletes; and a log entry that is written again
+    there gets a new time, by which maintenance and time travel go.
+    """
+    for name, place in (("lake", settings.lake_root), ("archive", settings.archive_root)):
+        if is_remote(place):
+            raise UsageError(
+                f"erase works on folders only, and {name} is {place}",
+                hint="a store may keep former versions of what is deleted: see docs/object-store.md",
+            )
 
 
 @contextmanager
@@ -37,7 +52,7 @@ def exclusive_lock(where: Places, key: Key) -> Iterator[None]:
                 hint="correnteza rebuild --resume, to end it; or --abandon. Then run this again",
             )
         for lock in _locks(where, key):
-            stack.enter_context(exclusive(where.locks, lock))
+            stack.enter_context(exclusive(where.locks, lock, where.lake))
         yield
 
 

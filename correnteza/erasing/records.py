@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from sinks import tables
 from sinks.erasing import held
 from sinks.ops.erasures import Erased
 from sinks.snapshot import FILE, Snapshot
+from storage.location import location
 from stream_jobs.places import Places
 
 _PLACE = ("topic", "topic_id", "partition", "offset", "kafka_timestamp")
@@ -43,7 +43,7 @@ class Erasure:
 
 def records(places: Places, key: Key, erasure: Erasure) -> list[Erased]:
     """All of them that bronze holds."""
-    lake = Lake(Path(places.lake))
+    lake = Lake(location(places.lake))
     copies, replaced = _of_dead_letters(lake, key.contract.name)
     found = []
     contracts = {f"bronze.{key.contract.name}": key.contract.name, **{table: name for name, table in BRONZE_OF.items()}}

@@ -89,7 +89,7 @@ class Erase:
         self._settings, self._key, self._spark = settings, key, spark
         self._places = places(settings)
         self._folder = settings.home / "erase"
-        self._payloads = Payloads(Archive(settings.archive), Lake(settings.lake), key)
+        self._payloads = Payloads(Archive(settings.archive_root, settings.spool), Lake(settings.lake_root), key)
 
     def state(self) -> State | None:
         """The erasure that is under way. Raises: UnsafeState: it is of another key."""

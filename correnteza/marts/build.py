@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from correnteza.marts import built
@@ -19,6 +18,7 @@ from correnteza.marts.relations import SCHEMA, require_own
 from correnteza.marts.sources import present
 from foundation.errors import UnsafeState, UsageError
 from sinks.locks import TableLocks
+from storage import delta
 
 _COUNTED = {
     "inserted": "numTargetRowsInserted",
@@ -187,14 +187,14 @@ def _registered(spark: SparkSession, marts: Marts, versions: Mapping[str, int]) 
 def _versions(marts: Marts) -> dict[str, int]:
     """Mart → its newest Delta version."""
     paths = sorted(path.parent for path in marts.tables.glob("*/_delta_log"))
-    return {path.name: DeltaTable(str(path)).version() for path in paths}
+    return {path.name: delta.table(path).version() for path in paths}
 
 
 def _changes(marts: Marts, before: Mapping[str, int]) -> Iterator[Mart]:
     for name, version in _versions(marts).items():
         if before.get(name) == version:
             continue
-        done = DeltaTable(str(marts.tables / name)).history(1)[0].get("operationMetrics", {})
+        done = delta.table(marts.tables / name).history(1)[0].get("operationMetrics", {})
         if "numTargetRowsInserted" in done:
             yield Mart(name, **{word: int(done[metric]) for word, metric in _COUNTED.items()})
         else:  # the table is new, or was made anew

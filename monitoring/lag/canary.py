@@ -19,15 +19,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from foundation.errors import UnsafeState
 from monitoring.lag import delta_log
 from schemas.contracts import CANARY_TABLE
+from storage import delta
+from storage.location import Location
 
 STAGES = {"bronze": "kafka_timestamp", "silver": "sent_at", "gold": "sent_at"}
 """Stage → the column of its table that says when the canary was sent; the log has its greatest value per file."""
@@ -58,7 +58,7 @@ class CanaryArrival:
         return other is not None and self.sent_at > other.sent_at and self.visible_at is not None
 
 
-def newest(lake: Path) -> dict[str, CanaryArrival | None]:
+def newest(lake: Location) -> dict[str, CanaryArrival | None]:
     """Per stage (bronze, silver, gold) the newest canary; None where none has come.
 
     Args:
@@ -70,7 +70,7 @@ def newest(lake: Path) -> dict[str, CanaryArrival | None]:
     return {stage: _newest(lake / stage / CANARY_TABLE, column) for stage, column in STAGES.items()}
 
 
-def _newest(table: Path, column: str) -> CanaryArrival | None:
+def _newest(table: Location, column: str) -> CanaryArrival | None:
     try:
         versions = delta_log.versions(table)
         for version in reversed(versions):
@@ -83,7 +83,7 @@ def _newest(table: Path, column: str) -> CanaryArrival | None:
         raise UnsafeState(f"the log of {table} cannot be read: {error}", hint="correnteza verify --full") from error
 
 
-def _brought(table: Path, version: int, column: str) -> CanaryArrival | None:
+def _brought(table: Location, version: int, column: str) -> CanaryArrival | None:
     """The newest canary that one commit added."""
     actions = delta_log.actions_of(table, version)
     sent = max(_sent(actions, column), default=None)
@@ -97,9 +97,9 @@ def _sent(actions: list[dict[str, Any]], column: str) -> Iterator[float]:
             yield datetime.fromisoformat(text).timestamp()
 
 
-def _remembered(table: Path, column: str) -> CanaryArrival | None:
+def _remembered(table: Location, column: str) -> CanaryArrival | None:
     """From the files of the present version, if the commit that added the newest canary is gone from the log."""
-    present = DeltaTable(str(table))
+    present = delta.table(table)
     actions = pa.table(present.get_add_actions(flatten=True))
     name = f"max.{column}"
     values = [each for each in actions[name].to_pylist() if each] if name in actions.column_names else []

@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from monitoring.lag.spark_checkpoints import DeltaPosition
+from storage import files
+from storage.location import Location
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Unread:
     oldest_at: float | None
 
 
-def unread(path: Path, position: DeltaPosition | None) -> Unread:
+def unread(path: Location, position: DeltaPosition | None) -> Unread:
     """Rows in a table after a position; None means before the first row. Commit files that were cleaned up do not
     count.
 
     Commits that remove rows do not count either: a stream skips them, and the rows that they add are rewritten ones.
     """
     start = 0 if position is None or position.is_snapshot else position.version
-    records, files, oldest = 0, [], None
+    records, found, oldest = 0, list[str](), None
     for version in (version for version in versions(path) if version >= start):
         adds, brought_at = _commit(path, version)
         if position is not None and version == position.version and not position.is_snapshot:
@@ -43,13 +44,13 @@ def unread(path: Path, position: DeltaPosition | None) -> Unread:
             if not count:
                 continue
             records += count
-            files.append(str(add["path"]))
+            found.append(str(add["path"]))
             at = _kafka_time(statistics) or brought_at
             oldest = at if oldest is None or (at is not None and at < oldest) else oldest
-    return Unread(records, tuple(files), oldest)
+    return Unread(records, tuple(found), oldest)
 
 
-def has_only_grown(path: Path, before: int, now: int) -> bool:
+def has_only_grown(path: Location, before: int, now: int) -> bool:
     """Whether every version after `before`, up to `now`, removed no rows; False if a commit file is gone."""
     for version in range(before + 1, now + 1):
         try:
@@ -60,15 +61,16 @@ def has_only_grown(path: Path, before: int, now: int) -> bool:
     return True
 
 
-def versions(path: Path) -> list[int]:
+def versions(path: Location) -> list[int]:
     """The versions whose commit files exist, ascending."""
-    return sorted(int(file.stem) for file in (path / "_delta_log").glob("*.json") if file.stem.isdecimal())
+    names = (name.removesuffix(".json") for name in files.names(path / "_delta_log") if name.endswith(".json"))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
-def actions_of(path: Path, version: int) -> list[dict[str, Any]]:
+def actions_of(path: Location, version: int) -> list[dict[str, Any]]:
     """The actions of a commit, in the log's order. Raises: FileNotFoundError where its file was cleaned up."""
     file = path / "_delta_log" / f"{version:020}.json"
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+    return [json.loads(line) for line in files.read(file).decode().splitlines() if line]
 
 
 def committed_at(actions: list[dict[str, Any]]) -> float | None:
@@ -81,7 +83,7 @@ def _takes_away(actions: list[dict[str, Any]]) -> bool:
     return any(each["remove"].get("dataChange", True) for each in actions if "remove" in each)
 
 
-def _commit(path: Path, version: int) -> tuple[list[dict[str, Any]], float | None]:
+def _commit(path: Location, version: int) -> tuple[list[dict[str, Any]], float | None]:
     """A version's new data files in the log's order, as a stream reads them, and its time."""
     actions = actions_of(path, version)
     adds = [action["add"] for action in actions if "add" in action and action["add"].get("dataChange", True)]

@@ -25,6 +25,7 @@ from monitoring.lag.waiting import Waiting, waiting_for_bronze
 from monitoring.lag.words import instant
 from monitoring.snapshot import Snapshot, snapshots
 from schemas.contracts import CANARY, CANARY_TABLE, Contract
+from storage.location import Location
 
 LAYERS = ("bronze", "silver", "gold", "marts", "ops")
 """The order of the layers in a list of tables."""
@@ -69,7 +70,7 @@ class Places:
         gold_inputs: gold table → the datasets it is made from.
     """
 
-    lake: Path
+    lake: Location
     checkpoints: Path
     topic_prefix: str
     gold_inputs: dict[str, tuple[str, ...]]

@@ -20,6 +20,7 @@ from monitoring.proof.checks.settled import find_bounds, settled
 from monitoring.proof.verify import topics_of
 from monitoring.snapshot import Snapshot
 from schemas.contracts import Contract
+from storage.location import Location
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Subject:
     """
 
     query: str
-    lake: Path
+    lake: Location
     checkpoints: Path
-    shadow: Mapping[str, Path]
+    shadow: Mapping[str, Location]
     shadow_checkpoints: Path
     keys: Mapping[str, Sequence[str]]
     contracts: Mapping[str, Contract]

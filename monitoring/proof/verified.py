@@ -172,7 +172,7 @@ def _gold_lag(evidence: Evidence, table: str, dataset: str) -> float | None:
         return None if evidence.lake.has(table) else _ALWAYS
     snapshot = evidence.lake.snapshots[name]
     unread = delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id))
-    files = [str(snapshot.path / file) for file in unread.files if file not in snapshot.damaged_files]
+    files = [file for file in unread.files if file not in snapshot.damaged_files]
     if not files:
         return None
     found = []
@@ -182,9 +182,8 @@ def _gold_lag(evidence: Evidence, table: str, dataset: str) -> float | None:
                 f"""
                 SELECT epoch(min(b.kafka_timestamp)) FROM {source} b JOIN (
                     SELECT kafka_partition AS p, min(kafka_offset) AS o
-                    FROM read_parquet(?, union_by_name = true) WHERE is_withdrawn {is_kind} GROUP BY 1
-                ) u ON b.partition = u.p AND b."offset" >= u.o""",
-                [files],
+                    FROM {evidence.lake.rows_of(snapshot, files)} WHERE is_withdrawn {is_kind} GROUP BY 1
+                ) u ON b.partition = u.p AND b."offset" >= u.o"""
             )
             found += [] if at is None else [float(at)]
     return min(found, default=None)

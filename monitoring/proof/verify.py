@@ -29,6 +29,7 @@ from monitoring.proof.checks import (
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.proof.checks.model import Check, Evidence, Outcome, Rule, TopicState
 from schemas.contracts import CANARY, Contract
+from storage.location import Location
 
 _ANSWER_WITHIN_SECONDS = 10.0
 
@@ -43,7 +44,7 @@ class Subject:
         reference: folder of the static reference files behind gold.
     """
 
-    lake: Path
+    lake: Location
     checkpoints: Path
     reference: Path
     topic_prefix: str

@@ -16,6 +16,8 @@ from monitoring.proof.checks.gold_definition import newest, reference_tables
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.reading.as_of import require_key
 from schemas.contracts import load
+from storage import files
+from storage.location import Location
 
 MOST_VERSIONS = 200
 """How many versions are shown per dataset; their number is always shown."""
@@ -178,7 +180,7 @@ class Step:
 
 
 def explain(
-    lake: Lake, archive: Path, table: str, key: Mapping[str, str], *, reference: Path
+    lake: Lake, archive: Location, table: str, key: Mapping[str, str], *, reference: Path
 ) -> tuple[dict[str, Any], list[Step]]:
     """The gold row of a key, and each dataset's versions that it is made from.
 
@@ -210,7 +212,7 @@ def explain(
     ]
 
 
-def _step(lake: Lake, archive: Path, dataset: str, predicate: str, key: Mapping[str, str]) -> Step:
+def _step(lake: Lake, archive: Location, dataset: str, predicate: str, key: Mapping[str, str]) -> Step:
     contract = load(dataset)
     used = {name: value for name, value in key.items() if f"${name}" in predicate}
     versions = lake.rows(f"SELECT * FROM ({newest(dataset)}) x WHERE {predicate} ORDER BY ALL", dict(used))
@@ -224,7 +226,7 @@ def _step(lake: Lake, archive: Path, dataset: str, predicate: str, key: Mapping[
     return Step(dataset, len(versions), shown, [_origin(lake, archive, chunk) for chunk in chunks])
 
 
-def _origin(lake: Lake, archive: Path, chunk_id: str) -> Origin:
+def _origin(lake: Lake, archive: Location, chunk_id: str) -> Origin:
     manifests = (
         lake.rows(
             "SELECT record.part AS part, record.payload_sha256 AS sha, record.retrieved_at AS at"
@@ -239,5 +241,5 @@ def _origin(lake: Lake, archive: Path, chunk_id: str) -> Origin:
     (manifest,) = manifests
     sha = str(manifest["sha"])
     note = archive / "sha256" / sha[:2] / f"{sha}.json"
-    about = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    about = json.loads(files.read(note)) if files.exists(note) else {}
     return Origin(chunk_id, str(manifest["part"]), sha, about.get("url"), manifest["at"])

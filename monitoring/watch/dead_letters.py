@@ -6,14 +6,14 @@ The same numbers as of `ops.dead_letters` (monitoring/reading/dead_letters.py), 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from monitoring.undecodable import UNDECODABLE
+from storage import parquet
+from storage.location import Location
 
 Place = tuple[str, str, int, int]
 """(dataset, topic id, partition, offset): the place of a record. The topic id is empty in rows of older releases."""
@@ -26,7 +26,7 @@ _PLACED = pa.schema(
     {"topic_id": pa.string(), "partition": pa.int32(), "offset": pa.int64(), "decode_status": pa.string()}
 )
 
-_Known = Mapping[Path, tuple[Place, ...]]
+_Known = Mapping[Location, tuple[Place, ...]]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class OpenDeadLetters:
     _closed: _Known = field(default_factory=dict)
 
     def count(
-        self, bronze: Mapping[str, Iterable[Path]], aside: Iterable[Path], closed: Iterable[Path]
+        self, bronze: Mapping[str, Iterable[Location]], aside: Iterable[Location], closed: Iterable[Location]
     ) -> dict[str, int]:
         """Dataset → number of open dead letters.
 
@@ -65,12 +65,12 @@ def _places(known: Iterable[_Known]) -> set[Place]:
     return {place for files in known for places in files.values() for place in places}
 
 
-def _read(files: Iterable[Path], known: _Known, read: Callable[[Path], Iterable[Place]]) -> _Known:
+def _read(files: Iterable[Location], known: _Known, read: Callable[[Location], Iterable[Place]]) -> _Known:
     return {file: known[file] if file in known else tuple(read(file)) for file in files}
 
 
-def _undecodable(dataset: str, path: Path) -> list[Place]:
-    with pq.ParquetFile(path) as file:
+def _undecodable(dataset: str, path: Location) -> list[Place]:
+    with parquet.opened(path) as file:
         if all(_is_ok(file.metadata.row_group(number)) for number in range(file.metadata.num_row_groups)):
             return []
         rows = file.read(columns=_PLACED.names).cast(_PLACED)
@@ -85,17 +85,17 @@ def _is_ok(group: Any) -> bool:
     return found is not None and found.has_min_max and found.min == found.max == "ok"
 
 
-def _set_aside(path: Path) -> list[Place]:
+def _set_aside(path: Location) -> list[Place]:
     dataset = path.parent.name.removeprefix("dataset=")
-    with pq.ParquetFile(path) as file:
+    with parquet.opened(path) as file:
         names = [name for name in ("topic_id", "kafka_partition", "kafka_offset") if name in file.schema_arrow.names]
         rows = file.read(columns=names).to_pylist()
     return [(dataset, row.get("topic_id") or "", row["kafka_partition"], row["kafka_offset"]) for row in rows]
 
 
-def _closings(path: Path) -> list[Place]:
+def _closings(path: Location) -> list[Place]:
     names = ("dataset", "topic_id", "partition", "offset")
-    with pq.ParquetFile(path) as file:
+    with parquet.opened(path) as file:
         rows = file.read(columns=[f"record.{name}" for name in names] + ["decode_status"]).to_pylist()
     records = (row["record"] for row in rows if row["decode_status"] == "ok")
     return [(each["dataset"], each["topic_id"], each["partition"], each["offset"]) for each in records]

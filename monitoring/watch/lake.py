@@ -4,11 +4,9 @@ version."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from foundation.errors import UnsafeState
@@ -21,6 +19,8 @@ from monitoring.watch.checkpoints import Checkpoints
 from monitoring.watch.dead_letters import CLOSINGS, QUARANTINE, OpenDeadLetters
 from monitoring.watch.expected import Expected
 from monitoring.watch.parts import PartlyKnown
+from storage import delta, files
+from storage.location import Location
 
 GAPS = "ops.gaps"
 
@@ -41,7 +41,7 @@ class Table:
     bytes: int
     log_files: int
     newest_at: float | None
-    paths: tuple[Path, ...]
+    paths: tuple[Location, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class LakePart:
         on_canary: called once per canary and stage, with the seconds that it took.
     """
 
-    root: Path
+    root: Location
     checkpoints: Checkpoints
     reads: Mapping[str, Sequence[str]]
     datasets: Mapping[str, str]
@@ -93,7 +93,7 @@ class LakePart:
     def look(self) -> Lake:
         """Read the lake. Raises: OSError; UnsafeState when the lake is gone; PartlyKnown when a table cannot be
         read."""
-        if not self.root.is_dir():
+        if not files.is_folder(self.root):
             if self._was_there:
                 raise UnsafeState(f"{self.root} is gone", hint="correnteza doctor")
             return Lake({}, {}, {}, {}, {})
@@ -101,10 +101,10 @@ class LakePart:
         tables: dict[str, Table] = {}
         trouble: Exception | None = None
         for layer in LAYERS:
-            for folder in sorted((self.root / layer).glob("*/_delta_log")):
-                name = f"{layer}.{folder.parent.name}"
+            for each in files.folders(self.root / layer):
+                name = f"{layer}.{each}"
                 try:
-                    found = self._table(name, folder)
+                    found = self._table(name, self.root / layer / each / "_delta_log")
                 except (DeltaError, OSError, ValueError) as error:
                     trouble = UnsafeState(f"{name} cannot be read: {error}", hint="correnteza verify")
                     continue
@@ -126,28 +126,28 @@ class LakePart:
             raise PartlyKnown(known, trouble)
         return known
 
-    def _table(self, name: str, log: Path) -> Table | None:
-        files = [entry.name for entry in log.iterdir() if entry.suffix in (".json", ".parquet")]
-        versions = [int(each[:-5]) for each in files if each.endswith(".json") and each[:-5].isdecimal()]
+    def _table(self, name: str, log: Location) -> Table | None:
+        listed = [name for name in files.names(log) if name.endswith((".json", ".parquet"))]
+        versions = [int(each[:-5]) for each in listed if each.endswith(".json") and each[:-5].isdecimal()]
         if not versions:
             return None
         known = self._tables.get(name)
         if known is not None and known.version == max(versions):
-            if known.log_files == len(files):
+            if known.log_files == len(listed):
                 return known
-            return replace(known, log_files=len(files))
+            return replace(known, log_files=len(listed))
         snapshot = Snapshot(name, log.parent)
         newest = snapshot.greatest("kafka_timestamp" if name.startswith("bronze.") else "known_from")
         return Table(
             version=snapshot.table.version(),
             table_id=snapshot.table_id,
             bytes=sum(snapshot.files.values()),
-            log_files=len(files),
+            log_files=len(listed),
             newest_at=newest.timestamp() if isinstance(newest, datetime) else None,
             paths=tuple(log.parent / file for file in snapshot.files),
         )
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str) -> Location:
         layer, _, table = name.partition(".")
         return self.root / layer / table
 
@@ -188,7 +188,7 @@ class LakePart:
             return {}
         if self._lost[0] != tables[GAPS].version:
             lost: dict[str, int] = {}
-            table = DeltaTable(str(self._path(GAPS)))
+            table = delta.table(self._path(GAPS))
             for row in table.to_pyarrow_table(columns=["topic", "from_offset", "until_offset"]).to_pylist():
                 lost[row["topic"]] = lost.get(row["topic"], 0) + row["until_offset"] - row["from_offset"]
             self._lost = tables[GAPS].version, lost
@@ -217,9 +217,9 @@ class LakePart:
         return found
 
 
-def _newest(path: Path, expected: Expected) -> date | datetime | str | None:
+def _newest(path: Location, expected: Expected) -> date | datetime | str | None:
     """The newest period: from statistics for a whole table, by reading two columns for one sequence of it."""
-    table = DeltaTable(str(path))
+    table = delta.table(path)
     if expected.subject is None:
         actions = pa.table(table.get_add_actions(flatten=True))
         name = f"max.{expected.column}"

@@ -78,7 +78,7 @@ def publish(
         session.chunk_rows, session.on_chunk = chunk_rows, on_chunk
         session.finish_started()
         about = {"source": source.name, "resource": RESOURCE, "part": part_key, "media": MEDIA_BODY, "retrieved_at": at}
-        payload = Archive(services.archive).put(blocks, about)
+        payload = Archive(services.archive, services.spool).put(blocks, about)
         failpoint("after_archive_legacy")
         confirm()
         cursor = session.cursor(Resource(RESOURCE, ""))

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import Transaction
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from sinks import tables
+from sinks.arrow_commit import replace_files
 from sinks.commit import is_known
+from sinks.snapshot import Snapshot
 
 SCHEMA = (
     StructType()
@@ -46,18 +47,19 @@ def ensure(spark: SparkSession, path: str) -> None:
 
 def append(path: str, found: SentCanary, *, once: Transaction) -> None:
     """Add a batch's row; repeating the batch adds nothing."""
-    _write(path, found, "append", once)
+    snapshot = Snapshot.of(path)
+    if not is_known(snapshot.table, once):
+        replace_files(snapshot, (), _row(found, snapshot).to_reader(), once=once)
 
 
 def replace(path: str, found: SentCanary, *, once: Transaction) -> None:
     """Replace the table's row by a batch's row; repeating the batch changes nothing."""
-    _write(path, found, "overwrite", once)
+    snapshot = Snapshot.of(path)
+    if not is_known(snapshot.table, once):
+        replace_files(snapshot, snapshot.files(), _row(found, snapshot).to_reader(), once=once)
 
 
-def _write(path: str, found: SentCanary, mode: Literal["append", "overwrite"], once: Transaction) -> None:
-    table = DeltaTable(path)
-    if is_known(table, once):
-        return
+def _row(found: SentCanary, snapshot: Snapshot) -> pa.Table:
     at = _EPOCH + timedelta(microseconds=found.sent_at)
     row = {
         "source": found.source,
@@ -67,5 +69,4 @@ def _write(path: str, found: SentCanary, mode: Literal["append", "overwrite"], o
         "month": at.month,
         "day": at.day,
     }
-    rows = pa.Table.from_pylist([row], schema=pa.schema(table.schema().to_arrow()))
-    write_deltalake(table, rows, mode=mode, commit_properties=CommitProperties(app_transactions=[once]))
+    return pa.Table.from_pylist([row], schema=snapshot.arrow_schema)

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import Schema
 
 from sinks import tables
+from sinks.arrow_commit import append
+from storage import delta
 
 NAME = "ops.erasures"
 
@@ -67,7 +69,9 @@ def declare(path: str, records: Iterable[Erased]) -> int:
     fresh = [each for each in records if _place(each) not in known]
     if fresh:
         rows = pa.Table.from_pylist([asdict(each) for each in fresh], schema=_SCHEMA)
-        write_deltalake(path, rows, mode="append")
+        if not tables.exists(path):
+            delta.create(path, Schema.from_arrow(_SCHEMA), configuration=tables.PROPERTIES)
+        append(rows, path)
     return len(fresh)
 
 
@@ -75,7 +79,7 @@ def stored(path: str) -> list[Erased]:
     """Every record; none while the table does not exist."""
     if not tables.exists(path):
         return []
-    return [Erased(**row) for row in DeltaTable(path).to_pyarrow_table().to_pylist()]
+    return [Erased(**row) for row in delta.table(path).to_pyarrow_table().to_pylist()]
 
 
 def places(path: str, topic_id: str) -> dict[int, list[int]]:

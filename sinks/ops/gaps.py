@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
 
 from sinks import tables
+from sinks.arrow_commit import append
+from storage import delta
 
 NAME = "ops.gaps"
 
@@ -51,12 +52,12 @@ def declare(path: str, gaps: Iterable[Gap]) -> None:
     known = {_place(row) for row in stored(path)}
     fresh = [row for row in map(asdict, gaps) if _place(row) not in known]
     if fresh:
-        write_deltalake(path, pa.Table.from_pylist(fresh, schema=_SCHEMA), mode="append")
+        append(pa.Table.from_pylist(fresh, schema=_SCHEMA), path)
 
 
 def stored(path: str) -> list[dict[str, object]]:
     """Every row; none while the table does not exist."""
-    return list(DeltaTable(path).to_pyarrow_table().to_pylist()) if tables.exists(path) else []
+    return list(delta.table(path).to_pyarrow_table().to_pylist()) if tables.exists(path) else []
 
 
 def _place(row: dict[str, object]) -> tuple[object, ...]:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from foundation.failpoints import failpoint
 from sinks import tables
+from sinks.arrow_commit import replace_files
 from sinks.commit import is_known
 from sinks.expectations import Expectation
+from sinks.snapshot import Snapshot
 from sinks.transactions import Batch
 
 NAME = "expectations"
@@ -53,8 +54,8 @@ def write(
         rows: number of judged rows: in silver all of the batch, in gold those that are written.
         broken: expectation, or `ANY`, → rows that broke it; absent means none.
     """
-    table, once = DeltaTable(path), batch.once(NAME)
-    if not rows or is_known(table, once):
+    snapshot, once = Snapshot.of(path), batch.once(NAME)
+    if not rows or is_known(snapshot.table, once):
         return
     failpoint("before_counts")
     named = [(each.name, each.action) for each in expectations] + [(ANY, None)]
@@ -72,10 +73,6 @@ def write(
         }
         for name, action in named
     ]
-    write_deltalake(
-        table,
-        pa.Table.from_pylist(counts, schema=pa.schema(table.schema().to_arrow())),
-        mode="append",
-        commit_properties=CommitProperties(app_transactions=[once]),
-    )
+    found = pa.Table.from_pylist(counts, schema=snapshot.arrow_schema)
+    replace_files(snapshot, (), found.to_reader(), once=once)
     failpoint("after_counts")

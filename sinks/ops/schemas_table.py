@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, LongType, StringType, StructType
 
 from sinks import tables
+from sinks.arrow_commit import append
+from sinks.snapshot import Snapshot
+from storage import delta
 
 NAME = "ops.schemas"
 
@@ -37,14 +39,12 @@ def ensure(spark: SparkSession, path: str) -> None:
 
 def stored(path: str) -> list[StoredSchema]:
     """Every row."""
-    return [StoredSchema(**row) for row in DeltaTable(path).to_pyarrow_table().to_pylist()]
+    return [StoredSchema(**row) for row in delta.table(path).to_pyarrow_table().to_pylist()]
 
 
 def store(path: str, schemas: Iterable[StoredSchema]) -> None:
     """Add the schemas that are not there yet, in one commit and without a Spark job."""
     fresh = sorted(set(schemas) - set(stored(path)), key=str)
     if fresh:
-        rows = pa.Table.from_pylist(
-            [each._asdict() for each in fresh], schema=DeltaTable(path).to_pyarrow_dataset().schema
-        )
-        write_deltalake(path, rows, mode="append")
+        snapshot = Snapshot.of(path)
+        append(pa.Table.from_pylist([each._asdict() for each in fresh], schema=snapshot.arrow_schema), path)

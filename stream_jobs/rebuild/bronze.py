@@ -18,6 +18,7 @@ from foundation.files import replace_file
 from sinks import tables
 from sinks.commit import append
 from sinks.snapshot import FILE, Snapshot
+from storage import files
 from stream_jobs.bronze.job import Broker, BronzeJob, bronze_contracts, table_name
 from stream_jobs.bronze.known_schemas import KnownSchemas, Registry
 from stream_jobs.places import SCHEMAS, Places
@@ -28,7 +29,8 @@ from stream_jobs.running.jobs import Driver
 
 CARRIED = "carried.json"
 """A file beside the shadow's checkpoint: rows were copied from the live table, and how many."""
-
+RECOVERED = "recovered"
+"""A folder beside it: rows that come from the archive."""
 
 FROM_ARCHIVE, NO_PARTITION, FIRST_OF_ARCHIVE = "archive", -1, 0
 """Topic id, partition and first offset of rows that were recovered from the payload archive: their former place in
@@ -88,7 +90,7 @@ def copy_from_live(spark: SparkSession, live: Places, shadow: Places, job: Bronz
     rows = 0
     if tables.exists(path):
         snapshot = Snapshot.of(path)
-        there = [name for name in snapshot.files() if (Path(path) / name).exists()]
+        there = sorted(files.sizes(path, snapshot.files()))
         older = snapshot.read_files(spark, there).where(_is_gone_from_kafka(begun)).drop(FILE)
         target = shadow.table(job.name)
         before = size_of(target)[0]

@@ -1,19 +1,18 @@
 """What a rebuild would do, and how long it would take: read from the logs of the tables, without a JVM."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from foundation.errors import UsageError
 from foundation.files import replace_file
 from schemas.contracts import CANARY
 from sinks import tables
+from storage import delta, files
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold.model import GoldTable
 from stream_jobs.gold.model import discover as gold_tables
@@ -96,10 +95,9 @@ def downstream(queries: Sequence[str]) -> list[str]:
     return [*silver, *(name for name, table in _gold().items() if filled & set(table.reads))]
 
 
-def free_bytes(places: Places) -> int:
-    """Free bytes on the disk of the lake."""
-    there = Path(places.lake)
-    return shutil.disk_usage(there if there.exists() else there.parent).free
+def free_bytes(places: Places) -> int | None:
+    """Free bytes on the disk of the lake; None in a store, which does not tell."""
+    return files.free_bytes(places.lake)
 
 
 def note_rate(places: Places, query: str, rows: int, seconds: float) -> None:
@@ -132,7 +130,7 @@ def size_of(path: str) -> tuple[int, int, int]:
     """Rows, bytes and files by a table's log; zeros where there is no table."""
     if not tables.exists(path):
         return 0, 0, 0
-    actions = pa.table(DeltaTable(path).get_add_actions())
+    actions = pa.table(delta.table(path).get_add_actions())
     rows, size = (pc.sum(actions[name]).as_py() or 0 for name in ("num_records", "size_bytes"))
     return int(rows), int(size), actions.num_rows
 

@@ -227,7 +227,7 @@ def _cancel_swap(places: Places, state: Rebuild) -> bool:
 def _lock_tables(stack: ExitStack, places: Places, query: str) -> None:
     """Hold the locks of a query's tables until the stack ends. Raises: TableIsTakenError when somebody holds one."""
     for lock in (query, QUARANTINE) if query.startswith("silver.") else (query,):
-        stack.enter_context(exclusive(places.locks, lock))
+        stack.enter_context(exclusive(places.locks, lock, places.lake))
 
 
 def _file(places: Places) -> Path:

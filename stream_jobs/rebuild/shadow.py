@@ -1,6 +1,5 @@
 """The shadow of a query: its tables, filled beside the live ones by the same job, from the beginning of its inputs."""
 
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -10,6 +9,8 @@ from pyspark.sql import SparkSession
 
 from sinks import tables
 from sinks.locks import TableIsTakenError, TableLocks
+from storage import files
+from storage.location import location
 from stream_jobs.bronze.job import BronzeJob
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.model import GoldTable
@@ -105,7 +106,7 @@ def catch_up_live(
 
     Raises: UnsafeState, when the live query may not start.
     """
-    driver = Driver(spark, live, TableLocks(spark, live.locks))
+    driver = Driver(spark, live, TableLocks(spark, live.locks, live.lake))
     try:
         drain([_job_of(query, driver, kafka)], at_once=1, stop=stop)
     except TableIsTakenError:
@@ -121,8 +122,8 @@ def remove(live: Places, query: str) -> None:
     for name in ("guard.json", "seen.json", "standing.json", bronze.CARRIED):
         (checkpoint / name).unlink(missing_ok=True)
     # Only one query is built at a time, so all shadow tables in the folder belong to it.
-    for folder in (*checkpoint.glob("g*[0-9]"), Path(live.lake) / FOLDER):
-        shutil.rmtree(folder, ignore_errors=True)
+    for folder in (*checkpoint.glob("g*[0-9]"), checkpoint / bronze.RECOVERED, location(live.lake) / FOLDER):
+        files.remove_tree(folder)
 
 
 def remove_left(live: Places) -> None:

@@ -66,7 +66,7 @@ class StreamDriver:
         layers: Sequence[str] = LAYERS,
         measures: Measures = UNMEASURED,
     ) -> None:
-        self._driver = Driver(spark, places, TableLocks(spark, places.locks), measures)
+        self._driver = Driver(spark, places, TableLocks(spark, places.locks, places.lake), measures)
         self._note = stop_notes_in(places)
         self._known_schemas = KnownSchemas(spark, places.table(SCHEMAS), registry, broker.prefix)
         self._broker = broker

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import QueryBuilder
 
 from foundation.errors import UsageError
 from sinks import tables
 from sinks.ops import gaps
+from storage import delta
 from stream_jobs.places import Places
 from stream_jobs.running import fingerprint, retention
 from stream_jobs.running.checkpoints import Checkpoint, Found, Guard, app_id
@@ -135,7 +136,7 @@ def _next_offsets(bronze: str, topic_id: str) -> dict[int, int]:
     query = (
         f"select partition, max(\"offset\") + 1 as next from bronze where topic_id = '{topic_id}' group by partition"
     )
-    found = QueryBuilder().register("bronze", DeltaTable(bronze)).execute(query).read_all()
+    found = QueryBuilder().register("bronze", delta.table(bronze)).execute(query).read_all()
     return {
         int(partition): int(following)
         for partition, following in zip(found["partition"].to_pylist(), found["next"].to_pylist(), strict=True)

@@ -31,7 +31,7 @@ class TableVersions:
         version = self._versions.get(path)
         if version is None:
             version = tables.version(path) if tables.exists(path) else -1
-        while tables.commit_file(path, version + 1).exists():
+        while tables.has_commit(path, version + 1):
             version += 1
         self._versions[path] = version
         return version

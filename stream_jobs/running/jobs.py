@@ -11,6 +11,7 @@ from foundation.errors import CorrentezaError, DependencyUnavailable
 from foundation.failpoints import failpoint
 from foundation.log import get_logger
 from sinks.locks import TableLocks
+from storage import health
 from stream_jobs.places import Places
 from stream_jobs.running.attempts import NO_SPACE
 from stream_jobs.running.maintenance_lock import MaintenanceLock
@@ -131,6 +132,9 @@ class Batches:
             raise RuntimeError(str(error)) from None
         except Exception as error:
             log.error("batch_failed", query=self.name, batch_id=batch_id, exc_info=True)
+            if (away := health.of_store(error)) is not None:
+                self.failure = away
+                raise RuntimeError(str(away)) from None
             first_line = next(iter(str(error).splitlines()), "")[:MOST_SAID]
             if NO_SPACE in whole_message(error) and NO_SPACE not in first_line:
                 first_line += f": {NO_SPACE}"  # so that the supervisor waits and retries

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from deltalake import DeltaTable
 
@@ -11,6 +10,8 @@ from schemas.contracts import CANARY_TABLE
 from sinks import tables
 from sinks.listing import Listing
 from sinks.planning import Plan, Policy, look
+from storage import files
+from storage.location import location
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.readers import Readers
@@ -45,13 +46,8 @@ def lock_of(table: str) -> str:
 
 def existing_tables(places: Places) -> list[str]:
     """Every table of the lake, layer by layer."""
-    root = Path(places.lake)
-    return [
-        f"{layer}.{folder.name}"
-        for layer in LAYERS
-        for folder in sorted(root.glob(f"{layer}/*"))
-        if (folder / "_delta_log").is_dir() and tables.exists(str(folder))
-    ]
+    names = (f"{layer}.{name}" for layer in LAYERS for name in files.folders(location(places.lake) / layer))
+    return [name for name in names if tables.exists(places.table(name))]
 
 
 def plan_of(places: Places, table: str, readers: Readers, opened: DeltaTable | None = None) -> Plan:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from pathlib import Path
 
 from foundation import clock
 from foundation.errors import UnsafeState
@@ -141,15 +140,15 @@ class Maintainer:
         )
 
     def _lock(self, each: Owned) -> AbstractContextManager[bool]:
-        return _if_free(self._places.locks, each.table) if each.is_shared else nullcontext(True)
+        return _if_free(self._places, each.table) if each.is_shared else nullcontext(True)
 
 
 @contextmanager
-def _if_free(locks: Path, table: str) -> Iterator[bool]:
+def _if_free(places: Places, table: str) -> Iterator[bool]:
     """Yields whether the lock of a shared table was free; if so, it is held until the context ends."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(locks, table))
+            stack.enter_context(exclusive(places.locks, table, places.lake))
             is_free = True
         except UnsafeState:
             is_free = False

@@ -12,6 +12,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
 from sinks.locks import TableIsTakenError
+from storage import health
 from stream_jobs.running import attempts
 from stream_jobs.running.attempts import Attempts
 from stream_jobs.running.background import in_background
@@ -279,7 +280,11 @@ def report_stopped(note: WriteNote, query: str, state: State, error: CorrentezaE
 
 
 def _failed(job: Job, error: str) -> CorrentezaError:
-    """An error with the first line of a failed query's message that is not blank."""
+    """An error with the first line of a failed query's message that is not blank; the object store's own error if it is
+    away.
+    """
+    if (away := health.of_store()) is not None:
+        return away
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     text = lines[0] if lines else "no message"
     return CorrentezaError(f"{job.name} failed: {text}", hint="see the log for the whole trace; then run again")

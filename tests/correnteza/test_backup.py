@@ -83,13 +83,13 @@ class Operator:
 
     def rows(self) -> dict[str, int]:
         """Rows of each layer's table."""
-        lake = Lake(self.home.lake)
+        lake = Lake(self.home.lake_root)
         return {name: int(str(lake.value(f"SELECT count(*) FROM {name}", []))) for name in LAYERS}
 
     def offsets(self) -> list[dict[str, object]]:
         """Of bronze, per partition: how many records, and the last one's offset."""
         query = f'SELECT partition, count(*) AS n, max("offset") AS last FROM {LAYERS[0]} GROUP BY 1 ORDER BY 1'
-        return list(Lake(self.home.lake).rows(query, []))
+        return list(Lake(self.home.lake_root).rows(query, []))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_restored_home_goes_on_and_gets_again_what_came_since_the_copy_once(op
     lost = operator.rows()
     assert lost[LAYERS[0]] == copied[LAYERS[0]] + published
 
-    shutil.rmtree(operator.home.lake / "silver")
+    shutil.rmtree(operator.home.lake_root / "silver")
     operator.shell(commands("Restore"))
     assert operator.rows() == copied
     assert operator.publish_and_stream(2) == published

@@ -59,7 +59,7 @@ def test_control_without_the_mask_show_would_print_the_password(control, monkeyp
 
 
 def test_validate_says_that_all_is_well():
-    assert run("validate").stdout == "the settings are valid: 4 set, 35 defaults\n"
+    assert run("validate").stdout == "the settings are valid: 4 set, 44 defaults\n"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,9 @@ def test_validate_says_that_all_is_well():
         ("REGISTRY_URL", "registry:8081", "registry_url must be an http"),
         ("KAFKA_BOOTSTRAP", "broker", "kafka_bootstrap must be host:port"),
         ("JAVA_HOME", "/nowhere/jdk", "java_home: there is no /nowhere/jdk"),
+        ("S3_ENDPOINT", "store:8333", "s3_endpoint must be an http"),
+        ("S3_ACCESS_KEY", "key", "s3_access_key and s3_secret_key go together"),
+        ("LAKE", "gs://lake", "lake must be a folder or s3://<bucket>/<prefix>"),
     ],
 )
 def test_validate_finds_what_has_the_right_type_and_cannot_work(monkeypatch, name, value, message):

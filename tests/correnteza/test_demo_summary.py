@@ -10,7 +10,7 @@ CHECKS = ["bronze = topic", "gold.a = batch(silver)", "gold.b = batch(silver)", 
 ROWS = {"bronze.a": 5, "bronze.b": 1_000, "gold.a": 3, "silver.a": 4, "ops.schemas": 1}
 
 
-def lines(**more: object) -> list[str]:
+def lines(*, in_store: bool = False, **more: object) -> list[str]:
     report = Report(
         seconds={f"stage {number}": 10.4 for number in range(10)},
         published={day: dict.fromkeys(SOURCES, 10_000) for day in (1, 2, 3)},
@@ -18,7 +18,7 @@ def lines(**more: object) -> list[str]:
     )
     checks = [{"check": name, "holds": True} for name in CHECKS]
     known = {"report": report, "rows": ROWS, "checks": checks, "answer": "a  b\n1  2\n(1 row)\n", "seconds": 104.0}
-    return Summary(**(known | more)).lines(Path("var/demo"))
+    return Summary(**(known | more)).lines(Path("var/demo"), in_store=in_store)
 
 
 def test_it_fits_a_screen():
@@ -46,3 +46,10 @@ def test_a_check_that_fails_is_named():
 def test_a_second_run_publishes_nothing_and_has_its_summary():
     again = Report(seconds={"verify": 1.0}, published={}, replayed=dict.fromkeys(SOURCES, 0))
     assert lines(report=again)[1].split() == ["source_00", "0"]
+
+
+def test_what_is_in_a_store_is_named_by_its_address_and_no_command_is_shown_that_needs_the_ended_store():
+    text = "\n".join(lines(in_store=True))
+    assert "tables: s3://lake/<layer>/<table>   payloads: s3://archive" in text
+    assert "CORRENTEZA_HOME" not in text
+    assert "make demo-s3" in text

@@ -86,7 +86,7 @@ def preload(pipeline: Pipeline, count: int) -> None:
 
 def batches(settings: Settings) -> list[int]:
     """Rows that each version of the table added, by the statistics in its log: no checkpoint, no Spark."""
-    log = settings.lake / "bronze" / DATASET / "_delta_log"
+    log = settings.lake_root / "bronze" / DATASET / "_delta_log"
     found = []
     for file in sorted(log.glob("*.json")):
         actions = [json.loads(line) for line in file.read_text().splitlines()]
@@ -102,7 +102,7 @@ def assert_each_offset_once(settings: Settings) -> None:
     places = [TopicPartition(topic, each) for each in consumer.list_topics(topic, timeout=30).topics[topic].partitions]
     ends = {each.partition: consumer.get_watermark_offsets(each, timeout=30)[1] for each in places}
     consumer.close()
-    rows = DeltaTable(settings.lake / "bronze" / DATASET).to_pyarrow_table(columns=["partition", "offset"])
+    rows = DeltaTable(settings.lake_root / "bronze" / DATASET).to_pyarrow_table(columns=["partition", "offset"])
     found = rows.group_by("partition").aggregate(
         [("offset", "count"), ("offset", "count_distinct"), ("offset", "min"), ("offset", "max")]
     )

@@ -303,7 +303,7 @@ def test_f20_a_very_slow_broker_loses_and_doubles_nothing(own, pipeline, polling
 def behind(own: OwnBroker, pipeline: Pipeline) -> list[str]:
     """The oracle: bronze holds all that a reader on the direct way sees, within the time that a restart takes."""
     settings = pipeline.settings
-    asked = (own.direct, settings.topic_prefix, settings.lake, ["inmet_stations"])
+    asked = (own.direct, settings.topic_prefix, settings.lake_root, ["inmet_stations"])
     return still(lambda: lake_oracles.coverage(*asked), 20)
 
 

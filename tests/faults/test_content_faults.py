@@ -34,7 +34,7 @@ MACAPA_ROWS = 500
 def target(settings) -> poll.Services:
     """This test's own topics, on the shared broker."""
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive_root)
 
 
 @pytest.fixture

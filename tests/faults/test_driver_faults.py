@@ -120,7 +120,7 @@ def test_f34_control_without_a_supervisor_a_driver_lives_on_with_half_of_its_que
     pipeline.bronze_after(OTHER, [observation(1)])
 
     def left_behind() -> list[str]:
-        lake = pipeline.settings.lake
+        lake = pipeline.settings.lake_root
         return [each for name in (DATASET, OTHER) for each in silver_oracles.silver_follows(lake, name)]
 
     pipeline.run(pipeline.silver(DATASET), pipeline.silver(OTHER))

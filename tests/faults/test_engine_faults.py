@@ -88,7 +88,7 @@ def test_after_a_restore_a_new_generation_writes_again_what_the_old_one_had_writ
 
 def test_control_under_the_old_generation_a_restored_table_skips_the_batches_as_written(pipeline, monkeypatch, control):
     """Transaction ids survive RESTORE: the table says that it has them, and does not have their rows."""
-    lake = pipeline.settings.lake
+    lake = pipeline.settings.lake_root
     restored(pipeline)
     pipeline.adopt(f"silver.{DATASET}")
     pipeline.run(pipeline.silver(DATASET))

@@ -90,13 +90,13 @@ def in_kafka(pipeline: Any) -> dict[str, list[int]]:
 def contradictions(pipeline: Any) -> list[str]:
     """The oracle: what `verify --full` says, the check of payloads too."""
     home = pipeline.settings
-    subject = Subject(home.lake, home.checkpoints, reference.FOLDER, home.topic_prefix, {})
+    subject = Subject(home.lake_root, home.checkpoints, reference.FOLDER, home.topic_prefix, {})
     report = verify(
         subject,
         Cluster(home.bootstrap),
         {name: load(name) for name in CONTRACTS},
         since=None,
-        more={"payload = published + rejected": payload_check(home.archive)},
+        more={"payload = published + rejected": payload_check(home.archive_root)},
     )
     return [
         f"{each.check}: {one.where}: {one.what} {one.examples}"

@@ -108,7 +108,7 @@ def test_control_without_the_look_at_the_transaction_a_repeated_gold_batch_is_co
     other = base.copy_to(tmp_path / "other")
     other.add(DATASET, *CHANGES)
     die(other, "after_counts", monkeypatch)
-    monkeypatch.setattr("sinks.ops.quality.DeltaTable.transaction_version", lambda *_: None)
+    monkeypatch.setattr("deltalake.DeltaTable.transaction_version", lambda *_: None)
     other.follow(TABLE)
     control.objects(wrong, other, damage="is counted 2 times")
 

@@ -139,7 +139,7 @@ def test_f15_control_rows_that_stand_twice_would_be_versions_without_a_look_at_e
     pipeline, monkeypatch, control
 ):
     """A repetition of a version at its own clock counts as a new one."""
-    lake, classify = pipeline.settings.lake, apply_changes.classify
+    lake, classify = pipeline.settings.lake_root, apply_changes.classify
 
     def blind(*arguments: Any, **named: Any) -> pa.Table:
         outcome = "replace(outcome, 'duplicate', 'new') AS outcome"
@@ -158,7 +158,7 @@ def test_f15_control_rows_that_stand_twice_would_be_versions_without_a_look_at_e
 
 def test_f15_control_a_late_answer_would_overwrite_without_the_guard_on_its_clock(pipeline, monkeypatch, control):
     """No row is late, each is the newest, and current takes whatever comes last."""
-    lake, classify = pipeline.settings.lake, apply_changes.classify
+    lake, classify = pipeline.settings.lake_root, apply_changes.classify
 
     def newest_by_arrival(*arguments: Any, **named: Any) -> pa.Table:
         is_newest = "outcome IN ('new', 'stored') AS is_newest"
@@ -182,7 +182,7 @@ def test_f15_control_a_late_answer_would_overwrite_without_the_guard_on_its_cloc
 def test_f15_control_a_row_that_bronze_dropped_would_be_missed(pipeline, control):
     """A bronze that keeps one of two equal rows."""
     settings = pipeline.settings
-    asked = (settings.bootstrap, settings.topic_prefix, settings.lake, [SOURCE])
+    asked = (settings.bootstrap, settings.topic_prefix, settings.lake_root, [SOURCE])
     publish(pipeline, FIRST)
     stream(pipeline)
     control.holds(findings, pipeline)
@@ -220,7 +220,7 @@ def test_f15_an_answer_without_rows_is_counted_and_makes_the_data_older_but_noth
 def lines(pipeline: Pipeline) -> dict[str, Line]:
     """Table → its line of `status`."""
     settings = pipeline.settings
-    places = Places(settings.lake, settings.checkpoints, settings.topic_prefix, {})
+    places = Places(settings.lake_root, settings.checkpoints, settings.topic_prefix, {})
     found = status(places, lambda: Cluster(settings.bootstrap), [load(name) for name in VERIFIED], now=time.time())
     return {f"{line.layer}.{line.table}": line for line in found.lines}
 

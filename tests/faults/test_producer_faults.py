@@ -42,7 +42,7 @@ def target(settings) -> poll.Services:
     """This test's own topics, on the shared broker."""
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
     ledger = settings.home / "ledger.jsonl"
-    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive, ledger)
+    return poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive_root, ledger)
 
 
 @pytest.fixture

@@ -373,7 +373,16 @@ def test_f6_control_a_process_that_remembers_nothing_waits_for_its_registry(run,
 def proposal(tmp_path, settings) -> tuple[Path, dict[str, str]]:
     """A copy of the tree in which a rain gauge reports text, and the environment of its commands."""
     copy = tmp_path / "proposal"
-    for package in ("correnteza", "foundation", "monitoring", "producers", "schemas", "sinks", "stream_jobs"):
+    for package in (
+        "correnteza",
+        "foundation",
+        "monitoring",
+        "producers",
+        "schemas",
+        "sinks",
+        "storage",
+        "stream_jobs",
+    ):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
     contract = copy / "schemas" / "inmet_hourly.avsc"
     text = contract.read_text()

@@ -89,7 +89,7 @@ def test_control_a_successor_that_has_lost_the_cursor_publishes_the_first_half_a
 
     control.holds(problems)
     monkeypatch.setattr(cursor, "read", lambda *_: {})
-    services = poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+    services = poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive_root)
     poll.poll(
         sources.load(SOURCE),
         services,

@@ -18,6 +18,7 @@ PACKAGES = (
     "foundation",
     "producers",
     "sinks",
+    "storage",
     "stream_jobs",
     "schemas",
     "monitoring",

@@ -126,7 +126,7 @@ def judge(rig: Rig, result: Result, *, poisoned: bool = False) -> None:
     Args:
         poisoned: there are records that no Avro reader takes, so Kafka's chunks are judged by what bronze holds.
     """
-    bootstrap, lake = rig.settings.bootstrap, rig.settings.lake
+    bootstrap, lake = rig.settings.bootstrap, rig.settings.lake_root
     result.lost += lake_oracles.ledger_covered(rig.ledger, bootstrap, "", lake, DATASETS)
     result.lost += lake_oracles.coverage(bootstrap, "", lake, BRONZE)
     result.lost += edition_oracles.not_as_served(rig.editions.served, bootstrap, "", lake)

@@ -251,7 +251,7 @@ class Rig:
         checkpoints, ends = self.settings.checkpoints, progress.ends(self.settings.bootstrap, BRONZE)
         self.until(self._reads(lambda: progress.unread(checkpoints, ends)), f"{what}: bronze")
         for layer in progress.UPPER:
-            wanted = progress.below(self.settings.lake, layer)
+            wanted = progress.below(self.settings.lake_root, layer)
             self.until(self._reads(lambda wanted=wanted: progress.behind(checkpoints, wanted)), f"{what}: {layer}")
 
     def _reads(self, behind: Callable[[], list[str]]) -> Callable[[], bool]:

@@ -131,7 +131,7 @@ def climate(tmp_path, settings, pipeline):
 
 def problems(settings, mapping: Path, file: Path) -> list[str]:
     """What `migrate verify` finds between a file and Delta."""
-    return checks.check(Lake(settings.lake), mappings.load(mapping), file, "legacy.db").problems()
+    return checks.check(Lake(settings.lake_root), mappings.load(mapping), file, "legacy.db").problems()
 
 
 def test_control_each_comparison_sees_a_file_that_is_not_what_delta_holds(settings, climate, tmp_path, control):
@@ -213,7 +213,7 @@ def test_a_csv_file_keeps_its_rows_and_its_bad_lines_are_rejects_with_their_byte
 
 
 def problems_of_csv(settings, mapping: Path, file: Path) -> list[str]:
-    return checks.check(Lake(settings.lake), mappings.load(mapping), file, file.name).problems()
+    return checks.check(Lake(settings.lake_root), mappings.load(mapping), file, file.name).problems()
 
 
 def test_a_key_that_two_rows_share_is_refused_before_anything_is_published(settings, tmp_path):

@@ -177,7 +177,7 @@ def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_t
 def test_verify_finds_a_payload_that_is_gone_and_one_that_was_changed(bronze, cli, settings):
     manifests = bronze.rows("bronze.ingest_manifests", "true").to_pylist()
     published = sorted({manifest["record"]["payload_sha256"] for manifest in manifests})
-    archived = [settings.archive / "sha256" / sha256[:2] / sha256 for sha256 in published]
+    archived = [settings.archive_root / "sha256" / sha256[:2] / sha256 for sha256 in published]
     archived[0].unlink()
     archived[1].write_bytes(archived[1].read_bytes()[:-1] + b"!")
     found = cli("verify", "--json")
@@ -221,9 +221,9 @@ def test_control_maintain_lists_a_payload_that_nothing_refers_to_and_removes_it_
     bronze, cli, settings, control
 ):
     """Every published payload is as old as the stray one."""
-    archive = Archive(settings.archive)
+    archive = Archive(settings.archive_root)
     stray = archive.put([b"never published"], {"source": "bcb_sgs", "url": "https://example.org/x"})
-    for file in settings.archive.rglob("*"):
+    for file in settings.archive_root.rglob("*"):
         if file.is_file():
             os.utime(file, (1.7e9, 1.7e9))
     published = {sha256 for sha256, _ in archive.names()} - {stray.sha256}

@@ -10,7 +10,7 @@ import pytest
 
 from foundation.errors import InvalidContent
 from producers import archive
-from producers.archive import Archive, read_blocks
+from producers.archive import ROWS, Archive, read_blocks
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -93,6 +93,24 @@ def old_payload(root):
     for file in (payload.path, payload.path.with_name(payload.path.name + ".json")):
         os.utime(file, (1e9, 1e9))
     return store, payload.sha256, datetime.fromtimestamp(1e9 + 1, UTC)
+
+
+def test_an_archive_on_a_disk_spools_on_its_own_file_system(tmp_path):
+    store = Archive(tmp_path / "archive", tmp_path / "spool")
+    with store.spool() as file:
+        assert Path(file.name).parent == tmp_path / "archive" / "spool"
+    assert not (tmp_path / "spool").exists()
+
+
+def test_rows_that_are_left_stand_for_a_payload_and_are_named_once(tmp_path):
+    store, sha256, _ = old_payload(tmp_path)
+    store.keep_rows(sha256, lambda file: file.write(b"rows"))
+    left = store.get(sha256)
+    assert left is not None
+    assert (left.about["media"], left.size, [name for name, _ in store.names()]) == (ROWS, 4, [sha256])
+    assert store.put([b"payload"], {"source": "some"}) == left
+    assert store.remove(sha256, datetime.max.replace(tzinfo=UTC))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_an_old_payload_is_named_and_removed_whole(tmp_path):

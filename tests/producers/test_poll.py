@@ -266,7 +266,7 @@ def test_a_part_half_published_whose_payload_is_lost_begins_again_as_a_second_ed
     year.put(one(A401=SOME))
     chunks = iter([False, True])
     run(chunk_rows=1000, is_stopping=lambda: next(chunks))
-    for file in settings.archive.glob("sha256/*/*"):
+    for file in settings.archive_root.glob("sha256/*/*"):
         file.unlink()
     year.put(one(A401=SOME.replace(b"26,8", b"26,9")), days=1)
     run()

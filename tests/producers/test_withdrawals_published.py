@@ -211,7 +211,7 @@ def test_the_schedule_withdraws_what_a_backfill_had_published_once_it_owns_the_d
 
 def test_where_the_former_payload_is_gone_the_manifest_says_so(publish, seen, settings):
     publish({H1: member((1, "TIM", 1), (1, "OI", 2))})
-    for file in (settings.archive / "sha256").rglob("*"):
+    for file in (settings.archive_root / "sha256").rglob("*"):
         if file.is_file():
             file.unlink()
     publish({H1: member((1, "TIM", 1))})

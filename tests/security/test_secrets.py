@@ -27,6 +27,8 @@ def test_every_secret_setting_can_be_given_as_a_file(tmp_path, monkeypatch):
     (tmp_path / "url").write_text("http://user:pa/ss@registry:8081\n")
     monkeypatch.setenv("CORRENTEZA_API_KEYS_FILE", str(tmp_path / "keys"))
     monkeypatch.setenv("CORRENTEZA_REGISTRY_URL_FILE", str(tmp_path / "url"))
+    (tmp_path / "secret").write_text("s3cret\n")
+    monkeypatch.setenv("CORRENTEZA_S3_SECRET_KEY_FILE", str(tmp_path / "secret"))
     (tmp_path / "password").write_text("pass word\n")
     monkeypatch.setenv("CORRENTEZA_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
     monkeypatch.setenv("CORRENTEZA_KAFKA_USER", "somebody")
@@ -39,11 +41,15 @@ def test_every_secret_setting_can_be_given_as_a_file(tmp_path, monkeypatch):
         "MLFLOW_TRACKING",
         "QUALITY_DATABASE",
         "REGISTRY_URL",
+        "S3_ACCESS_KEY",
+        "S3_SECRET_KEY",
     ]
     settings = Settings()
     assert {settings.tracking, settings.results_of_suites} == {"http://user:pa/ss@registry:8081"}
     assert settings.api_keys["openmeteo_archive"].get_secret_value() == KEY
     assert settings.registry_url == "http://user:pa/ss@registry:8081"
+    assert settings.s3_secret_key is not None
+    assert settings.s3_secret_key.get_secret_value() == "s3cret"
     assert settings.kafka_password is not None
     assert settings.kafka_password.get_secret_value() == "pass word"
     assert Settings.origins()["api_keys"] == "CORRENTEZA_API_KEYS_FILE"

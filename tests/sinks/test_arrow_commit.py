@@ -9,7 +9,7 @@ from deltalake import DeltaTable, Field, Transaction
 from deltalake.schema import PrimitiveType
 
 from foundation.errors import UnsafeState
-from sinks import arrow_commit
+from sinks import arrow_commit, rows_to_files
 from sinks.arrow_commit import append
 from sinks.replace_rows import replace_rows
 from sinks.snapshot import FILE, Snapshot
@@ -75,7 +75,7 @@ def test_control_without_a_look_at_the_transaction_rows_are_committed_again(path
 
 
 def test_a_file_ends_where_it_is_large_enough(path, monkeypatch):
-    monkeypatch.setattr(arrow_commit, "BYTES_PER_FILE", 1)
+    monkeypatch.setattr(rows_to_files, "BYTES_PER_FILE", 1)
     batches = [batch for wanted in ((1, 2), (3,)) for batch in rows(*wanted).to_batches()]
     arrow_commit.replace_files(Snapshot.of(path), (), pa.RecordBatchReader.from_batches(COLUMNS, batches))
     assert (len(DeltaTable(path).file_uris()), numbers(path)) == (2, [1, 2, 3])

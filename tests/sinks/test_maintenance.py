@@ -161,7 +161,7 @@ def test_control_in_two_commits_a_kill_between_them_loses_rows(path, tmp_path, m
     killed(path, "compaction_written")
     control.holds(rows_stand_once, path)
 
-    monkeypatch.setattr(compaction, "DeltaTable", InTwoCommits)
+    monkeypatch.setattr(compaction.delta, "table", InTwoCommits)
     with pytest.raises(RuntimeError, match="between the two"):
         tidy(looked(other), POLICY, now=datetime.now(UTC), until=budget(60))
     control.objects(rows_stand_once, other, damage="number 7 stands 0 times")

@@ -34,7 +34,7 @@ class Path:
         self.pipeline.run(GoldCanary(self.pipeline.driver))
 
     def newest(self) -> dict[str, lag.CanaryArrival | None]:
-        return lag.newest(self.pipeline.settings.lake)
+        return lag.newest(self.pipeline.settings.lake_root)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def behind(path: Path, sent: int) -> Iterator[str]:
 
 def answers(path: Path) -> list[str]:
     """What a user can be told of that names the canary."""
-    found = [f"{name} can be asked" for name in Lake(path.pipeline.settings.lake).snapshots if "canary" in name]
+    found = [f"{name} can be asked" for name in Lake(path.pipeline.settings.lake_root).snapshots if "canary" in name]
     found += [f"{name} is a dataset" for name in datasets() if "canary" in name]
     return found + (["the data dictionary"] if "canary" in text() else [])
 
@@ -87,7 +87,7 @@ def test_control_no_answer_to_a_user_holds_the_canary(path, control, monkeypatch
     assert path.pipeline.rows(GOLD)
     control.holds(answers, path)
     with pytest.raises(UsageError):
-        Lake(path.pipeline.settings.lake).sql(f"FROM {GOLD}")
+        Lake(path.pipeline.settings.lake_root).sql(f"FROM {GOLD}")
     monkeypatch.setattr(snapshot, "CANARY_TABLE", "")
     can_be_asked = (
         f"bronze.{CANARY_TABLE} can be asked",

@@ -77,7 +77,7 @@ def test_a_site_of_ones_own_reaches_silver_and_the_factors_and_keeps_its_rows_wh
     settings = pipeline.settings
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
     pipeline.declare(*CONTRACTS)
-    target = poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive)
+    target = poll.Services(settings.bootstrap, settings.registry, settings.topic_prefix, settings.archive_root)
 
     def run() -> poll.Outcome:
         return poll.poll(

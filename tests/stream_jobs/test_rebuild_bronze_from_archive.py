@@ -35,7 +35,7 @@ def filled(pipeline, httpserver):
     """Three publications, of which the second withdraws a row and the third another; bronze and silver have them."""
     home = pipeline.settings
     served = ServedZip(httpserver, "/acessos/acessos_telefonia_movel.zip")
-    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive)
+    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive_root)
     pipeline.declare(*CONTRACTS, "ingest.cursors")
     for days, members in enumerate(PUBLICATIONS):
         served.put(members, days=days)
@@ -72,7 +72,7 @@ def rebuilt(pipeline: Any, *queries: str, accept: bool = False, origin: run.Orig
         say=lines.append,
         stop=threading.Event(),
         kafka=bronze.Kafka(pipeline.broker, pipeline.registry),
-        archive=pipeline.settings.archive,
+        archive=pipeline.settings.archive_root,
     )
     return lines
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_had_from_anywhere_is_named_and_stands_in_ops_gaps_once_a
 
     manifests = [row["record"] for row in filled.rows("bronze.ingest_manifests")]
     last = max(manifests, key=lambda each: each["published_at"])
-    Archive(filled.settings.archive).remove(last["payload_sha256"], datetime.now(UTC).replace(year=2100))
+    Archive(filled.settings.archive_root).remove(last["payload_sha256"], datetime.now(UTC).replace(year=2100))
     with pytest.raises(UnsafeState, match="1 chunks or partitions cannot be recovered completely") as refused:
         rebuilt(filled, TABLE)
     assert "ops.gaps" in str(refused.value.hint)

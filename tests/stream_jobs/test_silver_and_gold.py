@@ -177,7 +177,7 @@ def test_f18_a_failure_between_revisions_and_current_loses_nothing(pipeline, mon
 
 def test_f18_control_current_computed_from_what_revisions_absorbed_would_lose_the_batch(pipeline, monkeypatch, control):
     """Both writes from what is new to revisions: as good as the product until a batch has to be repeated."""
-    lake, write = pipeline.settings.lake, apply_changes._write
+    lake, write = pipeline.settings.lake_root, apply_changes._write
     pipeline.publish(DATASET, value("0.5"))
     pipeline.run(pipeline.bronze(DATASET))
     fail_between_the_writes(pipeline, monkeypatch)

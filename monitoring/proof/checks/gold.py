@@ -141,5 +141,4 @@ def unread(evidence: Evidence, definition: Definition, dataset: str, outcome: Ou
     if not files:
         return None
     outcome.notes.append(f"{behind.records} revisions of {dataset} not yet read; the rows they may change are left out")
-    names = ", ".join(f"'{snapshot.path / name}'" for name in files)
-    return f"(FROM read_parquet([{names}]))"
+    return f"(FROM {evidence.lake.rows_of(snapshot, files)})"

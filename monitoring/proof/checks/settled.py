@@ -20,14 +20,15 @@ def find_bounds(evidence: Evidence, dataset: str) -> None:
             continue
         snapshot = lake.snapshots[table]
         files = [
-            str(snapshot.path / name)
+            name
             for name in delta_log.unread(snapshot.path, progress.delta.get(snapshot.table_id)).files
             if name not in snapshot.damaged_files
         ]
         if files:
             lake.connection.execute(
-                'INSERT INTO unsettled SELECT ?, partition, min("offset") FROM read_parquet(?) GROUP BY ALL',
-                [is_withdrawn, files],
+                'INSERT INTO unsettled SELECT ?, partition, min("offset")'
+                f" FROM {lake.rows_of(snapshot, files)} GROUP BY ALL",
+                [is_withdrawn],
             )
 
 

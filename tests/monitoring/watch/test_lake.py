@@ -8,7 +8,6 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from foundation.errors import UnsafeState
-from monitoring import snapshot
 from monitoring.lag.canary import CanaryArrival
 from monitoring.lake import Lake
 from monitoring.reading import dead_letters
@@ -18,6 +17,7 @@ from monitoring.watch.dead_letters import OpenDeadLetters
 from monitoring.watch.expected import Expected
 from monitoring.watch.lake import LakePart
 from monitoring.watch.parts import PartlyKnown
+from storage import delta
 from tests.controls import differs
 from tests.monitoring.kit import TOPIC_ID
 
@@ -45,12 +45,11 @@ def test_a_table_is_opened_again_only_at_a_new_version(kit, monkeypatch):
     opened = []
 
     class Noted(DeltaTable):
-        def __init__(self, path, **version):
+        def __init__(self, path, **more):
             opened.append(path)
-            super().__init__(path, **version)
+            super().__init__(path, **more)
 
-    for module in (watched, snapshot):
-        monkeypatch.setattr(module, "DeltaTable", Noted)
+    monkeypatch.setattr(delta, "DeltaTable", Noted)
     part.look()
     assert opened == []
     kit.append("bronze.bcb_sgs", kit.rows("bronze.bcb_sgs", '"offset" < 4'))

@@ -165,6 +165,6 @@ def test_with_the_driver_killed_the_numbers_stay_true(settings, topic, cli_proce
     assert wrong(monitor, settings, topic, 5, at.timestamp()) == []
     assert value(monitor, "up", "driver") == 0
     assert value(monitor, "query_state", *SGS, "behind") == 1
-    table = DeltaTable(str(settings.lake / "bronze/bcb_sgs")).to_pyarrow_table(columns=["kafka_timestamp"])
+    table = DeltaTable(str(settings.lake_root / "bronze/bcb_sgs")).to_pyarrow_table(columns=["kafka_timestamp"])
     newest = max(table["kafka_timestamp"].to_pylist()).timestamp()
     assert value(monitor, "newest_event_timestamp_seconds", *SGS) == pytest.approx(newest, abs=0.001)

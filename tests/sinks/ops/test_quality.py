@@ -48,7 +48,7 @@ def test_control_without_the_look_at_the_transaction_a_repeated_batch_doubles(ta
 
     table(0)
     control.holds(counts_of_a_batch)
-    monkeypatch.setattr("sinks.ops.quality.DeltaTable.transaction_version", lambda *_: None)
+    monkeypatch.setattr("deltalake.DeltaTable.transaction_version", lambda *_: None)
     control.objects(counts_of_a_batch, damage="the count of 'small' stands 2 times instead of 1")
 
 

@@ -19,7 +19,7 @@ def bring(pipeline, dataset: str) -> None:
     """Poll the replay's first two days, then bring what they published into bronze and silver."""
     pipeline.declare(dataset, *RECEIPTS, "ingest.cursors")
     home = pipeline.settings
-    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive)
+    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive_root)
     with serve(day=1) as replay:
         for day in (1, 2):
             replay.set_day(day)

@@ -1,0 +1,176 @@
+"""One driver owns a table in a store: whoever else wants it, at the same moment or after it has fallen silent."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pytest
+from deltalake import Schema
+
+from foundation.errors import UnsafeState
+from sinks import commit, locks
+from sinks.arrow_commit import append
+from storage import delta, files, lease
+from storage.lease import Leases, TakenError
+from tests.controls import complaint, counted
+from tests.helpers import wait_for
+from tests.lying_store import is_commit
+
+TABLE = "silver.things"
+ROWS = pa.schema([("number", pa.int64())])
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Lives of a second: nobody waits half a minute for a driver that is known to be dead."""
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(lease, "EXPIRY_SECONDS", 1.5)
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.1)
+
+
+@pytest.fixture
+def path(lake):
+    address = str(lake / "silver" / "things")
+    delta.create(address, Schema.from_arrow(ROWS), configuration={})
+    return address
+
+
+def silenced(of: Leases) -> None:
+    """A driver that stands still: its heartbeat stops, and what it holds stays noted. Not of this machine."""
+    of._stop.set()
+    assert of._beats is not None
+    of._beats.join()
+    of._beats = None
+    files.write(of._heartbeat(of.driver), json.dumps({"pid": 1, "host": "elsewhere", "beat": 7}).encode())
+
+
+def test_of_several_that_want_a_table_one_gets_it_and_the_others_are_told_who(lake):
+    drivers = [Leases(lake) for _ in range(6)]
+    with ThreadPoolExecutor(len(drivers)) as pool:
+        said = list(pool.map(lambda each: complaint(lambda: each.acquire(TABLE)), drivers))
+    assert sorted(map(len, said)) == [0] + [1] * 5
+    assert all("TakenError: process" in text for words in said for text in words)
+    for each in drivers:
+        each.release()
+
+
+def test_a_table_that_was_let_go_is_free_at_once_and_its_token_grows(lake):
+    first, second = Leases(lake), Leases(lake)
+    first.acquire(TABLE)
+    first.acquire(TABLE)
+    first.release()
+    second.acquire(TABLE)
+    assert second.token(TABLE) == 2
+    second.require(TABLE)
+    with pytest.raises(UnsafeState, match="another driver's now"):
+        first.require(TABLE)
+    second.release()
+
+
+def test_a_driver_that_is_silent_for_long_enough_loses_its_table_and_may_not_write(lake, path):
+    ours = locks.leases_of(str(lake))
+    locks.lease(ours, TABLE)
+    append(pa.table({"number": [1]}, schema=ROWS), path)
+    silenced(ours)
+
+    other = Leases(lake)
+    other.acquire(TABLE)
+    with pytest.raises(UnsafeState, match="another driver's now") as lost:
+        append(pa.table({"number": [2]}, schema=ROWS), path)
+    assert lost.value.exit_code == 3
+    assert delta.table(path).to_pyarrow_table()["number"].to_pylist() == [1]
+    ours.release()
+    other.require(TABLE)
+    other.release()
+
+
+def test_a_store_that_is_away_for_a_while_costs_heartbeats_and_not_the_table(lake, liar):
+    place = locks.location(str(lake))
+    ours = Leases(place)
+    ours.acquire(TABLE)
+    missed = threading.Event()
+    liar.lie = lambda method, path, headers: missed.set() or "slow_down" if "/drivers/" in path else None
+    assert missed.wait(20)
+    liar.lie = lambda method, path, headers: None
+    ours.require(TABLE)
+    with pytest.raises(TakenError):
+        Leases(place).acquire(TABLE)
+    ours.release()
+
+
+def numbers_stand_once(path: str, expected: list[int]) -> list[str]:
+    """The oracle: the rows that the log brought, version by version, as a stream reads them."""
+    folder = locks.location(path) / "_delta_log"
+    log = [json.loads(line) for name in files.names(folder) for line in files.read(folder / name).splitlines()]
+    added = [action["add"]["path"] for action in log if "add" in action]
+    rows = delta.table(path).to_pyarrow_table()["number"].to_pylist()
+    return counted(rows, expected, "number") + counted(added, set(added), "file")
+
+
+def test_control_between_the_look_and_the_commit_the_fence_keeps_out_who_has_lost_the_table(
+    lake, path, monkeypatch, control
+):
+    """The driver stands still after it has looked; another takes the table, reads the same input, and writes it."""
+
+    def robbed(number: int) -> None:
+        ours = locks.leases_of(str(lake))
+        locks.lease(ours, TABLE)
+        other = Leases(lake)
+
+        def stands_still(point: str) -> None:
+            monkeypatch.setattr(commit, "failpoint", lambda point: None)
+            silenced(ours)
+            other.acquire(TABLE)
+            with monkeypatch.context() as theirs:
+                theirs.setattr(commit, "fence_of", lambda path: (other, TABLE, other.token(TABLE)))
+                append(pa.table({"number": [number]}, schema=ROWS), path)
+
+        monkeypatch.setattr(commit, "failpoint", stands_still)
+        said = complaint(lambda: append(pa.table({"number": [number]}, schema=ROWS), path))
+        other.release()
+        ours.release()
+        assert not said or "another driver's now" in said[0]
+
+    robbed(1)
+    control.holds(numbers_stand_once, path, [1])
+    plain = commit._commit
+    monkeypatch.setattr(commit, "_commit", lambda table, actions, marks: plain(table, actions, []))
+    robbed(2)
+    control.objects(numbers_stand_once, path, [1, 2], damage="number 2 stands 2 times instead of 1")
+
+
+def test_f29_control_a_commit_that_was_made_and_answered_with_an_error_is_not_made_again(
+    path, liar, monkeypatch, control
+):
+    def answered_500(number: int) -> None:
+        liar.once("done_500", is_commit)
+        append(pa.table({"number": [number]}, schema=ROWS), path)
+        assert liar.told["done_500"] == number
+
+    answered_500(1)
+    control.holds(numbers_stand_once, path, [1])
+    monkeypatch.setattr(commit, "_commit", lambda table, actions, marks: _without_an_id(table, actions))
+    answered_500(2)
+    control.objects(numbers_stand_once, path, [1, 2], damage="stands 2 times instead of 1")
+
+
+def _without_an_id(table, actions):
+    table.create_write_transaction(list(actions), mode="append", schema=table.schema(), partition_by=[])
+
+
+def test_who_gets_no_table_stops_beating_and_who_takes_one_again_at_once_goes_on(lake):
+    ours, other = Leases(lake), Leases(lake)
+    ours.acquire(TABLE)
+    with pytest.raises(TakenError):
+        other.acquire(TABLE)
+    wait_for(lambda: not files.exists(other._heartbeat(other.driver)), "a heartbeat without a table ends")
+
+    for _ in range(5):
+        former = ours._beats
+        ours.release()
+        ours.acquire(TABLE)
+        former.join()
+        assert files.exists(ours._heartbeat(ours.driver))
+    ours.release()
+    wait_for(lambda: not files.exists(ours._heartbeat(ours.driver)), "the heartbeat ends with the last table")

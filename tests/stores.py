@@ -1,0 +1,55 @@
+"""A real object store for tests: SeaweedFS, as `up --with object-store` runs it, one per session."""
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from correnteza.embedded import credentials
+from correnteza.embedded.object_store import object_store
+from correnteza.embedded.processes import spawn, stop_tree
+from correnteza.embedded.service import wait_ready
+from storage import location
+from storage.location import Remote
+from storage.s3 import S3
+from tests.lying_store import Liar, lying
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A store that runs, with the buckets `lake` and `archive`."""
+    home = tmp_path_factory.mktemp("store")
+    service = object_store(home, home / "logs")
+    process: subprocess.Popen[bytes] = spawn(service.program, home / "run")
+    try:
+        wait_ready(service, process.poll)
+        access_key, secret_key = credentials.read(home)
+        yield S3(service.address, access_key=access_key, secret_key=secret_key)
+    finally:
+        stop_tree(process.pid)
+        process.wait()
+
+
+@pytest.fixture
+def lake(store: S3) -> Remote:
+    """An empty lake in the store, of this test's own."""
+    address = f"s3://lake/t{uuid.uuid4().hex}"
+    location.connect(address, store)
+    place = location.location(address)
+    assert isinstance(place, Remote)
+    return place
+
+
+@pytest.fixture
+def liar(store: S3, lake: Remote) -> Iterator[Liar]:
+    """The same lake behind a proxy that lies as the test asks; until the test ends, all of this process go by it."""
+    with lying(store) as found:
+        location.connect(str(lake), through(found, store))
+        yield found
+        location.connect(str(lake), store)
+
+
+def through(liar: Liar, store: S3) -> S3:
+    """The store as it is reached by the proxy."""
+    return S3(liar.endpoint, access_key=store.access_key, secret_key=store.secret_key)
