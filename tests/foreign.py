@@ -123,9 +123,13 @@ def framed(schema: Mapping[str, Any], schema_id: int, record: Mapping[str, Any])
 def send(settings: Settings, topic: str, *messages: tuple[bytes | None, bytes | None, int]) -> None:
     """Key, value and Kafka's timestamp in milliseconds of each message, in order."""
     producer = Producer({"bootstrap.servers": settings.bootstrap, "enable.idempotence": True, "log_level": 0})
+    refused: list[Any] = []
     for key, value, at in messages:
-        producer.produce(topic, value, key, timestamp=at)
+        producer.produce(
+            topic, value, key, timestamp=at, on_delivery=lambda error, _: refused.append(error) if error else None
+        )
     assert producer.flush(60) == 0
+    assert refused == []
 
 
 def verdicts(settings: Settings, *datasets: str) -> dict[str, tuple[list[str], list[str]]]:
