@@ -81,7 +81,11 @@ def adopt(
     checkpoint = checkpoint_of(places, query)
     found = look(places, query, None)
     if topic is None:
-        return checkpoint.adopt(found, None)
+        guard = checkpoint.adopt(found, None)
+        while look(places, query, guard).last_written is not None:
+            # With its disk the query lost what it knew of generations; the tables tell that this one was used before.
+            guard = checkpoint.adopt(found, None)
+        return guard
     topic_id = broker.topic_id(topic)
     position = _next_offsets(places.table(query), topic_id) if found.has_rows else {}
     first = retention.first_offsets(broker, topic)

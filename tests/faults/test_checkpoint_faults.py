@@ -16,6 +16,7 @@ from stream_jobs.bronze import job as bronze
 from stream_jobs.bronze.job import BronzeJob
 from stream_jobs.running import checkpoints, retention
 from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.guards import checkpoint_of
 from tests.helpers import wait_for
 from tests.pipeline import Pipeline, astray, pipeline
 from tests.samples import sample
@@ -197,6 +198,20 @@ def test_f22_control_without_the_guard_the_batches_after_an_older_copy_are_lost(
     monkeypatch.setattr(Checkpoint, "_require_sound_files", lambda *_: None)
     pipeline.run(job)
     control.objects(astray, pipeline, DATASET, damage="lacks 2 records: 0/16, 0/17")
+
+
+def test_f22_a_disk_that_is_lost_twice_is_adopted_under_a_generation_that_the_tables_do_not_know(pipeline):
+    for first in (0, 5, 9):
+        pipeline.publish(DATASET, *stations(first, first + 4))
+        pipeline.run(pipeline.bronze(DATASET))
+        pipeline.run(pipeline.silver(DATASET))
+        shutil.rmtree(pipeline.places.checkpoints)
+        pipeline.adopt(TABLE, DATASET)
+        pipeline.adopt(f"silver.{DATASET}")
+    assert checkpoint_of(pipeline.places, f"silver.{DATASET}").newest_generation() == 3
+    pipeline.run(pipeline.silver(DATASET))
+    assert len(pipeline.rows(f"silver.{DATASET}")) == 12
+    assert pipeline.rows("silver.quarantine") == []
 
 
 def remove_unread(pipeline: Pipeline) -> list[tuple[int, int]]:
