@@ -4,10 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
-# A process per core, each with a broker and a JVM of its own (2.5 GB): four at most.
-PARALLEL := -n logical --maxprocesses 4 --dist worksteal
-# The fast tests start neither and wait a third of their time: three processes, however few the cores.
-PARALLEL_FAST := -n 3 --dist worksteal
+# Tests wait a third of their time and more, so three processes, however few the cores. Those of the second half have a
+# broker and a JVM of their own each (2.5 GB).
+PARALLEL := -n 3 --dist worksteal
 
 help:  ## show this page
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +49,7 @@ $(COMPANY): deploy/company/requirements.lock $(INSTALLED)
 	@touch $@
 
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(BIN)/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers and not company"; first=$$?; \
+	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company"; first=$$?; \
 	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company" || first=$$?; \
 	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; exit $$first
 
@@ -61,7 +60,7 @@ test-pythons: setup  ## the fast tests on further Pythons of this machine: PYTHO
 	@failed=; for python in $(or $(PYTHONS),python3.12 python3.13); do \
 		$$python -c "" 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
 		$(MAKE) --no-print-directory build/$$python/installed && \
-		build/$$python/bin/pytest $(PARALLEL_FAST) -m "not integration and not slow and not long and not containers and not company" || failed="$$failed $$python"; \
+		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company" || failed="$$failed $$python"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 build/%/installed: requirements.lock pyproject.toml

@@ -6,6 +6,7 @@ person waits for it.
 """
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -179,11 +180,32 @@ def columns_of(table: DeltaTable) -> "StructType":
 
 def _add_columns(path: str, schema: "StructType") -> None:
     """Widen the table by appending no rows under the declared schema."""
-    declared = pa.schema(Schema.from_json(schema.json()).to_arrow())
+    table = delta.table(path)
+    # delta-rs would keep the column's type without a word: there is no row that it could not cast.
+    for name, (there, declared) in _clashing(columns_of(table), schema):
+        raise _cannot_take(path, f"{name} is {there}, and {declared} is declared")
+    rows = pa.schema(Schema.from_json(schema.json()).to_arrow()).empty_table()
     try:
-        write_deltalake(delta.table(path), declared.empty_table(), mode="append", schema_mode="merge")
+        write_deltalake(table, rows, mode="append", schema_mode="merge")
     except (DeltaError, pa.ArrowException) as error:
-        raise UnsafeState(
-            f"the table at {path} cannot take its declared columns: {str(error).splitlines()[0]}",
-            hint="rebuild the table, or change the contract back to the type of the table",
-        ) from error
+        raise _cannot_take(path, str(error).splitlines()[0]) from error
+
+
+def _clashing(there: "StructType", declared: "StructType") -> Iterator[tuple[str, tuple[str, str]]]:
+    """Fields, nested ones too, that have another type in a table than declared: name → both types."""
+    from pyspark.sql.types import StructType
+
+    types = {field.name: field.dataType for field in there}
+    for field in declared:
+        found, wanted = types.get(field.name, field.dataType), field.dataType
+        if isinstance(found, StructType) and isinstance(wanted, StructType):
+            yield from _clashing(found, wanted)
+        elif found.simpleString() != wanted.simpleString():
+            yield field.name, (found.simpleString(), wanted.simpleString())
+
+
+def _cannot_take(path: str, why: str) -> UnsafeState:
+    return UnsafeState(
+        f"the table at {path} cannot take its declared columns: {why}",
+        hint="rebuild the table, or change the contract back to the type of the table",
+    )

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
+from storage import location
 from tests import collected
 from tests.choosing import choose
 from tests.controls import control
@@ -58,6 +59,16 @@ class Services:
 
     bootstrap: str
     registry_url: str
+
+
+@pytest.fixture(autouse=True)
+def stores_end_with_their_test() -> Iterator[None]:
+    """A store that a test has connected is gone after it. Any failure of a later test would be taken for the store's,
+    and be repeated without end."""
+    before = location.connected()
+    yield
+    location._stores.clear()
+    location._stores.update(before)
 
 
 @pytest.fixture(scope="session")
