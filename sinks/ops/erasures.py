@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import pyarrow as pa
-from deltalake import Schema
 
 from sinks import tables
-from sinks.arrow_commit import append
+from sinks.ops import declared
 from storage import delta
 
 NAME = "ops.erasures"
@@ -67,11 +66,7 @@ def declare(path: str, records: Iterable[Erased]) -> int:
     """Add the records that are not there yet, in one commit; returns how many those were."""
     known = {_place(each) for each in stored(path)}
     fresh = [each for each in records if _place(each) not in known]
-    if fresh:
-        rows = pa.Table.from_pylist([asdict(each) for each in fresh], schema=_SCHEMA)
-        if not tables.exists(path):
-            delta.create(path, Schema.from_arrow(_SCHEMA), configuration=tables.PROPERTIES)
-        append(rows, path)
+    declared.declare(path, [asdict(each) for each in fresh], _SCHEMA)
     return len(fresh)
 
 

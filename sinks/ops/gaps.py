@@ -7,7 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from sinks import tables
-from sinks.arrow_commit import append
+from sinks.ops import declared
 from storage import delta
 
 NAME = "ops.gaps"
@@ -51,8 +51,7 @@ def declare(path: str, gaps: Iterable[Gap]) -> None:
     """Add the ranges that are not declared yet, in one commit and without a Spark job."""
     known = {_place(row) for row in stored(path)}
     fresh = [row for row in map(asdict, gaps) if _place(row) not in known]
-    if fresh:
-        append(pa.Table.from_pylist(fresh, schema=_SCHEMA), path)
+    declared.declare(path, fresh, _SCHEMA)
 
 
 def stored(path: str) -> list[dict[str, object]]:
