@@ -25,6 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyspark.sql import DataFrame
 
 from foundation.errors import TransientError, UnsafeState
+from foundation.failpoints import failpoint
 from sinks.checksum import write_checksum
 from sinks.locks import fence_of
 from sinks.rows_to_files import Form, Written, written
@@ -112,6 +113,7 @@ def transact(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], *ma
         fenced = given if fence is None else [*given, Transaction(FENCE, fence[2])]
         if fence is not None:
             fence[0].require(fence[1])
+            failpoint("fence_checked")
         try:
             with errors_of(path):
                 _commit(table, actions, fenced or [Transaction(OF_NOBODY, 0)])

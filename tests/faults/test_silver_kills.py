@@ -203,9 +203,9 @@ def test_every_failure_point_of_a_batch_is_met_by_a_test():
     """A new one needs a place in `POINTS` here or there.
 
     The one of any batch is met by `test_driver_faults.py`, `asked_for` by `tests/stream_jobs/test_rebuild.py`, those of
-    an erasure by `test_erasure.py`.
+    an erasure by `test_erasure.py`, `fence_checked` by `tests/storage/test_lease.py`.
     """
     rebuilt = {point.partition("@")[0] for point in test_rebuild_faults.POINTS}
     met = {*test_bronze.POINTS, *POINTS, *test_gold_kills.POINTS, *test_maintenance.POINTS, *rebuilt}
     met |= set(test_erasure.IN_SINKS)
-    assert set(declared()) == met | {"of any batch", "asked_for"}
+    assert set(declared()) == met | {"of any batch", "asked_for", "fence_checked"}
