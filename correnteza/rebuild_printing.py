@@ -16,7 +16,7 @@ from schemas import contracts
 from stream_jobs.places import Places
 from stream_jobs.rebuild import plan, run
 from stream_jobs.rebuild.plan import Planned
-from stream_jobs.running import handover, retention
+from stream_jobs.running import handover, topic_offsets
 from stream_jobs.running.jobs import Broker
 
 
@@ -82,7 +82,7 @@ def _oldest(settings: Settings, queries: Sequence[str]) -> dict[str, dict[int, i
     try:
         broker = broker_of(settings)
         topics = [contract.topic_at(broker.prefix) for contract in wanted]
-        return {topic: retention.first_offsets(broker, topic) for topic in topics}
+        return {topic: topic_offsets.first_offsets(broker, topic) for topic in topics}
     except CorrentezaError as error:
         print(f"oldest offsets: not known, {error}", file=sys.stderr)
         return None

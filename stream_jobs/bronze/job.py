@@ -22,7 +22,7 @@ from sinks.ops import erasures
 from stream_jobs.bronze.decode import decoded, id_to_fetch, question
 from stream_jobs.bronze.known_schemas import KnownSchemas
 from stream_jobs.columns import PARTITION_COLUMNS, bronze_schema
-from stream_jobs.running import retention, unread
+from stream_jobs.running import retention, topic_offsets, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.following import hand_over, is_rebuild_due
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
@@ -118,9 +118,9 @@ class BronzeJob:
         topic_id = self.topic_id
         guard = open_checkpoint(self._driver.places, self.name, topic=self.topic, topic_id=topic_id, stamp=True)
         position = self._checkpoint.position(guard)
-        first = retention.first_offsets(self._broker, self.topic)
+        first, ends = topic_offsets.bounds(self._broker, self.topic)
         retention.require_nothing_missing(self.name, self.topic, position, first)
-        require_not_truncated(self.name, self.topic, position, unread.ends_of(self._broker, self.topic))
+        require_not_truncated(self.name, self.topic, position, ends)
         rows = self.rows_of(self._records(self._driver.spark, guard), topic_id)
         self._guard = guard
         return self._batches.start(rows, checkpoint=str(self._checkpoint.path(guard.generation)), trigger=trigger)

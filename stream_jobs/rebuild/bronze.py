@@ -23,7 +23,7 @@ from stream_jobs.bronze.job import Broker, BronzeJob, bronze_contracts, table_na
 from stream_jobs.bronze.known_schemas import KnownSchemas, Registry
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.rebuild.plan import size_of
-from stream_jobs.running import fingerprint, retention
+from stream_jobs.running import fingerprint, topic_offsets
 from stream_jobs.running.checkpoints import Checkpoint, Guard
 from stream_jobs.running.jobs import Driver
 
@@ -58,7 +58,7 @@ def job_of(query: str, driver: Driver, kafka: Kafka) -> BronzeJob:
 def guard(job: BronzeJob, shadow: Places, broker: Broker, generation: int) -> Guard:
     """The guard of a shadow's checkpoint: it begins at the oldest offsets that Kafka holds now, even if retention
     removes some meanwhile."""
-    first = retention.first_offsets(broker, job.topic)
+    first = topic_offsets.first_offsets(broker, job.topic)
     return Guard(
         generation,
         str(uuid4()),

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from foundation.errors import UnsafeState
 from stream_jobs.places import Places
-from stream_jobs.running import retention
+from stream_jobs.running import retention, topic_offsets
 from stream_jobs.running.guards import checkpoint_of, look, open_checkpoint
 from stream_jobs.running.jobs import Broker
 from stream_jobs.running.truncation import require_not_truncated
-from stream_jobs.running.unread import ends_of
 
 STATE_FILES = {
     "seen.json": "the clocks are read from bronze once more",
@@ -69,8 +68,9 @@ def _require_startable(
     _require_sound(checkpoint.folder)
     if broker is not None and topic is not None:
         position = checkpoint.position(guard)
-        retention.require_nothing_missing(query, topic, position, retention.first_offsets(broker, topic))
-        require_not_truncated(query, topic, position, ends_of(broker, topic))
+        first, ends = topic_offsets.bounds(broker, topic)
+        retention.require_nothing_missing(query, topic, position, first)
+        require_not_truncated(query, topic, position, ends)
 
 
 def _require_sound(folder: Path) -> None:

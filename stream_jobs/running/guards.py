@@ -13,7 +13,7 @@ from sinks import tables
 from sinks.ops import gaps
 from storage import delta
 from stream_jobs.places import Places
-from stream_jobs.running import fingerprint, retention
+from stream_jobs.running import fingerprint, retention, topic_offsets
 from stream_jobs.running.checkpoints import Checkpoint, Found, Guard, app_id
 from stream_jobs.running.jobs import LAYERS, Broker
 from stream_jobs.running.topic_ids import current_ids
@@ -88,7 +88,7 @@ def adopt(
         return guard
     topic_id = broker.topic_id(topic)
     position = _next_offsets(places.table(query), topic_id) if found.has_rows else {}
-    first = retention.first_offsets(broker, topic)
+    first = topic_offsets.first_offsets(broker, topic)
     if loss_accepted_by is None:
         retention.require_nothing_missing(query, topic, position, first)
     else:

@@ -9,7 +9,7 @@ from foundation import kafka
 from foundation.errors import TransientError
 from sinks import tables
 from stream_jobs.running.jobs import Broker
-from stream_jobs.running.unread import ends
+from stream_jobs.running.topic_offsets import ends
 
 LOOK_SECONDS = 1.0
 

@@ -7,13 +7,7 @@ the check here, which says which offsets are missing and what can be done.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
-
-from foundation import kafka
-from foundation.errors import TransientError, UnsafeState
-from stream_jobs.running.jobs import Broker
-from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
+from foundation.errors import UnsafeState
 
 
 class Missing(NamedTuple):
@@ -22,20 +16,6 @@ class Missing(NamedTuple):
     partition: int
     first: int
     until: int
-
-
-def first_offsets(broker: Broker, topic: str) -> dict[int, int]:
-    """Partition → the first offset that is still there. Raises: TransientError when the broker does not answer."""
-    admin = AdminClient(kafka.client(broker.bootstrap))
-    try:
-        partitions = admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
-        asked = admin.list_offsets(
-            {TopicPartition(topic, each): OffsetSpec.earliest() for each in partitions},  # type: ignore[no-untyped-call]
-            request_timeout=TIMEOUT_SECONDS,
-        )
-        return {place.partition: answer.result().offset for place, answer in asked.items()}
-    except KafkaException as error:
-        raise TransientError(f"the broker does not say where {topic} begins: {error}") from error
 
 
 def missing(position: Mapping[int, int], first: Mapping[int, int]) -> list[Missing]:

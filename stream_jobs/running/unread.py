@@ -8,20 +8,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from foundation import kafka
-from foundation.errors import TransientError
-from foundation.leaders import once_led
 from sinks import tables
 from stream_jobs.places import Places
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Broker
-from stream_jobs.running.topic_ids import TIMEOUT_SECONDS
-
-LEADER_SECONDS = 10.0
-"""A topic that was just created, or whose broker has just started, has a leader in a moment."""
+from stream_jobs.running.topic_offsets import ends
 
 
 @dataclass(frozen=True)
@@ -47,37 +41,6 @@ def topics_now(broker: Broker, names: Iterable[str]) -> dict[str, TopicNow]:
     ids = broker.topic_ids(names)
     found = ends(AdminClient(kafka.client(broker.bootstrap)), ids)
     return {name: TopicNow(name, ids[name], found.get(name, {})) for name in ids}
-
-
-def ends_of(broker: Broker, topic: str) -> dict[int, int]:
-    """Partition → last stable offset of one topic. Raises: TransientError, as `ends`."""
-    return ends(AdminClient(kafka.client(broker.bootstrap)), [topic]).get(topic, {})
-
-
-def ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
-    """Topic → partition → last stable offset, in two requests; a topic that does not exist is left out.
-
-    Raises:
-        TransientError: the broker does not answer, or a partition stays without a leader.
-    """
-    wanted = list(names)
-    try:
-        return once_led(lambda: _ends(admin, wanted), LEADER_SECONDS)
-    except KafkaException as error:
-        raise TransientError(f"the broker does not say how far its topics go: {error}") from error
-
-
-def _ends(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[int, int]]:
-    known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-    found: dict[str, dict[int, int]] = {name: {} for name in names if name in known}
-    asked = admin.list_offsets(
-        {TopicPartition(name, each): OffsetSpec.latest() for name in found for each in known[name].partitions},  # type: ignore[no-untyped-call]
-        isolation_level=IsolationLevel.READ_COMMITTED,
-        request_timeout=TIMEOUT_SECONDS,
-    )
-    for place, answer in asked.items():
-        found[place.topic][place.partition] = answer.result().offset
-    return found
 
 
 def in_topic(places: Places, query: str, topic: TopicNow) -> bool:

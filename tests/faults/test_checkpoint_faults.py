@@ -14,7 +14,7 @@ from foundation.errors import CorrentezaError, UnsafeState
 from schemas.contracts import load, load_all
 from stream_jobs.bronze import job as bronze
 from stream_jobs.bronze.job import BronzeJob
-from stream_jobs.running import checkpoints, retention
+from stream_jobs.running import checkpoints, retention, topic_offsets
 from stream_jobs.running.checkpoints import Checkpoint
 from stream_jobs.running.guards import checkpoint_of
 from tests.helpers import wait_for
@@ -288,7 +288,7 @@ def test_f24_retention_itself_passes_a_stopped_query_by(pipeline):
     admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=short)
     admin.incremental_alter_configs([resource])[resource].result()
-    wait_for(lambda: retention.first_offsets(pipeline.broker, topic)[0] > 5, "retention", 900)
+    wait_for(lambda: topic_offsets.first_offsets(pipeline.broker, topic)[0] > 5, "retention", 900)
     with pytest.raises(UnsafeState, match="offsets 5-"):
         pipeline.run(pipeline.bronze(DATASET))
     pipeline.adopt(TABLE, DATASET, loss_accepted_by="the operator")
