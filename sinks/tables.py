@@ -161,14 +161,23 @@ def path_of(root: str, name: str) -> str:
     return f"{root}/{layer}/{table}"
 
 
-def holds(there: "DataType", declared: "DataType") -> bool:
-    """Whether a table's type has all fields of the declared one, in any order, because added fields are at the end."""
+def holds(there: "StructType", declared: "StructType") -> bool:
+    """Whether a table has all fields that are declared, in any order, because added fields are at the end."""
+    return next(_differing(there, declared), None) is None
+
+
+def _differing(there: "StructType", declared: "StructType") -> Iterator[tuple[str, "DataType | None", "DataType"]]:
+    """Declared fields, nested ones too, that a table lacks or has with another type: name, its type there or None, the
+    declared type."""
     from pyspark.sql.types import StructType
 
-    if isinstance(there, StructType) and isinstance(declared, StructType):
-        fields = {field.name: field.dataType for field in there}
-        return all(field.name in fields and holds(fields[field.name], field.dataType) for field in declared)
-    return there.simpleString() == declared.simpleString()
+    types = {field.name: field.dataType for field in there}
+    for field in declared:
+        found, wanted = types.get(field.name), field.dataType
+        if isinstance(found, StructType) and isinstance(wanted, StructType):
+            yield from _differing(found, wanted)
+        elif found is None or found.simpleString() != wanted.simpleString():
+            yield field.name, found, wanted
 
 
 def columns_of(table: DeltaTable) -> "StructType":
@@ -182,26 +191,14 @@ def _add_columns(path: str, schema: "StructType") -> None:
     """Widen the table by appending no rows under the declared schema."""
     table = delta.table(path)
     # delta-rs would keep the column's type without a word: there is no row that it could not cast.
-    for name, (there, declared) in _clashing(columns_of(table), schema):
-        raise _cannot_take(path, f"{name} is {there}, and {declared} is declared")
+    for name, there, declared in _differing(columns_of(table), schema):
+        if there is not None:
+            raise _cannot_take(path, f"{name} is {there.simpleString()}, and {declared.simpleString()} is declared")
     rows = pa.schema(Schema.from_json(schema.json()).to_arrow()).empty_table()
     try:
         write_deltalake(table, rows, mode="append", schema_mode="merge")
     except (DeltaError, pa.ArrowException) as error:
         raise _cannot_take(path, str(error).splitlines()[0]) from error
-
-
-def _clashing(there: "StructType", declared: "StructType") -> Iterator[tuple[str, tuple[str, str]]]:
-    """Fields, nested ones too, that have another type in a table than declared: name → both types."""
-    from pyspark.sql.types import StructType
-
-    types = {field.name: field.dataType for field in there}
-    for field in declared:
-        found, wanted = types.get(field.name, field.dataType), field.dataType
-        if isinstance(found, StructType) and isinstance(wanted, StructType):
-            yield from _clashing(found, wanted)
-        elif found.simpleString() != wanted.simpleString():
-            yield field.name, (found.simpleString(), wanted.simpleString())
 
 
 def _cannot_take(path: str, why: str) -> UnsafeState:
