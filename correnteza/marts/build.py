@@ -69,13 +69,7 @@ def changed_sources(marts: Marts) -> dict[str, int]:
 
     Raises: UsageError when no table that a mart reads exists.
     """
-    versions = present(marts.lake)
-    if not versions:
-        raise UsageError("the lake holds nothing that a mart reads yet", hint="correnteza run all --once")
-    last = built.read(marts.noted)
-    if last is None or last.project != built.hash_of(marts.project) or not marts.tables.exists():
-        return versions
-    return {name: version for name, version in versions.items() if last.versions.get(name) != version}
+    return _changed(marts, _versions_to_read(marts), built.read(marts.noted), built.hash_of(marts.project))
 
 
 def build(spark: SparkSession, marts: Marts) -> list[Mart]:
@@ -90,12 +84,10 @@ def build(spark: SparkSession, marts: Marts) -> list[Mart]:
     locks = TableLocks(spark, marts.locks)
     locks.acquire(SCHEMA)
     try:
-        changed = changed_sources(marts)
+        versions, last, project = _versions_to_read(marts), built.read(marts.noted), built.hash_of(marts.project)
+        changed = _changed(marts, versions, last, project)
         if not changed:
             return []
-        versions = present(marts.lake)
-        last = built.read(marts.noted)
-        project = built.hash_of(marts.project)
         before = _versions(marts)
         with _registered(spark, marts, versions):
             manifest = parse(marts)
@@ -105,6 +97,20 @@ def build(spark: SparkSession, marts: Marts) -> list[Mart]:
         return [*_changes(marts, before)]
     finally:
         locks.release()
+
+
+def _versions_to_read(marts: Marts) -> dict[str, int]:
+    """Source → its newest version. Raises: UsageError when there is none."""
+    versions = present(marts.lake)
+    if not versions:
+        raise UsageError("the lake holds nothing that a mart reads yet", hint="correnteza run all --once")
+    return versions
+
+
+def _changed(marts: Marts, versions: dict[str, int], last: built.Built | None, project: str) -> dict[str, int]:
+    if last is None or last.project != project or not marts.tables.exists():
+        return versions
+    return {name: version for name, version in versions.items() if last.versions.get(name) != version}
 
 
 def parse(marts: Marts) -> Any:

@@ -32,8 +32,8 @@ class Keep(ValidationAction):  # type: ignore[misc]  # its base is not typed
         return {}
 
 
-_waiting: dict[str, list[tuple[Suite, int, int]]] = {}
-"""Suite → (its expectation, rows, broken), from the action to the caller."""
+_waiting: dict[str, list[tuple[Suite, int]]] = {}
+"""Suite → (its expectation, rows that break it), from the action to the caller."""
 
 
 def run(spark: SparkSession, lake: str, names: Iterable[str], database: str) -> list[Result]:
@@ -101,11 +101,11 @@ def _counted(rows: Any, suite: Suite) -> list[tuple[Suite, int, int]]:
         name="rows", validation_definitions=[definition], actions=[Keep()], result_format="SUMMARY"
     )
     context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": rows})
-    return [(each, total, broken) for each, _, broken in _waiting.pop(str(suite["name"]))]
+    return [(each, total, broken) for each, broken in _waiting.pop(str(suite["name"]))]
 
 
-def _counts(result: Any) -> tuple[Suite, int, int]:
-    """One expectation's counts. Raises: UnsafeState when it could not be evaluated."""
+def _counts(result: Any) -> tuple[Suite, int]:
+    """One expectation, and how many rows break it. Raises: UnsafeState when it could not be evaluated."""
     config = result.expectation_config
     told = result.result
     counted = told.get("unexpected_count", told.get("observed_value"))
@@ -113,4 +113,4 @@ def _counts(result: Any) -> tuple[Suite, int, int]:
         raise UnsafeState(f"{config.meta['name']} could not be evaluated: {str(result.exception_info)[:500]}")
     severity = getattr(config.severity, "value", config.severity)
     expectation = {"meta": dict(config.meta), "severity": severity}
-    return expectation, int(told.get("element_count", 0)), counted
+    return expectation, counted
