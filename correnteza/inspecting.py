@@ -59,15 +59,17 @@ def _described(form: str, registry: Registry) -> str:
     text = registry.schema_by_id(int(number))
     if text is None:
         return f"{form}: the registry does not know it"
-    return f"{form}: {_name(text)}, under {', '.join(registry.subjects_of(int(number))) or 'no subject'}"
+    subjects = ", ".join(registry.subjects_of(int(number))) or "no subject"
+    return f"{form}: {_name(text) or 'no Avro record'}, under {subjects}"
 
 
-def _name(text: str) -> str:
+def _name(text: str) -> str | None:
+    """The full name of the record that a schema describes; None if it describes none."""
     try:
         schema = json.loads(text)
         return f"{schema.get('namespace', '')}.{schema['name']}".strip(".")
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "no Avro record"
+        return None
 
 
 def contract(topic: str, partitions: Sequence[PartitionSample], registry: Registry) -> dict[str, Any]:
@@ -79,9 +81,8 @@ def contract(topic: str, partitions: Sequence[PartitionSample], registry: Regist
     messages = [message for each in partitions for message in each.messages]
     framed = [(message, found) for message in messages if (found := framing.split(message.value() or b""))]
     known = {schema_id: registry.schema_by_id(schema_id) for schema_id in {found[0] for _, found in framed}}
-    records = {
-        schema_id: json.loads(text) for schema_id, text in known.items() if text and _name(text) != "no Avro record"
-    }
+    names = {schema_id: name for schema_id, text in known.items() if text and (name := _name(text))}
+    records = {schema_id: json.loads(known[schema_id] or "") for schema_id in names}
     counts = Counter(found[0] for _, found in framed if found[0] in records)
     if not counts:
         raise UsageError(
@@ -89,9 +90,8 @@ def contract(topic: str, partitions: Sequence[PartitionSample], registry: Regist
             hint="docs/your-topic.md says which topics can be read",
         )
     most = counts.most_common(1)[0][0]
-    name = _name(known[most] or "")
     # The newest schema of that name: readers of it read the older ones.
-    chosen = max(schema_id for schema_id in counts if _name(known[schema_id] or "") == name)
+    chosen = max(schema_id for schema_id in counts if names[schema_id] == names[most])
     samples = [
         (message, fastavro.schemaless_reader(io.BytesIO(body), fastavro.parse_schema(records[schema_id])))
         for message, (schema_id, body) in framed
