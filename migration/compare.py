@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from foundation.errors import UsageError
+from foundation.quoting import text
 from migration import rule_sets
 from monitoring.lake import Lake
 
@@ -139,7 +140,7 @@ def compare(lake: Lake, municipality_code: str) -> Iterator[dict[str, object]]:
 def _of_pair(lake: Lake, pair: Pair) -> Iterator[dict[str, object]]:
     ours, theirs = f"o.{pair.ours}::DOUBLE", f'l."{pair.theirs}"::DOUBLE'
     differs = f"({ours} IS NULL) <> ({theirs} IS NULL) OR abs({ours} - {theirs}) > {CLOSE}"
-    cases = " ".join(f"WHEN {cause.where} THEN {_literal(cause.text)}" for cause in pair.causes)
+    cases = " ".join(f"WHEN {cause.where} THEN {text(cause.text)}" for cause in pair.causes)
     rows = lake.rows(
         f"""
         SELECT cause, count(*) AS days, min(date_on) AS first_on, max(date_on) AS last_on,
@@ -157,7 +158,3 @@ def _of_pair(lake: Lake, pair: Pair) -> Iterator[dict[str, object]]:
     for row in differing:
         told = {"days_differing": row["days"], "cause": row["cause"]}
         yield {**of_pair, **told, "first_on": row["first_on"], "last_on": row["last_on"]}
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

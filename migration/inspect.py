@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from foundation import quoting
 from foundation.errors import InvalidContent, UsageError
 from migration.survey import Proposal, Survey, propose
 from producers.archive import read_blocks
@@ -84,7 +85,7 @@ def tables(file: Path) -> list[tuple[str, str, int | None]]:
     with sqlite_file.opened(file) as connection:
         found = []
         for name, kind in sqlite_file.names(connection).items():
-            count = f"SELECT count(*) FROM {sqlite_file.quoted(name)}"
+            count = f"SELECT count(*) FROM {quoting.quoted(name)}"
             found.append((name, kind, connection.execute(count).fetchone()[0] if kind == "table" else None))
         return sorted(found)
 

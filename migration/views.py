@@ -7,6 +7,7 @@ have the legacy columns with values that were measured, for Salvador.
 
 from collections.abc import Iterable, Sequence
 
+from foundation.quoting import quoted, text
 from migration import rule_sets
 from monitoring.lake import Lake
 from producers.legacy.mapping import FILE, Mapping
@@ -68,11 +69,11 @@ def register(lake: Lake, migrated: Iterable[tuple[Mapping, Sequence[str]]]) -> N
     for mapping, files in migrated:
         if not lake.has(f"silver.{mapping.dataset}"):
             continue
-        shown = ", ".join(map(_literal, files))
-        columns = ", ".join(f"{_quoted(each.field)} AS {_quoted(each.name)}" for each in mapping.columns)
+        shown = ", ".join(map(text, files))
+        columns = ", ".join(f"{quoted(each.field)} AS {quoted(each.name)}" for each in mapping.columns)
         connection.execute(
-            f"CREATE OR REPLACE VIEW legacy.{_quoted(mapping.name)} AS"
-            f" SELECT {columns} FROM silver.{_quoted(mapping.dataset)} WHERE {FILE} IN ({shown})"
+            f"CREATE OR REPLACE VIEW legacy.{quoted(mapping.name)} AS"
+            f" SELECT {columns} FROM silver.{quoted(mapping.dataset)} WHERE {FILE} IN ({shown})"
         )
         if mapping.name == UNIFIED and lake.has(FACTORS, "gold.dim_date") and _has_items(mapping):
             connection.execute(f"CREATE OR REPLACE VIEW {UNIFIED} AS {unified()}")
@@ -87,16 +88,8 @@ def _has_items(mapping: Mapping) -> bool:
 
 def unified() -> str:
     """The 31 columns: the migrated rows' own nine, and the factors of their days, measured, by the legacy's rules."""
-    factors = ", ".join(f"f.{_quoted(name)}" for name in rule_sets.UNIFIED_COLUMNS)
+    factors = ", ".join(f"f.{quoted(name)}" for name in rule_sets.UNIFIED_COLUMNS)
     items = ", ".join(f"l.{name}" for name in OF_ITEMS)
     return f"""
         SELECT {items}, {factors} FROM legacy.{UNIFIED} l
         LEFT JOIN ({rule_sets.unified_v1(rule_sets.days(SALVADOR))}) f ON f.date_on = l.date"""
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import duckdb
 import pyarrow as pa
 
+from foundation import quoting
 from foundation.errors import UsageError
 from monitoring.snapshot import LAYERS, Snapshot, snapshots
 from storage import parquet
@@ -46,20 +47,20 @@ class Lake:
             found.execute(f"CREATE SCHEMA {layer}")
         for name, snapshot in self.snapshots.items():
             found.register(f"dataset:{name}", snapshot.dataset())
-            found.execute(f"CREATE VIEW {quoted(name)} AS FROM {_identifier(f'dataset:{name}')}")
+            found.execute(f"CREATE VIEW {quoted(name)} AS FROM {quoting.quoted(f'dataset:{name}')}")
         return found
 
     def rows_of(self, snapshot: Snapshot, names: Iterable[str]) -> str:
         """A relation of the rows in some files of a table, of its present version or not, for the FROM of a query."""
         place, files = snapshot.path, [unquote(name) for name in names]
         if isinstance(place, Path):
-            listed = ", ".join("'" + f"{place / name}".replace("'", "''") + "'" for name in files)
+            listed = ", ".join(quoting.text(f"{place / name}") for name in files)
             return f"read_parquet([{listed}], union_by_name = true)"
         schema = pa.schema(snapshot.table.schema().to_arrow())
         part = parquet.data_set(place, files, schema)
         name = f"files:{snapshot.name}:{hash(tuple(files))}"
         self.connection.register(name, part)
-        return _identifier(name)
+        return quoting.quoted(name)
 
     def lock_down(self) -> None:
         """Limit queries to the tables and views of this connection.
@@ -110,11 +111,7 @@ _PLAIN = re.compile(r"[a-z]+\.[A-Za-z_][A-Za-z0-9_]*")
 def quoted(name: str) -> str:
     """`<layer>.<table>`, quoted for SQL: `gold."my-table"`."""
     layer, _, table = name.partition(".")
-    return f"{layer}.{_identifier(table)}"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"{layer}.{quoting.quoted(table)}"
 
 
 # Arrow has no such types: the first would lose its zone, the second its highest bit, the third its length.
@@ -127,5 +124,5 @@ def _refuse_unreadable(relation: duckdb.DuckDBPyRelation) -> None:
         if match := _UNREADABLE.search(str(kind).replace("TIMESTAMP WITH TIME ZONE", "")):
             raise UsageError(
                 f"column {name} is {match[0]}, which cannot be read as it is",
-                hint=f"read it as text: {_identifier(name)}::VARCHAR",
+                hint=f"read it as text: {quoting.quoted(name)}::VARCHAR",
             )

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
+from foundation.quoting import quoted, text
 from sinks import current, late, quarantine, sql, tables
 from sinks.arrow_commit import append
 from sinks.expectations import broken
@@ -119,11 +120,11 @@ def _stored(batch: pa.Table, target: SilverTarget) -> pa.Table | None:
 def _summary(classified: pa.Table, target: SilverTarget) -> dict[str, Any]:
     """The facts that are needed before writing."""
     every = 'list_concat("warn", "quarantine", "fail")'
-    counts = {outcome: f"outcome = {sql.text(outcome)}" for outcome in OUTCOMES}
-    counts |= {f"broken:{each.name}": f"list_contains({every}, {sql.text(each.name)})" for each in target.expectations}
+    counts = {outcome: f"outcome = {text(outcome)}" for outcome in OUTCOMES}
+    counts |= {f"broken:{each.name}": f"list_contains({every}, {text(each.name)})" for each in target.expectations}
     counts |= {"records": f"NOT {IS_WITHDRAWN}", "flawed": f"len({every}) > 0"}
     # DuckDB's count_if gives a HUGEINT, which comes as a decimal.
-    counted = [f"count(*) FILTER ({which}) AS {sql.quoted(name)}" for name, which in counts.items()]
+    counted = [f"count(*) FILTER ({which}) AS {quoted(name)}" for name, which in counts.items()]
     failure = (
         'struct_pack(rules := "fail", topic := topic, kafka_partition := kafka_partition, kafka_offset := kafka_offset)'
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sinks import sql
+from foundation.quoting import text
 
 Action = Literal["warn", "quarantine", "fail"]
 
@@ -27,7 +27,5 @@ class Expectation:
 
 def broken(expectations: Iterable[Expectation], action: Action) -> str:
     """SQL of the names of the expectations with this action that a row breaks, a list in order of declaration."""
-    names = [
-        f"CASE WHEN NOT ({each.sql}) THEN {sql.text(each.name)} END" for each in expectations if each.action == action
-    ]
+    names = [f"CASE WHEN NOT ({each.sql}) THEN {text(each.name)} END" for each in expectations if each.action == action]
     return f"list_filter([{', '.join(names)}]::VARCHAR[], lambda name: name IS NOT NULL)"

@@ -24,6 +24,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from foundation import quoting
 from foundation.failpoints import failpoint
 from sinks import current, quarantine, sql
 from sinks.arrow_commit import append
@@ -102,7 +103,7 @@ def _judged(rows: pa.Table, stored: pa.Table, target: SilverTarget, closed: pa.T
             SELECT *, row_number() OVER () AS _number FROM rows
         ), aside AS (
             SELECT r._number FROM numbered r JOIN held q ON {quarantine.is_of("q", "r")}
-            WHERE NOT list_contains(q.rules, {sql.text(quarantine.CONFLICT)})
+            WHERE NOT list_contains(q.rules, {quoting.text(quarantine.CONFLICT)})
             UNION ALL
             SELECT r._number FROM numbered r JOIN closed c ON {sql.same(CLOSED_PLACE, "r", "c")}
             WHERE NOT r.{IS_WITHDRAWN}

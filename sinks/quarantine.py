@@ -12,6 +12,7 @@ from deltalake import Transaction
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, StringType, StructType
 
+from foundation import quoting
 from schemas.classes import PERSONAL, TECHNICAL
 from sinks import sql, tables
 from sinks.arrow_commit import append
@@ -56,7 +57,7 @@ def ensure(spark: SparkSession, path: str) -> None:
 
 def conflicting(rows: pa.Table) -> pa.Table:
     """The classified rows that contradict a version, with the rule name for it."""
-    rule = f"[{sql.text(CONFLICT)}] AS rules"
+    rule = f"[{quoting.text(CONFLICT)}] AS rules"
     return sql.table(f"SELECT *, {rule} FROM rows WHERE outcome = 'conflicting'", rows=rows)
 
 
@@ -97,7 +98,7 @@ def add(rows: pa.Table, path: str, *, dataset: str, once: Transaction | None = N
         once: as of `append`.
     """
     fresh = sql.table(
-        f"SELECT r.*, {sql.text(dataset)} AS dataset FROM rows r ANTI JOIN held q ON {is_of('q', 'r')}",
+        f"SELECT r.*, {quoting.text(dataset)} AS dataset FROM rows r ANTI JOIN held q ON {is_of('q', 'r')}",
         rows=rows,
         held=held(Snapshot.of(path), dataset),
     )
@@ -114,7 +115,7 @@ def release(rows: pa.Table, path: str, *, dataset: str) -> None:
     gone = sql.table(
         f"""
         SELECT q.* FROM held q SEMI JOIN rows r ON {is_of("q", "r")}
-        WHERE list_contains(q.rules, {sql.text(CONFLICT)})
+        WHERE list_contains(q.rules, {quoting.text(CONFLICT)})
         """,
         held=held(table, dataset),
         rows=rows,

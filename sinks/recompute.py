@@ -13,6 +13,7 @@ from deltalake import CommitProperties, Schema, write_deltalake
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from foundation import quoting
 from foundation.errors import UnsafeState
 from foundation.failpoints import failpoint
 from sinks import sql, tables
@@ -105,12 +106,12 @@ def _changes(rows: pa.Table, groups: pa.Table, target: GoldTarget, held: Snapsho
     0.0.
     """
     values = [column for column in target.columns if column not in target.keys]
-    a_key = sql.quoted(target.keys[0])  # never null, so it shows whether a side has a row
+    a_key = quoting.quoted(target.keys[0])  # never null, so it shows whether a side has a row
     differs = [f"r.{a_key} IS NULL", f"h.{a_key} IS NULL"]
-    differs += [f"r.{sql.quoted(name)} IS DISTINCT FROM h.{sql.quoted(name)}" for name in values]
+    differs += [f"r.{quoting.quoted(name)} IS DISTINCT FROM h.{quoting.quoted(name)}" for name in values]
     return sql.table(
         f"""
-        SELECT {", ".join(f"coalesce(r.{name}, h.{name}) AS {name}" for name in map(sql.quoted, target.keys))},
+        SELECT {", ".join(f"coalesce(r.{name}, h.{name}) AS {name}" for name in map(quoting.quoted, target.keys))},
             r.{a_key} IS NOT NULL AS {COMES}, h.{FILE}
         FROM rows r FULL JOIN (SELECT * FROM held SEMI JOIN groups USING ({sql.listed(target.group)})) h
             ON {_equal(target.keys, "r", "h")}
@@ -123,12 +124,12 @@ def _changes(rows: pa.Table, groups: pa.Table, target: GoldTarget, held: Snapsho
 
 
 def _equal(keys: Sequence[str], left: str, right: str) -> str:
-    return " AND ".join(f"{left}.{sql.quoted(name)} = {right}.{sql.quoted(name)}" for name in keys)
+    return " AND ".join(f"{left}.{quoting.quoted(name)} = {right}.{quoting.quoted(name)}" for name in keys)
 
 
 def _written(target: GoldTarget) -> str:
     """SQL: the rows to write."""
-    columns = ", ".join(f"r.{sql.quoted(name)}" for name in target.columns)
+    columns = ", ".join(f"r.{quoting.quoted(name)}" for name in target.columns)
     return f"SELECT {columns} FROM rows r SEMI JOIN (FROM changes WHERE {COMES}) c ON {_equal(target.keys, 'r', 'c')}"
 
 
@@ -137,7 +138,7 @@ def _judged(rows: pa.Table, changes: pa.Table, target: GoldTarget) -> Recomputed
     # A rule is broken only where it is false. DuckDB's count_if gives a HUGEINT, which comes as a decimal.
     breaks = {f"broken:{each.name}": f"NOT ({each.sql})" for each in target.expectations}
     counts = breaks | {"flawed": " OR ".join(breaks.values()) or "false"}
-    counted = [f"count(*) FILTER ({which}) AS {sql.quoted(name)}" for name, which in counts.items()]
+    counted = [f"count(*) FILTER ({which}) AS {quoting.quoted(name)}" for name, which in counts.items()]
     found = sql.row(
         f"SELECT count(*) AS rows, {', '.join(counted)} FROM ({_written(target)}) written", rows=rows, changes=changes
     )

@@ -14,6 +14,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from foundation.quoting import quoted
+
 MEMORY = "1GB"
 """Memory of all sessions of a process together, beside the given tables; beyond it they write to disk."""
 
@@ -43,16 +45,6 @@ def stream(query: str, **given: pa.Table | pa.RecordBatchReader) -> Iterator[pa.
 def listed(columns: Iterable[str]) -> str:
     """Columns, quoted and separated by commas."""
     return ", ".join(map(quoted, columns))
-
-
-def quoted(name: str) -> str:
-    """A name, quoted for a query."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text, quoted for a query."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def same(columns: Iterable[str], left: str, right: str) -> str:

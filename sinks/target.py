@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from foundation import quoting
 from sinks import sql
 from sinks.expectations import Expectation
 from sinks.snapshot import FILE, Snapshot, between
@@ -52,7 +53,7 @@ class SilverTarget:
         """Some columns of the revisions of these keys, which lie within the bounds, and `FILE`."""
         # Null in rows of a release that knew no withdrawals.
         told = {IS_WITHDRAWN: f"coalesce({IS_WITHDRAWN}, false) AS {IS_WITHDRAWN}"}
-        selected = ", ".join(told.get(name, sql.quoted(name)) for name in columns)
+        selected = ", ".join(told.get(name, quoting.quoted(name)) for name in columns)
         return sql.table(
             f"SELECT {selected}, {FILE} FROM held SEMI JOIN keys ON {sql.same(self.keys, 'held', 'keys')}",
             held=revisions.scan(list(dict.fromkeys((*self.keys, *columns))), between(self.prune_by, *within)),

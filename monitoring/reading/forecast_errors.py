@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from foundation.errors import UsageError
+from foundation.quoting import text
 from monitoring.lake import Lake
 from monitoring.reading.series import of_days
 
@@ -109,5 +110,4 @@ def _ranges() -> str:
 
 
 def _texts(names: dict[str, str]) -> str:
-    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
-    return f"[{quoted}]::VARCHAR[]"
+    return f"[{', '.join(map(text, names))}]::VARCHAR[]"

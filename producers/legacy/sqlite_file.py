@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from foundation.errors import UnsafeState, UsageError
+from foundation.quoting import quoted
 from producers.legacy import copy_text
 from producers.legacy.mapping import ROW
 
@@ -171,11 +172,6 @@ def _row_id(connection: sqlite3.Connection, table: str, columns: list[str]) -> s
                 return None
             return name
     return None
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def rows(connection: sqlite3.Connection, table: TableShape) -> Iterator[tuple[int, tuple[str | None, ...]]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-from sinks import sql
+from foundation import quoting
 from stream_jobs.silver.asof import ASSUMED
 
 
@@ -14,7 +14,7 @@ def literal_map(pairs: Mapping[str, str]) -> Column:
 
     Built from one text, because each call into the JVM costs time: `F.lit` would need two for every pair.
     """
-    texts = (sql.text(part) for pair in sorted(pairs.items()) for part in pair)
+    texts = (quoting.text(part) for pair in sorted(pairs.items()) for part in pair)
     return F.expr(f"map({', '.join(texts)})")
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from foundation import quoting
 from foundation.files import replace_file
 from foundation.log import get_logger
 from schemas.contracts import Contract
@@ -117,7 +118,7 @@ class BronzeHistory:
                     f"""
                     SELECT record.topic_id AS topic_id, record.partition AS kafka_partition,
                            record."offset" AS kafka_offset, string_split(any_value(record.reason), ', ') AS rules
-                    FROM closings WHERE decode_status = 'ok' AND record.dataset = {sql.text(self._contract.name)}
+                    FROM closings WHERE decode_status = 'ok' AND record.dataset = {quoting.text(self._contract.name)}
                     GROUP BY ALL
                     """,
                     closings=snapshot.scan(["decode_status", "record"]),

@@ -7,6 +7,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from foundation.quoting import quoted, text
 from sinks import sql
 
 AT = datetime(2025, 1, 1, 12, 0, 0, 1, tzinfo=UTC)
@@ -37,11 +38,9 @@ def test_rows_are_told_apart_with_null_equal_to_null():
 
 def test_names_and_texts_with_quotes_are_names_and_texts():
     odd = pa.table({'a "b"': ["it's"]})
-    query = (
-        f"SELECT {sql.listed(odd.column_names)} FROM odd WHERE {sql.quoted(odd.column_names[0])} = {sql.text(chr(39))}"
-    )
+    query = f"SELECT {sql.listed(odd.column_names)} FROM odd WHERE {quoted(odd.column_names[0])} = {text(chr(39))}"
     assert sql.table(query, odd=odd).num_rows == 0
-    assert sql.row(query.replace("''''", sql.text("it's")), odd=odd) == {'a "b"': "it's"}
+    assert sql.row(query.replace("''''", text("it's")), odd=odd) == {'a "b"': "it's"}
 
 
 def test_a_session_ends_with_its_query():

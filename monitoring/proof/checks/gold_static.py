@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from foundation.quoting import text
 from monitoring.proof.checks.compare import difference, report
 from monitoring.proof.checks.model import Evidence, Outcome, quoted
 from schemas import choices
@@ -161,11 +162,7 @@ def check(evidence: Evidence, static: Static) -> Outcome:
 def _own_series() -> str:
     """The rows of the settings' series, to add to the query of the declared ones."""
     return "".join(
-        f" UNION ALL SELECT {int(each.code)}::BIGINT, {_text(each.name)}, {_text(each.unit)}, {_text(each.frequency)},"
+        f" UNION ALL SELECT {int(each.code)}::BIGINT, {text(each.name)}, {text(each.unit)}, {text(each.frequency)},"
         f" {each.is_revised}"
         for each in choices.of("bcb_sgs").own.values()
     )
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
