@@ -24,6 +24,7 @@ from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summar
 from tests.helpers import UNMODIFIED, Command, run_to_its_end, start_commands
 from tests.last_runs import pytest_runtest_logreport, pytest_sessionfinish
 from tests.seeds import pytest_report_header, seed_hypothesis
+from tests.shared_services import borrow
 
 __all__ = [
     "choose",
@@ -72,14 +73,21 @@ def stores_end_with_their_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """A broker and a registry that all tests share."""
+def services(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Services:
+    """A broker and a registry that all tests of all parallel processes share."""
     bootstrap, registry_url = os.environ.get("TEST_KAFKA"), os.environ.get("TEST_REGISTRY")
     if bootstrap and registry_url:
-        yield Services(bootstrap, registry_url)
-        return
-    with Stack(Settings(home=tmp_path_factory.mktemp("services"))) as stack:
-        yield Services(stack.endpoints["kafka_bootstrap"], stack.endpoints["registry_url"])
+        return Services(bootstrap, registry_url)
+
+    def start() -> tuple[dict[str, str], Callable[[], None]]:
+        stack = Stack(Settings(home=tmp_path_factory.mktemp("services"))).__enter__()
+        return stack.endpoints, lambda: stack.__exit__(None, None, None)
+
+    own = tmp_path_factory.getbasetemp()  # of one worker of a parallel run; above it is what all of them have
+    folder = own.parent if hasattr(pytestconfig, "workerinput") else own
+    addresses, end = borrow(folder / "shared-services", start)
+    pytestconfig.add_cleanup(end)  # not in the last test's time: others may still be at work
+    return Services(addresses["kafka_bootstrap"], addresses["registry_url"])
 
 
 @pytest.fixture
