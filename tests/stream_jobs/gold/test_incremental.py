@@ -25,6 +25,10 @@ TABLES = [table for table in discover().values() if isinstance(table, GoldTable)
 SEQUENCES = math.ceil(100 / len(TABLES))
 """Of each table, in `make test-faults`; `SEED=` draws others."""
 
+PARTS = {external_factors_daily.TABLE.name: 1000}
+"""Groups that are computed together where that is not all of them; else 40. A month has thousands of groups of
+the factors."""
+
 every_table = pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
 
 Step = tuple[str, int]
@@ -43,7 +47,7 @@ def drawn_sequence(spark, root, monkeypatch, table: GoldTable, number: int, *, m
     """
     print(f"SEED={(seed := seed_of(default=1))}, sequence {number}")  # shown when it fails
     choose = random.Random(f"{table.name} {seed} {number}")
-    kinds, lake = kinds_of(table), LakeSilver(spark, root)
+    kinds, lake, part = kinds_of(table), LakeSilver(spark, root), PARTS.get(table.name, 40)
     for batch in range(choose.randint(2, most_batches)):
         # The first kind is what the table is about: without it there may be nothing to change.
         for kind in [*kinds[:1], *choose.choices(kinds, k=2)] if batch == 0 else choose.choices(kinds, k=2):
@@ -51,7 +55,7 @@ def drawn_sequence(spark, root, monkeypatch, table: GoldTable, number: int, *, m
             if choose.random() < 0.2:
                 lake.make_void(DRAW[kind][0], choose)
         monkeypatch.setattr(asof, "MOST_LOCAL_ROWS", choose.choice([0, asof.MOST_LOCAL_ROWS]))
-        monkeypatch.setattr(job, "MOST_GROUPS_AT_ONCE", choose.choice([40, job.MOST_GROUPS_AT_ONCE]))
+        monkeypatch.setattr(job, "MOST_GROUPS_AT_ONCE", choose.choice([part, job.MOST_GROUPS_AT_ONCE]))
         lake.follow(table)
         monkeypatch.undo()
     assert not_as_from_scratch(lake, table) == []
