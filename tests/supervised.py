@@ -7,25 +7,29 @@ from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
+from stream_jobs.running.jobs import Trigger
+from stream_jobs.running.pace import Pace
 from stream_jobs.running.supervised import Supervised
 from stream_jobs.running.supervisor import keep_running
 from stream_jobs.running.suspension import InputState, Suspension
 
-EVERY_SECOND = {"processingTime": "1 second"}
+EVERY_SECOND: Trigger = {"processingTime": "1 second"}
 
 
 class Counted:
-    """A job, and every query that was started for it."""
+    """A job, and every query that was started for it, with its trigger."""
 
     def __init__(self, job: Any) -> None:
         self._job = job
         self.queries: list[StreamingQuery] = []
+        self.triggers: list[Trigger] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._job, name)
 
     def start(self, trigger: Any) -> StreamingQuery:
         self.queries.append(self._job.start(trigger))
+        self.triggers.append(trigger)
         return self.queries[-1]
 
     @property
@@ -36,7 +40,9 @@ class Counted:
 
 
 @contextmanager
-def kept_running(*jobs: Any, states: Sequence[InputState] = ()) -> Iterator[list[Counted]]:
+def kept_running(
+    *jobs: Any, states: Sequence[InputState] = (), trigger: Trigger | Pace = EVERY_SECOND
+) -> Iterator[list[Counted]]:
     """Run jobs beside the test; what ends the driver is raised at the end.
 
     Args: states: of each job's inputs, to let it rest.
@@ -44,8 +50,7 @@ def kept_running(*jobs: Any, states: Sequence[InputState] = ()) -> Iterator[list
     counted = [Counted(job) for job in jobs]
     suspensions = [Suspension(state) for state in states] or [None] * len(jobs)
     supervised = [
-        Supervised(each, EVERY_SECOND, suspension=suspension)
-        for each, suspension in zip(counted, suspensions, strict=True)
+        Supervised(each, trigger, suspension=suspension) for each, suspension in zip(counted, suspensions, strict=True)
     ]
     stop, ended = threading.Event(), list[BaseException]()
 

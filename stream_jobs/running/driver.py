@@ -20,11 +20,12 @@ from stream_jobs.gold.job import GoldJob, write_static
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.input_state import TableVersions, TopicEnds
-from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job, Trigger
+from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.measures import UNMEASURED, Measures
 from stream_jobs.running.memory import Memory
+from stream_jobs.running.pace import Pace
 from stream_jobs.running.stop_notes import stop_notes_in
 from stream_jobs.running.supervised import STOP_SECONDS, Supervised, report_stopped
 from stream_jobs.running.supervisor import bring_up_to_date, keep_running, require_none_stopped
@@ -120,7 +121,7 @@ class StreamDriver:
         """Keep every query running, and its tables small, until told to stop.
 
         Args:
-            intervals: layer → seconds between its batches.
+            intervals: layer → seconds between its batches at full pace (`pace.Pace`).
             maintenance_seconds: between two rounds over the tables.
             stop_seconds: how long batches may take to end once told to stop.
 
@@ -138,10 +139,10 @@ class StreamDriver:
             states = self._input_states(stop)
             for layer in self._layers:
                 self._prepare(layer)
-                trigger: Trigger = {"processingTime": f"{int(intervals[layer] * 1000)} milliseconds"}
                 for job in self._jobs(layer):
                     suspension = Suspension(states[job.name])
-                    supervised.append(Supervised(job, trigger, self._note, suspension, self._driver.measures))
+                    pace = Pace(intervals[layer])
+                    supervised.append(Supervised(job, pace, self._note, suspension, self._driver.measures))
                 unread |= self._unread_of(layer)
             for each in supervised:
                 each.begin(unread[each.job])

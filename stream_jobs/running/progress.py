@@ -8,6 +8,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from foundation.log import get_logger
 from stream_jobs.running.measures import UNMEASURED, Measures
+from stream_jobs.running.pace import Read
 
 
 @dataclass
@@ -15,13 +16,13 @@ class Progress:
     """What was reported of one query since it started.
 
     Attributes:
-        rows: input rows of all batches reported.
+        read: all batches reported that had rows.
         looked_at: when the query last looked for input, whether it found any; Spark says so every ten seconds at least.
     """
 
     query: StreamingQuery
     measures: Measures = UNMEASURED
-    rows: int = 0
+    read: Read = field(default_factory=Read)
     looked_at: datetime | None = None
     _last: int = field(default=-1, init=False)
     _seen: str = field(default="", init=False)
@@ -39,12 +40,13 @@ class Progress:
             if batch["batchId"] <= self._last or not batch["numInputRows"]:
                 continue
             self._last = batch["batchId"]
-            self.rows += batch["numInputRows"]
-            self.measures.batch_ended(batch["name"], batch["numInputRows"], batch["durationMs"])
+            rows, seconds = batch["numInputRows"], batch["durationMs"]["triggerExecution"] / 1000
+            self.read = Read(self.read.batches + 1, self.read.rows + rows, self.read.seconds + seconds)
+            self.measures.batch_ended(batch["name"], rows, batch["durationMs"])
             get_logger("stream").info(
                 "query_progressed",
                 query=batch["name"],
                 batch_id=batch["batchId"],
-                rows=batch["numInputRows"],
-                seconds=batch["durationMs"]["triggerExecution"] / 1000,
+                rows=rows,
+                seconds=seconds,
             )

@@ -18,6 +18,7 @@ from stream_jobs.running.attempts import Attempts
 from stream_jobs.running.background import in_background
 from stream_jobs.running.jobs import Job, Trigger
 from stream_jobs.running.measures import UNMEASURED, Measures
+from stream_jobs.running.pace import Pace
 from stream_jobs.running.progress import Progress
 from stream_jobs.running.stalls import STALL_SECONDS, Stall
 from stream_jobs.running.stop_notes import State, WriteNote
@@ -38,19 +39,24 @@ class Supervised:
     def __init__(
         self,
         job: Job,
-        trigger: Trigger,
+        trigger: Trigger | Pace,
         note: WriteNote = lambda query, state, error: None,
         suspension: Suspension | None = None,
         measures: Measures = UNMEASURED,
     ) -> None:
-        """Args: note: called when the query stops for good. suspension: None keeps it running though nothing comes."""
+        """Args:
+        trigger: of the query; a pace changes its interval with what comes.
+        note: called when the query stops for good.
+        suspension: None keeps the query running though nothing comes.
+        """
         self._measures = measures
         self.job = job
         self.stopped_by: CorrentezaError | None = None
         self._note = note
         self._suspension = suspension
         self._is_suspended = False
-        self._trigger = trigger
+        self._pace = trigger if isinstance(trigger, Pace) else None
+        self._trigger = trigger.trigger if isinstance(trigger, Pace) else trigger
         self._attempts = Attempts()
         self._query: StreamingQuery | None = None
         self._progress: Progress | None = None
@@ -93,6 +99,8 @@ class Supervised:
             # reachable.
             if self._error and self.job.repair(self._error):
                 self._attempts = Attempts()
+            if self._pace is not None:
+                self._trigger = self._pace.trigger
             self._query = self.job.start(self._trigger)
         except TableIsTakenError:
             raise
@@ -103,6 +111,8 @@ class Supervised:
             self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
             return
         self._error = ""
+        if self._pace is not None:
+            self._pace.begin()
         self._progress = Progress(self._query, self._measures)
         self._measures.started(self.job.name)
         self._stall = Stall(self._query)
@@ -131,6 +141,7 @@ class Supervised:
         if not ended:
             self._end_if_stalled(self._query)
             self._suspend_if_due()
+            self._change_pace_if_due()
             return False
         error = self._query.exception()
         self._query = None
@@ -194,10 +205,23 @@ class Supervised:
         assert self._progress is not None
         if self._suspension is None or self._ending is not None:
             return
-        if self._suspension.is_due(self._progress.rows, self._progress.looked_at) and self.idle:
+        if self._suspension.is_due(self._progress.read.rows, self._progress.looked_at) and self.idle:
             self.end()
             self._query, self._is_suspended = None, True
+            if self._pace is not None:
+                self._pace.begin(at_full_pace=True)  # what wakes it is read at once
             log.info("query_rests", query=self.job.name)
+
+    def _change_pace_if_due(self) -> None:
+        """End a query whose interval should be another, between two batches; `watch` starts it again."""
+        if self._pace is None or self._query is None or self._ending is not None:
+            return
+        assert self._progress is not None
+        self._pace.observe(self._progress.read)
+        if self._pace.trigger != self._trigger and self._pace.is_between_batches() and self.idle:
+            self.end()
+            self._query, self._not_before = None, 0.0
+            log.info("query_paced", query=self.job.name, interval_seconds=self._pace.interval)
 
     def _start_when_due(self) -> None:
         if self._is_suspended:
@@ -250,11 +274,11 @@ class Supervised:
 
     def _report(self) -> None:
         assert self._progress is not None
-        before, looked_at = self._progress.rows, self._progress.looked_at
+        before, looked_at = self._progress.read.rows, self._progress.looked_at
         self._progress.report()
         if self._progress.looked_at != looked_at:
             self._measures.looked(self.job.name)
-        self.rows += self._progress.rows - before
+        self.rows += self._progress.read.rows - before
 
     def _put_off(self, error: CorrentezaError) -> None:
         try:

@@ -1,0 +1,86 @@
+"""How often a query looks for input: more rarely while what it finds is little and comes all the time.
+
+A micro-batch costs the same for one row as for a thousand: fourteen topics with a row a second each kept more than one
+core busy with looking every second. A query that finds nothing costs nearly nothing and keeps its interval, so that
+what comes from time to time is read at once.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from stream_jobs.running.jobs import Trigger
+
+SLOWER = 5
+"""Intervals at the slow pace, in those of the full one."""
+
+WINDOW_SECONDS = 60.0
+"""Over how long a query is judged, or over `LEAST_LOOKS` intervals where they are longer. A change restarts the query,
+so changes must be rare; but many rows are answered with the full pace at once."""
+
+LEAST_LOOKS = 3
+FEW_ROWS_PER_SECOND = 10.0
+MARGIN_SECONDS = 0.2
+"""Before the next batch may begin: a query is only restarted between two."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a query has read since it started.
+
+    Attributes:
+        batches: those that had rows.
+        seconds: that they took together.
+    """
+
+    batches: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Pace:
+    """The interval of one query.
+
+    Attributes:
+        seconds: between two looks, at full pace.
+        is_slow: whether the query should look at the slow pace now.
+    """
+
+    seconds: float
+    is_slow: bool = field(default=False, init=False)
+    _since: float = field(init=False)
+    _read: Read = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at the present pace."""
+        return self.seconds * SLOWER if self.is_slow else self.seconds
+
+    @property
+    def trigger(self) -> Trigger:
+        """The present interval, as Spark takes it."""
+        return {"processingTime": f"{int(self.interval * 1000)} milliseconds"}
+
+    def begin(self, *, at_full_pace: bool = False) -> None:
+        """A query has been started, and has read nothing yet."""
+        self.is_slow &= not at_full_pace
+        self._since, self._read = time.monotonic(), Read()
+
+    def observe(self, read: Read) -> None:
+        """Judge the pace by what the query has read since it started."""
+        batches, rows = read.batches - self._read.batches, read.rows - self._read.rows
+        seconds, window = time.monotonic() - self._since, max(WINDOW_SECONDS, LEAST_LOOKS * self.interval)
+        are_many = rows > FEW_ROWS_PER_SECOND * window
+        if seconds < window and not are_many:
+            return
+        at_work = max(batches * self.interval, read.seconds - self._read.seconds)
+        self.is_slow = at_work >= seconds / 2 and not are_many
+        self._since, self._read = time.monotonic(), read
+
+    def is_between_batches(self) -> bool:
+        """Whether a query that is idle will be so for a moment. Spark begins batches at whole multiples of the
+        interval since 1970."""
+        return self.seconds - time.time() % self.seconds > MARGIN_SECONDS
