@@ -24,6 +24,8 @@ ROOTS = {
         "org.apache.hadoop:hadoop-aws:3.4.2",
         "software.amazon.awssdk:s3:2.29.52",
         "software.amazon.awssdk:s3-transfer-manager:2.29.52",
+        # Sets the rights of local files by Java's own call; Hadoop's way is a `chmod` process for each.
+        "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0",
     ),
     "kafka": (
         "org.apache.kafka:kafka_2.13:4.4.0",
