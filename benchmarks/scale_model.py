@@ -42,8 +42,10 @@ class Workload(BaseModel):
     machine_memory_gb: PositiveFloat = Field(16, description="memory of a machine, GB")
     machine_disk_gb: PositiveFloat = Field(500, description="disk of a machine, GB")
     in_store: bool = Field(False, description="whether the lake is in an object store")
-    price_put: NonNegativeFloat = Field(1e6 * PRICES["PUT"], description="US dollars per million PUT, POST, LIST")
-    price_get: NonNegativeFloat = Field(1e6 * PRICES["GET"], description="US dollars per million GET, HEAD")
+    price_put: NonNegativeFloat = Field(
+        round(1e6 * PRICES["PUT"], 3), description="US dollars per million PUT, POST, LIST"
+    )
+    price_get: NonNegativeFloat = Field(round(1e6 * PRICES["GET"], 3), description="US dollars per million GET, HEAD")
     price_gb: NonNegativeFloat = Field(PRICE_OF_A_GB, description="US dollars per GB and month in the store")
     costs: dict[str, PositiveFloat] = Field({}, description="unit costs of your own, by name")
 
@@ -132,7 +134,7 @@ def needs(load: Workload) -> Needs:
     queries = load.topics * load.queries_per_topic
     drivers = max(ceil(cores / load.machine_cores), ceil(queries / load.cost("queries")))
     puts = (load.cost("append_list") + load.cost("append_put")) * commits
-    gets = load.cost("append_get") * commits + load.cost("look") * DAY * (queries - load.topics)
+    gets = load.cost("append_get") * commits + load.cost("look") * DAY * (queries - load.topics) + load.cost("read_get")
     gb_per_day = load.rows_per_day * load.cost("lake_bytes") / 1e9
     kafka_gb = load.rows_per_day * load.kafka_days * load.kafka_replicas * load.cost("kafka_bytes") / 1e9
     monthly = 30 * (puts * load.price_put + gets * load.price_get) / 1e6 + load.kept_days * gb_per_day * load.price_gb
@@ -175,7 +177,7 @@ def _commits(load: Workload) -> float:
 def _cores(load: Workload) -> float:
     """Of all drivers. Of the busy topic that was measured, the batches are what its rows did not cost."""
     rounds, bursts = _rounds(load)
-    per_row = max(load.cost("layers_cpu"), load.cost("bronze_cpu")) / 1e6  # bronze alone where all were not measured
+    per_row = load.cost("layers_cpu") / 1e6
     batches = max(0.0, load.cost("busy_topic") - MEASURED_ROWS_PER_SECOND * per_row) * GOLD_SECONDS
     store = load.cost("store_cpu") * _commits(load) if load.in_store else 0.0
     return (

@@ -21,6 +21,7 @@ make scale FILE=mine.toml                       # the same from a file, with uni
 
 ## What was measured
 A cost without a figure counts as nothing, so the sums are too small without it. Measure it, and give it in `[costs]`.
+Each figure is of one run on a busy machine: take them as magnitudes.
 """
 
 _HOW = """## How to read the tables
@@ -33,8 +34,8 @@ _HOW = """## How to read the tables
   (`schedule --source`), and gold joins only what one pipeline has.
 * **partitions** of the largest topic are those that its peak needs. They cannot be added to a topic with rows, since
   keys would move: declare them in the contract before the topic is made.
-* **requests** and **dollars** are those of commits, and of what is stored after `kept_days`. Reads by queries, by the
-  monitor and by people come on top, and were not counted.
+* **requests** and **dollars** are those of commits, and of what is stored after `kept_days`. Reads come on
+  top: `read_get` was not measured.
 * **rebuild** is silver of the largest topic, of all kept days, with all cores of one machine.
 * **first limit** is the one that is used up most. Above 100% the load does not fit before it is moved.
 
@@ -61,13 +62,6 @@ _COLUMNS: dict[str, Callable[[Needs], float]] = {
     "store requests a day": lambda need: need.requests_per_day,
     "dollars a month": lambda need: need.dollars,
 }
-_UNKNOWN_WITHOUT = {
-    "Kafka, GB": "kafka_bytes",
-    "lake, GB a day": "lake_bytes",
-    "lake, GB in all": "lake_bytes",
-    "rebuild, hours": "silver_cpu",
-}
-"""Columns that say nothing without a unit cost."""
 
 
 def page() -> str:
@@ -119,8 +113,7 @@ def _multiples(load: Workload, what: What) -> Iterator[str]:
     yield "|---|" + "---|" * len(FACTORS)
     for name, value in _COLUMNS.items():
         if load.in_store or name not in ("store requests a day", "dollars a month"):
-            is_unknown = _UNKNOWN_WITHOUT.get(name) in load.not_counted
-            yield f"| {name} | " + " | ".join("?" if is_unknown else _amount(value(need)) for need in found) + " |"
+            yield f"| {name} | " + " | ".join(_amount(value(need)) for need in found) + " |"
     yield (
         "| **first limit** | "
         + " | ".join(f"{need.limits[0].name}: {need.limits[0].share:,.0%}" for need in found)

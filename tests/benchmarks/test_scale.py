@@ -17,7 +17,7 @@ from tests.helpers import ROOT
 COSTS_OF_TEN = {
     "poll_cpu": 10, "poll_speed": 1_000, "bronze_cpu": 1_000, "layers_cpu": 10_000, "busy_topic": 2, "burst": 3,
     "idle": 0.5, "queries": 10, "driver_memory": 4, "silver_cpu": 5_000, "kafka_bytes": 100, "lake_bytes": 50,
-    "append_get": 40, "append_list": 4, "append_put": 6, "store_cpu": 0.1, "look": 2,
+    "append_get": 40, "append_list": 4, "append_put": 6, "store_cpu": 0.1, "look": 2, "read_get": 1_000,
 }  # fmt: skip
 """Plain numbers, so that each answer can be had by hand."""
 
@@ -61,7 +61,7 @@ def test_batches_are_what_the_rows_of_the_measured_topic_did_not_cost():
 def test_a_store_is_paid_by_requests_and_by_what_lies_in_it():
     found, on_disk = needs(PLAIN.model_copy(update={"in_store": True})), needs(PLAIN)
     commits = 17_280 * 12 + 48 * 5
-    looks = 2 * 86_400 * 6  # of six queries of silver and gold
+    looks = 2 * 86_400 * 6 + 1_000  # of six queries of silver and gold; and reads
     assert found.requests_per_day == commits * 50 + looks
     puts, gets = commits * 10, commits * 40 + looks
     assert found.dollars == pytest.approx(30 * (puts * 5 + gets * 0.4) / 1e6 + 4.32 * 0.02)
@@ -170,6 +170,15 @@ def test_help_explains_each_number(capsys):
         scale.main(["--help"])
     said = capsys.readouterr().out
     assert all(f"--{name.replace('_', '-')}" in said for name in Workload.model_fields if name != "costs")
+
+
+def test_a_cost_that_nobody_measured_is_named_until_the_reader_gives_it(capsys, tmp_path):
+    scale.main([])
+    assert "Not counted, because not measured: `read_get`." in capsys.readouterr().out
+    file = tmp_path / "mine.toml"
+    file.write_text("[costs]\nread_get = 100_000\n")
+    scale.main(["--file", str(file)])
+    assert "Not counted" not in capsys.readouterr().out
 
 
 def test_each_cost_says_where_it_was_measured():
