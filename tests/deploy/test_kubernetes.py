@@ -1,7 +1,6 @@
 """The manifests of deploy/kubernetes are valid, and open nothing that should be shut (S1, S17, S18, S25 of
 docs/security.md). No cluster is needed: Kubernetes' own schemas come with kubernetes-validate."""
 
-import copy
 import re
 import shutil
 import subprocess
@@ -37,6 +36,18 @@ def of(text, *kinds):
 
 def pods(text):
     return {name: each["spec"]["template"]["spec"] for name, each in of(text, *WORKLOADS).items()}
+
+
+def containers(text):
+    """Name → its pod and itself. Each container's name says what runs in it."""
+    return {each["name"]: (pod, each) for pod in pods(text).values() for each in pod["containers"]}
+
+
+def volumes(pod, container):
+    """Kind and value of each volume that a container mounts; of a claim by template, the name alone."""
+    there = {each["name"]: each for each in pod["volumes"]}
+    mounted = [there.get(each["name"], {}) for each in container["volumeMounts"]]
+    return [(kind, value) for each in mounted for kind, value in each.items() if kind != "name"]
 
 
 def invalid(text):
@@ -76,10 +87,9 @@ def test_kustomize_puts_all_into_one_namespace(control):
 def flaws(text):
     """The oracle: what gives a pod more than it needs, lets it run without bounds, or opens it to others."""
     found = []
-    for name, pod in pods(text).items():
-        own, [container] = pod.get("securityContext", {}), pod["containers"]
+    for name, (pod, container) in containers(text).items():
+        own, has = pod.get("securityContext", {}), volumes(pod, container)
         narrow, resources = container.get("securityContext", {}), container.get("resources", {})
-        volumes = [(kind, value) for each in pod["volumes"] for kind, value in each.items() if kind != "name"]
         wants = {
             "runs as root": own.get("runAsNonRoot") is True and own.get("runAsUser", 0) > 0,
             "may use any system call": own.get("seccompProfile") == {"type": "RuntimeDefault"},
@@ -89,15 +99,14 @@ def flaws(text):
             "is privileged": not {"privileged", "procMount", "runAsUser", "runAsNonRoot"} & set(narrow),
             "shares its node": not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & set(pod),
             "has a port of its node": not any("hostPort" in port for port in container["ports"]),
-            "mounts what is no disk of its own": {kind for kind, _ in volumes}
-            <= {"emptyDir", "secret", "persistentVolumeClaim"},
+            "mounts what is no disk of its own": {kind for kind, _ in has} <= {"emptyDir", "secret"},
             "has the cluster's token": pod.get("automountServiceAccountToken") is False,
             "takes Services for settings": pod.get("enableServiceLinks") is False,
             "has no bound of memory and CPU": {"memory", "cpu"} <= resources.get("limits", {}).keys(),
-            "has no bound of scratch files": all("sizeLimit" in one for kind, one in volumes if kind == "emptyDir"),
+            "has no bound of scratch files": all("sizeLimit" in one for kind, one in has if kind == "emptyDir"),
             "is never looked at": {"livenessProbe", "startupProbe"} <= container.keys(),
             "starts a shell": isinstance(container.get("args"), list) and "command" not in container,
-            "starts without a secret": not any(one.get("optional") for _, one in volumes),
+            "starts without a secret": not any(one.get("optional") for _, one in has),
         }  # fmt: skip
         found += [f"{name} {flaw}" for flaw, is_right in wants.items() if not is_right]
     for name, service in of(text, "Service").items():
@@ -115,7 +124,7 @@ def flaws(text):
 
 def test_every_pod_has_what_it_needs_and_no_more():
     assert flaws(TEXT) == []
-    assert set(pods(TEXT)) == {"stream", "schedule", "monitor"}
+    assert set(containers(TEXT)) == {"stream", "schedule", "monitor"}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +160,6 @@ def test_one_driver_owns_the_tables_and_pollers_are_two():
     assert {name: (each["kind"], each["spec"]["replicas"]) for name, each in found.items()} == {
         "stream": ("StatefulSet", 1),  # a Deployment starts a second one before the first has ended
         "schedule": ("Deployment", 2),
-        "monitor": ("Deployment", 1),
     }
 
 
@@ -179,7 +187,7 @@ def parses(arguments):
 
 def unknown_commands(text):
     """The oracle: command lines that the command line does not take."""
-    lines = {name: pod["containers"][0]["args"] for name, pod in pods(text).items()}
+    lines = {name: container["args"] for name, (_, container) in containers(text).items()}
     found = {name: complaint(lambda line=line: parses(list(line))) for name, line in lines.items()}
     return [f"{name}: {why}" for name, said in found.items() for why in said]
 
@@ -191,7 +199,7 @@ def test_control_each_command_line_is_one_of_ours(control):
 
 
 def test_a_probe_asks_what_its_process_serves():
-    asked = {name: pod["containers"][0] for name, pod in pods(TEXT).items()}
+    asked = {name: container for name, (_, container) in containers(TEXT).items()}
     known = Settings()
     ports = {name: {port["name"]: port["containerPort"] for port in each["ports"]} for name, each in asked.items()}
     assert ports == {
@@ -208,14 +216,14 @@ def test_a_probe_asks_what_its_process_serves():
 
 
 def variables(text):
-    """Workload → its variables, those of the ConfigMap among them."""
+    """Container → its variables, those of the ConfigMap among them."""
     [settings] = of(text, "ConfigMap").values()
-    own = {name: pod["containers"][0]["env"] for name, pod in pods(text).items()}
+    own = {name: container["env"] for name, (_, container) in containers(text).items()}
     return {name: settings["data"] | {each["name"]: each["value"] for each in found} for name, found in own.items()}
 
 
 def wrong_settings(text, monkeypatch, folder):
-    """The oracle: what the settings say of each workload's variables. Files of secrets stand in a folder of ours."""
+    """The oracle: what the settings say of each container's variables. Files of secrets stand in a folder of ours."""
     found = []
     secrets = {"CORRENTEZA_API_KEYS_FILE": "{}", "CORRENTEZA_REGISTRY_URL_FILE": "https://user:word@registry.example"}
     for name, given in variables(text).items():
@@ -245,8 +253,8 @@ def told_secrets(text):
     found = []
     secret = secret_variables(Settings.model_fields)
     for name, given in variables(text).items():
-        pod = pods(text)[name]
-        folders = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"] if each.get("readOnly")}
+        _, container = containers(text)[name]
+        folders = {each["mountPath"] for each in container["volumeMounts"] if each.get("readOnly")}
         found += [f"{name} is told {each}" for each in secret & given.keys()]
         for each in sorted(given.keys() & {f"{every}_FILE" for every in secret}):
             if given[each].rpartition("/")[0] not in folders:
@@ -268,10 +276,10 @@ def test_each_component_logs_in_as_its_own_principal():
     users = {name: given[variable("kafka_user")] for name, given in variables(TEXT).items()}
     assert users == {"stream": "stream", "schedule": "poller", "monitor": "monitor"}  # the roles of `topics acls`
     secrets = {
-        name: next(each["secret"]["secretName"] for each in pod["volumes"] if each["name"] == "kafka")
-        for name, pod in pods(TEXT).items()
+        name: [one["secretName"] for kind, one in volumes(*found) if kind == "secret" and "kafka" in one["secretName"]]
+        for name, found in containers(TEXT).items()
     }
-    assert secrets == {"stream": "kafka-stream", "schedule": "kafka-poller", "monitor": "kafka-monitor"}
+    assert secrets == {"stream": ["kafka-stream"], "schedule": ["kafka-poller"], "monitor": ["kafka-monitor"]}
 
 
 def test_policies_let_out_to_the_ports_of_the_settings():
@@ -283,18 +291,19 @@ def test_policies_let_out_to_the_ports_of_the_settings():
 
 
 def test_the_monitor_reads_the_disk_of_the_driver_and_never_writes_it():
-    monitor, stream = pods(TEXT)["monitor"], of(TEXT, "StatefulSet")["stream"]
-    [claim] = stream["spec"]["volumeClaimTemplates"]
-    home = copy.copy(next(each for each in monitor["volumes"] if each["name"] == "home"))
-    assert home["persistentVolumeClaim"] == {"claimName": f"{claim['metadata']['name']}-stream-0", "readOnly": True}
-    assert next(each for each in monitor["containers"][0]["volumeMounts"] if each["name"] == "home")["readOnly"]
-    [term] = monitor["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    assert term["labelSelector"]["matchLabels"].items() <= stream["spec"]["template"]["metadata"]["labels"].items()
+    (pod, monitor), (same, stream) = (containers(TEXT)[name] for name in ("monitor", "stream"))
+    assert pod == same  # a pod of its own would keep the disk on its node
+    homes = [[each for each in one["volumeMounts"] if each["name"] == "home"] for one in (stream, monitor)]
+    assert homes == [
+        [{"name": "home", "mountPath": "/var/lib/correnteza"}],
+        [{"name": "home", "mountPath": "/var/lib/correnteza", "readOnly": True}],
+    ]
+    assert of(TEXT, "Service")["monitor"]["spec"]["publishNotReadyAddresses"]  # it tells why the driver is not ready
 
 
 def test_the_image_is_that_of_docker_compose():
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     [default] = re.findall(r"image: \$\{CORRENTEZA_IMAGE:-(.+)\}", compose)
-    assert {pod["containers"][0]["image"] for pod in pods(TEXT).values()} == {default}
+    assert {container["image"] for _, container in containers(TEXT).values()} == {default}
     [image] = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))["images"]
     assert f"{image['name']}:{image['newTag']}" == default
