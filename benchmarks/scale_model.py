@@ -201,7 +201,7 @@ def _limits(load: Workload, *, cores: float, queries: int, kafka_gb: float, lake
         Limit("silver of the largest topic", peak * load.cost("silver_cpu") / 1e6, load.machine_cores,
               "a machine with more cores: one process computes a table. Else divide the topic into several"),
         Limit("bronze of the largest topic", peak * load.cost("bronze_cpu") / 1e6, load.machine_cores,
-              "`partitions` in the contract and a machine with more cores"),
+              "`partitions` in the contract, and cores: of the machine, or of executors (`spark_master`)"),
         Limit("poll of the largest source", peak, load.cost("poll_speed"),
               "no setting: a source is polled by one process at a time. Divide the source into several"),
         Limit("memory of one driver", load.cost("driver_memory"), load.machine_memory_gb,
