@@ -79,7 +79,7 @@ def require_properties(spark: SparkSession, wanted: Mapping[str, str]) -> None:
     try:
         every = found.distinct().collect()
     except (Py4JJavaError, PySparkException) as error:
-        raise away(spark.sparkContext.master) from error
+        raise away(str(spark.sparkContext.master)) from error
     finally:
         timer.cancel()
     for values in every:
