@@ -126,6 +126,9 @@ marts: setup  ## write the dbt models and sources that follow from our declarati
 metrics: setup  ## write docs/metrics.md from the catalogue
 	@$(BIN)/python -m monitoring.metrics.page > docs/metrics.md
 
+scale: setup  ## write docs/scale.md; FILE=mine.toml prints what more rows and topics need, by your own numbers
+	@$(BIN)/python -m benchmarks.scale $(if $(FILE),--file $(FILE),--page > docs/scale.md)
+
 image: setup wheelhouse-of-image  ## the container image correnteza:dev, from wheels and jars that are checked by hash
 	docker build --tag $(or $(IMAGE),correnteza:dev) --file deploy/containers/Dockerfile .
 
@@ -154,4 +157,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .jars .tools var/demo build *.egg-info
 
-.PHONY: company test-company marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check
+.PHONY: company test-company marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check

@@ -3,6 +3,9 @@
 Measured: rows a second of the shadow, as the rebuild says them; latency of live silver before it and during it, from
 produce to the first version of revisions that shows a row; how long the swap takes, by the state of the rebuild; and
 the disk that the shadow takes beside the table. The driver runs every layer with its default settings.
+
+The rows that are there before come by `correnteza run all --once`, whose CPU is measured too, and the bytes that they
+take in Kafka and in each layer: unit costs of docs/scale.md.
 """
 
 import argparse
@@ -21,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from benchmarks.driving import driver, environment, wait
-from benchmarks.harness import RESULTS, machine, report
+from benchmarks.driving import COMMAND, driver, environment, wait
+from benchmarks.harness import RESULTS, TreeMeter, machine, report
 from benchmarks.latency import produced_in
 from benchmarks.station_hours import Load
 from correnteza import topics
@@ -54,8 +57,8 @@ def main() -> None:
         load.stations()
         load.fill(arguments.rows)
         RESULTS.mkdir(parents=True, exist_ok=True)
+        backlog = _ingested(settings, arguments.rows)
         cleanup.enter_context(driver(settings, RESULTS / "rebuild-driver.log", {}))
-        wait(lambda: _rows(settings) >= arguments.rows, "silver", DRAIN_SECONDS)
         quiet = load.run(arguments.seconds)
         rebuilt = Rebuilding(settings)
         rebuilt.start()
@@ -70,8 +73,10 @@ def main() -> None:
             _measured(settings, "during the rebuild", spans[0][0], last),
         ]
     notes = (
+        *backlog,
         f"{arguments.rows:,} rows, then {arguments.rate} a second; every layer in one driver, default settings",
-        f"shadow: {rebuilt.rows:,} rows in {rebuilt.seconds:.1f} s, {rebuilt.rows / rebuilt.seconds:,.0f} a second",
+        f"shadow: {rebuilt.rows:,} rows in {rebuilt.seconds:.1f} s, {rebuilt.rows / rebuilt.seconds:,.0f} a second, "
+        f"{rebuilt.cpu_seconds:.1f} CPU s until the end of the command",
         f"swap: {rebuilt.swapped:.2f} s from the state `swapping` to `swapped`",
         f"shadow tables: {rebuilt.bytes / 1e6:,.0f} MB at most, beside {rebuilt.live_bytes / 1e6:,.0f} MB",
         f"machine: {before}",
@@ -84,6 +89,7 @@ class Rebuilding(threading.Thread):
 
     Attributes:
         rows, seconds: of the shadow's first reading.
+        cpu_seconds: of the whole command, the JVM's start, the comparison and the wait for the swap among it.
         swapped: seconds from the first look that found the swap begun to the first that found it done.
         bytes, live_bytes: of the shadow at most, and of the live tables before.
     """
@@ -91,7 +97,7 @@ class Rebuilding(threading.Thread):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self.rows, self.seconds, self.swapped, self.bytes = 0, 0.0, 0.0, 0
+        self.rows, self.seconds, self.cpu_seconds, self.swapped, self.bytes = 0, 0.0, 0.0, 0.0, 0
         self.live_bytes = sum(_size(settings.lake_root / "silver" / each) for each in ("inmet_hourly", REVISIONS[7:]))
 
     def run(self) -> None:
@@ -102,20 +108,41 @@ class Rebuilding(threading.Thread):
         )
         state = self._settings.checkpoints / "rebuild" / QUERY / "state.json"
         began = 0.0
-        while process.poll() is None:
-            self.bytes = max(self.bytes, _size(self._settings.lake_root / "rebuild"))
-            with contextlib.suppress(OSError, ValueError):
-                phase = json.loads(state.read_text())["phase"]
-                if phase == "swapping":
-                    began = began or time.monotonic()
-                elif phase == "swapped" and began and not self.swapped:
-                    self.swapped = time.monotonic() - began
-            time.sleep(0.02)
+        with TreeMeter(process.pid) as meter:
+            while process.poll() is None:
+                self.bytes = max(self.bytes, _size(self._settings.lake_root / "rebuild"))
+                with contextlib.suppress(OSError, ValueError):
+                    phase = json.loads(state.read_text())["phase"]
+                    if phase == "swapping":
+                        began = began or time.monotonic()
+                    elif phase == "swapped" and began and not self.swapped:
+                        self.swapped = time.monotonic() - began
+                time.sleep(0.02)
+        self.cpu_seconds = meter.cost.cpu_seconds
         said = process.stdout.read() if process.stdout else ""
         found = re.search(r"([\d,]+) rows read in ([\d.]+) s", said)
         if process.returncode or found is None:
             raise RuntimeError(f"the rebuild ended with {process.returncode}: {said[-2000:]}")
         self.rows, self.seconds = int(found[1].replace(",", "")), float(found[2])
+
+
+def _ingested(settings: Settings, rows: int) -> tuple[str, str]:
+    """Bring every layer up to date once; what it cost, and what the rows take.
+
+    Raises: CalledProcessError.
+    """
+    process = subprocess.Popen([*COMMAND, "--once"], env=environment(settings), stdout=subprocess.DEVNULL)
+    began = time.monotonic()
+    with TreeMeter(process.pid) as meter:
+        if code := process.wait():
+            raise subprocess.CalledProcessError(code, process.args)
+    seconds, cpu = time.monotonic() - began, meter.cost.cpu_seconds
+    kafka = _size(settings.home / "kafka", "inmet_hourly*/*.log")
+    taken = {"Kafka": kafka} | {name: _size(settings.lake_root / name) for name in ("bronze", "silver", "gold")}
+    return (
+        f"backlog, every layer once: {rows:,} rows in {seconds:.1f} s, {cpu:.1f} CPU s, the JVM's start among it",
+        "bytes a row: " + ", ".join(f"{name} {size / rows:.0f}" for name, size in taken.items()),
+    )
 
 
 def _rows(settings: Settings) -> int:
@@ -125,11 +152,11 @@ def _rows(settings: Settings) -> int:
     return int(pc.sum(pa.table(DeltaTable(path).get_add_actions())["num_records"]).as_py() or 0)
 
 
-def _size(folder: Path) -> int:
+def _size(folder: Path, pattern: str = "*.parquet") -> int:
     """Of the data files below a folder, of which some may go meanwhile."""
     total = 0
     with contextlib.suppress(OSError):
-        for file in folder.rglob("*.parquet"):
+        for file in folder.rglob(pattern):
             total += file.stat().st_size
     return total
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from deltalake import Schema, Transaction
 
 from benchmarks.harness import report
+from benchmarks.scale_costs import PRICES
 from correnteza.embedded.stack import OBJECT_STORE, Stack
 from correnteza.settings import Settings
 from monitoring.lake import Lake
@@ -30,8 +31,6 @@ from tests.lying_store import lying
 BATCHES, BATCH_ROWS = 30, 2_000
 TABLE_ROWS, TABLE_FILES, QUERIES = 2_000_000, 20, 20
 QUERY = 'SELECT station, count(*), avg(value), max("at") FROM silver.hours WHERE value > 0.5 GROUP BY ALL ORDER BY 1'
-PRICES = {"PUT": 5e-6, "POST": 5e-6, "LIST": 5e-6, "GET": 4e-7, "HEAD": 4e-7, "DELETE": 0.0}
-"""US dollars per request, as AWS S3 Standard lists them for us-east-1."""
 COLUMNS = pa.schema([("station", pa.string()), ("at", pa.timestamp("us", "UTC")), ("value", pa.float64())])
 
 

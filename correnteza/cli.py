@@ -98,6 +98,7 @@ SETTINGS = {
     "maven_settings": "a Maven settings.xml with the mirror for set-up",
     "jars": "the folder that set-up puts jars in",
     "spark_driver_memory": "heap of the Spark driver",
+    "spark_master": "local[*], or spark://host:port of a cluster",
     "base_urls": "JSON: source name to base URL",
     "history_start": "JSON: source name to first day of its history",
     "api_keys": "JSON: source name to key",

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import NonNegativeInt, PositiveInt, SecretStr
+from pydantic import Field, NonNegativeInt, PositiveInt, SecretStr
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     """The folder that set-up puts jars in. Unset: `.jars` in the checkout, or in a wheel's environment."""
     spark_driver_memory: str = "2g"
     """Heap of the Spark driver."""
+    spark_master: Annotated[str, Field(pattern=r"^(local|local\[.+\]|spark://.+)$")] = "local[*]"
+    """Where the tasks of `run` run: `local[*]`, within the driver; or `spark://host:port`, a standalone cluster, whose
+    lake is in an object store."""
 
     base_urls: dict[str, str] = {}
     """Source name → base URL, for a mirror or a replay. Unset: the real source, as its file declares it."""

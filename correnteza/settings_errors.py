@@ -92,6 +92,9 @@ _TABLES = {
     "places": ("an object of municipality codes, each with a table of fields", '{"2910800": {"station": "A413"}}'),
 }
 
+_FORMS = {"spark_master": "local[*] or spark://host:port"}
+"""Settings that are texts of a form: which."""
+
 
 def example(name: str) -> str:
     """How a table of tables is written where it is set; the page that describes it."""
@@ -102,8 +105,8 @@ def example(name: str) -> str:
 
 def kind(name: str, field: FieldInfo) -> str:
     """The type of a setting, in words."""
-    if name in _TABLES:
-        return _TABLES[name][0]
+    if name in _TABLES or name in _FORMS:
+        return _FORMS.get(name) or _TABLES[name][0]
     options = [each for each in typing.get_args(field.annotation) if each is not type(None)]
     annotation = field.annotation
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):

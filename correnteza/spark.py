@@ -15,8 +15,9 @@ from correnteza import settings_errors
 from correnteza.embedded.jars import checked, class_path, folder
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
+from foundation.errors import UsageError
 from storage.location import Remote
-from stream_jobs.running import session
+from stream_jobs.running import cluster, session
 
 NICENESS = 10
 """Priority of a process beside a driver: a shadow is built at a lower priority than the live queries."""
@@ -25,16 +26,23 @@ JVM_END_SECONDS = 60.0
 """How long a JVM may take to end; it removes its temporary files meanwhile."""
 
 
-def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
+def start(settings: Settings, *, short_lived: bool = False, master: str = "local[*]") -> SparkSession:
     """Start the JVM of this process.
 
     Args:
         short_lived: a quick start instead of full speed, for a JVM that runs only some minutes.
+        master: of a cluster, for a driver; a session beside it would wait for the cores that it has taken.
 
     Raises:
-        DependencyUnavailable: set-up has not run.
-        UnsafeState: the JVM runs without the Avro limits, or a jar is not the one that the lock names.
+        DependencyUnavailable: set-up has not run, or the cluster cannot be reached.
+        UnsafeState: a JVM runs without the Avro limits, or a jar is not the one that the lock names.
+        UsageError: a cluster is given, and the lake is on a disk.
     """
+    if not cluster.is_local(master) and not isinstance(settings.lake_root, Remote):
+        raise UsageError(
+            f"the tasks of {master} cannot reach a lake on this machine's disk",
+            hint="set CORRENTEZA_LAKE to s3://<bucket>/<prefix>; or unset CORRENTEZA_SPARK_MASTER",
+        )
     jars = class_path(checked(folder(settings), "spark"), "spark")
     # Spark's launcher finds Java only by this variable.
     os.environ["JAVA_HOME"] = str(spark_java_home(settings))
@@ -44,7 +52,11 @@ def start(settings: Settings, *, short_lived: bool = False) -> SparkSession:
     scratch.mkdir(parents=True, exist_ok=True)
     with _sigterm_ignored(), _secrets_kept():
         spark = session.start(
-            jars, driver_memory=settings.spark_driver_memory, scratch=scratch, short_lived=short_lived
+            jars,
+            driver_memory=settings.spark_driver_memory,
+            scratch=scratch,
+            short_lived=short_lived,
+            master=master,
         )
     reach_store(spark, settings)
     return spark

@@ -57,7 +57,7 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
         # Before the JVM starts, because this check needs none.
         broker.topic_ids(contract.topic_at(broker.prefix) for contract in bronze_contracts())
     require_conforming(settings.lake_root)
-    spark = sessions.start(settings, short_lived=once)
+    spark = sessions.start(settings, short_lived=once, master=settings.spark_master)
     try:
         metrics = StreamMetrics(*measured(layers))
         driver = StreamDriver(

@@ -39,8 +39,8 @@ def command(
     that failed three times in a row is not polled for 15 minutes, then for twice as long, up to 6 hours.
 
     One worker is enough. A second one on this machine takes over when the first has been silent for 6 seconds; no slot
-    is lost and nothing is published twice. Workers on another machine are not supported yet: the payload archive is a
-    local folder. Give all workers of one topic prefix the same --source.
+    is lost and nothing is published twice. A worker on another machine needs the setting `archive` to name an object
+    store, which all workers share. Give all workers of one topic prefix the same --source.
 
     The leader also sends the canary, a test record (CORRENTEZA_CANARY_INTERVAL_SECONDS, 0 for none).
 

@@ -1,6 +1,6 @@
 """The Spark session: every setting that the pipeline depends on, and the check that the vital ones are in force.
 
-Only this module and the locks know that everything runs on one machine.
+Only this module, `cluster` and the locks know on how many machines everything runs.
 """
 
 import logging
@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from foundation.errors import UnsafeState
 from schemas.limits import MAX_RECORD_BYTES
+from stream_jobs.running import cluster
 
 # A 13-byte record that claims a string of 500 MB kills the whole JVM without these, and again after every restart.
 # What the longest record can hold must pass, else bronze would file as corrupt what the producer lets out.
@@ -101,28 +103,41 @@ def start(
         scratch: a folder that shuffles spill to.
         short_lived: leave the optimizing compiler out: a quarter less CPU in the first minutes, slower after them.
         class_archive: options of the JVM that name one.
+        master: where tasks run: `local[*]`, in this JVM; or `spark://host:port`, a standalone cluster.
 
     Raises:
-        UnsafeState: the limits are not in force, for example because a session was there before.
+        DependencyUnavailable: the cluster cannot be reached.
+        UnsafeState: the limits are not in force, for example because a session was there before; or a cluster that
+            other machines reach asks for no secret.
     """
     options = [*JVM_OPTIONS, f"-Dlog4j2.configurationFile={LOGGING}", *class_archive]
     if short_lived:
         options.append("-XX:TieredStopAtLevel=1")
     builder = SparkSession.builder.appName("correnteza").master(master)
-    for name, value in (SESSION | LOCAL_FILES).items():
+    class_path = ":".join(map(str, jars))
+    elsewhere = {} if cluster.is_local(master) else cluster.of_executors(master, class_path, JVM_OPTIONS)
+    for name, value in (SESSION | LOCAL_FILES | elsewhere).items():
         builder = builder.config(name, value)
     builder = (
         builder.config("spark.driver.memory", driver_memory)
         .config("spark.driver.extraJavaOptions", " ".join(f'"{option}"' for option in options))
-        .config("spark.driver.extraClassPath", ":".join(map(str, jars)))
+        .config("spark.driver.extraClassPath", class_path)
         .config("spark.pyspark.python", sys.executable)
         .config("spark.local.dir", str(scratch))
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
     )
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except Py4JJavaError as error:
+        if not elsewhere:
+            raise
+        raise cluster.away(master) from error
     # py4j logs the trace of what our own function raises in a batch; the supervisor logs that.
     logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
     require_avro_limits(spark)
+    if elsewhere:
+        cluster.require_login(dict(spark.sparkContext.getConf().getAll()))
+        cluster.require_properties(spark, AVRO_LIMITS)
     return spark
 
 
