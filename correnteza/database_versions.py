@@ -105,7 +105,11 @@ def _of_airflow(url: sa.URL) -> Iterator[Problem]:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url.render_as_string(hide_password=False),
         }
         asked = [str(program), "db", "check-migrations", "--migration-wait-timeout", "0"]
-        done = subprocess.run(asked, env=variables, capture_output=True, timeout=AIRFLOW_SECONDS, check=False)
+        try:
+            done = subprocess.run(asked, env=variables, capture_output=True, timeout=AIRFLOW_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            yield Problem("advice", "Airflow did not say in time which tables it expects", "correnteza doctor")
+            return
     if done.returncode:
         what = "airflow_metadata has not the tables that the installed Airflow expects"
         yield Problem("away", what, MENDS["airflow_metadata"])

@@ -70,7 +70,7 @@ def table(polled: Mapping[str, Source]) -> list[Job]:
             "Tables in SQL over silver and gold, after their suites.",
             ("marts", "build", "--json", "--exit-99"),
             follows=("verify",),
-            makes="marts",
+            makes="lake/marts",
         ),
         Job("suites", "Great Expectations on every table.", ("quality", "run-gx", "--json"), Calendar(("41 5 * * *",))),
         Job(

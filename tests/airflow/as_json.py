@@ -6,16 +6,14 @@ python as_json.py FOLDER FIRST LAST    the slots between two instants, as Airflo
 import json
 import sys
 from datetime import datetime
-from pathlib import Path
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
 
-def slots(dag, first, last):
-    """The instants for which a DAG's runs are made, by the timetable that the scheduler has of it."""
-    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+def slots(timetable, first, last):
+    """The instants for which runs are made."""
     found, interval = [], None
     while True:
         restriction = TimeRestriction(earliest=first, latest=last, catchup=True)
@@ -27,12 +25,12 @@ def slots(dag, first, last):
 
 
 def told(dag, first, last):
-    """A DAG as JSON."""
+    """A DAG as JSON. Its timetable is the one that the scheduler reads from the database."""
     (task,) = dag.tasks
-    condition = getattr(dag.timetable, "asset_condition", None)
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
     return {
-        "slots": slots(dag, first, last),
-        "follows": sorted(asset.uri for _, asset in condition.iter_assets()) if condition else [],
+        "slots": slots(timetable, first, last),
+        "follows": sorted(asset.uri for _, asset in timetable.asset_condition.iter_assets()),
         "makes": sorted(asset.uri for asset in task.outlets),
         "reads": sorted(asset.uri for asset in task.inlets),
         "arguments": task.arguments,
@@ -76,7 +74,6 @@ def main():
         "dags": {name: told(dag, instance(first), instance(last)) for name, dag in bag.dags.items()},
         "meanings": meanings([0, 1, 2, 3, 4, 75, 99, 143, -9]),
         "environment": kept,
-        "files": sorted(Path(each.fileloc).name for each in bag.dags.values())[:1],
     }))  # fmt: skip
 
 

@@ -56,8 +56,7 @@ def unlike(bag) -> list[str]:
         }
         wrong += [f"{job['name']}: {each} is {dag.get(each)}" for each in wanted if dag.get(each) != wanted[each]]
         calendar = calendars[job["name"]]
-        until = LAST + timedelta(seconds=0)
-        ours = [slot.isoformat() for slot in calendar.between(FIRST - timedelta(seconds=1), until)] if calendar else []
+        ours = [slot.isoformat() for slot in calendar.between(FIRST - timedelta(seconds=1), LAST)] if calendar else []
         theirs = [datetime.fromisoformat(each).astimezone(UTC).isoformat() for each in dag.get("slots", [])]
         wrong += [f"{job['name']}: Airflow runs at {each}" for each in sorted(set(theirs) - set(ours))[:3]]
         wrong += [f"{job['name']}: Airflow does not run at {each}" for each in sorted(set(ours) - set(theirs))[:3]]

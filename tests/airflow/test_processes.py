@@ -135,7 +135,7 @@ def test_control_a_failed_try_is_tried_again_news_start_what_follows_and_no_outp
     assert any(PLANTED in log.read_text() for log in (home / "logs").rglob("dag_id=printing/**/*.log"))
     control.holds(holding, story.server, ["airflow_metadata"], PLANTED)
     control.holds(story.doctor, url)
-    story.rows(f"INSERT INTO variable (key, val) VALUES ('x', '{PLANTED}')")
+    story.rows(f"CREATE TABLE another AS SELECT '{PLANTED}' AS val")
     control.objects(holding, story.server, ["airflow_metadata"], PLANTED, damage="airflow_metadata holds 987654321")
     story.rows("UPDATE alembic_version SET version_num = 'elsewhere'")
     control.objects(story.doctor, url, damage="airflow_metadata has not the tables that")
