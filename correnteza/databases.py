@@ -5,10 +5,6 @@ change. Passwords leave this process only as SCRAM verifiers, so that no stateme
 environment that `make company` makes has psycopg2 and SQLAlchemy.
 """
 
-import base64
-import hashlib
-import hmac
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +16,7 @@ from psycopg2 import sql
 from pydantic import SecretStr
 from sqlalchemy.exc import ArgumentError
 
+from correnteza.scram import is_of, new_verifier
 from correnteza.settings import Settings
 from correnteza.settings_errors import named
 from foundation.errors import DependencyUnavailable, UnsafeState, UsageError
@@ -36,7 +33,6 @@ OF_THE_SERVER = ("postgres", "template1")
 
 LEAST_CHARACTERS = 12
 CONNECTIONS = 40
-ITERATIONS = 4096
 LOCK = 7_203_417
 """Number of the server's advisory lock, so that two of these take turns."""
 
@@ -75,8 +71,10 @@ def owners(settings: Settings) -> list[Owner]:
 
 def address(name: str, value: SecretStr | None) -> sa.URL:
     """The address that a setting holds. Raises: UsageError if it is no address of a PostgreSQL database."""
+    if value is None:
+        raise UsageError(f"{name} is not set", hint=_form(OF_NAMES.get(name)))
     try:
-        url = sa.make_url(value.get_secret_value()) if value is not None else None
+        url = sa.make_url(value.get_secret_value())
     except (ArgumentError, ValueError):
         url = None
     if url is None or url.get_backend_name() != "postgresql":
@@ -125,7 +123,7 @@ def _role(server: Any, owner: Owner) -> list[str]:
             server,
             sql.SQL(f"CREATE ROLE {{}} LOGIN {least} CONNECTION LIMIT {CONNECTIONS} PASSWORD {{}}"),
             name,
-            sql.Literal(_new_verifier(owner.password)),
+            sql.Literal(new_verifier(owner.password)),
         )
         return [f"role {owner.role} created"]
     *attributes, can_login, limit, verifier = found
@@ -145,7 +143,7 @@ def _role(server: Any, owner: Owner) -> list[str]:
         _run(server, sql.SQL(f"ALTER ROLE {{}} LOGIN CONNECTION LIMIT {CONNECTIONS}"), name)
         changed.append(f"role {owner.role} may log in {CONNECTIONS} times at once")
     if not is_of(owner.password, verifier):
-        _run(server, sql.SQL("ALTER ROLE {} PASSWORD {}"), name, sql.Literal(_new_verifier(owner.password)))
+        _run(server, sql.SQL("ALTER ROLE {} PASSWORD {}"), name, sql.Literal(new_verifier(owner.password)))
         changed.append(f"role {owner.role} has the new password")
     return changed
 
@@ -200,30 +198,6 @@ def _require_apart(server: Any, wanted: Sequence[Owner]) -> None:
             )
 
 
-def verifier(password: str, salt: bytes, iterations: int) -> str:
-    """What PostgreSQL keeps of a password (RFC 5803); the password cannot be read from it."""
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    texts = [base64.b64encode(each).decode() for each in (salt, stored, server)]
-    return f"SCRAM-SHA-256${iterations}:{texts[0]}${texts[1]}:{texts[2]}"
-
-
-def is_of(password: str, kept: str | None) -> bool:
-    """Whether what PostgreSQL keeps is of this password; not if it is of an older kind."""
-    try:
-        kind, parameters, _ = (kept or "").split("$")
-        iterations, salt = parameters.split(":")
-        known = verifier(password, base64.b64decode(salt), int(iterations))
-    except ValueError:
-        return False
-    return kind == "SCRAM-SHA-256" and hmac.compare_digest(known, str(kept))
-
-
-def _new_verifier(password: str) -> str:
-    return verifier(password, os.urandom(16), ITERATIONS)
-
-
 @contextmanager
 def _connected(url: sa.URL, database: str) -> Iterator[Any]:
     """A connection that commits every statement: a database cannot be created in a transaction."""
@@ -260,4 +234,5 @@ def _one(server: Any, query: str, *values: Any) -> Any:
 
 
 def _quoted(server: Any, name: str) -> str:
-    return sql.Identifier(name).as_string(server)
+    quoted: str = sql.Identifier(name).as_string(server)
+    return quoted

@@ -58,7 +58,8 @@ def held_version(connection: sa.Connection) -> int | None:
     """The version of the tables that a database holds; None if it says none."""
     if not sa.inspect(connection).has_table(_VERSION.name):
         return None
-    return connection.execute(sa.select(sa.func.max(_VERSION.c.version))).scalar()
+    held: int | None = connection.execute(sa.select(sa.func.max(_VERSION.c.version))).scalar()
+    return held
 
 
 class Results:

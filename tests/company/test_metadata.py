@@ -151,7 +151,7 @@ def test_control_no_password_is_in_an_argument_an_output_or_the_server_s_log(ser
     assert "role airflow created" in done.stdout
     assert "CREATE ROLE" in log.read_text()
     control.holds(told, done.stdout, done.stderr, log.read_text())
-    monkeypatch.setattr("correnteza.databases._new_verifier", lambda password: password)
+    monkeypatch.setattr("correnteza.databases.new_verifier", lambda password: password)
     applied(settings_of(server, tmp_path, gx="a-new-pass-word"))
     monkeypatch.setitem(PASSWORDS, "gx", "a-new-pass-word")
     control.objects(told, log.read_text(), damage="a-new-pass-word is told")
@@ -175,7 +175,7 @@ def test_what_is_there_and_not_as_declared_is_refused(server, tmp_path, statemen
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"airflow_database": None}, "AIRFLOW_DATABASE|airflow_database|default"),
+        ({"airflow_database": None}, "airflow_database is not set"),
         ({"airflow_database": "sqlite:///x"}, "must be the address of a PostgreSQL database"),
         (
             {"airflow_database": "postgresql://airflow:long-pass-word@h/other"},
