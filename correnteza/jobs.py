@@ -14,8 +14,8 @@ from producers.model import Source
 
 FORMAT = 1
 
-SLOT = "{{ data_interval_end.isoformat() }}"
-"""Filled in by Airflow: the instant of the calendar for which a run was made."""
+SLOT = "{{ dag_run.run_after.isoformat() }}"
+"""Filled in by Airflow: the instant of the calendar for which a run was made; now, if a person started it."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def slots(timetable, first, last):
         if info is None:
             return found
         interval = info.data_interval
-        found.append(interval.end.isoformat())
+        found.append(info.run_after.isoformat())
 
 
 def told(dag, first, last):

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,17 @@ class CorrentezaOperator(BaseOperator):
         super().__init__(do_xcom_push=False, **named)
         self.arguments = list(arguments)
 
+    @cached_property
+    def process(self) -> SubprocessHook:
+        """The command's process. It is made where the task runs: a DAG is read in other processes, too."""
+        return SubprocessHook()
+
     def execute(self, context: Context) -> None:
         """Run the command to its end. Raises: as `ended`."""
-        self._hook = SubprocessHook()
         command = [program(), *self.arguments]
-        done = self._hook.run_command(command, env=environment(os.environ), cwd=str(Path.cwd()))
+        done = self.process.run_command(command, env=environment(os.environ), cwd=str(Path.cwd()))
         ended(done.exit_code)
 
     def on_kill(self) -> None:
         """Airflow ends the task: SIGTERM lets a poll reach the end of a chunk."""
-        self._hook.send_sigterm()
+        self.process.send_sigterm()
