@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
+AIRFLOW := .airflow/installed
 # Tests wait a third of their time and more, so three processes, however few the cores. Those of the second half have a
 # broker and a JVM of their own each (2.5 GB).
 PARALLEL := -n 3 --dist worksteal
@@ -44,23 +45,29 @@ tools: $(INSTALLED)  ## Prometheus, Alertmanager, Chromium for the tests, into .
 
 company: $(COMPANY)  ## dbt, Great Expectations and MLflow into .company, an environment over .venv (docs/marts.md)
 
-$(COMPANY): deploy/company/requirements.lock $(INSTALLED)
-	@$(BIN)/python -m deploy.company.install
+airflow: $(AIRFLOW)  ## Airflow into .airflow, an environment of its own (docs/airflow.md)
+
+$(COMPANY) $(AIRFLOW): .%/installed: deploy/%/requirements.lock $(INSTALLED)
+	@$(BIN)/python -m deploy.environments $*
 	@touch $@
 
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company"; first=$$?; \
-	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company" || first=$$?; \
-	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; exit $$first
+	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
+	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company and not airflow" || first=$$?; \
+	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; \
+	{ $(MAKE) --no-print-directory airflow && $(BIN)/pytest tests/airflow -m "airflow and not slow"; } || first=$$?; exit $$first
 
 test-company: setup company  ## marts, suites and runs with the real systems beside the product, in their environment
 	.company/bin/python $(BIN)/pytest tests/company -m company
+
+test-airflow: setup airflow company  ## DAGs by the real Airflow; then api-server, scheduler and dag-processor over PostgreSQL
+	$(BIN)/pytest tests/airflow -m airflow
 
 test-pythons: setup  ## the fast tests on further Pythons of this machine: PYTHONS="python3.12 python3.13"
 	@failed=; for python in $(or $(PYTHONS),python3.12 python3.13); do \
 		$$python -c "" 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
 		$(MAKE) --no-print-directory build/$$python/installed && \
-		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company" || failed="$$failed $$python"; \
+		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company and not airflow" || failed="$$failed $$python"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 build/%/installed: requirements.lock pyproject.toml
@@ -70,7 +77,7 @@ build/%/installed: requirements.lock pyproject.toml
 	@touch $@
 
 test-faults: setup tools  ## every fault, the slow ones too: a day under ten kills, hung brokers
-	$(BIN)/pytest -m "(fault or slow) and not long"
+	$(BIN)/pytest -m "(fault or slow) and not long and not airflow"
 
 test-faults-long: setup  ## the long forms: minutes without a broker, ten million records, 200 random steps
 	$(BIN)/pytest -m long --timeout 7200
@@ -123,6 +130,9 @@ dashboards: setup  ## write the dashboards from monitoring/dashboards/panels.py 
 marts: setup  ## write the dbt models and sources that follow from our declarations
 	@$(BIN)/python -m correnteza.marts.models
 
+dags: setup  ## write the table of jobs that Airflow's DAGs are made from
+	@$(BIN)/python -m correnteza.jobs > deploy/airflow/dags/jobs.json
+
 metrics: setup  ## write docs/metrics.md from the catalogue
 	@$(BIN)/python -m monitoring.metrics.page > docs/metrics.md
 
@@ -134,6 +144,12 @@ image: setup wheelhouse-of-image  ## the container image correnteza:dev, from wh
 
 wheelhouse-of-image:
 	@$(MAKE) --no-print-directory wheelhouse FOLDER=build/wheelhouse
+
+image-company: image  ## the image correnteza-company:dev: the product with dbt, Great Expectations, MLflow and Airflow beside it
+	@for each in company airflow; do $(BIN)/python -m pip download --quiet --no-deps --require-hashes \
+		--requirement deploy/$$each/requirements.lock --dest build/wheelhouse/$$each || exit 1; done
+	docker build --tag $(or $(COMPANY_IMAGE),correnteza-company:dev) --build-arg PRODUCT=$(or $(IMAGE),correnteza:dev) \
+		--file deploy/company/Dockerfile .
 
 test-containers: image  ## build the image and run docker-compose.yml for real; needs an engine (docs/containers.md)
 	$(BIN)/pytest tests/deploy -m containers --timeout 1800
@@ -152,9 +168,11 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--constraint build/company-constraints.txt --python-version 3.11 \
 		deploy/company/requirements.in --output-file deploy/company/requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--python-version 3.11 deploy/airflow/requirements.in --output-file deploy/airflow/requirements.lock
 	$(BIN)/python -m correnteza.embedded.lock_jars
 
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
-	rm -rf .venv .company .jars .tools var/demo build *.egg-info
+	rm -rf .venv .company .airflow .jars .tools var/demo build *.egg-info
 
-.PHONY: company test-company marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image wheelhouse-of-image test-containers release-check
+.PHONY: company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-company wheelhouse-of-image test-containers release-check

@@ -2,10 +2,18 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from foundation.errors import UsageError
+
+NOTHING_NEW = 99
+"""The exit code by which another scheduler sees that there was nothing to do, and skips what would follow."""
+
+Exit99 = Annotated[
+    bool, typer.Option("--exit-99", help="End with 99 if nothing was new, for a scheduler that skips what follows.")
+]
 
 
 def key_of(texts: Sequence[str], example: str) -> dict[str, str]:

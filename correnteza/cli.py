@@ -46,6 +46,7 @@ VERBS = {
     "migrate": "bring SQLite tables and CSV files of an old system, verify them, take them back",
     "forecasts": "load forecasts made elsewhere into gold.forecasts",
     "marts": "build tables in SQL over silver and gold, with dbt",
+    "databases": "make the metadata databases of Airflow, MLflow and Great Expectations in PostgreSQL",
     "plot": "draw a series or a factor, with its vintages in one picture",
     "checkpoint": "inspect or adopt a streaming checkpoint",
     "rebuild": "build tables again, compare them with the live ones, swap them in or back",
@@ -67,6 +68,7 @@ EXIT_CODES = {
     "3": "going on could lose or double data, or a check does not hold",
     "4": "broker, registry or source is away",
     "75": "another producer took over, or a worker of `schedule` made no progress; start it again",
+    "99": "nothing was new: `poll --slot`, and other commands with --exit-99",
     "130": "ended by Ctrl-C",
     "143": "ended by SIGTERM, at a point from which the next one goes on",
 }
@@ -122,6 +124,8 @@ SETTINGS = {
     "shadow_group": "a consumer group whose offsets follow bronze",
     "quality_database": "database URL of the results of Great Expectations",
     "mlflow_tracking": "tracking URI of MLflow",
+    "airflow_database": "database URL of Airflow's metadata",
+    "postgres_admin": "database URL of a superuser, for `databases apply`",
 }
 
 

@@ -1,6 +1,6 @@
 """The environment of dbt, Great Expectations and MLflow: theirs, because their dependencies clash with ours.
 
-It lies over ours (deploy/company/install.py), so that a command that needs one of them goes on in it, under the same
+It lies over ours (deploy/environments.py), so that a command that needs one of them goes on in it, under the same
 process id.
 """
 

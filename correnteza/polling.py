@@ -10,6 +10,7 @@ from monitoring.lake import Lake
 from monitoring.reading.rejects import with_rejects
 from producers.model import Source, Span
 from producers.poll import Outcome, Services, poll
+from producers.schedule.turns import Turns
 from producers.session import Tally
 
 
@@ -23,6 +24,11 @@ def services(settings: Settings) -> Services:
         settings.ledger,
         settings.spool,
     )
+
+
+def turns(settings: Settings) -> Turns:
+    """The locks by which `schedule` and `poll --slot` take turns at a source."""
+    return Turns(settings.run / "turns")
 
 
 def live_span(settings: Settings, source: Source) -> Span:

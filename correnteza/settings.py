@@ -148,6 +148,10 @@ class Settings(BaseSettings):
     `<home>/great_expectations.db`."""
     mlflow_tracking: SecretStr | None = None
     """Tracking URI of MLflow, the same form. Unset: `<home>/mlflow.db`."""
+    airflow_database: SecretStr | None = None
+    """SQLAlchemy URL of Airflow's metadata, the same form. Airflow itself reads it from AIRFLOW__DATABASE__*."""
+    postgres_admin: SecretStr | None = None
+    """URL of a PostgreSQL superuser, the same form: `databases apply` makes the three databases with it."""
 
     def __init__(self, **given: Any) -> None:
         """Read all settings. Raises: UsageError that names the wrong setting without its value."""

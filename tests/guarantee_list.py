@@ -13,7 +13,7 @@ from textwrap import wrap
 from typing import Any
 
 from tests.collected import ROOT, runs, verbs
-from tests.guarantees import CONTAINERS, FAULTS, LONG, SHORT, lines
+from tests.guarantees import AIRFLOW, CONTAINERS, FAULTS, LONG, SHORT, lines
 
 VERBS = verbs((ROOT / "Makefile").read_text(encoding="utf-8"))
 WIDTH = 140
@@ -45,7 +45,7 @@ class Told:
 def verb_of(marks: Iterable[str]) -> str:
     """The verb of the Makefile that runs a test with these marks, the quickest if there are several."""
     own = frozenset(marks)
-    return next(verb for verb in (SHORT, FAULTS, LONG, CONTAINERS) if runs(VERBS[verb], own))
+    return next(verb for verb in (SHORT, FAULTS, LONG, CONTAINERS, AIRFLOW) if runs(VERBS[verb], own))
 
 
 def is_control(name: str, said: str | None) -> bool:

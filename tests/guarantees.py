@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tests.collected import Collected, runs
 from tests.last_runs import Ended
 
-SHORT, FAULTS, LONG, CONTAINERS = "test", "test-faults", "test-faults-long", "test-containers"
+SHORT, FAULTS, LONG = "test", "test-faults", "test-faults-long"
+CONTAINERS, AIRFLOW = "test-containers", "test-airflow"
 """Verbs of the Makefile."""
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from correnteza.company import require
 from correnteza.embedded import jars
 from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
@@ -59,7 +60,8 @@ def command(
     """
     form = Form.of(json_, csv_, output)
     settings = Settings()
-    found = [*_set_up(settings), *_disk(settings), *_store(settings)]
+    # First: it may go on in the environment of the systems beside the product, and then begins again there.
+    found = [*_databases(settings), *_set_up(settings), *_disk(settings), *_store(settings)]
     broker, topic_ids, of_broker = _broker(settings)
     found += [*of_broker, *_registry(settings), *_queries(settings, broker, topic_ids)]
     columns = ("kind", "what", "mend")
@@ -73,6 +75,19 @@ def command(
         raise UnsafeState("a query would refuse to start", hint="run the commands above, in their order")
     if "away" in kinds:
         raise DependencyUnavailable("something is missing or does not answer", hint="the commands above")
+
+
+def _databases(settings: Settings) -> list[Finding]:
+    """Whether the metadata databases have the tables that the installed systems expect, where settings name any."""
+    if all(each is None for each in (settings.airflow_database, settings.mlflow_tracking, settings.quality_database)):
+        return []
+    try:
+        require("psycopg2-binary")
+    except CorrentezaError as error:
+        return [_away(error)]
+    from correnteza import database_versions
+
+    return [Finding(each.kind, redacted(each.what), each.mend) for each in database_versions.problems(settings)]
 
 
 def _set_up(settings: Settings) -> list[Finding]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
+from correnteza.arguments import NOTHING_NEW, Exit99
 from correnteza.company import require
 from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
@@ -24,24 +25,34 @@ TABLE = "gold.forecasts"
 
 
 @app.command("load")
-def load(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet files, one run each.")]) -> None:
+def load(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Parquet files, one run each. Default: those in <home>/forecasts."),
+    ] = None,
+    exit_99: Exit99 = False,
+) -> None:
     """Load forecast files into gold.forecasts; an invalid file is refused whole, and the others are loaded.
 
     A drop is a Parquet file of one run of one model, with the columns dataset_id, model_version, source, generated_at
     (with time zone), series_id, date_on, value, and if you like lower and upper. Loading it again changes nothing.
     """
-    path = Settings().lake_root / "gold" / "forecasts"
-    refused = 0
-    for file in files:
+    settings = Settings()
+    path = settings.lake_root / "gold" / "forecasts"
+    refused = loaded = 0
+    for file in files or sorted((settings.home / "forecasts").glob("*.parquet")):
         try:
             forecast_id, rows = forecasts.load(file, str(path), now=clock.now())
         except CorrentezaError as error:
             refused += 1
             print(f"refused {file}: {error}" + (f"\n  try: {error.hint}" if error.hint else ""), file=sys.stderr)
             continue
+        loaded += rows > 0
         print(f"{file}: {f'{rows} rows' if rows else 'already loaded'}, forecast {forecast_id}")
     if refused:
         raise typer.Exit(1)
+    if exit_99 and not loaded:
+        raise typer.Exit(NOTHING_NEW)
 
 
 @app.command("list")

@@ -15,7 +15,15 @@ from foundation import clock
 from foundation.errors import UsageError
 from replay.server import DAYS, base_urls
 
-SECRETS = ("GRAFANA_ADMIN_PASSWORD",)
+SECRETS = (
+    "GRAFANA_ADMIN_PASSWORD",
+    "POSTGRES_ADMIN_PASSWORD",
+    "AIRFLOW_DATABASE_PASSWORD",
+    "MLFLOW_DATABASE_PASSWORD",
+    "QUALITY_DATABASE_PASSWORD",
+    "AIRFLOW_JWT_SECRET",
+    "AIRFLOW_SECRET_KEY",
+)
 """The secrets that docker-compose.yml needs."""
 
 REPLAY = "http://replay:8000"

@@ -11,6 +11,7 @@ import pyarrow as pa
 import typer
 
 from correnteza import audit, printing, unneeded_payloads
+from correnteza.arguments import NOTHING_NEW, Exit99
 from correnteza.places import places
 from correnteza.rows import Csv, Form, Json, Output
 from correnteza.settings import Settings
@@ -49,7 +50,8 @@ query that has not begun may need everything; an abandoned one counts until the 
 payload archive: --dry-run lists payloads that no part state, manifest, reject or withdrawal names, once they are
 {unneeded_payloads.KEPT_DAYS} days old. They are removed only if the setting archive_keep_days says after how many days.
 
-A driver maintains the tables that it writes; this command refuses them with exit 3.
+A driver maintains the tables that it writes; this command refuses them with exit 3. With --exit-99, 99 if a driver
+writes every table: there is nothing to do here.
 """
 
 
@@ -61,6 +63,8 @@ def command(
     json_: Json = False,
     csv_: Csv = False,
     output: Output = None,
+    *,
+    exit_99: Exit99 = False,
 ) -> None:
     """As `HELP` says. Exit 3 if a driver has a table's lock."""
     form = Form.of(json_, csv_, output)
@@ -89,6 +93,8 @@ def command(
     refused = [table for table in chosen if not _maintained(where, table, readers)]
     if not names and settings.archive_keep_days is not None and (payloads := _payloads(settings)):
         print(f"payload archive: {unneeded_payloads.remove(settings, payloads)} payloads were removed")
+    if exit_99 and len(refused) == len(chosen):
+        raise typer.Exit(NOTHING_NEW)
     if refused:
         raise UnsafeState(
             f"{len(refused)} of {len(chosen)} tables are written by a driver, {refused[0]} among them",

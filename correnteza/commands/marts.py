@@ -7,6 +7,7 @@ import pyarrow as pa
 import typer
 
 from correnteza import spark as sessions
+from correnteza.arguments import NOTHING_NEW, Exit99
 from correnteza.company import local_lake, require
 from correnteza.marts import build as marts
 from correnteza.marts.models import PROJECT
@@ -20,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 
 @app.command("build")
-def build(json_: Json = False, csv_: Csv = False, output: Output = None) -> None:
+def build(json_: Json = False, csv_: Csv = False, output: Output = None, exit_99: Exit99 = False) -> None:
     """Make the marts that follow from changed tables, and test both; print the rows that changed.
 
     Before it, Great Expectations judges the rows of the sources that came since the last time.
@@ -32,7 +33,7 @@ def build(json_: Json = False, csv_: Csv = False, output: Output = None) -> None
     where = _marts(settings)
     if not marts.changed_sources(where):
         form.give(pa.table({}), people="nothing changed since the last build")
-        return
+        raise typer.Exit(NOTHING_NEW if exit_99 else 0)
     require("dbt-core")
     from correnteza.suites import run
 

@@ -14,14 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from correnteza import backfill, polling
+from correnteza.arguments import NOTHING_NEW
 from correnteza.settings import Settings
 from foundation import clock
-from foundation.errors import CorrentezaError, FencedError, UsageError
+from foundation.errors import CorrentezaError, DependencyUnavailable, FencedError, UsageError
 from foundation.redact import redacted, unescaped
 from producers import sources
 from producers.model import Source, Span
 from producers.poll import Outcome
 from producers.schedule import attempt
+from producers.schedule.outcomes import Record, Result
+from producers.schedule.requests import AHEAD
 from producers.session import Tally
 from schemas.registry import prove_compatibility
 
@@ -29,6 +32,8 @@ FORMAT = 1
 """Version of the `--json` output."""
 
 _DAY = ["%Y-%m-%d"]
+_INSTANT = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+_SLOT = "correnteza poll SOURCE --slot 2025-11-10T00:23:00+00:00"
 
 
 def command(
@@ -44,6 +49,10 @@ def command(
         bool,
         typer.Option("--reparse", help="Poll nothing: read again, from the archive, parts that had rejected rows."),
     ] = False,
+    slot: Annotated[
+        datetime | None,
+        typer.Option(formats=_INSTANT, help="Poll for the slot of the source's calendar at or before this instant."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Poll once and end; this is the default.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per poll on stdout.")] = False,
 ) -> None:
@@ -55,6 +64,9 @@ def command(
 
     With --reparse today's parser reads again, from the archive, the parts that had rejected rows (with --since only
     those fetched since then). Rows that it can read now are published with the clocks of their first publication.
+
+    With --slot another scheduler polls, such as Airflow: exit 99 if nothing was new, or if the slot or a newer one was
+    polled before, by whomever; 75 if another process polls the source meanwhile; 4 if its circuit is open.
     """
     if every == (source is not None):
         raise UsageError("name one source, or use --all", hint="correnteza poll --all")
@@ -64,9 +76,13 @@ def command(
         raise UsageError("--reparse takes no --until", hint="correnteza poll SOURCE --reparse --since 2025-01-01")
     if since is not None and source is None:
         raise UsageError("--since needs one source", hint="correnteza poll SOURCE --since 2015-01-01")
+    if slot is not None and (source is None or since is not None or reparse):
+        raise UsageError("--slot needs one source, and goes with neither --since nor --reparse", hint=_SLOT)
     poller = _Poller(Settings(), as_json=as_json)
     chosen = list(sources.load_all().values()) if source is None else [sources.load(source)]
-    if reparse:
+    if slot is not None:
+        poller.for_slot(chosen[0], chosen[0].calendar.latest(slot))
+    elif reparse:
         poller.run(chosen, lambda source: polling.reparse(poller.settings, source, since=since))
     elif since is None:
         poller.run(chosen, poller.live)
@@ -87,9 +103,7 @@ class _Poller:
         self._console = Console(file=unescaped(sys.stderr))
 
     def run(self, chosen: list[Source], do: Callable[[Source], Outcome]) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        prove_compatibility(self.settings.registry)  # before a schema is registered, not after
+        self._listen()
         outcomes: list[Outcome] = []
         errors: list[CorrentezaError] = []
         for source in chosen:
@@ -124,15 +138,52 @@ class _Poller:
                 source, polling.services(self.settings), lambda: self._poll(source, on_chunk=on_chunk)
             )
 
+    def for_slot(self, source: Source, slot: datetime) -> None:
+        """One slot, as a worker of the schedule would poll it; the exit code says how it ended."""
+        if slot > clock.now() + AHEAD:
+            raise UsageError(f"{slot:%Y-%m-%d %H:%M} UTC is far ahead", hint="compare the clocks of both schedulers")
+        self._listen()
+        outcomes: list[Outcome] = []
+
+        def poll(now: Callable[[], datetime]) -> Outcome:
+            outcomes.append(self._poll(source, on_chunk=lambda tally: None, now=now))
+            return outcomes[-1]
+
+        with polling.turns(self.settings).of_command(source.name):
+            record = attempt.for_slot(source, polling.services(self.settings), slot, poll)
+        if self._as_json and outcomes:
+            print(redacted(json.dumps(_summary(outcomes[0]))))
+        elif outcomes:
+            _print_table(outcomes)
+        if self._signal is not None:
+            raise typer.Exit(128 + self._signal)
+        if record is None or record.outcome is Result.NO_NEWS:
+            raise typer.Exit(NOTHING_NEW)
+        if record.outcome is not Result.PUBLISHED:
+            raise _why(record, outcomes)
+
     def backfill(self, source: Source, span: Span) -> Outcome:
         """History. It has no slot, so it is no outcome of the schedule's."""
         with backfill.shown(source, self._console) as show:
             return self._poll(source, on_chunk=show, span=span)
 
-    def _poll(self, source: Source, *, on_chunk: Callable[[Tally], None], span: Span | None = None) -> Outcome:
+    def _poll(
+        self,
+        source: Source,
+        *,
+        on_chunk: Callable[[Tally], None],
+        span: Span | None = None,
+        now: Callable[[], datetime] = clock.now,
+    ) -> Outcome:
         return polling.poll_source(
-            self.settings, source, now=clock.now, is_stopping=self._stop.is_set, on_chunk=on_chunk, span=span
+            self.settings, source, now=now, is_stopping=self._stop.is_set, on_chunk=on_chunk, span=span
         )
+
+    def _listen(self) -> None:
+        """Before the first poll: a signal ends it at a chunk, and no incompatible schema is registered."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        prove_compatibility(self.settings.registry)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._stop.is_set():
@@ -140,6 +191,19 @@ class _Poller:
             sys.exit(128 + number)
         self._signal = number
         self._stop.set()
+
+
+def _why(record: Record, outcomes: list[Outcome]) -> CorrentezaError:
+    """Why a slot's poll did not end well."""
+    if record.outcome is Result.FENCED:
+        return FencedError(record.error or "another process polls this source")
+    if record.outcome is Result.CIRCUIT_OPEN:
+        return DependencyUnavailable(
+            f"{record.source} is not polled until {record.circuit_open_until:%Y-%m-%d %H:%M} UTC"
+        )
+    if outcomes and outcomes[0].error:
+        return outcomes[0].error
+    return DependencyUnavailable(record.error or f"the poll of {record.slot_id} did not end")
 
 
 def _combined(errors: list[CorrentezaError], worst: CorrentezaError) -> CorrentezaError:

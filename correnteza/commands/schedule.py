@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from correnteza import polling
 from correnteza.embedded import ports
 from correnteza.polling import poll_source
 from correnteza.serving import serve_metrics
@@ -42,6 +43,8 @@ def command(
     is lost and nothing is published twice. A worker on another machine needs the setting `archive` to name an object
     store, which all workers share. Give all workers of one topic prefix the same --source.
 
+    A slot that another scheduler has polled (`poll --slot`) is not polled again, and while it does the worker waits.
+
     The leader also sends the canary, a test record (CORRENTEZA_CANARY_INTERVAL_SECONDS, 0 for none).
 
     If another process polls one of the sources (`poll`, `withdrawals accept`, a new worker), the poll that runs here
@@ -58,7 +61,10 @@ def command(
 
     metrics = ScheduleMetrics(chosen)
     serve_metrics(settings, "schedule", metrics.registry)
-    scheduler = Scheduler(settings.bootstrap, settings.topic_prefix, chosen, poll, end, measures=metrics)
+    turns = polling.turns(settings)
+    scheduler = Scheduler(
+        settings.bootstrap, settings.topic_prefix, chosen, poll, end, measures=metrics, turn=turns.of_worker
+    )
     every, registry = settings.canary_interval_seconds, Registry(settings.registry)
     canary = Canary(settings.bootstrap, settings.topic_prefix, registry.register, every) if every else None
     folder = settings.run.resolve() / "faust"

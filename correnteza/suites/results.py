@@ -4,13 +4,17 @@ Only the environment that `make company` makes has SQLAlchemy.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from foundation.errors import DependencyUnavailable
+from foundation.errors import DependencyUnavailable, UnsafeState
+
+VERSION = 1
+"""Of the tables below. Another one needs a step that brings the tables of this one to it."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,46 @@ _RESULTS = sa.Table(
     sa.Column("broken", sa.BigInteger, nullable=False),
     sa.Column("ran_at", sa.DateTime(timezone=True), nullable=False),
 )
+_VERSION = sa.Table("results_version", _META, sa.Column("version", sa.Integer, primary_key=True))
+
+
+def held_version(connection: sa.Connection) -> int | None:
+    """The version of the tables that a database holds; None if it says none."""
+    if not sa.inspect(connection).has_table(_VERSION.name):
+        return None
+    held: int | None = connection.execute(sa.select(sa.func.max(_VERSION.c.version))).scalar()
+    return held
 
 
 class Results:
-    """The database; its table is made at first use."""
+    """The database; its tables are made at first use."""
 
     def __init__(self, url: str) -> None:
-        """Connect. Raises: DependencyUnavailable when the database does not answer or refuses the user."""
+        """Connect.
+
+        Raises:
+            DependencyUnavailable: the database does not answer or refuses the user.
+            UnsafeState: its tables are those of another version.
+        """
         self._engine = sa.create_engine(url)
         try:
             _META.create_all(self._engine)
+            held = self._noted_version()
         except OperationalError as error:
             told = str(error.orig).splitlines()[0]
             raise DependencyUnavailable(f"no database for results: {told}", hint="look at quality_database") from None
+        if held != VERSION:
+            raise UnsafeState(
+                f"the database for results has version {held} of its tables, and {VERSION} is expected",
+                hint="use the release that made it, or another database",
+            )
+
+    def _noted_version(self) -> int | None:
+        with suppress(IntegrityError), self._engine.begin() as connection:
+            if held_version(connection) is None:
+                connection.execute(_VERSION.insert().values(version=VERSION))  # another process may be first
+        with self._engine.connect() as connection:
+            return held_version(connection)
 
     def keep(self, results: Iterable[Result]) -> bool:
         """Write the results of one version, all or none; returns whether they were new."""

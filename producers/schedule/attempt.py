@@ -96,6 +96,21 @@ def attempt(
     return record
 
 
+def for_slot(
+    source: Source, services: Services, slot: datetime, poll: Callable[[Now], Outcome], *, now: Now = clock.now
+) -> Record | None:
+    """Poll for a slot on another scheduler's command, as a worker would: unless the slot, or a newer one, is done.
+
+    If it failed before, this is its next attempt, whoever made the former one. Returns and raises: as `attempt`.
+    """
+    store = RequestStore(services.bootstrap, services.prefix)
+    request = PollRequest(source.name, slot)
+    former = _former(source, store, now())
+    if former is not None and former.scheduled_for == slot and former.outcome not in outcomes.GOOD:
+        request = replace(request, attempt=former.attempt + 1, failures=former.attempt)
+    return attempt(source, request, store, poll, now=now)
+
+
 def recorded(source: Source, services: Services, poll: Callable[[], Outcome], *, now: Now = clock.now) -> Outcome:
     """Poll on a person's command, even if the circuit is open, and record the outcome for the workers.
 

@@ -17,6 +17,7 @@ from producers.schedule.measures import UNMEASURED, Measures
 from producers.schedule.outcomes import Record
 from producers.schedule.plain import Entry, Tail
 from producers.schedule.requests import AHEAD, Emitted, PollRequest
+from producers.schedule.turns import Turn, no_turn
 from schemas.queues import OUTCOMES, REQUEST_PARTITIONS, REQUESTS, RETRY
 
 HEALTH_FORMAT = 1
@@ -53,6 +54,7 @@ class Scheduler:
     Attributes:
         sources: by name; the leader emits their slots, and every worker handles requests for them.
         end: ends the process with an error message; never returns.
+        turn: holds a source while a request of it is handled.
     """
 
     bootstrap: str
@@ -62,6 +64,7 @@ class Scheduler:
     end: Callable[[CorrentezaError], None]
     stopping: threading.Event = field(default_factory=threading.Event)
     measures: Measures = UNMEASURED
+    turn: Turn = no_turn
 
     def __post_init__(self) -> None:
         self._log = log.get_logger("schedule")
@@ -150,7 +153,8 @@ class Scheduler:
             return self._again_until_done(source.name, lambda: self._attempt(source, request))
 
     def _attempt(self, source: Source, request: PollRequest) -> None:
-        record = attempt(source, request, self._store, lambda now: self._measured(source, now))
+        with self.turn(source.name, self.stopping):
+            record = attempt(source, request, self._store, lambda now: self._measured(source, now))
         if record is not None:
             self.measures.recorded(source.name, record.outcome.value)
 

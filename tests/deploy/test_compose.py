@@ -16,6 +16,9 @@ LOCK = ROOT / "deploy/containers/requirements.lock"
 PUBLISHED = {"monitor": ["127.0.0.1:${STATUS_PORT:-9464}:9464"]}
 """The only way in from outside of the containers' networks."""
 
+ONE_SHOT = ("topics", "databases", "airflow-migrate")
+"""Services that do something once, and end."""
+
 
 def services(text):
     return yaml.safe_load(text)["services"]
@@ -35,7 +38,7 @@ def flaws(text):
             "has no bound of processes": service.get("pids_limit"),
             "has no bound of memory": service.get("mem_limit"),
             "logs without bound": service.get("logging", {}).get("options", {}).get("max-size"),
-            "is never looked at": name == "topics" or service.get("healthcheck"),
+            "is never looked at": name in ONE_SHOT or service.get("healthcheck"),
             "publishes a port": service.get("ports", []) == PUBLISHED.get(name, []),
             "starts a shell": all(isinstance(service.get(key, []), list) for key in ("command", "entrypoint")),
             "belongs to no profile": service.get("profiles"),
@@ -51,6 +54,7 @@ def flaws(text):
 def test_every_container_has_what_it_needs_and_no_more():
     assert flaws(TEXT) == []
     assert set(services(TEXT)) >= {"broker", "registry", "stream", "monitor", "schedule-1", "schedule-2", "replay"}
+    assert set(services(TEXT)) >= {"postgres", "databases", "airflow-api", "airflow-dags", "airflow-scheduler"}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,12 @@ def test_every_container_has_what_it_needs_and_no_more():
         ("hostname: stream", "network_mode: host", "stream shares a network"),
         ("{internal: true}", "{}", "the inner network leads out"),
         ("mem_limit: 5g", "labels: []", "stream has no bound of memory"),
+        ('user: "999:999"', 'user: "0:0"', "postgres runs as root"),
+        (
+            "entrypoint: [/opt/correnteza/.airflow/bin/airflow, scheduler]",
+            "entrypoint: airflow scheduler",
+            "airflow-scheduler starts a shell",
+        ),
     ],
 )
 def test_control_each_thing_that_is_opened_is_found(old, new, damage, control):
@@ -76,8 +86,11 @@ def test_control_each_thing_that_is_opened_is_found(old, new, damage, control):
 def optional(text):
     """The oracle: secrets without which the file would start nevertheless, or that stand in it."""
     asked = re.findall(r"^\s+(\w*(?:PASSWORD|SECRET|TOKEN)\w*): *(.*)$", text, re.MULTILINE)
+    addresses = re.findall(r"^\s+(\w+): *(?:&\w+ )?\S+://\w+:(\S.*?)@", text, re.MULTILINE)
     return [f"{name} is optional or stands here: {value}" for name, value in asked if not value.startswith("${")
-            or ":?" not in value]  # fmt: skip
+            or ":?" not in value] + [
+        f"{name} has an optional password" for name, value in addresses if not re.match(r"\$\{\w+:\?", value)
+    ]  # fmt: skip
 
 
 def test_control_no_secret_has_a_default_and_init_generates_each(control):
@@ -85,16 +98,30 @@ def test_control_no_secret_has_a_default_and_init_generates_each(control):
     assert set(re.findall(r"\$\{(\w+):\?", TEXT)) == set(init.SECRETS)
     damaged = TEXT.replace("${GRAFANA_ADMIN_PASSWORD:?run correnteza init, which writes .env}", "admin")
     control.objects(optional, damaged, damage="GF_SECURITY_ADMIN_PASSWORD is optional or stands here: admin")
+    control.objects(
+        optional,
+        TEXT.replace("airflow:${AIRFLOW_DATABASE_PASSWORD:?", "airflow:${AIRFLOW_DATABASE_PASSWORD:-secret-"),
+        damage="AIRFLOW__DATABASE__SQL_ALCHEMY_CONN has an optional password",
+    )
     assert not re.search(r"^\w*(PASSWORD|SECRET|TOKEN)\w*=.+", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 
-def test_each_variable_is_a_setting_and_a_key_is_given_to_pollers_alone():
+KEYS = {
+    "schedule-1": {"API_KEYS"},
+    "schedule-2": {"API_KEYS"},
+    "databases": {"POSTGRES_ADMIN", "AIRFLOW_DATABASE", "MLFLOW_TRACKING", "QUALITY_DATABASE"},
+    "airflow-scheduler": {"API_KEYS", "MLFLOW_TRACKING", "QUALITY_DATABASE"},
+}
+"""Secrets by the service that needs them; PostgreSQL's superuser is known to one that ends."""
+
+
+def test_each_variable_is_a_setting_and_a_key_is_given_to_those_who_need_it():
     known = {variable(name) for name in Settings.model_fields} | {file_variable(name) for name in Settings.model_fields}
     for name, service in services(TEXT).items():
         ours = {each for each in service.get("environment", {}) if each.startswith(PREFIX)}
         assert ours <= known | {"CORRENTEZA_CLOCK"}, name
         keys = ours & (secret_variables(Settings.model_fields) - {"CORRENTEZA_REGISTRY_URL"})
-        assert keys == ({"CORRENTEZA_API_KEYS"} if name.startswith("schedule") else set()), name
+        assert {each.removeprefix(PREFIX) for each in keys} == KEYS.get(name, set()), name
 
 
 def test_a_container_has_longer_to_stop_than_its_batches():
@@ -103,9 +130,10 @@ def test_a_container_has_longer_to_stop_than_its_batches():
 
 
 def test_core_and_demo_need_no_foreign_image():
-    foreign = {name for name, service in services(TEXT).items() if "CORRENTEZA_IMAGE" not in service["image"]}
+    foreign = {name for name, service in services(TEXT).items() if "correnteza" not in service["image"]}
     profiles = {profile for name in foreign for profile in services(TEXT)[name]["profiles"]}
-    assert profiles == {"observability"}
+    assert profiles == {"observability", "company"}
+    assert {name for name in foreign if services(TEXT)[name]["profiles"] == ["company"]} == {"postgres"}
     # Nothing is pulled by a tag that somebody may move: it is named by digest in .env, or fails.
     assert all(services(TEXT)[name]["image"].endswith("-image-by-digest}") for name in foreign)
 
@@ -119,6 +147,17 @@ def test_the_image_is_built_from_hashes_and_ends_without_root():
     users = re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE)
     assert users[-1] == "10001:10001"
     assert re.findall(r"^(?:ENTRYPOINT|CMD) (.)", DOCKERFILE, re.MULTILINE) == ["[", "["]
+
+
+def test_the_company_s_image_is_built_on_ours_from_hashes_and_ends_without_root():
+    text = (ROOT / "deploy/company/Dockerfile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${PRODUCT}"}
+    assert "--no-index --find-links build/$each --no-deps --require-hashes --requirement build/$each.lock" in text
+    assert not re.search(r"^\s*(ADD|RUN.*(curl|wget|apt-get))", text, re.MULTILINE)
+    assert re.findall(r"^USER (.+)$", text, re.MULTILINE)[-1] == "10001:10001"
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", text, re.MULTILINE)
+    known = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert [each for each in copied if not any(each.startswith(line[1:]) for line in known if line[0] == "!")] == []
 
 
 def pins(file):

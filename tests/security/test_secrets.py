@@ -33,12 +33,14 @@ def test_every_secret_setting_can_be_given_as_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("CORRENTEZA_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
     monkeypatch.setenv("CORRENTEZA_KAFKA_USER", "somebody")
     monkeypatch.setenv("CORRENTEZA_KAFKA_SECURITY", "SASL_SSL")
-    for name in ("MLFLOW_TRACKING", "QUALITY_DATABASE"):
+    for name in ("AIRFLOW_DATABASE", "MLFLOW_TRACKING", "POSTGRES_ADMIN", "QUALITY_DATABASE"):
         monkeypatch.setenv(f"CORRENTEZA_{name}_FILE", str(tmp_path / "url"))
     assert [name.removeprefix("CORRENTEZA_") for name in SECRET_SETTINGS] == [
+        "AIRFLOW_DATABASE",
         "API_KEYS",
         "KAFKA_PASSWORD",
         "MLFLOW_TRACKING",
+        "POSTGRES_ADMIN",
         "QUALITY_DATABASE",
         "REGISTRY_URL",
         "S3_ACCESS_KEY",
