@@ -1,4 +1,4 @@
-"""The settings `polled` and `places`: check them against what the sources and the reference files know."""
+"""The settings `polled`, `places` and `thresholds`: check them against what sources, reference files and gold know."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,29 @@ def places(given: Mapping[str, Mapping[str, Any]]) -> list[Place]:
             raise ValueError(f"{code[:40]!r}: {problem}") from None
     _require_own_stations(found)
     return found
+
+
+def thresholds(given: Mapping[str, float]) -> dict[str, float]:
+    """The thresholds that differ from the declared ones. Raises: ValueError, naming the threshold."""
+    if not given:
+        return {}
+    from producers.choosing import Fields
+    from stream_jobs.gold.thresholds import DECLARED
+
+    fields, found = Fields(given), {}
+    for name, declared in DECLARED.items():
+        value = fields.number(name, declared.least, declared.greatest)
+        if value is not None:
+            found[name] = value
+    fields.end()
+    return found
+
+
+def shown_thresholds(given: Mapping[str, float]) -> dict[str, float]:
+    """Name → threshold in force."""
+    from stream_jobs.gold.thresholds import DECLARED
+
+    return {**{name: each.value for name, each in DECLARED.items()}, **given}
 
 
 def shown_polled(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

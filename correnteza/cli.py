@@ -106,6 +106,7 @@ SETTINGS = {
     "api_keys": "JSON: source name to key",
     "polled": "JSON: source name to series, tables or currencies",
     "places": "JSON: municipality code to point, station, time zone",
+    "thresholds": "JSON: name to threshold of a flag of gold",
     "chunk_rows": "rows per transaction",
     "archive_keep_days": "days after which `maintain` removes unneeded payloads",
     "ledger": "a file with one line per acknowledged chunk, for tests",

@@ -3,20 +3,23 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
+from uuid import UUID
 
 import fastavro
 from confluent_kafka import Message
 
+from correnteza import inferring
 from foundation.errors import UsageError
 from monitoring.reading.topic_sample import PartitionSample, form_of, seconds
 from schemas import framing
 from schemas.classes import PERSONAL
 from schemas.contracts import KEY_SEPARATOR
-from schemas.external import KAFKA, ORIGIN, RESERVED
+from schemas.external import AVRO, JSON, KAFKA, ORIGIN, RESERVED
 from schemas.registry import Registry
 
 Row = tuple[str, str, int]
@@ -60,7 +63,7 @@ def _described(form: str, registry: Registry) -> str:
     if text is None:
         return f"{form}: the registry does not know it"
     subjects = ", ".join(registry.subjects_of(int(number))) or "no subject"
-    return f"{form}: {_name(text) or 'no Avro record'}, under {subjects}"
+    return f"{form}: {_name(text) or _other_kind(text)}, under {subjects}"
 
 
 def _name(text: str) -> str | None:
@@ -72,11 +75,20 @@ def _name(text: str) -> str | None:
         return None
 
 
+def _other_kind(text: str) -> str:
+    try:
+        schema = json.loads(text)
+    except ValueError:
+        return "no Avro record"
+    is_of_json = isinstance(schema, dict) and ("$schema" in schema or "properties" in schema)
+    return "a JSON Schema" if is_of_json else "no Avro record"
+
+
 def contract(topic: str, partitions: Sequence[PartitionSample], registry: Registry) -> dict[str, Any]:
     """A contract for the kind of record that is most frequent in the sample, with the key that the message keys say.
 
     Raises:
-        UsageError: no value is Avro in Confluent framing.
+        UsageError: no value is Avro in Confluent framing, or an object of JSON.
     """
     messages = [message for each in partitions for message in each.messages]
     framed = [(message, found) for message in messages if (found := framing.split(message.value() or b""))]
@@ -84,11 +96,15 @@ def contract(topic: str, partitions: Sequence[PartitionSample], registry: Regist
     names = {schema_id: name for schema_id, text in known.items() if text and (name := _name(text))}
     records = {schema_id: json.loads(known[schema_id] or "") for schema_id in names}
     counts = Counter(found[0] for _, found in framed if found[0] in records)
-    if not counts:
+    objects = [(message, said) for message in messages if (said := _object(message.value(), records)) is not None]
+    if not counts and not objects:
         raise UsageError(
-            f"no value of {topic} is an Avro record in Confluent framing, of a schema that the registry has",
+            f"no value of {topic} is JSON, or an Avro record in Confluent framing, of a schema that the registry has",
             hint="docs/your-topic.md says which topics can be read",
         )
+    if len(objects) > sum(counts.values()):
+        schema = inferring.record(topic, [said for _, said in objects])
+        return _declared(topic, schema, objects, registry) | {"value_format": JSON}
     most = counts.most_common(1)[0][0]
     # The newest schema of that name: readers of it read the older ones.
     chosen = max(schema_id for schema_id in counts if names[schema_id] == names[most])
@@ -97,9 +113,18 @@ def contract(topic: str, partitions: Sequence[PartitionSample], registry: Regist
         for message, (schema_id, body) in framed
         if schema_id == chosen
     ]
-    schema = _renamed(records[chosen])
-    key, key_format = _key(samples, [field["name"] for field in records[chosen]["fields"]])
-    new = dict(zip((field["name"] for field in records[chosen]["fields"]), schema["fields"], strict=True))
+    return _declared(topic, records[chosen], samples, registry)
+
+
+def _declared(
+    topic: str, written: Mapping[str, Any], samples: Sequence[tuple[Message, Any]], registry: Registry
+) -> dict[str, Any]:
+    """The contract of records that have this schema. Args: samples: messages and the records that they say."""
+    schema = _renamed(written)
+    names = [field.get("aliases", [field["name"]])[0] if field["name"] not in samples[0][1] else field["name"]
+             for field in written["fields"]]  # fmt: skip
+    key, key_format = _key(samples, names, registry)
+    new = dict(zip(names, schema["fields"], strict=True))
     key = [new[each]["name"] for each in key]
     return {
         **schema,
@@ -127,17 +152,54 @@ def _renamed(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**schema, "fields": fields}
 
 
-def _key(samples: Sequence[tuple[Message, Any]], names: Sequence[str]) -> tuple[list[str], str]:
+def _object(value: bytes | None, of_avro: Collection[int]) -> dict[str, Any] | None:
+    """The JSON object that a value is, with or without framing; None if it is none, or of one of these schemas."""
+    schema_id, body = framing.split(value or b"") or (-1, value or b"")
+    if schema_id in of_avro:
+        return None
+    try:
+        said = json.loads(body.decode("utf-8"), parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _avro_key(samples: Sequence[tuple[Message, Any]], names: Sequence[str], registry: Registry) -> list[str]:
+    """The fields that every message key in Avro says: a record of them, or the only one by itself."""
+    said: list[Any] = []
+    for message, _ in samples:
+        schema_id, body = framing.split(message.key() or b"") or (0, b"")
+        text = registry.schema_by_id(schema_id)
+        try:
+            said.append(fastavro.schemaless_reader(io.BytesIO(body), fastavro.parse_schema(json.loads(text or ""))))
+        except Exception:  # whatever the library raises: the key is no Avro
+            return []
+    if all(isinstance(key, dict) for key in said):
+        fields = [name for name in said[0] if name in names]
+        is_same = all(key.get(name) == _plain(record[name]) for key, (_, record) in zip(said, samples, strict=True)
+                      for name in fields)  # fmt: skip
+        return fields if is_same else []
+    pairs = list(zip(said, (record for _, record in samples), strict=True))
+    return next(([name] for name in names if all(key == _plain(record.get(name)) for key, record in pairs)), [])
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _key(samples: Sequence[tuple[Message, Any]], names: Sequence[str], registry: Registry) -> tuple[list[str], str]:
     """The fields that every message key says, and how; no field where there are none."""
     keys = [message.key() for message, _ in samples]
     forms = {form_of(key) for key in keys}
+    if forms and all(form.startswith("schema ") for form in forms):
+        return _avro_key(samples, names, registry), AVRO
     if forms == {"json object"}:
         said = [json.loads(key or b"{}") for key in keys]
         return [name for name in said[0] if name in names], "json"
     if not samples or forms - {"text", "json"}:
         return [], "text"
     texts = [
-        ((key or b"").decode(), {name: _text(record[name]) for name in names})
+        ((key or b"").decode(), {name: _text(record.get(name)) for name in names})
         for key, (_, record) in zip(keys, samples, strict=True)
     ]
     simple = [name for name in names if any(fields[name] is not None for _, fields in texts)]

@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     places: dict[str, dict[str, Any]] = {}
     """Municipality code → its point, station and time zone: rows of `external_factors_daily` beside those of the 27
     capitals. After a change gold needs `correnteza rebuild`: docs/sources.md. Unset: the capitals."""
+    thresholds: dict[str, float] = {}
+    """Name → threshold of a flag of gold, such as extreme_heat_celsius. After a change gold needs `correnteza rebuild`:
+    docs/sources.md. Unset: those of the legacy demand model."""
     chunk_rows: PositiveInt = 20_000
     """Rows per transaction. Smaller chunks lose less work to a crash and cost more commits."""
     archive_keep_days: PositiveInt | None = None
@@ -165,7 +168,11 @@ class Settings(BaseSettings):
         if self.registry_url:
             registry_access.use(self.registry_url, ca=self.registry_ca, may_register=self.register_schemas)
         contracts.use_also(self.contracts)
-        choices.use(self._checked("polled", chosen.polled), self._checked("places", chosen.places))
+        choices.use(
+            self._checked("polled", chosen.polled),
+            self._checked("places", chosen.places),
+            self._checked("thresholds", chosen.thresholds),
+        )
 
     def _checked(self, name: str, check: Callable[[Any], T]) -> T:
         try:

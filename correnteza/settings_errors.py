@@ -86,10 +86,11 @@ def _is_object(field: FieldInfo) -> bool:
     return typing.get_origin(field.annotation) is dict
 
 
-# Settings that are tables of tables: what they must be, and an example.
+# Settings that are tables: what they must be, and an example.
 _TABLES = {
     "polled": ("an object of source names, each with a table of items", '{"bcb_ptax": {"GBP": true}}'),
     "places": ("an object of municipality codes, each with a table of fields", '{"2910800": {"station": "A413"}}'),
+    "thresholds": ("an object of names, each with a number", '{"extreme_heat_celsius": 38}'),
 }
 
 _FORMS = {"spark_master": "local[*] or spark://host:port"}
@@ -97,7 +98,7 @@ _FORMS = {"spark_master": "local[*] or spark://host:port"}
 
 
 def example(name: str) -> str:
-    """How a table of tables is written where it is set; the page that describes it."""
+    """How a table is written where it is set; the page that describes it."""
     if set_in_environment(name):
         return f"export {variable(name)}='{_TABLES[name][1]}'"
     return f"{name} = {_TABLES[name][1].replace(': ', ' = ')} in {FILE}; docs/sources.md, What is yours"

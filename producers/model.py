@@ -321,6 +321,7 @@ class Cursor:
     Attributes:
         read_since: first day of the history for which a zip was read completely, or for which a body source's parts
             without days in their keys were requested.
+        selected: of a zip, which members the settings chose when it was read completely; None for all.
         comparisons: by part key.
         holdings: the payloads that were the last to state some keys, oldest first.
     """
@@ -336,6 +337,7 @@ class Cursor:
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     holdings: list[Holding] = field(default_factory=list)
     read_since: date | None = None
+    selected: str | None = None
 
     def held(self, key: str) -> int:
         """Withdrawals of a part that wait for a decision."""

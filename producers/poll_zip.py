@@ -14,6 +14,8 @@ from producers.model import Cursor, Part, Resource
 from producers.payloads import MEDIA_MEMBER
 from producers.publication_clock import HTTP
 from producers.session import Session
+from schemas import choices
+from schemas.choices import Choice
 
 RUN_BYTES = 64 << 20
 """Neighbouring changed members are fetched in one request, up to this many bytes."""
@@ -25,8 +27,9 @@ Wanted = tuple[str, zips.Member]
 def poll(session: Session, resource: Resource) -> None:
     """Publish what is new in one zip. Raises: CorrentezaError."""
     cursor = session.cursor(resource)
-    # If the file was read for a shorter history, some of its members were never read.
+    # If the file was read for a shorter history or another choice, some of its members were never read.
     is_read = cursor.read_since is not None and cursor.read_since <= session.span.first
+    is_read = is_read and cursor.selected == session.selected
     etag, last_modified = (cursor.etag, cursor.last_modified) if is_read else (None, None)
     answer = session.client.ask(resource.path, etag=etag, last_modified=last_modified)
     if answer.status == 304 or session.source.is_no_news(answer.status, answer.body):
@@ -44,6 +47,7 @@ def poll(session: Session, resource: Resource) -> None:
     chosen = session.source.select(resource, list(by_name), session.span)
     unread = sorted(name for name in by_name.keys() - set(chosen.values()) if name.lower().endswith(".csv"))
     session.tally.unread_members += unread
+    chosen = _of_choice(choices.of(session.source.name), chosen)
     failed: list[str] = []
     changed = _changed(session, cursor, chosen, by_name, failed)
     session.tally.unchanged_parts += len(chosen) - len(changed) - len(failed)
@@ -57,7 +61,18 @@ def poll(session: Session, resource: Resource) -> None:
     if session.is_live:
         # No member changed, or the last one that did had been published before: no chunk has carried the validators,
         # and without them the directory would be read again at every poll.
-        session.remember(cursor, **version.validators, read_since=session.span.first)
+        session.remember(cursor, **version.validators, read_since=session.span.first, selected=session.selected)
+
+
+def _of_choice(choice: Choice, members: Mapping[str, str]) -> dict[str, str]:
+    """Part key → name of the members that the settings chose: those that they name, if they name any; else all but
+    those that they stop."""
+    kept = choice.own.keys() - choice.stopped
+    return {
+        key: name
+        for key, name in members.items()
+        if key.partition(" ")[0] not in choice.stopped and (not kept or key.partition(" ")[0] in kept)
+    }
 
 
 def _size(wanted: Wanted) -> int:

@@ -1,5 +1,6 @@
 """One running poll of one source: its state, and how a payload becomes committed chunks."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -20,6 +21,7 @@ from producers.model import CHUNK_ROWS, Comparison, Cursor, Holding, Part, PartS
 from producers.publish import Publisher
 from producers.scope import Scope
 from producers.withdrawals import Comparing
+from schemas import choices
 
 ABANDONED_AFTER = timedelta(days=7)
 
@@ -101,6 +103,14 @@ class Session:
     def is_live(self) -> bool:
         """Whether this is the live schedule's poll, and not a backfill."""
         return self.owner == self.source.name
+
+    @property
+    def selected(self) -> str | None:
+        """Which members of its zips the settings choose, as a cursor notes it; None for all."""
+        choice = choices.of(self.source.name)
+        if self.source.kind != "zip" or not (choice.own or choice.stopped):
+            return None
+        return json.dumps([sorted(choice.own.keys() - choice.stopped), sorted(choice.stopped)])
 
     def cursor(self, resource: Resource) -> Cursor:
         """The resource's committed cursor, empty at first."""
@@ -309,7 +319,7 @@ class Session:
                 if not step.must_remember:
                     del after.comparisons[key]
         if read is not None:
-            after = replace(after, **read.validators, read_since=self.span.first)
+            after = replace(after, **read.validators, read_since=self.span.first, selected=self.selected)
         self.publisher.publish(built, cursors.message(after, self.schema_ids[chunks.CURSORS]))
         # Only now: the cursor in memory must never be ahead of the committed one.
         cursor.__dict__.update(after.__dict__)

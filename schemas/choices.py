@@ -1,8 +1,9 @@
-"""What an installation chose in its settings: what is polled, and its own places. The command line sets it once, at the
-start; producers, stream jobs and `verify` read it."""
+"""What an installation chose in its settings: what is polled, its own places, and the thresholds of flags. The command
+line sets it once, at the start; producers, stream jobs and `verify` read it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 
@@ -51,13 +52,20 @@ class Place:
 _NOTHING = Choice()
 _of_sources: dict[str, Choice] = {}
 _places: list[Place] = []
+_thresholds: dict[str, float] = {}
 
 
-def use(of_sources: Mapping[str, Choice], places: Iterable[Place]) -> None:
+def use(
+    of_sources: Mapping[str, Choice],
+    places: Iterable[Place],
+    thresholds: Mapping[str, float] = MappingProxyType({}),
+) -> None:
     """Replace what was chosen before."""
     _of_sources.clear()
     _of_sources.update(of_sources)
     _places[:] = places
+    _thresholds.clear()
+    _thresholds.update(thresholds)
 
 
 def of(source: str) -> Choice:
@@ -68,6 +76,11 @@ def of(source: str) -> Choice:
 def places() -> tuple[Place, ...]:
     """The chosen places, by municipality."""
     return tuple(_places)
+
+
+def threshold(name: str, declared: float) -> float:
+    """A threshold: the chosen one, else the declared one."""
+    return _thresholds.get(name, declared)
 
 
 def known(source: str, declared: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,11 @@ class Contract:
         return f"{self.topic_at(prefix)}-value"
 
     @property
+    def key_subject(self) -> str:
+        """The subject of the message key of a topic that others own. They may use another one."""
+        return f"{self.topic}-key"
+
+    @property
     def types(self) -> dict[str, Any]:
         """Field → its Avro type, with named types in full."""
         return inlined(self.schema)

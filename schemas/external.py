@@ -18,7 +18,9 @@ ORIGIN = "external"
 KAFKA = "kafka"
 """As `known_from`: the timestamp of the record in Kafka."""
 
-KEY_FORMATS = ("text", "json")
+AVRO, JSON = "avro", "json"
+KEY_FORMATS = ("text", JSON, AVRO)
+VALUE_FORMATS = (AVRO, JSON)
 ACTIONS = ("warn", "quarantine", "fail")
 WIDEST_DECIMAL = 38
 
@@ -62,10 +64,12 @@ class External:
     Attributes:
         known_from: the field that says from when on a record holds, or `KAFKA`.
         key_format: how the message key of a tombstone says the contract's key.
+        value_format: how a value says the record; the fields and their types are the same.
     """
 
     known_from: str
     key_format: str
+    value_format: str
     expectations: tuple[Rule, ...]
 
     @property
@@ -88,6 +92,7 @@ def taken(name: str, declared: dict[str, Any]) -> External:
         found = External(
             known_from=declared.pop("known_from"),
             key_format=declared.pop("key_format", "text"),
+            value_format=declared.pop("value_format", AVRO),
             expectations=tuple(Rule(**rule) for rule in declared.pop("expectations", ())),
         )
         wrong = next(_problems(name, declared, found), None)
@@ -103,8 +108,8 @@ def taken(name: str, declared: dict[str, Any]) -> External:
 def _problems(name: str, declared: Mapping[str, Any], external: External) -> Iterator[str]:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         yield "a table's name has small letters, digits and underscores only"
-    if (form := declared.get("value_format", "avro")) != "avro":
-        yield f"value_format {form}: only avro, in Confluent framing, is read"
+    if external.value_format not in VALUE_FORMATS:
+        yield f"value_format {external.value_format}: one of {', '.join(VALUE_FORMATS)}"
     if unknown := declared.keys() - _WORDS:
         yield f"{', '.join(sorted(unknown))}: no such word"
     if external.key_format not in KEY_FORMATS:
@@ -113,6 +118,8 @@ def _problems(name: str, declared: Mapping[str, Any], external: External) -> Ite
         yield "the schema is no record"
     fields = inlined(declared)
     yield from _bad_record(fields, "")
+    if external.value_format == JSON:
+        yield from _bad_defaults({"type": "record", "fields": _with_types(declared["fields"], fields)}, "")
     yield from _bad_keys(fields, declared["key"], declared["prune_by"])
     if not external.is_by_kafka and kind_of(fields.get(external.known_from, "null")) not in _CLOCKS:
         yield f"known_from {external.known_from}: no field of a timestamp that is never null, and not {KAFKA!r}"
@@ -124,9 +131,7 @@ def _problems(name: str, declared: Mapping[str, Any], external: External) -> Ite
             yield f"expectation {rule.name}: a name of small letters, and one of {', '.join(ACTIONS)}"
 
 
-_WORDS = frozenset(
-    ("type", "name", "namespace", "doc", "aliases", "fields", "topic", "key", "prune_by", "classes", "value_format")
-)
+_WORDS = frozenset(("type", "name", "namespace", "doc", "aliases", "fields", "topic", "key", "prune_by", "classes"))
 
 
 def _bad_record(fields: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -173,6 +178,28 @@ def _bad_logical(kind: Mapping[str, Any], logical: str, path: str) -> Iterator[s
         precision, scale = kind.get("precision", 0), kind.get("scale", 0)
         if not 0 <= scale <= precision <= WIDEST_DECIMAL or precision == 0:
             yield f"field {path}: decimal({precision}, {scale}); a column holds 1 to {WIDEST_DECIMAL} digits"
+
+
+def _with_types(fields: Sequence[Mapping[str, Any]], types: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{**each, "type": types[each["name"]]} for each in fields]
+
+
+def _bad_defaults(record: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Avro writes the defaults of some types in forms that no JSON value has: bytes as Latin-1, decimals as bytes."""
+    for field in record["fields"]:
+        inner = sole(field["type"])
+        kind = kind_of(inner)
+        is_plain = kind in _OF_DEFAULTS or field.get("default") in (None, [], {})
+        if "default" in field and not is_plain:
+            yield f"field {path}{field['name']}: in JSON a default is null, empty, or of {', '.join(_OF_DEFAULTS)}"
+        while kind in ("array", "map"):
+            inner = sole(inner["items" if kind == "array" else "values"])
+            kind = kind_of(inner)
+        if kind == "record":
+            yield from _bad_defaults(inner, f"{path}{field['name']}.")
+
+
+_OF_DEFAULTS = ("string", "enum", "boolean", "int", "long", "float", "double")
 
 
 def _bad_keys(fields: Mapping[str, Any], key: Sequence[str], prune_by: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from pyspark.sql.types import (
 from schemas.avro_types import kind_of, sole
 from schemas.classes import TECHNICAL, strictest
 from schemas.contracts import Contract
+from schemas.external import AVRO, JSON
 
 _TYPES: dict[str, DataType] = {
     "string": StringType(),
@@ -87,9 +88,16 @@ def record_type(contract: Contract) -> StructType:
     return _record(contract.types)
 
 
+def key_type(contract: Contract) -> StructType:
+    """A decoded message key: the fields of the contract's key."""
+    return _record({name: contract.types[name] for name in contract.key})
+
+
 def bronze_schema(contract: Contract) -> StructType:
-    """All columns of a bronze table."""
-    return (
+    """All columns of a bronze table. Records of others have headers, and, by their formats, why a value did not decode
+    and what their message key says.
+    """
+    columns = (
         StructType()
         .add("topic_id", StringType())
         .add("topic", StringType())
@@ -106,6 +114,14 @@ def bronze_schema(contract: Contract) -> StructType:
         .add("month", IntegerType())
         .add("day", IntegerType())
     )
+    if contract.external is None:
+        return columns
+    columns.add("headers", ArrayType(StructType().add("key", StringType()).add("value", BinaryType())))
+    if contract.external.value_format == JSON:
+        columns.add("problem", StringType())
+    if contract.external.key_format == AVRO:
+        columns.add("key_record", key_type(contract))
+    return columns
 
 
 def silver_schema(contract: Contract, *, revisions: bool) -> StructType:
@@ -123,7 +139,7 @@ def bronze_classes(contract: Contract) -> dict[str, str]:
     """Column → class, of a bronze table: what the record's fields are, its bytes and its key are too."""
     of_key = strictest(contract.classes[name] for name in contract.key)
     whole = strictest(contract.classes.values())
-    told = {"key": of_key, "record": whole, "value": whole}
+    told = {"key": of_key, "key_record": of_key, "record": whole, "value": whole, "headers": whole}
     return {name: told.get(name, TECHNICAL) for name in bronze_schema(contract).names}
 
 

@@ -10,10 +10,14 @@ from schemas import choices
 
 @pytest.fixture
 def choose() -> Iterator[Callable[..., None]]:
-    """`choose(polled={…}, places={…})`, as in the settings, for one test."""
+    """`choose(polled={…}, places={…}, thresholds={…})`, as in the settings, for one test."""
 
     def use(**given):
-        choices.use(chosen.polled(given.get("polled", {})), chosen.places(given.get("places", {})))
+        choices.use(
+            chosen.polled(given.get("polled", {})),
+            chosen.places(given.get("places", {})),
+            chosen.thresholds(given.get("thresholds", {})),
+        )
 
     yield use
     choices.use({}, ())

@@ -18,6 +18,7 @@ from monitoring.proof.verify import Subject, verify
 from schemas import contracts
 from stream_jobs.gold import reference
 from stream_jobs.silver.tables import model as silver
+from tests.helpers import wait_for
 
 ADDRESS = {
     "type": "record",
@@ -111,6 +112,7 @@ def create(settings: Settings, topic: str, partitions: int = 1) -> None:
     new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1"})
     for made in admin.create_topics([new], operation_timeout=30).values():
         made.result()
+    wait_for(lambda: topic in admin.list_topics(timeout=30).topics, f"{topic} is in the broker's list")
 
 
 def framed(schema: Mapping[str, Any], schema_id: int, record: Mapping[str, Any]) -> bytes:

@@ -58,12 +58,13 @@ def validate() -> None:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """Setting → value for JSON, without secrets; of `polled` and `places` also what the sources declare."""
+    """Setting → value for JSON, without secrets; of `polled`, `places` and `thresholds` also what is declared."""
     found = {
         name: _masked(getattr(settings, name), is_secret=settings_errors.is_secret(field))
         for name, field in Settings.model_fields.items()
     }
     found |= {"polled": chosen.shown_polled(settings.polled), "places": chosen.shown_places(settings.places)}
+    found |= {"thresholds": chosen.shown_thresholds(settings.thresholds)}
     keys = found["api_keys"]
     known = sources.load_all() if keys else {}  # importing every source takes a fifth of a second
     return found | {"api_keys": {name if name in known else SHOWN: key for name, key in keys.items()}}

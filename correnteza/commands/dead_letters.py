@@ -41,7 +41,7 @@ def list_(
     wanted = ["true"] if all_ else ["state = 'open'"]
     if dataset:
         wanted.append("dataset = ?")
-    columns = "entry, state, reason, arrived_at" + (", closed_at, copy, note" if all_ else "")
+    columns = "entry, state, reason, problem, arrived_at" + (", closed_at, copy, note" if all_ else "")
     found = _lake().sql(
         f"SELECT {columns} FROM {dead_letters.VIEW} WHERE {' AND '.join(wanted)} ORDER BY arrived_at, entry",
         [dataset] if dataset else [],

@@ -122,7 +122,8 @@ def _store(settings: Settings) -> list[Finding]:
 
 def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Finding]]:
     """The broker if it answers, the ids of its topics, and the problems of both."""
-    names = [contract.topic_at(settings.topic_prefix) for contract in bronze_contracts()]
+    contracts = bronze_contracts()
+    names = [contract.topic_at(settings.topic_prefix) for contract in contracts]
     try:
         bootstrap = settings.bootstrap
         copies = _copies(bootstrap, set(names))
@@ -130,9 +131,19 @@ def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Fin
     except CorrentezaError as error:
         return None, {}, [_away(error)]
     found = []
-    if missing := [name for name in names if name not in topic_ids]:
-        what = f"{len(missing)} of {len(names)} topics do not exist, {missing[0]} among them"
+    own = {contract.topic_at(settings.topic_prefix) for contract in ours(contracts)}
+    if missing := [name for name in names if name in own and name not in topic_ids]:
+        what = f"{len(missing)} of {len(own)} topics do not exist, {missing[0]} among them"
         found.append(Finding("away", what, "correnteza topics apply"))
+    found += [
+        Finding(
+            "away",
+            f"topic {each.topic} does not exist: {table_name(each)} waits for it, and the other queries run",
+            f"ask its owner, or move {settings.contracts / each.name}.avsc away",
+        )
+        for each in contracts
+        if each.external and each.topic not in topic_ids
+    ]
     if single := [name for name, count in copies.items() if count == 1]:
         what = f"{len(single)} topics have one replica: what the broker acknowledged dies with its disk"
         found.append(Finding("advice", what, "in a cluster: default.replication.factor=3, min.insync.replicas=2"))

@@ -18,12 +18,13 @@ from correnteza.serving import serve_metrics
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from monitoring.metrics.stream import StreamMetrics
+from schemas.contracts import ours
 from schemas.registry import Registry
 from storage.probe import require_conforming
 from stream_jobs.bronze.job import bronze_contracts, table_name
 from stream_jobs.gold import model as gold
 from stream_jobs.running.driver import Stage, StreamDriver
-from stream_jobs.running.jobs import LAYERS, Broker
+from stream_jobs.running.jobs import LAYERS, Broker, absent
 from stream_jobs.silver.tables import model as silver
 
 
@@ -48,14 +49,16 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     """Run the layers in a JVM of this process; returns how much each layer read if `once`, else nothing.
 
     Raises:
-        DependencyUnavailable: a topic does not exist, or the broker or the object store is away.
+        DependencyUnavailable: one of our topics does not exist, or the broker or the object store is away. A topic of
+            others that does not exist keeps its own query from starting, and no other.
         UnsafeState: the object store cannot keep two drivers apart.
     """
     broker = Broker(settings.bootstrap, settings.topic_prefix)
     registry = Registry(settings.registry)
     if "bronze" in layers:
         # Before the JVM starts, because this check needs none.
-        broker.topic_ids(contract.topic_at(broker.prefix) for contract in bronze_contracts())
+        for topic in _absent(broker):
+            raise absent(topic)
     require_conforming(settings.lake_root)
     spark = sessions.start(settings, short_lived=once, master=settings.spark_master)
     try:
@@ -78,6 +81,13 @@ def drive(settings: Settings, layers: tuple[str, ...], stop: threading.Event, *,
     finally:
         with suppress(Py4JError, ConnectionError):  # if the JVM is gone, there is nothing to stop
             spark.stop()
+
+
+def _absent(broker: Broker) -> list[str]:
+    """Those of our topics that do not exist."""
+    names = [contract.topic_at(broker.prefix) for contract in ours(bronze_contracts())]
+    there = broker.topic_ids(names)
+    return [name for name in names if name not in there]
 
 
 def measured(layers: tuple[str, ...]) -> tuple[list[str], list[str]]:

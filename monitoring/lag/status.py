@@ -46,7 +46,7 @@ class Line:
         records_behind: None when it cannot be known.
         seconds_behind: None when it cannot be known.
         newest_event_at: UTC; None for a table without rows.
-        reason, hint: why the query is `stopped` or `stalled`, and what to do.
+        reason, hint: why the query is `stopped` or `stalled`, or waits for a topic that does not exist; what to do.
     """
 
     layer: str
@@ -249,7 +249,20 @@ def _bronze(
         stop_note=spark_checkpoints.stop_note(places.checkpoints, query, progress),
         topic=kafka.topics.get(topic) if kafka else None, newest_event_at=newest_event(lake, query), now=now,
     )  # fmt: skip
+    if contract.external and kafka is not None and topic not in kafka.topics:
+        # Our own topics do not exist before the first start; one of others that is declared should.
+        return _without_topic(found)
     return replace(found, state="unknown") if kafka is None and found.state == "ok" else found
+
+
+def _without_topic(line: Line) -> Line:
+    """The line of a query whose topic does not exist: unless it was stopped, it waits for its topic."""
+    return replace(
+        line,
+        state="unknown" if line.state == "ok" else line.state,
+        reason=line.reason or f"topic {line.source} does not exist",
+        hint=line.hint or "ask its owner; the query waits for it, and the others run",
+    )
 
 
 def _from_tables(places: Places, lake: Tables, query: str, sources: Sequence[str], now: float) -> Line:

@@ -32,6 +32,7 @@ _COLUMNS = {
     "offset": "BIGINT",
     "reason": "VARCHAR",
     "rules": "VARCHAR[]",
+    "problem": "VARCHAR",
     "schema_id": "BIGINT",
     "arrived_at": "TIMESTAMPTZ",
     "key": "BLOB",
@@ -55,9 +56,9 @@ _CLOSING_COLUMNS = {
 def register(lake: Lake) -> None:
     """Make the view in a lake's connection.
 
-    Its columns: `entry` is `<topic>/<partition>/<offset>`; `reason` a decode status or the rules broken; `value` the
-    bytes of a record that did not decode; `row` the JSON of one that did; `state` is open, redriven or discarded;
-    `copy` is the place of the copy of a redriven one.
+    Its columns: `entry` is `<topic>/<partition>/<offset>`; `reason` a decode status or the rules broken; `problem` the
+    field of a JSON value that does not fit, and why; `value` the bytes of a record that did not decode; `row` the JSON
+    of one that did; `state` is open, redriven or discarded; `copy` is the place of the copy of a redriven one.
     """
     columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in _COLUMNS.items())
     parts = [f"SELECT {columns} WHERE false", *_parts(lake)]
@@ -81,20 +82,26 @@ def _parts(lake: Lake) -> list[str]:
         place = "b.topic || '/' || b.partition || '/' || b.\"offset\""
         first = f"SELECT {place}, '{name}', b.topic_id, b.partition, b.\"offset\""
         parts.append(
-            f"{first}, b.decode_status, NULL, b.schema_id, b.kafka_timestamp, b.key, b.value, NULL"
-            f" FROM {table} b WHERE b.decode_status IN ({statuses})"
+            f"{first}, b.decode_status, NULL, {_problem(lake, table)}, b.schema_id, b.kafka_timestamp, b.key, b.value,"
+            f" NULL FROM {table} b WHERE b.decode_status IN ({statuses})"
         )
         if contract.is_dataset and lake.has(quarantine.TABLE):
             here = quarantine.is_of(
                 "q", "b.partition", 'b."offset"', topic_id="b.topic_id", chunk_id=chunk_of(contract, "b.record")
             )
             parts.append(
-                f"{first}, array_to_string(q.rules, ', '), q.rules, b.schema_id, b.kafka_timestamp, b.key, NULL,"
+                f"{first}, array_to_string(q.rules, ', '), q.rules, NULL, b.schema_id, b.kafka_timestamp, b.key, NULL,"
                 f" q.record FROM {quarantine.entries(lake)} q JOIN {table} b ON b.topic = q.topic"
                 f" AND {here} AND b.decode_status = 'ok'"
                 f" WHERE q.dataset = '{name}'"
             )
     return parts
+
+
+def _problem(lake: Lake, table: str) -> str:
+    """SQL for why a value did not decode, where bronze says it."""
+    columns = {field.name for field in lake.snapshots[table].table.schema().fields}
+    return "b.problem" if "problem" in columns else "NULL"
 
 
 def _closings(lake: Lake) -> str:

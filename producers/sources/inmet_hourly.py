@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +24,7 @@ from producers.formats.lines import LineReader
 from producers.model import (
     CHUNK_ROWS,
     BadValueError,
+    Choosable,
     Parsed,
     Part,
     Publication,
@@ -212,6 +213,13 @@ def _scope(key: str, name: str) -> Scope | None:
     return Scope((HOURLY, STATIONS), (days,), (("station_code", match[3]),)) if match and days else None
 
 
+def _station_chosen(code: str, fields: Any) -> str:
+    """A station that the settings name; INMET's list of them is in no file of ours. Raises: ValueError."""
+    if not re.fullmatch(r"[A-Z][0-9]{3}", code):
+        raise ValueError("a station is named by INMET's code, such as A401")
+    return code
+
+
 def _start_of_day(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
@@ -239,4 +247,5 @@ SOURCE = Source(
     select=_select,
     scope=_scope,
     days={HOURLY: day_of("observed_at"), STATIONS: day_of("valid_from_on")},
+    choosable=Choosable("station", {}, _station_chosen),
 )

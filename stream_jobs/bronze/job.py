@@ -189,6 +189,7 @@ class BronzeJob:
             .option("subscribe", self.topic)
             .option("startingOffsets", guard.starting_offsets or "earliest")
             .option("maxOffsetsPerTrigger", MOST_OFFSETS_PER_BATCH)
+            .option("includeHeaders", str(self._contract.external is not None).lower())
             .load()
         )
 

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from foundation.errors import TransientError
 from foundation.log import get_logger
 from schemas.contracts import Contract
+from schemas.external import AVRO
 from sinks.ops import schemas_table
 from sinks.ops.schemas_table import StoredSchema
 from stream_jobs.bronze.decode import Schemas, Writer
@@ -66,9 +67,10 @@ class KnownSchemas:
         known = set(schemas_table.stored(self.path))
         try:
             found = {
-                StoredSchema(schema_id, contract.subject_at(self.prefix), version, text)
+                StoredSchema(schema_id, subject, version, text)
                 for contract in contracts
-                for schema_id, version, text in self.registry.versions(contract.subject_at(self.prefix))
+                for subject in self._subjects(contract)
+                for schema_id, version, text in self.registry.versions(subject)
                 if contract.external is None or self._is_avro(text)
             }
         except TransientError as error:
@@ -81,13 +83,25 @@ class KnownSchemas:
 
     def plan(self, contract: Contract, unknown: frozenset[int]) -> Schemas:
         """The stored schemas of one topic, and the ids that the registry does not have."""
-        subjects = (contract.subject_at(self.prefix), None)
+        subjects = (*self._subjects(contract), None)
         texts = {row.schema_id: row.schema for row in schemas_table.stored(self.path) if row.subject in subjects}
         writers = tuple(
             Writer(schema_id, text, _reads_whole(contract, json.loads(text)), _is_of(contract, text))
             for schema_id, text in sorted(texts.items())
         )
-        return Schemas(writers, unknown - texts.keys(), ask=len(unknown) < MOST_UNKNOWN)
+        is_keyed = contract.external is not None and contract.external.key_format == AVRO
+        keys = (
+            Writer(schema_id, text, reads_whole=True, is_of_contract=_says_key(contract, text))
+            for schema_id, text in sorted(texts.items())
+        )
+        return Schemas(
+            writers, unknown - texts.keys(), ask=len(unknown) < MOST_UNKNOWN, keys=tuple(keys) if is_keyed else ()
+        )
+
+    def _subjects(self, contract: Contract) -> tuple[str, ...]:
+        """Where schemas of a topic are usually registered."""
+        is_keyed = contract.external is not None and contract.external.key_format == AVRO
+        return (contract.subject_at(self.prefix), *([contract.key_subject] if is_keyed else []))
 
     def fetch(self, schema_id: int) -> bool:
         """Ask the registry for a schema that a record names, and store it; returns whether there is one.
@@ -143,6 +157,12 @@ def _is_of(reader: Contract, text: str) -> bool:
         return False
     names = (reader.schema["name"], *reader.schema.get("aliases", ()))
     return written["name"].rpartition(".")[2] in {name.rpartition(".")[2] for name in names}
+
+
+def _says_key(reader: Contract, text: str) -> bool:
+    """Whether a message key of this schema may say the contract's key."""
+    written = json.loads(text)
+    return (isinstance(written, dict) and written.get("type") == "record") or len(reader.key) == 1
 
 
 def _branches(kind: Any) -> list[Any]:

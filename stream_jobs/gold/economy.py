@@ -7,13 +7,12 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F  # noqa: N812
 
+from stream_jobs.gold import thresholds
 from stream_jobs.gold.expressions import MONTHS_OF_A_YEAR, is_assumed, month_number
 from stream_jobs.gold.model import Column
 from stream_jobs.gold.thresholds import (
     CHANGE_DAYS,
-    DEVALUATION_ABOVE_PERCENT,
     FRESH_WITHIN_DAYS,
-    HIGH_INFLATION_ABOVE_PERCENT,
     VOLATILITY_DAYS,
 )
 from stream_jobs.gold.weather import Vintage
@@ -107,14 +106,14 @@ COLUMNS = (
         "is_devaluation",
         "BOOLEAN",
         "whether the real lost much value",
-        formula=f"fx_change_30d_percent > {DEVALUATION_ABOVE_PERCENT:g}",
+        formula=f"fx_change_30d_percent > {thresholds.said('devaluation_percent')}",
     ),
     *(column for each in CARRIED for column in _columns_of(each)),
     Column(
         "is_high_inflation",
         "BOOLEAN",
         "whether consumer prices rise fast",
-        formula=f"ipca_12m_percent > {HIGH_INFLATION_ABOVE_PERCENT:g}",
+        formula=f"ipca_12m_percent > {thresholds.said('high_inflation_percent')}",
     ),
 )
 NAMES = tuple(column.name for column in COLUMNS)
@@ -238,8 +237,8 @@ def _features(days: DataFrame, vintage: Vintage) -> DataFrame:
     return carried.withColumns(
         {
             "fx_change_30d_percent": change,
-            "is_devaluation": change > DEVALUATION_ABOVE_PERCENT,
-            "is_high_inflation": _clean(F.col("ipca_12m_percent")) > HIGH_INFLATION_ABOVE_PERCENT,
+            "is_devaluation": change > thresholds.of("devaluation_percent"),
+            "is_high_inflation": _clean(F.col("ipca_12m_percent")) > thresholds.of("high_inflation_percent"),
         }
     ).select(*vintage, "date_on", *NAMES, "is_quoted", "known_from", "is_assumed")
 

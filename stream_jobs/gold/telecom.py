@@ -8,11 +8,12 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks.snapshot import Filter, between, predicate
+from stream_jobs.gold import thresholds
 from stream_jobs.gold.economy import calendar
 from stream_jobs.gold.expressions import MONTHS_OF_A_YEAR, is_assumed, month_number
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import Column, Revisions
-from stream_jobs.gold.thresholds import CARRIED_MONTHS, MILESTONE_ABOVE_POINTS
+from stream_jobs.gold.thresholds import CARRIED_MONTHS
 from stream_jobs.gold.weather import Vintage
 
 MOBILE = "anatel_mobile_accesses"
@@ -64,7 +65,7 @@ COLUMNS = (
         "is_5g_milestone",
         "BOOLEAN",
         "whether 5G coverage rose by a milestone",
-        formula=f"share_5g_change_points > {MILESTONE_ABOVE_POINTS:g}",
+        formula=f"share_5g_change_points > {thresholds.said('milestone_5g_points')}",
     ),
     Column(
         "stations_5g",
@@ -226,7 +227,7 @@ def with_5g_coverage(months: DataFrame, vintage: Vintage = ()) -> DataFrame:
             {
                 "share_5g_change_points": change,
                 "expansion_rate_5g_percent": F.when(before > 0, change / before * 100),
-                "is_5g_milestone": F.round(change, 9) > MILESTONE_ABOVE_POINTS,
+                "is_5g_milestone": F.round(change, 9) > thresholds.of("milestone_5g_points"),
                 "known_from": F.greatest("known_from", F.col("before.known_from")),
                 "is_assumed": F.greatest("is_assumed", F.col("before.is_assumed")),
             }

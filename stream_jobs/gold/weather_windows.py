@@ -10,9 +10,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from sinks import sql
+from stream_jobs.gold import thresholds
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.model import Column
-from stream_jobs.gold.thresholds import EXTREME_HEAT_ABOVE_CELSIUS, HEAVY_RAIN_ABOVE_MM, WEATHER_DAYS
+from stream_jobs.gold.thresholds import WEATHER_DAYS
 from stream_jobs.gold.weather import Vintage
 from stream_jobs.silver.asof import local_frame
 
@@ -35,7 +36,7 @@ COLUMNS = (
         "days with heavy rain in thirty",
         "days",
         _EITHER,
-        f"days with rain_mm > {HEAVY_RAIN_ABOVE_MM:g} of {_WINDOW}; null when no day has a value",
+        f"days with rain_mm > {thresholds.said('heavy_rain_mm')} of {_WINDOW}; null when no day has a value",
     ),
     Column(
         "extreme_heat_days_30d",
@@ -43,7 +44,8 @@ COLUMNS = (
         "days with extreme heat in thirty",
         "days",
         _EITHER,
-        f"days with temperature_max_celsius > {EXTREME_HEAT_ABOVE_CELSIUS:g} of {_WINDOW}; null when none has a value",
+        f"days with temperature_max_celsius > {thresholds.said('extreme_heat_celsius')} of {_WINDOW};"
+        " null when none has a value",
     ),
     Column(
         "days_observed_30d",
@@ -101,9 +103,9 @@ def with_windows(days: DataFrame, vintage: Vintage = ()) -> DataFrame:
     computed = {
         "rain_30d_mm": F.sum(rain.try_cast("decimal(18,6)")).over(window).cast("double"),
         "temperature_mean_30d_celsius": F.try_divide(warmth, F.count(mean).over(window).cast("double")),
-        "heavy_rain_days_30d": F.sum((rain > HEAVY_RAIN_ABOVE_MM).cast("bigint")).over(window),
+        "heavy_rain_days_30d": F.sum((rain > thresholds.of("heavy_rain_mm")).cast("bigint")).over(window),
         "extreme_heat_days_30d": F.sum(
-            (past("temperature_max_celsius") > EXTREME_HEAT_ABOVE_CELSIUS).cast("bigint")
+            (past("temperature_max_celsius") > thresholds.of("extreme_heat_celsius")).cast("bigint")
         ).over(window),
         "days_observed_30d": F.count(mean).over(window),
         "rain_days_observed_30d": F.count(rain).over(window),

@@ -20,7 +20,7 @@ from stream_jobs.gold.job import GoldJob, write_static
 from stream_jobs.places import SCHEMAS, Places
 from stream_jobs.running.following import FollowingJob
 from stream_jobs.running.input_state import TableVersions, TopicEnds
-from stream_jobs.running.jobs import LAYERS, Broker, Driver, Job
+from stream_jobs.running.jobs import LAYERS, AbsentTopicError, Broker, Driver, Job, absent
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.maintenance_lock import MaintenanceLock
 from stream_jobs.running.measures import UNMEASURED, Measures
@@ -90,6 +90,7 @@ class StreamDriver:
 
         Raises:
             UnsafeState: a guard refused a query, or one was stopped; all others of all layers are up to date.
+            AbsentTopicError: the same of a query whose topic does not exist.
             CorrentezaError: a query cannot go on, or another driver writes a table; what was written stays.
         """
         stages = []
@@ -201,11 +202,17 @@ class StreamDriver:
         """Job → a function that tells whether the job has anything to read."""
         if layer == "bronze":
             now = cache(lambda: topics_now(self._broker, [job.topic for job in self._bronze]))
-            return {job: lambda job=job: job.has_unread(now()[job.topic]) for job in self._bronze}  # type: ignore[misc]
+
+            def has_unread(job: BronzeJob) -> bool:
+                if job.topic not in now():
+                    raise absent(job.topic)
+                return job.has_unread(now()[job.topic])
+
+            return {job: partial(has_unread, job) for job in self._bronze}
         return {job: job.has_unread for job in (self._silver if layer == "silver" else self._gold)}
 
     def _with_unread(self, layer: str) -> tuple[Sequence[Job], dict[str, CorrentezaError]]:
-        """Those of a layer's jobs that have something to read; and, by name, why a guard refuses others."""
+        """Those of a layer's jobs that have something to read; and, by name, why others cannot be started."""
         found: list[Job] = []
         refused: dict[str, CorrentezaError] = {}
         for job, has_unread in self._unread_of(layer).items():
@@ -216,6 +223,9 @@ class StreamDriver:
                 self._driver.locks.acquire(job.name)  # only the owner of the table writes the note
                 report_stopped(self._note, job.name, "stopped", error)
                 refused[job.name] = error
+            except AbsentTopicError as error:
+                log.warning("topic_absent", query=job.name, error=str(error), hint=error.hint)
+                refused[job.name] = error
         return found, refused
 
     def _check(self) -> dict[str, UnsafeState]:
@@ -225,6 +235,8 @@ class StreamDriver:
             self._known_schemas.refresh(self._contracts)
             ids = self._broker.topic_ids(job.topic for job in self._bronze)
             for job in self._bronze:
+                if job.topic not in ids:
+                    continue  # its own query fails, and waits for the topic
                 try:
                     job.require_same_topic(ids[job.topic])
                 except UnsafeState as error:

@@ -7,7 +7,7 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from foundation.errors import CorrentezaError, DependencyUnavailable
+from foundation.errors import CorrentezaError, TransientError
 from foundation.failpoints import failpoint
 from foundation.log import get_logger
 from sinks.locks import TableLocks
@@ -75,6 +75,15 @@ class Driver:
     measures: Measures = UNMEASURED
 
 
+class AbsentTopicError(TransientError):
+    """The broker has no topic of this name. The query that reads it waits for it; the others go on."""
+
+
+def absent(topic: str) -> AbsentTopicError:
+    """The error of a topic that does not exist."""
+    return AbsentTopicError(f"topic {topic} does not exist", hint="correnteza topics apply; or its owner creates it")
+
+
 @dataclass(frozen=True)
 class Broker:
     """Where the topics are, and the prefix of their names."""
@@ -83,21 +92,15 @@ class Broker:
     prefix: str
 
     def topic_id(self, topic: str) -> str:
-        """The id the topic got when it was created. Raises: as `current_ids`."""
-        return self.topic_ids([topic])[topic]
+        """The id the topic got when it was created. Raises: as `topic_ids`, and AbsentTopicError if there is none."""
+        found = self.topic_ids([topic])
+        if topic not in found:
+            raise absent(topic)
+        return found[topic]
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """The ids of some topics, in one request.
-
-        Raises:
-            DependencyUnavailable: one of them does not exist.
-            TransientError: the broker does not answer.
-        """
-        names = list(topics)
-        found = current_ids(self.bootstrap, names)
-        if missing := [name for name in names if name not in found]:
-            raise DependencyUnavailable(f"topic {missing[0]} does not exist", hint="correnteza topics apply")
-        return found
+        """The ids of those topics that exist, in one request. Raises: TransientError: the broker does not answer."""
+        return current_ids(self.bootstrap, topics)
 
 
 @dataclass

@@ -70,7 +70,7 @@ def require_none_stopped(stopped: Mapping[str, CorrentezaError]) -> None:
     """Raises: UnsafeState, or the class of the worst error, naming every query that has stopped for good."""
     if not stopped:
         return
-    worst = max(stopped.values(), key=lambda error: error.exit_code)
+    worst = max(stopped.values(), key=lambda error: (isinstance(error, UnsafeState), error.exit_code))
     reasons = "; ".join(f"{name} is stopped: {error}" for name, error in stopped.items())
     raise type(worst)(reasons, hint=worst.hint)
 

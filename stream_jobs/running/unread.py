@@ -32,10 +32,9 @@ class TopicNow:
 
 
 def topics_now(broker: Broker, names: Iterable[str]) -> dict[str, TopicNow]:
-    """Topic → its state, in three requests for all.
+    """Topic → its state, in three requests for all; one that does not exist is left out.
 
     Raises:
-        DependencyUnavailable: one of them does not exist.
         TransientError: the broker does not answer.
     """
     ids = broker.topic_ids(names)

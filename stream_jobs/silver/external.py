@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.avro_types import kind_of, nullable, sole
 from schemas.contracts import KEY_SEPARATOR, Contract
-from schemas.external import External
+from schemas.external import AVRO, JSON, External
 from sinks.target import IS_WITHDRAWN
 from sinks.versions import version_hash
 from stream_jobs.columns import record_type, silver_schema
@@ -64,7 +64,10 @@ def records(bronze: DataFrame, contract: Contract, external: External) -> DataFr
 
 def _of_key(contract: Contract, external: External, name: str, text: Column) -> tuple[Column, Column]:
     """A field of the key from the text of a message key, null where it says none; and whether it is there and empty."""
-    if external.key_format == "json":
+    if external.key_format == AVRO:
+        part = F.col("key_record").getField(name)
+        return part, F.col("key_record").isNotNull() & part.isNull()
+    if external.key_format == JSON:
         part, is_empty = F.get_json_object(text, f"$.{name}"), F.get_json_object(text, "$").isNotNull()
         is_empty &= F.get_json_object(text, f"$.{name}").isNull()
     elif len(contract.key) == 1:

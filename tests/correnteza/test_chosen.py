@@ -7,10 +7,12 @@ from typer.testing import CliRunner
 
 from correnteza import chosen
 from correnteza.cli import app
+from correnteza.commands.config import shown
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from producers.choosing import MOST_OWN
 from schemas import choices
+from stream_jobs.gold import thresholds
 
 SERIES = {"name": "Credit, total", "unit": "BRL million", "frequency": "M", "lag_days": 30}
 TABLE = {"name": "PIM-PF", "variables": "12606,12607", "periodicity": "month", "lag_days": 40}
@@ -37,7 +39,8 @@ def refused(name: str, given: object) -> str:
     ("source", "key", "value", "says"),
     [
         ("bcb_foo", "1", True, "nothing of 'bcb_foo' can be chosen"),
-        ("inmet_hourly", "A401", True, "nothing of 'inmet_hourly' can be chosen"),
+        ("inmet_hourly", "Salvador", True, "a station is named by INMET's code, such as A401"),
+        ("inmet_hourly", "A401", {"name": "Salvador"}, "there is no field 'name'"),
         ("bcb_sgs", "99999", True, "is missing"),
         ("bcb_sgs", "IPCA", SERIES, "a series is named by its number in SGS"),
         ("bcb_sgs", "99", SERIES | {"frequency": "W"}, "frequency must be one of D, M, Q"),
@@ -84,6 +87,27 @@ def test_an_item_that_the_source_cannot_have_is_refused_by_name(source, key, val
 )
 def test_a_place_that_cannot_be_is_refused_by_name(code, fields, says):
     assert says in refused("places", {code: fields})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("extreme_heat", 38, "there is no field 'extreme_heat'; known: cold_celsius, devaluation_percent,"),
+        ("extreme_heat_celsius", 100, "extreme_heat_celsius must be a number from 0 to 60"),
+        ("high_humidity_percent", float("nan"), "high_humidity_percent must be a number from 0 to 100"),
+    ],
+)
+def test_a_threshold_that_cannot_be_is_refused_by_name(name, value, says):
+    assert says in refused("thresholds", {name: value})
+
+
+def test_a_threshold_is_in_force_and_shown_beside_the_declared_ones():
+    assert thresholds.of("heavy_rain_mm") == 50
+    settings = Settings(thresholds={"heavy_rain_mm": 30})
+    assert [thresholds.of(name) for name in ("heavy_rain_mm", "intense_rain_mm")] == [30, 100]
+    told = shown(settings)["thresholds"]
+    assert (told["heavy_rain_mm"], told["intense_rain_mm"]) == (30, 100)
+    assert set(told) == set(thresholds.DECLARED)
 
 
 def test_there_is_a_limit_of_items_and_of_places():

@@ -59,7 +59,7 @@ def test_control_without_the_mask_show_would_print_the_password(control, monkeyp
 
 
 def test_validate_says_that_all_is_well():
-    assert run("validate").stdout == "the settings are valid: 4 set, 47 defaults\n"
+    assert run("validate").stdout == "the settings are valid: 4 set, 48 defaults\n"
 
 
 @pytest.mark.parametrize(

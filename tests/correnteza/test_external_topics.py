@@ -148,6 +148,41 @@ def test_inspect_shows_what_is_there_and_proposes_a_contract(settings, shop, tmp
     assert (code != 0, "exists" in error, file.read_bytes()) == (True, True, before)
 
 
+def test_inspect_proposes_a_contract_of_json_values_and_keys_in_avro(settings, shop, tmp_path):
+    key = {"type": "record", "name": "Key", "fields": [{"name": "order_id", "type": "string"}]}
+    key_id = foreign.register(settings, f"{shop.topic}-key", key)
+    schema_id = 2**31 - 9  # of a JSON Schema, which this registry need not have to tell what the values are
+    orders = [
+        {"order_id": f"o{number}", "total": number + 0.5, "key": 1, "made-at": "2024-05-01T12:00:00Z"}
+        for number in range(3)
+    ]
+    del orders[2]["made-at"]
+    values = [json.dumps(order).encode() for order in orders]
+    values[1] = b"\x00" + schema_id.to_bytes(4, "big") + values[1]
+    keys = [framed(key, key_id, {"order_id": order["order_id"]}) for order in orders]
+    foreign.send(settings, shop.topic, *((key, value, 1) for key, value in zip(keys, values, strict=True)))
+    file = tmp_path / "contracts" / "shop_json.avsc"
+
+    code, rows, error = seen(settings, shop.topic, "--contract", str(file))
+
+    assert code == 0, error
+    assert ("value", "json object", 2) in [(row["about"], row["found"], row["records"]) for row in rows]
+    written = json.loads(file.read_text())
+    assert (written["value_format"], written["key_format"], written["key"]) == ("json", "avro", ["order_id"])
+    assert written["fields"] == [
+        {"name": "order_id", "type": "string"},
+        {"name": "total", "type": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 1}},
+        {"name": "record_key", "type": "long", "aliases": ["key"]},
+        {
+            "name": "made_at",
+            "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}],
+            "aliases": ["made-at"],
+            "default": None,
+        },
+    ]
+    assert contracts.parse("shop_json", file.read_text()).external is not None
+
+
 def test_inspect_says_that_there_is_no_topic_or_nothing_to_read(settings, shop, tmp_path):
     _, _, error = seen(settings, f"{shop.topic}.nothing")
     assert "there is no topic" in error

@@ -63,8 +63,28 @@ REFUSED = {
     "a clock that is no instant": ({**BASE, "known_from": "part"}, "known_from part: no field of a timestamp"),
     "a clock that may be null": ({**BASE, "known_from": "due_on"}, "known_from due_on: no field of a timestamp"),
     "no clock": ({name: value for name, value in BASE.items() if name != "known_from"}, "it lacks 'known_from'"),
-    "keys in Avro": ({**BASE, "key_format": "avro"}, "key_format avro: one of text, json"),
-    "values in JSON": ({**BASE, "value_format": "json"}, "value_format json: only avro"),
+    "keys of another kind": ({**BASE, "key_format": "xml"}, "key_format xml: one of text, json, avro"),
+    "values in Protobuf": ({**BASE, "value_format": "protobuf"}, "value_format protobuf: one of avro, json"),
+    "a default that no JSON value has": (
+        {**with_field("bytes", default="\u00ff"), "value_format": "json"},
+        "field odd: in JSON a default is null, empty, or of",
+    ),
+    "such a default inside of an array": (
+        {
+            **with_field(
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "record",
+                        "name": "Day",
+                        "fields": [{"name": "on", "type": {"type": "int", "logicalType": "date"}, "default": 0}],
+                    },
+                }
+            ),
+            "value_format": "json",
+        },
+        "field odd.on: in JSON a default is",
+    ),
     "a field without a class": (
         {**BASE, "classes": {"public": ["orderId"]}},
         "field part: classes does not say what it says about people",
@@ -82,6 +102,13 @@ def test_what_cannot_be_kept_is_refused_by_name(what):
     content, why = REFUSED[what]
     [said] = refused(content)
     assert why in said
+
+
+@pytest.mark.parametrize("value_format", ["avro", "json"])
+@pytest.mark.parametrize("key_format", ["text", "json", "avro"])
+def test_every_form_of_keys_goes_with_every_form_of_values(key_format, value_format):
+    content = {**with_field(["null", "string"], default=None), "key_format": key_format, "value_format": value_format}
+    assert refused(content) == []
 
 
 def test_control_the_same_contract_without_it_is_read(control):

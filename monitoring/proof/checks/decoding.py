@@ -9,11 +9,9 @@ partition. Records that retention has removed are not judged; a note says so if 
 """
 
 import io
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
 import fastavro
@@ -23,8 +21,9 @@ from confluent_kafka import Message
 from foundation.rowhash import value_hash
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.status import bronze_table
+from monitoring.proof.checks import json_records
 from monitoring.proof.checks.model import EXAMPLES, Evidence, Outcome, TopicState
-from schemas.avro_types import kind_of, sole
+from monitoring.proof.checks.readers import HEADER_BYTES, Reader, Schemas, key_of, schema_id_of
 from schemas.contracts import Contract
 
 SAMPLE = 100
@@ -33,7 +32,6 @@ SAMPLE = 100
 RUNS = 10
 """Number of offsets of a topic at which runs begin. Each costs a fetch."""
 
-_HEADER_BYTES = 5
 _SIGNED = 1 << 63
 _Wrong = dict[tuple[str, str], list[str]]
 """(where, what) → the failing rows."""
@@ -46,32 +44,33 @@ def check(evidence: Evidence, cluster: Cluster) -> Outcome:
     for name, contract in evidence.contracts.items():
         state, table = evidence.topics.get(name), f"bronze.{bronze_table(contract)}"
         if state is not None and evidence.lake.has(table):
-            samples[name] = _sample(evidence, outcome, state, table)
+            samples[name] = _sample(evidence, outcome, state, table, contract)
     places: dict[tuple[str, int], list[int]] = defaultdict(list)
     for name, rows in samples.items():
         for row in rows:
             places[evidence.topics[name].topic.name, row["partition"]].append(row["offset"])
     messages = cluster.read_at(places)
-    schemas = _Schemas(evidence)
+    schemas = Schemas(evidence)
     wrong: _Wrong = defaultdict(list)
     unknown: Counter[int] = Counter()
     for name, rows in samples.items():
         contract, topic = evidence.contracts[name], evidence.topics[name].topic.name
         where = f"bronze.{bronze_table(contract)}"
-        reader = _Reader(contract)
+        reader = Reader(contract)
         for row in rows:
             message = messages.get((topic, row["partition"], row["offset"]))
-            if message is None or _hash(message) != row["value_hash"]:
+            if message is None or (not row["is_gone"] and _hash(message) != row["value_hash"]):
                 # The check `bronze = topic` finds differences between bronze and the topic.
                 outcome.notes.append(f"{topic}/{row['partition']}: offset {row['offset']} has not the bytes of bronze")
                 continue
-            schema_id = _schema_id(message)
+            schema_id = None if reader.is_json or row["is_gone"] else schema_id_of(message.value())
             schema = None if schema_id is None else schemas.get(schema_id)
             if schema_id is not None and schema is None:
                 unknown[schema_id] += 1
                 continue
             outcome.rows += 1
-            for what, example in _differences(row, message, schema, reader):
+            differences = _differences(row, message, schema, reader) if not row["is_gone"] else ()
+            for what, example in (*differences, *_beside(row, message, schemas, contract)):
                 wrong[where, what].append(f"{topic}/{row['partition']} offset {row['offset']}: {example}")
     for (where, what), examples in wrong.items():
         outcome.add(where, f"{len(examples)} sampled rows {what}", examples[:EXAMPLES])
@@ -80,7 +79,9 @@ def check(evidence: Evidence, cluster: Cluster) -> Outcome:
     return outcome
 
 
-def _sample(evidence: Evidence, outcome: Outcome, state: TopicState, table: str) -> list[dict[str, Any]]:
+def _sample(
+    evidence: Evidence, outcome: Outcome, state: TopicState, table: str, contract: Contract
+) -> list[dict[str, Any]]:
     """Rows of the window that count as decoded and whose records are retained; dates and instants as whole numbers."""
     lake, topic = evidence.lake, state.topic
     first = pa.table({
@@ -90,7 +91,13 @@ def _sample(evidence: Evidence, outcome: Outcome, state: TopicState, table: str)
     lake.connection.register("retained", first)
     runs = max(1, RUNS // len(topic.partitions))
     length = max(1, SAMPLE // (runs * len(topic.partitions)))
-    decoded = f"decode_status = 'ok' AND {evidence.in_window()}"
+    present = set(lake.sql(f"SELECT * FROM {table} LIMIT 0").column_names)
+    more = ["headers"] if contract.external and "headers" in present else []
+    judged = "('ok')"
+    if contract.external and contract.external.key_format == "avro" and "key_record" in present:
+        more.append("key_record")
+        judged = "('ok', 'tombstone')"  # of which the message key is all that is said
+    decoded = f"decode_status IN {judged} AND {evidence.in_window()}"
     lake.connection.execute(
         'CREATE OR REPLACE TEMP TABLE spans AS SELECT p, min("offset") AS low,'
         f' greatest({length}, ceil((max("offset") - min("offset") + 1) / {runs}))::BIGINT AS stride'
@@ -100,7 +107,8 @@ def _sample(evidence: Evidence, outcome: Outcome, state: TopicState, table: str)
     )
     found = lake.sql(
         f'SELECT b.partition, b."offset", b.key, epoch_ms(b.kafka_timestamp) AS kafka_ms, b.schema_id, b.value_hash,'
-        f" b.value IS NOT NULL AS is_kept, b.record FROM {table} b JOIN spans ON b.partition = p"
+        f" b.value IS NOT NULL AS is_kept, decode_status = 'tombstone' AS is_gone, {', '.join(['b.record', *more])}"
+        f" FROM {table} b JOIN spans ON b.partition = p"
         f' WHERE b.topic_id = ? AND {decoded} AND b."offset" >= low AND (b."offset" - low) % stride < {length}'
         ' ORDER BY b.partition, b."offset"',
         [topic.topic_id],
@@ -114,10 +122,13 @@ def _sample(evidence: Evidence, outcome: Outcome, state: TopicState, table: str)
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """The same rows with days and microseconds since 1970 in `record`: Python has no dates for some of the numbers."""
-    record = rows["record"].combine_chunks()
-    plain = record.cast(_numbered(record.type, instants=False)).cast(_numbered(record.type, instants=True))
-    return rows.set_column(rows.column_names.index("record"), "record", plain)
+    """The same rows with days and microseconds since 1970 in records: Python has no dates for some of the numbers."""
+    for name in ("record", "key_record"):
+        if name in rows.column_names:
+            record = rows[name].combine_chunks()
+            plain = record.cast(_numbered(record.type, instants=False)).cast(_numbered(record.type, instants=True))
+            rows = rows.set_column(rows.column_names.index(name), name, plain)
+    return rows
 
 
 def _numbered(kind: pa.DataType, *, instants: bool) -> pa.DataType:
@@ -131,108 +142,63 @@ def _numbered(kind: pa.DataType, *, instants: bool) -> pa.DataType:
     return pa.int32() if pa.types.is_date(kind) else kind
 
 
-class _Reader:
-    """What a contract makes of a record's bytes.
-
-    Attributes:
-        schema: with whole numbers in place of days and instants; None if it is not needed.
-        aliases: field → its names in records of others.
-    """
-
-    def __init__(self, contract: Contract) -> None:
-        self._types = contract.types
-        self._defaults = {field["name"]: field.get("default") for field in contract.schema["fields"]}
-        self.aliases = {field["name"]: field.get("aliases", []) for field in contract.schema["fields"]}
-        self.schema = fastavro.parse_schema(_without_dates(contract.schema)) if contract.external else None
-
-    def expected(self, decoded: Mapping[str, Any], name: str) -> Any:
-        """What bronze should hold of a field: instants in microseconds. Args: name: of a column of `record`."""
-        value = decoded.get(name, self._defaults.get(name))
-        return value if self.schema is None or name not in self._types else _in_micros(value, self._types[name])
-
-
-def _in_micros(value: Any, avro: Any) -> Any:
-    one = sole(avro)
-    if value is None:
-        return None
-    match kind_of(one):
-        case "timestamp-millis":
-            return value * 1000
-        case "record":
-            return {each["name"]: _in_micros(value[each["name"]], each["type"]) for each in one["fields"]}
-        case "array":
-            return [_in_micros(each, one["items"]) for each in value]
-        case "map":
-            return {name: _in_micros(each, one["values"]) for name, each in value.items()}
-    return value
-
-
-class _Schemas:
-    """Writers' schemas by id, as the lake keeps them."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        stored = "SELECT schema_id, schema FROM ops.schemas"
-        rows = evidence.lake.rows(stored) if evidence.lake.has("ops.schemas") else []
-        self._texts = {row["schema_id"]: str(row["schema"]) for row in rows}
-
-    @cache  # noqa: B019  # lives as long as one check
-    def get(self, schema_id: int) -> Any:
-        """The schema with dates and instants as whole numbers; None if the lake does not have it."""
-        text = self._texts.get(schema_id)
-        if text is None:
-            return None
-        return fastavro.parse_schema(_without_dates(json.loads(text)))
-
-
-def _without_dates(avro: Any) -> Any:
-    """A schema whose logical types are decimals only, at any depth."""
-    if isinstance(avro, list):
-        return [_without_dates(branch) for branch in avro]
-    if not isinstance(avro, dict):
-        return avro
-    if avro.get("logicalType", "decimal") != "decimal":
-        return avro["type"]
-    inner = {name: _without_dates(avro[name]) for name in ("items", "values", "type") if name in avro}
-    if "fields" in avro:
-        inner["fields"] = [{**field, "type": _without_dates(field["type"])} for field in avro["fields"]]
-    return {**avro, **inner}
-
-
-def _schema_id(message: Message) -> int | None:
-    """The id in the framing; None if there is no framing."""
-    value = message.value() or b""
-    return int.from_bytes(value[1:_HEADER_BYTES]) if value[:1] == b"\0" and len(value) >= _HEADER_BYTES else None
-
-
-def _differences(row: Mapping[str, Any], message: Message, schema: Any, reader: _Reader) -> Iterator[tuple[str, str]]:
+def _differences(row: Mapping[str, Any], message: Message, schema: Any, reader: Reader) -> Iterator[tuple[str, str]]:
     """The differences of a row: what is wrong → an example.
 
     Args:
         schema: of the writer; None if the record is not framed.
     """
-    value, schema_id = message.value() or b"", _schema_id(message)
+    value, schema_id = message.value() or b"", schema_id_of(message.value())
     if row["key"] != message.key():
         yield "have another key than their record", f"{row['key']!r} instead of {message.key()!r}"
     if row["kafka_ms"] != message.timestamp()[1]:
         yield "have another timestamp than their record", f"{row['kafka_ms']} instead of {message.timestamp()[1]}"
     if row["schema_id"] != schema_id:
         yield "name another schema than their record", f"{row['schema_id']} instead of {schema_id}"
+    if reader.is_json:
+        try:
+            decoded, written = json_records.record(reader.contract, value)
+        except Exception as error:  # any error of the reader means that the bytes are not what the contract says
+            yield "count as decoded and are no JSON of their contract", f"{type(error).__name__}: {error}"
+            return
+        yield from _fields(row, decoded, written, reader)
+        return
     if schema is None:
-        yield "count as decoded and their record is not framed", f"{value[:_HEADER_BYTES]!r}"
+        yield "count as decoded and their record is not framed", f"{value[:HEADER_BYTES]!r}"
         return
     try:
-        decoded: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), schema, reader.schema)
+        resolved: Any = fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), schema, reader.schema)
     except Exception as error:  # any error of the reader means that the bytes do not decode
         yield "count as decoded and fastavro does not read them", f"{type(error).__name__}: {error}"
         return
-    held = row["record"] or {}
-    written = {field["name"] for field in schema["fields"]}
-    for name, stored in held.items():
+    yield from _fields(row, resolved, {field["name"] for field in schema["fields"]}, reader)
+
+
+def _fields(
+    row: Mapping[str, Any], decoded: Mapping[str, Any], written: set[str], reader: Reader
+) -> Iterator[tuple[str, str]]:
+    """The columns that differ from the record. Args: written: names that the writer had."""
+    for name, stored in (row["record"] or {}).items():
         expected = reader.expected(decoded, name)
         # The column may be newer than the row. If the writer had it already, bronze has kept the bytes.
         is_younger = stored is None and (row["is_kept"] or not written & {name, *reader.aliases.get(name, ())})
         if not _same(stored, expected) and not is_younger:
             yield f"differ from their record in {name}", f"{stored!r} instead of {expected!r}"
+
+
+def _beside(
+    row: Mapping[str, Any], message: Message, schemas: Schemas, contract: Contract
+) -> Iterator[tuple[str, str]]:
+    """The differences in what bronze keeps beside the value of a record of others: its headers, and a key in Avro."""
+    if (held := row.get("headers")) is not None:  # null in rows that are older than the column
+        pairs: Any = message.headers() or ()  # typed as a mapping too, which only producers take
+        sent = [{"key": name, "value": value} for name, value in pairs]
+        if held != sent:
+            yield "have other headers than their record", f"{held!r} instead of {sent!r}"
+    if "key_record" in row:
+        said = key_of(message.key() or b"", schemas, contract)
+        if row["key_record"] != said:
+            yield "say another key than their message key", f"{row['key_record']!r} instead of {said!r}"
 
 
 def _same(stored: Any, expected: Any) -> bool:

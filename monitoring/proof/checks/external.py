@@ -75,6 +75,10 @@ def _of_key(contract: Contract, external: External, name: str) -> tuple[str, str
     number, fields = contract.key.index(name) + 1, len(contract.key)
     avro = contract.types[name]
     may_lack = nullable(avro)
+    if external.key_format == "avro":
+        value = f'key_record."{name}"'
+        is_null = f"(key_record IS NOT NULL AND {value} IS NULL)"
+        return value, f"({value} IS NOT NULL{f' OR {is_null}' if may_lack else ''})"
     if external.key_format == "json":
         text = f"CASE WHEN json_valid(said) THEN json_extract_string(said, '$.\"{name}\"') END"
         is_empty = f"json_valid(said) AND {text} IS NULL"

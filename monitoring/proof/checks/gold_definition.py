@@ -63,7 +63,8 @@ def reference_tables(folder: str) -> str:
     `capitals` (uf, municipality_code, station_code, time_zone, that of the whole state except for `own_zones`);
     `own_zones` (municipality_code, time_zone, station_code or null) of municipalities with a zone of their own, by file
     or by the settings; `places` (uf, municipality_code, station_code or '', point_id) of `external_factors_daily`: the
-    capitals, and the settings' `chosen` ones; `copom` (meeting_id, previous_on, decided_on, year_end_id).
+    capitals, and the settings' `chosen` ones; `limits`, the thresholds of the flags, in one row; `copom` (meeting_id,
+    previous_on, decided_on, year_end_id).
     """
     read = "read_csv('{folder}/{name}.csv', header = true, all_varchar = true)"
     files = (
@@ -96,6 +97,7 @@ def reference_tables(folder: str) -> str:
                    coalesce(o.point_id, municipality_code) AS point_id
             FROM capitals c FULL JOIN chosen o USING (municipality_code)
         ) p JOIN capitals s ON s.municipality_code[:2] = p.municipality_code[:2];
+        CREATE TEMP TABLE IF NOT EXISTS limits AS {_limits()};
         CREATE TEMP TABLE IF NOT EXISTS copom AS
         WITH numbered AS (
             SELECT meeting_id, decided_on::DATE AS decided_on, 'R8/' || meeting_id[4:] AS year_end_id,
@@ -104,6 +106,29 @@ def reference_tables(folder: str) -> str:
         )
         SELECT a.meeting_id, b.decided_on AS previous_on, a.decided_on, a.year_end_id
         FROM numbered a LEFT JOIN numbered b ON b.place = a.place - 1"""
+
+
+_LIMITS = {
+    "extreme_heat_celsius": 35,
+    "cold_celsius": 20,
+    "heavy_rain_mm": 50,
+    "intense_rain_mm": 100,
+    "high_humidity_percent": 80,
+    "devaluation_percent": 5,
+    "high_inflation_percent": 6,
+    "milestone_5g_points": 5,
+}
+
+
+def _limits() -> str:
+    """The thresholds of the settings, or those of the legacy demand model, as a query of one row."""
+    values = {name: float(choices.threshold(name, declared)) for name, declared in _LIMITS.items()}
+    return "SELECT " + ", ".join(f"{value!r}::DOUBLE AS {name}" for name, value in values.items())
+
+
+def limit(name: str) -> str:
+    """SQL for a threshold."""
+    return f"(SELECT {name} FROM limits)"
 
 
 def _chosen() -> str:

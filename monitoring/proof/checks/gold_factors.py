@@ -4,6 +4,7 @@ from monitoring.proof.checks.gold_definition import (
     DAYS_OF_HOURS,
     DAYS_OF_POINTS,
     Definition,
+    limit,
     newest,
     newest_or_withdrawn,
 )
@@ -51,8 +52,9 @@ _WEATHER = f"""
     )"""
 
 # A row for each municipality's day with weather, and for each day with a value of a daily series.
-_DAYS = """
-    sgs AS (SELECT *, published_at_basis = 'assumed_lag' AS is_assumed FROM ({sgs}) WHERE value IS NOT NULL),
+_DAYS = f"""
+    sgs AS (SELECT *, published_at_basis = 'assumed_lag' AS is_assumed FROM ({newest("bcb_sgs")})
+            WHERE value IS NOT NULL),
     quoted AS (SELECT DISTINCT reference_on AS date_on FROM sgs WHERE series_code IN (1, 432)),
     grid AS (
         SELECT date_on, municipality_code FROM weather
@@ -69,8 +71,8 @@ _DAYS = """
     month_of_weather AS (
         SELECT date_on, municipality_code, sum(rain) OVER month AS rain_30d_mm,
                avg(mean) OVER month AS temperature_mean_30d_celsius,
-               sum((rain > 50)::INT) OVER month AS heavy_rain_days_30d,
-               sum((highest > 35)::INT) OVER month AS extreme_heat_days_30d,
+               sum((rain > {limit("heavy_rain_mm")})::INT) OVER month AS heavy_rain_days_30d,
+               sum((highest > {limit("extreme_heat_celsius")})::INT) OVER month AS extreme_heat_days_30d,
                count(mean) OVER month AS days_observed_30d, count(rain) OVER month AS rain_days_observed_30d,
                max(known_from) OVER month AS known_from, bool_or(is_assumed) OVER month AS is_assumed
         FROM past
@@ -218,7 +220,7 @@ EXTERNAL = Definition(
     table="external_factors_daily",
     keys=("date_on", "municipality_code"),
     query=f"""
-    WITH {_WEATHER}, {_DAYS.format(sgs=newest("bcb_sgs"))}, {_ECONOMY}, {_EXPECTED}, {_TELECOM}, {_POPULATION},
+    WITH {_WEATHER}, {_DAYS}, {_ECONOMY}, {_EXPECTED}, {_TELECOM}, {_POPULATION},
     joined AS (
         SELECT g.date_on, g.municipality_code, c.uf, c.station_code, w.weather_source,
                coalesce(w.hours_observed, 0) AS hours_observed,
@@ -237,7 +239,7 @@ EXTERNAL = Definition(
                m.accesses_5g_all AS mobile_accesses_5g_all, m.share AS share_5g_percent,
                m.change AS share_5g_change_points,
                m.expansion AS expansion_rate_5g_percent, m.share > 0 AS is_5g_active,
-               round(m.change, 9) > 5 AS is_5g_milestone, s.stations_5g,
+               round(m.change, 9) > {limit("milestone_5g_points")} AS is_5g_milestone, s.stations_5g,
                b.reference_month_on AS broadband_reference_on, b.accesses AS broadband_accesses,
                b.growth AS broadband_growth_12m_percent,
                i.reference_on AS population_reference_on, i.population,
@@ -256,18 +258,19 @@ EXTERNAL = Definition(
         LEFT JOIN population_of_day USING (date_on, municipality_code)
     )
     SELECT *,
-           temperature_max_celsius > 35 AS is_extreme_heat,
-           temperature_min_celsius < 20 AS is_cold,
+           temperature_max_celsius > {limit("extreme_heat_celsius")} AS is_extreme_heat,
+           temperature_min_celsius < {limit("cold_celsius")} AS is_cold,
            rain_mm = 0 AS is_no_rain,
-           rain_mm > 50 AS is_heavy_rain,
-           rain_mm > 100 AS is_intense_rain,
-           relative_humidity_mean_percent > 80 AS is_high_humidity,
+           rain_mm > {limit("heavy_rain_mm")} AS is_heavy_rain,
+           rain_mm > {limit("intense_rain_mm")} AS is_intense_rain,
+           relative_humidity_mean_percent > {limit("high_humidity_percent")} AS is_high_humidity,
            relative_humidity_mean_percent / 100 * rain_mm / 100 AS corrosion_risk,
-           0.5 * (rain_mm > 50)::INT + 0.3 * (temperature_max_celsius > 35)::INT AS field_work_disruption,
+           0.5 * (rain_mm > {limit("heavy_rain_mm")})::INT
+               + 0.3 * (temperature_max_celsius > {limit("extreme_heat_celsius")})::INT AS field_work_disruption,
            mobile_accesses / population * 100 AS mobile_accesses_per_100,
            broadband_accesses / population * 100 AS broadband_accesses_per_100,
-           fx_change_30d_percent > 5 AS is_devaluation,
-           round(ipca_12m_percent, 9) > 6 AS is_high_inflation
+           fx_change_30d_percent > {limit("devaluation_percent")} AS is_devaluation,
+           round(ipca_12m_percent, 9) > {limit("high_inflation_percent")} AS is_high_inflation
     FROM joined""",
     touched={
         "inmet_hourly": _THIRTY_DAYS.format(days=DAYS_OF_HOURS),

@@ -4,6 +4,7 @@ from monitoring.proof.checks.gold_definition import (
     DAYS_OF_HOURS,
     DAYS_OF_POINTS,
     Definition,
+    limit,
     newest,
     newest_or_withdrawn,
 )
@@ -203,7 +204,7 @@ _FIVE_G = Definition(
                c.accesses_5g AS mobile_accesses_5g, c.accesses_all AS mobile_accesses_all,
                c.accesses_5g_all AS mobile_accesses_5g_all, c.share AS share_5g_percent,
                c.change AS share_5g_change_points, c.expansion AS expansion_rate_5g_percent,
-               round(c.change, 9) > 5 AS is_5g_milestone, stations_5g,
+               round(c.change, 9) > {limit("milestone_5g_points")} AS is_5g_milestone, stations_5g,
                greatest(c.known_from, n.known_from) AS known_from
         FROM counted n LEFT JOIN coverage c USING (municipality_code, reference_month_on)""",
     touched={

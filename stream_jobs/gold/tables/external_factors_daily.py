@@ -168,8 +168,8 @@ def _features(factors: DataFrame, vintage: tuple[str, ...]) -> DataFrame:
     states = {place.municipality_code: place.uf for place in factor_places()}
     highest, rain = F.col("temperature_max_celsius"), F.col("rain_mm")
     humidity = F.col("relative_humidity_mean_percent")
-    is_extreme_heat = highest > thresholds.EXTREME_HEAT_ABOVE_CELSIUS
-    is_heavy_rain = rain > thresholds.HEAVY_RAIN_ABOVE_MM
+    is_extreme_heat = highest > thresholds.of("extreme_heat_celsius")
+    is_heavy_rain = rain > thresholds.of("heavy_rain_mm")
     computed = {
         "uf": literal_map(states)[F.col("municipality_code")],
         "station_code": literal_map(station_of())[F.col("municipality_code")],
@@ -178,11 +178,11 @@ def _features(factors: DataFrame, vintage: tuple[str, ...]) -> DataFrame:
         "is_complete": F.coalesce("is_complete", F.lit(False)),
         "is_forecast": F.coalesce("is_forecast", F.lit(False)),
         "is_extreme_heat": is_extreme_heat,
-        "is_cold": F.col("temperature_min_celsius") < thresholds.COLD_BELOW_CELSIUS,
+        "is_cold": F.col("temperature_min_celsius") < thresholds.of("cold_celsius"),
         "is_no_rain": rain == 0,
         "is_heavy_rain": is_heavy_rain,
-        "is_intense_rain": rain > thresholds.INTENSE_RAIN_ABOVE_MM,
-        "is_high_humidity": humidity > thresholds.HIGH_HUMIDITY_ABOVE_PERCENT,
+        "is_intense_rain": rain > thresholds.of("intense_rain_mm"),
+        "is_high_humidity": humidity > thresholds.of("high_humidity_percent"),
         "corrosion_risk": humidity / 100 * (rain / 100),
         "field_work_disruption": (
             is_heavy_rain.cast("int") * thresholds.RAIN_DISRUPTION_WEIGHT

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from foundation.errors import DependencyUnavailable, UnsafeState
+from foundation.errors import UnsafeState
 from schemas.contracts import load_all
 from sinks import tables
 from stream_jobs.running import driver as module
 from stream_jobs.running.driver import StreamDriver
+from stream_jobs.running.jobs import AbsentTopicError
 from stream_jobs.running.unread import topics_now
 
 DATASET = "inmet_stations"
@@ -69,9 +70,10 @@ def test_what_a_start_would_refuse_is_refused_though_nothing_is_new(pipeline):
         pipeline.run(bronze)
 
 
-def test_a_topic_that_does_not_exist_is_named(pipeline):
-    with pytest.raises(DependencyUnavailable, match=r"absent\.v1 does not exist"):
-        topics_now(pipeline.broker, ["absent.v1"])
+def test_a_topic_that_does_not_exist_is_left_out_of_many_and_named_alone(pipeline):
+    assert topics_now(pipeline.broker, ["absent.v1"]) == {}
+    with pytest.raises(AbsentTopicError, match=r"absent\.v1 does not exist"):
+        pipeline.broker.topic_id("absent.v1")
 
 
 def test_a_run_to_the_end_touches_only_what_has_news(pipeline, monkeypatch):
