@@ -161,6 +161,7 @@ cluster.require_properties(builder.getOrCreate(), AVRO_LIMITS)
 
 @pytest.mark.integration
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_control_an_executor_without_the_avro_limits_is_refused(cluster, settings, control):
     def objections(*options):
         variables = {**os.environ, "JAVA_HOME": str(spark_java_home(settings)), "SPARK_CONF_DIR": str(cluster.conf)}
