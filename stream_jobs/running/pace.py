@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 
 from stream_jobs.running.jobs import Trigger
 
-SLOWER = 5
-"""Intervals at the slow pace, in those of the full one."""
+SLOW_SECONDS = 15.0
+"""Between two looks at the slow pace. What a topic gets then reaches silver and gold at their full pace."""
 
 WINDOW_SECONDS = 60.0
-"""Over how long a query is judged, or over `LEAST_LOOKS` intervals where they are longer. A change restarts the query,
-so changes must be rare; but many rows are answered with the full pace at once."""
+"""Over how long a query is judged. A change restarts the query, so changes must be rare; but many rows are answered
+with the full pace at once."""
 
-LEAST_LOOKS = 3
 FEW_ROWS_PER_SECOND = 10.0
 MARGIN_SECONDS = 0.2
 """Before the next batch may begin: a query is only restarted between two."""
@@ -57,7 +56,7 @@ class Pace:
     @property
     def interval(self) -> float:
         """Seconds between two looks at the present pace."""
-        return self.seconds * SLOWER if self.is_slow else self.seconds
+        return max(self.seconds, SLOW_SECONDS) if self.is_slow else self.seconds
 
     @property
     def trigger(self) -> Trigger:
@@ -72,9 +71,9 @@ class Pace:
     def observe(self, read: Read) -> None:
         """Judge the pace by what the query has read since it started."""
         batches, rows = read.batches - self._read.batches, read.rows - self._read.rows
-        seconds, window = time.monotonic() - self._since, max(WINDOW_SECONDS, LEAST_LOOKS * self.interval)
-        are_many = rows > FEW_ROWS_PER_SECOND * window
-        if seconds < window and not are_many:
+        seconds = time.monotonic() - self._since
+        are_many = rows > FEW_ROWS_PER_SECOND * WINDOW_SECONDS
+        if seconds < WINDOW_SECONDS and not are_many:
             return
         at_work = max(batches * self.interval, read.seconds - self._read.seconds)
         self.is_slow = at_work >= seconds / 2 and not are_many

@@ -8,7 +8,7 @@ from stream_jobs.running import pace
 from stream_jobs.running.pace import Pace, Read
 
 SECOND = {"processingTime": "1000 milliseconds"}
-FIVE_SECONDS = {"processingTime": "5000 milliseconds"}
+FIFTEEN_SECONDS = {"processingTime": "15000 milliseconds"}
 
 
 class Query:
@@ -45,15 +45,15 @@ def test_few_rows_that_come_all_the_time_are_read_more_rarely(query):
     query.reads(59, rows=1)
     assert query.pace.trigger == SECOND
     query.reads(2, rows=1)
-    assert query.pace.trigger == FIVE_SECONDS
+    assert query.pace.trigger == FIFTEEN_SECONDS
     query.is_restarted()
     query.reads(600, rows=5)
-    assert query.pace.trigger == FIVE_SECONDS
+    assert query.pace.trigger == FIFTEEN_SECONDS
 
 
 def test_batches_that_take_longer_than_the_interval_come_all_the_time_though_they_are_few(query):
     query.reads(61, rows=1, every=10, taking=9.5)
-    assert query.pace.trigger == FIVE_SECONDS
+    assert query.pace.trigger == FIFTEEN_SECONDS
 
 
 @pytest.mark.parametrize("rows", [11, 1000])
@@ -78,7 +78,7 @@ def test_many_rows_bring_the_full_pace_back_at_once(query):
 def test_what_has_become_rare_is_read_at_full_pace_again(query):
     query.reads(61, rows=1)
     query.is_restarted()
-    query.reads(61, rows=1, every=30)
+    query.reads(61, rows=1, every=60)
     assert query.pace.trigger == SECOND
 
 
@@ -88,15 +88,10 @@ def test_a_query_that_was_suspended_begins_at_full_pace(query):
     assert query.pace.trigger == SECOND
 
 
-def test_long_intervals_are_judged_by_as_many_looks(monkeypatch):
-    query = Query(monkeypatch, seconds=60)
-    query.reads(179, rows=1)
-    assert not query.pace.is_slow
-    query.reads(2, rows=1)
-    assert query.pace.is_slow
-    query.is_restarted()
-    query.reads(3_600, rows=1)
-    assert query.pace.is_slow
+def test_an_interval_that_is_longer_stays(monkeypatch):
+    query = Query(monkeypatch, seconds=30)
+    query.reads(600, rows=1)
+    assert query.pace.trigger == {"processingTime": "30000 milliseconds"}
 
 
 def test_a_query_is_restarted_between_two_batches_alone(monkeypatch):
