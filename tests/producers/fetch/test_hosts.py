@@ -259,7 +259,10 @@ def public(given):
 def test_control_by_python_s_word_alone_addresses_of_a_local_network_are_asked(monkeypatch, control):
     control.holds(public, PRIVATE)
     monkeypatch.setattr(addresses, "GLOBAL_UNICAST", ipaddress.IPv6Network("::/0"))
-    control.objects(public, PRIVATE, damage=("64:ff9b:1::808:808 counts as public", "fec0::1 counts as public"))
+    # Python 3.13 knows the first of them itself.
+    taken = [each for each in ("64:ff9b:1::808:808", "fec0::1") if ipaddress.ip_address(each).is_global]
+    assert "fec0::1" in taken
+    control.objects(public, PRIVATE, damage=tuple(f"{each} counts as public" for each in taken))
 
 
 def test_one_private_address_among_the_public_ones_is_enough_to_refuse_a_name():
