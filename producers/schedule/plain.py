@@ -58,8 +58,11 @@ class Tail:
             if not self._next:
                 self._begin()
             ends = self._ends()
+            behind = [place for place, end in ends.items() if self._next[place] < end]
+            # Without an assignment between two calls: an assigned consumer asks the broker again every 50 ms.
+            self._consumer.assign([TopicPartition(*place, self._next[place]) for place in behind])
             deadline = time.monotonic() + TIMEOUT
-            while any(self._next[place] < end for place, end in ends.items()):
+            while any(self._next[place] < ends[place] for place in behind):
                 message = self._consumer.poll(0.5)
                 if message is None:
                     if time.monotonic() > deadline:
@@ -78,6 +81,8 @@ class Tail:
                     raise KafkaException(error)
         except KafkaException as error:
             raise TransientError(f"cannot read {self._topics[0]}: {error}", hint="correnteza topics apply") from error
+        finally:
+            self._consumer.unassign()
 
     def close(self) -> None:
         """Close the connection."""
@@ -87,9 +92,7 @@ class Tail:
         found = self._consumer.list_topics(timeout=TIMEOUT).topics
         if missing := [name for name in self._topics if name not in found]:
             raise TransientError(f"topic {missing[0]} does not exist", hint="correnteza topics apply")
-        places = [(name, partition) for name in self._topics for partition in found[name].partitions]
-        self._consumer.assign([TopicPartition(*place, 0) for place in places])
-        self._next = dict.fromkeys(places, 0)
+        self._next = {(name, partition): 0 for name in self._topics for partition in found[name].partitions}
 
     def _ends(self) -> dict[tuple[str, int], int]:
         wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self._next}  # type: ignore[no-untyped-call]
