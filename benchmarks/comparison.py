@@ -200,7 +200,7 @@ def _of(name: str, home: Path, endpoints: dict[str, Any], moments: list[float], 
         **told,
         "rows_per_s": load.committed / seconds,
         "cpu_seconds": cost.cpu_seconds,
-        "peak_mb": cost.peak_rss_bytes / 1e6,
+        "peak_mb": cost.peak_bytes / 1e6,
         "files": len(table.file_uris()),
         "mb": sum(pa.table(sizes)["size_bytes"].to_pylist()) / 1e6,
     }

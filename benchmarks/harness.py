@@ -1,5 +1,6 @@
 """What the benchmarks share: the cost of a process tree, the spread of several runs, one way to print a result."""
 
+import contextlib
 import json
 import os
 import platform
@@ -18,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 SAMPLE_SECONDS = 0.2
+MEMORY_SECONDS = 0.5
+"""Between two looks at the memory: the kernel walks through all pages of a process for one."""
 RESULTS = Path("var") / "benchmarks"
 RUNS = 3
 """Of each measurement, where a benchmark does not say otherwise: the fewest that have a median."""
@@ -25,10 +28,13 @@ RUNS = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU-seconds (user and system) and peak resident bytes of a process and all below it."""
+    """CPU-seconds (user and system) and peak memory of a process and all below it.
+
+    Memory is what is resident; a page that several processes share counts once (PSS, proc(5)).
+    """
 
     cpu_seconds: float
-    peak_rss_bytes: int
+    peak_bytes: int
 
 
 class TreeMeter:
@@ -42,13 +48,13 @@ class TreeMeter:
         self._root = psutil.Process(pid)
         self._cpu: dict[tuple[int, float], float] = {}
         self._peak = 0
+        self._memory_due = 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "TreeMeter":
         self._sample()
         self._before = dict(self._cpu)
-        self._peak = 0
         self._thread.start()
         return self
 
@@ -61,27 +67,33 @@ class TreeMeter:
     def cost(self) -> Cost:
         """What was used since the block began."""
         used = sum(seconds - self._before.get(process, 0.0) for process, seconds in self._cpu.items())
-        return Cost(cpu_seconds=used, peak_rss_bytes=self._peak)
+        return Cost(cpu_seconds=used, peak_bytes=self._peak)
 
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
             self._sample()
 
     def _sample(self) -> None:
-        resident = 0
         try:
             tree = [self._root, *self._root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
         for process in tree:
-            try:
-                with process.oneshot():
-                    times = process.cpu_times()
-                    self._cpu[process.pid, process.create_time()] = times.user + times.system
-                    resident += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        self._peak = max(self._peak, resident)
+            with contextlib.suppress(psutil.NoSuchProcess), process.oneshot():
+                times = process.cpu_times()
+                self._cpu[process.pid, process.create_time()] = times.user + times.system
+        if time.monotonic() >= self._memory_due:
+            self._peak = max(self._peak, sum(_pss(process.pid) for process in tree))
+            self._memory_due = time.monotonic() + MEMORY_SECONDS
+
+
+def _pss(pid: int) -> int:
+    """Bytes; 0 of a process that has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def run_candidate(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _measured(name: str, settings: Settings, home: Path) -> dict[str, Any]:
         "seconds": found["seconds"],
         "rows_per_second": found["rows"] / found["seconds"],
         "cpu_seconds_per_million_rows": found["cpu_seconds"] / found["rows"] * 1e6,
-        "peak_rss_mb": found["peak_rss_bytes"] / 1e6,
+        "peak_mb": found["peak_bytes"] / 1e6,
         **({"cold_seconds": found["cold_at"] - began} if "cold_at" in found else {}),
     }
 
@@ -148,7 +148,7 @@ def _bronze() -> None:
                 "rows": rows,
                 "seconds": seconds,
                 "cpu_seconds": cost.cpu_seconds,
-                "peak_rss_bytes": cost.peak_rss_bytes,
+                "peak_bytes": cost.peak_bytes,
                 "cold_at": cold_at,
             }
         )

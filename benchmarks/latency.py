@@ -76,7 +76,7 @@ def main() -> None:
         )
         rows = together([_measure(settings, *span) for span in spans], "p50_s", "p99_s")
     cpu = meter.cost.cpu_seconds / arguments.seconds / arguments.runs
-    memory = meter.cost.peak_rss_bytes / 1e6
+    memory = meter.cost.peak_bytes / 1e6
     notes = (
         f"{ROWS_PER_SECOND:,} rows/s for {arguments.runs} × {arguments.seconds} s after {arguments.warm_up} s of it",
         "every layer in one driver, default settings",

@@ -71,13 +71,13 @@ def _measured(settings: Settings, step: list[str]) -> dict[str, Any]:
     if process.returncode:
         raise RuntimeError(f"{' '.join(step)} ended with {process.returncode}: {said.decode()[-2000:]}")
     shown = " ".join(step[:2]) if step[0] == "migrate" else " ".join(step)
-    cost = f"{meter.cost.cpu_seconds:.1f} CPU-seconds, {meter.cost.peak_rss_bytes / 1e6:.0f} MB"
+    cost = f"{meter.cost.cpu_seconds:.1f} CPU-seconds, {meter.cost.peak_bytes / 1e6:.0f} MB"
     print(f"{shown}: {seconds:.1f} s, {cost}: {out.decode()[:200].strip()}", file=sys.stderr)
     return {
         "step": shown,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(meter.cost.cpu_seconds, 1),
-        "peak_mb": round(meter.cost.peak_rss_bytes / 1e6),
+        "peak_mb": round(meter.cost.peak_bytes / 1e6),
     }
 
 

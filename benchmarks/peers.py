@@ -40,9 +40,7 @@ def main() -> None:
         seconds = time.perf_counter() - began
     cost = meter.cost
     print(
-        json.dumps(
-            {"rows": rows, "seconds": seconds, "cpu_seconds": cost.cpu_seconds, "peak_rss_bytes": cost.peak_rss_bytes}
-        )
+        json.dumps({"rows": rows, "seconds": seconds, "cpu_seconds": cost.cpu_seconds, "peak_bytes": cost.peak_bytes})
     )
 
 

@@ -97,7 +97,7 @@ def costs(
         {
             "candidate": name,
             "core_percent": 100 * meter.cost.cpu_seconds / took,
-            "peak_mb": meter.cost.peak_rss_bytes / 1e6,
+            "peak_mb": meter.cost.peak_bytes / 1e6,
         }
         for name, meter in meters.items()
     ]

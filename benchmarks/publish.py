@@ -126,7 +126,7 @@ class Bench:
             "rows": found.records,
             "wall_seconds": crash["wall_seconds"] + resumed["wall_seconds"],
             "cpu_seconds": crash["cpu_seconds"] + resumed["cpu_seconds"],
-            "peak_rss_bytes": max(crash["peak_rss_bytes"], resumed["peak_rss_bytes"]),
+            "peak_bytes": max(crash["peak_bytes"], resumed["peak_bytes"]),
         }
         return self._done("killed", "the same, killed half-way and resumed", both)
 
@@ -143,7 +143,7 @@ class Bench:
         settings, rows = self._settings("small"), self._rows // SMALL_SHARE
         with self._served("mobile", rows) as replay:
             done = self._done("small", f"correnteza poll, {rows:,} mobile rows", _poll(MOBILE, settings, replay))
-        growth = self._measured["large"]["peak_rss_bytes"] / self._measured["small"]["peak_rss_bytes"]
+        growth = self._measured["large"]["peak_bytes"] / self._measured["small"]["peak_bytes"]
         self.notes.append(f"{SMALL_SHARE} times the rows take {growth:.2f} times the memory")
         return done
 
@@ -191,7 +191,7 @@ def _figures(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": found["wall_seconds"],
         "rows_per_second": found["rows"] / found["wall_seconds"],
         "cpu_seconds_per_million": found["cpu_seconds"] / found["rows"] * 1_000_000,
-        "peak_rss_mb": found["peak_rss_bytes"] / 1e6,
+        "peak_mb": found["peak_bytes"] / 1e6,
     }
 
 
@@ -242,7 +242,7 @@ def _measured(module_and_arguments: Sequence[str], variables: Mapping[str, str])
         **({} if is_killed else json.loads(said.splitlines()[-1])),
         "wall_seconds": wall,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "peak_rss_bytes": meter.cost.peak_rss_bytes,
+        "peak_bytes": meter.cost.peak_bytes,
     }
 
 
