@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructType
@@ -36,6 +37,7 @@ IDENTITY = ("is_withdrawn", "kafka_partition", "kafka_offset")
 """The columns that identify one row of one dataset: records and withdrawals are in two topics, whose offsets may be
 equal."""
 STORED_COLUMNS = ("known_from", *IDENTITY, "version_hash")
+JUDGEMENT = ("outcome", "is_newest", "is_first_of_key", "is_disturbed")
 
 
 def version_hash(fields: Sequence[StructField]) -> Column:
@@ -82,7 +84,7 @@ def _told(column: Column, kind: DataType) -> Column:
 def classify(
     incoming: pa.Table, stored: pa.Table | None, *, keys: Sequence[str], last_counts: bool = False
 ) -> pa.Table:
-    """Add `outcome`, `is_newest`, `is_first_of_key` and `is_disturbed`.
+    """The batch, in its order, with `outcome`, `is_newest`, `is_first_of_key` and `is_disturbed`.
 
     `is_newest`: whether the row is a new or stored version, and the newest that its key has. `is_first_of_key`: whether
     revisions hold nothing of its key, not even from an earlier attempt at this batch. `is_disturbed`: whether the batch
@@ -99,13 +101,17 @@ def classify(
     # A key may lose its only value to a withdrawal of the same clock: then the withdrawal must take its place.
     follows = "_before IS NOT NULL AND" if last_counts else ""
     columns = sql.listed((*keys, *STORED_COLUMNS))
-    known = stored if stored is not None else incoming.select([*keys, *STORED_COLUMNS]).slice(0, 0)
+    # Windows over few columns: each of them would copy and sort all the others too.
+    rows = incoming.select([*keys, *STORED_COLUMNS, "is_valid"]).append_column(
+        "_row", pc.cumulative_sum(pa.repeat(1, incoming.num_rows))
+    )
+    known = stored if stored is not None else rows.select([*keys, *STORED_COLUMNS]).slice(0, 0)
     # A struct is never null, so a withdrawal is treated like any other version.
     standing = f"struct_pack({', '.join(f'{name} := {name}' for name in (*IDENTITY, 'version_hash'))})"
-    return sql.table(
+    found = sql.table(
         f"""
         WITH timeline AS (
-            SELECT *, false AS _stored FROM incoming
+            SELECT *, false AS _stored FROM rows
             UNION ALL BY NAME SELECT {columns}, true AS is_valid, true AS _stored FROM known
         ), placed AS (
             SELECT *, lag(known_from) OVER in_time IS DISTINCT FROM known_from AS _stands
@@ -140,11 +146,14 @@ def classify(
                 bool_or(_stored AND NOT _is_version) OVER key AS is_disturbed
             FROM versions WINDOW key AS (PARTITION BY is_valid, {sql.listed(keys)})
         )
-        SELECT * EXCLUDE (_stored, _stands, _standing, _before, _repeats, _is_version) FROM whole WHERE NOT _stored
+        SELECT {", ".join(JUDGEMENT)} FROM whole WHERE NOT _stored ORDER BY _row
         """,
-        incoming=incoming,
+        rows=rows,
         known=known,
     )
+    for name in JUDGEMENT:
+        incoming = incoming.append_column(name, found[name])
+    return incoming
 
 
 def _in_time(keys: Sequence[str], *, last_counts: bool) -> str:
