@@ -98,6 +98,15 @@ class BronzeJob:
         """The error that stopped the query from inside a batch."""
         return self._batches.failure
 
+    def end_before_next_batch(self) -> None:
+        """As `Job`."""
+        self._batches.end_before_next_batch()
+
+    @property
+    def ended_as_asked(self) -> bool:
+        """As `Job`."""
+        return self._batches.ended_as_asked
+
     def has_unread(self, topic: TopicNow) -> bool:
         """Whether starting would find a record, a batch to repeat, or a rebuild that waits for the table.
 

@@ -77,6 +77,15 @@ class FollowingJob:
         """What stopped the query from inside a batch."""
         return self._batches.failure
 
+    def end_before_next_batch(self) -> None:
+        """As `Job`."""
+        self._batches.end_before_next_batch()
+
+    @property
+    def ended_as_asked(self) -> bool:
+        """As `Job`."""
+        return self._batches.ended_as_asked
+
     @property
     def maintenance_lock(self) -> MaintenanceLock:
         """The lock between its batches and the maintenance of its tables."""

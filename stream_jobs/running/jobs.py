@@ -64,6 +64,15 @@ class Job(Protocol):
         """The error that stopped the query from inside a batch; Spark passes on only its text."""
         ...
 
+    def end_before_next_batch(self) -> None:
+        """Let the running query end when its next batch begins, before it writes anything. Does not wait."""
+        ...
+
+    @property
+    def ended_as_asked(self) -> bool:
+        """Whether the query has ended because of `end_before_next_batch`; starting it repeats that batch."""
+        ...
+
 
 @dataclass
 class Driver:
@@ -110,11 +119,14 @@ class Batches:
     name: str
     work: Callable[[DataFrame, int], None]
     failure: CorrentezaError | None = field(default=None, init=False)
+    ended_as_asked: bool = field(default=False, init=False)
     maintenance_lock: MaintenanceLock = field(default_factory=MaintenanceLock, init=False)
+    _is_to_end: bool = field(default=False, init=False)
 
     def start(self, frame: DataFrame, *, checkpoint: str, trigger: Trigger) -> StreamingQuery:
         """Start it in its own scheduler pool."""
         self.failure = None
+        self._is_to_end = self.ended_as_asked = False
         # Queries share the cores fairly. The next query that this thread starts sets its own pool.
         frame.sparkSession.sparkContext.setLocalProperty("spark.scheduler.pool", self.name)
         return (
@@ -125,7 +137,14 @@ class Batches:
             .start()
         )
 
+    def end_before_next_batch(self) -> None:
+        """As `Job`."""
+        self._is_to_end = True
+
     def _run(self, batch: DataFrame, batch_id: int) -> None:
+        if self._is_to_end:
+            self.ended_as_asked = True
+            raise RuntimeError(f"{self.name} ends before batch {batch_id}, as it was asked to")
         try:
             failpoint(f"batch.{self.name}")
             with self.maintenance_lock.batch():

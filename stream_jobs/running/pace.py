@@ -19,7 +19,7 @@ with the full pace at once."""
 
 FEW_ROWS_PER_SECOND = 10.0
 MARGIN_SECONDS = 0.2
-"""Before the next batch may begin: a query is only restarted between two."""
+"""Before the next batch may begin, at most: a query is only restarted between two."""
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,4 @@ class Pace:
     def is_between_batches(self) -> bool:
         """Whether a query that is idle will be so for a moment. Spark begins batches at whole multiples of the
         interval since 1970."""
-        return self.seconds - time.time() % self.seconds > MARGIN_SECONDS
+        return self.seconds - time.time() % self.seconds > min(MARGIN_SECONDS, self.seconds / 2)

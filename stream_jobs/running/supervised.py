@@ -99,8 +99,9 @@ class Supervised:
             # reachable.
             if self._error and self.job.repair(self._error):
                 self._attempts = Attempts()
-            if self._pace is not None:
+            if self._pace is not None and self._trigger != self._pace.trigger:
                 self._trigger = self._pace.trigger
+                log.info("query_paced", query=self.job.name, interval_seconds=self._pace.interval)
             self._query = self.job.start(self._trigger)
         except TableIsTakenError:
             raise
@@ -179,6 +180,9 @@ class Supervised:
             return True
         if error is None:
             return True
+        if self.job.ended_as_asked:
+            self._not_before = 0.0
+            return False
         self._error = error
         try:
             if self.job.repair(self._error):
@@ -196,6 +200,7 @@ class Supervised:
     def _end_outdated(self) -> None:
         """End the query between two batches. This does not wait, so that the other queries are watched meanwhile."""
         self._outdated_since = self._outdated_since or time.monotonic()
+        self.job.end_before_next_batch()
         if self.idle or time.monotonic() > self._outdated_since + STOP_SECONDS:
             self.end()
             self._outdated_since = 0.0
@@ -213,15 +218,21 @@ class Supervised:
             log.info("query_rests", query=self.job.name)
 
     def _change_pace_if_due(self) -> None:
-        """End a query whose interval should be another, between two batches; `watch` starts it again."""
+        """End a query whose interval should be another, between two batches; `watch` starts it again.
+
+        Where one batch follows the other without a pause, the query ends itself when the next one begins.
+        """
         if self._pace is None or self._query is None or self._ending is not None:
             return
         assert self._progress is not None
         self._pace.observe(self._progress.read)
-        if self._pace.trigger != self._trigger and self._pace.is_between_batches() and self.idle:
+        if self._pace.trigger == self._trigger:
+            return
+        if not self.idle:
+            self.job.end_before_next_batch()
+        elif self._pace.is_between_batches():
             self.end()
             self._query, self._not_before = None, 0.0
-            log.info("query_paced", query=self.job.name, interval_seconds=self._pace.interval)
 
     def _start_when_due(self) -> None:
         if self._is_suspended:

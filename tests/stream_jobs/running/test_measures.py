@@ -62,7 +62,12 @@ def test_a_query_that_fails_is_counted_as_restarted_and_one_that_starts_as_looki
     monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.0)
     query = Running()
     job = SimpleNamespace(
-        name=QUERY, failure=None, outdated=False, repair=lambda error: False, start=lambda trigger: query
+        name=QUERY,
+        failure=None,
+        outdated=False,
+        ended_as_asked=False,
+        repair=lambda error: False,
+        start=lambda trigger: query,
     )
     supervised = Supervised(job, {}, measures=metrics)
     supervised.start()

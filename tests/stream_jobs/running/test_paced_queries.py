@@ -12,7 +12,8 @@ from tests.helpers import wait_for
 from tests.supervised import kept_running
 
 DATASET = "inmet_stations"
-BURST = 500
+BURST = 1000
+"""In two windows, one after the other, one of them gets many rows however they fall."""
 
 pytestmark = pytest.mark.integration
 
@@ -26,8 +27,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_trickle_is_read_at_the_slow_pace_a_burst_at_the_full_one_and_every_row_once(pipeline):
-    bronze, numbers, paced = pipeline.bronze(DATASET), count(1), Pace(1.0)
+@pytest.mark.parametrize("interval", [1.0, 0.05], ids=["pauses between batches", "one batch after the other"])
+def test_a_trickle_is_read_at_the_slow_pace_a_burst_at_the_full_one_and_every_row_once(pipeline, interval):
+    bronze, numbers, paced = pipeline.bronze(DATASET), count(1), Pace(interval)
     full = paced.trigger
     pipeline.publish(DATASET, station(0))
     with kept_running(bronze, trigger=paced) as (kept,):

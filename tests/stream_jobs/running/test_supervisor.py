@@ -15,6 +15,7 @@ from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from sinks.locks import TableIsTakenError
 from stream_jobs.running import attempts, stalls, stopping, supervised, supervisor
 from stream_jobs.running.attempts import Attempts
+from stream_jobs.running.pace import Pace
 from stream_jobs.running.supervised import Supervised
 from stream_jobs.running.supervisor import bring_up_to_date, drain, keep_running
 from tests.controls import complaint
@@ -61,16 +62,24 @@ class Job:
     failure: CorrentezaError | None = None
     repairs: bool | CorrentezaError = False
     outdated: bool = False
+    ended_as_asked: bool = field(default=False, init=False)
     starts: int = field(default=0, init=False)
     running: Query | None = field(default=None, init=False)
+    trigger: Any = field(default=None, init=False)
 
     def start(self, trigger: Any) -> Any:
         self.starts += 1
+        self.ended_as_asked, self.trigger = False, trigger
         script = self.queries.pop(0) if len(self.queries) > 1 else self.queries[0]
         if isinstance(script, Exception):
             raise script
         self.running = script
         return script
+
+    def end_before_next_batch(self) -> None:
+        assert self.running is not None
+        self.ended_as_asked = True
+        self.running.lives, self.running.error = 0, "ends as it was asked to"
 
     def repair(self, error: str) -> bool:
         if isinstance(self.repairs, CorrentezaError):
@@ -323,6 +332,19 @@ def test_an_outdated_query_is_started_anew():
 
     run(job, until=settled)
     assert first.stopped
+
+
+def test_a_query_whose_batches_follow_one_another_ends_before_the_next_one_to_change_its_pace(monkeypatch):
+    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 3600.0)  # so long a failure would be put off
+    first, paced = Query(LONG, None), Pace(1.0)
+    first.busy = True
+    job = Job("bronze.a", [first, Query(LONG, None)])
+    kept = Supervised(job, paced)
+    kept.start()
+    paced.is_slow = True
+    wait_for(lambda: kept.watch() or job.starts == 2, "it is started again")
+    assert job.trigger == paced.trigger
+    assert not first.stopped
 
 
 def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
