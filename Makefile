@@ -154,6 +154,9 @@ image-company: image  ## the image correnteza-company:dev: the product with dbt,
 test-containers: image  ## build the image and run docker-compose.yml for real; needs an engine (docs/containers.md)
 	$(BIN)/pytest tests/deploy -m containers --timeout 1800
 
+upgrade-check: setup  ## FROM=v0.1.0 (a tag or a commit) fills a home; this release continues it, and verify must hold
+	@$(BIN)/python -m deploy.release.upgrade $(FROM)
+
 release-check: setup  ## build the wheel and its bill of materials, and run the demo with it in an empty environment
 	@$(BIN)/python -m deploy.release.check
 
@@ -175,4 +178,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .airflow .jars .tools var/demo build *.egg-info
 
-.PHONY: company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-company wheelhouse-of-image test-containers release-check
+.PHONY: company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-company wheelhouse-of-image test-containers release-check upgrade-check

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from correnteza.embedded import lock
-from deploy.release import check, materials
+from deploy.release import check, materials, upgrade
 from tests.helpers import ROOT
 
 
@@ -42,3 +42,9 @@ def test_the_bill_of_materials_names_every_locked_file_by_its_hash(tmp_path):
     assert len(bill["components"]) == named
     hashes = {each["content"] for component in bill["components"] for each in component["hashes"]}
     assert hashes == {*re.findall("[0-9a-f]{64}", packages.read_text()), *(each.sha256 for each in lock.read())}
+
+
+def test_after_an_upgrade_every_query_has_the_generation_that_it_had():
+    before = {"bronze.a": 1, "silver.a": 1, "gold.b": 2}
+    assert upgrade.begun_anew(before, {**before, "gold.new": 1}) == []
+    assert upgrade.begun_anew(before, {"bronze.a": 1, "silver.a": 2}) == ["gold.b", "silver.a"]
