@@ -13,9 +13,14 @@ from stream_jobs.running.jobs import Trigger
 SLOW_SECONDS = 15.0
 """Between two looks at the slow pace. What a topic gets then reaches silver and gold at their full pace."""
 
+LONGEST_SECONDS = 60.0
+MOST_BUSY = 0.25
+"""Share of the time. A query that is busier at the slow pace looks half as often: one changed month of an index makes
+gold compute every day since."""
+
 WINDOW_SECONDS = 60.0
-"""Over how long a query is judged. A change restarts the query, so changes must be rare; but many rows are answered
-with the full pace at once."""
+"""Over how long a query is judged, at least. A change restarts the query, so changes must be rare; but many rows are
+answered with the full pace at once."""
 
 FEW_ROWS_PER_SECOND = 10.0
 MARGIN_SECONDS = 0.2
@@ -42,11 +47,11 @@ class Pace:
 
     Attributes:
         seconds: between two looks, at full pace.
-        is_slow: whether the query should look at the slow pace now.
+        slow_seconds: the same as long as few rows come all the time; 0 at full pace.
     """
 
     seconds: float
-    is_slow: bool = field(default=False, init=False)
+    slow_seconds: float = field(default=0.0, init=False)
     _since: float = field(init=False)
     _read: Read = field(init=False)
 
@@ -56,7 +61,7 @@ class Pace:
     @property
     def interval(self) -> float:
         """Seconds between two looks at the present pace."""
-        return max(self.seconds, SLOW_SECONDS) if self.is_slow else self.seconds
+        return max(self.seconds, self.slow_seconds)
 
     @property
     def trigger(self) -> Trigger:
@@ -65,18 +70,24 @@ class Pace:
 
     def begin(self, *, at_full_pace: bool = False) -> None:
         """A query has been started, and has read nothing yet."""
-        self.is_slow &= not at_full_pace
+        if at_full_pace:
+            self.slow_seconds = 0.0
         self._since, self._read = time.monotonic(), Read()
 
     def observe(self, read: Read) -> None:
         """Judge the pace by what the query has read since it started."""
         batches, rows = read.batches - self._read.batches, read.rows - self._read.rows
-        seconds = time.monotonic() - self._since
-        are_many = rows > FEW_ROWS_PER_SECOND * WINDOW_SECONDS
-        if seconds < WINDOW_SECONDS and not are_many:
+        seconds, busy = time.monotonic() - self._since, read.seconds - self._read.seconds
+        window = max(WINDOW_SECONDS, 2 * self.interval)
+        are_many = rows > FEW_ROWS_PER_SECOND * window
+        if seconds < window and not are_many:
             return
-        at_work = max(batches * self.interval, read.seconds - self._read.seconds)
-        self.is_slow = at_work >= seconds / 2 and not are_many
+        if are_many or max(batches * self.interval, busy) < seconds / 2:
+            self.slow_seconds = 0.0
+        elif not self.slow_seconds:
+            self.slow_seconds = SLOW_SECONDS
+        elif busy > MOST_BUSY * seconds:
+            self.slow_seconds = min(2 * self.slow_seconds, LONGEST_SECONDS)
         self._since, self._read = time.monotonic(), read
 
     def is_between_batches(self) -> bool:

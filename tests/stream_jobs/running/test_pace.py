@@ -9,6 +9,8 @@ from stream_jobs.running.pace import Pace, Read
 
 SECOND = {"processingTime": "1000 milliseconds"}
 FIFTEEN_SECONDS = {"processingTime": "15000 milliseconds"}
+HALF_A_MINUTE = {"processingTime": "30000 milliseconds"}
+A_MINUTE = {"processingTime": "60000 milliseconds"}
 
 
 class Query:
@@ -54,6 +56,24 @@ def test_few_rows_that_come_all_the_time_are_read_more_rarely(query):
 def test_batches_that_take_longer_than_the_interval_come_all_the_time_though_they_are_few(query):
     query.reads(61, rows=1, every=10, taking=9.5)
     assert query.pace.trigger == FIFTEEN_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("taking", "trigger"), [(3, FIFTEEN_SECONDS), (5, HALF_A_MINUTE), (20, A_MINUTE), (90, A_MINUTE)]
+)
+def test_a_query_that_is_busy_with_few_rows_looks_even_more_rarely_but_once_a_minute(query, taking, trigger):
+    query.reads(61, rows=1)
+    for _ in range(5):
+        query.is_restarted()
+        query.reads(121, rows=9, taking=taking)
+    assert query.pace.trigger == trigger
+
+
+def test_nine_rows_a_second_that_come_once_a_minute_are_few(query):
+    query.reads(61, rows=1)
+    for _ in range(4):
+        query.reads(240, rows=int(9 * query.pace.interval), taking=20)
+    assert query.pace.trigger == A_MINUTE
 
 
 @pytest.mark.parametrize("rows", [11, 1000])

@@ -341,7 +341,7 @@ def test_a_query_whose_batches_follow_one_another_ends_before_the_next_one_to_ch
     job = Job("bronze.a", [first, Query(LONG, None)])
     kept = Supervised(job, paced)
     kept.start()
-    paced.is_slow = True
+    paced.slow_seconds = 15.0
     wait_for(lambda: kept.watch() or job.starts == 2, "it is started again")
     assert job.trigger == paced.trigger
     assert not first.stopped
