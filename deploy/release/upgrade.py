@@ -43,10 +43,10 @@ def main() -> None:
             _wait_until_settled(home, lambda: _rows(home, "gold/external_factors_daily") > 0)
         before, generations = _rows(home, "*/*"), _generations(home)
         print(f"{release}: {before:,} rows, {len(generations)} queries", flush=True)
-        _run(sys.executable, "-m", "correnteza", "doctor", home=home)
         with _up(ROOT, own, DAYS_PASS):
             _wait_until_settled(home, lambda: _rows(home, "*/*") > before)
-            _run(sys.executable, "-m", "correnteza", "verify", "--full", home=home)
+            for verb in (["doctor"], ["verify", "--full"]):
+                _run(sys.executable, "-m", "correnteza", *verb, home=home)
         after, now = _rows(home, "*/*"), _generations(home)
     if wrong := begun_anew(generations, now):
         sys.exit(f"began again instead of continuing: {', '.join(wrong)}")
