@@ -9,6 +9,9 @@ AIRFLOW := .airflow/installed
 # a Spark of its own (2.5 GB) and waits for half of its time.
 PARALLEL := -n 3 --dist worksteal
 PARALLEL_SERVICES := -n 4 --dist worksteal
+# Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
+# of them would compile the product anew, and each process of pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## show this page
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
