@@ -5,9 +5,13 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
 AIRFLOW := .airflow/installed
-# Tests wait a third of their time and more, so three processes, however few the cores. Those of the second half have a
-# broker and a JVM of their own each (2.5 GB).
+# Tests wait a third of their time and more, so there are more processes than cores. Of those with real services each has
+# a Spark of its own (2.5 GB) and waits for half of its time.
 PARALLEL := -n 3 --dist worksteal
+PARALLEL_SERVICES := -n 4 --dist worksteal
+# Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
+# of them would compile the product anew, and each process of pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## show this page
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,9 +57,17 @@ $(COMPANY) $(AIRFLOW): .%/installed: deploy/%/requirements.lock $(INSTALLED)
 
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
 	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
-	$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company and not airflow" || first=$$?; \
+	$(MAKE) --no-print-directory --keep-going --jobs 2 test-services test-beside || first=$$?; cat build/beside.log; exit $$first
+
+test-services:
+	@$(BIN)/pytest $(PARALLEL_SERVICES) --durations 30 -m "integration and not slow and not long and not containers and not company and not airflow"
+
+# Their installation and these few tests need one core now and then: they fit beside the services, and are printed after.
+test-beside:
+	@mkdir -p build; { first=0; \
 	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; \
-	{ $(MAKE) --no-print-directory airflow && $(BIN)/pytest tests/airflow -m "airflow and not slow"; } || first=$$?; exit $$first
+	{ $(MAKE) --no-print-directory airflow && $(BIN)/pytest tests/airflow -m "airflow and not slow"; } || first=$$?; \
+	exit $$first; } > build/beside.log 2>&1
 
 test-company: setup company  ## marts, suites and runs with the real systems beside the product, in their environment
 	.company/bin/python $(BIN)/pytest tests/company -m company
@@ -178,4 +190,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .airflow .jars .tools var/demo build *.egg-info
 
-.PHONY: company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-company wheelhouse-of-image test-containers release-check upgrade-check
+.PHONY: test-services test-beside company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-company wheelhouse-of-image test-containers release-check upgrade-check

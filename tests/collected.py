@@ -45,8 +45,9 @@ def is_whole(config: pytest.Config) -> bool:
 
 
 def verbs(makefile: str) -> dict[str, list[str]]:
-    """Verb → the mark expression of each time that it runs pytest."""
+    """Verb → the mark expression of each time that it runs pytest, itself or by another verb."""
     found: dict[str, list[str]] = {}
+    started: list[tuple[str, str]] = []
     verb = ""
     for line in makefile.splitlines():
         if target := re.match(r"([a-z-]+):", line):
@@ -54,6 +55,10 @@ def verbs(makefile: str) -> dict[str, list[str]]:
         elif "/pytest" in line:
             expressions = re.findall(r'-m (?:"([^"]+)"|(\S+))', line)
             found.setdefault(verb, []).extend(quoted or bare for quoted, bare in expressions)
+        elif "$(MAKE)" in line:
+            started += [(verb, other) for other in re.findall(r" (test-[a-z-]+)", line)]
+    for verb, other in started:
+        found.setdefault(verb, []).extend(found.get(other, ()))
     return found
 
 

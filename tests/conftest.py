@@ -47,7 +47,12 @@ CliProcess = Callable[..., Command]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What asks for a broker or for a JVM is an integration test, whatever its file says."""
+    """What asks for a broker or for a JVM is an integration test, whatever its file says.
+
+    The files of `tests/` itself come first: some follow a page for a minute, and while the last test of a parallel run
+    takes long, the other processes have nothing to do.
+    """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:
         if {"services", "spark"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.integration)

@@ -30,6 +30,11 @@ FORGETFUL = (
     "main()\n"
 )
 
+WITHOUT_BACKOFF = (
+    "import stamina\nstamina.set_testing(True, attempts=100, cap=True)\nfrom correnteza.cli import main\nmain()\n"
+)
+"""Requests are repeated as often as ever, without the waits between them: those are what the fetch tests are about."""
+
 
 @pytest.fixture
 def replay(settings):
@@ -81,7 +86,7 @@ def test_a_slot_is_polled_once_and_later_ones_end_with_99_if_nothing_is_new(at_s
 
 def test_a_slot_that_failed_is_tried_again_until_its_circuit_opens(at_slot, settings):
     away = {"CORRENTEZA_BASE_URLS": json.dumps({SOURCE.name: "http://127.0.0.1:1"})}
-    assert [at_slot(SLOT, **away).returncode for _ in range(4)] == [4, 4, 4, 4]
+    assert [at_slot(SLOT, "-c", WITHOUT_BACKOFF, **away).returncode for _ in range(4)] == [4, 4, 4, 4]
     assert [outcome for _, outcome in polls(settings)] == ["failed", "failed", "failed", "circuit_open"]
     late = SLOT + timedelta(hours=3)
     assert at_slot(late).returncode == 0

@@ -43,19 +43,18 @@ def test_a_changed_value_of_any_column_is_found_and_named(dataset, tmp_path):
     kit.write_schemas({SCHEMA_IDS[dataset]: WRITERS[dataset]})
     assert decoding.check(kit.evidence(), kit.cluster).rows == 3
     assert found(decoding.check, kit.evidence(), kit.cluster) == []
+    path = str(kit.path(f"bronze.{dataset}"))
+    held = DeltaTable(path).to_pyarrow_table()
     for field in arrow_schema(contract):
         if field.name == "published_at":
             continue  # null in all of them
-        before = DeltaTable(str(kit.path(f"bronze.{dataset}"))).version()
-
-        def spoil(row, field=field):
+        rows = held.to_pylist()
+        for row in rows:
             if row["record"][field.name] is not None:
                 row["record"][field.name] = other(row["record"][field.name], field.type)
-
-        change_rows(kit, dataset, spoil)
+        write_deltalake(path, pa.Table.from_pylist(rows, held.schema), mode="overwrite")
         (what,) = found(decoding.check, kit.evidence(), kit.cluster)
         assert what.endswith(f" sampled rows differ from their record in {field.name}")
-        DeltaTable(str(kit.path(f"bronze.{dataset}"))).restore(before)
 
 
 @pytest.mark.parametrize(

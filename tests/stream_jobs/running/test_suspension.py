@@ -1,6 +1,7 @@
 """A query that finds nothing is suspended, and new rows start it again: nothing is left unread."""
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 import structlog
 from deltalake import DeltaTable, Schema
+from pyspark.sql import SparkSession
 
 from foundation.errors import TransientError
 from schemas.contracts import load, load_all
@@ -23,6 +25,8 @@ from tests.supervised import kept_running
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DATASET = "inmet_stations"
+FOUND_NOTHING = "spark.sql.streaming.noDataProgressEventInterval"
+"""Milliseconds without a row after which Spark says so."""
 
 
 class Clock:
@@ -208,8 +212,16 @@ def unread(pipeline: Any, published: int) -> list[str]:
     return [f"{missing} rows are left unread"] if missing else []
 
 
+@pytest.fixture
+def said_soon(spark: SparkSession) -> Iterator[None]:
+    """Spark says after a second, and not after ten, that a query found nothing."""
+    spark.conf.set(FOUND_NOTHING, "1000")
+    yield
+    spark.conf.unset(FOUND_NOTHING)
+
+
 @pytest.mark.integration
-@pytest.mark.usefixtures("soon")
+@pytest.mark.usefixtures("soon", "said_soon")
 def test_control_a_sign_that_never_changes_leaves_what_comes_unread(pipeline, control):
     pipeline.publish(DATASET, station(1))
     bronze = pipeline.bronze(DATASET)
