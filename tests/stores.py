@@ -1,6 +1,8 @@
 """A real object store for tests: SeaweedFS, as `up --with object-store` runs it, one per process."""
 
+import json
 import subprocess
+import sysconfig
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +13,7 @@ from pydantic import SecretStr
 
 from correnteza.embedded import credentials
 from correnteza.embedded.object_store import object_store
+from correnteza.embedded.ports import HOST
 from correnteza.embedded.processes import spawn, stop_tree
 from correnteza.embedded.service import wait_ready
 from correnteza.settings import Settings
@@ -19,7 +22,8 @@ from storage.location import Remote
 from storage.s3 import S3
 from tests.lying_store import Liar, lying
 
-_running: list[S3] = []
+_running: list[tuple[S3, Path]] = []
+"""The store, and its home."""
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +36,9 @@ def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     if not _running:
         home = tmp_path_factory.mktemp("store")
         stack = ExitStack()
-        _running.append(stack.enter_context(_started(home)))
+        _running.append((stack.enter_context(_started(home)), home))
         pytestconfig.add_cleanup(stack.close)
-    return _running[0]
+    return _running[0][0]
 
 
 @contextmanager
@@ -58,6 +62,28 @@ def lake(store: S3) -> Remote:
     place = location.location(address)
     assert isinstance(place, Remote)
     return place
+
+
+@pytest.fixture(params=["-enable", "-suspend"])
+def versioned(store: S3, request: pytest.FixtureRequest) -> Remote:
+    """A bucket that keeps former versions of its objects, or did before that was suspended."""
+    name = f"versions-{uuid.uuid4().hex[:8]}"
+    _shell(
+        f"s3.bucket.create -name {name}",
+        *(f"s3.bucket.versioning -name {name} {each}" for each in ("-enable", request.param)),
+    )
+    location.connect(f"s3://{name}", store)
+    return Remote(store, name, "")
+
+
+def _shell(*commands: str) -> None:
+    """What an administrator tells the store."""
+    ports = json.loads((_running[0][1] / "object-store" / "ports.json").read_text())
+    servers = [f"-{each}={HOST}:{ports[each]}.{ports[f'{each}.grpc']}" for each in ("master", "filer")]
+    program = Path(sysconfig.get_path("scripts")) / "weed"
+    subprocess.run(
+        [program, "shell", *servers], input="\n".join([*commands, ""]), capture_output=True, text=True, check=True
+    )
 
 
 @pytest.fixture(name="settings")

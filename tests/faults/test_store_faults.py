@@ -8,6 +8,7 @@ from deltalake import Schema, Transaction
 
 from foundation.errors import TransientError, UnsafeState
 from sinks.arrow_commit import append, replace_files
+from sinks.removable import files_to_remove
 from sinks.snapshot import Snapshot
 from storage import delta, files
 from storage import s3 as clients
@@ -78,6 +79,7 @@ def test_f29_a_store_that_is_away_is_an_absent_dependency_whatever_was_tried(pat
         lambda: replace_files(snapshot, (), rows(1).to_reader()),
         lambda: delta.table(path),
         lambda: delta.exists(path),
+        lambda: files_to_remove(snapshot, []),
         lambda: files.entries(path),
         lambda: files.write(f"{path}/x", b""),
     ):
