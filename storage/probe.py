@@ -48,7 +48,7 @@ def probe(root: Remote) -> list[str]:
 
 
 def keeps_versions(root: Remote) -> bool:
-    """Whether the bucket keeps what is replaced or deleted in it, or did so before that was suspended.
+    """Whether the bucket keeps what is replaced or deleted in it. Versions from before that was suspended are not seen.
 
     Raises: TransientError, DependencyUnavailable: the store does not answer, or refuses us.
     """

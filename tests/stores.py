@@ -64,14 +64,11 @@ def lake(store: S3) -> Remote:
     return place
 
 
-@pytest.fixture(params=["-enable", "-suspend"])
-def versioned(store: S3, request: pytest.FixtureRequest) -> Remote:
-    """A bucket that keeps former versions of its objects, or did before that was suspended."""
+@pytest.fixture
+def versioned(store: S3) -> Remote:
+    """A bucket that keeps former versions of its objects."""
     name = f"versions-{uuid.uuid4().hex[:8]}"
-    _shell(
-        f"s3.bucket.create -name {name}",
-        *(f"s3.bucket.versioning -name {name} {each}" for each in ("-enable", request.param)),
-    )
+    _shell(f"s3.bucket.create -name {name}", f"s3.bucket.versioning -name {name} -enable")
     location.connect(f"s3://{name}", store)
     return Remote(store, name, "")
 

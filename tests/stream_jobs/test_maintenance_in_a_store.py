@@ -82,8 +82,8 @@ def test_control_maintenance_in_a_store_leaves_every_row_and_a_lost_object_is_fo
     before = {table: content(filled, table) for table in (TABLE, "bronze.ingest_manifests")}
     rows = {table: sorted(map(str, filled.rows(table))) for table in (SILVER, REVISIONS)}
     many = {table: in_use(filled, table) for table in (TABLE, REVISIONS)}
-    for table, former in many.items():
-        assert len(former) > 1
+    assert min(map(len, many.values())) > 1
+    for table in maintained_tables.existing_tables(filled.places):
         eager = {"delta.deletedFileRetentionDuration": "interval 0 hours"}
         delta.table(filled.places.table(table)).alter.set_table_properties(eager)
 
