@@ -17,7 +17,7 @@ from sinks.planning import Group, Plan, Policy, expired, groups
 from sinks.removable import remove
 from sinks.snapshot import Snapshot
 from storage import delta
-from storage.errors import errors_of
+from storage.health import asked_on_failure
 from storage.location import location
 
 
@@ -44,7 +44,7 @@ def tidy(
         snapshot = Snapshot.of(plan.path)
         compacted = compact(snapshot, groups(snapshot, policy, now.date()), until=until, is_owner=is_owner)
     if compacted or plan.needs_checkpoint:
-        with errors_of(plan.path):
+        with asked_on_failure(plan.path):
             delta.table(plan.path).create_checkpoint()
         failpoint("checkpoint_made")
     return compacted
