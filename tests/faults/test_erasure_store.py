@@ -6,8 +6,6 @@ from tests.erased_lake import planted, served
 from tests.faults.test_erasure import (
     again,
     test_s29_a_planted_key_is_erased_from_every_layer_and_its_control,
-    test_s29_an_erasure_that_is_killed_at_each_of_its_points_is_ended_by_the_next_one,
-    test_s29_neither_a_rebuild_from_kafka_nor_one_from_the_archive_nor_an_old_payload_brings_it_back,
 )
 from tests.pipeline import pipeline
 from tests.spark_fixtures import spark
@@ -23,8 +21,6 @@ __all__ = [
     "spark",
     "store",
     "test_s29_a_planted_key_is_erased_from_every_layer_and_its_control",
-    "test_s29_an_erasure_that_is_killed_at_each_of_its_points_is_ended_by_the_next_one",
-    "test_s29_neither_a_rebuild_from_kafka_nor_one_from_the_archive_nor_an_old_payload_brings_it_back",
 ]
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(3600)]
