@@ -116,10 +116,10 @@ COSTS = {
         BUSY,
     ),
     "append_get": Cost(
-        59, "GET per commit", "a table in a store, opened, leased, written, committed", _STORE, ONE_STORE
+        27, "GET per commit", "a table in a store, opened, leased, written, committed", _STORE, ONE_STORE
     ),
-    "append_list": Cost(5, "LIST per commit", "the same", _STORE, ONE_STORE),
-    "append_put": Cost(5, "PUT and POST per commit", "the same: 3 and 2", _STORE, ONE_STORE),
+    "append_list": Cost(4.1, "LIST per commit", "the same", _STORE, ONE_STORE),
+    "append_put": Cost(5.3, "PUT and POST per commit", "the same: 3.3 and 2", _STORE, ONE_STORE),
     "store_cpu": Cost(
         0.012, "CPU s per commit", "what a commit to a store takes more than one to a disk", _STORE, ONE_STORE
     ),

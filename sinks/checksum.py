@@ -18,20 +18,41 @@ from deltalake.exceptions import DeltaError
 
 from foundation.errors import CorrentezaError
 from storage import delta, files
+from storage.errors import errors_of
 from storage.location import Location, location
 
 KEPT = 100
 """Versions whose file stays. A stream looks at new versions; more files would only make the log's folder longer."""
 
 
-def write_checksum(path: str) -> None:
-    """Describe the table's newest version, unless a file describes it already, and remove the file of an old one."""
+_described: dict[str, DeltaTable] = {}
+"""Table → itself at the version that this process described last."""
+
+
+def write_checksum(path: str, before: DeltaTable) -> None:
+    """Describe the table's newest version, unless a file describes it already, and remove the file of an old one.
+
+    Args: before: the table as it was opened for the commit.
+    """
     with contextlib.suppress(OSError, DeltaError, CorrentezaError):
-        table = delta.table(path)
+        table = _newest(path, before)
         # Spark may have written one, with a check of its own beside it.
         files.create(_file(path, table.version()), json.dumps(checksum_of(table)).encode())
         if table.version() >= KEPT:
             files.remove(_file(path, table.version() - KEPT))
+        _described[path] = table
+
+
+def _newest(path: str, before: DeltaTable) -> DeltaTable:
+    """The newest version. To open the table would read its log since the last checkpoint again; here as a rule one
+    commit is read. A table that was made again, or restored from a copy, is opened.
+    """
+    known = _described.pop(path, None)  # taken out: two threads that commit to a table never share it
+    if known is None or known.version() > before.version() or known.metadata().id != before.metadata().id:
+        return delta.table(path)
+    with errors_of(path):
+        known.update_incremental()
+    return known
 
 
 def checksum_of(table: DeltaTable) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def _commit(table: DeltaTable, actions: Sequence[AddAction | RemoveAction], mark
         partition_by=table.metadata().partition_columns,
         commit_properties=CommitProperties(app_transactions=list(marks)),
     )
-    write_checksum(table.table_uri.removeprefix("file://"))
+    write_checksum(table.table_uri.removeprefix("file://"), table)
 
 
 def _has_landed(table: DeltaTable, actions: Sequence[AddAction | RemoveAction]) -> bool:

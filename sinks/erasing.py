@@ -6,7 +6,6 @@ of it is found again by looking, so whoever was killed begins anew and ends with
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from foundation.failpoints import failpoint
-from foundation.files import replace_file
 from sinks import tables
 from sinks.arrow_commit import replace_files
 from sinks.commit import partition_of
@@ -142,15 +140,16 @@ def forget_statistics(path: str) -> None:
     """
     present = set(files_of(path, {}))
     log = location(path) / "_delta_log"
-    assert isinstance(log, Path), "erase is refused where the lake is in a store"
-    for entry in sorted(log.glob("*.json")):
-        if entry.name[:20].isdecimal():
-            _scrub_commit(entry, present)
-    for entry in sorted(log.glob("*.checkpoint*.parquet")):
-        _scrub_checkpoint(entry, present)
-    for entry in log.glob("*.crc"):
-        if not entry.name.startswith("."):
-            entry.unlink(missing_ok=True)  # Spark's sums over a version, which may list files; none are needed
+    entries = [name for name in sorted(files.names(log)) if name[:20].isdecimal()]
+    for name in entries:
+        if name.endswith(".json"):
+            _scrub_commit(log / name, present)
+    for name in entries:
+        if ".checkpoint" in name and name.endswith(".parquet"):
+            _scrub_checkpoint(log / name, present)
+    for name in entries:
+        if name.endswith(".crc"):
+            files.remove(log / name)  # sums over a version, Spark's and ours, which may list files; none are needed
 
 
 def _left(found: pa.RecordBatchReader, matching: Matching) -> Iterator[pa.RecordBatch]:
@@ -175,9 +174,9 @@ def _is_within(name: str, within: Partition) -> bool:
     return all(stands.get(column) in (value, None) for column, value in within.items())
 
 
-def _scrub_commit(entry: Path, present: set[str]) -> None:
+def _scrub_commit(entry: Location, present: set[str]) -> None:
     lines, changed = [], False
-    for line in entry.read_text(encoding="utf-8").splitlines():
+    for line in files.read(entry).splitlines():
         action: dict[str, Any] = json.loads(line)
         for kind in ("add", "remove"):
             about = action.get(kind)
@@ -189,8 +188,8 @@ def _scrub_commit(entry: Path, present: set[str]) -> None:
         _replace(entry, ("\n".join(lines) + "\n").encode())
 
 
-def _scrub_checkpoint(entry: Path, present: set[str]) -> None:
-    found = pq.read_table(entry)
+def _scrub_checkpoint(entry: Location, present: set[str]) -> None:
+    found = pq.read_table(pa.BufferReader(files.read(entry)))
     if "add" not in found.column_names:
         return
     add = found["add"].combine_chunks()
@@ -213,10 +212,8 @@ def _scrub_checkpoint(entry: Path, present: set[str]) -> None:
     _replace(entry, sink.getvalue().to_pybytes())
 
 
-def _replace(entry: Path, content: bytes) -> None:
-    """Keep the entry's time: maintenance goes by it, and so does time travel. Hadoop's sum of the old bytes goes."""
-    stat = entry.stat()
-    entry.with_name(f".{entry.name}.crc").unlink(missing_ok=True)
-    replace_file(entry, content)
-    os.utime(entry, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+def _replace(entry: Location, content: bytes) -> None:
+    """Hadoop's sum of the old bytes goes. In a store the entry gets a new time: maintenance keeps it two days more."""
+    files.remove(entry.parent / f".{entry.name}.crc")
+    files.rewrite(entry, content)
     failpoint("erase_log_rewritten")

@@ -21,7 +21,7 @@ from deltalake import DeltaTable, Schema, Transaction
 from foundation.errors import InvalidContent, UsageError
 from sinks import tables
 from sinks.arrow_commit import append
-from sinks.tables import PROPERTIES, exists
+from sinks.tables import exists, properties_of
 from storage import delta
 
 APP = "forecasts."
@@ -98,7 +98,7 @@ def load(file: Path, path: str, *, now: datetime) -> tuple[str, int]:
     _check(rows, now)
     app_id = f"{APP}{forecast_id}"
     if not exists(path):
-        delta.create(path, Schema.from_arrow(SCHEMA), configuration=PROPERTIES)
+        delta.create(path, Schema.from_arrow(SCHEMA), configuration=properties_of(path))
     table = delta.table(path)
     if table.transaction_version(app_id) is not None:
         return forecast_id, 0

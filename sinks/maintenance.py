@@ -17,6 +17,7 @@ from sinks.planning import Group, Plan, Policy, expired, groups
 from sinks.removable import remove
 from sinks.snapshot import Snapshot
 from storage import delta
+from storage.health import asked_on_failure
 from storage.location import location
 
 
@@ -43,7 +44,8 @@ def tidy(
         snapshot = Snapshot.of(plan.path)
         compacted = compact(snapshot, groups(snapshot, policy, now.date()), until=until, is_owner=is_owner)
     if compacted or plan.needs_checkpoint:
-        delta.table(plan.path).create_checkpoint()
+        with asked_on_failure(plan.path):
+            delta.table(plan.path).create_checkpoint()
         failpoint("checkpoint_made")
     return compacted
 

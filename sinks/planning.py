@@ -15,7 +15,6 @@ from sinks import removable
 from sinks.listing import Listing
 from sinks.removable import Reader, Removable
 from storage import files
-from storage.location import Location, location
 
 MOST_COMMITS = 20
 """Commits since the newest checkpoint; if there are more, a new checkpoint is written."""
@@ -186,7 +185,7 @@ def look(table: str, listing: Listing, policy: Policy, readers: Sequence[Reader]
         needs_checkpoint=removable.commits_since_checkpoint(log) > MOST_COMMITS,
         old_files=old_files,
         old_log=old_log,
-        old_bytes=_bytes(location(path), old_files.files) + sum(log.get(name, 0) for name in old_log.files),
+        old_bytes=sum(files.sizes(path, old_files.files).values()) + sum(log.get(name, 0) for name in old_log.files),
     )
 
 
@@ -215,7 +214,3 @@ def _day(partition: dict[str, str | None]) -> date:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _bytes(folder: Location, names: Sequence[str]) -> int:
-    return sum(files.size(folder / name) or 0 for name in names)

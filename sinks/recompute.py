@@ -164,7 +164,7 @@ def replace(rows: DataFrame, path: str) -> bool:
         return False
     schema = Schema.from_json(rows.schema.json())
     if not tables.exists(path):
-        delta.create(path, schema, configuration=tables.PROPERTIES)
+        delta.create(path, schema, configuration=tables.properties_of(path))
     write_deltalake(
         delta.table(path),
         rows.toArrow().cast(pa.schema(schema.to_arrow())),

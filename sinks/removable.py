@@ -18,6 +18,7 @@ from foundation.failpoints import failpoint
 from sinks import tables
 from sinks.listing import Listing
 from storage import delta, files
+from storage.health import asked_on_failure
 from storage.location import Address, Location, location
 
 KEPT_DAYS = 7
@@ -67,7 +68,8 @@ class Removable(NamedTuple):
 def files_to_remove(listing: Listing, readers: Sequence[Reader]) -> Removable:
     """Data files that have not been in the table for KEPT_DAYS, or never were."""
     path = listing.path
-    old = listing.table.vacuum(retention_hours=KEPT_DAYS * 24, dry_run=True, full=True)
+    with asked_on_failure(path):
+        old = listing.table.vacuum(retention_hours=KEPT_DAYS * 24, dry_run=True, full=True)
     # delta-rs lists a removed file as long as the log contains its removal.
     names = sorted(files.sizes(path, {unquote(name) for name in old}))
     if not names or not readers:

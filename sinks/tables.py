@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError
 
 from foundation.errors import UnsafeState
 from storage import delta, files
-from storage.location import Location, location
+from storage.location import Location, is_remote, location
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 PROPERTIES = {
     "delta.enableDeletionVectors": "false",  # readers without a JVM cannot read them
-    # A log checkpoint costs as much as a small commit, and readers are quick over some dozens of commit files.
+    # A log checkpoint costs as much as a small commit, and on a disk readers are quick over some dozens of commits.
     "delta.checkpointInterval": "50",
     # It would go by age only, even if a stream still has to read the entries; sinks/removable.py considers the streams.
     "delta.enableExpiredLogCleanup": "false",
 }
+
+CHECKPOINT_INTERVAL_IN_STORE = "10"
+"""There each commit file is a request, of every reader: of the writer too, twice for a commit of its own."""
 
 NOTE = "userMetadata"
 """Where a commit says something of itself."""
@@ -57,14 +60,20 @@ def ensure(
             path,
             Schema.from_json(schema.json()),
             partition_by=partition_by,
-            configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
+            configuration={**properties_of(path), "delta.dataSkippingStatsColumns": ",".join(statistics_on)},
         )
         return
     table = delta.table(path)
-    if missing := {name: value for name, value in PROPERTIES.items() if name not in table.metadata().configuration}:
+    known = table.metadata().configuration
+    if missing := {name: value for name, value in properties_of(path).items() if name not in known}:
         table.alter.set_table_properties(missing)
     if not holds(columns_of(table), schema):
         _add_columns(path, schema)
+
+
+def properties_of(path: str) -> dict[str, str]:
+    """What a new table gets, by where it stands."""
+    return {**PROPERTIES, **({"delta.checkpointInterval": CHECKPOINT_INTERVAL_IN_STORE} if is_remote(path) else {})}
 
 
 def exists(path: str) -> bool:

@@ -1,8 +1,28 @@
 """Whether a failure is the store's, which comes back by itself, or the work's own."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deltalake.exceptions import DeltaError
+
 from foundation.errors import TransientError
 from storage import files, location
-from storage.location import Remote
+from storage.errors import errors_of
+from storage.location import Address, Remote
+
+
+@contextmanager
+def asked_on_failure(address: Address) -> Iterator[None]:
+    """As `errors_of`, around what delta-rs does on its own: whatever it meets in a store there has one class. So the
+    store is asked whether it is the reason.
+    """
+    try:
+        with errors_of(address):
+            yield
+    except DeltaError as error:
+        if away := of_store():
+            raise away from error
+        raise
 
 
 def of_store(error: BaseException | None = None) -> TransientError | None:

@@ -47,6 +47,20 @@ def probe(root: Remote) -> list[str]:
         files.remove_tree(folder)
 
 
+def keeps_versions(root: Remote) -> bool:
+    """Whether the bucket keeps what is replaced or deleted in it. Versions from before that was suspended are not seen.
+
+    Raises: TransientError, DependencyUnavailable: the store does not answer, or refuses us.
+    """
+    place = root / "_probe" / uuid4().hex
+    try:
+        with store_errors(place):
+            written = place.s3.bucket(place.bucket).put(place.key, b"", use_multipart=False)
+        return written["version"] is not None
+    finally:
+        files.remove(place)
+
+
 def _one_creates(folder: Remote) -> bool:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         won = [*pool.map(lambda number: _put(folder / "race", b"%d" % number, "create"), range(AT_ONCE))]

@@ -1,19 +1,21 @@
 """Every byte that a text can stand in: files as they are, and what they hold compressed.
 
-It shares no code with the product. Parquet, Arrow streams, zips and raw deflate are opened; of Kafka every record of
-every topic is read, committed or not.
+It shares no code with the product but the clients of a store. Parquet, Arrow streams, zips and raw deflate are opened;
+of Kafka every record of every topic is read, committed or not.
 """
 
 import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from storage.location import Remote
 
 _LOCAL_HEADER = b"PK\x03\x04"
 
@@ -21,9 +23,19 @@ _LOCAL_HEADER = b"PK\x03\x04"
 def in_files(folder: Path, text: bytes) -> list[str]:
     """Files below a folder in which the text stands, compressed or not, by their names below it."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    return [
-        f"{file.relative_to(folder)} holds the text" for file in files if any(text in each for each in _contents(file))
-    ]
+    return _holding(((str(file.relative_to(folder)), file.read_bytes()) for file in files), text)
+
+
+def in_objects(place: Remote, text: bytes) -> list[str]:
+    """Objects below a prefix in which the text stands, compressed or not, by their names below it."""
+    return _holding(sorted(objects(place).items()), text)
+
+
+def objects(place: Remote) -> dict[str, bytes]:
+    """Every object below a prefix: its name below it, and its bytes."""
+    bucket = place.s3.bucket(place.bucket)
+    names = [each["path"] for batch in bucket.list(prefix=place.key) for each in batch]
+    return {name.removeprefix(f"{place.key}/"): bytes(bucket.get(name).bytes()) for name in names}
 
 
 def in_topics(bootstrap: str, prefix: str, text: bytes) -> dict[str, list[int]]:
@@ -58,17 +70,20 @@ def _messages(consumer: Consumer, topic: str, partition: int) -> Iterator:
             yield message
 
 
-def _contents(file: Path) -> Iterator[bytes]:
-    raw = file.read_bytes()
+def _holding(files: Iterable[tuple[str, bytes]], text: bytes) -> list[str]:
+    return [f"{name} holds the text" for name, raw in files if any(text in each for each in _contents(name, raw))]
+
+
+def _contents(name: str, raw: bytes) -> Iterator[bytes]:
     yield raw
-    if file.suffix == ".parquet":
+    if name.endswith(".parquet"):
         yield repr(pq.read_table(io.BytesIO(raw)).to_pylist()).encode()
         metadata = pq.read_metadata(io.BytesIO(raw))
         yield repr(metadata.to_dict()).encode()
     elif raw.startswith(_LOCAL_HEADER) and zipfile.is_zipfile(io.BytesIO(raw)):
         with zipfile.ZipFile(io.BytesIO(raw)) as opened:
-            for name in opened.namelist():
-                yield from _of_entry(opened.read(name))
+            for entry in opened.namelist():
+                yield from _of_entry(opened.read(entry))
     elif raw.startswith(_LOCAL_HEADER):
         names, more = struct.unpack("<HH", raw[26:30])
         yield zlib.decompressobj(-15).decompress(raw[30 + names + more :])

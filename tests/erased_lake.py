@@ -64,7 +64,7 @@ def jobs(pipeline: Pipeline) -> list[Any]:
 
 def publish(pipeline: Pipeline, httpserver: Any, served: ServedZip, body: bytes, days: int) -> None:
     home = pipeline.settings
-    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive_root)
+    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive_root, spool=home.spool)
     served.put({"estacoes.csv": body}, days=days)
     span = Span(SOURCE.history_start)
     outcome = poll.poll(SOURCE, target, now=lambda: NOW, base_url=httpserver.url_for("/"), span=span)

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from deltalake import DeltaTable
-
+from storage import files
+from storage.location import Location
 from tests.gold_rules import economy, factors, places, telecom, weather
 from tests.gold_rules.known import Row, Silver
 from tests.lake_oracles import order_free_hash, table, utc
@@ -73,13 +72,13 @@ NOT_JUDGED = {
 """Table of gold → the reason why it has no rule."""
 
 
-def gold_follows(lake: Path, *wanted: str) -> list[str]:
+def gold_follows(lake: Location, *wanted: str) -> list[str]:
     """Every table of gold that a lake has is what silver gives; the keys that differ are named.
 
     Args: wanted: tables that must be there.
     """
     silver = silver_of(lake)
-    there = sorted(each.name for each in (lake / "gold").glob("*") if DeltaTable.is_deltatable(str(each)))
+    there = [name for name in files.folders(lake / "gold") if table(lake, f"gold.{name}", []) is not None]
     found = [f"gold.{name} is not there" for name in wanted if name not in there]
     for name in there:
         if name in RULES:
@@ -89,7 +88,7 @@ def gold_follows(lake: Path, *wanted: str) -> list[str]:
     return found
 
 
-def table_follows(lake: Path, name: str, silver: Silver | None = None) -> list[str]:
+def table_follows(lake: Location, name: str, silver: Silver | None = None) -> list[str]:
     """One table of gold is what silver gives: the same columns, each key once, with the same values."""
     stored = table(lake, f"gold.{name}")
     if stored is None:
@@ -123,7 +122,7 @@ def content_hash(rows: Iterable[Row]) -> tuple[int, int]:
     return order_free_hash([(name, _plain(row[name])) for name in sorted(row)] for row in rows)
 
 
-def silver_of(lake: Path) -> Silver:
+def silver_of(lake: Location) -> Silver:
     """A lake's revisions."""
 
     def revisions(dataset: str) -> list[Row]:

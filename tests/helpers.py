@@ -61,6 +61,11 @@ def environment(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
         "CORRENTEZA_REGISTRY_URL": settings.registry_url,
         "CORRENTEZA_TOPIC_PREFIX": settings.topic_prefix,
         "CORRENTEZA_JARS": settings.jars and str(settings.jars),
+        "CORRENTEZA_LAKE": settings.lake,
+        "CORRENTEZA_ARCHIVE": settings.archive,
+        "CORRENTEZA_S3_ENDPOINT": settings.s3_endpoint,
+        "CORRENTEZA_S3_ACCESS_KEY": settings.s3_access_key and settings.s3_access_key.get_secret_value(),
+        "CORRENTEZA_S3_SECRET_KEY": settings.s3_secret_key and settings.s3_secret_key.get_secret_value(),
         "PYTHONPATH": str(ROOT),  # a program of a control may use what stands in tests/
     }
     return {**clean, **SHORT_LIVED_JVM, **{name: value for name, value in ours.items() if value}, **changes}

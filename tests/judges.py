@@ -5,15 +5,14 @@ here asks the product, or its `verify`.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from deltalake import DeltaTable
-
+from storage.location import Location
 from tests.gold_oracles import gold_follows
+from tests.lake_oracles import table
 from tests.silver_oracles import conserved, silver_follows, silver_keys
 
 
-def silver_and_gold(lake: Path, datasets: Iterable[str], *wanted: str) -> list[str]:
+def silver_and_gold(lake: Location, datasets: Iterable[str], *wanted: str) -> list[str]:
     """O4, O6 and O9: what contradicts, in words.
 
     Args:
@@ -22,7 +21,7 @@ def silver_and_gold(lake: Path, datasets: Iterable[str], *wanted: str) -> list[s
     """
     found = []
     for dataset in datasets:
-        if DeltaTable.is_deltatable(str(lake / "silver" / f"{dataset}_revisions")):
+        if table(lake, f"silver.{dataset}_revisions", []) is not None:
             for oracle in (silver_keys, silver_follows, conserved):
                 found += oracle(lake, dataset)
     return found + gold_follows(lake, *wanted)

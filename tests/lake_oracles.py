@@ -18,6 +18,7 @@ from confluent_kafka import TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 
+from storage.location import Location, Remote
 from tests import oracles
 
 Places = set[tuple[str, int, int]]
@@ -37,13 +38,19 @@ def order_free_hash(things: Iterable[Any]) -> tuple[int, int]:
     return len(hashes), sum(hashes) % 2**64
 
 
-def table(lake: Path, name: str, columns: list[str] | None = None) -> pa.Table | None:
+def table(lake: Location, name: str, columns: list[str] | None = None) -> pa.Table | None:
     """The rows of `<layer>.<table>`; None where there is no table. A dataset's dot is an underline there."""
     layer, _, name = name.partition(".")
     path = lake / layer / name.replace(".", "_")
-    if not DeltaTable.is_deltatable(str(path)):
+    reached = reached_by(path)
+    if not DeltaTable.is_deltatable(str(path), reached):
         return None
-    return DeltaTable(str(path)).to_pyarrow_table(columns=columns)
+    return DeltaTable(str(path), storage_options=reached).to_pyarrow_table(columns=columns)
+
+
+def reached_by(path: Location) -> dict[str, str] | None:
+    """How delta-rs reaches a table in a store; nothing for one on a disk."""
+    return path.s3.delta if isinstance(path, Remote) else None
 
 
 def committed(bootstrap: str, prefix: str, dataset: str) -> Places:
@@ -63,7 +70,7 @@ def committed(bootstrap: str, prefix: str, dataset: str) -> Places:
     return found
 
 
-def coverage(bootstrap: str, prefix: str, lake: Path, datasets: Iterable[str]) -> list[str]:
+def coverage(bootstrap: str, prefix: str, lake: Location, datasets: Iterable[str]) -> list[str]:
     """O1: bronze holds exactly the offsets that are committed in Kafka, under the topic's own id."""
     found = []
     for dataset in datasets:
@@ -73,7 +80,7 @@ def coverage(bootstrap: str, prefix: str, lake: Path, datasets: Iterable[str]) -
     return found
 
 
-def places(lake: Path, dataset: str) -> list[tuple[str, int, int]]:
+def places(lake: Location, dataset: str) -> list[tuple[str, int, int]]:
     """Where each row of a bronze table stood in Kafka."""
     rows = table(lake, f"bronze.{dataset}", ["topic_id", "partition", "offset"])
     return [] if rows is None else list(zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True))
@@ -86,7 +93,7 @@ def acknowledged(ledger: Path) -> dict[str, dict[str, Any]]:
     return {entry["chunk_id"]: entry for entry in whole}
 
 
-def ledger_covered(ledger: Path, bootstrap: str, prefix: str, lake: Path, datasets: Iterable[str]) -> list[str]:
+def ledger_covered(ledger: Path, bootstrap: str, prefix: str, lake: Location, datasets: Iterable[str]) -> list[str]:
     """O2: every acknowledged chunk has its manifest in Kafka, and its manifest and all its rows in bronze."""
     promised = acknowledged(ledger)
     in_kafka = {record.fields["chunk_id"] for record in oracles.read(bootstrap, prefix, "ingest.manifests")}
@@ -105,7 +112,7 @@ def ledger_covered(ledger: Path, bootstrap: str, prefix: str, lake: Path, datase
     return sorted(found)
 
 
-def doubled(lake: Path, datasets: Iterable[str]) -> list[str]:
+def doubled(lake: Location, datasets: Iterable[str]) -> list[str]:
     """O3: neither a place in Kafka nor a row of a payload (or a chunk's manifest) is twice in bronze."""
     found = []
     for dataset in datasets:
@@ -122,7 +129,7 @@ def doubled(lake: Path, datasets: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def chunks_whole(lake: Path, datasets: Iterable[str]) -> list[str]:
+def chunks_whole(lake: Location, datasets: Iterable[str]) -> list[str]:
     """O5: bronze holds of every chunk what its manifest counts, and no row without a manifest."""
     counted: dict[str, dict[str, int]] = defaultdict(dict)
     for dataset in datasets:
@@ -142,7 +149,7 @@ def chunks_whole(lake: Path, datasets: Iterable[str]) -> list[str]:
     return sorted(found + [f"chunk {chunk} has rows and no manifest" for chunk in strays])
 
 
-def _bronze(lake: Path, dataset: str) -> pa.Table | None:
+def _bronze(lake: Location, dataset: str) -> pa.Table | None:
     return table(lake, f"bronze.{dataset}", ["topic_id", "partition", "offset", "record"])
 
 
@@ -150,7 +157,7 @@ def _has_field(rows: pa.Table, name: str) -> bool:
     return any(field.name == name for field in rows.schema.field("record").type)
 
 
-def _rows_by_chunk(lake: Path, dataset: str) -> dict[str, int]:
+def _rows_by_chunk(lake: Location, dataset: str) -> dict[str, int]:
     rows = _bronze(lake, dataset)
     if rows is None:
         return {}
@@ -158,7 +165,7 @@ def _rows_by_chunk(lake: Path, dataset: str) -> dict[str, int]:
     return dict(counted.fetchall())
 
 
-def _records(lake: Path, dataset: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+def _records(lake: Location, dataset: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = _bronze(lake, dataset)
     if rows is None:
         return []

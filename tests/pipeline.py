@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from pyspark.sql import SparkSession
 
+from correnteza import spark as sessions
 from correnteza import topics
 from correnteza.places import places
 from correnteza.settings import Settings
@@ -182,6 +183,7 @@ def committed(bootstrap: str, topic: str) -> list[tuple[int, int]]:
 @pytest.fixture
 def pipeline(spark: SparkSession, settings: Settings) -> Iterator[Pipeline]:
     """On the shared broker and registry, with this test's prefix and home."""
+    sessions.reach_store(spark, settings)
     made = Pipeline(spark, settings)
     yield made
     made.driver.locks.release()

@@ -3,15 +3,17 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, Schema, Transaction, write_deltalake
 
 from foundation import failpoints
 from sinks.tables import PROPERTIES, identity
 from sinks.transactions import Batch
+from storage import delta, files, location
+from storage.s3 import S3
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.running.checkpoints import Checkpoint, Guard
 from stream_jobs.running.handover import Rebuild, carry_out, write
@@ -30,8 +32,13 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
 
 
-def own(places: Places, point: str) -> None:
-    """Carry out what is wanted of the query, as the owner of its tables, and die at a failure point."""
+def own(places: Places, point: str, stores: Mapping[str, S3]) -> None:
+    """Carry out what is wanted of the query, as the owner of its tables, and die at a failure point.
+
+    Args: stores: bucket → its store, as the caller knows them.
+    """
+    for bucket, store in stores.items():
+        location.connect(f"s3://{bucket}", store)
     os.environ[failpoints.VARIABLE] = f"{point}:kill"
     carry_out(places, QUERY)
 
@@ -40,11 +47,13 @@ def numbers(generation: int) -> list[int]:
     return [1000 * generation + number for number in range(ROWS)]
 
 
-def made(root: Path, rows: int = ROWS) -> Places:
-    """The lake, with the rebuild asked for."""
-    places = Places(str(root / "lake"), root / "checkpoints", root / "locks")
+def made(root: Path, rows: int = ROWS, lake: str | None = None) -> Places:
+    """The lake, with the rebuild asked for. Args: lake: where it stands; None is below the root."""
+    places = Places(lake or str(root / "lake"), root / "checkpoints", root / "locks")
     _fill(places, LIVE, rows)
-    write_deltalake(places.table(QUARANTINE), pa.table({"number": [7], "dataset": ["inmet_hourly"]}), mode="append")
+    write_deltalake(
+        delta.table(places.table(QUARANTINE)), pa.table({"number": [7], "dataset": ["inmet_hourly"]}), mode="append"
+    )
     shadow = shadow_of(places, QUERY)
     _fill(shadow, SHADOW, rows)
     (shadow.checkpoint(QUERY) / "seen.json").write_text('{"generation": 1}')
@@ -58,16 +67,16 @@ def _fill(places: Places, generation: int, rows: int) -> None:
         path = places.table(table)
         partition = ["dataset"] if table == QUARANTINE else []
         columns = pa.schema([("number", pa.int64()), ("dataset", pa.string())])
-        DeltaTable.create(
+        delta.create(
             path,
-            columns,
+            Schema.from_arrow(columns),
             partition_by=partition,
             configuration={**PROPERTIES, "delta.dataSkippingStatsColumns": "number"},
         )
         for batch in range(BATCHES):
             part = every[batch::BATCHES]
             write_deltalake(
-                path,
+                delta.table(path),
                 pa.table({"number": part, "dataset": [DATASET] * len(part)}, columns),
                 mode="append",
                 commit_properties=CommitProperties(app_transactions=[_once(table, generation, batch)]),
@@ -87,7 +96,7 @@ def _once(table: str, generation: int, batch: int) -> Transaction:
 
 
 def held(path: str, dataset: str = DATASET) -> list[int]:
-    found = DeltaTable(path).to_pyarrow_table().to_pylist()
+    found = delta.table(path).to_pyarrow_table().to_pylist()
     return sorted(row["number"] for row in found if row["dataset"] == dataset)
 
 
@@ -103,7 +112,7 @@ def torn(places: Places, generation: int) -> list[str]:
         path = places.table(table)
         if held(path) != numbers(guard.generation):
             found.append(f"{table} does not hold the rows of the guard's generation {guard.generation}")
-        known = DeltaTable(path).transaction_version(_once(table, guard.generation, 0).app_id)
+        known = delta.table(path).transaction_version(_once(table, guard.generation, 0).app_id)
         if known != BATCHES - 1:
             found.append(f"{table} knows batch {known} of generation {guard.generation}")
         if table in guard.tables and guard.tables[table] != identity(path):
@@ -113,9 +122,10 @@ def torn(places: Places, generation: int) -> list[str]:
 
 def commits(path: str, words: Iterable[str]) -> int:
     """How many commits of a table bear all of these words."""
-    log = (Path(path) / "_delta_log").glob("*.json")
-    wanted = list(words)
-    return sum(all(word in text for word in wanted) for text in (file.read_text() for file in log))
+    log = location.location(path) / "_delta_log"
+    wanted = [word.encode() for word in words]
+    entries = (files.read(log / name) for name in files.names(log) if name.endswith(".json"))
+    return sum(all(word in entry for word in wanted) for entry in entries)
 
 
 def state(places: Places) -> dict[str, object]:

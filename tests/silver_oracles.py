@@ -9,11 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from storage import files
+from storage.location import Location
 from tests import oracles
 from tests.lake_oracles import order_free_hash, table, utc
 
@@ -21,7 +22,7 @@ Row = dict[str, Any]
 PROVENANCE = ("published_at", "published_at_basis", "retrieved_at", "chunk_id", "row_number")
 
 
-def silver_keys(lake: Path, dataset: str) -> list[str]:
+def silver_keys(lake: Location, dataset: str) -> list[str]:
     """O4: a key stands once in silver, and its row is the newest of its revisions by (clock, offset)."""
     key = _contract(lake, dataset)["key"]
     rows, revisions = _silver(lake, dataset), _silver(lake, f"{dataset}_revisions")
@@ -49,7 +50,7 @@ def silver_keys(lake: Path, dataset: str) -> list[str]:
     return sorted(found)
 
 
-def silver_follows(lake: Path, dataset: str) -> list[str]:
+def silver_follows(lake: Location, dataset: str) -> list[str]:
     """O6: revisions are what one pass over all of bronze gives, by an order-free hash; the keys that differ are named.
 
     A row equal to the version before it is no version; nor is a withdrawal of a key without a value. Records in
@@ -68,7 +69,7 @@ def silver_follows(lake: Path, dataset: str) -> list[str]:
     return [f"silver.{dataset}_revisions: key {each} is not what bronze gives" for each in different]
 
 
-def conserved(lake: Path, dataset: str) -> list[str]:
+def conserved(lake: Location, dataset: str) -> list[str]:
     """O9: every record of bronze became a version, repeats one, or stands in quarantine; none is in two of these.
 
     One that did not decode keeps its bytes and says why. Quarantine holds each of its records once, and only bronze's.
@@ -99,11 +100,11 @@ def conserved(lake: Path, dataset: str) -> list[str]:
     return sorted(found)
 
 
-def _contract(lake: Path, dataset: str) -> dict[str, Any]:
+def _contract(lake: Location, dataset: str) -> dict[str, Any]:
     """One that is shipped, or of a file that was migrated into this lake's home."""
     own = lake.parent / "contracts" / f"{dataset}.avsc"
-    file = own if own.exists() else oracles.SCHEMAS / f"{dataset}.avsc"
-    found: dict[str, Any] = json.loads(file.read_text())
+    file = own if files.exists(own) else oracles.SCHEMAS / f"{dataset}.avsc"
+    found: dict[str, Any] = json.loads(files.read(file))
     return found
 
 
@@ -112,7 +113,7 @@ def _values(contract: dict[str, Any]) -> list[str]:
     return [name for name in names if name not in contract["key"] and name not in PROVENANCE]
 
 
-def _decoded(lake: Path, dataset: str) -> list[Row]:
+def _decoded(lake: Location, dataset: str) -> list[Row]:
     """The records of bronze that decoded, with their place and their clock."""
     rows = table(lake, f"bronze.{dataset}", ["partition", "offset", "decode_status", "record"])
     if rows is None:
@@ -128,22 +129,22 @@ def _decoded(lake: Path, dataset: str) -> list[Row]:
     return found
 
 
-def _eligible(lake: Path, dataset: str) -> list[Row]:
+def _eligible(lake: Location, dataset: str) -> list[Row]:
     aside = set(_quarantined(lake, dataset))
     return [row for row in _decoded(lake, dataset) if _place(row) not in aside]
 
 
-def _silver(lake: Path, name: str) -> list[Row]:
+def _silver(lake: Location, name: str) -> list[Row]:
     rows = table(lake, f"silver.{name}")
     return [] if rows is None else rows.to_pylist()
 
 
-def _quarantined(lake: Path, dataset: str) -> list[tuple[int, int]]:
+def _quarantined(lake: Location, dataset: str) -> list[tuple[int, int]]:
     rows = table(lake, "silver.quarantine", ["dataset", "kafka_partition", "kafka_offset"])
     return [] if rows is None else [_place(row) for row in rows.to_pylist() if row["dataset"] == dataset]
 
 
-def _withdrawals(lake: Path, dataset: str, contract: dict[str, Any]) -> list[Row]:
+def _withdrawals(lake: Location, dataset: str, contract: dict[str, Any]) -> list[Row]:
     """The withdrawals of a dataset as rows of it: the fields of the key as Python values, and nothing else."""
     rows = table(lake, "bronze.ingest_withdrawals", ["partition", "offset", "decode_status", "record"])
     if rows is None:

@@ -1,25 +1,48 @@
-"""A real object store for tests: SeaweedFS, as `up --with object-store` runs it, one per session."""
+"""A real object store for tests: SeaweedFS, as `up --with object-store` runs it, one per process."""
 
+import json
 import subprocess
+import sysconfig
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from correnteza.embedded import credentials
 from correnteza.embedded.object_store import object_store
+from correnteza.embedded.ports import HOST
 from correnteza.embedded.processes import spawn, stop_tree
 from correnteza.embedded.service import wait_ready
+from correnteza.settings import Settings
 from storage import location
 from storage.location import Remote
 from storage.s3 import S3
 from tests.lying_store import Liar, lying
 
+_running: list[tuple[S3, Path]] = []
+"""The store, and its home."""
+
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    """A store that runs, with the buckets `lake` and `archive`."""
-    home = tmp_path_factory.mktemp("store")
+def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> S3:
+    """A store that runs, with the buckets `lake` and `archive`.
+
+    Every module that imports this has a fixture of its own, and the one JVM of a test run remembers how it reached a
+    bucket: so the store is kept here.
+    """
+    if not _running:
+        home = tmp_path_factory.mktemp("store")
+        stack = ExitStack()
+        _running.append((stack.enter_context(_started(home)), home))
+        pytestconfig.add_cleanup(stack.close)
+    return _running[0][0]
+
+
+@contextmanager
+def _started(home: Path) -> Iterator[S3]:
     service = object_store(home, home / "logs")
     process: subprocess.Popen[bytes] = spawn(service.program, home / "run")
     try:
@@ -39,6 +62,41 @@ def lake(store: S3) -> Remote:
     place = location.location(address)
     assert isinstance(place, Remote)
     return place
+
+
+@pytest.fixture
+def versioned(store: S3) -> Remote:
+    """A bucket that keeps former versions of its objects."""
+    name = f"versions-{uuid.uuid4().hex[:8]}"
+    _shell(f"s3.bucket.create -name {name}", f"s3.bucket.versioning -name {name} -enable")
+    location.connect(f"s3://{name}", store)
+    return Remote(store, name, "")
+
+
+def _shell(*commands: str) -> None:
+    """What an administrator tells the store."""
+    ports = json.loads((_running[0][1] / "object-store" / "ports.json").read_text())
+    servers = [f"-{each}={HOST}:{ports[each]}.{ports[f'{each}.grpc']}" for each in ("master", "filer")]
+    program = Path(sysconfig.get_path("scripts")) / "weed"
+    subprocess.run(
+        [program, "shell", *servers], input="\n".join([*commands, ""]), capture_output=True, text=True, check=True
+    )
+
+
+@pytest.fixture(name="settings")
+def in_store(settings: Settings, store: S3, lake: Remote) -> Settings:
+    """This test's settings, with lake and archive in the store; a command that it starts is told them."""
+    archive = f"s3://archive/{lake.key}"
+    location.connect(archive, store)
+    return settings.model_copy(
+        update={
+            "lake": str(lake),
+            "archive": archive,
+            "s3_endpoint": store.endpoint,
+            "s3_access_key": SecretStr(str(store.access_key)),
+            "s3_secret_key": SecretStr(str(store.secret_key)),
+        }
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from correnteza import spark as sessions
 from correnteza.arguments import confirm
 from correnteza.arguments import key_of as fields_of
 from correnteza.erasing.key import Key, key_of
-from correnteza.erasing.preconditions import exclusive_lock, require_all_read, require_disk
+from correnteza.erasing.preconditions import exclusive_lock, require_all_read, require_no_versions
 from correnteza.erasing.run import Erase, Plan
 from correnteza.places import places
 from correnteza.settings import Settings
@@ -42,10 +42,10 @@ the topics do not get them any more.
 
 If the source still publishes the key, its next edition brings it back: have it removed there first.
 
-Refused with exit 2: where lake or archive is in an object store. Refused with exit 3: beside a driver, maintenance, a
-rebuild or a redrive (correnteza down stops what `up` started), and while a query has something to read (correnteza run
-all --once). Killed at any point, it is ended by running it again. Before it begins, a line goes to audit.jsonl, with a
-slow hash of the key.
+Refused with exit 3: beside a driver, maintenance, a rebuild or a redrive (correnteza down stops what `up` started),
+while a query has something to read (correnteza run all --once), and where lake or archive is in a bucket that keeps
+former versions of its objects. Killed at any point, it is ended by running it again. Before it begins, a line goes to
+audit.jsonl, with a slow hash of the key.
 """
 
 
@@ -63,7 +63,7 @@ def command(
     """As `HELP` says."""
     one = key_of(dataset, fields_of(key, _EXAMPLE))
     settings = Settings()
-    require_disk(settings)
+    require_no_versions(settings)
     if dry_run:
         with sessions.when_needed(settings) as spark:
             _give(Erase(settings, one, spark).plan())

@@ -7,11 +7,12 @@ from correnteza.erasing import gold
 from correnteza.erasing.key import BRONZE_OF, Key
 from correnteza.places import places
 from correnteza.settings import Settings
-from foundation.errors import UnsafeState, UsageError
+from foundation.errors import UnsafeState
 from producers.redrive import REDRIVES
 from schemas.contracts import load
 from sinks.locks import exclusive
-from storage.location import is_remote
+from storage.location import Remote
+from storage.probe import keeps_versions
 from stream_jobs.places import QUARANTINE, Places
 from stream_jobs.rebuild import run as rebuild
 from stream_jobs.running import unread
@@ -23,17 +24,13 @@ from stream_jobs.running.unread import topics_now
 CAUGHT_UP = "correnteza run all --once; then run this again"
 
 
-def require_disk(settings: Settings) -> None:
-    """Raises: UsageError: lake or archive is in an object store.
-
-    A store may keep former versions of an object, which nothing here deletes; and a log entry that is written again
-    there gets a new time, by which maintenance and time travel go.
-    """
+def require_no_versions(settings: Settings) -> None:
+    """Raises: UnsafeState: the bucket of lake or archive keeps what is deleted in it; nothing here removes that."""
     for name, place in (("lake", settings.lake_root), ("archive", settings.archive_root)):
-        if is_remote(place):
-            raise UsageError(
-                f"erase works on folders only, and {name} is {place}",
-                hint="a store may keep former versions of what is deleted: see docs/object-store.md",
+        if isinstance(place, Remote) and keeps_versions(place):
+            raise UnsafeState(
+                f"the bucket of {name}, {place.bucket}, keeps former versions of its objects, and the key in them",
+                hint="move lake and archive to buckets without versions (docs/erasure.md)",
             )
 
 

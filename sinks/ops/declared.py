@@ -16,5 +16,5 @@ def declare(path: str, facts: Sequence[dict[str, Any]], schema: pa.Schema) -> No
     if not facts:
         return
     if not tables.exists(path):
-        delta.create(path, Schema.from_arrow(schema), configuration=tables.PROPERTIES)
+        delta.create(path, Schema.from_arrow(schema), configuration=tables.properties_of(path))
     append(pa.Table.from_pylist(list(facts), schema=schema), path)

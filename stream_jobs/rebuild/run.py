@@ -51,7 +51,9 @@ class Run:
 @contextmanager
 def exclusive_lock(places: Places) -> Iterator[None]:
     """Held while this process works on a rebuild. Raises: UnsafeState when another process does."""
-    with _locked(exclusive(places.locks, FOLDER), "another rebuild is under way, or dead letters are being closed"):
+    with _locked(
+        exclusive(places.locks, FOLDER, places.lake), "another rebuild is under way, or dead letters are being closed"
+    ):
         yield
 
 

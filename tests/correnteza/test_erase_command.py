@@ -32,15 +32,6 @@ def test_what_names_no_key_or_says_it_where_it_would_be_kept_is_refused(tmp_path
     assert not (tmp_path / "audit.jsonl").exists()
 
 
-@pytest.mark.parametrize("place", ["CORRENTEZA_LAKE", "CORRENTEZA_ARCHIVE"])
-def test_in_an_object_store_it_is_refused_before_anything_is_asked(tmp_path, place):
-    given = {place: "s3://some-bucket/some"}
-    refused = run_to_its_end(
-        Settings(home=tmp_path), tmp_path, UNMODIFIED, ["erase", STATIONS, KEY, "--dry-run"], given
-    )
-    assert (refused.returncode, "erase works on folders only" in refused.stderr) == (2, True), refused.stderr
-
-
 def test_a_key_that_stands_nowhere_is_nothing_to_do_and_leaves_no_line(settings, cli):
     done = cli("erase", STATIONS, KEY, *NOTE, "--yes")
     assert (done.returncode, "nothing to erase" in done.stdout) == (0, True), done.stderr

@@ -6,7 +6,6 @@ The lake takes minutes to fill, so each test does all that needs one, and goes b
 import shutil
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,8 @@ from monitoring.lag.kafka import Cluster
 from monitoring.proof.verify import Subject, verify
 from schemas.contracts import load
 from sinks.ops import erasures
+from storage import files
+from storage.location import Remote
 from stream_jobs.gold import reference
 from tests import byte_search
 from tests.erased_lake import (
@@ -78,9 +79,13 @@ def erase(pipeline: Any, *, cut_off: bool = False) -> list[str]:
     return lines
 
 
-def found(home: Path) -> list[str]:
-    """The oracle: where the key's bytes stand below a home."""
-    return byte_search.in_files(home, BYTES)
+def found(pipeline: Any) -> list[str]:
+    """The oracle: where the key's bytes stand, below the home and in a store."""
+    settings, there = pipeline.settings, byte_search.in_files(pipeline.settings.home, BYTES)
+    for name, place in (("lake", settings.lake_root), ("archive", settings.archive_root)):
+        if isinstance(place, Remote):
+            there += [f"{name}/{each}" for each in byte_search.in_objects(place, BYTES)]
+    return there
 
 
 def in_kafka(pipeline: Any) -> dict[str, list[int]]:
@@ -109,19 +114,28 @@ def contradictions(pipeline: Any) -> list[str]:
 @pytest.fixture
 def again(planted, tmp_path) -> Callable[[], None]:
     """Brings the planted home back."""
-    home = planted.settings.home
+    settings, home = planted.settings, planted.settings.home
     shutil.copytree(home, tmp_path / "copy")
+    stored = {
+        place: byte_search.objects(place)
+        for place in (settings.lake_root, settings.archive_root)
+        if isinstance(place, Remote)
+    }
 
     def restore() -> None:
         shutil.rmtree(home)
         shutil.copytree(tmp_path / "copy", home)
+        for place, objects in stored.items():
+            files.remove_tree(place)
+            for name, content in objects.items():
+                files.write(place / name, content)
 
     return restore
 
 
 def require_erased(pipeline: Any) -> None:
     """No byte is left, and every row of every other key is."""
-    assert found(pipeline.settings.home) == []
+    assert found(pipeline) == []
     assert contradictions(pipeline) == []
     assert len(pipeline.rows(BRONZE)) == len(EDITIONS) * OTHERS
     for table in (SILVER, GOLD):
@@ -131,8 +145,7 @@ def require_erased(pipeline: Any) -> None:
 
 
 def test_s29_a_planted_key_is_erased_from_every_layer_and_its_control(planted, again, monkeypatch, control):
-    home = planted.settings.home
-    planted_in = found(home)
+    planted_in = found(planted)
     for layer in ("archive/", "bronze/anatel", "bronze/ingest_rejects", "bronze/ingest_withdrawals", "silver/anatel",
                   "silver/quarantine", "gold/fact_base_stations", "_delta_log"):  # fmt: skip
         assert [each for each in planted_in if layer in each], f"the key was not planted in {layer}"
@@ -145,7 +158,7 @@ def test_s29_a_planted_key_is_erased_from_every_layer_and_its_control(planted, a
 
     said = erase(planted)
     require_erased(planted)
-    control.holds(found, home)
+    control.holds(found, planted)
     control.holds(contradictions, planted)
     assert in_kafka(planted) == before, "Kafka keeps it until its retention"
     assert sum("stay in Kafka until" in line for line in said) >= 3
@@ -158,12 +171,12 @@ def test_s29_a_planted_key_is_erased_from_every_layer_and_its_control(planted, a
     with monkeypatch.context() as patch:
         patch.setattr(run, "purge", lambda path, names: 0)
         erase(planted)
-    control.objects(found, home, damage=(".parquet holds the text", "_delta_log/"))
+    control.objects(found, planted, damage=(".parquet holds the text", "_delta_log/"))
     again()
     with monkeypatch.context() as patch:
         patch.setattr(archive.Payloads, "take_out", lambda self, found, under_way: None)
         erase(planted)
-    control.objects(found, home, damage="archive/sha256/")
+    control.objects(found, planted, damage="archive/sha256/")
     again()
     with monkeypatch.context() as patch:
         patch.setattr(erasures, "declare", lambda path, records: 0)
@@ -181,7 +194,6 @@ def test_s29_a_planted_key_is_erased_from_every_layer_and_its_control(planted, a
 def test_s29_neither_a_rebuild_from_kafka_nor_one_from_the_archive_nor_an_old_payload_brings_it_back(
     planted, httpserver, served
 ):
-    home = planted.settings.home
     erase(planted)
     lines = rebuilt(planted, *OF_BRONZE, SILVER, GOLD, origin="kafka")
     assert f"{BRONZE}: {len(EDITIONS) * OTHERS} rows, the same as in the live table" in lines
@@ -189,7 +201,7 @@ def test_s29_neither_a_rebuild_from_kafka_nor_one_from_the_archive_nor_an_old_pa
 
     expire(planted, STATIONS, "ingest.withdrawals", "ingest.rejects")
     for table in OF_BRONZE:
-        shutil.rmtree(planted.places.table(table))
+        files.remove_tree(planted.places.table(table))
     lines = rebuilt(planted, *OF_BRONZE, SILVER, GOLD, origin="archive")  # a new table has another id
     assert f"{BRONZE}: 18 rows that Kafka no longer holds were recovered from the payload archive" in lines
     require_erased(planted)
@@ -203,16 +215,16 @@ def test_s29_neither_a_rebuild_from_kafka_nor_one_from_the_archive_nor_an_old_pa
     planted.run(*jobs(planted))
     planted.driver.locks.release()
     assert len(planted.rows(SILVER)) == len(planted.rows(GOLD)) == OTHERS
-    assert found(home) == []
+    assert found(planted) == []
     assert contradictions(planted) == []
 
 
 def test_s29_control_without_the_noted_places_a_rebuild_from_kafka_brings_the_key_back(planted, control):
     erase(planted)
-    control.holds(found, planted.settings.home)
-    shutil.rmtree(planted.places.table(erasures.NAME))
+    control.holds(found, planted)
+    files.remove_tree(planted.places.table(erasures.NAME))
     rebuilt(planted, BRONZE, accept=True, origin="kafka")
-    control.objects(found, planted.settings.home, damage="lake/bronze/anatel_base_stations/")
+    control.objects(found, planted, damage="lake/bronze/anatel_base_stations/")
 
 
 def test_s29_an_erasure_that_is_killed_at_each_of_its_points_is_ended_by_the_next_one(planted, cli, cli_process):

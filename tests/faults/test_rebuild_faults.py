@@ -23,6 +23,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from foundation.errors import UnsafeState
 from sinks import swap
+from storage import delta, files, location
 from stream_jobs.places import Places
 from stream_jobs.rebuild import run
 from stream_jobs.running import handover, shadows
@@ -52,7 +53,7 @@ POINTS = {*SWAP, *RETURN}
 
 def killed_at(places: Places, point: str) -> None:
     """The owner of the tables does what is wanted, and is killed at a point of it."""
-    owner = rebuilt_lake.PROCESSES.Process(target=rebuilt_lake.own, args=(places, point))
+    owner = rebuilt_lake.PROCESSES.Process(target=rebuilt_lake.own, args=(places, point, location.connected()))
     owner.start()
     owner.join(60)
     assert owner.exitcode == -signal.SIGKILL
@@ -64,9 +65,14 @@ def asked_back(places: Places) -> None:
     handover.write(places, replace(state, phase="return_wanted"))
 
 
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """A lake with a rebuild that is asked for."""
+    return made(tmp_path)
+
+
 @pytest.mark.parametrize("point", SWAP)
-def test_f27_a_swap_that_is_killed_at_any_point_is_ended_by_the_next_owner_and_can_be_rolled_back(tmp_path, point):
-    places = made(tmp_path)
+def test_f27_a_swap_that_is_killed_at_any_point_is_ended_by_the_next_owner_and_can_be_rolled_back(places, point):
     killed_at(places, point)
     for table in TABLES:
         assert held(places.table(table)) in (numbers(LIVE), numbers(SHADOW)), f"a reader sees a mix of {table}"
@@ -84,8 +90,7 @@ def test_f27_a_swap_that_is_killed_at_any_point_is_ended_by_the_next_owner_and_c
 
 
 @pytest.mark.parametrize("point", RETURN)
-def test_f27_a_rollback_that_is_killed_at_any_point_is_ended_by_the_next_owner(tmp_path, point):
-    places = made(tmp_path)
+def test_f27_a_rollback_that_is_killed_at_any_point_is_ended_by_the_next_owner(places, point):
     handover.carry_out(places, QUERY)
     asked_back(places)
     killed_at(places, point)
@@ -109,14 +114,13 @@ def test_f27_control_without_the_state_file_the_next_owner_goes_on_with_the_wron
     control.objects(next_owner, lost, damage="_revisions does not hold the rows of the guard's generation 0")
 
 
-def test_a_version_from_before_the_swap_still_reads(tmp_path):
-    places = made(tmp_path)
-    before = {table: DeltaTable(places.table(table)).version() for table in TABLES}
+def test_a_version_from_before_the_swap_still_reads(places):
+    before = {table: delta.table(places.table(table)).version() for table in TABLES}
     handover.carry_out(places, QUERY)
     for table, version in before.items():
-        old = DeltaTable(places.table(table), version=version).to_pyarrow_table().to_pylist()
+        old = delta.table(places.table(table), version).to_pyarrow_table().to_pylist()
         assert sorted(row["number"] for row in old if row["dataset"] == rebuilt_lake.DATASET) == numbers(LIVE)
-        assert DeltaTable(places.table(table)).version() == version + 1
+        assert delta.table(places.table(table)).version() == version + 1
 
 
 def test_a_table_that_was_deleted_by_hand_comes_back_from_its_shadow(tmp_path):
@@ -129,13 +133,12 @@ def test_a_table_that_was_deleted_by_hand_comes_back_from_its_shadow(tmp_path):
         handover.carry_out(places, QUERY)
 
 
-def test_a_rollback_whose_files_are_gone_is_refused_and_changes_nothing(tmp_path):
-    places = made(tmp_path)
+def test_a_rollback_whose_files_are_gone_is_refused_and_changes_nothing(places):
     handover.carry_out(places, QUERY)
     state = handover.read(places, QUERY)
     assert state is not None
     assert state.former is not None
-    (Path(places.table(QUERY)) / state.former.files[QUERY][0]).unlink()
+    files.remove(location.location(places.table(QUERY)) / state.former.files[QUERY][0])
     asked_back(places)
     with pytest.raises(UnsafeState, match="were removed since"):
         handover.carry_out(places, QUERY)
@@ -227,12 +230,12 @@ Look = Callable[[str], Seen]
 
 
 def by_delta_rs(path: str) -> Seen:
-    table = DeltaTable(path).to_pyarrow_table(columns=["number"])
+    table = delta.table(path).to_pyarrow_table(columns=["number"])
     return table.num_rows, pc.sum(table["number"]).as_py() or 0
 
 
 def by_duckdb(path: str) -> Seen:
-    rows = DeltaTable(path).to_pyarrow_dataset()
+    rows = delta.table(path).to_pyarrow_dataset(filesystem=delta.filesystem(path))
     [found] = duckdb.connect().from_arrow(rows).aggregate("count(*), coalesce(sum(number), 0)").fetchall()
     return int(found[0]), int(found[1])
 
@@ -298,14 +301,8 @@ def test_o8_readers_see_the_old_content_or_the_new_never_a_mix_and_never_nothing
     assert set(seen) == set(contents(rows)), "both were seen"
 
 
-def test_o8_control_a_swap_in_two_commits_shows_a_mix_or_nothing(tmp_path, monkeypatch, control):
+def in_two_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Peers empty the table, and then fill it."""
-    rows = 3000
-
-    def seen_with(places: Places) -> list[str]:
-        return mixed(watched(places, [by_delta_rs], rounds=1), contents(rows))
-
-    control.holds(seen_with, made(tmp_path / "one", rows))
     commit = swap._commit
 
     def emptied_first(live: Any, names: Any, partition: Any, transactions: Any) -> None:
@@ -314,6 +311,16 @@ def test_o8_control_a_swap_in_two_commits_shows_a_mix_or_nothing(tmp_path, monke
         commit(swap.Snapshot.of(live.path), names, partition, transactions)
 
     monkeypatch.setattr(swap, "_commit", emptied_first)
+
+
+def test_o8_control_a_swap_in_two_commits_shows_a_mix_or_nothing(tmp_path, monkeypatch, control):
+    rows = 3000
+
+    def seen_with(places: Places) -> list[str]:
+        return mixed(watched(places, [by_delta_rs], rounds=1), contents(rows))
+
+    control.holds(seen_with, made(tmp_path / "one", rows))
+    in_two_commits(monkeypatch)
     control.objects(seen_with, made(tmp_path / "two", rows), damage="a reader saw 0 rows")
 
 

@@ -5,23 +5,22 @@ import shutil
 import pyarrow as pa
 import pytest
 from deltalake import Schema, Transaction
-from pydantic import SecretStr
 
-from correnteza import spark as sessions
 from foundation.errors import TransientError, UnsafeState
 from sinks.arrow_commit import append, replace_files
+from sinks.removable import files_to_remove
 from sinks.snapshot import Snapshot
 from storage import delta, files
 from storage import s3 as clients
 from stream_jobs.running import guards
 from tests.controls import counted
 from tests.lying_store import is_commit
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, pipeline
 from tests.spark_fixtures import spark
 from tests.stations import DATASET, stations
-from tests.stores import lake, liar, store
+from tests.stores import in_store, lake, liar, store
 
-__all__ = ["lake", "liar", "spark", "store"]
+__all__ = ["in_store", "lake", "liar", "pipeline", "spark", "store"]
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -80,28 +79,12 @@ def test_f29_a_store_that_is_away_is_an_absent_dependency_whatever_was_tried(pat
         lambda: replace_files(snapshot, (), rows(1).to_reader()),
         lambda: delta.table(path),
         lambda: delta.exists(path),
+        lambda: files_to_remove(snapshot, []),
         lambda: files.entries(path),
         lambda: files.write(f"{path}/x", b""),
     ):
         with pytest.raises(TransientError):
             tried()
-
-
-@pytest.fixture
-def stored(spark, settings, store, lake, tmp_path):
-    """A pipeline whose lake is in the store."""
-    settings = settings.model_copy(
-        update={
-            "lake": str(lake),
-            "s3_endpoint": store.endpoint,
-            "s3_access_key": SecretStr(store.access_key),
-            "s3_secret_key": SecretStr(store.secret_key),
-        }
-    )
-    sessions.reach_store(spark, settings)
-    made = Pipeline(spark, settings)
-    yield made
-    made.driver.locks.release()
 
 
 def stations_stand_once(pipeline: Pipeline) -> list[str]:
@@ -133,8 +116,8 @@ def lost_and_followed(pipeline: Pipeline, first: int) -> Pipeline:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_f22_control_a_driver_with_an_empty_disk_goes_on_by_what_the_tables_say(stored, monkeypatch, control):
-    new = lost_and_followed(stored, 0)
+def test_f22_control_a_driver_with_an_empty_disk_goes_on_by_what_the_tables_say(pipeline, monkeypatch, control):
+    new = lost_and_followed(pipeline, 0)
     control.holds(stations_stand_once, new)
     assert len(new.rows(TABLE)) == 9
 

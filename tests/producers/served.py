@@ -42,10 +42,12 @@ class ServedZip:
     """The zip at one path, and what was asked of it.
 
     Attributes:
+        url: of the server.
         spans: (start, end) of each range asked for, one-byte questions left out.
     """
 
     def __init__(self, server: HTTPServer, path: str) -> None:
+        self.url = server.url_for("/")
         self.modified_at = FIRST
         self.body = b""
         self.spans: list[tuple[int, int]] = []

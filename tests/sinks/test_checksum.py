@@ -1,6 +1,7 @@
 """The checksum file beside a commit: Spark finds a version's columns in it, and runs no query over the log for them."""
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,10 +54,38 @@ def test_it_says_what_spark_says_of_its_own_commit(spark, path):
 def test_one_that_is_there_stays_and_nothing_else_is_left(spark, path):
     append(rows(spark, 1), path, rows=1)
     file_of(path, 1).write_text("as it was")
-    write_checksum(path)
+    write_checksum(path, DeltaTable(path))
     assert file_of(path, 1).read_text() == "as it was"
     log = [entry.name for entry in file_of(path, 1).parent.iterdir()]
     assert sorted(log) == [f"{0:020}.json", f"{1:020}.crc", f"{1:020}.json"]
+
+
+def test_it_describes_a_table_that_was_restored_or_made_again_in_its_place(path):
+    def add() -> None:
+        arrow_commit.append(pa.table({"number": [1], "kind": ["a"]}), path)
+
+    def told() -> tuple[int, str]:
+        table = DeltaTable(path)
+        file = json.loads(file_of(path, table.version()).read_text())
+        assert file == checksum_of(table)
+        return table.version(), file["metadata"]["id"]
+
+    add()
+    shutil.copytree(path, f"{path}.copy")
+    add(), add()
+    first = told()
+    shutil.rmtree(path)
+    shutil.copytree(f"{path}.copy", path)
+    add()
+    assert told() == (2, first[1])
+
+    columns = DeltaTable(path).schema()
+    shutil.rmtree(path)
+    DeltaTable.create(path, columns, partition_by=["kind"])
+    for _ in range(4):
+        add()
+    version, made_again = told()
+    assert (version, made_again != first[1]) == (4, True)
 
 
 def test_only_those_of_the_newest_versions_stay(spark, path, monkeypatch):
@@ -121,5 +150,5 @@ def test_control_a_stream_costs_no_query_over_the_log_for_a_version_that_has_one
     spark, path, tmp_path, monkeypatch, control
 ):
     control.holds(queries_over_the_log, spark, path, tmp_path / "with")
-    monkeypatch.setattr(commit, "write_checksum", lambda path: None)
+    monkeypatch.setattr(commit, "write_checksum", lambda path, before: None)
     control.objects(queries_over_the_log, spark, path, tmp_path / "without", damage="jobs for five more versions")

@@ -10,13 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 
 from correnteza import rebuilding
 from foundation import failpoints
 from foundation.errors import UnsafeState
 from monitoring.proof.checks.model import Rule
 from sinks.expectations import Expectation
+from storage import delta
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.fact_economic_observation import TABLE as OBSERVATIONS
 from stream_jobs.places import Places
@@ -102,9 +103,8 @@ def test_a_rebuilt_dataset_is_equal_gold_goes_on_and_the_live_query_goes_on_with
     assert {table: told(pipeline, table) for table in before} == before
     for table, version in versions.items():
         assert pipeline.version(table) == version + 1, "one commit"
-        assert DeltaTable(pipeline.places.table(table), version=version).to_pyarrow_table().num_rows == len(
-            before[table]
-        )
+        former = delta.table(pipeline.places.table(table), version).to_pyarrow_table()
+        assert former.num_rows == len(before[table])
     assert read_by_gold(pipeline) == 0, "the swap brought gold no rows"
 
     gold_version = pipeline.version(GOLD)

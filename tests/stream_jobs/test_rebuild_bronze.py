@@ -1,7 +1,6 @@
 """Bronze filled again by its own job: from Kafka, and with what the table alone still has; deleted by hand; beside
 silver."""
 
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from correnteza import rebuilding
 from foundation.errors import UnsafeState
+from storage import files
 from stream_jobs.rebuild import bronze, plan, run
 from stream_jobs.running import handover
 from tests.stations import DATASET, stations
@@ -117,7 +117,7 @@ def test_a_table_deleted_by_hand_comes_back_and_silver_follows_from_it_again(pip
     pipeline.run(pipeline.bronze_after(DATASET, stations(0, 8)), pipeline.silver(DATASET))
     pipeline.driver.locks.release()
     places, before = pipeline.offsets(TABLE), codes(pipeline)
-    shutil.rmtree(pipeline.places.table(TABLE))
+    files.remove_tree(pipeline.places.table(TABLE))
     assert wrong(pipeline) != {}
 
     assert plan.downstream([TABLE])[0] == SILVER

@@ -1,6 +1,5 @@
 """Bronze tables that are lost together with what Kafka's retention has taken: they come back from the payloads."""
 
-import shutil
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from producers import poll
 from producers.archive import Archive
 from producers.model import Span
 from schemas.contracts import load
+from storage import files
 from stream_jobs.rebuild import bronze, run
 from tests.producers.served import ServedZip
 from tests.producers.test_withdrawals_published import H1, MOBILE, YEAR, member
@@ -30,18 +30,27 @@ PUBLICATIONS = (
 )
 
 
-@pytest.fixture
-def filled(pipeline, httpserver):
-    """Three publications, of which the second withdraws a row and the third another; bronze and silver have them."""
+def publish(pipeline: Any, served: ServedZip, members: dict[str, bytes], days: int) -> None:
+    """The source's zip some days later, polled."""
     home = pipeline.settings
-    served = ServedZip(httpserver, "/acessos/acessos_telefonia_movel.zip")
-    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive_root)
+    target = poll.Services(home.bootstrap, home.registry, home.topic_prefix, home.archive_root, spool=home.spool)
+    served.put(members, days=days)
+    span = Span(MOBILE.history_start)
+    outcome = poll.poll(MOBILE, target, now=lambda: NOW, base_url=served.url, span=span)
+    assert outcome.error is None
+
+
+@pytest.fixture
+def served(httpserver) -> ServedZip:
+    return ServedZip(httpserver, "/acessos/acessos_telefonia_movel.zip")
+
+
+@pytest.fixture
+def filled(pipeline, served):
+    """Three publications, of which the second withdraws a row and the third another; bronze and silver have them."""
     pipeline.declare(*CONTRACTS, "ingest.cursors")
     for days, members in enumerate(PUBLICATIONS):
-        served.put(members, days=days)
-        span = Span(MOBILE.history_start)
-        outcome = poll.poll(MOBILE, target, now=lambda: NOW, base_url=httpserver.url_for("/"), span=span)
-        assert outcome.error is None
+        publish(pipeline, served, members, days)
     pipeline.run(*(pipeline.bronze(name) for name in CONTRACTS), pipeline.silver(MOBILE.name))
     pipeline.driver.locks.release()
     assert len(pipeline.rows(TABLE)) == 8
@@ -90,7 +99,7 @@ def test_lost_tables_whose_topics_are_empty_come_back_as_they_were_published(fil
     silver = sorted((row["economic_group"], row["accesses"]) for row in filled.rows(SILVER))
     expire(filled, MOBILE.name, WITHDRAWALS)
     for table in before:
-        shutil.rmtree(filled.places.table(table))
+        files.remove_tree(filled.places.table(table))
     assert filled.contradictions(*CONTRACTS) != {}
 
     lines = rebuilt(filled, WITHDRAWN, TABLE, SILVER)
@@ -109,7 +118,7 @@ def test_lost_tables_whose_topics_are_empty_come_back_as_they_were_published(fil
 
 def test_what_cannot_be_had_from_anywhere_is_named_and_stands_in_ops_gaps_once_accepted(filled):
     expire(filled, MOBILE.name)
-    shutil.rmtree(filled.places.table(TABLE))
+    files.remove_tree(filled.places.table(TABLE))
     with pytest.raises(UnsafeState, match="cannot be recovered completely"):
         rebuilt(filled, TABLE, origin="kafka")
     run.abandon(filled.places, run.require(filled.places))
