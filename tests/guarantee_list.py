@@ -22,8 +22,8 @@ RESULTS = ("failed", "error", "skipped", "passed", "not run")
 
 
 @dataclass
-class Told:
-    """What a run told of one test: of all its parameters and phases together.
+class Outcomes:
+    """The outcomes of one test in a run: of all its parameters and phases.
 
     Attributes:
         words: what oracles said once its control had switched the protection off.
@@ -53,9 +53,9 @@ def is_control(name: str, said: str | None) -> bool:
     return "control" in name or "egative control" in (said or "") or (said or "").startswith("Control")
 
 
-def declared(folder: Path) -> dict[str, Told]:
+def declared(folder: Path) -> dict[str, Outcomes]:
     """Every test of a folder's files by file and name, with the verb that its marks and its module's give it."""
-    found: dict[str, Told] = {}
+    found: dict[str, Outcomes] = {}
     for file in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         of_all = [each for each in tree.body if isinstance(each, ast.Assign) and _names(each) == ["pytestmark"]]
@@ -64,7 +64,7 @@ def declared(folder: Path) -> dict[str, Told]:
                 marks = [mark for node in (*of_all, *each.decorator_list) for mark in _marks(node)]
                 where = str(file.relative_to(folder.parent))
                 control = is_control(each.name, ast.get_docstring(each))
-                found[f"{where}::{each.name}"] = Told(each.name, where, verb_of(marks), is_control=control)
+                found[f"{where}::{each.name}"] = Outcomes(each.name, where, verb_of(marks), is_control=control)
     return found
 
 
@@ -79,19 +79,19 @@ def _marks(node: ast.AST) -> list[str]:
     return re.findall(r"pytest\.mark\.(\w+)", ast.unparse(node))
 
 
-def tell(known: Mapping[str, Told], reports: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Told]:
+def tell(known: Mapping[str, Outcomes], reports: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Outcomes]:
     """What a run told, taken into what is declared: (outcome, what `fault_report` noted beside the report)."""
     found = dict(known)
     for outcome, noted in reports:
         where = f"{noted['file']}::{noted['test']}"
-        test = found.setdefault(where, Told(noted["test"], noted["file"], noted["verb"]))
+        test = found.setdefault(where, Outcomes(noted["test"], noted["file"], noted["verb"]))
         test.fault, test.is_control = noted["fault"], noted["control"]
         test.ended(outcome)
         test.words += [each for each in noted["words"] if each not in test.words]
     return found
 
 
-def listed(page: str, tests: Mapping[str, Told], *, every: bool) -> Iterator[str]:
+def listed(page: str, tests: Mapping[str, Outcomes], *, every: bool) -> Iterator[str]:
     """The list, line by line.
 
     Args:
@@ -116,12 +116,12 @@ SHOWN = 3
 """Objections of one control: those of its other parameters are alike."""
 
 
-def _of(name: str, tests: Mapping[str, Told]) -> list[Told]:
+def _of(name: str, tests: Mapping[str, Outcomes]) -> list[Outcomes]:
     """The tests of a file, or those of a name."""
-    return [test for test in tests.values() if name in (test.file, test.name)] or [Told(name, "", "?")]
+    return [test for test in tests.values() if name in (test.file, test.name)] or [Outcomes(name, "", "?")]
 
 
-def _together(file: str, found: Iterable[Told], *, every: bool) -> Iterator[str]:
+def _together(file: str, found: Iterable[Outcomes], *, every: bool) -> Iterator[str]:
     """How many tests of a file ended how under which verb, and its controls one by one."""
     tests = [test for test in found if every or test.result != RESULTS[-1]]
     counts = Counter((test.result, test.verb) for test in tests if not test.is_control)
@@ -130,7 +130,7 @@ def _together(file: str, found: Iterable[Told], *, every: bool) -> Iterator[str]
     yield from _one_by_one(test for test in tests if test.is_control)
 
 
-def _one_by_one(tests: Iterable[Told]) -> Iterator[str]:
+def _one_by_one(tests: Iterable[Outcomes]) -> Iterator[str]:
     for test in tests:
         kind = "control" if test.is_control else "test"
         yield _cut(f"{test.result:8} {kind:8} {test.verb:17}{test.name}", 2)

@@ -104,15 +104,15 @@ def health(worker: Command) -> dict[str, Any] | None:
     return None
 
 
-class Fleet:
-    """Workers of one schedule, each started again when it has ended, as a supervisor does."""
+class WorkerPool:
+    """Workers of one schedule; one that has ended is started again, as by a supervisor."""
 
     def __init__(self, start: Callable[[], Command], count: int) -> None:
         self._start = start
         self.workers = [start() for _ in range(count)]
         self.ended: list[Command] = []
 
-    def tend(self) -> None:
+    def restart_ended(self) -> None:
         """Start again what has ended."""
         for index, worker in enumerate(self.workers):
             if worker.poll() is not None:
@@ -121,7 +121,7 @@ class Fleet:
 
     def leader(self) -> Command | None:
         """A worker that says it leads."""
-        self.tend()
+        self.restart_ended()
         for worker in self.workers:
             if worker.poll() is None and (health(worker) or {}).get("is_leader"):
                 return worker

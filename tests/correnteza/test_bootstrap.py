@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from correnteza import bootstrap
-from tests.producers.wire import answer, certificate, wire
+from tests.producers.socket_server import answer, certificate, socket_server
 
 INSTALL = """\
 Collecting aiohttp==3.14.5 (from -r requirements.lock (line 30))
@@ -85,12 +85,12 @@ def test_a_proxy_that_is_not_there(pip, closed):
 
 def test_a_certificate_that_is_not_trusted(pip, tmp_path):
     _, context = certificate(tmp_path, "localhost")
-    with wire(answer(b""), context) as server:
+    with socket_server(answer(b""), context) as server:
         assert "set REQUESTS_CA_BUNDLE" in pip(f"https://localhost:{server.port}/simple")
 
 
 def test_an_index_without_the_package(pip):
-    with wire(answer(b"", status="404 Not Found")) as server:
+    with socket_server(answer(b"", status="404 Not Found")) as server:
         assert "it does not have the package" in pip(f"{server.url}simple")
 
 
@@ -100,7 +100,7 @@ def test_another_file_than_the_lock_names(pip):
         is_page = b"/simple/" in server.requests[-1].splitlines()[0]
         answer(page if is_page else b"another", Content_Type="text/html")(connection)
 
-    with wire(serve) as server:
+    with socket_server(serve) as server:
         assert "not the one that requirements.lock names" in pip(f"{server.url}simple")
 
 

@@ -25,7 +25,7 @@ from producers.fetch.answers import ThrottledError, Version
 from producers.fetch.http import Client
 from tests.controls import complaint, differs
 from tests.helpers import wait_for
-from tests.producers.wire import Names, answer, certificate, drip, reset, wire
+from tests.producers.socket_server import FakeNetwork, answer, certificate, drip, reset, socket_server
 
 pytestmark = pytest.mark.fault
 FAULT = 13
@@ -193,13 +193,13 @@ def test_of_a_429_no_more_than_a_sample_is_read_and_not_for_long(monkeypatch, no
         read.append(len(body))
 
     dripping = drip(b"HTTP/1.1 429 Busy\r\n\r\n", 0.02)
-    with wire(dripping) as stub, Client(stub.url, is_mirror=True, throttled_for=measure) as client:
+    with socket_server(dripping) as stub, Client(stub.url, is_mirror=True, throttled_for=measure) as client:
         began = time.monotonic()
         with pytest.raises(TransientError, match="429"):
             client.get("x", {})
         assert time.monotonic() - began < 120, "a sample of 64 KiB takes twenty minutes at this pace"
     assert read == []
-    with wire(answer(bytes(3_000_000), status="429 Busy")) as stub:
+    with socket_server(answer(bytes(3_000_000), status="429 Busy")) as stub:
         client = Client(stub.url, is_mirror=True, throttled_for=measure)
         with client, pytest.raises(TransientError, match="429"):
             client.get("x", {})
@@ -211,7 +211,7 @@ def test_the_waits_between_attempts_grow_and_differ(waits):
     both = []
     for _ in range(2):
         waits.clear()
-        with wire(away) as stub, mirror(stub.url) as client, pytest.raises(TransientError):
+        with socket_server(away) as stub, mirror(stub.url) as client, pytest.raises(TransientError):
             client.get("x", {})
         both.append(list(waits))
     assert [len(each) for each in both] == [http.ATTEMPTS - 1] * 2
@@ -220,7 +220,7 @@ def test_the_waits_between_attempts_grow_and_differ(waits):
 
 
 def test_a_reset_is_asked_again_a_bounded_number_of_times(no_waiting):
-    with wire(reset) as stub, mirror(stub.url) as client, pytest.raises(TransientError, match="ReadError"):
+    with socket_server(reset) as stub, mirror(stub.url) as client, pytest.raises(TransientError, match="ReadError"):
         client.get("x", {})
     assert len(stub.requests) == http.ATTEMPTS
 
@@ -236,7 +236,7 @@ def test_control_after_a_reset_it_is_the_second_attempt_that_has_the_answer(no_w
         answered: list[bytes] = []
         return complaint(lambda: answered.append(client.get("x", {}).body)) or differs(answered, [b"[1]"])
 
-    with wire(next_one) as stub, mirror(stub.url) as client:
+    with socket_server(next_one) as stub, mirror(stub.url) as client:
         control.holds(unanswered)
         with stamina.set_testing(True, attempts=1):
             control.objects(unanswered, damage="Connection reset by peer")
@@ -252,7 +252,7 @@ DRIPS = {
 @pytest.mark.parametrize("beginning", DRIPS.values(), ids=DRIPS)
 def test_a_source_that_drips_is_given_up_at_the_deadline(monkeypatch, beginning):
     monkeypatch.setattr(http, "BODY_DEADLINE", 0.5)
-    with wire(drip(beginning, 0.02)) as stub, mirror(stub.url) as client:
+    with socket_server(drip(beginning, 0.02)) as stub, mirror(stub.url) as client:
         began = time.monotonic()
         with pytest.raises(TransientError):
             client.get("x", {})
@@ -272,7 +272,7 @@ def test_control_the_read_timeout_alone_would_wait_for_a_dripping_source(monkeyp
                 client.get("x", {})
             ended.set()
 
-        with wire(drip_until(stop, DRIPS["in the headers"])) as stub, stamina.set_testing(True, attempts=1):
+        with socket_server(drip_until(stop, DRIPS["in the headers"])) as stub, stamina.set_testing(True, attempts=1):
             thread = threading.Thread(target=ask)
             thread.start()
             found = [] if ended.wait(5) else ["after ten times its deadline the client still waits"]
@@ -300,7 +300,7 @@ def test_one_source_that_drips_does_not_keep_another_waiting(httpserver):
     """The other one has its answer while every place at the first host is held."""
     httpserver.expect_request("/data/x").respond_with_data("[]")
     dripping = drip_until(stop := threading.Event(), DRIPS["in the body"])
-    with wire(dripping) as stub, stamina.set_testing(True, attempts=1):
+    with socket_server(dripping) as stub, stamina.set_testing(True, attempts=1):
 
         def ask() -> None:
             with mirror(stub.url) as stuck, pytest.raises(TransientError):
@@ -343,13 +343,13 @@ def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeyp
 
 
 @pytest.fixture
-def names(monkeypatch) -> Names:
-    return Names(monkeypatch)
+def names(monkeypatch) -> FakeNetwork:
+    return FakeNetwork(monkeypatch)
 
 
 def test_a_tls_failure_is_retried_and_names_the_host(no_waiting, names):
     names.found["data.example"] = [["8.8.8.8"]]
-    with wire(answer(b"[]")) as plain, Client("https://data.example/") as client:
+    with socket_server(answer(b"[]")) as plain, Client("https://data.example/") as client:
         names.routes["8.8.8.8"] = plain.port
         with pytest.raises(TransientError, match=r"data\.example: no trusted TLS connection"):
             client.get("x", {})
@@ -362,7 +362,7 @@ def test_only_a_certificate_that_is_trusted_is_enough(no_waiting, names, tmp_pat
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
     names.found["data.example"] = [["8.8.8.8"]]
-    with wire(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
+    with socket_server(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
         names.routes["8.8.8.8"] = stub.port
         if trusted:
             assert client.get("x", {}).body == b"[]"
@@ -376,7 +376,7 @@ def test_a_certificate_for_another_name_is_not_enough(no_waiting, names, tmp_pat
     file, context = certificate(tmp_path, "elsewhere.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     names.found["data.example"] = [["8.8.8.8"]]
-    with wire(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
+    with socket_server(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
         names.routes["8.8.8.8"] = stub.port
         with pytest.raises(TransientError, match=r"data\.example: no trusted TLS.*[Hh]ostname mismatch"):
             client.get("x", {})
@@ -414,9 +414,12 @@ FORBIDDEN = [
 def test_a_redirect_to_an_address_inside_is_not_followed(names, location):
     """Out of a source's own answer: by number, or by a name that nobody listed."""
     names.found = {"data.example": [["8.8.8.8"]], "internal.example": [["10.0.0.7"]], "localhost": [["127.0.0.1"]]}
-    with wire(answer(b"secret")) as inside:
+    with socket_server(answer(b"secret")) as inside:
         to = location.format(port=inside.port)
-        with wire(answer(b"", status="302 Found", Location=to)) as stub, Client("http://data.example/") as client:
+        with (
+            socket_server(answer(b"", status="302 Found", Location=to)) as stub,
+            Client("http://data.example/") as client,
+        ):
             names.routes = {"8.8.8.8": stub.port}
             names.routes |= dict.fromkeys(("127.0.0.1", "::1", "10.0.0.7", "169.254.169.254"), inside.port)
             with pytest.raises(CorrentezaError, match="not among its hosts"):
@@ -429,16 +432,16 @@ def test_a_redirect_to_an_address_inside_is_not_followed(names, location):
 INSIDE = ["127.0.0.1", "169.254.169.254", "::1", "10.0.0.7", "192.168.0.1", "::ffff:10.0.0.7", "0.0.0.0"]
 
 
-def listed_host_inside(names: Names, address: str, *, found: list[list[str]] | None = None) -> tuple[int, str]:
+def listed_host_inside(names: FakeNetwork, address: str, *, found: list[list[str]] | None = None) -> tuple[int, str]:
     """Redirect to a host that the source lists, whose name leads inside.
 
     Returns: how many requests came in there, and what the client said.
     """
     names.found = {"data.example": [["8.8.8.8"]], "files.example": found or [[address]]}
-    with wire(answer(b"secret")) as inside:
+    with socket_server(answer(b"secret")) as inside:
         to = "http://files.example/secret"
         with (
-            wire(answer(b"", status="302 Found", Location=to)) as stub,
+            socket_server(answer(b"", status="302 Found", Location=to)) as stub,
             Client("http://data.example/", hosts=("files.example",)) as client,
         ):
             names.routes = {"8.8.8.8": stub.port, "9.9.9.9": stub.port, address: inside.port}
@@ -457,7 +460,7 @@ def test_a_listed_name_that_resolves_to_an_address_inside_is_not_connected_to(na
     assert names.connected == ["8.8.8.8"]
 
 
-def reached(names: Names, address: str, **options) -> list[str]:
+def reached(names: FakeNetwork, address: str, **options) -> list[str]:
     """The oracle: what came in at the address inside."""
     requests, said = listed_host_inside(names, address, **options)
     return [f"{requests} requests came in at {address}: the client {said}"] if requests else []
@@ -490,7 +493,7 @@ def test_control_connecting_to_the_name_would_fall_for_it(names, monkeypatch, co
 
 def test_a_source_whose_own_name_leads_inside_is_not_asked(names):
     names.found = {"data.example": [["127.0.0.1"]]}
-    with wire(answer(b"[]")) as stub:
+    with socket_server(answer(b"[]")) as stub:
         names.routes = {"127.0.0.1": stub.port}
         with Client("http://data.example/") as client, pytest.raises(CorrentezaError, match="not a public one"):
             client.get("x", {})
@@ -501,7 +504,7 @@ def test_a_source_whose_own_name_leads_inside_is_not_asked(names):
 
 def test_the_next_address_of_a_name_is_tried_when_one_does_not_answer(names):
     names.found = {"data.example": [["8.8.4.4", "8.8.8.8"]]}
-    with wire(answer(b"[]")) as stub, Client("http://data.example/") as client:
+    with socket_server(answer(b"[]")) as stub, Client("http://data.example/") as client:
         names.routes = {"8.8.8.8": stub.port}
         assert client.get("x", {}).body == b"[]"
     assert names.connected == ["8.8.4.4", "8.8.8.8"]
@@ -512,7 +515,7 @@ def test_a_redirect_from_https_to_http_is_not_followed(names, tmp_path, monkeypa
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     names.found = {"data.example": [["8.8.8.8"]]}
     to = "http://data.example/x"
-    with wire(answer(b"", status="302 Found", Location=to), context) as stub:
+    with socket_server(answer(b"", status="302 Found", Location=to), context) as stub:
         names.routes = {"8.8.8.8": stub.port}
         with Client("https://data.example/") as client, pytest.raises(CorrentezaError, match="from https to 'http'"):
             client.get("y", {})
@@ -634,5 +637,9 @@ def test_an_endless_body_is_refused_at_the_cap(monkeypatch):
         while True:
             connection.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
 
-    with wire(endless) as stub, mirror(stub.url) as client, pytest.raises(InvalidContent, match="more than 1048576"):
+    with (
+        socket_server(endless) as stub,
+        mirror(stub.url) as client,
+        pytest.raises(InvalidContent, match="more than 1048576"),
+    ):
         client.get("x", {})

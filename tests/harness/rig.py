@@ -22,8 +22,8 @@ from correnteza.settings import Settings
 from schemas.contracts import load, load_all
 from tests import oracles
 from tests.harness import progress
-from tests.harness.kept import Keeper, Kept
 from tests.harness.load import SOURCE, YEAR, Editions, acknowledged
+from tests.harness.restarted import RestartedCommand, Restarter
 from tests.harness.timeline import Timeline
 from tests.helpers import ROOT, UNMODIFIED
 from tests.seeds import seed_of
@@ -96,13 +96,17 @@ class Rig:
         topics.apply(self.settings.bootstrap, load_all().values(), "")
         self.editions = Editions(ROWS)
         self._cleanup.callback(self.editions.close)
-        self._keeper = self._cleanup.enter_context(Keeper())
+        self._restarter = self._cleanup.enter_context(Restarter())
         poll = (*self._program, "poll", SOURCE, "--once", "--json")
-        self.producer = Kept("producer", poll, self.home, self.environment, self.timeline, on_end=self._after_poll)
+        self.producer = RestartedCommand(
+            "producer", poll, self.home, self.environment, self.timeline, on_end=self._after_poll
+        )
         run = (*UNMODIFIED, "run", "all")
-        self.driver = Kept("driver", run, self.home, self.environment, self.timeline, on_end=self._after_driver)
+        self.driver = RestartedCommand(
+            "driver", run, self.home, self.environment, self.timeline, on_end=self._after_driver
+        )
         for kept in (self.driver, self.producer):
-            self._keeper.add(kept)
+            self._restarter.add(kept)
         return self
 
     @property
@@ -210,7 +214,7 @@ class Rig:
         time.sleep(DECIDED_SECONDS)
         return progress.undecided(self.settings.bootstrap, BRONZE)
 
-    def kept(self, target: str) -> Kept:
+    def kept(self, target: str) -> RestartedCommand:
         """Producer or driver."""
         return {"producer": self.producer, "driver": self.driver}[target]
 

@@ -40,7 +40,7 @@ def followed(all_: Alerting) -> None:
 
 
 def told(all_: Alerting) -> None:
-    """Until somebody was woken for what follows, too."""
+    """Until a page was sent for the consequence, too."""
     wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= all_.receiver.pages(), "what follows is told", LONG)
 
 

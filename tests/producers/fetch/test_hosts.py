@@ -81,8 +81,8 @@ def test_the_time_waited_is_returned(limits):
         assert waited == 2.0
 
 
-class Crowd:
-    """Threads that hold a place each until they are released.
+class ConcurrentRequests:
+    """Requests of several threads to one host; each lasts until it is released.
 
     Attributes:
         most: requests that were under way at the same moment.
@@ -107,31 +107,31 @@ class Crowd:
                 self.inside -= 1
                 self.done += 1
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._go.set()
         for thread in self._threads:
             thread.join(30)
 
 
 def test_two_requests_at_a_time_are_under_way_at_a_host(limits):
-    crowd = Crowd(limits, "a", 6)
-    other = Crowd(limits, "b", 1)
-    wait_for(lambda: crowd.inside == 2 and other.inside == 1, "the first two, and one at another host")
-    crowd.let_go()
-    other.let_go()
-    assert (crowd.done, crowd.most) == (6, hosts.MAX_AT_ONCE)
+    requests = ConcurrentRequests(limits, "a", 6)
+    other = ConcurrentRequests(limits, "b", 1)
+    wait_for(lambda: requests.inside == 2 and other.inside == 1, "the first two, and one at another host")
+    requests.release()
+    other.release()
+    assert (requests.done, requests.most) == (6, hosts.MAX_AT_ONCE)
 
 
 def test_control_without_the_limit_all_of_them_are_under_way(limits, monkeypatch, control):
-    def crowded(host: str, expected: int) -> list[str]:
-        crowd = Crowd(limits, host, 6)
-        wait_for(lambda: crowd.inside == expected, "those that may begin")
-        crowd.let_go()
-        return [f"{crowd.most} requests at once at {host}"] if crowd.most > 2 else []
+    def too_many(host: str, expected: int) -> list[str]:
+        requests = ConcurrentRequests(limits, host, 6)
+        wait_for(lambda: requests.inside == expected, "those that may begin")
+        requests.release()
+        return [f"{requests.most} requests at once at {host}"] if requests.most > 2 else []
 
-    control.holds(crowded, "a", 2)
+    control.holds(too_many, "a", 2)
     monkeypatch.setattr(hosts, "MAX_AT_ONCE", 6)
-    control.objects(crowded, "b", 6, damage="6 requests at once at b")
+    control.objects(too_many, "b", 6, damage="6 requests at once at b")
 
 
 def test_waiting_for_a_place_has_a_limit(limits, monkeypatch):
