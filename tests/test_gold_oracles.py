@@ -233,7 +233,7 @@ def test_an_empty_table_is_right_where_silver_has_nothing_and_wrong_where_it_has
     assert gold_follows(lake) == []
 
 
-def test_a_table_that_nobody_judges_is_objected_to_unless_it_is_declared(lake, put):
+def test_a_table_without_a_rule_is_reported_unless_it_is_declared(lake, put):
     for name in NOT_JUDGED:
         put(f"gold.{name}", [{"a": 1}])
     assert gold_follows(lake) == []

@@ -100,7 +100,7 @@ def database(runs: DagRuns) -> str:
     return urls["AIRFLOW_DATABASE"]
 
 
-def test_control_a_failed_try_is_tried_again_news_start_what_follows_and_no_output_is_kept(runs, control, tmp_path):
+def test_control_a_failed_try_is_repeated_new_data_starts_what_follows_and_no_output_is_kept(runs, control, tmp_path):
     url = database(runs)
     dags, home = tmp_path / "dags", tmp_path / "airflow"
     home.mkdir()

@@ -172,7 +172,7 @@ def test_help_explains_each_number(capsys):
     assert all(f"--{name.replace('_', '-')}" in said for name in Workload.model_fields if name != "costs")
 
 
-def test_a_cost_that_nobody_measured_is_named_until_the_reader_gives_it(capsys, tmp_path):
+def test_an_unmeasured_cost_is_named_until_the_reader_gives_it(capsys, tmp_path):
     scale.main([])
     assert "Not counted, because not measured: `read_get`." in capsys.readouterr().out
     file = tmp_path / "mine.toml"

@@ -69,7 +69,7 @@ def followed(text: str) -> tuple[list[str], str]:
             return told, end.value
 
 
-def test_large_files_builds_and_the_unpacking_are_told():
+def test_large_files_builds_and_the_unpacking_are_printed():
     told, summary = followed(INSTALL)
     assert told == ["pyspark-4.1.1.tar.gz, 455 MB …", "building pyspark from its sources …", "unpacking 3 packages …"]
     assert summary == "4 files, 457 MB downloaded; fetching 0 s, building 0 s, unpacking 0 s"

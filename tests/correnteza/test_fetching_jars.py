@@ -89,7 +89,7 @@ def fetch_one(tmp_path: Path, url: str, content: bytes = b"content of jar 0") ->
     return fetch(lock.artifact("spark", "g.h:jar0:1.0", sha256, len(content)))
 
 
-def test_bytes_are_told_as_they_come(httpserver, asked, tmp_path, lock_file):
+def test_progress_is_reported_while_bytes_arrive(httpserver, asked, tmp_path, lock_file):
     told: list[tuple[str, int]] = []
     fetch = maven.fetcher(
         tmp_path / "downloads",

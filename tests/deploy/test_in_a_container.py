@@ -46,7 +46,7 @@ def becomes(monkeypatch, tmp_path):
     return found
 
 
-def test_the_registry_listens_where_it_is_told_and_is_told_no_secret(becomes, monkeypatch, tmp_path):
+def test_the_registry_listens_at_the_given_address_and_gets_no_secret(becomes, monkeypatch, tmp_path):
     monkeypatch.setenv("CORRENTEZA_API_KEYS", '{"bcb_sgs": "canary-77"}')
     foreground.main("registry", "registry:8081")
     ((program, command, variables),) = becomes

@@ -214,7 +214,7 @@ def test_f19_ten_restarts_clean_and_killed_lose_and_double_nothing(own, pipeline
     assert restarts == 10
 
 
-def test_f19_control_what_is_sent_without_acknowledgements_dies_with_the_broker(
+def test_f19_control_what_is_sent_without_acknowledgements_is_lost_with_the_broker(
     own, settings, polling, monkeypatch, control
 ):
     """The same publisher over a producer that waits for no acknowledgement, and so can have no transaction.

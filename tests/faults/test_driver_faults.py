@@ -92,7 +92,7 @@ def test_f33_a_second_sigterm_ends_the_driver_at_once_with_code_143(pipeline, cl
 
 
 @pytest.mark.slow  # its pauses alone are half a minute; test_supervisor.py has the same without processes
-def test_f34_a_poisoned_query_is_restarted_alone_and_then_ends_the_driver_with_its_name(pipeline, cli_process):
+def test_f34_a_query_that_always_fails_is_restarted_alone_and_then_ends_the_driver_with_its_name(pipeline, cli_process):
     """The other query of the driver writes meanwhile.
 
     Once it is given up the process ends by itself; within which time shows

@@ -75,7 +75,7 @@ def die(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table_from_scratch(lake, point, monkeypatch):
+def test_a_gold_batch_killed_anywhere_and_repeated_gives_the_table_from_scratch(lake, point, monkeypatch):
     """The batch is a merge."""
     die(lake, point, monkeypatch)
     assert bool(not_as_from_scratch(lake, TABLE)) == (point != "after_groups")
@@ -85,7 +85,7 @@ def test_a_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table_from_sc
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_the_first_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table_from_scratch(
+def test_the_first_gold_batch_killed_anywhere_and_repeated_gives_the_table_from_scratch(
     spark, tmp_path, point, monkeypatch
 ):
     """The batch is an append to an empty table."""

@@ -90,7 +90,7 @@ def test_a_stated_wait_is_kept_with_a_jitter_and_no_longer(httpserver, client, w
     assert all(7.0 <= each <= 7.0 + retries.WAIT_JITTER for each in waits), waits
 
 
-def test_control_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it(
+def test_control_where_the_requested_wait_is_ignored_the_times_at_the_stub_show_it(
     httpserver, client, monkeypatch, control
 ):
     """A real wait and then none: the oracle looks at the times at the stub alone."""
@@ -116,7 +116,7 @@ def test_control_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_wait_that_cannot_be_borne_ends_the_poll_with_its_moment(httpserver, client, status, form):
+def test_a_wait_that_is_too_long_ends_the_poll_with_its_end_time(httpserver, client, status, form):
     moment = clock.now() + timedelta(hours=2)
     text = "7200" if form == "seconds" else f"{moment:%a, %d %b %Y %H:%M:%S GMT}"
     httpserver.expect_request("/data/x").respond_with_data("<html>busy</html>", status, {"Retry-After": text})
@@ -160,7 +160,7 @@ def daily(body: bytes) -> timedelta | None:
 REASON = b'{"error":true,"reason":"Daily API request limit exceeded. Please try again tomorrow."}'
 
 
-def test_the_reason_in_the_body_of_a_429_is_heeded(httpserver):
+def test_the_reason_in_the_body_of_a_429_is_applied(httpserver):
     source = replace(sources.load("bcb_sgs"), throttled_for=daily)
     httpserver.expect_request("/x").respond_with_data(REASON, 429)
     with Client.for_source(source, httpserver.url_for("/")) as client, pytest.raises(ThrottledError) as caught:

@@ -182,7 +182,7 @@ def test_f2_control_without_the_cursor_the_successor_publishes_again(
     control.objects(problems, target, damage="has 2 manifests")
 
 
-def test_f2_control_a_successor_that_goes_on_too_far_is_found_out_by_the_served_bytes(
+def test_f2_control_a_successor_that_continues_too_far_is_found_by_the_served_bytes(
     target, httpserver, monkeypatch, control
 ):
     """Every chunk is there once and complete, and manifests match their chunks, so only this oracle can find the lost

@@ -176,7 +176,7 @@ def test_f4_a_commit_whose_answer_is_held_back_for_ever_is_asked_again_on_anothe
 
 
 @pytest.mark.slow
-def test_f4_control_a_publisher_that_forgets_its_cursor_when_an_answer_is_held_publishes_twice(
+def test_f4_control_a_publisher_that_loses_its_cursor_when_an_answer_is_held_publishes_twice(
     cluster, target, run, year, holding, monkeypatch, control
 ):
     """It asks once: its successor's cursor makes up for that, and nothing else does."""
@@ -317,7 +317,7 @@ def registry(services, target) -> Iterator[tuple[poll.Services, Proxy]]:
         yield replace(target, registry_url=behind), proxy
 
 
-def test_f6_a_poll_that_meets_a_silent_registry_at_its_start_fails_transiently_and_the_next_makes_up_for_it(
+def test_f6_a_poll_with_a_registry_that_does_not_answer_fails_transiently_and_the_next_one_publishes(
     cluster, target, run, registry
 ):
     behind, proxy = registry
@@ -331,7 +331,7 @@ def test_f6_a_poll_that_meets_a_silent_registry_at_its_start_fails_transiently_a
     assert_every_row_once(cluster, target)
 
 
-def test_f6_a_registry_that_falls_silent_between_two_polls_or_during_one_stops_neither(
+def test_f6_a_registry_that_stops_answering_between_two_polls_or_during_one_stops_neither(
     cluster, target, run, registry, year
 ):
     behind, proxy = registry
@@ -349,7 +349,7 @@ def test_f6_a_registry_that_falls_silent_between_two_polls_or_during_one_stops_n
     assert problems(cluster, target) == []
 
 
-def test_f6_control_a_process_that_remembers_nothing_waits_for_its_registry(run, registry, year, monkeypatch, control):
+def test_f6_control_a_process_without_cached_ids_waits_for_its_registry(run, registry, year, monkeypatch, control):
     behind, proxy = registry
     assert run(services=behind).error is None
     proxy.mode = "reset"

@@ -81,7 +81,7 @@ def test_f35_one_kill_of_each_loses_and_doubles_nothing(tmp_path, timeline):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_oracles(tmp_path, timeline, control):
+def test_f35_control_a_producer_that_loses_its_cursor_is_found_by_the_oracles(tmp_path, timeline, control):
     """The same rig, the same kill, with the memory and without. Both the lake's oracle and Kafka's must object."""
 
     def killed_and_judged(rig: Rig) -> list[str]:
@@ -102,9 +102,7 @@ def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_orac
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_f35_control_a_producer_that_skips_rows_after_a_kill_is_found_out_by_the_served_bytes(
-    tmp_path, timeline, control
-):
+def test_f35_control_a_producer_that_skips_rows_after_a_kill_is_found_by_the_served_bytes(tmp_path, timeline, control):
     """Chunks, manifests and ledger agree with each other: only who reads what was served can say what is lost."""
 
     def lost() -> list[str]:

@@ -35,7 +35,7 @@ def expected(last: int) -> list[str]:
     return sorted(row["station_code"] for row in stations(0, last))
 
 
-def test_the_plan_is_told_without_a_jvm_and_what_cannot_be_rebuilt_is_refused(pipeline, cli):
+def test_the_plan_is_printed_without_a_jvm_and_what_cannot_be_rebuilt_is_refused(pipeline, cli):
     filled(pipeline, 5)
     told = cli("rebuild", f"{SILVER}_revisions", "--dry-run", "--json")
     assert told.returncode == 0, told.stderr

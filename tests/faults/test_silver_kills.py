@@ -145,7 +145,7 @@ def die(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "point", [point if point in QUICK else pytest.param(point, marks=pytest.mark.slow) for point in POINTS]
 )
-def test_a_silver_batch_that_dies_anywhere_and_is_repeated_is_what_bronze_gives(lake, point, monkeypatch):
+def test_a_silver_batch_killed_anywhere_and_repeated_is_what_bronze_gives(lake, point, monkeypatch):
     die(lake, point, monkeypatch)
     lake.follow()
     assert wrong(lake) == []
@@ -159,7 +159,7 @@ def rows_of_everything(lake: LakeBronze) -> tuple[int, int, int]:
 
 
 @pytest.mark.slow
-def test_a_silver_batch_that_dies_at_every_point_in_turn_is_what_bronze_gives(lake, monkeypatch):
+def test_a_silver_batch_killed_at_every_point_in_turn_is_what_bronze_gives(lake, monkeypatch):
     """One batch, many attempts. Once its late keys were repaired, a repetition repairs all of its keys and makes none
     of the ordinary writes.
     """

@@ -48,7 +48,7 @@ def test_one_that_answers_in_between_begins_the_row_anew():
     assert (asked, ended.passed, ended.gave_up) == ([0, 1, 2, 3, 4, 5], 2, False)
 
 
-def test_a_source_that_asks_for_its_peace_gets_it_at_once_and_that_is_the_error():
+def test_a_source_that_asks_for_a_pause_gets_it_at_once_and_that_is_the_error():
     ended, asked, _ = taken(PAGE, None, PEACE, None)
     assert (asked, ended.gave_up) == ([0, 1, 2], True)
     assert ended.error is PEACE
@@ -60,6 +60,6 @@ def test_without_a_broker_nothing_more_is_asked():
 
 
 @pytest.mark.parametrize("error", [FencedError("another"), UnsafeState("a cursor")])
-def test_what_ends_the_poll_is_nobodys_sickness(error):
+def test_an_error_that_ends_the_poll_is_no_failure_of_a_resource(error):
     with pytest.raises(type(error)):
         taken(error, None)

@@ -162,7 +162,7 @@ def test_whatever_was_wanted_before_every_day_is_asked_once_and_none_twice(wishe
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4)), min_size=1, max_size=6))
-def test_however_long_a_poller_stands_still_and_wherever_it_is_cut_off_no_day_is_left_out(polls):
+def test_however_long_a_poller_is_stopped_and_wherever_it_is_interrupted_no_day_is_left_out(polls):
     """Polls so many days apart, each cut off after some windows, the last one whole; the source has every day."""
     newest: dict[str, date] = {}
     answered: set[date] = set()

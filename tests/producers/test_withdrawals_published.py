@@ -166,9 +166,7 @@ def test_a_shrunken_publication_is_held_and_a_second_one_does_not_accept_it(publ
 
 @pytest.mark.parametrize("failing", ["after_produce", "after_commit_txn"])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4])
-def test_a_poller_that_dies_among_rows_or_withdrawals_goes_on_where_it_stood(
-    publish, seen, monkeypatch, failing, chunk
-):
+def test_a_poller_killed_among_rows_or_withdrawals_continues_where_it_was(publish, seen, monkeypatch, failing, chunk):
     """Editions of two chunks of rows and withdrawals and two of withdrawals; it dies in each, before and after the
     commit, and its successor dies at its own first chunk, where there is one left.
     """
@@ -241,7 +239,7 @@ def test_what_is_held_is_listed_and_withdrawn_once_when_it_is_accepted(shrunken,
         decisions.accept(target, one, NOW)
 
 
-def test_an_acceptance_that_dies_goes_on_where_it_stood(shrunken, target, seen, monkeypatch):
+def test_an_acceptance_that_is_killed_continues_where_it_was(shrunken, target, seen, monkeypatch):
     monkeypatch.setattr("producers.poll.Session", partial(session.Session, chunk_rows=50))
 
     def die(name: str) -> None:

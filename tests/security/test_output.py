@@ -48,7 +48,7 @@ def obeyed(said):
 
 
 @pytest.mark.parametrize("form", [(), ("--csv",), ("--json",)])
-def test_no_terminal_obeys_what_a_command_prints(tmp_path, form):
+def test_no_command_prints_an_escape_sequence_that_a_terminal_runs(tmp_path, form):
     said = on_a_terminal(tmp_path, ("-m", "correnteza"), *QUERY, *form)
     assert "[2J" in said, said
     assert obeyed(said) == []
@@ -62,7 +62,7 @@ main()
 """
 
 
-def test_control_without_the_escapes_a_terminal_obeys_the_same_command(tmp_path, control):
+def test_control_without_the_escaping_the_same_command_prints_escape_sequences(tmp_path, control):
     control.holds(obeyed, on_a_terminal(tmp_path, ("-m", "correnteza"), *QUERY, "--csv"))
     said = on_a_terminal(tmp_path, ("-c", UNESCAPED), *QUERY, "--csv")
     control.objects(obeyed, said, damage=(r"a terminal obeys '\x1b'", r"a terminal obeys '\u202e'"))
@@ -89,13 +89,13 @@ def lines_of(form):
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_no_line_of_the_log_holds_what_a_terminal_obeys(form):
+def test_no_line_of_the_log_holds_an_escape_sequence(form):
     said = lines_of(form)
     assert said.count("[2J") >= 3
     assert obeyed(said) == []
 
 
-def test_control_without_the_escapes_the_console_s_lines_are_obeyed(monkeypatch, control):
+def test_control_without_the_escaping_the_console_s_lines_hold_escape_sequences(monkeypatch, control):
     control.holds(obeyed, lines_of("console"))
     monkeypatch.setattr(redact, "escaped", lambda text: text)
     control.objects(obeyed, lines_of("console"), damage=r"a terminal obeys '\x1b'")

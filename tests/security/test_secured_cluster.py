@@ -211,7 +211,7 @@ def test_control_a_rule_for_everybody_lets_a_stranger_in(cluster, declared, cont
     ],
     ids=["a wrong password", "an unknown authority", "no encryption"],
 )
-def test_who_does_not_log_in_right_is_not_let_in_and_told_why(cluster, services, home, tmp_path, changed, said):
+def test_a_wrong_login_is_refused_with_the_reason(cluster, services, home, tmp_path, changed, said):
     variables = {name: value for name, value in {**cluster.variables("admin"), **changed}.items() if value}
     own = Settings(home=home, kafka_bootstrap=None, registry_url=services.registry_url)
     done = run_to_its_end(own, tmp_path, UNMODIFIED, ("topics", "plan"), variables)

@@ -12,7 +12,7 @@ from sinks import locks
 from sinks.locks import TableLocks, exclusive, shared
 
 
-def test_a_second_driver_is_refused_and_told_who_writes(spark, tmp_path):
+def test_a_second_driver_is_refused_and_the_message_names_the_owner(spark, tmp_path):
     first = TableLocks(spark, tmp_path)
     first.acquire("bronze.things")
     first.acquire("bronze.things")  # ours already

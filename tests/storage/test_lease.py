@@ -45,7 +45,7 @@ def silenced(of: Leases) -> None:
     files.write(of._heartbeat(of.driver), json.dumps({"pid": 1, "host": "elsewhere", "beat": 7}).encode())
 
 
-def test_of_several_that_want_a_table_one_gets_it_and_the_others_are_told_who(lake):
+def test_of_several_drivers_one_gets_the_table_and_the_others_get_its_name(lake):
     drivers = [Leases(lake) for _ in range(6)]
     with ThreadPoolExecutor(len(drivers)) as pool:
         said = list(pool.map(lambda each: complaint(lambda: each.acquire(TABLE)), drivers))
@@ -68,7 +68,7 @@ def test_a_table_that_was_let_go_is_free_at_once_and_its_token_grows(lake):
     second.release()
 
 
-def test_a_driver_that_is_silent_for_long_enough_loses_its_table_and_may_not_write(lake, path):
+def test_a_driver_without_heartbeats_for_long_enough_loses_its_table_and_may_not_write(lake, path):
     ours = locks.leases_of(str(lake))
     locks.lease(ours, TABLE)
     append(pa.table({"number": [1]}, schema=ROWS), path)

@@ -60,7 +60,7 @@ def answers(path: Path) -> list[str]:
     return found + (["the data dictionary"] if "canary" in text() else [])
 
 
-def test_control_the_canary_passes_every_layer_and_is_old_where_the_driver_stands_still(path, control):
+def test_control_the_canary_passes_every_layer_and_is_old_where_the_driver_has_stopped(path, control):
     path.canary.send()
     path.drive()
     control.holds(behind, path, 1)

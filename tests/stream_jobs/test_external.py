@@ -170,7 +170,7 @@ def test_control_verify_names_a_part_that_is_not_the_records(pipeline, shop, con
     )
 
 
-def test_control_a_tombstone_that_silver_forgets_is_named(pipeline, shop, control):
+def test_control_a_tombstone_that_silver_leaves_out_is_named(pipeline, shop, control):
     shop.send(FIRST, 1, 0, "NEW")
     shop.send(FIRST, 1, 1, None)
     read(pipeline)

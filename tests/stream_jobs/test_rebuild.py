@@ -263,7 +263,7 @@ def test_two_rebuilds_at_once_are_refused(tmp_path):
     assert "another rebuild is under way" in done.stderr
 
 
-def test_a_plan_tells_rows_bytes_and_what_is_downstream_and_estimates_by_the_last_rate_that_was_measured(tmp_path):
+def test_a_plan_gives_rows_bytes_and_what_is_downstream_and_estimates_by_the_last_measured_rate(tmp_path):
     places = rebuilt_lake.made(tmp_path)
     for name in plan.inputs_of(SILVER):
         write_deltalake(places.table(name), pa.table({"offset": list(range(7))}))

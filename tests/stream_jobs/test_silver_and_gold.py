@@ -110,7 +110,7 @@ def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_word(pip
     assert pipeline.rows(f"silver.{DATASET}") == []
 
 
-def test_a_real_batch_that_hangs_is_told_to_stop_and_its_query_started_again(pipeline, monkeypatch):
+def test_a_real_batch_that_hangs_is_stopped_and_its_query_started_again(pipeline, monkeypatch):
     """Spark itself is asked for signs of progress; the query starts again once its batch has ended."""
     pipeline.publish(DATASET, value("0.5"))
     pipeline.run(pipeline.bronze(DATASET))

@@ -89,7 +89,7 @@ def test_a_record_that_never_decoded_is_what_its_chunk_lacks(kit):
     assert whole["record"]["chunk_id"]
 
 
-def test_a_redriven_letter_and_its_copy_are_erased_together(kit):
+def test_a_redriven_dead_letter_and_its_copy_are_erased_together(kit):
     original = kit.bronze[DATASET][3]
     copy = copied(kit, original)
     close(kit, original, copy=copy)

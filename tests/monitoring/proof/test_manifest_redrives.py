@@ -98,7 +98,7 @@ def test_control_without_its_closing_record_the_copy_is_a_row_too_many(kit, sinc
     control.objects(findings, kit, since=since, damage="chunk chunk-7: 1 counted, 2 held")
 
 
-def test_a_copy_whose_closing_record_is_still_unread_is_not_judged(kit):
+def test_a_copy_whose_closing_record_is_still_unread_is_not_checked(kit):
     copied(kit, kit.bronze[DATASET][-1])
     evidence = kit.evidence()
     unread = replace(evidence.topics[DATASET], oldest_unread_at=LATER.timestamp())
@@ -123,7 +123,7 @@ def test_control_a_window_that_knows_no_older_manifests_takes_the_copy_for_a_row
     control.objects(findings, kit, since=since, damage="1 rows of 1 chunk(s) without a manifest: chunk chunk-4")
 
 
-def test_a_chunk_touched_by_a_redrive_is_judged_whole_in_a_window(kit):
+def test_a_chunk_touched_by_a_redrive_is_checked_whole_in_a_window(kit):
     original = undecodable(kit)
     close(kit, original, reason="unknown_schema", copy=copied(kit, original))
     lose(kit, 6)  # an old row of the same chunk, outside the window

@@ -44,7 +44,7 @@ def test_a_commit_and_a_new_life_are_seen(root):
     assert checkpoints.progress(QUERY).committed_batch is None
 
 
-def test_queries_are_told_with_when_they_committed(root):
+def test_queries_are_reported_with_the_time_of_their_commits(root):
     found = Checkpoints(root).look([QUERY, "silver.t"])
     life = root / QUERY / "g0" / "commits" / "3"
     assert found[QUERY].committed_at == life.stat().st_mtime

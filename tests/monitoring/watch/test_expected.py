@@ -50,7 +50,7 @@ def test_a_lag_puts_the_whole_off():
     assert missing(late, date(2026, 9, 1), at("2026-12-12")) == 1
 
 
-def test_a_source_misses_what_all_its_sequences_miss_and_one_without_periods_is_not_told():
+def test_a_source_misses_what_all_its_sequences_miss_and_one_without_periods_is_left_out():
     one, two = sequence("month", subject=("series", 1)), sequence("month", subject=("series", 2))
     newest = {one: date(2026, 8, 1), two: date(2026, 10, 1)}
     assert by_source([one, two], newest, at("2026-11-20")) == {"s": 2}

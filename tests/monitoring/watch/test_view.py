@@ -128,7 +128,7 @@ def test_without_the_broker_values_from_files_are_shown_and_those_of_the_broker_
     assert unreachable["hint"] == "correnteza up"
 
 
-def test_with_the_checkpoints_unreadable_no_lag_is_told_and_what_was_committed_stays(watched):
+def test_with_unreadable_checkpoints_no_lag_is_shown_and_what_was_committed_stays(watched):
     monitor, parts = watched
     monitor.parts.look_at_all()
     parts.failing["checkpoints"] = OSError("I/O error")
@@ -139,7 +139,7 @@ def test_with_the_checkpoints_unreadable_no_lag_is_told_and_what_was_committed_s
     assert value(monitor, "up", "broker") == 1
 
 
-def test_with_the_lake_away_bronze_s_lag_is_told_and_newest_events_stay(watched):
+def test_with_the_lake_away_bronze_s_lag_is_shown_and_newest_events_stay(watched):
     monitor, parts = watched
     monitor.parts.look_at_all()
     parts.failing["lake"] = OSError("I/O error")

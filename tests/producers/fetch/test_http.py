@@ -77,7 +77,7 @@ def served(httpserver, file: File) -> File:
     return file
 
 
-def test_asking_fetches_one_byte_and_learns_the_version(httpserver, client):
+def test_a_request_of_one_byte_gives_the_version(httpserver, client):
     file = served(httpserver, File())
     answer = client.ask("file.zip", etag=None, last_modified=None)
     assert (answer.status, answer.version, answer.body) == (206, VERSION, BODY[:1])
@@ -156,7 +156,7 @@ def test_a_file_replaced_in_mid_download_is_given_up_at_once(httpserver, client,
     assert len(file.requests) == 1
 
 
-def test_a_server_that_ignores_if_range_is_found_out_by_its_etag(httpserver, client):
+def test_a_server_that_ignores_if_range_is_detected_by_its_etag(httpserver, client):
     def stubborn(request: Request) -> Response:
         headers = {"ETag": '"b"', "Content-Range": f"bytes 0-99/{len(BODY)}"}
         return Response(BODY[:100], 206, headers)

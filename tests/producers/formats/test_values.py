@@ -44,7 +44,7 @@ def test_what_has_not_the_form_of_a_cnpj_is_refused(text):
     assert refused.value.reason == RejectReason.BAD_CODE
 
 
-def test_a_value_describes_a_day_whose_publication_can_be_told():
+def test_a_value_describes_a_day_whose_publication_is_known():
     assert values.reference_day("31/12/2200") == date(2200, 12, 31)
     for text in ("9999-12-31", "01/01/0001"):
         assert values.day(text), "the control: it is a day"

@@ -142,11 +142,11 @@ def test_a_worker_that_is_stopping_emits_nothing(scheduler, emitted):
     assert emitted() == []
 
 
-def test_no_progress_is_told_before_the_first_tick(scheduler):
+def test_no_progress_is_reported_before_the_first_tick(scheduler):
     assert scheduler.why_no_progress([0]) == "the queue cannot be read"
 
 
-def test_no_progress_is_told_when_a_request_waits_that_nobody_takes_up(scheduler, monkeypatch):
+def test_no_progress_is_reported_when_a_request_waits_for_a_worker_too_long(scheduler, monkeypatch):
     """F10's stall: joined, alive, not consuming."""
     scheduler.tick(leads)
     scheduler.tick(leads)

@@ -73,7 +73,7 @@ def test_a_query_that_fails_is_counted_as_restarted_and_one_that_starts_as_looki
     assert value(metrics, "query_restarts_total", layer="bronze", table="t") == 1
 
 
-def test_what_silver_and_gold_judge_is_counted_by_outcome(metrics):
+def test_rows_that_silver_and_gold_check_are_counted_by_outcome(metrics):
     metrics.rows_judged("silver", {"new": 3, "unchanged": 2})
     metrics.rows_judged("gold", {"recomputed": 9})
     metrics.broken("bcb_sgs", 2)
@@ -82,6 +82,6 @@ def test_what_silver_and_gold_judge_is_counted_by_outcome(metrics):
     assert value(metrics, "expectations_broken_total", dataset="bcb_sgs") == 2
 
 
-def test_without_measures_everything_may_be_told():
+def test_without_measures_every_report_is_accepted():
     UNMEASURED.batch_ended(QUERY, 1, {})
     UNMEASURED.maintained()

@@ -154,26 +154,26 @@ def test_a_dependency_that_is_away_is_waited_for_however_long():
     assert away.starts == 13
 
 
-def sick_beside_a_healthy_one(until: Any = lambda sick, healthy: healthy.seen > 20) -> tuple[Job, Job, list[str]]:
+def failing_beside_a_healthy_one(until: Any = lambda failing, healthy: healthy.seen > 20) -> tuple[Job, Job, list[str]]:
     """A query that finds an unsafe state in a batch, one that does not, and what the driver says at its end."""
-    sick = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken", hint="mend it"))
+    failing = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken", hint="mend it"))
     healthy = Job("bronze.b", [Query(LONG, None)])
-    said = complaint(lambda: run(sick, healthy, until=lambda: until(sick, healthy.running)))
-    return sick, healthy, said
+    said = complaint(lambda: run(failing, healthy, until=lambda: until(failing, healthy.running)))
+    return failing, healthy, said
 
 
-def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_end_tells_of_it():
-    sick, healthy, said = sick_beside_a_healthy_one()
+def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_end_names_it():
+    failing, healthy, said = failing_beside_a_healthy_one()
     assert said == ["UnsafeState: silver.a is stopped: a rule is broken"]
-    assert (sick.starts, healthy.starts) == (1, 1)
+    assert (failing.starts, healthy.starts) == (1, 1)
     assert healthy.running.seen > 20
     assert healthy.running.stopped
 
 
-def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one(monkeypatch, control):
+def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_failing_one(monkeypatch, control):
     def stopped_too() -> list[str]:
         """Whether the healthy query was watched on after the other one had stopped."""
-        _, healthy, said = sick_beside_a_healthy_one()
+        _, healthy, said = failing_beside_a_healthy_one()
         return [] if healthy.running.seen > 20 else [f"bronze.b ended after {healthy.running.seen} looks: {said}"]
 
     def raising(self: Supervised, state: str, error: CorrentezaError) -> None:
@@ -257,15 +257,15 @@ def test_when_every_query_may_not_go_on_the_driver_ends_at_once(monkeypatch):
     assert all(job.running.stopped for job in jobs)
 
 
-def test_when_every_query_stands_still_the_driver_ends():
+def test_when_every_query_has_stopped_the_driver_ends():
     jobs = [Job(name, [Query(0, "x")], failure=UnsafeState("a rule is broken")) for name in ("silver.a", "silver.b")]
     with pytest.raises(UnsafeState, match=r"silver\.a is stopped.*silver\.b is stopped"):
         run(*jobs, until=lambda: False)
 
 
-def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_stands_still():
-    sick = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken"))
-    jobs = [sick, *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
+def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_has_stopped():
+    failing = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken"))
+    jobs = [failing, *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
     noted: list[tuple[str, str]] = []
     done = bring_up_to_date(
         jobs, at_once=1, stop=threading.Event(), note=lambda query, state, error: noted.append((query, state))
@@ -351,7 +351,7 @@ def test_draining_runs_a_few_at_once_and_each_to_its_end():
     assert set(drain(jobs, at_once=2, stop=threading.Event())) == {f"gold.{n}" for n in range(5)}
 
 
-def test_draining_that_is_told_to_stop_says_so():
+def test_draining_that_is_stopped_is_reported_as_unfinished():
     stop = threading.Event()
     stop.set()
     with pytest.raises(CorrentezaError, match="stopped before"):
@@ -569,7 +569,7 @@ def test_a_long_batch_whose_tasks_end_is_left_alone(monkeypatch):
     assert busy.tasks > 10
 
 
-def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s_end_tells_of_it(monkeypatch):
+def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s_end_names_it(monkeypatch):
     """Its batch may still write: a second one beside it would be a second writer."""
     monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
     monkeypatch.setattr(stopping, "END_SECONDS", 0.1)

@@ -64,7 +64,7 @@ def test_a_driver_that_starts_anew_knows_what_was_seen_without_asking_bronze(tmp
     assert not again.was_repairing
 
 
-def test_a_batch_that_died_while_keys_were_repaired_is_told_so_and_no_other_is(tmp_path):
+def test_a_batch_that_failed_while_keys_were_repaired_is_marked_and_no_other_is(tmp_path):
     after_two_batches(tmp_path)
     died = history(tmp_path)
     died.begin(SPARK, batch(2), is_first=False)
@@ -84,7 +84,7 @@ def test_a_batch_that_died_while_keys_were_repaired_is_told_so_and_no_other_is(t
     [(1, 0, ""), (0, 7, ""), (0, 2, "{"), (0, 2, '{"generation": 0}')],
     ids=["another life", "a batch between is missing", "damaged", "of another release"],
 )
-def test_what_is_not_surely_of_the_batch_before_is_not_believed(tmp_path, generation, batch_id, spoilt):
+def test_a_note_that_may_not_be_of_the_batch_before_is_not_used(tmp_path, generation, batch_id, spoilt):
     after_two_batches(tmp_path)
     if spoilt:
         (tmp_path / "seen.json").write_text(spoilt)
