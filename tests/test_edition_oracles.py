@@ -37,12 +37,12 @@ def test_every_line_of_a_year_is_a_row_with_its_station_hour_and_rain():
     assert rows["A401", datetime(2024, 3, 4, 9, tzinfo=UTC)] == 14.8
 
 
-def test_what_is_published_whole_is_consented_to(served):
+def test_a_whole_edition_gives_no_objection(served):
     assert len(served) == 2
     assert different(served, published(served), manifests(served), where="Kafka") == []
 
 
-def test_a_tail_that_is_lacking_is_named_with_its_edition_and_hours(served):
+def test_a_missing_tail_is_named_with_its_edition_and_hours(served):
     found = different(
         served, published(served)[: HOURS - 5] + published(served)[HOURS:], manifests(served), where="Kafka"
     )

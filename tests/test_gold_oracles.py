@@ -128,7 +128,7 @@ def other(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_right_table_is_consented_to_and_a_wrong_value_a_missing_and_a_doubled_row_are_named(
+def test_a_right_table_gives_no_objection_and_a_wrong_value_a_missing_and_a_doubled_row_are_named(
     name, put, silver, tmp_path
 ):
     right, key = rows_of(name, silver)[-40:], RULES[name].key
@@ -206,7 +206,7 @@ def lake(put: Put, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_day_that_was_reckoned_by_hand_is_consented_to_and_what_a_kill_may_leave_is_named(lake, put):
+def test_a_day_computed_by_hand_gives_no_objection_and_what_a_kill_may_leave_is_named(lake, put):
     """The corrected hour counts with its correction, the withdrawn one not at all, the one after midnight tomorrow."""
     assert gold_follows(lake, "fact_weather_daily") == []
     stored = gold_oracles.table(lake, "gold.fact_weather_daily").to_pylist()

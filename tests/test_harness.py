@@ -96,7 +96,7 @@ def test_an_open_transaction_is_seen_until_it_is_decided(services, prefix):
         wait_for(lambda: not undecided(), "the transaction's markers", seconds=10)
 
 
-def test_what_is_held_at_the_moment_stays_stopped_until_it_is_killed_and_goes_on_at_any_other(tmp_path):
+def test_a_process_held_at_the_moment_stays_stopped_until_it_is_killed_and_else_continues(tmp_path):
     ticks = tmp_path / "ticks"
     said = f"import time\nwhile True:\n open({str(ticks)!r}, 'a').write('.'); time.sleep(0.01)"
     with closing(Timeline(tmp_path / "timeline.jsonl")) as timeline, Restarter() as restarter:
@@ -117,7 +117,7 @@ def test_what_is_held_at_the_moment_stays_stopped_until_it_is_killed_and_goes_on
         wait_for(lambda: kept.starts == 2 and goes_on(), "the next one")
 
 
-def test_many_kills_that_never_met_an_open_transaction_are_a_complaint():
+def test_many_kills_without_an_open_transaction_are_reported():
     assert crash_test.too_gentle(crash_test.MANY_KILLS - 1, 0) == []
     assert crash_test.too_gentle(crash_test.MANY_KILLS, 1) == []
     assert "none of 4 kills" in crash_test.too_gentle(crash_test.MANY_KILLS, 0)[0]

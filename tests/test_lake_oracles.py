@@ -93,7 +93,7 @@ def manifest(*, rows: int) -> dict[str, Any]:
 # O1
 
 
-def test_o1_consents_to_the_very_offsets_and_names_what_is_lacking_or_too_much(lake, monkeypatch):
+def test_o1_accepts_exactly_the_offsets_and_names_missing_and_extra_ones(lake, monkeypatch):
     committed = {("topic", 0, offset) for offset in range(4)}
     monkeypatch.setattr(lake_oracles, "committed", lambda *_: committed)
     assert lake_oracles.coverage("", "", lake, [DATASET]) == []
@@ -174,7 +174,7 @@ def test_o6_names_the_key_whose_versions_are_not_what_bronze_gives(lake, put, br
     assert "2024, 1, 1" in said
 
 
-def test_o6_does_not_mind_the_order_and_finds_a_version_that_is_a_repetition(lake, put, bronze):
+def test_o6_ignores_the_order_and_finds_a_repeated_version(lake, put, bronze):
     put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (3, 2, 0)])
     assert silver_oracles.silver_follows(lake, DATASET) == []
     put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (3, 2, 1, 0)])

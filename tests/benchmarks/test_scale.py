@@ -76,7 +76,7 @@ def test_an_append_every_five_seconds_costs_what_bench_store_printed():
     assert costs == {"append_list": 5, "append_put": 5, "append_get": 59}
 
 
-def test_the_load_that_was_measured_comes_out_as_it_was_measured():
+def test_the_measured_load_gives_the_measured_needs():
     steady = Workload(rows_per_day=86_400_000, topics=1, busy_topics=1, largest_share=1, peak_factor=1)
     assert needs(steady).cores == pytest.approx(COSTS["busy_topic"].value + COSTS["idle"].value)
 

@@ -114,7 +114,7 @@ def test_f34_a_query_that_always_fails_is_restarted_alone_and_then_ends_the_driv
     assert len(pipeline.rows(f"silver.{OTHER}_revisions")) == 1
 
 
-def test_f34_control_without_a_supervisor_a_driver_lives_on_with_half_of_its_queries(pipeline, monkeypatch, control):
+def test_f34_control_without_a_supervisor_a_driver_runs_on_with_half_of_its_queries(pipeline, monkeypatch, control):
     """The oracle: while a query of the driver runs, silver of every dataset is what bronze gives."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.bronze_after(OTHER, [observation(1)])

@@ -480,7 +480,7 @@ def test_a_name_that_resolves_otherwise_the_second_time_gains_nothing(names):
     assert names.connected == ["8.8.8.8", "9.9.9.9"]
 
 
-def test_control_connecting_to_the_name_would_fall_for_it(names, monkeypatch, control):
+def test_control_connecting_to_the_name_would_reach_the_inside(names, monkeypatch, control):
     """The addresses are looked at, and then the name is connected to, which leads elsewhere by then."""
     rebound = {"found": [["9.9.9.9"], ["10.0.0.7"]]}
     control.holds(reached, names, "10.0.0.7", **rebound)
@@ -491,7 +491,7 @@ def test_control_connecting_to_the_name_would_fall_for_it(names, monkeypatch, co
     )
 
 
-def test_a_source_whose_own_name_leads_inside_is_not_asked(names):
+def test_a_source_whose_own_name_resolves_to_an_inside_address_is_not_asked(names):
     names.found = {"data.example": [["127.0.0.1"]]}
     with socket_server(answer(b"[]")) as stub:
         names.routes = {"127.0.0.1": stub.port}

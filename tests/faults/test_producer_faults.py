@@ -159,7 +159,7 @@ def test_f1_control_without_the_transaction_a_reader_sees_the_half_chunk_too(
 # F2
 
 
-def test_f2_a_poller_killed_between_commit_and_memory_does_not_publish_again(cli, target, variables):
+def test_f2_a_poller_killed_right_after_its_commit_does_not_publish_again(cli, target, variables):
     killed = cli(*POLL, CORRENTEZA_FAILPOINT="after_commit_txn@3:kill", **variables)
     assert killed.returncode == -signal.SIGKILL
     assert len(manifests(target)) == 3

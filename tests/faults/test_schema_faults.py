@@ -138,7 +138,7 @@ def test_evolution_three_versions_in_one_stream_reach_every_table_without_a_rebu
     assert wrong(pipeline) == {}
 
 
-def test_evolution_control_without_the_raw_bytes_a_newer_writers_field_is_gone(pipeline, release, monkeypatch, control):
+def test_evolution_control_without_the_raw_bytes_a_newer_writers_field_is_lost(pipeline, release, monkeypatch, control):
     versions = [release(), release(OWNER)]
     schema_ids = declare(pipeline, *versions)
     release()
@@ -201,7 +201,7 @@ def test_evolution_a_default_changed_touches_nothing_that_was_written_and_nothin
 
 
 @pytest.mark.slow
-def test_evolution_silver_of_an_older_release_outlives_a_bronze_table_widened_under_it(pipeline, release):
+def test_evolution_silver_of_an_older_release_runs_on_a_bronze_table_with_new_columns(pipeline, release):
     """Layers may be processes of their own, and are not upgraded in one instant."""
     versions = [release(), release(OWNER)]
     schema_ids = declare(pipeline, *versions)
@@ -322,7 +322,7 @@ def test_f6_while_the_registry_is_away_known_ids_go_on_and_a_new_one_waits(pipel
 
 
 @pytest.mark.slow
-def test_f6_control_a_silence_taken_for_an_answer_files_a_good_record_as_unknown(
+def test_f6_control_no_answer_taken_for_a_denial_files_a_good_record_as_unknown(
     pipeline, release, elsewhere, monkeypatch, control
 ):
     registry, proxy = elsewhere

@@ -95,7 +95,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_file_that_cannot_be_read_says_why(tmp_path, case):
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, case):
     content, kind, why = HOSTILE[case]
     file = tmp_path / "hostile"
     file.write_bytes(content)

@@ -167,7 +167,7 @@ def test_a_backfill_that_was_given_up_does_not_hold_its_days_for_ever(run, serie
 
 @pytest.mark.integration
 @pytest.mark.parametrize("status", [200, 500], ids=["nonsense", "away"])
-def test_a_window_of_history_that_cannot_be_had_costs_itself_alone(httpserver, target, monkeypatch, status):
+def test_a_window_of_history_that_fails_is_missing_alone(httpserver, target, monkeypatch, status):
     monkeypatch.setattr("producers.fetch.http.ATTEMPTS", 1)
 
     def answer(request: Request) -> Response:

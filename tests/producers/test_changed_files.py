@@ -282,7 +282,7 @@ def test_an_empty_file_is_refused(source, content):
         parse(source, content)
 
 
-def test_a_station_file_of_nothing_but_its_header_has_no_hour():
+def test_a_station_file_with_only_a_header_has_no_hour():
     content = b"\n".join(whole(INMET).split(b"\n")[: HEADER + 1])
     for each in (content, content + b"\n", content.replace(b"\n", b"\r\n")):
         (chunk,) = parse(INMET, each)

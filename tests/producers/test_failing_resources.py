@@ -108,7 +108,7 @@ def test_control_a_poll_that_ends_at_the_first_failure_leaves_the_later_ones_out
     control.objects(unasked, {name for name, _ in served.asked}, damage="was not even asked for")
 
 
-def test_three_failures_in_a_row_are_taken_for_the_source_s_own(run, served):
+def test_three_failures_in_a_row_count_as_a_failure_of_the_source(run, served):
     served.sick |= {(name, "*"): 500 for name in SERIES[1:4]}
     outcome = run(PRESENT)
     assert [name for name, _ in served.asked] == [*SERIES[:4]]

@@ -194,7 +194,7 @@ def test_an_answer_older_than_one_seen_is_stale(run, year, target):
 
 
 @pytest.mark.parametrize("is_clamped", [True, False], ids=["clamped", "control: believed"])
-def test_a_last_modified_in_the_future_does_not_silence_a_source(run, year, seen, monkeypatch, is_clamped):
+def test_a_last_modified_in_the_future_does_not_stop_a_source(run, year, seen, monkeypatch, is_clamped):
     if not is_clamped:
         stated = property(lambda version: answers.http_date(version.last_modified_text))
         monkeypatch.setattr(answers.Version, "last_modified", stated)
@@ -336,7 +336,7 @@ def test_a_year_that_is_not_published_yet_is_no_new_data(run, httpserver):
     assert (outcome.error, outcome.tally.rows) == (None, 0)
 
 
-def test_a_refusal_nobody_declared_is_an_error(run, httpserver):
+def test_an_undeclared_refusal_is_an_error(run, httpserver):
     httpserver.expect_request("/2025.zip").respond_with_data("no", 400)
     outcome = run()
     assert isinstance(outcome.error, CorrentezaError)

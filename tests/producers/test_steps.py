@@ -37,7 +37,7 @@ def test_one_that_fails_for_ever_keeps_no_other_back_and_is_named(error):
     assert tally.problems == [f"0: {error}"]
 
 
-def test_three_in_a_row_are_the_sources_own_failure():
+def test_three_in_a_row_are_a_failure_of_the_source():
     ended, asked, _ = taken(None, AWAY, PAGE, REFUSED, None)
     assert (asked, ended.failed, ended.gave_up) == ([0, 1, 2, 3], ["1", "2", "3"], True)
     assert ended.error is AWAY

@@ -184,7 +184,7 @@ def revised(complete=(), *, span: Span = JANUARY, today: date = TODAY) -> list[W
     return list(windows.plan(progress, longest=1000 * DAY, overlap=None, newest=lambda body: TODAY))
 
 
-def test_what_may_be_revised_whole_is_asked_whole_each_time_under_one_key():
+def test_a_series_that_is_revised_whole_is_requested_whole_under_one_key():
     assert revised() == [Window("2026-01-01..", JANUARY.first, TODAY)]
     later = TODAY + 400 * DAY
     assert revised(["2026-01-01.."], today=later) == [Window("2026-01-01..", JANUARY.first, later)]

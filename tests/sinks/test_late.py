@@ -135,7 +135,7 @@ def test_control_a_late_version_would_become_current(tmp_path, monkeypatch, cont
 
 
 @pytest.mark.parametrize("point", ["after_deletes", "after_repaired_revisions"])
-def test_a_death_while_a_key_is_repaired_is_made_good(silver, monkeypatch, point):
+def test_a_kill_while_a_key_is_repaired_is_repaired(silver, monkeypatch, point):
     """2.0 comes before a stored 2.0, which is then a repetition: one version is deleted, one appended."""
     silver.apply([row(1, 1.0, 0), row(9, 2.0, 1)], 0)
     batch = [row(5, 2.0, 2)]

@@ -171,7 +171,7 @@ def test_a_young_entry_keeps_those_after_it(path):
     assert remove_log(path) == list(range(4, 11))
 
 
-def test_a_checkpoint_that_the_log_does_not_point_to_counts_for_nothing(path):
+def test_a_checkpoint_that_the_log_does_not_point_to_is_not_used(path):
     DeltaTable(path).create_checkpoint()
     add(path, 10)
     pointer = Path(path) / "_delta_log" / "_last_checkpoint"

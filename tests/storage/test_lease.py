@@ -108,7 +108,7 @@ def numbers_stand_once(path: str, expected: list[int]) -> list[str]:
     return counted(rows, expected, "number") + counted(added, set(added), "file")
 
 
-def test_control_between_the_look_and_the_commit_the_fence_keeps_out_who_has_lost_the_table(
+def test_control_between_the_check_and_the_commit_the_fence_refuses_a_driver_that_lost_the_table(
     lake, path, monkeypatch, control
 ):
     """The driver stands still after it has looked; another takes the table, reads the same input, and writes it."""
@@ -159,7 +159,7 @@ def _without_an_id(table, actions):
     table.create_write_transaction(list(actions), mode="append", schema=table.schema(), partition_by=[])
 
 
-def test_who_gets_no_table_stops_beating_and_who_takes_one_again_at_once_goes_on(lake):
+def test_a_refused_driver_sends_no_heartbeats_and_one_that_takes_its_table_again_does(lake):
     ours, other = Leases(lake), Leases(lake)
     ours.acquire(TABLE)
     with pytest.raises(TakenError):

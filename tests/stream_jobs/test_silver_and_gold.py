@@ -83,7 +83,7 @@ def test_measured_only_leaves_assumed_clocks_out(pipeline):
         as_of(pipeline.spark, pipeline.places, DATASET, JANUARY.replace(tzinfo=None))
 
 
-def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_word(pipeline):
+def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_a_note(pipeline):
     """Bronze goes on, for retention is running."""
     pipeline.publish(DATASET, value("0.5"))
     rule = Expectation("above_one", "value > 1", "fail")

@@ -114,7 +114,7 @@ def test_annotations_are_rendered_with_labels_and_value(tmp_path):
         assert f'runbook_url="{promtool.EXTERNAL_URL}/consoles/runbook.html#{name}"' in text
 
 
-def test_rules_and_cases_know_no_metric_that_the_catalogue_lacks():
+def test_rules_and_cases_use_metrics_of_the_catalogue_only():
     names = {metric.full_name for metric in CATALOGUE}
     text = "\n".join(rule.content["expr"] for rule in promtool.rules())
     used = set(re.findall(r"correnteza_\w+", text)) | {re.match(r"\w+", series).group() for series in HEALTHY} - {"up"}

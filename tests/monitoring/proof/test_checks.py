@@ -296,7 +296,7 @@ def test_a_conflicting_version_belongs_in_quarantine(kit):
     assert failing(kit).keys() == {"silver"}
 
 
-def test_a_rule_that_bites_on_one_side_only_is_found(kit):
+def test_a_rule_that_one_side_alone_applies_is_found(kit):
     kit.change("silver.quarantine", rules="array['another_rule']")
     assert "silver" in failing(kit)
 

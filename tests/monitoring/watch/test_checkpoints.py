@@ -33,7 +33,7 @@ def test_what_has_not_moved_is_read_once(root, monkeypatch):
     assert len(reads) <= 2  # once to know its generation, once more by it
 
 
-def test_a_commit_and_a_new_life_are_seen(root):
+def test_a_commit_and_a_new_generation_are_seen(root):
     checkpoints = Checkpoints(root)
     for _ in range(3):
         checkpoints.progress(QUERY)

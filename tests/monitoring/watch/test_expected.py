@@ -44,7 +44,7 @@ def test_periods_that_should_have_come_are_counted(step, newest, now, count):
     assert missing(sequence(step), newest, at(now)) == count
 
 
-def test_a_lag_puts_the_whole_off():
+def test_a_lag_delays_all_periods():
     late = sequence("month", timedelta(days=33))
     assert missing(late, date(2026, 9, 1), at("2026-12-05")) == 0
     assert missing(late, date(2026, 9, 1), at("2026-12-12")) == 1

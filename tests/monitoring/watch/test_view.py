@@ -79,7 +79,7 @@ def test_it_says_what_status_says(watched, kit, now):
     assert [differs(one, other) for one, other in zip(found, expected.lines, strict=True) if one != other] == []
 
 
-def test_the_longer_it_waits_the_less_is_left_of_retention(watched, now):
+def test_the_time_to_loss_decreases_while_a_record_waits(watched, now):
     monitor, parts = watched
     monitor.parts.look_at_all()
     week = 7 * 24 * HOUR

@@ -109,7 +109,7 @@ def test_hostile_texts_are_shown_as_they_are():
     assert documents.HOSTILE in "".join(shown(documents.hostile()).texts)
 
 
-def test_the_page_runs_nothing_and_asks_nobody():
+def test_the_page_has_no_script_and_makes_no_request():
     found = shown(documents.in_trouble())
     assert [found.of(tag) for tag in ("script", "link", "img", "iframe", "form")] == [[]] * 5
     assert all(each["href"].startswith("#") for each in found.of("use"))

@@ -63,7 +63,7 @@ def test_of_each_column_the_greatest_value_is_drawn():
     assert "greatest 15 min" in found.text
 
 
-def test_a_second_of_lag_is_no_mountain():
+def test_a_second_of_lag_is_drawn_low():
     assert min(numbers(plot("lag", minutes(lambda _: 1.0), NOW).line)[1::2]) > HEIGHT * 0.9
 
 

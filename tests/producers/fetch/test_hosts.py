@@ -70,7 +70,7 @@ def test_a_request_that_took_longer_than_the_pause_needs_no_further_wait(limits,
         assert waited == 0.0
 
 
-def test_of_two_clients_of_a_host_the_more_patient_one_sets_the_pause(limits, clock):
+def test_of_two_clients_of_a_host_the_longer_pause_counts(limits, clock):
     assert [begin(limits, clock, "a", pause) for pause in (1.0, 3.0, 0.0, 0.0)] == [0.0, 3.0, 6.0, 6.0]
 
 
@@ -256,7 +256,7 @@ def public(given):
     return [f"{each} counts as public" for each in given if is_public(each)]
 
 
-def test_control_by_python_s_word_alone_addresses_of_a_local_network_are_asked(monkeypatch, control):
+def test_control_by_python_s_own_list_alone_addresses_of_a_local_network_are_asked(monkeypatch, control):
     control.holds(public, PRIVATE)
     monkeypatch.setattr(addresses, "GLOBAL_UNICAST", ipaddress.IPv6Network("::/0"))
     # The other one that Python 3.11 takes for public, 64:ff9b:1::808:808, is private to Python 3.13.

@@ -107,7 +107,7 @@ def test_a_last_modified_in_the_future_is_the_moment_of_the_fetch(httpserver, cl
         assert [line for line in lines if line["log_level"] == "warning"] == [said] * warnings
 
 
-def test_a_last_modified_of_the_past_is_kept_and_not_spoken_of(httpserver, client):
+def test_a_last_modified_of_the_past_is_kept_without_a_note(httpserver, client):
     httpserver.expect_request("/data/body").respond_with_data(BODY, headers={"Last-Modified": MODIFIED})
     with capture_logs() as lines:
         answer = client.get("body", {})
@@ -139,7 +139,7 @@ def test_a_download_resumes_where_each_answer_left_it(httpserver, client, admits
     assert {request.headers["If-Range"] for request in file.requests} == {'"a"'}
 
 
-def test_a_connection_dropped_ever_again_ends_in_an_error(httpserver, client):
+def test_a_connection_that_is_dropped_each_time_ends_in_an_error(httpserver, client):
     file = served(httpserver, File())
     file.cut = 0
     with pytest.raises(TransientError):
@@ -540,5 +540,5 @@ def test_one_kind_of_data_is_not_another(media, body):
         ("csv", b"Regi\xe3o;Faixa\n<5;1"),
     ],
 )
-def test_data_pass(media, body):
+def test_data_of_each_kind_is_accepted(media, body):
     sniff(answer(body), media)

@@ -98,7 +98,9 @@ def test_a_request_worked_off_has_its_outcome_and_waits_no_longer(scheduler, ask
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"\xff\x00", PollRequest("no_such_source", NOON).to_json()])
-def test_what_is_no_request_of_ours_is_put_among_the_dead_and_the_queue_goes_on(scheduler, asked, settings, value):
+def test_a_record_that_is_no_request_goes_to_the_dead_letter_queue_and_the_queue_continues(
+    scheduler, asked, settings, value
+):
     Sender(settings.bootstrap).send(settings.topic_prefix + queues.REQUESTS, [("?", value)])
     scheduler.tick(leads)
     assert scheduler.work(value) is True

@@ -303,7 +303,7 @@ def test_a_body_without_an_hour_means_no_new_data_and_a_refusal_does_not():
         ("Something went wrong.", None),
     ],
 )
-def test_a_source_that_is_asked_too_often_says_in_words_for_how_long(monkeypatch, reason, seconds):
+def test_the_pause_that_a_429_states_in_words_is_read(monkeypatch, reason, seconds):
     monkeypatch.setattr(openmeteo.clock, "now", lambda: datetime(2026, 1, 10, 18, tzinfo=UTC))
     wait = ARCHIVE.throttled_for(json.dumps({"error": True, "reason": reason}).encode())
     assert (wait and wait.total_seconds()) == seconds

@@ -49,7 +49,7 @@ def test_the_same_query_goes_on(started):
     assert started.open(replace(FULL, last_written=1)) == started.guard
 
 
-def test_a_crash_before_the_guard_was_written_leaves_nothing_in_the_way(checkpoint):
+def test_a_crash_before_the_guard_was_written_does_not_block_the_next_start(checkpoint):
     checkpoint.path(0).mkdir(parents=True)
     (checkpoint.path(0) / "metadata").write_text('{"id": "x"}')
 
@@ -182,7 +182,7 @@ def test_adopting_begins_a_new_generation_with_a_query_of_its_own(started):
     assert started.open(replace(FULL, topic_id="topic-2")) == guard
 
 
-def test_adopting_after_everything_was_lost_is_a_second_life_too(checkpoint):
+def test_adopting_after_everything_was_lost_begins_a_new_generation_too(checkpoint):
     assert checkpoint.adopt(FULL, None).generation == 1
 
 

@@ -114,7 +114,7 @@ def test_a_query_that_fails_is_restarted_alone():
     assert healthy.running.stopped
 
 
-def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeypatch):
+def test_systemd_is_notified_while_a_driver_watches_its_queries(monkeypatch):
     signs: list[int] = []
     monkeypatch.setattr(supervisor.notify, "alive", lambda: signs.append(1))
     watched = Job("bronze.a", [Query(LONG, None)])
@@ -122,7 +122,7 @@ def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeyp
     assert len(signs) == 3  # one per look: a loop that hangs in one gives none
 
 
-def test_one_that_goes_on_failing_takes_the_driver_down():
+def test_a_query_that_keeps_failing_ends_the_driver():
     """F34: no driver that looks alive while one of its tables is stopped."""
     failing = Job("silver.a", [Query(0, "boom")])
     healthy = Job("silver.b", [Query(LONG, None)])
@@ -207,7 +207,7 @@ def test_f21_control_a_refusal_that_is_raised_at_the_start_keeps_the_others_from
     control.objects(refused_beside_a_healthy_one, refusal, damage="bronze.b ended after 0 looks")
 
 
-def test_a_table_that_another_driver_writes_ends_the_driver_and_leaves_no_word_in_its_checkpoint():
+def test_a_table_that_another_driver_writes_ends_the_driver_and_leaves_no_note_in_its_checkpoint():
     noted: list[str] = []
     taken = Supervised(
         Job("bronze.a", [TableIsTakenError("held")]), {}, lambda query, state, error: noted.append(query)
@@ -275,7 +275,7 @@ def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_has_
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), DeltaError("the log is being written")])
-def test_what_the_system_or_delta_says_at_a_start_puts_its_job_off_and_the_others_go_on(error):
+def test_an_error_of_the_system_or_of_delta_at_a_start_delays_its_job_alone(error):
     job = Job("bronze.a", [error, Query(LONG, None)])
     other = Job("bronze.b", [Query(LONG, None)])
     run(job, other, until=lambda: job.starts == 2)
@@ -337,7 +337,7 @@ def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
     assert job.running.stopped
 
 
-def test_the_pause_doubles_and_failures_of_long_ago_are_forgiven(monkeypatch):
+def test_the_pause_doubles_and_old_failures_do_not_count(monkeypatch):
     monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 1.0)
     monkeypatch.setattr(attempts, "LONGEST_PAUSE_SECONDS", 60.0)
     tries, error = Attempts(), CorrentezaError("x")
@@ -419,7 +419,7 @@ def test_f33_a_batch_under_way_is_finished_before_its_query_is_stopped():
     assert cut(query) == []
 
 
-def test_f33_control_a_driver_without_patience_cuts_the_batch(control):
+def test_f33_control_a_driver_with_a_stop_timeout_of_zero_interrupts_the_batch(control):
     patient, hasty = Ending(3), Ending(LONG)
     told_to_stop(patient, 600)
     control.holds(cut, patient)
