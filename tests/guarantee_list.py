@@ -1,6 +1,6 @@
 """The list of guarantees after a run: each promise of the page, its tests, how they ended, its controls' words.
 
-Everything here is made from the page's text, from the sources' marks and from what a run told; see `fault_report`.
+Everything here is made from the page's text, from the sources' marks and a run's outcomes; see `fault_report`.
 """
 
 import ast

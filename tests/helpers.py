@@ -1,4 +1,4 @@
-"""What tests share beside fixtures: waiting for a condition, and commands that are killed with all below them."""
+"""Helpers of tests that are not fixtures: waiting for a condition, and commands that are killed with all below them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The reader of served bytes: it consents to all rows, and names what is lacking, doubled or changed."""
+"""The oracle of served bytes finds nothing if all rows are there, and names missing, doubled and changed ones."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What is printed after a run says of each promise what the run showed, and a skip is not taken for a proof."""
+"""The list that is printed after a run: of each promise what the run showed; a skipped test is no proof."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Gold's oracle consents to a right table and names what is wrong in a broken one: tiny Delta tables, no JVM."""
+"""Gold's oracle finds nothing in a correct table and names what is wrong in a broken one: tiny Delta tables, no JVM."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""`docs/guarantees.md` promises nothing that no test holds: every test it names exists, is run by the verb that the
+"""`docs/guarantees.md` promises only what a test proves: every test it names exists, is run by the verb that the
 page says, and was neither skipped nor failed when it last ran here; every fault met is in it.
 """
 

@@ -1,4 +1,4 @@
-"""Each oracle of the lake consents to whole data and objects to broken ones: tiny Delta tables, no Kafka, no JVM."""
+"""Each oracle of the lake finds nothing in correct data and names damage: tiny Delta tables, no Kafka, no JVM."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Parallel test processes share one broker and registry; who started them outlives who borrowed them."""
+"""Parallel test processes share one broker and registry; the process that started them ends last."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""The real Airflow over a real PostgreSQL runs real commands: a failed try is tried again, news start what follows.
+"""The real Airflow over a real PostgreSQL runs real commands: a failed try is repeated, new data starts what follows.
 
 One test, because the processes take a minute to start.
 """

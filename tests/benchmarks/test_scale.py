@@ -1,4 +1,4 @@
-"""The sums of docs/scale.md: known answers, what must not fall, the limit that is named, and the page."""
+"""The formulas of docs/scale.md: known results, monotony, the limit that is named, and the page."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What is one's own, by the settings `polled` and `places`: what is accepted, what is refused and in which words."""
+"""The settings `polled` and `places`: what is accepted, and what is refused with which message."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`erase` refuses what it cannot do whole, and never says the key."""
+"""`erase` refuses what it cannot complete, and never prints the key."""
 
 import json
 

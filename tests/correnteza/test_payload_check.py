@@ -1,4 +1,4 @@
-"""A part that lacks its end: it is under way until its slot is over, and a failure of `verify` afterwards."""
+"""A part without its last chunk: unfinished until its slot is over, a failure of `verify` afterwards."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Pictures: their lines are what the instants knew."""
+"""Plots: each line shows the values known at its instant."""
 
 import re
 from datetime import date

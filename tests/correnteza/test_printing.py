@@ -1,4 +1,4 @@
-"""What the query gave is what is printed, in every format; or it is refused by name."""
+"""Values are printed exactly as the query gave them, in every format, or refused by their column."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""One driver, many queries, in a process of its own: F33 (told to stop during a batch), F34 (one is poisoned).
+"""One driver, many queries, in a process of its own: F33 (told to stop during a batch), F34 (one always fails).
 
 The bounds in seconds, and controls without a JVM, are in `tests/stream_jobs/running/test_supervisor.py`.
 """

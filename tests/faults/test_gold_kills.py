@@ -1,4 +1,4 @@
-"""A batch of gold that dies at any of its failure points and is repeated; a lost checkpoint; a batch not noted.
+"""A batch of gold that is killed at any of its failure points and repeated; a lost checkpoint; a batch not noted.
 
 Through the real query on a lake. The result is held against another engine's computation from all of silver, and the
 batch's counts must stand once.

@@ -1,4 +1,4 @@
-"""F13 and the HTTP part of F12: what a source, or an attacker in its place, may do to a request.
+"""F13 and the HTTP part of F12: wrong and hostile answers of a source, or of an attacker in its place.
 
 The stub records the requests and their times. Each protection has a control: without it the oracle reports the damage.
 """

@@ -1,4 +1,4 @@
-"""F35: unmodified processes under steady load, met by a seeded sequence of what may happen to them; and a short form of
+"""F35: unmodified processes under steady load and a seeded random sequence of faults; and a short form of
 `make crash-test`. `SEED=` in the environment gives another sequence; the seed and the timeline's path are printed.
 """
 

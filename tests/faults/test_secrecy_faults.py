@@ -1,4 +1,4 @@
-"""O13: passwords, keys and taxpayers' numbers are planted in every possible place, and no output contains them."""
+"""O13: passwords, keys and taxpayers' numbers are put into every possible place, and no output contains them."""
 
 import json
 from pathlib import Path

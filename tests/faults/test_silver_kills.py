@@ -1,4 +1,4 @@
-"""A batch of silver that dies at any of its failure points and is repeated, judged by tests/judges.py.
+"""A batch of silver that is killed at any of its failure points and repeated, checked by tests/judges.py.
 
 Through the real query on a lake whose bronze the test writes. The batch that dies has all that a batch can have: new
 versions, a row that comes late and makes a stored version void, conflicts at a new and at a late clock, a row that

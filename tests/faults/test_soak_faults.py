@@ -1,4 +1,4 @@
-"""O11: nothing that a driver holds grows with the batches it has run; and the soak finds what does."""
+"""O11: the resources of a driver do not grow with the number of its batches; the soak test finds a leak."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""A partition without a leader is asked for again, for a while; every other error is told at once."""
+"""A partition without a leader is asked for again, for a while; every other error is raised at once."""
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException

@@ -1,4 +1,4 @@
-"""What systemd is told, by the protocol of sd_notify(3): a real socket takes it."""
+"""The notifications to systemd, by the protocol of sd_notify(3), sent to a real socket."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""`migrate plan|run|verify|report|rollback` over real Kafka, Spark and Delta: legacy rows are rows like all others."""
+"""`migrate plan|run|verify|report|rollback` over real Kafka, Spark and Delta: legacy rows are ordinary rows."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Servers that misbehave below HTTP, certificates of our own, and names that resolve as a test wants it."""
+"""Servers that misbehave below HTTP, certificates of our own, and names that resolve as a test sets."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""Tests for every source: sources are found by their modules, and judged by the files in tests/golden/<source>/.
+"""Tests for every source: sources are found by their modules, and checked by the files in tests/golden/<source>/.
 
 A source without that folder fails here with a message that says what to add. Parsers of lines must hold their memory on
 a million rows; a JSON body is held whole by its parser, and what bounds it is the cap on bodies (http.MAX_BODY_BYTES).

@@ -1,4 +1,4 @@
-"""Which payload was the last to state which days, as editions come, months move, and memory ends."""
+"""Which payload was the last to state which days, while editions arrive, months move, and old payloads are dropped."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Texts of a source do not control a terminal, do not run in a spreadsheet, and show no password."""
+"""Texts of a source contain no escape sequence, no formula of a spreadsheet and no password when they are printed."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A cluster that asks who one is: each component does its work there with the rights of its role, and nothing else."""
+"""A cluster with authentication and ACLs: each component works there with the rights of its role, and has no others."""
 
 import json
 import time

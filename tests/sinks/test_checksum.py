@@ -1,4 +1,4 @@
-"""The checksum file beside a commit: Spark finds a version's columns in it, and runs no query over the log for them."""
+"""The checksum file beside a commit: Spark reads a version's schema from it, and runs no query over the log."""
 
 import json
 from collections.abc import Iterable

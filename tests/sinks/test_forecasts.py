@@ -1,4 +1,4 @@
-"""A drop is loaded once and whole, or refused whole with the reason."""
+"""A forecast file is loaded once and whole, or refused whole with the reason."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""One table, looked at and kept small; killed anywhere it is as it was or compacted, and the next run ends the work."""
+"""Maintenance of one table; killed anywhere, the table is as it was or compacted, and the next run finishes."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What goes from a table's folder is what nobody reads any more, and nothing else."""
+"""Maintenance removes the files of a table that no reader needs, and no others."""
 
 import json
 import shutil

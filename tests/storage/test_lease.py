@@ -1,4 +1,4 @@
-"""One driver owns a table in a store: whoever else wants it, at the same moment or after it has fallen silent."""
+"""One driver owns a table in a store: others are refused until its heartbeats have stopped."""
 
 import json
 import threading

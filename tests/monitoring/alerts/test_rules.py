@@ -1,4 +1,4 @@
-"""Every alert fires when it should, ends when it should, and is silent otherwise: the shipped files, by promtool."""
+"""Every alert fires when it should, ends when it should, and is inactive otherwise: the shipped files, by promtool."""
 
 import re
 from dataclasses import replace

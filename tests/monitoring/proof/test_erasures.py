@@ -1,4 +1,4 @@
-"""What `ops.erasures` tells is accounted for, record by record, and nothing else is excused by it."""
+"""Each record of `ops.erasures` explains one missing record, and no other missing one."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Silver of a topic of others, held against bronze: tables filled by `apply_changes` from rows that a test makes up."""
+"""Silver of a topic of others, compared with bronze; `apply_changes` fills the tables from rows of the test."""
 
 import json
 from datetime import UTC, datetime, timedelta

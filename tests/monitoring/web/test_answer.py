@@ -1,4 +1,4 @@
-"""The page begins with an answer, and the answer is the document's."""
+"""The page begins with a summary, and the summary follows from the document."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Rows with line ends inside quotes (RFC 4180), and quotes that must not swallow their neighbours."""
+"""Rows with line ends inside quotes (RFC 4180), and stray quotes, after which the next rows must still be read."""
 
 import csv
 import io

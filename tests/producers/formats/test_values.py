@@ -1,4 +1,4 @@
-"""Text as published → values: what is read, what is nothing, and what is refused rather than guessed."""
+"""Text as published → values: what is read, what is null, and what is refused because it is ambiguous."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Open-Meteo: bodies of the archive and the forecast, their windows, and what is no news."""
+"""Open-Meteo: bodies of the archive and the forecast, their windows, and what is no new data."""
 
 import json
 from collections.abc import Callable

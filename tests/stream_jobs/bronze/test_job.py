@@ -1,4 +1,4 @@
-"""Bronze against a real broker and registry: what comes in is there once, whatever it is and whatever happened."""
+"""Bronze against a real broker and registry: each record is there once, whatever its bytes and whatever failed."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""A training set never knows the future, and knows all of the past."""
+"""A row of a training set uses all that was known at its origin, and nothing newer."""
 
 import random
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""When a query may start, and when it must not: the guard beside every checkpoint."""
+"""When a query may start, and when it is refused: the guard file beside every checkpoint."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a driver tells of itself: batches by Spark's own report, restarts, and that queries look for input. No Spark."""
+"""The metrics of a driver: batches by Spark's own report, restarts, and that queries look for input. No Spark."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""A query looks more rarely while little comes all the time, and at once where much comes or something now and then."""
+"""A query looks more rarely while few records come all the time, and at full pace when many or rare ones come."""
 
 from types import SimpleNamespace
 

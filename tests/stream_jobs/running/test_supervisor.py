@@ -1,4 +1,4 @@
-"""Queries are restarted alone, with back-off, within bounds; nothing half alive goes on. No Spark here."""
+"""A failed query is restarted alone, with back-off and within bounds. No Spark here."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""How far a dataset's clocks had come before a batch: noted beside the checkpoint, and asked of bronze only without."""
+"""The newest clock of a dataset before a batch: kept beside the checkpoint, and else read from bronze."""
 
 from pathlib import Path
 from typing import Any
