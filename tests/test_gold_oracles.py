@@ -29,7 +29,7 @@ SEEDS = (0, 1, 2, 4, 5)
 """With each of these every table has rows."""
 
 
-class Drawn(MemorySilver):
+class RandomRevisions(MemorySilver):
     """Random revisions, for whoever needs no Spark."""
 
     def __init__(self, seed: int) -> None:
@@ -48,8 +48,8 @@ class Drawn(MemorySilver):
 
 
 @pytest.fixture(scope="module", params=SEEDS)
-def drawn(request: pytest.FixtureRequest) -> Drawn:
-    return Drawn(request.param)
+def drawn(request: pytest.FixtureRequest) -> RandomRevisions:
+    return RandomRevisions(request.param)
 
 
 def rows_of(name: str, silver: Silver) -> list[Row]:
@@ -108,7 +108,7 @@ def put(tmp_path: Path) -> Put:
 
 @pytest.fixture(scope="module")
 def silver() -> Silver:
-    return Silver(Drawn(2).whole)
+    return Silver(RandomRevisions(2).whole)
 
 
 def other(value: Any) -> Any:

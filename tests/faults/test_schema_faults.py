@@ -226,7 +226,7 @@ def test_evolution_silver_of_an_older_release_runs_on_a_bronze_table_with_new_co
     assert counted.failures, "Delta ends a stream whose table is widened: the supervisor starts it again"
 
 
-class Late:
+class RegistryWithHiddenIds:
     """A registry that does not know some ids yet: those in `hidden`."""
 
     def __init__(self, registry: Registry, hidden: int) -> None:
@@ -247,17 +247,17 @@ def test_f30_an_id_that_the_registry_denies_is_filed_after_a_grace_and_decodes_o
     versions = [release(), release(OWNER)]
     schema_ids = declare(pipeline, *versions)
     contract = release(OWNER)
-    late = Late(pipeline.registry, hidden=schema_ids[1])
+    registry = RegistryWithHiddenIds(pipeline.registry, hidden=schema_ids[1])
     send(pipeline, versions[0], schema_ids[0], station(0))
     [early] = send(pipeline, versions[1], schema_ids[1], station(1, owner="INMET"))
-    job = pipeline.bronze(DATASET, registry=late)
+    job = pipeline.bronze(DATASET, registry=registry)
     with kept_running(job) as [counted]:
         wait_for(lambda: statuses(pipeline) == ["ok", "unknown_schema"], "the record is filed", 120)
-        assert late.asked[-1] - late.asked[0] >= known_schemas.GRACE_SECONDS
+        assert registry.asked[-1] - registry.asked[0] >= known_schemas.GRACE_SECONDS
         filed = by_place(pipeline)[0, 1]
         assert (filed["schema_id"], filed["value"], filed["record"]) == (schema_ids[1], early, None)
 
-        late.hidden, starts = None, len(counted.queries)
+        registry.hidden, starts = None, len(counted.queries)
         job._known_schemas.refresh([contract])  # as the driver does twice a minute
         wait_for(lambda: len(counted.queries) > starts, "the query is planned again")
         send(pipeline, versions[1], schema_ids[1], station(2, owner="INMET"))

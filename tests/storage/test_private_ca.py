@@ -1,5 +1,5 @@
-"""A store behind TLS with a certificate of a private authority: each Python client trusts it by `SSL_CERT_FILE`, and none
-connects without it.
+"""A store behind TLS with a certificate of a private authority: Python clients trust it by `SSL_CERT_FILE`, and do not
+connect without it.
 """
 
 import dataclasses

@@ -380,7 +380,7 @@ def test_f28_control_another_failure_is_given_up_after_some_tries(control):
     control.objects(given_up, "the disk is read-only", damage="the disk is read-only")
 
 
-class Ending(Query):
+class BatchQuery(Query):
     """A query in the middle of a batch, which ends after some looks at it; it notes whether it was stopped before."""
 
     def __init__(self, looks: int) -> None:
@@ -407,27 +407,27 @@ def told_to_stop(query: Query, stop_seconds: float) -> None:
     keep_running([supervised], ordered, dict, stop_seconds=stop_seconds)
 
 
-def cut(query: Ending) -> list[str]:
+def cut(query: BatchQuery) -> list[str]:
     """What the end of a query was like."""
     wrong = [] if query.stopped else ["it was not stopped"]
     return [*wrong, "its batch was cut"] if query.cut else wrong
 
 
 def test_f33_a_batch_under_way_is_finished_before_its_query_is_stopped():
-    query = Ending(3)
+    query = BatchQuery(3)
     told_to_stop(query, 600)
     assert cut(query) == []
 
 
 def test_f33_control_a_driver_with_a_stop_timeout_of_zero_interrupts_the_batch(control):
-    patient, hasty = Ending(3), Ending(LONG)
+    patient, hasty = BatchQuery(3), BatchQuery(LONG)
     told_to_stop(patient, 600)
     control.holds(cut, patient)
     told_to_stop(hasty, 0)
     control.objects(cut, hasty, damage="its batch was cut")
 
 
-class Stuck(Query):
+class HangingQuery(Query):
     """A query whose batch does not end, nor does the call that stops it, until it is let go."""
 
     MOST_SECONDS = 60.0
@@ -445,7 +445,7 @@ class Stuck(Query):
 
 def stopped_beside_a_stuck_one(stop_seconds: float, *others: Job) -> Supervised:
     """The stuck one, after an order to stop; its batch has not ended yet."""
-    stuck = Job("bronze.stuck", [Stuck()])
+    stuck = Job("bronze.stuck", [HangingQuery()])
     supervised = [Supervised(each, {}) for each in (stuck, *others)]
     for each in supervised:
         each.start()
@@ -479,7 +479,7 @@ def test_f33_control_without_a_bound_on_spark_s_own_stop_the_end_waits_for_the_b
     bounded.job.running.let_go.set()
 
     monkeypatch.setattr(stopping, "END_SECONDS", 10**6)
-    monkeypatch.setattr(Stuck, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(HangingQuery, "MOST_SECONDS", 1.0)
     control.objects(waited_for, stopped_beside_a_stuck_one(0.0), damage="it waited until the batch ended")
 
 
@@ -488,7 +488,7 @@ def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_
     monkeypatch.setattr(stopping, "ERROR_STOP_SECONDS", 0.1)
     monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
-    let_go, stuck = threading.Event(), Stuck()
+    let_go, stuck = threading.Event(), HangingQuery()
     checked: list[bool] = []
     with pytest.raises(CorrentezaError) as given_up:
         run(
@@ -505,7 +505,7 @@ def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_
     assert "boom" in given_up.value.hint
 
 
-class Busy(Query):
+class LongBatchQuery(Query):
     """A query whose one batch never ends by itself; a task of it ends at every look, or none does."""
 
     def __init__(self, *, ends_tasks: bool) -> None:
@@ -519,7 +519,7 @@ class Busy(Query):
 
 def left_stuck(seconds: float = 0.2) -> list[str]:
     """Whether a query whose batch makes no progress goes on as it is while another one is watched for so long."""
-    first = Busy(ends_tasks=False)
+    first = LongBatchQuery(ends_tasks=False)
     stuck = Job("silver.a", [first, Query(LONG, None)])
     other = Job("bronze.b", [Query(LONG, None)])
     until = time.monotonic() + seconds
@@ -536,7 +536,7 @@ def left_stuck(seconds: float = 0.2) -> list[str]:
 def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeypatch):
     monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
     noted: list[str] = []
-    first = Busy(ends_tasks=False)
+    first = LongBatchQuery(ends_tasks=False)
     job = Job("silver.a", [first, Query(LONG, None)])
     supervised = Supervised(job, {}, lambda query, state, error: noted.append(f"{query} {state}: {error}"))
     supervised.start()
@@ -556,7 +556,7 @@ def test_control_without_the_bound_the_batch_is_waited_for_for_ever(monkeypatch,
 
 def test_a_long_batch_whose_tasks_end_is_left_alone(monkeypatch):
     monkeypatch.setattr(stalls, "STALL_SECONDS", 1.0)
-    busy = Busy(ends_tasks=True)
+    busy = LongBatchQuery(ends_tasks=True)
     job = Job("silver.a", [busy])
     until = time.monotonic() + 2.0
 
@@ -573,7 +573,7 @@ def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s
     """Its batch may still write: a second one beside it would be a second writer."""
     monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
     monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
-    stuck = Stuck()
+    stuck = HangingQuery()
     job, other = Job("silver.a", [stuck, Query(LONG, None)]), Job("bronze.b", [Query(LONG, None)])
 
     def enough() -> bool:

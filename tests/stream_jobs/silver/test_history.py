@@ -14,7 +14,7 @@ SPARK: Any = None
 """Nothing that is noted needs it."""
 
 
-class AskedBronze(Exception):
+class BronzeWasRead(Exception):
     """Stands for the scan of a whole table."""
 
 
@@ -22,7 +22,7 @@ def history(file: Path) -> BronzeHistory:
     """As a driver makes it when it starts."""
 
     def records(*_: Any) -> Any:
-        raise AskedBronze
+        raise BronzeWasRead
 
     return BronzeHistory(
         load("bcb_sgs"),
@@ -92,7 +92,7 @@ def test_a_note_that_may_not_be_of_the_batch_before_is_not_used(tmp_path, genera
     other = history(tmp_path)
     other.begin(SPARK, batch(batch_id, generation), is_first=False)
 
-    with pytest.raises(AskedBronze):
+    with pytest.raises(BronzeWasRead):
         other.seen()
     before = (tmp_path / "seen.json").read_text()
     other.end(Seen(1, None))  # what came before is not known, so nothing may be noted
