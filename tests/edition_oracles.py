@@ -73,7 +73,7 @@ def not_as_served(served: Mapping[datetime, bytes], bootstrap: str, prefix: str,
 
 
 def different(served: Mapping[datetime, bytes], rows: Iterable[Held], manifests: Manifests, *, where: str) -> list[str]:
-    """The comparison of `not_as_served`, of rows that somebody has read."""
+    """The comparison of `not_as_served`, of rows that were read already."""
     held: dict[datetime | None, Counter[tuple[Hour, float | None]]] = defaultdict(Counter)
     for chunk_id, hour, rain in rows:
         held[manifests.clock_of.get(chunk_id)][hour, rain] += 1
@@ -115,7 +115,7 @@ def _in_kafka(bootstrap: str, prefix: str) -> Iterator[Held]:
         try:
             fields = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
         except Exception:
-            continue  # poison; a row that does not decode is one that is lacking
+            continue  # undecodable; such a row counts as missing
         yield fields["chunk_id"], (fields["station_code"], fields["observed_at"]), fields["rain_mm"]
 
 

@@ -49,10 +49,10 @@ FAULTS = {
     34: "one of several queries dies",
     35: "random sequence",
 }
-"""The rows of the fault matrix that the tests meet."""
+"""The rows of the fault matrix that have tests."""
 
 UNTESTED: dict[int, str] = {}
-"""The rows that no test meets yet."""
+"""The rows without a test."""
 
 MUST_NOT_SKIP = ("CI", "NO_SKIPPED_FAULTS")
 """Where one of these variables is set, a fault test that is skipped has failed: it shows nothing."""

@@ -30,7 +30,7 @@ SEEDS = (0, 1, 2, 4, 5)
 
 
 class RandomRevisions(MemorySilver):
-    """Random revisions, for whoever needs no Spark."""
+    """Random revisions, for tests without Spark."""
 
     def __init__(self, seed: int) -> None:
         self.rows = defaultdict(list)

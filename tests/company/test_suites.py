@@ -63,7 +63,7 @@ def other_counts(lake: LakeSilver, results, batch: int) -> list[str]:
 
 
 def test_control_the_same_rows_give_the_counts_of_the_pipeline(spark, tmp_path, judge, control):
-    """Gold's query judged them in DuckDB; the second time only the rows that came since are judged again."""
+    """Gold's query checked them in DuckDB; the second time only the rows that came since are checked."""
     lake = LakeSilver(spark, tmp_path)
     operators(lake, 0, 10)
     first = judge(tmp_path, "gold.dim_operator")

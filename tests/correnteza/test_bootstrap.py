@@ -54,13 +54,13 @@ def pip(tmp_path, monkeypatch):
 
 @pytest.fixture
 def closed() -> str:
-    """An address that nobody listens at."""
+    """An address without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def followed(text: str) -> tuple[list[str], str]:
-    """What is told while pip runs, and the summary."""
+    """What is printed while pip runs, and the summary."""
     told, following = [], bootstrap.follow(text.splitlines(keepends=True))
     while True:
         try:

@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^```\w*\n(.*?)^```", PAGES, re.DOTALL | re.MULTILINE)
 MOST_RESIDENT_BYTES = 350 << 20
 """Of the Python process of `features`: 180 MiB are its libraries. All 24 origins in one table took 436 MiB."""
 NOT_RUN = ("features", "plot", "sources")
-"""What starts a JVM of its own, draws a picture, or tells how long ago something was."""
+"""What starts a JVM of its own, draws a picture, or prints how long ago something was."""
 
 
 def shown() -> list[str]:

@@ -66,7 +66,7 @@ def test_up_survives_its_own_kill_and_the_next_start_clears_what_is_left(alone, 
     produce(before["kafka_bootstrap"], b"kept")
     ids = Registry(before["registry_url"]).register([load("bcb_sgs")], "")
     old = {name: child(home, name) for name in ("broker", "registry")}
-    # Stopped, the two cannot notice that their parent dies: what a parent without PR_SET_PDEATHSIG leaves behind.
+    # Suspended, the two do not react to their parent's end: as without PR_SET_PDEATHSIG.
     for pid, _ in old.values():
         os.kill(pid, signal.SIGSTOP)
     first.kill()

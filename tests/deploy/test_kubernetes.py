@@ -298,7 +298,7 @@ def test_the_monitor_reads_the_disk_of_the_driver_and_never_writes_it():
         [{"name": "home", "mountPath": "/var/lib/correnteza"}],
         [{"name": "home", "mountPath": "/var/lib/correnteza", "readOnly": True}],
     ]
-    assert of(TEXT, "Service")["monitor"]["spec"]["publishNotReadyAddresses"]  # it tells why the driver is not ready
+    assert of(TEXT, "Service")["monitor"]["spec"]["publishNotReadyAddresses"]  # it shows why the driver is not ready
 
 
 def test_the_image_is_that_of_docker_compose():

@@ -97,7 +97,7 @@ def values_astray(target) -> list[str]:
 
 
 def test_control_two_that_own_the_same_days_publish_them_twice(cli, cli_process, target, variables, tmp_path, control):
-    """The live schedule is told another start of its history than the backfill was, while that is under way."""
+    """The live schedule gets another start of its history than the backfill, which still runs."""
     gate = tmp_path / "gate"
     held = cli_process(*BACKFILL, CORRENTEZA_FAILPOINT=f"after_fetch@1:wait={gate}", **variables)
     wait_at_gate(gate, held, "the backfill to have read its cursors and a window")

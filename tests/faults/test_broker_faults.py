@@ -84,7 +84,7 @@ class Polling:
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
 
     def begin(self, fault: "Fault") -> threading.Thread:
-        """Poll in a thread of its own until all is published; the fault meets its transaction, counted from here."""
+        """Poll in a thread of its own until all is published; the fault counts its transactions from here."""
         self.at_transaction, self.numbers = fault.at_transaction, iter(range(1, 10_000))
         self.done.clear()
         thread = threading.Thread(target=self.run, daemon=True)
@@ -263,7 +263,7 @@ def passing_again(own: OwnBroker, polling: Polling, seconds: float) -> Callable[
         assert polling.target.ledger is not None
         before = polling.target.ledger.read_text()
         last(seconds)
-        # Back-pressure: the poller waits, and neither fetches nor remembers more than the chunk it has built ahead.
+        # Back-pressure: the poller waits, and neither fetches nor keeps more than the chunk it has built ahead.
         assert polling.target.ledger.read_text() == before
         own.proxy.mode = "pass"
 

@@ -174,7 +174,7 @@ def test_f28_control_without_a_reserve_a_download_fills_the_disk_of_the_other_pr
     spooled = archive.Archive.spool
 
     def least_left(floor: int) -> list[str]:
-        """What was left to the neighbours when a poll had taken what it could."""
+        """What was left to other processes when a poll had taken what it could."""
         left: list[int] = []
 
         @contextmanager

@@ -1,4 +1,4 @@
-"""S29: a planted key leaves gold, silver, bronze, the archive and what Kafka can let go; nothing brings it back.
+"""S29: a planted key leaves gold, silver, bronze, the archive and what Kafka can delete; nothing brings it back.
 
 The lake takes minutes to fill, so each test does all that needs one, and goes back to a copy of it in between.
 """

@@ -67,7 +67,7 @@ def wrong(lake: LakeSilver) -> list[str]:
 
 
 def die(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next batch dies at the point."""
+    """The next batch is killed at the point."""
     with monkeypatch.context() as armed:
         armed.setenv(failpoints.VARIABLE, f"{point}:raise")
         with pytest.raises(CorrentezaError, match=point):

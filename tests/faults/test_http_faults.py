@@ -412,7 +412,7 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("location", FORBIDDEN)
 def test_a_redirect_to_an_address_inside_is_not_followed(names, location):
-    """Out of a source's own answer: by number, or by a name that nobody listed."""
+    """Out of a source's own answer: by number, or by a name that is not listed."""
     names.found = {"data.example": [["8.8.8.8"]], "internal.example": [["10.0.0.7"]], "localhost": [["127.0.0.1"]]}
     with socket_server(answer(b"secret")) as inside:
         to = location.format(port=inside.port)
@@ -583,7 +583,7 @@ def test_of_a_file_replaced_between_two_attempts_nothing_is_mixed(httpserver, cl
 def test_control_without_the_validators_halves_of_two_files_would_be_mixed(
     httpserver, client, no_waiting, monkeypatch, control
 ):
-    """Equal lengths, and nobody looks at the ETag."""
+    """Equal lengths, and the ETag is not compared."""
 
     def mixed() -> list[str]:
         httpserver.expect_ordered_request(ZIP).respond_with_handler(ranged('"a"', BODY, cut=2000))

@@ -136,7 +136,7 @@ def asks_once(self: Publisher) -> None:
 def test_f4_control_a_publisher_that_asks_once_does_not_know_what_it_has_published(
     cluster, target, run, year, monkeypatch, control
 ):
-    """Only the asking again is taken away. What the cursor makes up for, nobody has acknowledged."""
+    """Only the repeated commit is switched off. What the cursor repairs was not acknowledged."""
     passed = cluster.proxy.end_txns
     # The commit reaches the broker each time; its answer never comes back.
     cluster.proxy.swallow = lambda number: number - passed == 2
@@ -165,7 +165,7 @@ def holding(cluster, monkeypatch) -> Proxy:
 def test_f4_a_commit_whose_answer_is_held_back_for_ever_is_asked_again_on_another_connection(
     cluster, target, run, holding
 ):
-    """No hang-up tells the publisher that its connection is of no use any more."""
+    """The connection is not closed, so the publisher does not learn that it is dead."""
     before, passed = holding.swallowed, holding.end_txns
     holding.swallow = lambda number: number - passed == 2
     outcome = run()
@@ -201,7 +201,7 @@ def test_f4_control_a_publisher_that_loses_its_cursor_when_an_answer_is_held_pub
 
 
 class Stalling:
-    """A source that stops in the middle of its second member until it is let go."""
+    """A source that stops in the middle of its second member until it is released."""
 
     def __init__(self, monkeypatch) -> None:
         self.reached, self.go_on = threading.Event(), threading.Event()

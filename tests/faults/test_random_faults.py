@@ -23,7 +23,7 @@ if (Path(os.environ["CORRENTEZA_HOME"]) / "forget").exists():
 from correnteza.cli import main
 main()
 """
-"""The command line of a producer that, once it is told to forget, does not read how far its predecessor came."""
+"""The command line of a producer that, once a file says so, does not read how far its predecessor came."""
 
 LOSING = """
 from pathlib import Path
@@ -34,7 +34,7 @@ cursor.read = lambda *given: too_far(read(*given)) if Path("losing").exists() el
 from correnteza.cli import main
 main()
 """
-"""As above, of a producer whose successor believes, once there is a file `losing`, that more rows were published."""
+"""As above, of a producer whose successor, once there is a file `losing`, takes more rows for published."""
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_f8_control_a_leader_that_goes_by_its_clock_alone_emits_slots_twice_or_n
 
 
 def test_f8_control_a_leader_that_reads_nothing_back_leaves_the_slots_between_two_leaders_out(control):
-    """The first leader dies; the second begins two hours later."""
+    """The first leader is killed; the second begins two hours later."""
     noon = BEGIN + 12 * HOUR
     before, after = list(ticking(BEGIN, noon)), list(ticking(noon + 2 * HOUR, noon + 3 * HOUR))
     facts = Emitted()

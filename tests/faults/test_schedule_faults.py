@@ -91,7 +91,7 @@ def complete(target, wanted: set[str]) -> set[str]:
 def test_a_day_polled_by_two_workers_whose_leader_is_killed_ten_times_has_every_slot_and_every_chunk_once(
     start, replay, target, record_property
 ):
-    """Half-way through the day every source publishes again, so that kills meet polls with news."""
+    """Half-way through the day every source publishes again, so that there are kills during polls with new data."""
     names = [name for name in sources.load_all() if name in replay.base_urls]
     wanted = slots_between(names, MIDNIGHT, MIDNIGHT + DAY - timedelta(seconds=1))
     at = replay_clock(MIDNIGHT - timedelta(hours=4), FAST)  # so that the workers are up when the day begins
@@ -351,7 +351,7 @@ def ending(*given):
 
 attempt._poll = ending
 """
-"""As it was: whoever is fenced ends, and with it the polls of all other sources."""
+"""As it was: a worker that is fenced ends, and with it the polls of all other sources."""
 
 
 @pytest.fixture
@@ -396,7 +396,7 @@ def missed(target, at: str, *, seconds: float = 120) -> list[str]:
 def test_f3_a_worker_of_which_one_source_is_fenced_goes_on_with_the_others_and_asks_it_again_at_its_next_slot(
     fenced_worker, target, replay, control
 ):
-    """Control: a worker that ends when it is fenced misses the other source's slots until somebody starts it again."""
+    """Control: a worker that ends when it is fenced misses the other source's slots until it is started again."""
     worker, at = fenced_worker(HOLDING, MIDNIGHT)
     control.holds(missed, target, at)
     assert worker.poll() is None, worker.said

@@ -294,7 +294,7 @@ def test_f30_control_without_asking_the_registry_a_good_record_is_filed_as_unkno
 
 @pytest.fixture
 def elsewhere(pipeline: Pipeline) -> Iterator[tuple[Registry, Proxy]]:
-    """The same registry behind a port that a test can close. What the process remembers of it is not used."""
+    """The same registry behind a port that a test can close. The process's cache is not used."""
     host, port = pipeline.settings.registry.split("/")[2].split(":")
     with Proxy((host, int(port))) as proxy:
         yield Registry(pipeline.settings.registry.replace(f"{host}:{port}", proxy.address)), proxy

@@ -135,7 +135,7 @@ def wrong(lake: LakeBronze) -> list[str]:
 
 
 def die(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next batch dies at the point."""
+    """The next batch is killed at the point."""
     with monkeypatch.context() as armed:
         armed.setenv(failpoints.VARIABLE, f"{point}:raise")
         with pytest.raises(CorrentezaError, match=point):

@@ -88,7 +88,7 @@ def leaked(pid: int, batch: Callable[[str], None], leak: str) -> list[dict[str, 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_o11_threads_open_files_and_checkpoints_of_a_driver_stay_flat_under_load(tmp_path: Path) -> None:
-    """Bronze alone: its batches are the quickest. All layers are judged below, beside a driver that leaks."""
+    """Bronze alone: its batches are the quickest. All layers are checked below, beside a driver that leaks."""
     samples = short_soak(tmp_path, (sys.executable, "-m", "correnteza", "run", "bronze"), ("bronze.inmet_hourly",))
 
     assert growing(samples) == []

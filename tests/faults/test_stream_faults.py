@@ -114,7 +114,7 @@ def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_w
     assert f"correnteza checkpoint adopt {TABLE}" in refused.stderr.splitlines()[-1]
     assert len(pipeline.rows(TABLE)) == 5
 
-    assert cli("checkpoint", "adopt", TABLE).returncode == 2  # asks, and nobody can answer
+    assert cli("checkpoint", "adopt", TABLE).returncode == 2  # it asks, and there is no terminal
     adopted = cli("checkpoint", "adopt", TABLE, "--yes")
     assert adopted.returncode == 0, adopted.stderr
     described = json.loads(cli("checkpoint", "inspect", TABLE).stdout)

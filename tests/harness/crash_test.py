@@ -38,12 +38,12 @@ BEGIN, END = "<!-- crash-test -->", "<!-- /crash-test -->"
 LONGEST_PEACE_SECONDS = 1.5
 """Between a recovery and the next kill lies a random part of this."""
 MANY_KILLS = 4
-"""Of the producer: so many meet an open transaction at least once, or the run has not tried what it is for."""
+"""Of the producer: at least so many kills must be during an open transaction, or the run proves nothing."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill of the plan: after so many seconds of peace, and of a producer perhaps with a transaction open."""
+    """One kill of the plan: after so many seconds without a kill; of a producer perhaps during a transaction."""
 
     target: str
     peace: float

@@ -33,13 +33,13 @@ BRONZE = (*DATASETS, "ingest.manifests", "ingest.rejects")
 """What the load reaches."""
 
 RECOVERY_SECONDS = 900.0
-"""Longest that a recovery is waited for: no test judges how fast a machine is, and one in use takes minutes."""
+"""Longest that a recovery is waited for: no test checks how fast a machine is, and a busy one takes minutes."""
 
 DECIDED_SECONDS = 0.3
 """Of a producer that is stopped or dead: a transaction whose commit it had asked for is decided long before."""
 
 AIMS = 100
-"""Moments at which a kill that is to meet an open transaction looks for one; then it comes at any moment."""
+"""How often a kill during a transaction looks for an open one; then it is done at any moment."""
 AIMS_APART_SECONDS = 0.5
 """At most; a random part of it."""
 
@@ -196,7 +196,7 @@ class Rig:
             self.until(lambda: acknowledged(self.ledger) > before, what)
 
     def _hold_producer(self, aims: int) -> None:
-        """Stop it, to be killed. Args: aims: how often it is let go again because no transaction of it is open."""
+        """Stop it, to be killed. Args: aims: how often it is resumed because no transaction of it is open."""
         found: list[str] = []
 
         def is_the_moment() -> bool:

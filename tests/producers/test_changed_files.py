@@ -123,7 +123,7 @@ def test_a_bodys_fields_may_stand_in_any_order(source, seed):
 
 @pytest.mark.parametrize("place", COLUMNS, ids=lambda place: inmet_hourly.inmet_header.COLUMNS[place].name)
 def test_a_station_column_that_stands_twice_refuses_the_file(place):
-    """Also with other values in it: which of the two is meant, nobody can say."""
+    """Also with other values in it: which of the two is meant is unknown."""
     for text in (None, "1"):
         content = station_file(
             lambda cells, text=text: [

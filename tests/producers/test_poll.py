@@ -172,7 +172,7 @@ def test_a_name_whose_end_date_moved_is_the_same_part(run, year, seen):
 
 
 def test_a_source_that_goes_back_is_published_again(run, year, target, seen):
-    """A, then B, then A: without the edition in the chunk id the third could not be told from the first."""
+    """A, then B, then A: without the edition in the chunk id the third could not be distinguished from the first."""
     first, second = SOME, SOME.replace(b"26,8;22,8", b"26,9;22,8", 1)
     for days, content in enumerate((first, second, first)):
         year.put(one(A401=content), days=days)

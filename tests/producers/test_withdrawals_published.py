@@ -71,7 +71,7 @@ def seen(target) -> Callable[[str], list[dict]]:
 
 
 def standing(seen) -> dict[tuple[int, str], int]:
-    """(month, group) → accesses, as someone who believes the topics sees them: the newest clock of a key stands."""
+    """(month, group) → accesses, as a reader of the topics sees them: the newest clock of a key counts."""
     last: dict[str, tuple] = {}
     for record in seen(MOBILE.name):
         name = (record["reference_month_on"].month, record["economic_group"])
@@ -143,7 +143,7 @@ def test_members_that_become_one_and_part_again(publish, seen):
 
 
 def test_a_value_that_changes_in_a_merged_member_is_not_dated_back(publish, seen):
-    """The member is new, January is not: the assumed lag is for history that nobody had seen, as September here."""
+    """The member is new, January is not: the assumed lag is for history first seen, as September here."""
     publish({"Acessos_Telefonia_Movel_2024_1S.csv": member((1, "TIM", 1), year=2024)})
     publish({"Acessos_Telefonia_Movel_202401-202412.csv": member((1, "TIM", 5), (9, "TIM", 2), year=2024)})
     bases = {row["accesses"]: row["published_at_basis"] for row in seen(MOBILE.name)}
@@ -167,7 +167,7 @@ def test_a_shrunken_publication_is_held_and_a_second_one_does_not_accept_it(publ
 @pytest.mark.parametrize("failing", ["after_produce", "after_commit_txn"])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4])
 def test_a_poller_killed_among_rows_or_withdrawals_continues_where_it_was(publish, seen, monkeypatch, failing, chunk):
-    """Editions of two chunks of rows and withdrawals and two of withdrawals; it dies in each, before and after the
+    """Editions of two chunks of rows and withdrawals and two of withdrawals; it is killed in each, before and after the
     commit, and its successor dies at its own first chunk, where there is one left.
     """
     groups = [f"G{number}" for number in range(7)]

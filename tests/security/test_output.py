@@ -32,7 +32,7 @@ def on_a_terminal(folder, start, *arguments):
     while True:
         try:
             part = os.read(ours, 65536)
-        except OSError:  # nobody writes any more
+        except OSError:  # the other end is closed
             break
         if not part:
             break

@@ -46,7 +46,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[SecuredCluster]:
-    """A broker that lets nobody in without TLS, password and rule; the superuser has granted each role its rights."""
+    """A broker that requires TLS, a password and an ACL; the superuser has granted each role its rights."""
     with secured_cluster(tmp_path_factory.mktemp("secured")) as running:
         contracts = list(load_all().values())
         # One source's transactional id, and not all of them: S6.
@@ -100,7 +100,7 @@ def may_read(cluster: SecuredCluster, user: str) -> bool:
 
 def may_create(cluster: SecuredCluster, user: str) -> bool:
     """A topic of another name."""
-    admin = AdminClient(client(cluster, user))  # held while its answer is awaited: it dies with it
+    admin = AdminClient(client(cluster, user))  # the name keeps the client until its answer has come
     return _may(admin.create_topics([NewTopic("another.v1", 1)]))
 
 

@@ -188,7 +188,7 @@ def test_a_withdrawal_that_silver_reads_before_its_row_still_withdraws_it(silver
 
 
 def test_ordinary_batches_ask_nothing_of_bronze(silver, monkeypatch):
-    """New values, repetitions, a withdrawal, and the years before of keys that nobody has seen: none is late."""
+    """New values, repetitions, a withdrawal, and the years before of keys that are new: none is late."""
     monkeypatch.setattr(silver.history, "rows_of", lambda *_: pytest.fail("bronze was read"))
     silver.apply([row(5, 1.0, 0), row(5, 1.0, 1, key=("b", 1))], 0)
     silver.apply([row(7, 2.0, 2), row(7, 1.0, 3, key=("b", 1))], 1)

@@ -1,4 +1,4 @@
-"""Quarantine tells records apart by the topic's id too: a topic that is recreated repeats its predecessor's places."""
+"""Quarantine identifies records by the topic's id too: a recreated topic has the same offsets again."""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def test_control_by_the_place_alone_an_entry_of_the_old_topic_hides_one_of_the_n
 
 
 def late_in_another_life(silver: Silver) -> list[str]:
-    """A sound row at the place of an old entry is judged again, because a row of its key comes late."""
+    """A sound row at the place of an old entry is checked again, because a row of its key comes late."""
     silver.apply([Change(A, 1, -1.0, 0)], 0)
     anew(silver)
     silver.apply([Change(B, 5, 1.0, 0)], 1)

@@ -23,7 +23,7 @@ ROWS = pa.schema([("number", pa.int64())])
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Lives of a second: nobody waits half a minute for a driver that is known to be dead."""
+    """Leases of a second, so that a test need not wait half a minute for a killed driver."""
     monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(lease, "EXPIRY_SECONDS", 1.5)
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.1)

@@ -54,7 +54,7 @@ def behind(canary_pipeline: CanaryPipeline, sent: int) -> Iterator[str]:
 
 
 def answers(canary_pipeline: CanaryPipeline) -> list[str]:
-    """What a user can be told of that names the canary."""
+    """Answers to a user that contain the canary."""
     found = [
         f"{name} can be asked"
         for name in Lake(canary_pipeline.pipeline.settings.lake_root).snapshots

@@ -148,7 +148,7 @@ def test_a_row_that_breaks_an_expectation_is_set_aside_with_its_rule(pipeline):
 
 
 def fail_between_the_writes(pipeline, monkeypatch) -> None:
-    """F18: revisions are written, current is not, and the query dies."""
+    """F18: revisions are written, current is not, and the query fails."""
     revisions, current = (len(silver_rows(pipeline, each)) for each in ("silver.bcb_sgs_revisions", "silver.bcb_sgs"))
     monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     monkeypatch.setenv(failpoints.VARIABLE, "after_revisions:raise")

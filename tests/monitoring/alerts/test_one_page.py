@@ -35,7 +35,7 @@ def driver_returns(state: FakeMetrics) -> None:
 
 
 def followed(all_: Alerting) -> None:
-    """Until what follows from the cause fires, too, told or not."""
+    """Until the consequence of the cause fires, too, whether a message is sent or not."""
     wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= set(all_.firing()), "what follows fires", LONG)
 
 

@@ -236,7 +236,7 @@ EMPTY_PANELS = {
 
 
 def test_every_expression_of_dashboards_and_alerts_finds_finite_values_in_the_running_pipeline(monitored):
-    """All faults are over. Alerts are silent, so of them every selector is asked for, before it is compared."""
+    """All faults are over. No alert fires, so each selector of their expressions is queried without its comparison."""
     monitored.all_.wait_quiet(LONG, besides=MAY)
     panels = [query.expr for query in queries()]
     selectors = sorted({each for rule in rules() for each in selectors_in(rule.content["expr"])})

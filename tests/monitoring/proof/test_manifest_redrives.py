@@ -147,7 +147,7 @@ def test_control_an_open_record_that_does_not_decode_is_missing_from_its_chunk(k
 
 
 def test_control_a_discarded_record_explains_no_other_loss(kit, control):
-    """The hash tells which record is missing: another one's closing record does not stand for it."""
+    """The hash tells which record is missing: another one's closing record does not explain it."""
     original = undecodable(kit)
     close(kit, original, action="discarded", reason="unknown_schema")
     control.holds(findings, kit)

@@ -20,7 +20,7 @@ LOST = ["1 chunk(s) have other rows than their manifest counts"]
 
 
 class WholeCluster(FakeCluster):
-    """The kit's records as topics of a cluster; remembers from where it was read."""
+    """The kit's records as topics of a cluster; it records from where it was read."""
 
     def __init__(self, messages):
         super().__init__(messages)

@@ -45,7 +45,7 @@ def test_control_minutes_that_nobody_measured_are_a_gap_and_no_line_crosses_it(c
 
     away = range(600, 720)
     control.holds(crossed, minutes(lambda minute: minute % 7, of=[each for each in range(1440) if each not in away]))
-    # A history that copies_live the last value on through the silence.
+    # A history that copies the last value over the time without measurements.
     control.objects(crossed, minutes(lambda minute: 1.0 if minute in away else minute % 7), damage="no gap is drawn")
 
 

@@ -18,7 +18,7 @@ from tests.helpers import wait_for
 
 
 class Clock:
-    """Seconds that pass only while somebody sleeps."""
+    """A clock that advances only during `sleep`."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -45,7 +45,7 @@ def client(httpserver):
 
 
 class File:
-    """A file behind the scripted server: heeds Range and If-Range, and misbehaves on demand.
+    """A file behind the scripted server: supports Range and If-Range, and fails on demand.
 
     Attributes:
         cut: bytes after which each answer ends; None never.

@@ -17,7 +17,7 @@ def test_a_count_is_digits_and_at_most_a_floats_zero(text, count):
     "text", ["1.000", "12.000", "53.000", "1.234", "1,000", "1.", "1.00", "1,0", "1.234.567", "-1"]
 )
 def test_what_could_be_thousands_is_no_count(text):
-    """`53.000` was read as 53: a Brazilian total divided by a thousand, silently."""
+    """`53.000` was read as 53: a Brazilian total divided by a thousand, without an error."""
     with pytest.raises(BadValueError):
         values.count(text)
 

@@ -145,7 +145,7 @@ def test_an_outcome_of_a_clock_years_ahead_stops_nothing(store):
 
 
 def test_a_failed_poll_is_put_back_before_it_is_recorded(store):
-    """If the process dies between the two, the request is delivered again and not lost."""
+    """If the process is killed between the two, the request is delivered again and not lost."""
     work_off(store, REQUEST, answering(AWAY))
     put_back, record = store.written
     assert put_back == replace(REQUEST, attempt=2, failures=1, not_before=NOW + timedelta(minutes=2))

@@ -99,7 +99,7 @@ def test_nan_is_no_value_wherever_it_stands():
 
 
 def test_a_variable_that_the_model_does_not_compute_is_null_and_noted():
-    """Its unit is "undefined" and all of its values are null. With a value it would be in a unit that nobody knows."""
+    """Its unit is "undefined" and all of its values are null. With a value it would be in an unknown unit."""
 
     def undefined(loaded):
         loaded["hourly_units"]["precipitation"] = "undefined"

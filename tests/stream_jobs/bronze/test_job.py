@@ -145,7 +145,7 @@ def test_only_committed_records_arrive(pipeline):
 
 
 def test_f17_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_lives(pipeline):
-    """F17, and SPARK-55271: with the Kafka connector 4.1.1 or 4.1.2 the query dies after the repeated batch."""
+    """F17, and SPARK-55271: with the Kafka connector 4.1.1 or 4.1.2 the query fails after the repeated batch."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     newest_commit(pipeline).unlink()
     pipeline.publish(DATASET, *stations(5, 8))
@@ -174,7 +174,7 @@ def test_f17_a_batch_that_fails_before_or_after_its_commit_is_in_bronze_once(pip
 
 
 def test_f17_control_without_the_query_id_the_repeated_batch_doubles(pipeline, control):
-    """The id under which Delta remembers the batch is another one."""
+    """The transaction id of the batch in Delta is another one."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     newest_commit(pipeline).unlink()
     pipeline.run(job)

@@ -146,7 +146,7 @@ def test_nonsense_is_refused(spark, published):
 
 
 def test_a_batch_reads_every_dataset_at_one_version(spark, published):
-    """However often it asks, and whoever commits meanwhile; the next batch sees what came."""
+    """However often it reads, and whatever is committed meanwhile; the next batch sees the new rows."""
     _, places = published
     batches = [asof.Known(spark, asof.Snapshots(places)) for _ in range(2)]
     before = batches[0].versions("bcb_sgs", columns=["value"]).count()

@@ -1,4 +1,4 @@
-"""`correnteza run` as a process: it follows its topics, says what it does, and ends when told to."""
+"""`correnteza run` as a process: it follows its topics, logs what it does, and ends at SIGTERM."""
 
 import json
 import os

@@ -428,7 +428,7 @@ def test_f33_control_a_driver_with_a_stop_timeout_of_zero_interrupts_the_batch(c
 
 
 class HangingQuery(Query):
-    """A query whose batch does not end, nor does the call that stops it, until it is let go."""
+    """A query whose batch does not end, nor does the call that stops it, until it is released."""
 
     MOST_SECONDS = 60.0
 

@@ -109,7 +109,7 @@ def _is_own(field):
 
 
 def broken(dataset, rows) -> dict[str, int]:
-    """Rule → rows that break it, with DuckDB, as `verify` judges."""
+    """Rule → rows that break it, with DuckDB, as in `verify`."""
     connection = duckdb.connect()
     connection.register("rows", rows)
     counts = {
