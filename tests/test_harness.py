@@ -118,9 +118,9 @@ def test_a_process_held_at_the_moment_stays_stopped_until_it_is_killed_and_else_
 
 
 def test_many_kills_without_an_open_transaction_are_reported():
-    assert crash_test.too_gentle(crash_test.MANY_KILLS - 1, 0) == []
-    assert crash_test.too_gentle(crash_test.MANY_KILLS, 1) == []
-    assert "none of 4 kills" in crash_test.too_gentle(crash_test.MANY_KILLS, 0)[0]
+    assert crash_test.too_few_in_transactions(crash_test.MANY_KILLS - 1, 0) == []
+    assert crash_test.too_few_in_transactions(crash_test.MANY_KILLS, 1) == []
+    assert "none of 4 kills" in crash_test.too_few_in_transactions(crash_test.MANY_KILLS, 0)[0]
 
 
 @pytest.mark.parametrize(("asked", "is_written"), [((), False), (("--page",), True)])

@@ -125,16 +125,16 @@ def test_f23_control_without_the_check_a_damaged_file_is_an_ordinary_error_witho
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     (pipeline.checkpoint(TABLE) / "commits/0").write_text("")
 
-    def names_the_way_on() -> list[str]:
+    def names_the_command() -> list[str]:
         with pytest.raises(CorrentezaError) as failed:
             pipeline.run(job)
         said = f"{failed.value} {failed.value.hint}"
         is_named = isinstance(failed.value, UnsafeState) and f"checkpoint adopt {TABLE}" in said
         return [] if is_named else [f"it ends with code {failed.value.exit_code} and names no way on: {said}"]
 
-    control.holds(names_the_way_on)
+    control.holds(names_the_command)
     monkeypatch.setattr(checkpoints, "_is_sound", lambda _: True)
-    control.objects(names_the_way_on, damage="ends with code 1 and names no way on")
+    control.objects(names_the_command, damage="ends with code 1 and names no way on")
 
 
 def of_another_query(pipeline: Pipeline, whole: bool) -> None:

@@ -66,7 +66,7 @@ def wrong(lake: LakeSilver) -> list[str]:
     return not_as_from_scratch(lake, TABLE) + not_counted_once(lake.root / "lake", QUERY, QUERY)
 
 
-def die(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_at(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next batch is killed at the point."""
     with monkeypatch.context() as armed:
         armed.setenv(failpoints.VARIABLE, f"{point}:raise")
@@ -77,7 +77,7 @@ def die(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_gold_batch_killed_anywhere_and_repeated_gives_the_table_from_scratch(lake, point, monkeypatch):
     """The batch is a merge."""
-    die(lake, point, monkeypatch)
+    fail_at(lake, point, monkeypatch)
     assert bool(not_as_from_scratch(lake, TABLE)) == (point != "after_groups")
     lake.follow(TABLE)
     assert wrong(lake) == []
@@ -92,7 +92,7 @@ def test_the_first_gold_batch_killed_anywhere_and_repeated_gives_the_table_from_
     monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     lake = LakeSilver(spark, tmp_path)
     lake.add(DATASET, *FIRST)
-    die(lake, point, monkeypatch)
+    fail_at(lake, point, monkeypatch)
     lake.add(DATASET, *CHANGES)  # the repeated batch computes from silver as it stands then
     lake.follow(TABLE)
     assert wrong(lake) == []
@@ -101,13 +101,13 @@ def test_the_first_gold_batch_killed_anywhere_and_repeated_gives_the_table_from_
 def test_control_without_the_look_at_the_transaction_a_repeated_gold_batch_is_counted_twice(
     lake, base, tmp_path, monkeypatch, control
 ):
-    die(lake, "after_counts", monkeypatch)
+    fail_at(lake, "after_counts", monkeypatch)
     lake.follow(TABLE)
     control.holds(wrong, lake)
 
     other = base.copy_to(tmp_path / "other")
     other.add(DATASET, *CHANGES)
-    die(other, "after_counts", monkeypatch)
+    fail_at(other, "after_counts", monkeypatch)
     monkeypatch.setattr("deltalake.DeltaTable.transaction_version", lambda *_: None)
     other.follow(TABLE)
     control.objects(wrong, other, damage="is counted 2 times")

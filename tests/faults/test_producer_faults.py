@@ -144,15 +144,15 @@ main()
 def test_f1_control_without_the_transaction_a_reader_sees_the_half_chunk_too(
     cli, settings, target, variables, year, tmp_path, control
 ):
-    def die(transaction: str) -> None:
+    def fail(transaction: str) -> None:
         dead = run_to_its_end(settings, tmp_path, ("-c", DYING), (transaction, *POLL), variables)
         assert dead.returncode == -signal.SIGKILL, dead.stderr
 
-    die("with")
+    fail("with")
     assert cli(*POLL, **variables).returncode == 0  # its successor ends what it had open
     control.holds(problems, target)
     year.put({member_name(SALVADOR): corrected(SALVADOR.read_bytes())}, days=1)
-    die("without")
+    fail("without")
     control.objects(problems, target, damage="has rows and no manifest")
 
 

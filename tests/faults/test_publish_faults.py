@@ -337,11 +337,11 @@ def test_f6_a_registry_that_stops_answering_between_two_polls_or_during_one_stop
     behind, proxy = registry
     chunks = iter(range(1, 100))
 
-    def fall_silent(_tally) -> None:
+    def stop_answering(_tally) -> None:
         if next(chunks) == 2:
             proxy.mode = "reset"
 
-    assert run(services=behind, on_chunk=fall_silent).error is None
+    assert run(services=behind, on_chunk=stop_answering).error is None
     assert_every_row_once(cluster, target)
     year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()}, days=1)
     later = run(services=behind)

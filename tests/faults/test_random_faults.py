@@ -84,7 +84,7 @@ def test_f35_one_kill_of_each_loses_and_doubles_nothing(tmp_path, timeline):
 def test_f35_control_a_producer_that_loses_its_cursor_is_found_by_the_oracles(tmp_path, timeline, control):
     """The same rig, the same kill, with the memory and without. Both the lake's oracle and Kafka's must object."""
 
-    def killed_and_judged(rig: Rig) -> list[str]:
+    def killed_and_checked(rig: Rig) -> list[str]:
         """What all oracles say after a producer was killed in the middle of an edition."""
         result = Result(seed_of())
         kill_in_mid_edition(rig)
@@ -93,11 +93,11 @@ def test_f35_control_a_producer_that_loses_its_cursor_is_found_by_the_oracles(tm
 
     with Rig(tmp_path / "rig", timeline, producer=("-c", FORGETFUL)) as rig:
         rig.warm_up()
-        control.holds(killed_and_judged, rig)
+        control.holds(killed_and_checked, rig)
         (rig.home / "forget").touch()
         rig.go_on()
         rig.until_well("producer", "the next edition")
-        control.objects(killed_and_judged, rig, damage=("row of a payload", "has 2 manifests"))
+        control.objects(killed_and_checked, rig, damage=("row of a payload", "has 2 manifests"))
 
 
 @pytest.mark.slow

@@ -329,7 +329,7 @@ def test_f6_control_no_answer_taken_for_a_denial_files_a_good_record_as_unknown(
     job = register_beside_a_running_query(pipeline, release, registry)
     look_up = registry.schema_by_id
 
-    def hasty(schema_id: int) -> str | None:
+    def without_asking(schema_id: int) -> str | None:
         try:
             return look_up(schema_id)
         except TransientError:
@@ -339,7 +339,7 @@ def test_f6_control_no_answer_taken_for_a_denial_files_a_good_record_as_unknown(
     with kept_running(job) as [counted]:
         wait_for(lambda: counted.failures, "the query stops to ask", 120)
         control.holds(misfiled, pipeline)  # it waits for an answer, and nothing is filed meanwhile
-    monkeypatch.setattr(registry, "schema_by_id", hasty)
+    monkeypatch.setattr(registry, "schema_by_id", without_asking)
     pipeline.run(job)
     control.objects(misfiled, pipeline, damage="record 2 is filed as unknown_schema")
 

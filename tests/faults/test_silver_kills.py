@@ -134,7 +134,7 @@ def wrong(lake: LakeBronze) -> list[str]:
     return silver_and_gold(root, [DATASET]) + counted
 
 
-def die(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_at(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next batch is killed at the point."""
     with monkeypatch.context() as armed:
         armed.setenv(failpoints.VARIABLE, f"{point}:raise")
@@ -146,7 +146,7 @@ def die(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     "point", [point if point in QUICK else pytest.param(point, marks=pytest.mark.slow) for point in POINTS]
 )
 def test_a_silver_batch_killed_anywhere_and_repeated_is_what_bronze_gives(lake, point, monkeypatch):
-    die(lake, point, monkeypatch)
+    fail_at(lake, point, monkeypatch)
     lake.follow()
     assert wrong(lake) == []
     assert rows_of_everything(lake) == (7, 3, 4)
@@ -165,7 +165,7 @@ def test_a_silver_batch_killed_at_every_point_in_turn_is_what_bronze_gives(lake,
     """
     for point in POINTS:
         if point in POINTS[: POINTS.index("before_revisions")] or point.endswith("_counts"):
-            die(lake, point, monkeypatch)
+            fail_at(lake, point, monkeypatch)
     lake.follow()
     assert wrong(lake) == []
     assert rows_of_everything(lake) == (7, 3, 4)
@@ -179,7 +179,7 @@ def test_control_without_ids_and_without_a_look_at_revisions_a_repeated_silver_b
     lakes = [LakeBronze(spark, tmp_path / name) for name in ("with", "without")]
     for each in lakes:
         each.publish(DATASET, value(1, "1", 1), value(2, "1", 1))
-        die(each, "after_current", monkeypatch)
+        fail_at(each, "after_current", monkeypatch)
     lakes[0].follow()
     control.holds(wrong, lakes[0])
 

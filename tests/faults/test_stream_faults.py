@@ -193,7 +193,7 @@ print(decoded(rows, contract, schemas, topic_id="t").collect()[0].decode_status)
 """
 
 
-def what_became_of_it(reading: subprocess.CompletedProcess[str]) -> list[str]:
+def result_of(reading: subprocess.CompletedProcess[str]) -> list[str]:
     """The record is filed as corrupt, and the process ends well; if not, what the JVM said last."""
     found = [line for line in (reading.stdout + reading.stderr).splitlines() if "OutOfMemoryError" in line]
     if reading.returncode != 0:
@@ -204,8 +204,8 @@ def what_became_of_it(reading: subprocess.CompletedProcess[str]) -> list[str]:
 def test_f30_control_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, control):
     """13 bytes that claim a string of half a gigabyte, in a heap of that size."""
     limited, unlimited = in_jvms_apart(settings, tmp_path, HOSTILE, ("limited", "unlimited"))
-    control.holds(what_became_of_it, limited)
-    control.objects(what_became_of_it, unlimited, damage="java.lang.OutOfMemoryError: Java heap space")
+    control.holds(result_of, limited)
+    control.objects(result_of, unlimited, damage="java.lang.OutOfMemoryError: Java heap space")
 
 
 def everything_below(folder: Path) -> dict[str, int]:

@@ -110,11 +110,11 @@ def crash_test(rig: Rig, steps: Sequence[Kill], result: Result) -> None:
     result.load = load_average()
     result.minutes = (time.monotonic() - began) / 60
     result.met_open, result.met_batches = rig.met_open, dict(rig.met_batches)
-    result.other += too_gentle(len(result.recovery["producer"]), result.met_open)
+    result.other += too_few_in_transactions(len(result.recovery["producer"]), result.met_open)
     judge(rig, result)
 
 
-def too_gentle(kills: int, met_open: int) -> list[str]:
+def too_few_in_transactions(kills: int, met_open: int) -> list[str]:
     """Whether many kills of the producer never met an open transaction: then nothing is shown of half a chunk."""
     missed = kills >= MANY_KILLS and not met_open
     return [f"none of {kills} kills of the producer met an open transaction"] if missed else []

@@ -71,11 +71,11 @@ def test_what_was_rejected_is_published_once_the_parser_is_fixed_with_its_first_
 def test_a_reparse_that_is_killed_is_finished_by_the_next_poll(run, target, rows, monkeypatch):
     run(broken("OI"))
 
-    def die(name: str) -> None:
+    def fail(name: str) -> None:
         if name == "after_produce":
             raise SystemExit(9)
 
-    monkeypatch.setattr("producers.publish.failpoint", die)
+    monkeypatch.setattr("producers.publish.failpoint", fail)
     with pytest.raises(SystemExit):
         poll.reparse(MOBILE, target, [PART], at=NOW)
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from producers.session import Tally
 from producers.steps import run_steps
 
 PAGE, AWAY, REFUSED = InvalidContent("a page"), TransientError("away"), DependencyUnavailable("status 403")
-PEACE = ThrottledError("slower", until=datetime(2025, 3, 1, tzinfo=UTC), wait=60.0)
+PAUSE = ThrottledError("slower", until=datetime(2025, 3, 1, tzinfo=UTC), wait=60.0)
 
 
 def taken(*ends: Exception | None, broker_fails_at: int | None = None):
@@ -49,9 +49,9 @@ def test_one_that_answers_in_between_begins_the_row_anew():
 
 
 def test_a_source_that_asks_for_a_pause_gets_it_at_once_and_that_is_the_error():
-    ended, asked, _ = taken(PAGE, None, PEACE, None)
+    ended, asked, _ = taken(PAGE, None, PAUSE, None)
     assert (asked, ended.gave_up) == ([0, 1, 2], True)
-    assert ended.error is PEACE
+    assert ended.error is PAUSE
 
 
 def test_without_a_broker_nothing_more_is_asked():

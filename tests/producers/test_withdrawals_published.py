@@ -174,24 +174,24 @@ def test_a_poller_killed_among_rows_or_withdrawals_continues_where_it_was(publis
     publish({H1: member(*[(1, group, 1) for group in groups])}, chunk_rows=2)
     shrunk = {H1: member((1, "G0", 1), (1, "N1", 1), (1, "N2", 1))}
 
-    def publish_and_die_at(passage: int) -> bool:
+    def publish_and_fail_at(passage: int) -> bool:
         passed = iter(range(1, 100))
 
-        def die(name: str) -> None:
+        def fail(name: str) -> None:
             if name == failing and next(passed) == passage:
                 raise SystemExit(9)
 
         with monkeypatch.context() as patch:
-            patch.setattr("producers.publish.failpoint", die)
+            patch.setattr("producers.publish.failpoint", fail)
             try:
                 publish(shrunk, chunk_rows=2)
             except SystemExit:
                 return True
         return False
 
-    assert publish_and_die_at(chunk)
+    assert publish_and_fail_at(chunk)
     is_done = (failing, chunk) == ("after_commit_txn", 4)
-    assert publish_and_die_at(1) != is_done
+    assert publish_and_fail_at(1) != is_done
     publish(shrunk, chunk_rows=2)
     assert standing(seen) == {(1, "G0"): 1, (1, "N1"): 1, (1, "N2"): 1}
     assert sorted(each["row_number"] for each in seen("ingest.withdrawals")) == list(range(6))
@@ -242,11 +242,11 @@ def test_what_is_held_is_listed_and_withdrawn_once_when_it_is_accepted(shrunken,
 def test_an_acceptance_that_is_killed_continues_where_it_was(shrunken, target, seen, monkeypatch):
     monkeypatch.setattr("producers.poll.Session", partial(session.Session, chunk_rows=50))
 
-    def die(name: str) -> None:
+    def fail(name: str) -> None:
         if name == "after_commit_txn":
             raise SystemExit(9)
 
-    monkeypatch.setattr("producers.publish.failpoint", die)
+    monkeypatch.setattr("producers.publish.failpoint", fail)
     (one,) = decisions.held(target)
     with pytest.raises(SystemExit):
         decisions.accept(target, one, NOW)

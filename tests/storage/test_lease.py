@@ -36,7 +36,7 @@ def path(lake):
     return address
 
 
-def silenced(of: Leases) -> None:
+def without_heartbeats(of: Leases) -> None:
     """A driver that stands still: its heartbeat stops, and what it holds stays noted. Not of this machine."""
     of._stop.set()
     assert of._beats is not None
@@ -72,7 +72,7 @@ def test_a_driver_without_heartbeats_for_long_enough_loses_its_table_and_may_not
     ours = locks.leases_of(str(lake))
     locks.lease(ours, TABLE)
     append(pa.table({"number": [1]}, schema=ROWS), path)
-    silenced(ours)
+    without_heartbeats(ours)
 
     other = Leases(lake)
     other.acquire(TABLE)
@@ -113,14 +113,14 @@ def test_control_between_the_check_and_the_commit_the_fence_refuses_a_driver_tha
 ):
     """The driver stands still after it has looked; another takes the table, reads the same input, and writes it."""
 
-    def robbed(number: int) -> None:
+    def taken_over(number: int) -> None:
         ours = locks.leases_of(str(lake))
         locks.lease(ours, TABLE)
         other = Leases(lake)
 
         def stands_still(point: str) -> None:
             monkeypatch.setattr(commit, "failpoint", lambda point: None)
-            silenced(ours)
+            without_heartbeats(ours)
             other.acquire(TABLE)
             with monkeypatch.context() as theirs:
                 theirs.setattr(commit, "fence_of", lambda path: (other, TABLE, other.token(TABLE)))
@@ -132,11 +132,11 @@ def test_control_between_the_check_and_the_commit_the_fence_refuses_a_driver_tha
         ours.release()
         assert not said or "another driver's now" in said[0]
 
-    robbed(1)
+    taken_over(1)
     control.holds(numbers_stand_once, path, [1])
     plain = commit._commit
     monkeypatch.setattr(commit, "_commit", lambda table, actions, marks: plain(table, actions, []))
-    robbed(2)
+    taken_over(2)
     control.objects(numbers_stand_once, path, [1, 2], damage="number 2 stands 2 times instead of 1")
 
 

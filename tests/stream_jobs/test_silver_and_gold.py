@@ -87,9 +87,9 @@ def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_a_note(p
     """Bronze goes on, for retention is running."""
     pipeline.publish(DATASET, value("0.5"))
     rule = Expectation("above_one", "value > 1", "fail")
-    sick = SilverJob(replace(discover()[DATASET], expectations=(rule,)), pipeline.driver)
+    failing = SilverJob(replace(discover()[DATASET], expectations=(rule,)), pipeline.driver)
     trigger = {"processingTime": "100 milliseconds"}
-    jobs = (pipeline.bronze(DATASET), sick)
+    jobs = (pipeline.bronze(DATASET), failing)
     bronze, silver = (Supervised(job, trigger, stop_notes_in(pipeline.places)) for job in jobs)
 
     def watched(until: Callable[[], bool]) -> bool:

@@ -157,11 +157,11 @@ def test_a_file_replaced_in_mid_download_is_given_up_at_once(httpserver, client,
 
 
 def test_a_server_that_ignores_if_range_is_detected_by_its_etag(httpserver, client):
-    def stubborn(request: Request) -> Response:
+    def ignoring_if_range(request: Request) -> Response:
         headers = {"ETag": '"b"', "Content-Range": f"bytes 0-99/{len(BODY)}"}
         return Response(BODY[:100], 206, headers)
 
-    httpserver.expect_request("/data/file.zip").respond_with_handler(stubborn)
+    httpserver.expect_request("/data/file.zip").respond_with_handler(ignoring_if_range)
     with pytest.raises(TransientError, match="replaced"):
         client.fetch("file.zip", 0, 100, VERSION)
 

@@ -82,7 +82,7 @@ LONG = 10**9
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.001)
     monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(attempts, "LONGEST_PAUSE_SECONDS", 0.01)
@@ -443,7 +443,7 @@ class HangingQuery(Query):
         self.ended = True
 
 
-def stopped_beside_a_stuck_one(stop_seconds: float, *others: Job) -> Supervised:
+def stopped_beside_a_hanging_one(stop_seconds: float, *others: Job) -> Supervised:
     """The stuck one, after an order to stop; its batch has not ended yet."""
     stuck = Job("bronze.stuck", [HangingQuery()])
     supervised = [Supervised(each, {}) for each in (stuck, *others)]
@@ -463,7 +463,7 @@ def waited_for(stuck: Supervised) -> list[str]:
 def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_and_the_others_are_stopped(monkeypatch):
     monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
     other = Job("bronze.other", [Query(LONG, None)])
-    stuck = stopped_beside_a_stuck_one(0.2, other)
+    stuck = stopped_beside_a_hanging_one(0.2, other)
 
     assert waited_for(stuck) == []
     assert stuck.abandoned
@@ -474,13 +474,13 @@ def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_and_the_others_
 def test_f33_control_without_a_bound_on_spark_s_own_stop_the_end_waits_for_the_batch(monkeypatch, control):
     with monkeypatch.context() as patch:
         patch.setattr(stopping, "END_SECONDS", 0.1)
-        bounded = stopped_beside_a_stuck_one(0.0)
+        bounded = stopped_beside_a_hanging_one(0.0)
     control.holds(waited_for, bounded)
     bounded.job.running.let_go.set()
 
     monkeypatch.setattr(stopping, "END_SECONDS", 10**6)
     monkeypatch.setattr(HangingQuery, "MOST_SECONDS", 1.0)
-    control.objects(waited_for, stopped_beside_a_stuck_one(0.0), damage="it waited until the batch ended")
+    control.objects(waited_for, stopped_beside_a_hanging_one(0.0), damage="it waited until the batch ended")
 
 
 def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_end(monkeypatch):
@@ -517,7 +517,7 @@ class LongBatchQuery(Query):
         self.tasks += self.ends_tasks
 
 
-def left_stuck(seconds: float = 0.2) -> list[str]:
+def left_hanging(seconds: float = 0.2) -> list[str]:
     """Whether a query whose batch makes no progress goes on as it is while another one is watched for so long."""
     first = LongBatchQuery(ends_tasks=False)
     stuck = Job("silver.a", [first, Query(LONG, None)])
@@ -549,9 +549,9 @@ def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeyp
 def test_control_without_the_bound_the_batch_is_waited_for_for_ever(monkeypatch, control):
     with monkeypatch.context() as patch:
         patch.setattr(stalls, "STALL_SECONDS", 0.05)
-        control.holds(left_stuck, 60)
+        control.holds(left_hanging, 60)
     monkeypatch.setattr(stalls, "STALL_SECONDS", 10**6)
-    control.objects(left_stuck, damage="the batch of silver.a still makes no progress")
+    control.objects(left_hanging, damage="the batch of silver.a still makes no progress")
 
 
 def test_a_long_batch_whose_tasks_end_is_left_alone(monkeypatch):
