@@ -111,7 +111,7 @@ def reports_of(stats: Mapping[str, Iterable[Any]]) -> list[tuple[str, dict[str, 
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print what the run met, if it met a fault at all: first the faults, then the promises."""
+    """Print the result of a run with fault tests: first the faults, then the promises."""
     told = reports_of(terminalreporter.stats)
     if not any(noted["is_fault"] for _, noted in told):
         return

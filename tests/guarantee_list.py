@@ -38,7 +38,7 @@ class Outcomes:
     words: list[str] = field(default_factory=list)
 
     def ended(self, result: str) -> None:
-        """Take in how one of its parameters ended."""
+        """Add the outcome of one of its parameters."""
         self.result = min(self.result, result, key=RESULTS.index)
 
 
@@ -49,7 +49,7 @@ def verb_of(marks: Iterable[str]) -> str:
 
 
 def is_control(name: str, said: str | None) -> bool:
-    """Whether a test takes a protection away, by its name or its docstring."""
+    """Whether a test switches a protection off, by its name or its docstring."""
     return "control" in name or "egative control" in (said or "") or (said or "").startswith("Control")
 
 
@@ -80,7 +80,7 @@ def _marks(node: ast.AST) -> list[str]:
 
 
 def tell(known: Mapping[str, Outcomes], reports: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Outcomes]:
-    """What a run told, taken into what is declared: (outcome, what `fault_report` noted beside the report)."""
+    """Add the outcomes of a run to what is declared: (outcome, what `fault_report` noted beside the report)."""
     found = dict(known)
     for outcome, noted in reports:
         where = f"{noted['file']}::{noted['test']}"

@@ -31,7 +31,7 @@ PROCESSES.set_forkserver_preload([__name__])
 
 
 def own(places: Places, point: str) -> None:
-    """Carry out what is wanted of the query, as the owner of its tables, and die at a failure point."""
+    """Do the swap or rollback that is requested, as the owner of the tables, and fail at a failure point."""
     os.environ[failpoints.VARIABLE] = f"{point}:kill"
     carry_out(places, QUERY)
 

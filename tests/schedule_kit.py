@@ -90,7 +90,7 @@ def slots_between(names: Iterable[str], after: datetime, until: datetime) -> set
 
 
 def health(worker: Command) -> dict[str, Any] | None:
-    """What a worker says of itself; None while it does not answer."""
+    """A worker's health page; None while it does not answer."""
     for line in worker.said.splitlines():
         if '"worker_started"' in line:
             try:
@@ -120,7 +120,7 @@ class WorkerPool:
                 self.workers[index] = self._start()
 
     def leader(self) -> Command | None:
-        """A worker that says it leads."""
+        """A worker whose health page says that it leads."""
         self.restart_ended()
         for worker in self.workers:
             if worker.poll() is None and (health(worker) or {}).get("is_leader"):

@@ -34,7 +34,7 @@ class CountedJob:
 
     @property
     def failures(self) -> list[str]:
-        """What ended those that failed."""
+        """The errors of the queries that failed."""
         found = [query.exception() for query in self.queries if not query.isActive]
         return [str(error) for error in found if error is not None]
 
@@ -43,7 +43,7 @@ class CountedJob:
 def kept_running(
     *jobs: Any, states: Sequence[InputState] = (), trigger: Trigger | Pace = EVERY_SECOND
 ) -> Iterator[list[CountedJob]]:
-    """Run jobs beside the test; what ends the driver is raised at the end.
+    """Run jobs beside the test; an error that would end the driver is raised at the end.
 
     Args: states: of each job's inputs, to let it rest.
     """

@@ -74,7 +74,7 @@ def put(tmp_path: Path) -> Callable[[str, Rows], None]:
 
 @pytest.fixture
 def lake(tmp_path: Path, put: Callable[[str, Rows], None], bronze: Rows) -> Path:
-    """A lake that is right in all: four records of one chunk, three versions, two keys."""
+    """A correct lake: four records of one chunk, three versions, two keys."""
     put(f"bronze.{DATASET}", bronze)
     put("bronze.ingest_manifests", [manifest(rows=4)])
     put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (0, 2, 3)])

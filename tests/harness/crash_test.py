@@ -52,7 +52,7 @@ class Kill:
 
 @dataclass
 class Result:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         recovery: target → seconds from each kill until all was well again.
@@ -91,7 +91,7 @@ def plan(kills: int, seed: int) -> list[Kill]:
 
 
 def crash_test(rig: Rig, steps: Sequence[Kill], result: Result) -> None:
-    """Kill by the plan in a rig that runs, drain, and hold everything to account."""
+    """Kill by the plan in a running rig, drain it, and check everything."""
     began = time.monotonic()
     rig.warm_up()
     for number, step in enumerate(steps, 1):
@@ -115,7 +115,7 @@ def crash_test(rig: Rig, steps: Sequence[Kill], result: Result) -> None:
 
 
 def too_few_in_transactions(kills: int, met_open: int) -> list[str]:
-    """Whether many kills of the producer never met an open transaction: then nothing is shown of half a chunk."""
+    """Whether no kill of many was during an open transaction: then half a chunk was not tested."""
     missed = kills >= MANY_KILLS and not met_open
     return [f"none of {kills} kills of the producer met an open transaction"] if missed else []
 

@@ -66,7 +66,7 @@ class RestartedCommand:
                 kill_tree(self._process)
 
     def hold(self, is_the_moment: Callable[[], bool]) -> bool:
-        """SIGSTOP to it and its group, and ask: at the moment it stays stopped, to be killed; else it goes on."""
+        """SIGSTOP to it and its group. It stays stopped if the condition holds, and is else continued."""
         with self._lock:
             if self._process is None:
                 return False

@@ -111,7 +111,7 @@ class Rig:
 
     @property
     def environment(self) -> Environment:
-        """What every process of ours is told."""
+        """The environment of every process of ours."""
         return {
             "PYTHONPATH": str(ROOT),
             "CORRENTEZA_HOME": str(self.settings.home),
@@ -170,7 +170,7 @@ class Rig:
         return self.strike("restart", target, restarted)
 
     def strike(self, event: str, target: str, action: Callable[[], None]) -> float:
-        """Do something to a target and wait until all is well; returns the seconds from its beginning until then.
+        """Do something to a target and wait until everything works again; returns the seconds in between.
 
         Well is: for the producer, the next chunk is acknowledged; for the broker, it answers and the next chunk is
         acknowledged; for the driver, bronze has all that was committed when the action was over, and each layer above
