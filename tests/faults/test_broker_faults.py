@@ -144,7 +144,7 @@ class Fault:
 
 
 def assert_all_is_well(own: OwnBroker, pipeline: Pipeline, polling: Polling) -> None:
-    """O1, O2, O3, O5: held against a consumer that goes past the proxy."""
+    """O1, O2, O3, O5: compared with a consumer that does not use the proxy."""
     prefix = pipeline.settings.topic_prefix
     assert oracles.problems(own.direct, prefix, INMET.datasets) == []
     rows = oracles.read(own.direct, prefix, DATASET)
@@ -279,7 +279,7 @@ def test_f20_a_broker_out_of_reach_for_12_s_stops_the_poller_and_both_come_back_
 
 @pytest.mark.long
 def test_f20_a_broker_out_of_reach_for_70_s_loses_and_doubles_nothing(own, pipeline, polling):
-    """Longer than a transaction may last: the broker gives the one it holds up, and the chunk is sent again."""
+    """Longer than a transaction may last: the broker aborts the open one, and the chunk is sent again."""
     survives(own, pipeline, polling, out_of_reach(own), passing_again(own, polling, 70))
 
 

@@ -340,7 +340,7 @@ def test_f16_a_record_above_the_limit_is_a_reject_and_holds_nothing_back(run, ye
 
 
 def test_f16_the_largest_record_that_is_let_through_is_taken_by_the_broker(run, year, seen, monkeypatch):
-    """Of random digits, which the producer's compression cannot help through the broker's limit."""
+    """Random digits, so that compression does not bring the record below the broker's limit."""
     limit = MAX_RECORD_BYTES - chunk.BATCH_HEADER_BYTES
     digits = random.Random(4).randbytes(limit).hex()
     name_size, record_sizes = 1_500_000, []

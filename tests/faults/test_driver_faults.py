@@ -33,7 +33,7 @@ def observation(day: int) -> dict[str, Any]:
 
 
 def in_mid_batch(pipeline, cli_process, tmp_path, **variables: str) -> tuple[Command, Path]:
-    """A driver of silver that stands between the two writes of its first batch, and the gate that lets it go on."""
+    """A driver of silver that waits between the two writes of its first batch, and the gate that lets it continue."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.driver.locks.release()
     gate = tmp_path / "gate"

@@ -67,7 +67,7 @@ POINTS = (
 
 
 def erase(pipeline: Any, *, cut_off: bool = False) -> list[str]:
-    """As the command, once it was confirmed; what it says."""
+    """Erase as the command does after its confirmation. Returns: its output."""
     lines: list[str] = []
     with exclusive_lock(pipeline.places, ONE):
         require_all_read(pipeline.settings, ONE)
@@ -88,7 +88,7 @@ def in_kafka(pipeline: Any) -> dict[str, list[int]]:
 
 
 def contradictions(pipeline: Any) -> list[str]:
-    """The oracle: what `verify --full` says, the check of payloads too."""
+    """The oracle: the findings of `verify --full`, of payloads too."""
     home = pipeline.settings
     subject = Subject(home.lake_root, home.checkpoints, reference.FOLDER, home.topic_prefix, {})
     report = verify(

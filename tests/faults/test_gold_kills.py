@@ -62,7 +62,7 @@ def lake(base, tmp_path, monkeypatch) -> LakeSilver:
 
 
 def wrong(lake: LakeSilver) -> list[str]:
-    """What contradicts, in words."""
+    """The contradictions, in words."""
     return not_as_from_scratch(lake, TABLE) + not_counted_once(lake.root / "lake", QUERY, QUERY)
 
 
@@ -153,7 +153,7 @@ def adopt(lake: LakeSilver) -> None:
 def test_f22_control_without_the_guard_a_lost_gold_checkpoint_loses_what_came_meanwhile(
     lake, base, tmp_path, monkeypatch, control
 ):
-    """Batch numbers begin again under the old life's transaction ids: what is written counts as written before."""
+    """Batch numbers begin again under the old generation's transaction ids, so the batches are skipped as written."""
     lose_the_checkpoint(lake)
     adopt(lake)
     lake.follow(TABLE)
@@ -170,7 +170,7 @@ def test_f22_control_without_the_guard_a_lost_gold_checkpoint_loses_what_came_me
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_driver_killed_in_a_gold_batch_is_followed_by_one_that_completes_it(pipeline: Pipeline, cli, point):
-    """SIGKILL to the process of `correnteza run gold`; its JVM outlives it for a moment, and holds the locks."""
+    """SIGKILL to the process of `correnteza run gold`; its JVM ends a moment later, and holds the locks until then."""
     lake = LakeSilver(pipeline.spark, pipeline.settings.home)
     lake.places, lake.driver = pipeline.places, pipeline.driver
     lake.add(DATASET, *FIRST)

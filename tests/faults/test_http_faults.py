@@ -37,14 +37,14 @@ ZIP = "/data/file.zip"
 
 @pytest.fixture
 def no_waiting():
-    """Retries keep their number and lose their waits."""
+    """Retries without their waits; their number is unchanged."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
 
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
-    """Retries keep their waits, and sleep none of them: seconds of each, in order."""
+    """The seconds of each wait between retries, in order; the test does not wait for them."""
     found: list[float] = []
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=found.append))
     return found
@@ -319,7 +319,7 @@ def test_one_source_that_drips_does_not_keep_another_waiting(httpserver):
 
 
 def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeypatch):
-    """On a clock that is stopped, what each of six requests waits is its place in the row."""
+    """With a stopped clock each of six requests waits as long as its place in the queue."""
     httpserver.expect_request("/x").respond_with_data("[]")
 
     def ask(pause: float) -> None:
@@ -433,7 +433,7 @@ INSIDE = ["127.0.0.1", "169.254.169.254", "::1", "10.0.0.7", "192.168.0.1", "::f
 
 
 def listed_host_inside(names: FakeNetwork, address: str, *, found: list[list[str]] | None = None) -> tuple[int, str]:
-    """Redirect to a host that the source lists, whose name leads inside.
+    """Redirect to a host that the source lists, whose name resolves to an inside address.
 
     Returns: how many requests came in there, and what the client said.
     """
@@ -481,7 +481,7 @@ def test_a_name_that_resolves_otherwise_the_second_time_gains_nothing(names):
 
 
 def test_control_connecting_to_the_name_would_reach_the_inside(names, monkeypatch, control):
-    """The addresses are looked at, and then the name is connected to, which leads elsewhere by then."""
+    """The addresses are checked, and then the name is connected to, which has another address by then."""
     rebound = {"found": [["9.9.9.9"], ["10.0.0.7"]]}
     control.holds(reached, names, "10.0.0.7", **rebound)
     monkeypatch.setattr(addresses, "resolve", lambda host, port: [names._resolve(host, port) and host])

@@ -306,7 +306,7 @@ def test_f33_a_poller_that_gets_sigterm_in_mid_transaction_ends_the_chunk_and_th
 def test_f33_control_a_poller_that_does_not_wait_for_its_chunk_leaves_it_to_the_next(
     cli_process, target, variables, tmp_path, control
 ):
-    """The second signal switches the waiting off. What is lost is work, no row: the chunk is sent again, whole."""
+    """The second signal ends the wait. Work is lost, but no row: the whole chunk is sent again."""
     assert stopped_in_chunk_2(cli_process, variables, tmp_path / "gate", 1) == 128 + signal.SIGTERM
     control.holds(unfinished, target, 2)
     hasty = stopped_in_chunk_2(cli_process, variables, tmp_path / "other", 2)
@@ -361,7 +361,7 @@ def test_f11_a_page_with_status_200_is_kept_as_a_sample_and_nothing_is_published
 
 
 def believing(blocks: Iterable[bytes], part: Part, **_: int) -> Iterator[Parsed]:
-    """A parser as naive as those that stored such pages as data: every line is a row, well or badly formed."""
+    """A parser without the check that stored such pages as data: every line is a row, well or badly formed."""
     lines = b"".join(blocks).split(b"\n")
     rejects = (
         Reject("bcb_sgs", number, RejectReason.MALFORMED_ROW, "no row", line) for number, line in enumerate(lines)

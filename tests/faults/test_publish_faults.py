@@ -155,7 +155,7 @@ def test_f4_control_a_publisher_that_asks_once_does_not_know_what_it_has_publish
 
 @pytest.fixture
 def holding(cluster, monkeypatch) -> Proxy:
-    """The way to the broker, on which answers can be held; a client gives one up after 3 s, not after a minute."""
+    """A proxy before the broker that can hold answers; a client gives one up after 3 s, not after a minute."""
     monkeypatch.setattr(publish, "Producer", lambda asked: Producer(asked | {"socket.timeout.ms": 3_000}))
     cluster.proxy.holds = True
     return cluster.proxy
@@ -179,7 +179,7 @@ def test_f4_a_commit_whose_answer_is_held_back_for_ever_is_asked_again_on_anothe
 def test_f4_control_a_publisher_that_loses_its_cursor_when_an_answer_is_held_publishes_twice(
     cluster, target, run, year, holding, monkeypatch, control
 ):
-    """It asks once: its successor's cursor makes up for that, and nothing else does."""
+    """It commits once; only its successor's cursor repairs that."""
     monkeypatch.setattr(Publisher, "_commit", asks_once)
 
     def fail_then_ask_again() -> None:

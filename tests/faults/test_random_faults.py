@@ -82,10 +82,10 @@ def test_f35_one_kill_of_each_loses_and_doubles_nothing(tmp_path, timeline):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_f35_control_a_producer_that_loses_its_cursor_is_found_by_the_oracles(tmp_path, timeline, control):
-    """The same rig, the same kill, with the memory and without. Both the lake's oracle and Kafka's must object."""
+    """The same kill with the cursor and without it. Both the lake's oracle and Kafka's must find the damage."""
 
     def killed_and_checked(rig: Rig) -> list[str]:
-        """What all oracles say after a producer was killed in the middle of an edition."""
+        """The findings of all oracles after a producer was killed in the middle of an edition."""
         result = Result(seed_of())
         kill_in_mid_edition(rig)
         judge(rig, result)
@@ -103,7 +103,7 @@ def test_f35_control_a_producer_that_loses_its_cursor_is_found_by_the_oracles(tm
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_f35_control_a_producer_that_skips_rows_after_a_kill_is_found_by_the_served_bytes(tmp_path, timeline, control):
-    """Chunks, manifests and ledger agree with each other: only who reads what was served can say what is lost."""
+    """Chunks, manifests and ledger agree with each other: only the served bytes show what is lost."""
 
     def lost() -> list[str]:
         result = Result(seed_of())

@@ -106,7 +106,7 @@ def test_f8_a_slot_at_midnight_belongs_to_the_instant_and_not_to_a_local_day(zon
     ids=["skipped", "repeated"],
 )
 def test_f8_a_skipped_or_repeated_local_hour_has_each_of_its_slots_once(begin, until):
-    """A cron of fixed times fires once a day even so; one of intervals goes on by the elapsed time."""
+    """A cron of fixed times still fires once a day; one of intervals fires by the elapsed time."""
     calendars = {
         "daily": Calendar(("30 0 * * *",), "America/Sao_Paulo"),
         "late": Calendar(("30 23 * * *",), "America/Sao_Paulo"),

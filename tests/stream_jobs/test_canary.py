@@ -18,7 +18,7 @@ from tests.pipeline import Pipeline
 
 
 class CanaryPipeline:
-    """The canary's whole way in one pipeline."""
+    """The canary's queries of all layers in one pipeline."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline

@@ -37,7 +37,7 @@ def forgotten(pipeline: Any, table: str, which: str) -> None:
 
 
 def wrong_rows(pipeline: Any, shop: Shop) -> list[str]:
-    """What is not as the shop said it last, and what `verify` contradicts."""
+    """Rows that are not the shop's last messages, and findings of `verify`."""
     return [*not_newest(pipeline, shop), *foreign.wrong(pipeline.settings, DATASET)]
 
 

@@ -45,7 +45,7 @@ def told(pipeline: Any, table: str) -> list[tuple[Any, ...]]:
 
 
 def rebuilt(pipeline: Any, *queries: str, accept: bool = False) -> list[str]:
-    """What a rebuild says."""
+    """The output of a rebuild."""
     lines: list[str] = []
     run_of = run.latest(pipeline.places)
     if run_of is None or run.is_finished(pipeline.places, run_of):
@@ -233,7 +233,7 @@ def test_f27_a_rebuild_that_ends_before_the_swap_is_resumed(pipeline, monkeypatc
 def test_control_a_shadow_that_is_ahead_of_the_live_query_is_swapped_in_only_once_that_has_read_as_much(
     pipeline, monkeypatch, control
 ):
-    """Gold passes the swap over: what only the shadow has read, gold would never hear of."""
+    """Gold skips the swap's commit, so it would miss rows that only the shadow has read."""
 
     def gold_after_a_rebuild(month: int) -> list[str]:
         pipeline.publish(DATASET, value(month, "0.9"))

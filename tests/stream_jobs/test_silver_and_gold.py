@@ -111,7 +111,7 @@ def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_a_note(p
 
 
 def test_a_real_batch_that_hangs_is_stopped_and_its_query_started_again(pipeline, monkeypatch):
-    """Spark itself is asked for signs of progress; the query starts again once its batch has ended."""
+    """Progress is read from Spark itself; the query starts again once its batch has ended."""
     pipeline.publish(DATASET, value("0.5"))
     pipeline.run(pipeline.bronze(DATASET))
     job, gate, held = pipeline.silver(DATASET), Event(), Event()
@@ -280,7 +280,7 @@ def contradictions(pipeline) -> dict[str, list[str]]:
 
 
 def test_a_withdrawn_row_leaves_current_and_gold_and_the_past_still_has_it(pipeline, monkeypatch):
-    """Then a late version of another row: what it makes void is deleted, and gold goes on and hears of it."""
+    """Then a late version of another row: what it makes void is deleted, and gold reads that."""
     pipeline.declare(DATASET, WITHDRAWALS)
     jobs = (pipeline.bronze(DATASET), pipeline.bronze(WITHDRAWALS), pipeline.silver(DATASET))
     job, table = GoldJob(OBSERVATIONS, pipeline.driver), "gold.fact_economic_observation"

@@ -47,13 +47,13 @@ def by_origin(frame):
 
 @pytest.fixture(scope="module")
 def found(spark, published):
-    """What the training set of some weeks says, by origin; one computation serves all."""
+    """The training set of some weeks, by origin, computed once."""
     _, places = published
     return by_origin(training_set(spark, places, ORIGINS, days=DAYS + 30))
 
 
 def leaks(rows_of):
-    """Rows that know more than their origin."""
+    """Rows with values that are newer than their origin."""
     return [row for origin, rows in rows_of.items() for row in rows if row["known_from"].astimezone(UTC) > origin]
 
 

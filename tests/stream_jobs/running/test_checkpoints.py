@@ -134,7 +134,7 @@ def test_f31_control_without_the_fingerprint_another_kind_of_query_starts(checkp
     checkpoint.open(replace(EMPTY, fingerprint=was))
 
     def starts(now) -> list[str]:
-        """Whether a release that says this of itself is let on."""
+        """Whether a release with this fingerprint may continue."""
         with suppress(UnsafeState):
             checkpoint.open(now)
             return [f"a query that says {now.fingerprint} of itself goes on a checkpoint of {was['spark']}"]

@@ -12,7 +12,7 @@ FIFTEEN_SECONDS = {"processingTime": "15000 milliseconds"}
 
 
 class Query:
-    """What a paced query has read, second by second by a clock that is moved by hand."""
+    """The rows that a paced query reads, by a clock that the test advances."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> None:
         self._now, self._read = 1_000.0, Read()

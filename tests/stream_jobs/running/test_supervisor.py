@@ -123,7 +123,7 @@ def test_systemd_is_notified_while_a_driver_watches_its_queries(monkeypatch):
 
 
 def test_a_query_that_keeps_failing_ends_the_driver():
-    """F34: no driver that looks alive while one of its tables is stopped."""
+    """F34: no driver runs on while one of its tables is stopped."""
     failing = Job("silver.a", [Query(0, "boom")])
     healthy = Job("silver.b", [Query(LONG, None)])
     with pytest.raises(CorrentezaError, match=r"silver\.a failed: boom"):
@@ -155,7 +155,7 @@ def test_a_dependency_that_is_away_is_waited_for_however_long():
 
 
 def failing_beside_a_healthy_one(until: Any = lambda failing, healthy: healthy.seen > 20) -> tuple[Job, Job, list[str]]:
-    """A query that finds an unsafe state in a batch, one that does not, and what the driver says at its end."""
+    """A query that finds an unsafe state in a batch, one that does not, and the error of the driver's end."""
     failing = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken", hint="mend it"))
     healthy = Job("bronze.b", [Query(LONG, None)])
     said = complaint(lambda: run(failing, healthy, until=lambda: until(failing, healthy.running)))
@@ -408,7 +408,7 @@ def told_to_stop(query: Query, stop_seconds: float) -> None:
 
 
 def cut(query: BatchQuery) -> list[str]:
-    """What the end of a query was like."""
+    """How a query ended."""
     wrong = [] if query.stopped else ["it was not stopped"]
     return [*wrong, "its batch was cut"] if query.cut else wrong
 
@@ -444,7 +444,7 @@ class HangingQuery(Query):
 
 
 def stopped_beside_a_hanging_one(stop_seconds: float, *others: Job) -> Supervised:
-    """The stuck one, after an order to stop; its batch has not ended yet."""
+    """The hanging query, after an order to stop; its batch has not ended yet."""
     stuck = Job("bronze.stuck", [HangingQuery()])
     supervised = [Supervised(each, {}) for each in (stuck, *others)]
     for each in supervised:

@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def after(clock: Clock, suspension: Suspension, seconds: float, *, rows: int = 0, looked: bool = True) -> bool:
-    """Whether a query may rest so many seconds later, having looked at its inputs just now or never."""
+    """Whether a query may be suspended so many seconds later, having looked at its inputs just now or never."""
     clock.seconds += seconds
     return suspension.is_due(rows, clock.now if looked else None)
 
@@ -150,7 +150,7 @@ def test_ends_are_not_known_while_the_broker_is_away(monkeypatch):
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Queries rest at the first word of Spark that they found nothing."""
+    """Queries are suspended at the first report of Spark that they found nothing."""
     monkeypatch.setattr(suspension, "SUSPEND_AFTER_SECONDS", 0.5)
 
 
