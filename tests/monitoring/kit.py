@@ -478,7 +478,7 @@ def _small_lake():
 
 
 def found(check, *arguments):
-    """A check's findings, as an oracle says them."""
+    """A check's findings, in the form of an oracle."""
     return [f"{each.where}: {each.what}" for each in check(*arguments).findings]
 
 

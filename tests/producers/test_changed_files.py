@@ -277,7 +277,7 @@ def test_marks_and_line_ends_change_nothing(source, bom, end, last):
 @every_source
 @pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\r\n", b"\xef\xbb\xbf"], ids=repr)
 def test_an_empty_file_is_refused(source, content):
-    """No data is not "no news": a source that has none says so."""
+    """No data is not "nothing new": a source without new data answers so."""
     with pytest.raises(InvalidContent):
         parse(source, content)
 

@@ -59,7 +59,7 @@ def test_an_open_window_that_was_never_answered_ends_where_a_cut_is_full():
 
 
 def test_what_is_asked_again_does_not_reach_into_days_that_are_missing():
-    """They are history: in the newest window they would be dated as news."""
+    """They are history: in the newest window they would be dated as new data."""
     (present, *history) = planned(["2026-01-21.."], newest=date(2026, 1, 22))
     assert present == Window("2026-01-21..", date(2026, 1, 21), TODAY)
     assert [window.key for window in history] == HISTORY

@@ -75,7 +75,7 @@ def require_batch(silver: Silver, rows: list[Change]) -> None:
 
 
 def test_any_rows_in_any_order_and_any_batches_give_what_one_batch_gives(silver, monkeypatch):
-    """After every batch; each may be repeated, or die between two of its writes and be repeated."""
+    """After every batch; each may be repeated, or fail between two of its writes and be repeated."""
     print(f"SEED={(seed := seed_of(default=1))}")  # shown when it fails
     choose = random.Random(seed)
     batches = cut(choose, list(histories(choose)))

@@ -138,7 +138,7 @@ def test_without_a_checkpoint_nothing_of_the_log_goes(path):
 
 
 def unreadable(path: str, reader: Reader) -> list[str]:
-    """The oracle: what a reader has to read and cannot: commits from its version on, the table as it stood there."""
+    """The oracle: what a reader needs and is gone: commits from its version on, the table as it stood there."""
     there = set(log_versions(path))
     gone = [f"version {version} is gone" for version in range(reader.version, 12) if version not in there]
     try:

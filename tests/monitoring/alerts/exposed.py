@@ -99,6 +99,6 @@ def _handler(state: FakeMetrics, job: str) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(state.text(job).encode())
 
         def log_message(self, *arguments: Any) -> None:
-            """The test says what it needs."""
+            """Requests are not logged."""
 
     return Handler

@@ -104,7 +104,7 @@ class Alerting:
             pytest.fail(f"{path}: {error.read().decode()}")
 
     def wait_quiet(self, seconds: float, besides: Sequence[str] = ()) -> None:
-        """Until all targets are scraped, the Watchdog was told, and nothing fires or is about to.
+        """Until all targets are scraped, the Watchdog was sent, and nothing fires or is about to.
 
         Args: besides: alerts that may.
         """
@@ -239,7 +239,7 @@ def _hook(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, *arguments: Any) -> None:
-            """The test says what it needs."""
+            """Requests are not logged."""
 
     return Hook
 

@@ -116,7 +116,7 @@ def broker_returns(state: FakeMetrics) -> None:
 
 
 def schedule_stops(state: FakeMetrics) -> None:
-    """Its process is gone, and with it who sends the canary."""
+    """Its process is gone, so no canary is sent."""
     state.down.add("schedule")
     state.set("monitor", canary_newest_timestamp_seconds=time.time())
 

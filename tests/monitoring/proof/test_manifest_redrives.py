@@ -68,7 +68,7 @@ def check(kit, **options):
 
 
 def findings(kit, **options) -> list[str]:
-    """The same as an oracle says it."""
+    """The same in the form of an oracle."""
     return [f"{what}: {', '.join(examples)}" for what, examples in check(kit, **options)[0]]
 
 

@@ -58,7 +58,7 @@ def test_a_source_misses_what_all_its_sequences_miss_and_one_without_periods_is_
 
 
 def test_nothing_is_missing_while_it_comes_on_time_over_years():
-    """Whoever publishes each month with its lag, day after day, is never late."""
+    """A source that publishes each month with its lag is never late on any day."""
     monthly = sequence("month", timedelta(days=15))
     for n in range(800):
         now = at("2024-01-20") + timedelta(days=n)
