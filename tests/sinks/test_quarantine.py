@@ -38,7 +38,7 @@ def by_place_alone(entry: str, row: str) -> str:
 
 
 def two_topics(silver: Silver, batch: int) -> list[str]:
-    """A flawed record at one offset of the topic before and after it was recreated; the oracle: both stand in quarantine."""
+    """A flawed record at one offset before and after the topic was recreated; the oracle: quarantine has both."""
     silver.topic_id, silver.chunk_id = f"first {batch}", "chunk"
     silver.apply([Change(A, 1, -1.0, batch)], batch)
     silver.topic_id, silver.chunk_id = f"second {batch}", "another"
