@@ -203,6 +203,19 @@ def _options(
         if Settings().profile == "prod":
             raise UnsafeState(f"{armed[0]} is set under the production profile", hint=f"unset {armed[0]}")
     clock.now()  # an invalid clock is refused here, not during a poll
+    _join_replay()
+
+
+def _join_replay() -> None:
+    from correnteza import replay_state
+    from correnteza.settings import Settings  # imports pydantic, as every command does; help does not
+
+    try:
+        settings = Settings()
+    except CorrentezaError:
+        return  # the command itself says what is wrong with its settings, or works without them
+    if note := replay_state.join(settings.run):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def main() -> None:

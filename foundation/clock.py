@@ -1,6 +1,7 @@
 """The current time in UTC; in a replay, the time of a faster clock, so that a day of polls passes in minutes.
 
-`CORRENTEZA_CLOCK` sets the replay clock; the command line refuses it under the production profile. Forms:
+`CORRENTEZA_CLOCK` sets the replay clock; the command line refuses it under the production profile. It also sets it for
+a command beside a running replay (`correnteza/replay_state.py`). Forms:
 
     2025-11-10T00:00:00Z@480              starts there with this process; 480 seconds pass in one
     2025-11-10T00:00:00Z@480@1763000000   as above, but it started at this real time (seconds since 1970), so that

@@ -33,7 +33,7 @@ class OwnBroker:
         process.wait(30)
 
     def freeze(self) -> None:
-        """SIGSTOP: it lives, takes connections, and answers nothing."""
+        """SIGSTOP: it accepts connections and answers nothing."""
         self._stack.processes["broker"].send_signal(signal.SIGSTOP)
 
     def start(self) -> None:

@@ -36,7 +36,7 @@ class Chromium:
         self.on_page("Page.enable")
 
     def ask(self, method: str, *, _session: str | None = None, **parameters: Any) -> Any:
-        """What the browser answers. Raises: RuntimeError when it objects."""
+        """The browser's answer. Raises: RuntimeError when it reports an error."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": parameters} | ({"sessionId": _session} if _session else {})
         os.write(self._write, json.dumps(message).encode() + b"\0")
@@ -51,7 +51,7 @@ class Chromium:
         return self.ask(method, _session=self._session, **parameters)
 
     def show(self, html: str, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """A page of this text, without JavaScript of its own, as wide as told."""
+        """A page of this text, without JavaScript of its own, of the given width."""
         self.on_page(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
@@ -61,7 +61,7 @@ class Chromium:
         self.on_page("Page.setDocumentContent", frameId=frame, html=html)
 
     def run(self, script: str) -> Any:
-        """What an expression is worth on the page."""
+        """The value of an expression on the page."""
         found = self.on_page("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
             raise RuntimeError(str(found["exceptionDetails"]))

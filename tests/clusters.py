@@ -30,7 +30,7 @@ spark.master.rest.enabled false
 
 @dataclass(frozen=True)
 class Cluster:
-    """Its address, and the folder in which workers keep what their executors say.
+    """Its address, and the folder in which workers keep the logs of their executors.
 
     Attributes:
         conf: a folder with `spark-defaults.conf`: the secret with which all processes of Spark log in to one another.

@@ -47,7 +47,7 @@ CliProcess = Callable[..., Command]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What asks for a broker or for a JVM is an integration test, whatever its file says.
+    """A test that uses a broker or a JVM is an integration test, whatever the marks of its file.
 
     The files of `tests/` itself come first: some follow a page for a minute, and while the last test of a parallel run
     takes long, the other processes have nothing to do.
@@ -97,7 +97,7 @@ def services(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def prefix(services: Services) -> Iterator[str]:
-    """Stands before every topic, subject and transactional id of one test; its topics are deleted afterwards."""
+    """The prefix of every topic, subject and transactional id of one test; its topics are deleted afterwards."""
     own = f"t{uuid.uuid4().hex[:8]}."
     yield own
     admin = AdminClient({"bootstrap.servers": services.bootstrap, "log_level": 0})

@@ -1,4 +1,4 @@
-"""The shape of a negative control, read off the sources: both questions asked, the damage named in literal words."""
+"""The form of a negative control, checked in the sources: both methods are called, the damage is literal text."""
 
 import ast
 import re

@@ -59,7 +59,7 @@ def _name(oracle: Oracle) -> str:
 
 
 def complaint(action: Callable[[], Any]) -> list[str]:
-    """What an action raises, as an oracle says it: its class and its words; nothing when it ends well."""
+    """The error that an action raises, in the form of an oracle: its class and message; nothing if it raises none."""
     try:
         action()
     except Exception as error:
@@ -68,7 +68,7 @@ def complaint(action: Callable[[], Any]) -> list[str]:
 
 
 def differs(found: Any, expected: Any) -> list[str]:
-    """Whether something is what it should be; if not, both. The oracle of small things."""
+    """Both values, if they differ: an oracle for single values."""
     return [] if found == expected else [f"{found!r} instead of {expected!r}"]
 
 
@@ -84,7 +84,7 @@ def counted(found: Iterable[Any], expected: Iterable[Any], what: str = "") -> li
 
 @pytest.fixture
 def control(request: pytest.FixtureRequest) -> Iterator[Control]:
-    """Both questions of a negative control; see the module's text."""
+    """A negative control; see the module's docstring."""
     made = Control()
     request.node.control = made
     yield made

@@ -31,8 +31,8 @@ Held = tuple[str, Hour, float | None]
 
 
 @dataclass
-class Told:
-    """What manifests and rejects say. They only name the edition of a chunk; what is in it is counted from the rows.
+class Manifests:
+    """The content of manifests and rejects. They only give a chunk's edition; its content is counted from the rows.
 
     Attributes:
         clock_of: chunk → the publication clock of its payload.
@@ -67,24 +67,24 @@ def not_as_served(served: Mapping[datetime, bytes], bootstrap: str, prefix: str,
             it is judged once its last chunk is published.
         lake: whose bronze is judged too; None for Kafka alone.
     """
-    told = _told(bootstrap, prefix)
-    found = different(served, _in_kafka(bootstrap, prefix), told, where="Kafka")
-    return found if lake is None else found + different(served, _in_bronze(lake), told, where="bronze")
+    manifests = _manifests(bootstrap, prefix)
+    found = different(served, _in_kafka(bootstrap, prefix), manifests, where="Kafka")
+    return found if lake is None else found + different(served, _in_bronze(lake), manifests, where="bronze")
 
 
-def different(served: Mapping[datetime, bytes], rows: Iterable[Held], told: Told, *, where: str) -> list[str]:
-    """The comparison of `not_as_served`, of rows that somebody has read."""
+def different(served: Mapping[datetime, bytes], rows: Iterable[Held], manifests: Manifests, *, where: str) -> list[str]:
+    """The comparison of `not_as_served`, of rows that were read already."""
     held: dict[datetime | None, Counter[tuple[Hour, float | None]]] = defaultdict(Counter)
     for chunk_id, hour, rain in rows:
-        held[told.clock_of.get(chunk_id)][hour, rain] += 1
+        held[manifests.clock_of.get(chunk_id)][hour, rain] += 1
     found = [f"{where} holds rows of an edition of {clock} that nobody served" for clock in held.keys() - served.keys()]
     for number, clock in enumerate(sorted(served), 1):
-        if number == len(served) and clock not in told.finished:
+        if number == len(served) and clock not in manifests.finished:
             continue
         wanted, own = Counter(served_rows(served[clock]).items()), held[clock]
         missing, more = list((wanted - own).elements()), list((own - wanted).elements())
         # What was rejected stands elsewhere, under no key.
-        if len(missing) > told.rejected[clock]:
+        if len(missing) > manifests.rejected[clock]:
             found.append(f"{where} lacks {len(missing)} of {wanted.total()} rows of {_edition(clock, missing)}")
         if more:
             found.append(f"{where} holds {len(more)} rows too many of {_edition(clock, more)}")
@@ -98,8 +98,8 @@ def _edition(clock: datetime, rows: list[tuple[Hour, float | None]]) -> str:
     return f"the edition of {clock:%Y-%m-%d %H:%M:%S}: {shown}{' ...' if len(rows) > SHOWN else ''}"
 
 
-def _told(bootstrap: str, prefix: str) -> Told:
-    found = Told()
+def _manifests(bootstrap: str, prefix: str) -> Manifests:
+    found = Manifests()
     for record in oracles.read(bootstrap, prefix, "ingest.manifests"):
         found.clock_of[record.fields["chunk_id"]] = record.fields["published_at"]
         if record.fields["is_last_of_part"]:
@@ -115,7 +115,7 @@ def _in_kafka(bootstrap: str, prefix: str) -> Iterator[Held]:
         try:
             fields = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
         except Exception:
-            continue  # poison; a row that does not decode is one that is lacking
+            continue  # undecodable; such a row counts as missing
         yield fields["chunk_id"], (fields["station_code"], fields["observed_at"]), fields["rain_mm"]
 
 

@@ -1,4 +1,4 @@
-"""A lake in every place of which one key stands: published, withdrawn, set aside, rejected, undecodable."""
+"""A lake in which one key is everywhere: published, withdrawn, set aside, rejected, undecodable."""
 
 from datetime import UTC, datetime
 from typing import Any

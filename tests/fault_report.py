@@ -49,10 +49,10 @@ FAULTS = {
     34: "one of several queries dies",
     35: "random sequence",
 }
-"""The rows of the fault matrix that the tests meet."""
+"""The rows of the fault matrix that have tests."""
 
 UNTESTED: dict[int, str] = {}
-"""The rows that no test meets yet."""
+"""The rows without a test."""
 
 MUST_NOT_SKIP = ("CI", "NO_SKIPPED_FAULTS")
 """Where one of these variables is set, a fault test that is skipped has failed: it shows nothing."""
@@ -111,7 +111,7 @@ def reports_of(stats: Mapping[str, Iterable[Any]]) -> list[tuple[str, dict[str, 
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print what the run met, if it met a fault at all: first the faults, then the promises."""
+    """Print the result of a run with fault tests: first the faults, then the promises."""
     told = reports_of(terminalreporter.stats)
     if not any(noted["is_fault"] for _, noted in told):
         return

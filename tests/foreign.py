@@ -78,7 +78,7 @@ OF_CONTRACT = {
 
 
 def contract(topic: str, schema: Mapping[str, Any] = OF_CONTRACT, **words: Any) -> dict[str, Any]:
-    """A contract's content. Args: words: what it says instead."""
+    """A contract's content. Args: words: fields that replace the defaults."""
     return {
         **schema,
         "origin": "external",
@@ -107,7 +107,7 @@ def register(settings: Settings, subject: str, schema: Mapping[str, Any]) -> int
 
 
 def create(settings: Settings, topic: str, partitions: int = 1) -> None:
-    """The topic, as its owner made it: not as ours are."""
+    """The topic as its owner made it, with other settings than ours."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap, "log_level": 0})
     new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1"})
     for made in admin.create_topics([new], operation_timeout=30).values():
@@ -153,5 +153,5 @@ def verdicts(settings: Settings, *datasets: str) -> dict[str, tuple[list[str], l
 
 
 def wrong(settings: Settings, *datasets: str) -> list[str]:
-    """What `verify` contradicts, in words."""
+    """The findings of `verify`, in words."""
     return [f"{check}: {what}" for check, (found, _) in verdicts(settings, *datasets).items() for what in found]

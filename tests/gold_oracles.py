@@ -102,7 +102,7 @@ def table_follows(lake: Location, name: str, silver: Silver | None = None) -> li
 
 
 def differences(name: str, key: tuple[str, ...], stored: list[Row], expected: list[Row]) -> list[str]:
-    """What tells rows that stand somewhere from those that should; nothing when they are the same, in any order."""
+    """The differences of the rows of a table from the required ones; nothing when they are equal, in any order."""
     if content_hash(stored) == content_hash(expected):
         return []
     held, wanted = _keyed(stored, key), _keyed(expected, key)

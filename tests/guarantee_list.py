@@ -1,6 +1,6 @@
 """The list of guarantees after a run: each promise of the page, its tests, how they ended, its controls' words.
 
-Everything here is made from the page's text, from the sources' marks and from what a run told; see `fault_report`.
+Everything here is made from the page's text, from the sources' marks and a run's outcomes; see `fault_report`.
 """
 
 import ast
@@ -22,8 +22,8 @@ RESULTS = ("failed", "error", "skipped", "passed", "not run")
 
 
 @dataclass
-class Told:
-    """What a run told of one test: of all its parameters and phases together.
+class Outcomes:
+    """The outcomes of one test in a run: of all its parameters and phases.
 
     Attributes:
         words: what oracles said once its control had switched the protection off.
@@ -38,7 +38,7 @@ class Told:
     words: list[str] = field(default_factory=list)
 
     def ended(self, result: str) -> None:
-        """Take in how one of its parameters ended."""
+        """Add the outcome of one of its parameters."""
         self.result = min(self.result, result, key=RESULTS.index)
 
 
@@ -49,22 +49,29 @@ def verb_of(marks: Iterable[str]) -> str:
 
 
 def is_control(name: str, said: str | None) -> bool:
-    """Whether a test takes a protection away, by its name or its docstring."""
+    """Whether a test switches a protection off, by its name or its docstring."""
     return "control" in name or "egative control" in (said or "") or (said or "").startswith("Control")
 
 
-def declared(folder: Path) -> dict[str, Told]:
-    """Every test of a folder's files by file and name, with the verb that its marks and its module's give it."""
-    found: dict[str, Told] = {}
+def declared(folder: Path) -> dict[str, Outcomes]:
+    """Every test of a folder's files by file and name, with the verb that its marks and its module's give it.
+
+    A test that a file imports runs there with this module's marks.
+    """
+    found: dict[str, Outcomes] = {}
     for file in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         of_all = [each for each in tree.body if isinstance(each, ast.Assign) and _names(each) == ["pytestmark"]]
+        where = str(file.relative_to(folder.parent))
         for each in tree.body:
             if isinstance(each, ast.FunctionDef) and each.name.startswith("test_"):
                 marks = [mark for node in (*of_all, *each.decorator_list) for mark in _marks(node)]
-                where = str(file.relative_to(folder.parent))
                 control = is_control(each.name, ast.get_docstring(each))
-                found[f"{where}::{each.name}"] = Told(each.name, where, verb_of(marks), is_control=control)
+                found[f"{where}::{each.name}"] = Outcomes(each.name, where, verb_of(marks), is_control=control)
+        marks = [mark for node in of_all for mark in _marks(node)]
+        for name in (name.name for each in tree.body if isinstance(each, ast.ImportFrom) for name in each.names):
+            if name.startswith("test_"):
+                found[f"{where}::{name}"] = Outcomes(name, where, verb_of(marks), is_control=is_control(name, None))
     return found
 
 
@@ -79,19 +86,19 @@ def _marks(node: ast.AST) -> list[str]:
     return re.findall(r"pytest\.mark\.(\w+)", ast.unparse(node))
 
 
-def tell(known: Mapping[str, Told], reports: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Told]:
-    """What a run told, taken into what is declared: (outcome, what `fault_report` noted beside the report)."""
+def tell(known: Mapping[str, Outcomes], reports: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Outcomes]:
+    """Add the outcomes of a run to what is declared: (outcome, what `fault_report` noted beside the report)."""
     found = dict(known)
     for outcome, noted in reports:
         where = f"{noted['file']}::{noted['test']}"
-        test = found.setdefault(where, Told(noted["test"], noted["file"], noted["verb"]))
+        test = found.setdefault(where, Outcomes(noted["test"], noted["file"], noted["verb"]))
         test.fault, test.is_control = noted["fault"], noted["control"]
         test.ended(outcome)
         test.words += [each for each in noted["words"] if each not in test.words]
     return found
 
 
-def listed(page: str, tests: Mapping[str, Told], *, every: bool) -> Iterator[str]:
+def listed(page: str, tests: Mapping[str, Outcomes], *, every: bool) -> Iterator[str]:
     """The list, line by line.
 
     Args:
@@ -116,12 +123,12 @@ SHOWN = 3
 """Objections of one control: those of its other parameters are alike."""
 
 
-def _of(name: str, tests: Mapping[str, Told]) -> list[Told]:
+def _of(name: str, tests: Mapping[str, Outcomes]) -> list[Outcomes]:
     """The tests of a file, or those of a name."""
-    return [test for test in tests.values() if name in (test.file, test.name)] or [Told(name, "", "?")]
+    return [test for test in tests.values() if name in (test.file, test.name)] or [Outcomes(name, "", "?")]
 
 
-def _together(file: str, found: Iterable[Told], *, every: bool) -> Iterator[str]:
+def _together(file: str, found: Iterable[Outcomes], *, every: bool) -> Iterator[str]:
     """How many tests of a file ended how under which verb, and its controls one by one."""
     tests = [test for test in found if every or test.result != RESULTS[-1]]
     counts = Counter((test.result, test.verb) for test in tests if not test.is_control)
@@ -130,7 +137,7 @@ def _together(file: str, found: Iterable[Told], *, every: bool) -> Iterator[str]
     yield from _one_by_one(test for test in tests if test.is_control)
 
 
-def _one_by_one(tests: Iterable[Told]) -> Iterator[str]:
+def _one_by_one(tests: Iterable[Outcomes]) -> Iterator[str]:
     for test in tests:
         kind = "control" if test.is_control else "test"
         yield _cut(f"{test.result:8} {kind:8} {test.verb:17}{test.name}", 2)

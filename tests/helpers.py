@@ -1,4 +1,4 @@
-"""What tests share beside fixtures: waiting for a condition, and commands that are killed with all below them."""
+"""Helpers of tests that are not fixtures: waiting for a condition, and commands that are killed with all below them."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 60) 
 
 
 def still(oracle: Callable[[], list[str]], seconds: float) -> list[str]:
-    """What an oracle says when it has had so many seconds to consent; nothing as soon as it does."""
+    """The findings of an oracle after so many seconds; none as soon as it finds nothing."""
     until = time.monotonic() + seconds
     while (found := oracle()) and time.monotonic() < until:
         time.sleep(0.5)

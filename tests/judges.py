@@ -13,7 +13,7 @@ from tests.silver_oracles import conserved, silver_follows, silver_keys
 
 
 def silver_and_gold(lake: Location, datasets: Iterable[str], *wanted: str) -> list[str]:
-    """O4, O6 and O9: what contradicts, in words.
+    """O4, O6 and O9: the contradictions, in words.
 
     Args:
         datasets: those whose silver to judge; one without a silver table is left out.

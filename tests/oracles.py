@@ -110,7 +110,7 @@ def _consumer(bootstrap: str, isolation: str) -> Consumer:
 
 
 def problems(bootstrap: str, prefix: str, datasets: Iterable[str], isolation: str = "read_committed") -> list[str]:
-    """What contradicts "every chunk once and whole" (O3, O5): empty when all is well.
+    """Contradictions to "every chunk once and whole" (O3, O5): empty when all is well.
 
     Each manifest stands once; its counts and order-free hash are those of the rows, withdrawals and rejects that carry
     its chunk id; no row stands without its manifest, and none twice.
@@ -140,7 +140,7 @@ def problems(bootstrap: str, prefix: str, datasets: Iterable[str], isolation: st
 
 
 def ledger_problems(bootstrap: str, prefix: str, ledger: Path) -> list[str]:
-    """What contradicts "acknowledged is visible, and visible is acknowledged": empty when both name the same chunks."""
+    """Violations of "acknowledged is visible, and visible is acknowledged": empty when both name the same chunks."""
     visible = {record.fields["chunk_id"] for record in read(bootstrap, prefix, "ingest.manifests")}
     acknowledged = [json.loads(line)["chunk_id"] for line in ledger.read_text().splitlines()] if ledger.exists() else []
     found = [f"chunk {each} was acknowledged and is not to be seen" for each in sorted(set(acknowledged) - visible)]

@@ -39,7 +39,7 @@ OWN_ORACLES = "silver and gold, by the tests' own readers"
 
 
 class Pipeline:
-    """What one test drives."""
+    """Bronze and silver of one test."""
 
     def __init__(self, spark: SparkSession, settings: Settings) -> None:
         self.spark = spark
@@ -116,7 +116,7 @@ class Pipeline:
         return sorted((row["partition"], row["offset"]) for row in self.rows(table))
 
     def committed(self, dataset: str) -> list[tuple[int, int]]:
-        """What an independent read_committed consumer sees: the truth that bronze is held against."""
+        """What an independent read_committed consumer sees: bronze is compared with it."""
         return committed(self.broker.bootstrap, self.topic(dataset))
 
     def contradictions(
@@ -148,7 +148,7 @@ class Pipeline:
         return {check: found for check, found in wrong.items() if check not in without}
 
     def checkpoint(self, query: str) -> Path:
-        """Spark's own folder of the query's present life."""
+        """Spark's own folder of the query's present generation."""
         folder = self.places.checkpoint(query)
         return max(folder.glob("g[0-9]*"), key=lambda path: int(path.name[1:]))
 

@@ -20,7 +20,7 @@ class PlainProducer:
         return getattr(self._producer, name)
 
     def init_transactions(self, *_: float) -> None:
-        """Nobody is fenced."""
+        """No producer is fenced."""
 
     def begin_transaction(self) -> None:
         """There is none."""

@@ -171,7 +171,7 @@ class _Link:
                     self._to_swallow.add(correlation_id)
 
     def answer(self, block: bytes) -> None:
-        """Hang up, or fall silent, in place of a reply that is to be kept back. (A reply is small: one block.)"""
+        """Close the connection or send nothing in place of a held reply. (A reply is small: one block.)"""
         for head in self._answers.heads(block):
             if struct.unpack_from(">i", head)[0] in self._to_swallow:
                 self._proxy.swallowed += 1

@@ -33,7 +33,7 @@ PROCESSES.set_forkserver_preload([__name__])
 
 
 def own(places: Places, point: str, stores: Mapping[str, S3]) -> None:
-    """Carry out what is wanted of the query, as the owner of its tables, and die at a failure point.
+    """Do the swap or rollback that is requested, as the owner of the tables, and fail at a failure point.
 
     Args: stores: bucket → its store, as the caller knows them.
     """

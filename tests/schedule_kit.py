@@ -90,7 +90,7 @@ def slots_between(names: Iterable[str], after: datetime, until: datetime) -> set
 
 
 def health(worker: Command) -> dict[str, Any] | None:
-    """What a worker says of itself; None while it does not answer."""
+    """A worker's health page; None while it does not answer."""
     for line in worker.said.splitlines():
         if '"worker_started"' in line:
             try:
@@ -104,15 +104,15 @@ def health(worker: Command) -> dict[str, Any] | None:
     return None
 
 
-class Fleet:
-    """Workers of one schedule, each started again when it has ended, as a supervisor does."""
+class WorkerPool:
+    """Workers of one schedule; one that has ended is started again, as by a supervisor."""
 
     def __init__(self, start: Callable[[], Command], count: int) -> None:
         self._start = start
         self.workers = [start() for _ in range(count)]
         self.ended: list[Command] = []
 
-    def tend(self) -> None:
+    def restart_ended(self) -> None:
         """Start again what has ended."""
         for index, worker in enumerate(self.workers):
             if worker.poll() is not None:
@@ -120,8 +120,8 @@ class Fleet:
                 self.workers[index] = self._start()
 
     def leader(self) -> Command | None:
-        """A worker that says it leads."""
-        self.tend()
+        """A worker whose health page says that it leads."""
+        self.restart_ended()
         for worker in self.workers:
             if worker.poll() is None and (health(worker) or {}).get("is_leader"):
                 return worker

@@ -1,4 +1,4 @@
-"""A broker that lets nobody in without TLS, a password and a rule: SASL_SSL with SCRAM, and an authorizer.
+"""A broker that requires TLS, a password and an ACL of each client: SASL_SSL with SCRAM, and an authorizer.
 
 Its own traffic, and the administrator who makes the users, come with a certificate on listeners of their own.
 """

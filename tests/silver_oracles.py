@@ -183,7 +183,7 @@ def _branches(avro: Any) -> list[Any]:
 
 
 def _said(row: Row, values: list[str]) -> tuple[Any, ...] | None:
-    """What a row says of its key; None: that there is none."""
+    """The values of a row; None for a withdrawal."""
     return None if row.get("is_withdrawn") else _of(row, values)
 
 

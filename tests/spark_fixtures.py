@@ -1,4 +1,4 @@
-"""The one Spark session of a test run, for whoever imports `spark`; and programs in a JVM of their own."""
+"""The one Spark session of a test run, for tests that import `spark`; and programs in a JVM of their own."""
 
 import os
 import subprocess

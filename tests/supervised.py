@@ -16,7 +16,7 @@ from stream_jobs.running.suspension import InputState, Suspension
 EVERY_SECOND: Trigger = {"processingTime": "1 second"}
 
 
-class Counted:
+class CountedJob:
     """A job, and every query that was started for it, with its trigger."""
 
     def __init__(self, job: Any) -> None:
@@ -34,7 +34,7 @@ class Counted:
 
     @property
     def failures(self) -> list[str]:
-        """What ended those that failed."""
+        """The errors of the queries that failed."""
         found = [query.exception() for query in self.queries if not query.isActive]
         return [str(error) for error in found if error is not None]
 
@@ -42,12 +42,12 @@ class Counted:
 @contextmanager
 def kept_running(
     *jobs: Any, states: Sequence[InputState] = (), trigger: Trigger | Pace = EVERY_SECOND
-) -> Iterator[list[Counted]]:
-    """Run jobs beside the test; what ends the driver is raised at the end.
+) -> Iterator[list[CountedJob]]:
+    """Run jobs beside the test; an error that would end the driver is raised at the end.
 
     Args: states: of each job's inputs, to let it rest.
     """
-    counted = [Counted(job) for job in jobs]
+    counted = [CountedJob(job) for job in jobs]
     suspensions = [Suspension(state) for state in states] or [None] * len(jobs)
     supervised = [
         Supervised(each, trigger, suspension=suspension) for each, suspension in zip(counted, suspensions, strict=True)

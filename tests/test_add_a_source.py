@@ -68,7 +68,7 @@ def test_the_page_shows_one_contract_one_source_one_table_and_golden_files():
     ]
 
 
-def test_following_the_page_brings_a_new_source_to_silver_and_verify_holds(checkout, settings, httpserver):
+def test_the_commands_of_the_page_bring_a_new_source_to_silver_and_verify_holds(checkout, settings, httpserver):
     httpserver.expect_request("/country/BR/indicator/NY.GDP.MKTP.CD").respond_with_data(
         BODY.read_bytes(), content_type="application/json"
     )

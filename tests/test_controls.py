@@ -1,4 +1,4 @@
-"""A control proves something only when one oracle consents with the protection, and names the damage without it."""
+"""A control is a proof only if one oracle finds nothing with the protection and names the damage without it."""
 
 import pytest
 

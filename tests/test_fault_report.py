@@ -1,10 +1,10 @@
-"""What is printed after a run says of each promise what the run showed, and a skip is not taken for a proof."""
+"""The list that is printed after a run: of each promise what the run showed; a skipped test is no proof."""
 
 import json
 from types import SimpleNamespace
 
 from tests.fault_report import FAULTS, PAGE, ROOT, UNTESTED, by_fault, forbid_skip, reports_of
-from tests.guarantee_list import WIDTH, Told, declared, listed, tell, verb_of
+from tests.guarantee_list import WIDTH, Outcomes, declared, listed, tell, verb_of
 from tests.guarantees import lines
 
 SMALL = """
@@ -15,7 +15,7 @@ SMALL = """
 | Nothing else | F1 | `test_f1_gone` | none |
 """
 TESTS = {
-    f"tests/faults/test_some.py::{name}": Told(name, "tests/faults/test_some.py", verb)
+    f"tests/faults/test_some.py::{name}": Outcomes(name, "tests/faults/test_some.py", verb)
     for name, verb in (("test_f2_once", "test"), ("test_f2_a_day", "test-faults-long"), ("test_f9_idle", "test"))
 }
 

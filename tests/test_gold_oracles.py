@@ -1,4 +1,4 @@
-"""Gold's oracle consents to a right table and names what is wrong in a broken one: tiny Delta tables, no JVM."""
+"""Gold's oracle finds nothing in a correct table and names what is wrong in a broken one: tiny Delta tables, no JVM."""
 
 import json
 import random
@@ -29,8 +29,8 @@ SEEDS = (0, 1, 2, 4, 5)
 """With each of these every table has rows."""
 
 
-class Drawn(MemorySilver):
-    """Random revisions, for whoever needs no Spark."""
+class RandomRevisions(MemorySilver):
+    """Random revisions, for tests without Spark."""
 
     def __init__(self, seed: int) -> None:
         self.rows = defaultdict(list)
@@ -48,8 +48,8 @@ class Drawn(MemorySilver):
 
 
 @pytest.fixture(scope="module", params=SEEDS)
-def drawn(request: pytest.FixtureRequest) -> Drawn:
-    return Drawn(request.param)
+def drawn(request: pytest.FixtureRequest) -> RandomRevisions:
+    return RandomRevisions(request.param)
 
 
 def rows_of(name: str, silver: Silver) -> list[Row]:
@@ -108,7 +108,7 @@ def put(tmp_path: Path) -> Put:
 
 @pytest.fixture(scope="module")
 def silver() -> Silver:
-    return Silver(Drawn(2).whole)
+    return Silver(RandomRevisions(2).whole)
 
 
 def other(value: Any) -> Any:
@@ -128,7 +128,7 @@ def other(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_right_table_is_consented_to_and_a_wrong_value_a_missing_and_a_doubled_row_are_named(
+def test_a_right_table_gives_no_objection_and_a_wrong_value_a_missing_and_a_doubled_row_are_named(
     name, put, silver, tmp_path
 ):
     right, key = rows_of(name, silver)[-40:], RULES[name].key
@@ -206,7 +206,7 @@ def lake(put: Put, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_day_that_was_reckoned_by_hand_is_consented_to_and_what_a_kill_may_leave_is_named(lake, put):
+def test_a_day_computed_by_hand_gives_no_objection_and_what_a_kill_may_leave_is_named(lake, put):
     """The corrected hour counts with its correction, the withdrawn one not at all, the one after midnight tomorrow."""
     assert gold_follows(lake, "fact_weather_daily") == []
     stored = gold_oracles.table(lake, "gold.fact_weather_daily").to_pylist()
@@ -233,7 +233,7 @@ def test_an_empty_table_is_right_where_silver_has_nothing_and_wrong_where_it_has
     assert gold_follows(lake) == []
 
 
-def test_a_table_that_nobody_judges_is_objected_to_unless_it_is_declared(lake, put):
+def test_a_table_without_a_rule_is_reported_unless_it_is_declared(lake, put):
     for name in NOT_JUDGED:
         put(f"gold.{name}", [{"a": 1}])
     assert gold_follows(lake) == []

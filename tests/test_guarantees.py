@@ -1,4 +1,4 @@
-"""`docs/guarantees.md` promises nothing that no test holds: every test it names exists, is run by the verb that the
+"""`docs/guarantees.md` promises only what a test proves: every test it names exists, is run by the verb that the
 page says, and was neither skipped nor failed when it last ran here; every fault met is in it.
 """
 
@@ -100,7 +100,7 @@ def test_control_a_test_that_another_verb_runs_is_found(control, wrong, damage):
     control.objects(judged, wrong, damage=damage)
 
 
-def ill(ended: dict[str, Ended]) -> list[str]:
+def skipped_or_failed(ended: dict[str, Ended]) -> list[str]:
     return unshown(lines(PAGE), [QUICK, SLOW, LENGTHY, BROKEN], VERBS, ended)
 
 
@@ -110,8 +110,10 @@ def ill(ended: dict[str, Ended]) -> list[str]:
      ({"test_quick": Ended("skipped")}, "test_quick skipped"), ({"test_long": Ended("failed")}, "test_long failed")],
 )  # fmt: skip
 def test_control_a_test_that_was_skipped_or_failed_is_found(control, ended, damage):
-    control.holds(ill, {"test_slow": Ended("passed"), "test_broken": Ended("failed"), "test_quick": Ended("failed")})
-    control.objects(ill, ended, damage=damage)
+    control.holds(
+        skipped_or_failed, {"test_slow": Ended("passed"), "test_broken": Ended("failed"), "test_quick": Ended("failed")}
+    )
+    control.objects(skipped_or_failed, ended, damage=damage)
 
 
 def test_of_several_parameters_and_phases_the_worst_counts():

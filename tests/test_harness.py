@@ -1,4 +1,4 @@
-"""The crash rig's own eyes: how far queries came, which transactions stand open, and what a run writes."""
+"""What the crash rig observes: how far queries are, which transactions are open, and what a run writes."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from correnteza import topics
 from schemas.contracts import load
 from tests import oracles
 from tests.harness import crash_test, progress
-from tests.harness.kept import Keeper, Kept
+from tests.harness.restarted import RestartedCommand, Restarter
 from tests.harness.timeline import Timeline
 from tests.helpers import wait_for
 
@@ -96,11 +96,11 @@ def test_an_open_transaction_is_seen_until_it_is_decided(services, prefix):
         wait_for(lambda: not undecided(), "the transaction's markers", seconds=10)
 
 
-def test_what_is_held_at_the_moment_stays_stopped_until_it_is_killed_and_goes_on_at_any_other(tmp_path):
+def test_a_process_held_at_the_moment_stays_stopped_until_it_is_killed_and_else_continues(tmp_path):
     ticks = tmp_path / "ticks"
     said = f"import time\nwhile True:\n open({str(ticks)!r}, 'a').write('.'); time.sleep(0.01)"
-    with closing(Timeline(tmp_path / "timeline.jsonl")) as timeline, Keeper() as keeper:
-        kept = keeper.add(Kept("ticker", ("-c", said), tmp_path, {}, timeline))
+    with closing(Timeline(tmp_path / "timeline.jsonl")) as timeline, Restarter() as restarter:
+        kept = restarter.add(RestartedCommand("ticker", ("-c", said), tmp_path, {}, timeline))
 
         def goes_on() -> bool:
             before = ticks.stat().st_size
@@ -117,10 +117,10 @@ def test_what_is_held_at_the_moment_stays_stopped_until_it_is_killed_and_goes_on
         wait_for(lambda: kept.starts == 2 and goes_on(), "the next one")
 
 
-def test_many_kills_that_never_met_an_open_transaction_are_a_complaint():
-    assert crash_test.too_gentle(crash_test.MANY_KILLS - 1, 0) == []
-    assert crash_test.too_gentle(crash_test.MANY_KILLS, 1) == []
-    assert "none of 4 kills" in crash_test.too_gentle(crash_test.MANY_KILLS, 0)[0]
+def test_many_kills_without_an_open_transaction_are_reported():
+    assert crash_test.too_few_in_transactions(crash_test.MANY_KILLS - 1, 0) == []
+    assert crash_test.too_few_in_transactions(crash_test.MANY_KILLS, 1) == []
+    assert "none of 4 kills" in crash_test.too_few_in_transactions(crash_test.MANY_KILLS, 0)[0]
 
 
 @pytest.mark.parametrize(("asked", "is_written"), [((), False), (("--page",), True)])

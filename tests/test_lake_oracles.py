@@ -1,4 +1,4 @@
-"""Each oracle of the lake consents to whole data and objects to broken ones: tiny Delta tables, no Kafka, no JVM."""
+"""Each oracle of the lake finds nothing in correct data and names damage: tiny Delta tables, no Kafka, no JVM."""
 
 import json
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def put(tmp_path: Path) -> Callable[[str, Rows], None]:
 
 @pytest.fixture
 def lake(tmp_path: Path, put: Callable[[str, Rows], None], bronze: Rows) -> Path:
-    """A lake that is right in all: four records of one chunk, three versions, two keys."""
+    """A correct lake: four records of one chunk, three versions, two keys."""
     put(f"bronze.{DATASET}", bronze)
     put("bronze.ingest_manifests", [manifest(rows=4)])
     put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (0, 2, 3)])
@@ -93,7 +93,7 @@ def manifest(*, rows: int) -> dict[str, Any]:
 # O1
 
 
-def test_o1_consents_to_the_very_offsets_and_names_what_is_lacking_or_too_much(lake, monkeypatch):
+def test_o1_accepts_exactly_the_offsets_and_names_missing_and_extra_ones(lake, monkeypatch):
     committed = {("topic", 0, offset) for offset in range(4)}
     monkeypatch.setattr(lake_oracles, "committed", lambda *_: committed)
     assert lake_oracles.coverage("", "", lake, [DATASET]) == []
@@ -174,7 +174,7 @@ def test_o6_names_the_key_whose_versions_are_not_what_bronze_gives(lake, put, br
     assert "2024, 1, 1" in said
 
 
-def test_o6_does_not_mind_the_order_and_finds_a_version_that_is_a_repetition(lake, put, bronze):
+def test_o6_ignores_the_order_and_finds_a_repeated_version(lake, put, bronze):
     put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (3, 2, 0)])
     assert silver_oracles.silver_follows(lake, DATASET) == []
     put(f"silver.{DATASET}_revisions", [version(bronze[each]) for each in (3, 2, 1, 0)])

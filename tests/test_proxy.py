@@ -159,7 +159,7 @@ def test_the_reply_to_an_end_of_transaction_is_kept_back_and_no_other(client, pr
     assert (proxy.end_txns, proxy.swallowed) == (2, 1)
 
 
-def test_a_reply_that_is_held_leaves_its_connection_open_and_silent(client, proxy, echo):
+def test_a_reply_that_is_held_leaves_its_connection_open_without_data(client, proxy, echo):
     proxy.swallow, proxy.holds = lambda number: True, True
     as_id = struct.unpack(">i", struct.pack(">hh", END_TXN, 5))[0]
     request = frame(END_TXN, as_id)

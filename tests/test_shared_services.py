@@ -1,4 +1,4 @@
-"""Parallel test processes share one broker and registry; who started them outlives who borrowed them."""
+"""Parallel test processes share one broker and registry; the process that started them ends last."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 
 def use(folder: Path, done: Event, told: "Queue[tuple[str, str]]") -> None:
-    """A process of a test run: tells what it got, what it starts and stops, and when it has ended."""
+    """A process of a test run: prints what it got, what it starts and stops, and when it has ended."""
 
     def start() -> tuple[dict[str, str], object]:
         told.put(("started", str(os.getpid())))

@@ -1,4 +1,4 @@
-"""The programs that the tests of alerts use come as the lock names them, or not at all."""
+"""The programs of the alert tests are those that the lock names, or none."""
 
 from pathlib import Path
 

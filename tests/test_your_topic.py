@@ -83,7 +83,7 @@ def test_the_page_shows_a_contract_and_ends_with_verify():
     assert steps[-1] == ("", "correnteza verify")
 
 
-def test_following_the_page_brings_a_topic_of_others_to_silver_and_verify_holds(here):
+def test_the_commands_of_the_page_bring_a_topic_of_others_to_silver_and_verify_holds(here):
     fill(here)
     folder = here.home.parent
     variables = environment(here, {"CORRENTEZA_JARS": str(jars.folder(here)), "PYTHONPATH": str(ROOT)})

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from correnteza import replay_state
 from correnteza.embedded import ports
 from correnteza.embedded.processes import Program
 from correnteza.embedded.service import Service
@@ -48,7 +49,8 @@ def command(
     none.
 
     With `--replay` the network is not used: a local server gives the sources' recorded answers, one publication day
-    after the other, with a clock that runs at that speed; broker and registry are always the embedded ones.
+    after the other, with a clock that runs at that speed; broker and registry are always the embedded ones. Commands in
+    the replay's home have its clock as long as it runs.
 
     `--with object-store` also runs an S3-compatible store for this home, with the buckets `lake` and `archive`. Tables
     and payloads are in it where the settings say so: `lake = "s3://lake"`, `archive = "s3://archive"`. With `--replay`
@@ -90,6 +92,7 @@ def _up(settings: Settings, names: tuple[str, ...], variables: Mapping[str, str]
         if variables is not None:
             # In a replay the addresses of a settings file are not used.
             variables = {f"CORRENTEZA_{name.upper()}": at for name, at in stack.endpoints.items()} | dict(variables)
+            replay_state.write(settings.run, variables)
         port = _monitor_port(settings) if "monitor" in names else None
         for name in CHILDREN:
             if name in names:

@@ -65,7 +65,7 @@ def test_control_a_command_that_does_not_exist_is_found(control):
     control.objects(refused, ["marts", "build", "--exit-98"], damage="--exit-98")
 
 
-def test_every_job_has_one_way_to_start_and_follows_what_somebody_makes():
+def test_every_job_has_one_way_to_start_and_follows_an_output_of_another_job():
     for job in JOBS.values():
         ways = [bool(job.calendar), bool(job.follows), bool(job.asks)]
         assert ways.count(True) == 1, job.name

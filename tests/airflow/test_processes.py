@@ -1,6 +1,6 @@
-"""The real Airflow over a real PostgreSQL runs real commands: a failed try is tried again, news start what follows.
+"""The real Airflow over a real PostgreSQL runs real commands: a failed try is repeated, new data starts what follows.
 
-One story, because the processes take a minute to start.
+One test, because the processes take a minute to start.
 """
 
 import json
@@ -41,7 +41,7 @@ def table() -> str:
 
 
 @dataclass(frozen=True)
-class Story:
+class DagRuns:
     server: str
     home: Path
     settings: Settings
@@ -76,15 +76,15 @@ class Story:
 
 
 @pytest.fixture
-def story(settings, tmp_path):
+def runs(settings, tmp_path):
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
     with postgres() as server:
-        yield Story(server, tmp_path, settings)
+        yield DagRuns(server, tmp_path, settings)
 
 
-def database(story: Story) -> str:
+def database(runs: DagRuns) -> str:
     """Make the three databases with the product's own command. Returns: the URL of Airflow's."""
-    place = urlsplit(story.server)
+    place = urlsplit(runs.server)
     urls = {
         name: f"postgresql+psycopg2://{role}:{role}-pass-word@{place.hostname}:{place.port}/{base}"
         for name, role, base in [
@@ -93,15 +93,15 @@ def database(story: Story) -> str:
             ("QUALITY_DATABASE", "great_expectations", "great_expectations"),
         ]
     }
-    urls["POSTGRES_ADMIN"] = f"{story.server}/postgres"
+    urls["POSTGRES_ADMIN"] = f"{runs.server}/postgres"
     given = {f"CORRENTEZA_{name}": url for name, url in urls.items()}
     applied = [ROOT / ".company/bin/python", "-m", "correnteza", "databases", "apply"]
-    subprocess.run(applied, env=environment(Settings(home=story.home), given), cwd=story.home, check=True)
+    subprocess.run(applied, env=environment(Settings(home=runs.home), given), cwd=runs.home, check=True)
     return urls["AIRFLOW_DATABASE"]
 
 
-def test_control_a_failed_try_is_tried_again_news_start_what_follows_and_no_output_is_kept(story, control, tmp_path):
-    url = database(story)
+def test_control_a_failed_try_is_repeated_new_data_starts_what_follows_and_no_output_is_kept(runs, control, tmp_path):
+    url = database(runs)
     dags, home = tmp_path / "dags", tmp_path / "airflow"
     home.mkdir()
     dags.mkdir()
@@ -111,31 +111,31 @@ def test_control_a_failed_try_is_tried_again_news_start_what_follows_and_no_outp
     with serve(day=1) as replay:
         ours = {
             "PATH": f"{ROOT / '.venv/bin'}:/usr/bin:/bin",
-            "CORRENTEZA_HOME": str(story.settings.home),
-            "CORRENTEZA_TOPIC_PREFIX": story.settings.topic_prefix,
+            "CORRENTEZA_HOME": str(runs.settings.home),
+            "CORRENTEZA_TOPIC_PREFIX": runs.settings.topic_prefix,
             "CORRENTEZA_BASE_URLS": json.dumps(replay.base_urls),
         }
         poll = f"poll_{SOURCE.name}"
         with airflow(home, dags, url, **ours):
             # No broker is known yet: exit code 4.
-            wait_for(lambda: ("up_for_retry", 1) in story.tries(poll), "a try that fails", SECONDS)
-            known = {"kafka_bootstrap": story.settings.bootstrap, "registry_url": story.settings.registry}
-            story.settings.run.mkdir(parents=True, exist_ok=True)
-            (story.settings.run / "endpoints.json").write_text(json.dumps(known))
-            wait_for(lambda: any(state == "success" for state, _ in story.tries(poll)), "a try that succeeds", SECONDS)
-            state, tries = story.tries(poll)[0]
+            wait_for(lambda: ("up_for_retry", 1) in runs.tries(poll), "a try that fails", SECONDS)
+            known = {"kafka_bootstrap": runs.settings.bootstrap, "registry_url": runs.settings.registry}
+            runs.settings.run.mkdir(parents=True, exist_ok=True)
+            (runs.settings.run / "endpoints.json").write_text(json.dumps(known))
+            wait_for(lambda: any(state == "success" for state, _ in runs.tries(poll)), "a try that succeeds", SECONDS)
+            state, tries = runs.tries(poll)[0]
             assert (state, tries > 1) == ("success", True), "it was tried again in the same run"
-            wait_for(lambda: story.tries("printing") == [("success", 1)], "what follows", SECONDS)
-            wait_for(lambda: ("skipped", 1) in story.tries(poll), "a slot that is done", SECONDS)
-            wait_for(lambda: ("failed", 1) in story.tries("hopeless"), "a command that is wrong", SECONDS)
-            assert {tries for state, tries in story.tries("hopeless") if state == "failed"} == {1}
-            assert story.tries("printing") == [("success", 1)], "what is skipped starts nothing"
-        outcomes = read(story.settings.bootstrap, story.settings.topic_prefix + queues.OUTCOMES)
+            wait_for(lambda: runs.tries("printing") == [("success", 1)], "what follows", SECONDS)
+            wait_for(lambda: ("skipped", 1) in runs.tries(poll), "a slot that is done", SECONDS)
+            wait_for(lambda: ("failed", 1) in runs.tries("hopeless"), "a command that is wrong", SECONDS)
+            assert {tries for state, tries in runs.tries("hopeless") if state == "failed"} == {1}
+            assert runs.tries("printing") == [("success", 1)], "what is skipped starts nothing"
+        outcomes = read(runs.settings.bootstrap, runs.settings.topic_prefix + queues.OUTCOMES)
         assert [each["outcome"] for each in outcomes] == ["published"], "a slot is polled once"
     assert any(PLANTED in log.read_text() for log in (home / "logs").rglob("dag_id=printing/**/*.log"))
-    control.holds(holding, story.server, ["airflow_metadata"], PLANTED)
-    control.holds(story.doctor, url)
-    story.rows(f"CREATE TABLE another AS SELECT '{PLANTED}' AS val")
-    control.objects(holding, story.server, ["airflow_metadata"], PLANTED, damage="airflow_metadata holds 987654321")
-    story.rows("UPDATE alembic_version SET version_num = 'elsewhere'")
-    control.objects(story.doctor, url, damage="airflow_metadata has not the tables that")
+    control.holds(holding, runs.server, ["airflow_metadata"], PLANTED)
+    control.holds(runs.doctor, url)
+    runs.rows(f"CREATE TABLE another AS SELECT '{PLANTED}' AS val")
+    control.objects(holding, runs.server, ["airflow_metadata"], PLANTED, damage="airflow_metadata holds 987654321")
+    runs.rows("UPDATE alembic_version SET version_num = 'elsewhere'")
+    control.objects(runs.doctor, url, damage="airflow_metadata has not the tables that")

@@ -47,7 +47,7 @@ def test_an_aged_table_holds_the_same_rows_in_many_files(table):
     assert sum(pa.table(now.get_add_actions())["num_records"].to_pylist()) == ROWS
 
 
-def test_its_files_are_whole_and_tell_their_bounds(table):
+def test_its_files_are_whole_and_have_their_statistics(table):
     age_table(table, 50)
     snapshot = Snapshot("gold.table", table)
     assert snapshot.damaged_files == []

@@ -19,7 +19,7 @@ def test_control_what_is_lost_doubled_or_rolled_back_is_counted(control):
     control.objects(wrong, 1, 1, 1, 4, -5, damage=("records lost: 2", "records doubled: 2", "records rolled_back: 1"))
 
 
-def test_a_record_says_its_number():
+def test_a_record_holds_its_number():
     said = fastavro.schemaless_reader(io.BytesIO(framed(7, 300)[5:]), fastavro.parse_schema(RECORD), None)
     assert isinstance(said, dict)
     assert (framed(7, 300)[:5], said["number"]) == (b"\x00\x00\x00\x01\x2c", 7)

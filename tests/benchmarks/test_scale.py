@@ -1,4 +1,4 @@
-"""The sums of docs/scale.md: known answers, what must not fall, the limit that is named, and the page."""
+"""The formulas of docs/scale.md: known results, monotony, the limit that is named, and the page."""
 
 from dataclasses import replace
 
@@ -76,7 +76,7 @@ def test_an_append_every_five_seconds_costs_what_bench_store_printed():
     assert costs == {"append_list": 4.1, "append_put": 5.3, "append_get": 27}
 
 
-def test_the_load_that_was_measured_comes_out_as_it_was_measured():
+def test_the_measured_load_gives_the_measured_needs():
     steady = Workload(rows_per_day=86_400_000, topics=1, busy_topics=1, largest_share=1, peak_factor=1)
     assert needs(steady).cores == pytest.approx(COSTS["busy_topic"].value + COSTS["idle"].value)
 
@@ -172,7 +172,7 @@ def test_help_explains_each_number(capsys):
     assert all(f"--{name.replace('_', '-')}" in said for name in Workload.model_fields if name != "costs")
 
 
-def test_a_cost_that_nobody_measured_is_named_until_the_reader_gives_it(capsys, tmp_path):
+def test_an_unmeasured_cost_is_named_until_the_reader_gives_it(capsys, tmp_path):
     scale.main([])
     assert "Not counted, because not measured: `read_get`." in capsys.readouterr().out
     file = tmp_path / "mine.toml"

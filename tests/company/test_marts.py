@@ -40,7 +40,7 @@ Rows = dict[str, list[dict[str, object]]]
 
 
 @dataclass
-class Story:
+class Builds:
     """What each build said, and the marts' rows after it, by name."""
 
     marts: Marts
@@ -55,11 +55,11 @@ def rows_of(marts: Marts) -> Rows:
 
 
 @pytest.fixture(scope="module")
-def story(spark, tmp_path_factory) -> Story:
+def builds(spark, tmp_path_factory) -> Builds:
     root = tmp_path_factory.mktemp("marts")
     kit = lake_of_marts(root)
     marts = Marts(kit.lake, root / "marts", models.PROJECT, root / "locks")
-    made = Story(marts, [], [], {})
+    made = Builds(marts, [], [], {})
     for happens in (None, late_hour, withdrawn_operator):
         if happens:
             happens(kit)
@@ -90,10 +90,10 @@ def unequal(found: Rows, expected: Rows) -> list[str]:
     return wrong
 
 
-def test_control_the_legacy_s_tables_and_rule_sets_hold_what_their_one_definition_gives_in_duckdb(story, control):
-    control.holds(unequal, story.rows[0], story.legacy)
-    control.objects(unequal, story.rows[1], story.legacy, damage="climasalvador: temperatura_maxima of (datetime")
-    assert [*story.rows[0]["legacy_unified_v1"][0]][2:] == [*rule_sets.UNIFIED_COLUMNS]
+def test_control_the_legacy_s_tables_and_rule_sets_hold_what_their_one_definition_gives_in_duckdb(builds, control):
+    control.holds(unequal, builds.rows[0], builds.legacy)
+    control.objects(unequal, builds.rows[1], builds.legacy, damage="climasalvador: temperatura_maxima of (datetime")
+    assert [*builds.rows[0]["legacy_unified_v1"][0]][2:] == [*rule_sets.UNIFIED_COLUMNS]
 
 
 def changed(before: Rows, after: Rows, name: str) -> list[str]:
@@ -102,34 +102,34 @@ def changed(before: Rows, after: Rows, name: str) -> list[str]:
     return [*(first - second).elements(), *(second - first).elements()]
 
 
-def test_a_late_row_updates_the_one_row_that_follows_from_it(story):
+def test_a_late_row_updates_the_one_row_that_follows_from_it(builds):
     """Gold's table was written whole, all 1,107 rows; Delta's own counts say what MERGE wrote."""
-    said = story.said[1]
+    said = builds.said[1]
     assert "operator_market_share" not in said, "nothing that it reads has changed"
     for name in ("climasalvador", "legacy_unified_v1", "demand_factors_monthly"):
         assert said[name] == Mart(name, inserted=0, updated=1, deleted=0)
-        assert len(changed(story.rows[0], story.rows[1], name)) == 2
+        assert len(changed(builds.rows[0], builds.rows[1], name)) == 2
     for name in ("indicadoreseconomicos", "expansao5g", "legacy_etl_v1"):
         assert said[name] == Mart(name, inserted=0, updated=0, deleted=0)
 
 
-def test_a_row_that_is_withdrawn_leaves_its_mart_and_changes_its_neighbours_alone(story):
-    said = story.said[2]
+def test_a_row_that_is_withdrawn_leaves_its_mart_and_changes_its_neighbours_alone(builds):
+    said = builds.said[2]
     assert said["operator_market_share"] == Mart("operator_market_share", inserted=0, updated=1, deleted=1)
     assert "climasalvador" not in said
     (left,) = (
         row
-        for row in story.rows[2]["operator_market_share"]
+        for row in builds.rows[2]["operator_market_share"]
         if (row["municipality_code"], row["reference_month_on"]) == (FEIRA, MONTHS[0])
     )
     assert (left["cnpj"], left["share_percent"]) == (OPERATORS[0], 100.0)
 
 
-def test_shares_are_of_the_accesses_of_people(story):
+def test_shares_are_of_the_accesses_of_people(builds):
     """Of both operators 40 and 50 of voice; Salvador's first has 100 more, whose product type is not named."""
     shares = {
         (row["reference_month_on"], row["municipality_code"], row["cnpj"]): (row["accesses"], row["share_percent"])
-        for row in story.rows[0]["operator_market_share"]
+        for row in builds.rows[0]["operator_market_share"]
     }
     expected: dict[tuple[date, str, str], tuple[int, float]] = {}
     for month in MONTHS:
@@ -142,15 +142,15 @@ def test_shares_are_of_the_accesses_of_people(story):
         assert shares[key] == (accesses, pytest.approx(share, rel=1e-12))
 
 
-def test_a_state_s_month_is_made_of_the_days_of_its_capital(story):
+def test_a_state_s_month_is_made_of_the_days_of_its_capital(builds):
     (march,) = (
         row
-        for row in story.rows[0]["demand_factors_monthly"]
+        for row in builds.rows[0]["demand_factors_monthly"]
         if (row["uf"], row["reference_month_on"]) == ("BA", date(2024, 3, 1))
     )
     days = [
         row
-        for row in story.rows[0]["legacy_unified_v1"]
+        for row in builds.rows[0]["legacy_unified_v1"]
         if row["municipality_code"] == SALVADOR and (row["date_on"].year, row["date_on"].month) == (2024, 3)
     ]
     mean = sum(row["demand_adjustment_factor"] for row in days) / len(days)
@@ -159,16 +159,16 @@ def test_a_state_s_month_is_made_of_the_days_of_its_capital(story):
     assert (march["heavy_rain_days"], march["rain_mm"]) == (2, 120.0)
 
 
-def test_what_did_not_change_is_not_built_and_the_session_is_as_it_was(story, spark):
-    assert building.build(spark, story.marts) == []
+def test_what_did_not_change_is_not_built_and_the_session_is_as_it_was(builds, spark):
+    assert building.build(spark, builds.marts) == []
     assert spark.conf.get("spark.sql.ansi.enabled") == "true"
-    assert rows_of(story.marts) == story.rows[2], "dropping a table from the catalog deletes no file"
+    assert rows_of(builds.marts) == builds.rows[2], "dropping a table from the catalog deletes no file"
 
 
-def test_control_a_doubled_row_of_a_source_keeps_the_marts_below_it_as_they_are(story, spark, tmp_path, control):
+def test_control_a_doubled_row_of_a_source_keeps_the_marts_below_it_as_they_are(builds, spark, tmp_path, control):
     """The mart's own key stays unique, because it sums by it: only the test of the source sees the double."""
     root = tmp_path / "copy"
-    shutil.copytree(story.marts.lake.parent, root)
+    shutil.copytree(builds.marts.lake.parent, root)
     marts = Marts(root / "lake", root / "marts", models.PROJECT, root / "locks")
     path = str(root / "lake/silver/anatel_mobile_accesses")
 
@@ -179,15 +179,15 @@ def test_control_a_doubled_row_of_a_source_keeps_the_marts_below_it_as_they_are(
     rows = DeltaTable(path).to_pyarrow_table()
     write_deltalake(path, rows.slice(0, 1), mode="append")
     control.objects(built, damage="source_key_is_unique_silver_anatel_mobile_accesses")
-    assert rows_of(marts)["operator_market_share"] == story.rows[2]["operator_market_share"]
+    assert rows_of(marts)["operator_market_share"] == builds.rows[2]["operator_market_share"]
     with pytest.raises(UnsafeState, match="key_is_unique"):  # it was not noted as done
         building.build(spark, marts)
 
 
-def test_control_a_model_on_a_table_that_streams_own_is_refused_before_anything_runs(story, tmp_path, control):
+def test_control_a_model_on_a_table_that_streams_own_is_refused_before_anything_runs(builds, tmp_path, control):
     project = tmp_path / "dbt"
     shutil.copytree(models.PROJECT, project)
-    marts = Marts(story.marts.lake, tmp_path / "home", project, story.marts.locks)
+    marts = Marts(builds.marts.lake, tmp_path / "home", project, builds.marts.locks)
 
     def refused() -> list[str]:
         return complaint(lambda: building.parse(marts))
@@ -210,7 +210,7 @@ def test_control_a_model_on_a_table_that_streams_own_is_refused_before_anything_
         building.parse(marts)
 
 
-def test_the_command_goes_on_in_this_environment_and_writes_documentation_that_loads_nothing(story, tmp_path):
+def test_the_command_goes_on_in_this_environment_and_writes_documentation_that_loads_nothing(builds, tmp_path):
     """The product's own environment has no dbt: its command runs again in the one that has."""
     command = Path(sys.prefix).with_name(".venv") / "bin" / "correnteza"
     variables = {**os.environ, "CORRENTEZA_HOME": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""No row of the lake comes into the metadata databases, even one that breaks rules or was forecast."""
+"""No row of the lake is copied into the metadata databases, not even one that breaks rules or was forecast."""
 
 from datetime import UTC, date, datetime
 

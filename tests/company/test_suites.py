@@ -63,7 +63,7 @@ def other_counts(lake: LakeSilver, results, batch: int) -> list[str]:
 
 
 def test_control_the_same_rows_give_the_counts_of_the_pipeline(spark, tmp_path, judge, control):
-    """Gold's query judged them in DuckDB; the second time only the rows that came since are judged again."""
+    """Gold's query checked them in DuckDB; the second time only the rows that came since are checked."""
     lake = LakeSilver(spark, tmp_path)
     operators(lake, 0, 10)
     first = judge(tmp_path, "gold.dim_operator")
@@ -109,7 +109,7 @@ def test_every_shape_of_a_rule_counts_in_spark_what_its_predicate_counts_in_duck
     }
 
 
-def test_after_a_critical_failure_the_whole_table_is_judged_again(hours, judge, tmp_path):
+def test_after_a_critical_failure_the_whole_table_is_checked_again(hours, judge, tmp_path):
     kit = hours.copy_to(tmp_path)
     before = judge(tmp_path, HOURS)
     assert before["on_the_hour"].severity == "critical"
@@ -162,7 +162,7 @@ def test_every_exported_suite_is_read_by_great_expectations_and_every_query_by_s
                 spark.sql(query.replace("{batch}", "rows_of_a_suite")).schema  # noqa: B018 - it is analysed
 
 
-def test_a_log_that_lost_a_commit_says_that_it_cannot_tell_what_changed(hours, tmp_path):
+def test_with_a_commit_lost_from_the_log_what_changed_is_unknown(hours, tmp_path):
     kit = hours.copy_to(tmp_path)
     path = str(kit.path(HOURS))
     version = DeltaTable(path).version()

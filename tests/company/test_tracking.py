@@ -1,4 +1,4 @@
-"""Every forecast drop has one run in the real MLflow, whatever is repeated."""
+"""Every forecast file has one run in the real MLflow, whatever is repeated."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta

@@ -98,7 +98,7 @@ def operator(tmp_path: Path) -> Operator:
     return Operator(tmp_path)
 
 
-def test_a_restored_home_goes_on_and_gets_again_what_came_since_the_copy_once(operator):
+def test_a_restored_home_continues_and_gets_each_record_since_the_copy_once(operator):
     operator.publish_and_stream(1)
     operator.shell(commands("Copy it while nothing runs"))
     copied = operator.rows()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from correnteza import bootstrap
-from tests.producers.wire import answer, certificate, wire
+from tests.producers.socket_server import answer, certificate, socket_server
 
 INSTALL = """\
 Collecting aiohttp==3.14.5 (from -r requirements.lock (line 30))
@@ -54,13 +54,13 @@ def pip(tmp_path, monkeypatch):
 
 @pytest.fixture
 def closed() -> str:
-    """An address that nobody listens at."""
+    """An address without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def followed(text: str) -> tuple[list[str], str]:
-    """What is told while pip runs, and the summary."""
+    """What is printed while pip runs, and the summary."""
     told, following = [], bootstrap.follow(text.splitlines(keepends=True))
     while True:
         try:
@@ -69,7 +69,7 @@ def followed(text: str) -> tuple[list[str], str]:
             return told, end.value
 
 
-def test_large_files_builds_and_the_unpacking_are_told():
+def test_large_files_builds_and_the_unpacking_are_printed():
     told, summary = followed(INSTALL)
     assert told == ["pyspark-4.1.1.tar.gz, 455 MB …", "building pyspark from its sources …", "unpacking 3 packages …"]
     assert summary == "4 files, 457 MB downloaded; fetching 0 s, building 0 s, unpacking 0 s"
@@ -85,12 +85,12 @@ def test_a_proxy_that_is_not_there(pip, closed):
 
 def test_a_certificate_that_is_not_trusted(pip, tmp_path):
     _, context = certificate(tmp_path, "localhost")
-    with wire(answer(b""), context) as server:
+    with socket_server(answer(b""), context) as server:
         assert "set REQUESTS_CA_BUNDLE" in pip(f"https://localhost:{server.port}/simple")
 
 
 def test_an_index_without_the_package(pip):
-    with wire(answer(b"", status="404 Not Found")) as server:
+    with socket_server(answer(b"", status="404 Not Found")) as server:
         assert "it does not have the package" in pip(f"{server.url}simple")
 
 
@@ -100,7 +100,7 @@ def test_another_file_than_the_lock_names(pip):
         is_page = b"/simple/" in server.requests[-1].splitlines()[0]
         answer(page if is_page else b"another", Content_Type="text/html")(connection)
 
-    with wire(serve) as server:
+    with socket_server(serve) as server:
         assert "not the one that requirements.lock names" in pip(f"{server.url}simple")
 
 

@@ -1,4 +1,4 @@
-"""What is one's own, by the settings `polled` and `places`: what is accepted, what is refused and in which words."""
+"""The settings `polled` and `places`: what is accepted, and what is refused with which message."""
 
 import json
 
@@ -146,7 +146,7 @@ def test_without_coordinates_the_point_is_ibges_and_the_code_alone_its_name():
     assert (place.point_id, place.latitude, place.longitude) == (FEIRA, "-12.2664", "-38.9663")
 
 
-def test_settings_without_choices_take_former_ones_back():
+def test_settings_without_choices_replace_former_ones():
     Settings(places={FEIRA: {}}, polled={"bcb_ptax": {"GBP": True}})
     Settings()
     assert (choices.places(), choices.of("bcb_ptax").own) == ((), {})

@@ -1,4 +1,4 @@
-"""The top-level help tells exit codes and settings; the shell completes verbs without loading them."""
+"""The top-level help lists exit codes and settings; the shell completes verbs without loading them."""
 
 import os
 import subprocess

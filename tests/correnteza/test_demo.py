@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^```\w*\n(.*?)^```", PAGES, re.DOTALL | re.MULTILINE)
 MOST_RESIDENT_BYTES = 350 << 20
 """Of the Python process of `features`: 180 MiB are its libraries. All 24 origins in one table took 436 MiB."""
 NOT_RUN = ("features", "plot", "sources")
-"""What starts a JVM of its own, draws a picture, or tells how long ago something was."""
+"""What starts a JVM of its own, draws a picture, or prints how long ago something was."""
 
 
 def shown() -> list[str]:
@@ -96,7 +96,7 @@ def test_the_readmes_queries_give_what_it_shows(demo, home):
             assert [words(line) for line in told.splitlines()] == lines[: len(told.splitlines())], command
 
 
-def test_every_command_that_the_demo_recommends_works_once_its_broker_is_gone(demo, home):
+def test_every_command_that_the_demo_recommends_works_after_its_broker_has_stopped(demo, home):
     said = [line.partition("correnteza ")[2] for line in demo.splitlines() if "CORRENTEZA_HOME=" in line]
     assert len(said) == len(TRY_NEXT)
     for line in said:

@@ -13,7 +13,7 @@ def test_a_cluster_id_is_never_taken_for_an_option():
     assert [identity for identity in ids if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}", identity)] == []
 
 
-def test_ports_are_remembered_while_they_are_free(tmp_path):
+def test_ports_are_reused_while_they_are_free(tmp_path):
     file = tmp_path / "ports.json"
     first = ports.remembered(file, ("one", "two"))
     assert ports.remembered(file, ("one", "two")) == first

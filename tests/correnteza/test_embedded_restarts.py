@@ -5,7 +5,7 @@ import pytest
 from correnteza.embedded.restarts import LONGEST_WAIT_SECONDS, MOST_QUICK_DEATHS, WELL_AFTER_SECONDS, Restarts
 
 
-def test_each_quick_death_doubles_the_wait():
+def test_each_quick_exit_doubles_the_wait():
     restarts = Restarts()
     assert [restarts.after_death(1, ran_seconds=0.5) for _ in range(4)] == [1, 2, 4, 8]
 
@@ -16,7 +16,7 @@ def test_the_wait_is_bounded():
     assert max(waits) == LONGEST_WAIT_SECONDS
 
 
-def test_a_child_that_keeps_dying_is_given_up():
+def test_a_child_that_keeps_exiting_is_given_up():
     restarts = Restarts()
     waits = [restarts.after_death(1, ran_seconds=0.5) for _ in range(MOST_QUICK_DEATHS)]
     assert [wait is None for wait in waits] == [False] * (MOST_QUICK_DEATHS - 1) + [True]

@@ -66,7 +66,7 @@ def test_up_survives_its_own_kill_and_the_next_start_clears_what_is_left(alone, 
     produce(before["kafka_bootstrap"], b"kept")
     ids = Registry(before["registry_url"]).register([load("bcb_sgs")], "")
     old = {name: child(home, name) for name in ("broker", "registry")}
-    # Stopped, the two cannot notice that their parent dies: what a parent without PR_SET_PDEATHSIG leaves behind.
+    # Suspended, the two do not react to their parent's end: as without PR_SET_PDEATHSIG.
     for pid, _ in old.values():
         os.kill(pid, signal.SIGSTOP)
     first.kill()
@@ -161,7 +161,7 @@ def test_two_stacks_cannot_have_one_home(alone, home):
     assert process.poll() is None
 
 
-def test_what_a_dead_child_leaves_behind_is_ended_before_it_starts_again(home, tmp_path):
+def test_processes_left_by_an_ended_child_are_stopped_before_its_restart(home, tmp_path):
     """As the JVM of a killed Spark driver, which still holds the locks of its tables."""
     script = f"cd {tmp_path}; test -e left && exit 3; sleep 300 & echo $! > left; exit 1"
     with Stack(Settings(home=home), ()) as stack:
@@ -177,7 +177,7 @@ def runs(pid):
 
 
 @pytest.mark.parametrize(("exit_code", "kind"), [(3, UnsafeState), (2, CorrentezaError)])
-def test_a_child_that_cannot_go_on_takes_up_down(home, exit_code, kind):
+def test_a_child_that_is_given_up_ends_up(home, exit_code, kind):
     log = home / "logs/stream.log"
     hopeless = Program("stream", ("sh", "-c", f"exit {exit_code}"), log)
     with Stack(Settings(home=home), ()) as stack:

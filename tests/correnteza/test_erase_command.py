@@ -1,4 +1,4 @@
-"""`erase` refuses what it cannot do whole, and never says the key."""
+"""`erase` refuses what it cannot complete, and never prints the key."""
 
 import json
 
@@ -26,13 +26,13 @@ NOTE = ("--note", "request 17")
         ((STATIONS, KEY, "--note", "row 529982247 of request 17"), "the note holds the key"),
     ],
 )
-def test_what_names_no_key_or_says_it_where_it_would_be_kept_is_refused(tmp_path, arguments, words):
+def test_a_missing_key_and_a_key_that_would_be_logged_are_refused(tmp_path, arguments, words):
     refused = run_to_its_end(Settings(home=tmp_path), tmp_path, UNMODIFIED, ["erase", *arguments], {})
     assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
     assert not (tmp_path / "audit.jsonl").exists()
 
 
-def test_a_key_that_stands_nowhere_is_nothing_to_do_and_leaves_no_line(settings, cli):
+def test_a_key_that_is_nowhere_changes_nothing_and_leaves_no_line(settings, cli):
     done = cli("erase", STATIONS, KEY, *NOTE, "--yes")
     assert (done.returncode, "nothing to erase" in done.stdout) == (0, True), done.stderr
     assert not (settings.home / "audit.jsonl").exists()

@@ -15,7 +15,7 @@ from correnteza.embedded import jars, lock, maven
 from foundation.errors import DependencyUnavailable, TransientError, UnsafeState, UsageError
 from tests.controls import complaint, differs
 from tests.helpers import wait_for
-from tests.producers.wire import Names, answer, certificate, drip, reset, wire
+from tests.producers.socket_server import FakeNetwork, answer, certificate, drip, reset, socket_server
 
 CONTENT = {f"jar{number}-1.0.jar": f"content of jar {number}".encode() for number in range(4)}
 NETWORK = (
@@ -61,7 +61,7 @@ def asked(httpserver) -> list[str]:
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port that nobody listens on."""
+    """A port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -89,7 +89,7 @@ def fetch_one(tmp_path: Path, url: str, content: bytes = b"content of jar 0") ->
     return fetch(lock.artifact("spark", "g.h:jar0:1.0", sha256, len(content)))
 
 
-def test_bytes_are_told_as_they_come(httpserver, asked, tmp_path, lock_file):
+def test_progress_is_reported_while_bytes_arrive(httpserver, asked, tmp_path, lock_file):
     told: list[tuple[str, int]] = []
     fetch = maven.fetcher(
         tmp_path / "downloads",
@@ -128,7 +128,7 @@ def test_a_set_up_killed_in_a_download_is_taken_up_where_it_was(httpserver, aske
         "jars.install(folder, maven.fetcher(folder / 'downloads', settings), lock_file=lock)\n"
     )
     partials = tmp_path / "jars/downloads/spark"
-    with wire(drip(head + body, every=0.05)) as half:
+    with socket_server(drip(head + body, every=0.05)) as half:
         arguments = [str(tmp_path / "jars"), str(lock_file), str(settings_xml(tmp_path, half.url))]
         process = subprocess.Popen([sys.executable, "-c", program, *arguments])
         try:
@@ -216,7 +216,10 @@ def test_the_first_jar_that_cannot_be_had_ends_the_set_up(tmp_path, monkeypatch)
     ],
 )
 def test_an_answer_that_is_no_file_is_named_with_what_fixes_it(tmp_path, status, reason, mends):
-    with wire(answer(b"", status=status)) as server, pytest.raises(DependencyUnavailable, match=reason) as error:
+    with (
+        socket_server(answer(b"", status=status)) as server,
+        pytest.raises(DependencyUnavailable, match=reason) as error,
+    ):
         fetch_one(tmp_path, server.url.replace("//", "//user:secret@"))
     assert f"g.h:jar0:1.0 from 127.0.0.1:{server.port}:" in str(error.value)
     assert mends in str(error.value.hint)
@@ -225,7 +228,7 @@ def test_an_answer_that_is_no_file_is_named_with_what_fixes_it(tmp_path, status,
 
 
 def test_an_unknown_name(tmp_path, monkeypatch):
-    Names(monkeypatch)
+    FakeNetwork(monkeypatch)
     with pytest.raises(TransientError, match=r"from mirror\.example: its name is not known here") as error:
         fetch_one(tmp_path, "http://mirror.example/maven")
     assert all(word in str(error.value.hint) for word in ("HTTPS_PROXY", "CORRENTEZA_MAVEN_SETTINGS", "OFFLINE"))
@@ -241,7 +244,7 @@ def test_a_proxy_that_is_not_there(tmp_path, monkeypatch, closed_port):
 
 
 def test_a_proxy_that_wants_a_password(tmp_path, monkeypatch):
-    with wire(answer(b"", status="407 Proxy Authentication Required")) as proxy:
+    with socket_server(answer(b"", status="407 Proxy Authentication Required")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(TransientError, match=r"no connection through the proxy of HTTPS_PROXY: .*407") as error:
             fetch_one(tmp_path, "https://mirror.example/maven")
@@ -251,7 +254,7 @@ def test_a_proxy_that_wants_a_password(tmp_path, monkeypatch):
 
 def test_a_certificate_of_a_network_of_your_own(tmp_path, monkeypatch):
     file, context = certificate(tmp_path, "localhost")
-    with wire(answer(b"content of jar 0"), context) as server:
+    with socket_server(answer(b"content of jar 0"), context) as server:
         url = f"https://localhost:{server.port}/maven"
         with pytest.raises(TransientError, match="its TLS certificate is not trusted") as error:
             fetch_one(tmp_path, url)
@@ -285,7 +288,7 @@ def test_nobody_listens(tmp_path, closed_port):
     ],
 )
 def test_an_answer_that_breaks_off(tmp_path, behave, reason):
-    with wire(behave) as server, pytest.raises(TransientError, match=reason):
+    with socket_server(behave) as server, pytest.raises(TransientError, match=reason):
         fetch_one(tmp_path, server.url)
     assert list((tmp_path / "downloads/spark").glob("*.jar")) == []
 
@@ -293,7 +296,7 @@ def test_an_answer_that_breaks_off(tmp_path, behave, reason):
 def test_another_file_than_the_lock_names(tmp_path):
     page = answer(b"<html>log in</html>", Content_Type="text/html")
     message = r"g\.h:jar0:1\.0 from 127\.0\.0\.1:\d+ is not .*\(an HTML page"
-    with wire(page) as server, pytest.raises(UnsafeState, match=message):
+    with socket_server(page) as server, pytest.raises(UnsafeState, match=message):
         fetch_one(tmp_path, server.url)
     assert list((tmp_path / "downloads/spark").iterdir()) == []
 
@@ -305,7 +308,7 @@ def test_a_filled_folder_is_enough(httpserver, asked, tmp_path, lock_file, monke
     fill = maven.fetcher(tmp_path / "house", settings_xml(tmp_path, httpserver.url_for("")))
     for artifact in lock.read(lock_file):
         fill(artifact)
-    Names(monkeypatch)  # from here on no name is known and no address is reached
+    FakeNetwork(monkeypatch)  # from here on no name is known and no address is reached
     offline = maven.offline_fetcher(tmp_path / "house")
     assert jars.install(tmp_path / "jars", offline, lock_file=lock_file) == len(CONTENT)
     assert jars.verify(jars.require(tmp_path / "jars", lock_file)) == len(CONTENT)

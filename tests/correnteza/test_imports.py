@@ -1,4 +1,4 @@
-"""What a command imports before it answers: a person waits for `status`, and Spark alone would take a second."""
+"""Quick commands such as `status` import no heavy package: Spark alone would take a second."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`correnteza init` writes what a new installation is set by, once, for its user alone."""
+"""`correnteza init` writes the settings of a new installation once, readable by its user alone."""
 
 import json
 import stat

@@ -38,7 +38,7 @@ def test_it_listens_on_loopback_alone_keeps_its_keys_private_and_what_was_writte
         assert str(settings.lake_root) == "s3://lake"
 
 
-def test_the_demos_and_replays_own_home_has_nothing_of_anybodys_pipeline(tmp_path, monkeypatch):
+def test_the_home_of_the_demo_and_of_a_replay_uses_no_other_pipeline(tmp_path, monkeypatch):
     monkeypatch.setenv("CORRENTEZA_LAKE", "s3://production")
     monkeypatch.setenv("CORRENTEZA_S3_ACCESS_KEY", "theirs")
     settings = Settings().model_copy(update=own_places(tmp_path, in_store=False))

@@ -1,4 +1,4 @@
-"""A part that lacks its end: it is under way until its slot is over, and a failure of `verify` afterwards."""
+"""A part without its last chunk: unfinished until its slot is over, a failure of `verify` afterwards."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -91,7 +91,7 @@ def test_a_newer_edition_does_not_excuse_an_older_one_that_lost_its_end(lake):
     assert found(lake.verified(TOO_LATE))[0].startswith("bcb_sgs (433): its last chunk was due")
 
 
-def test_a_backfill_may_be_asked_for_again_for_as_long_as_nobody_else_takes_its_parts_over(lake):
+def test_an_unfinished_backfill_fails_once_another_owner_may_take_over_its_parts(lake):
     lake.chunk(0, 2, is_last=False, slot_id=f"{SOURCE}.backfill@2026-01-06T12:00:00Z")
     assert found(lake.verified(FETCHED + timedelta(days=7))) == []
     assert len(found(lake.verified(FETCHED + timedelta(days=9)))) == 1

@@ -1,4 +1,4 @@
-"""Pictures: their lines are what the instants knew."""
+"""Plots: each line shows the values known at its instant."""
 
 import re
 from datetime import date
@@ -91,7 +91,7 @@ def test_the_command_writes_png_and_svg_and_never_over_a_file_unasked(home, tmp_
     assert isinstance(run.invoke(app, ["plot", "sgs:433", "--output", "a.gif"]).exception, UsageError)
 
 
-def test_a_kit_without_the_table_says_so(tmp_path):
+def test_a_lake_without_the_table_is_refused(tmp_path):
     kit = Kit(tmp_path)
     kit.publish("bcb_sgs", {"series_code": 1, "reference_on": date(2024, 1, 1), "value": Decimal(5)})
     kit.write()

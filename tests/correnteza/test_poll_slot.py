@@ -45,7 +45,7 @@ def replay(settings):
 
 @pytest.fixture
 def at_slot(settings, tmp_path, replay):
-    """Run `poll --slot`; its clock says a minute after the slot, unless told otherwise."""
+    """Run `poll --slot`; by default its clock is a minute after the slot."""
 
     def run(slot, *start, **variables):
         given = {

@@ -1,4 +1,4 @@
-"""What the query gave is what is printed, in every format; or it is refused by name."""
+"""Values are printed exactly as the query gave them, in every format, or refused by their column."""
 
 import csv
 import io
@@ -106,7 +106,7 @@ def test_what_the_table_for_people_cuts_ends_in_an_ellipsis():
     assert strict(printing.as_json(result("SELECT repeat('x', 500) AS x"))) == [{"x": "x" * 500}]
 
 
-def test_a_cell_stays_on_its_line_and_moves_no_cursor():
+def test_a_cell_has_no_line_break_and_no_escape_sequence():
     table = printing.as_table(result("SELECT 'LAR DOCE' || chr(10) || 'LAR' || chr(27) || '[2J' AS x, 1 AS y"))
     assert table.split("\n")[1] == r"LAR DOCE\nLAR\x1b[2J  1"
 

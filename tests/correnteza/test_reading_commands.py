@@ -115,7 +115,7 @@ def test_a_folder_of_any_name_among_the_tables_stops_no_verb(home, name):
     assert f"gold.{name if name.isidentifier() else quoted}" in str(refused.hint)
 
 
-def test_two_tables_that_only_capitals_tell_apart_are_refused(home):
+def test_two_tables_whose_names_differ_in_capitals_only_are_refused(home):
     for name in ("copy", "Copy"):
         write_deltalake(str(home / "lake" / "gold" / name), pa.table({"x": [1]}))
     assert isinstance(found := run("query", "select 1").exception, UsageError)

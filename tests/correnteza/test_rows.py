@@ -1,4 +1,4 @@
-"""One way to give out rows: the same options, the same refusals, the same values in every format."""
+"""Every command prints rows in the same way: the same options, refusals and values in every format."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""`status` says what maintenance would save, as `maintain --dry-run` does, and without Spark."""
+"""`status` prints what maintenance would save: the same as `maintain --dry-run`, and without Spark."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A verifier is of one password, with any salt; the server's own are recognised."""
+"""A SCRAM verifier matches one password, with any salt; those that the server made are recognised."""
 
 import pytest
 

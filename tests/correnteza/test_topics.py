@@ -115,7 +115,7 @@ def test_a_topic_with_more_partitions_is_kept(services, prefix):
     assert topics.apply(services.bootstrap, [contract], prefix) == []
 
 
-def test_a_topic_that_forgets_otherwise_is_refused(services, prefix):
+def test_a_topic_with_another_cleanup_policy_is_refused(services, prefix):
     contract = load("bcb_sgs")
     topics.apply(services.bootstrap, [contract], prefix)
     with pytest.raises(UnsafeState, match=r"cleanup\.policy=delete"):

@@ -26,7 +26,7 @@ def test_the_monitor_gets_the_port_that_is_set_and_another_where_it_is_taken(tmp
     assert _monitor_port(settings.model_copy(update={"monitor_port": 0})) != 0
 
 
-def test_the_monitor_is_a_component_and_is_told_its_port(tmp_path):
+def test_the_monitor_is_a_component_and_gets_its_port(tmp_path):
     assert ("broker", "registry", *CHILDREN) == COMPONENTS
     assert "monitor" in COMPONENTS
     service = _child("monitor", Settings(home=tmp_path), None, ("--port", "1234"))

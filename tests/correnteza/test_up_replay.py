@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from correnteza.replay_state import ENDED
 from correnteza.replaying import duration
 from foundation.errors import UsageError
 from schemas.contracts import CANARY
@@ -63,3 +64,22 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
         return any(each["outcome"] == "published" for each in sources["anatel_mobile_accesses"]["outcomes"])
 
     wait_for(told_of_polls, "the monitor tells of the polls", 60)
+
+    # A command in the replay's home counts by the replay's clock.
+    beside = alone("sources", "--json", CORRENTEZA_HOME=str(home / "replay"))
+    assert beside.wait(60) == 0
+    assert "note: a replay runs in this home: its clock says 2025-11-" in beside.said
+    document = json.loads(beside.said[beside.said.index("{\n") :])
+    now = datetime.fromisoformat(document["at"])
+    succeeded = [
+        datetime.fromisoformat(each["last"]["last_success_at"]) for each in document["sources"] if each["last"]
+    ]
+    assert succeeded
+    assert all(timedelta(0) <= now - each < timedelta(days=10) for each in succeeded)
+
+    # After the replay it has today's clock, and says so.
+    process.terminate()
+    assert process.wait(120) == 143
+    after = alone("sources", "--json", CORRENTEZA_HOME=str(home / "replay"))
+    assert after.wait(60) == 0
+    assert f"note: {ENDED}" in after.said

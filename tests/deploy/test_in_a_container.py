@@ -28,7 +28,7 @@ def served():
         server.shutdown()
 
 
-def test_what_answers_is_healthy_and_nothing_else_is(served, monkeypatch):
+def test_a_service_is_healthy_if_and_only_if_it_answers(served, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy has no business here
     told = {each: healthy.answers(each) for each in (f"http://{served}/healthz", served)}
     assert all(told.values()), told
@@ -46,7 +46,7 @@ def becomes(monkeypatch, tmp_path):
     return found
 
 
-def test_the_registry_listens_where_it_is_told_and_is_told_no_secret(becomes, monkeypatch, tmp_path):
+def test_the_registry_listens_at_the_given_address_and_gets_no_secret(becomes, monkeypatch, tmp_path):
     monkeypatch.setenv("CORRENTEZA_API_KEYS", '{"bcb_sgs": "canary-77"}')
     foreground.main("registry", "registry:8081")
     ((program, command, variables),) = becomes
@@ -57,7 +57,7 @@ def test_the_registry_listens_where_it_is_told_and_is_told_no_secret(becomes, mo
     assert (tmp_path / "registry").is_dir()
 
 
-def test_nothing_is_become_with_a_jar_that_is_not_of_the_lock(becomes, monkeypatch, tmp_path):
+def test_no_jvm_starts_with_a_jar_that_is_not_of_the_lock(becomes, monkeypatch, tmp_path):
     def refuse(folder, kit):
         raise UnsafeState(f"a jar of {kit} is altered")
 

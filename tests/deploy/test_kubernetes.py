@@ -163,7 +163,7 @@ def test_one_driver_owns_the_tables_and_pollers_are_two():
     }
 
 
-def hasty(text, seconds):
+def too_short(text, seconds):
     """The oracle: which pod is killed before its process may have ended."""
     graces = {name: pod["terminationGracePeriodSeconds"] for name, pod in pods(text).items()}
     return [f"{name} is killed after {graces[name]} s" for name, least in seconds.items() if graces[name] <= least]
@@ -171,9 +171,9 @@ def hasty(text, seconds):
 
 def test_control_a_pod_has_longer_to_stop_than_its_batches(control):
     least = {"stream": Settings().stop_timeout_seconds + 30, "schedule": STOP_SECONDS}
-    control.holds(hasty, TEXT, least)
+    control.holds(too_short, TEXT, least)
     damaged = TEXT.replace("terminationGracePeriodSeconds: 120", "terminationGracePeriodSeconds: 30")
-    control.objects(hasty, damaged, least, damage="stream is killed after 30 s")
+    control.objects(too_short, damaged, least, damage="stream is killed after 30 s")
 
 
 def parses(arguments):
@@ -248,7 +248,7 @@ def test_control_each_variable_is_a_setting_with_a_value_that_it_takes(monkeypat
     control.objects(wrong_settings, damaged, *given, damage="CORRENTEZA_KAFKA_SECURITY")
 
 
-def told_secrets(text):
+def given_secrets(text):
     """The oracle: secrets that stand in a manifest, that have no file, or that one gets who does not need them."""
     found = []
     secret = secret_variables(Settings.model_fields)
@@ -265,11 +265,11 @@ def told_secrets(text):
 
 
 def test_control_secrets_are_files_and_each_is_mounted(control):
-    control.holds(told_secrets, TEXT)
+    control.holds(given_secrets, TEXT)
     damaged = TEXT.replace("CORRENTEZA_PROFILE: prod", "CORRENTEZA_KAFKA_PASSWORD: x")
-    control.objects(told_secrets, damaged, damage="stream is told CORRENTEZA_KAFKA_PASSWORD")
+    control.objects(given_secrets, damaged, damage="stream is told CORRENTEZA_KAFKA_PASSWORD")
     damaged = TEXT.replace("/run/secrets/store, readOnly", "/run/secrets/stores, readOnly")
-    control.objects(told_secrets, damaged, damage="monitor has no file /run/secrets/store/access_key")
+    control.objects(given_secrets, damaged, damage="monitor has no file /run/secrets/store/access_key")
 
 
 def test_each_component_logs_in_as_its_own_principal():
@@ -298,7 +298,7 @@ def test_the_monitor_reads_the_disk_of_the_driver_and_never_writes_it():
         [{"name": "home", "mountPath": "/var/lib/correnteza"}],
         [{"name": "home", "mountPath": "/var/lib/correnteza", "readOnly": True}],
     ]
-    assert of(TEXT, "Service")["monitor"]["spec"]["publishNotReadyAddresses"]  # it tells why the driver is not ready
+    assert of(TEXT, "Service")["monitor"]["spec"]["publishNotReadyAddresses"]  # it shows why the driver is not ready
 
 
 def test_the_image_is_that_of_docker_compose():

@@ -65,13 +65,13 @@ def test_control_a_service_can_do_little_on_its_machine(units, control):
     control.objects(exposed, units, damage="correnteza-stream.service is exposed by 9")
 
 
-def test_what_a_restart_cannot_heal_is_not_restarted():
+def test_what_a_restart_cannot_fix_is_not_restarted():
     text = (UNITS / "correnteza-.service.d/hardening.conf").read_text()
     assert "RestartPreventExitStatus=2 3\n" in text
     assert "UMask=0077\n" in text
 
 
-def test_each_unit_says_how_long_it_may_be_silent():
+def test_each_unit_has_its_watchdog_interval():
     assert "Type=notify\n" in (UNITS / "correnteza-.service.d/hardening.conf").read_text()
     files = sorted(UNITS.glob("*.service"))
     assert [re.findall(r"^WatchdogSec=(\d+)$", file.read_text(), re.M) for file in files] == [
@@ -82,7 +82,7 @@ def test_each_unit_says_how_long_it_may_be_silent():
     ]
 
 
-def test_a_monitor_tells_systemd_that_it_is_ready_and_goes_on(tmp_path):
+def test_a_monitor_notifies_systemd_that_it_is_ready_and_alive(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(60)

@@ -63,7 +63,7 @@ def published(target) -> Counter[bytes]:
 
 def assert_every_value_once(target) -> None:
     """No hole, no double, every chunk whole and with one receipt."""
-    assert values_astray(target) == []
+    assert wrong_values(target) == []
 
 
 @pytest.mark.parametrize("order", [(BACKFILL, LIVE), (LIVE, BACKFILL)], ids=["live", "backfill"])
@@ -88,7 +88,7 @@ def test_both_at_once_double_nothing(cli_process, target, variables):
     assert_every_value_once(target)
 
 
-def values_astray(target) -> list[str]:
+def wrong_values(target) -> list[str]:
     """The oracle: every value once, every chunk whole and with one receipt."""
     counts = published(target)
     found = [f"value {key.decode()} stands {count} times" for key, count in counts.items() if count > 1]
@@ -97,16 +97,16 @@ def values_astray(target) -> list[str]:
 
 
 def test_control_two_that_own_the_same_days_publish_them_twice(cli, cli_process, target, variables, tmp_path, control):
-    """The live schedule is told another start of its history than the backfill was, while that is under way."""
+    """The live schedule gets another start of its history than the backfill, which still runs."""
     gate = tmp_path / "gate"
     held = cli_process(*BACKFILL, CORRENTEZA_FAILPOINT=f"after_fetch@1:wait={gate}", **variables)
     wait_at_gate(gate, held, "the backfill to have read its cursors and a window")
     moved = {"CORRENTEZA_HISTORY_START": json.dumps({"bcb_sgs": "2003-01-01"})}
     assert cli(*LIVE, **(variables | moved)).returncode == 0
-    control.holds(values_astray, target)  # all of it by the one that was told to begin so early
+    control.holds(wrong_values, target)  # all of it by the one that was told to begin so early
     gate.touch()
     assert held.wait(60) == 0, held.said
-    control.objects(values_astray, target, damage="stands 2 times")
+    control.objects(wrong_values, target, damage="stands 2 times")
 
 
 @pytest.mark.parametrize("point", ["after_fetch@2", "after_commit_txn@3", "after_produce@21"])

@@ -54,7 +54,7 @@ main()
 
 
 class Driver(Command):
-    """`correnteza run bronze`, and the most that it held."""
+    """`correnteza run bronze`, and the most memory that it held."""
 
     def __init__(self, settings: Settings, folder: Path, start: Sequence[str], heap: str) -> None:
         variables = {"CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1", "CORRENTEZA_SPARK_DRIVER_MEMORY": heap}

@@ -84,7 +84,7 @@ class Polling:
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
 
     def begin(self, fault: "Fault") -> threading.Thread:
-        """Poll in a thread of its own until all is published; the fault meets its transaction, counted from here."""
+        """Poll in a thread of its own until all is published; the fault counts its transactions from here."""
         self.at_transaction, self.numbers = fault.at_transaction, iter(range(1, 10_000))
         self.done.clear()
         thread = threading.Thread(target=self.run, daemon=True)
@@ -144,7 +144,7 @@ class Fault:
 
 
 def assert_all_is_well(own: OwnBroker, pipeline: Pipeline, polling: Polling) -> None:
-    """O1, O2, O3, O5: held against a consumer that goes past the proxy."""
+    """O1, O2, O3, O5: compared with a consumer that does not use the proxy."""
     prefix = pipeline.settings.topic_prefix
     assert oracles.problems(own.direct, prefix, INMET.datasets) == []
     rows = oracles.read(own.direct, prefix, DATASET)
@@ -157,13 +157,13 @@ def assert_all_is_well(own: OwnBroker, pipeline: Pipeline, polling: Polling) -> 
     assert pipeline.offsets(TABLE) == committed(own.direct, pipeline.topic(DATASET))
 
 
-def survives(own: OwnBroker, pipeline: Pipeline, polling: Polling, fault: Fault, heal: Callable[[], None]) -> None:
+def survives(own: OwnBroker, pipeline: Pipeline, polling: Polling, fault: Fault, repair: Callable[[], None]) -> None:
     """Poll and read during the fault, end the fault, and check that everything arrives without intervention."""
     with kept_running(pipeline.bronze(DATASET)) as _:
         polling.begin(fault)
         assert fault.met.wait(60), "the fault was not met"
         assert not polling.done.is_set()
-        heal()
+        repair()
         assert polling.done.wait(CAUGHT_UP_SECONDS), polling.outcomes
         wait_for(
             lambda: pipeline.offsets(TABLE) == committed(own.direct, pipeline.topic(DATASET)),
@@ -201,7 +201,7 @@ def test_f19_ten_restarts_clean_and_killed_lose_and_double_nothing(own, pipeline
             own.stop(cleanly=restarts % 2 == 0)
             down.set()
 
-    def heal() -> None:
+    def repair() -> None:
         while not polling.done.is_set():
             if down.wait(1):
                 own.start()
@@ -210,11 +210,11 @@ def test_f19_ten_restarts_clean_and_killed_lose_and_double_nothing(own, pipeline
     fault = Fault(lambda: None, at=1)
     begun = fault.at_transaction
     fault.at_transaction = lambda number: (begun(number), at_transaction(number))  # type: ignore[method-assign]
-    survives(own, pipeline, polling, fault, heal)
+    survives(own, pipeline, polling, fault, repair)
     assert restarts == 10
 
 
-def test_f19_control_what_is_sent_without_acknowledgements_dies_with_the_broker(
+def test_f19_control_what_is_sent_without_acknowledgements_is_lost_with_the_broker(
     own, settings, polling, monkeypatch, control
 ):
     """The same publisher over a producer that waits for no acknowledgement, and so can have no transaction.
@@ -248,7 +248,7 @@ def test_f19_control_what_is_sent_without_acknowledgements_dies_with_the_broker(
 
 
 @pytest.fixture
-def impatient(monkeypatch) -> None:
+def short_timeouts(monkeypatch) -> None:
     """The queries' Kafka clients give up after 4 s, not after a minute: a short fault must end them too."""
     hasty = {"kafka.default.api.timeout.ms": "4000", "kafka.request.timeout.ms": "3000"}
     monkeypatch.setattr(bronze, "KAFKA", bronze.KAFKA | hasty)
@@ -259,19 +259,19 @@ def out_of_reach(own: OwnBroker) -> Fault:
 
 
 def passing_again(own: OwnBroker, polling: Polling, seconds: float) -> Callable[[], None]:
-    def heal() -> None:
+    def repair() -> None:
         assert polling.target.ledger is not None
         before = polling.target.ledger.read_text()
         last(seconds)
-        # Back-pressure: the poller waits, and neither fetches nor remembers more than the chunk it has built ahead.
+        # Back-pressure: the poller waits, and neither fetches nor keeps more than the chunk it has built ahead.
         assert polling.target.ledger.read_text() == before
         own.proxy.mode = "pass"
 
-    return heal
+    return repair
 
 
 def test_f20_a_broker_out_of_reach_for_12_s_stops_the_poller_and_both_come_back_by_themselves(
-    own, pipeline, polling, impatient
+    own, pipeline, polling, short_timeouts
 ):
     """Whether the query waits or fails depends on what it was at; F28 shows that one that fails is started again."""
     survives(own, pipeline, polling, out_of_reach(own), passing_again(own, polling, 12))
@@ -279,7 +279,7 @@ def test_f20_a_broker_out_of_reach_for_12_s_stops_the_poller_and_both_come_back_
 
 @pytest.mark.long
 def test_f20_a_broker_out_of_reach_for_70_s_loses_and_doubles_nothing(own, pipeline, polling):
-    """Longer than a transaction may last: the broker gives the one it holds up, and the chunk is sent again."""
+    """Longer than a transaction may last: the broker aborts the open one, and the chunk is sent again."""
     survives(own, pipeline, polling, out_of_reach(own), passing_again(own, polling, 70))
 
 
@@ -293,11 +293,11 @@ def slow(own: OwnBroker) -> Fault:
 
 @pytest.mark.parametrize("seconds", [12, pytest.param(70, marks=pytest.mark.long)])
 def test_f20_a_very_slow_broker_loses_and_doubles_nothing(own, pipeline, polling, seconds):
-    def heal() -> None:
+    def repair() -> None:
         last(seconds)
         own.proxy.mode = "pass"
 
-    survives(own, pipeline, polling, slow(own), heal)
+    survives(own, pipeline, polling, slow(own), repair)
 
 
 def behind(own: OwnBroker, pipeline: Pipeline) -> list[str]:
@@ -307,7 +307,9 @@ def behind(own: OwnBroker, pipeline: Pipeline) -> list[str]:
     return still(lambda: lake_oracles.coverage(*asked), 20)
 
 
-def test_f20_control_without_a_supervisor_a_query_that_lost_its_broker_stays_ended(own, pipeline, impatient, control):
+def test_f20_control_without_a_supervisor_a_query_that_lost_its_broker_stays_ended(
+    own, pipeline, short_timeouts, control
+):
     """The same query twice over the same loss: kept running by the supervisor, and left to itself."""
     pipeline.ids |= pipeline.registry.register([load_all()["inmet_stations"]], pipeline.settings.topic_prefix)
 

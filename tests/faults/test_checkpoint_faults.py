@@ -119,22 +119,22 @@ def test_f23_a_damaged_checkpoint_file_stops_the_query_and_adopting_goes_on(pipe
     assert pipeline.offsets(TABLE) == pipeline.committed(DATASET)
 
 
-def test_f23_control_without_the_check_a_damaged_file_is_an_error_like_any_other_and_names_no_way_on(
+def test_f23_control_without_the_check_a_damaged_file_is_an_ordinary_error_without_a_hint(
     pipeline, monkeypatch, control
 ):
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     (pipeline.checkpoint(TABLE) / "commits/0").write_text("")
 
-    def names_the_way_on() -> list[str]:
+    def names_the_command() -> list[str]:
         with pytest.raises(CorrentezaError) as failed:
             pipeline.run(job)
         said = f"{failed.value} {failed.value.hint}"
         is_named = isinstance(failed.value, UnsafeState) and f"checkpoint adopt {TABLE}" in said
         return [] if is_named else [f"it ends with code {failed.value.exit_code} and names no way on: {said}"]
 
-    control.holds(names_the_way_on)
+    control.holds(names_the_command)
     monkeypatch.setattr(checkpoints, "_is_sound", lambda _: True)
-    control.objects(names_the_way_on, damage="ends with code 1 and names no way on")
+    control.objects(names_the_command, damage="ends with code 1 and names no way on")
 
 
 def of_another_query(pipeline: Pipeline, whole: bool) -> None:
@@ -200,7 +200,7 @@ def test_f22_control_without_the_guard_the_batches_after_an_older_copy_are_lost(
     control.objects(astray, pipeline, DATASET, damage="lacks 2 records: 0/16, 0/17")
 
 
-def test_f22_a_disk_that_is_lost_twice_is_adopted_under_a_generation_that_the_tables_do_not_know(pipeline):
+def test_f22_a_disk_that_is_lost_twice_is_adopted_under_a_generation_that_is_new_to_the_tables(pipeline):
     for first in (0, 5, 9):
         pipeline.publish(DATASET, *stations(first, first + 4))
         pipeline.run(pipeline.bronze(DATASET))
@@ -256,7 +256,7 @@ def test_f24_what_retention_removed_unread_is_named_and_only_a_declared_loss_is_
     assert wrong(pipeline) == {}
 
 
-def test_f24_control_without_the_check_the_range_is_passed_over_in_silence(pipeline, monkeypatch, control):
+def test_f24_control_without_the_check_the_range_is_skipped_without_an_error(pipeline, monkeypatch, control):
     acknowledged = remove_unread(pipeline)
 
     def passed_over() -> list[str]:
@@ -276,7 +276,7 @@ def test_f24_control_without_the_check_the_range_is_passed_over_in_silence(pipel
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_f24_retention_itself_passes_a_stopped_query_by(pipeline):
+def test_f24_retention_removes_what_a_stopped_query_has_not_read(pipeline):
     """As above, by the topic's own retention; the broker looks every five minutes."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.publish(DATASET, *stations(5, 12))

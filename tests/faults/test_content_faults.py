@@ -82,7 +82,7 @@ def is_whole(target) -> bool:
     return oracles.problems(target.bootstrap, target.prefix, INMET.datasets) == []
 
 
-def hours_astray(target) -> list[str]:
+def wrong_hours(target) -> list[str]:
     """The oracle: no hour has a gust below its mean wind."""
     rows = [record.fields for record in oracles.read(target.bootstrap, target.prefix, "inmet_hourly")]
     count = impossible(rows)
@@ -122,11 +122,11 @@ def test_f14_moved_columns_are_read_by_their_names(run, year, target, seen):
 def test_f14_control_read_by_their_places_values_land_in_each_others_columns(run, year, target, monkeypatch, control):
     year.put(one(A401=with_wind_columns_swapped()))
     assert run().error is None
-    control.holds(hours_astray, target)
+    control.holds(wrong_hours, target)
     year.put(one(A401=with_wind_columns_swapped().replace(b";26,", b";25,")), days=1)
     monkeypatch.setattr(inmet_header, "_places", lambda names: (list(range(len(names) - 1)), ()))
     assert run().error is None
-    control.objects(hours_astray, target, damage="hours have a gust below their mean wind")
+    control.objects(wrong_hours, target, damage="hours have a gust below their mean wind")
 
 
 def test_f14_a_file_with_a_renamed_column_is_kept_whole_and_published_when_it_is_fixed(run, year, target, seen):
@@ -313,7 +313,7 @@ def test_f16_control_without_the_check_the_bomb_is_unpacked(run, year, monkeypat
     control.objects(bytes_unpacked, damage="all 100 MiB of it were unpacked")
 
 
-def wordy(blocks, part, **options) -> Iterator[Parsed]:
+def parse_with_long_texts(blocks, part, **options) -> Iterator[Parsed]:
     """A parser as of a JSON source, where nothing bounds an item's text: the station's name exceeds the limit."""
     for each in INMET.parse(blocks, part, **options):
         yield named(each, "S" * (MAX_RECORD_BYTES + 1))
@@ -328,7 +328,7 @@ def named(parsed: Parsed, name: str) -> Parsed:
 
 def test_f16_a_record_above_the_limit_is_a_reject_and_holds_nothing_back(run, year, target, seen):
     year.put(one(A401=file(LINES)))
-    outcome = run(replace(INMET, parse=wordy))
+    outcome = run(replace(INMET, parse=parse_with_long_texts))
     assert outcome.error is None
     (reject,) = seen("ingest.rejects")
     assert (reject["dataset"], reject["row_number"], reject["reason"]) == ("inmet_stations", 0, "row_too_long")
@@ -340,7 +340,7 @@ def test_f16_a_record_above_the_limit_is_a_reject_and_holds_nothing_back(run, ye
 
 
 def test_f16_the_largest_record_that_is_let_through_is_taken_by_the_broker(run, year, seen, monkeypatch):
-    """Of random digits, which the producer's compression cannot help through the broker's limit."""
+    """Random digits, so that compression does not bring the record below the broker's limit."""
     limit = MAX_RECORD_BYTES - chunk.BATCH_HEADER_BYTES
     digits = random.Random(4).randbytes(limit).hex()
     name_size, record_sizes = 1_500_000, []
@@ -369,7 +369,7 @@ def test_f16_the_largest_record_that_is_let_through_is_taken_by_the_broker(run, 
 def test_f16_control_without_the_limit_the_source_publishes_nothing_ever(run, year, target, seen, monkeypatch, control):
     def held_back(station: str) -> list[str]:
         """Whether the rows beside the one that is too long are visible after two polls."""
-        errors = [run(replace(INMET, parse=wordy)).error for _ in range(2)]
+        errors = [run(replace(INMET, parse=parse_with_long_texts)).error for _ in range(2)]
         rows = [row for row in seen("inmet_hourly") if row["station_code"] == station]
         return [] if rows else [f"no row of {station} after two polls: {errors[1]}"]
 

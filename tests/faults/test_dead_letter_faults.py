@@ -50,7 +50,7 @@ def know(pipeline: Pipeline, schema_id: int) -> None:
     pipeline.bronze(DATASET)._known_schemas.fetch(schema_id)
 
 
-class Answers:
+class RegistryWithOneMoreId:
     """A registry that knows one more id."""
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -75,7 +75,7 @@ def unknown(pipeline, monkeypatch) -> Callable[[], None]:
     pipeline.declare(DATASET, REDRIVES)
     pipeline.publish(DATASET, station(0))
     pipeline.send(DATASET, [under(UNKNOWN, station(1))])
-    answers = Answers(pipeline)
+    answers = RegistryWithOneMoreId(pipeline)
     bring_on(pipeline, answers)
     assert sorted(row["decode_status"] for row in pipeline.rows(BRONZE)) == ["ok", "unknown_schema"]
 

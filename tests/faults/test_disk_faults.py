@@ -134,7 +134,7 @@ def archived(home: Path) -> list[Path]:
     return [each for each in (home / "archive").rglob("*") if each.is_file() and each.name != "ballast"]
 
 
-def test_f28_the_spool_refuses_a_download_before_the_disk_is_full_and_the_next_poll_makes_up_for_it(
+def test_f28_the_spool_refuses_a_download_before_the_disk_is_full_and_the_next_poll_publishes(
     run, disk, settings, monkeypatch
 ):
     monkeypatch.setattr(archive, "FREE_FLOOR_BYTES", 4 << 20)
@@ -165,14 +165,16 @@ def test_f28_a_disk_that_fills_during_a_download_fails_the_poll_and_leaves_nothi
     assert_every_row_once(settings.bootstrap, settings.topic_prefix)
 
 
-def test_f28_control_without_a_floor_a_download_takes_what_its_neighbours_need(run, disk, year, monkeypatch, control):
+def test_f28_control_without_a_reserve_a_download_fills_the_disk_of_the_other_processes(
+    run, disk, year, monkeypatch, control
+):
     """A member larger than what is free. With the floor, it is not even asked for."""
     year.put({member_name(SALVADOR): SOME + random.Random(1).randbytes(3 << 20).hex().encode()})
     disk.fill(leaving=1 << 20)
     spooled = archive.Archive.spool
 
     def least_left(floor: int) -> list[str]:
-        """What was left to the neighbours when a poll had taken what it could."""
+        """What was left to other processes when a poll had taken what it could."""
         left: list[int] = []
 
         @contextmanager
@@ -201,7 +203,7 @@ def is_complete(pipeline: Pipeline) -> bool:
 
 
 @pytest.mark.parametrize("folder", ["lake", "checkpoints"])
-def test_f28_a_full_disk_under_a_query_fails_it_loudly_and_it_goes_on_by_itself_when_there_is_room(pipeline, folder):
+def test_f28_a_full_disk_fails_the_query_with_an_error_and_it_continues_when_there_is_space(pipeline, folder):
     with mounted(pipeline.settings.home / folder, 32) as disk:
         pipeline.publish(DATASET, *stations(0, 50))
         with kept_running(pipeline.bronze(DATASET)) as (query,):
@@ -220,7 +222,7 @@ def test_f28_a_full_disk_under_a_query_fails_it_loudly_and_it_goes_on_by_itself_
         pipeline.driver.locks.release()
 
 
-def test_f28_control_without_a_supervisor_a_query_that_met_a_full_disk_stays_ended(pipeline, control):
+def test_f28_control_without_a_supervisor_a_query_that_failed_at_a_full_disk_stays_ended(pipeline, control):
     """The same query twice over the same full disk: kept running by the supervisor, and left to itself."""
 
     def behind() -> list[str]:

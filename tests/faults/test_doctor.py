@@ -84,7 +84,7 @@ def whole(pipeline) -> Pipeline:
     return pipeline
 
 
-def test_doctor_finds_nothing_unsafe_in_what_runs_and_tells_of_single_replicas(whole, cli):
+def test_doctor_finds_nothing_unsafe_in_a_running_pipeline_and_notes_single_replicas(whole, cli):
     done = cli("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {each["kind"] for each in json.loads(done.stdout)} <= {"advice"}

@@ -1,4 +1,4 @@
-"""One driver, many queries, in a process of its own: F33 (told to stop during a batch), F34 (one is poisoned).
+"""One driver, many queries, in a process of its own: F33 (told to stop during a batch), F34 (one always fails).
 
 The bounds in seconds, and controls without a JVM, are in `tests/stream_jobs/running/test_supervisor.py`.
 """
@@ -33,7 +33,7 @@ def observation(day: int) -> dict[str, Any]:
 
 
 def in_mid_batch(pipeline, cli_process, tmp_path, **variables: str) -> tuple[Command, Path]:
-    """A driver of silver that stands between the two writes of its first batch, and the gate that lets it go on."""
+    """A driver of silver that waits between the two writes of its first batch, and the gate that lets it continue."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.driver.locks.release()
     gate = tmp_path / "gate"
@@ -92,7 +92,7 @@ def test_f33_a_second_sigterm_ends_the_driver_at_once_with_code_143(pipeline, cl
 
 
 @pytest.mark.slow  # its pauses alone are half a minute; test_supervisor.py has the same without processes
-def test_f34_a_poisoned_query_is_restarted_alone_and_then_ends_the_driver_with_its_name(pipeline, cli_process):
+def test_f34_a_query_that_always_fails_is_restarted_alone_and_then_ends_the_driver_with_its_name(pipeline, cli_process):
     """The other query of the driver writes meanwhile.
 
     Once it is given up the process ends by itself; within which time shows
@@ -114,7 +114,7 @@ def test_f34_a_poisoned_query_is_restarted_alone_and_then_ends_the_driver_with_i
     assert len(pipeline.rows(f"silver.{OTHER}_revisions")) == 1
 
 
-def test_f34_control_without_a_supervisor_a_driver_lives_on_with_half_of_its_queries(pipeline, monkeypatch, control):
+def test_f34_control_without_a_supervisor_a_driver_runs_on_with_half_of_its_queries(pipeline, monkeypatch, control):
     """The oracle: while a query of the driver runs, silver of every dataset is what bronze gives."""
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.bronze_after(OTHER, [observation(1)])

@@ -95,7 +95,7 @@ def test_control_under_the_old_generation_a_restored_table_skips_the_batches_as_
     control.holds(silver_oracles.silver_follows, lake, DATASET)
 
     put_back(pipeline, 5)
-    monkeypatch.setattr(Batch, "app_id", _of_the_first_life(Batch.app_id))
+    monkeypatch.setattr(Batch, "app_id", _of_the_first_generation(Batch.app_id))
     # The guard would see it: the table has batches of this life that the checkpoint has not.
     monkeypatch.setattr(Checkpoint, "_require_sound_files", lambda *_: None)
     pipeline.adopt(f"silver.{DATASET}")
@@ -103,7 +103,7 @@ def test_control_under_the_old_generation_a_restored_table_skips_the_batches_as_
     control.objects(silver_oracles.silver_follows, lake, DATASET, damage="is not what bronze gives")
 
 
-def _of_the_first_life(app_id: Any) -> Any:
+def _of_the_first_generation(app_id: Any) -> Any:
     def same(batch: Batch, table: str) -> str:
         return str(app_id(replace(batch, generation=0), table))
 

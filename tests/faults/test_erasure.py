@@ -1,4 +1,4 @@
-"""S29: a planted key leaves gold, silver, bronze, the archive and what Kafka can let go; nothing brings it back.
+"""S29: a planted key leaves gold, silver, bronze, the archive and what Kafka can delete; nothing brings it back.
 
 The lake takes minutes to fill, so each test does all that needs one, and goes back to a copy of it in between.
 """
@@ -68,7 +68,7 @@ POINTS = (
 
 
 def erase(pipeline: Any, *, cut_off: bool = False) -> list[str]:
-    """As the command, once it was confirmed; what it says."""
+    """Erase as the command does after its confirmation. Returns: its output."""
     lines: list[str] = []
     with exclusive_lock(pipeline.places, ONE):
         require_all_read(pipeline.settings, ONE)
@@ -93,7 +93,7 @@ def in_kafka(pipeline: Any) -> dict[str, list[int]]:
 
 
 def contradictions(pipeline: Any) -> list[str]:
-    """The oracle: what `verify --full` says, the check of payloads too."""
+    """The oracle: the findings of `verify --full`, of payloads too."""
     home = pipeline.settings
     subject = Subject(home.lake_root, home.checkpoints, reference.FOLDER, home.topic_prefix, {})
     report = verify(

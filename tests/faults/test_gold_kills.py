@@ -1,4 +1,4 @@
-"""A batch of gold that dies at any of its failure points and is repeated; a lost checkpoint; a batch not noted.
+"""A batch of gold that is killed at any of its failure points and repeated; a lost checkpoint; a batch not noted.
 
 Through the real query on a lake. The result is held against another engine's computation from all of silver, and the
 batch's counts must stand once.
@@ -62,12 +62,12 @@ def lake(base, tmp_path, monkeypatch) -> LakeSilver:
 
 
 def wrong(lake: LakeSilver) -> list[str]:
-    """What contradicts, in words."""
+    """The contradictions, in words."""
     return not_as_from_scratch(lake, TABLE) + not_counted_once(lake.root / "lake", QUERY, QUERY)
 
 
-def die(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next batch dies at the point."""
+def fail_at(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next batch is killed at the point."""
     with monkeypatch.context() as armed:
         armed.setenv(failpoints.VARIABLE, f"{point}:raise")
         with pytest.raises(CorrentezaError, match=point):
@@ -75,9 +75,9 @@ def die(lake: LakeSilver, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table_from_scratch(lake, point, monkeypatch):
+def test_a_gold_batch_killed_anywhere_and_repeated_gives_the_table_from_scratch(lake, point, monkeypatch):
     """The batch is a merge."""
-    die(lake, point, monkeypatch)
+    fail_at(lake, point, monkeypatch)
     assert bool(not_as_from_scratch(lake, TABLE)) == (point != "after_groups")
     lake.follow(TABLE)
     assert wrong(lake) == []
@@ -85,14 +85,14 @@ def test_a_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table_from_sc
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_the_first_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table_from_scratch(
+def test_the_first_gold_batch_killed_anywhere_and_repeated_gives_the_table_from_scratch(
     spark, tmp_path, point, monkeypatch
 ):
     """The batch is an append to an empty table."""
     monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     lake = LakeSilver(spark, tmp_path)
     lake.add(DATASET, *FIRST)
-    die(lake, point, monkeypatch)
+    fail_at(lake, point, monkeypatch)
     lake.add(DATASET, *CHANGES)  # the repeated batch computes from silver as it stands then
     lake.follow(TABLE)
     assert wrong(lake) == []
@@ -101,13 +101,13 @@ def test_the_first_gold_batch_that_dies_anywhere_and_is_repeated_gives_the_table
 def test_control_without_the_look_at_the_transaction_a_repeated_gold_batch_is_counted_twice(
     lake, base, tmp_path, monkeypatch, control
 ):
-    die(lake, "after_counts", monkeypatch)
+    fail_at(lake, "after_counts", monkeypatch)
     lake.follow(TABLE)
     control.holds(wrong, lake)
 
     other = base.copy_to(tmp_path / "other")
     other.add(DATASET, *CHANGES)
-    die(other, "after_counts", monkeypatch)
+    fail_at(other, "after_counts", monkeypatch)
     monkeypatch.setattr("deltalake.DeltaTable.transaction_version", lambda *_: None)
     other.follow(TABLE)
     control.objects(wrong, other, damage="is counted 2 times")
@@ -153,7 +153,7 @@ def adopt(lake: LakeSilver) -> None:
 def test_f22_control_without_the_guard_a_lost_gold_checkpoint_loses_what_came_meanwhile(
     lake, base, tmp_path, monkeypatch, control
 ):
-    """Batch numbers begin again under the old life's transaction ids: what is written counts as written before."""
+    """Batch numbers begin again under the old generation's transaction ids, so the batches are skipped as written."""
     lose_the_checkpoint(lake)
     adopt(lake)
     lake.follow(TABLE)
@@ -170,7 +170,7 @@ def test_f22_control_without_the_guard_a_lost_gold_checkpoint_loses_what_came_me
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_driver_killed_in_a_gold_batch_is_followed_by_one_that_completes_it(pipeline: Pipeline, cli, point):
-    """SIGKILL to the process of `correnteza run gold`; its JVM outlives it for a moment, and holds the locks."""
+    """SIGKILL to the process of `correnteza run gold`; its JVM ends a moment later, and holds the locks until then."""
     lake = LakeSilver(pipeline.spark, pipeline.settings.home)
     lake.places, lake.driver = pipeline.places, pipeline.driver
     lake.add(DATASET, *FIRST)

@@ -1,4 +1,4 @@
-"""F13 and the HTTP part of F12: what a source, or an attacker in its place, may do to a request.
+"""F13 and the HTTP part of F12: wrong and hostile answers of a source, or of an attacker in its place.
 
 The stub records the requests and their times. Each protection has a control: without it the oracle reports the damage.
 """
@@ -25,7 +25,7 @@ from producers.fetch.answers import ThrottledError, Version
 from producers.fetch.http import Client
 from tests.controls import complaint, differs
 from tests.helpers import wait_for
-from tests.producers.wire import Names, answer, certificate, drip, reset, wire
+from tests.producers.socket_server import FakeNetwork, answer, certificate, drip, reset, socket_server
 
 pytestmark = pytest.mark.fault
 FAULT = 13
@@ -37,14 +37,14 @@ ZIP = "/data/file.zip"
 
 @pytest.fixture
 def no_waiting():
-    """Retries keep their number and lose their waits."""
+    """Retries without their waits; their number is unchanged."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
 
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
-    """Retries keep their waits, and sleep none of them: seconds of each, in order."""
+    """The seconds of each wait between retries, in order; the test does not wait for them."""
     found: list[float] = []
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=found.append))
     return found
@@ -90,7 +90,7 @@ def test_a_stated_wait_is_kept_with_a_jitter_and_no_longer(httpserver, client, w
     assert all(7.0 <= each <= 7.0 + retries.WAIT_JITTER for each in waits), waits
 
 
-def test_control_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it(
+def test_control_where_the_requested_wait_is_ignored_the_times_at_the_stub_show_it(
     httpserver, client, monkeypatch, control
 ):
     """A real wait and then none: the oracle looks at the times at the stub alone."""
@@ -116,7 +116,7 @@ def test_control_where_the_statement_is_not_heeded_the_times_at_the_stub_show_it
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_wait_that_cannot_be_borne_ends_the_poll_with_its_moment(httpserver, client, status, form):
+def test_a_wait_that_is_too_long_ends_the_poll_with_its_end_time(httpserver, client, status, form):
     moment = clock.now() + timedelta(hours=2)
     text = "7200" if form == "seconds" else f"{moment:%a, %d %b %Y %H:%M:%S GMT}"
     httpserver.expect_request("/data/x").respond_with_data("<html>busy</html>", status, {"Retry-After": text})
@@ -160,7 +160,7 @@ def daily(body: bytes) -> timedelta | None:
 REASON = b'{"error":true,"reason":"Daily API request limit exceeded. Please try again tomorrow."}'
 
 
-def test_the_reason_in_the_body_of_a_429_is_heeded(httpserver):
+def test_the_reason_in_the_body_of_a_429_is_applied(httpserver):
     source = replace(sources.load("bcb_sgs"), throttled_for=daily)
     httpserver.expect_request("/x").respond_with_data(REASON, 429)
     with Client.for_source(source, httpserver.url_for("/")) as client, pytest.raises(ThrottledError) as caught:
@@ -193,13 +193,13 @@ def test_of_a_429_no_more_than_a_sample_is_read_and_not_for_long(monkeypatch, no
         read.append(len(body))
 
     dripping = drip(b"HTTP/1.1 429 Busy\r\n\r\n", 0.02)
-    with wire(dripping) as stub, Client(stub.url, is_mirror=True, throttled_for=measure) as client:
+    with socket_server(dripping) as stub, Client(stub.url, is_mirror=True, throttled_for=measure) as client:
         began = time.monotonic()
         with pytest.raises(TransientError, match="429"):
             client.get("x", {})
         assert time.monotonic() - began < 120, "a sample of 64 KiB takes twenty minutes at this pace"
     assert read == []
-    with wire(answer(bytes(3_000_000), status="429 Busy")) as stub:
+    with socket_server(answer(bytes(3_000_000), status="429 Busy")) as stub:
         client = Client(stub.url, is_mirror=True, throttled_for=measure)
         with client, pytest.raises(TransientError, match="429"):
             client.get("x", {})
@@ -211,7 +211,7 @@ def test_the_waits_between_attempts_grow_and_differ(waits):
     both = []
     for _ in range(2):
         waits.clear()
-        with wire(away) as stub, mirror(stub.url) as client, pytest.raises(TransientError):
+        with socket_server(away) as stub, mirror(stub.url) as client, pytest.raises(TransientError):
             client.get("x", {})
         both.append(list(waits))
     assert [len(each) for each in both] == [http.ATTEMPTS - 1] * 2
@@ -220,7 +220,7 @@ def test_the_waits_between_attempts_grow_and_differ(waits):
 
 
 def test_a_reset_is_asked_again_a_bounded_number_of_times(no_waiting):
-    with wire(reset) as stub, mirror(stub.url) as client, pytest.raises(TransientError, match="ReadError"):
+    with socket_server(reset) as stub, mirror(stub.url) as client, pytest.raises(TransientError, match="ReadError"):
         client.get("x", {})
     assert len(stub.requests) == http.ATTEMPTS
 
@@ -236,7 +236,7 @@ def test_control_after_a_reset_it_is_the_second_attempt_that_has_the_answer(no_w
         answered: list[bytes] = []
         return complaint(lambda: answered.append(client.get("x", {}).body)) or differs(answered, [b"[1]"])
 
-    with wire(next_one) as stub, mirror(stub.url) as client:
+    with socket_server(next_one) as stub, mirror(stub.url) as client:
         control.holds(unanswered)
         with stamina.set_testing(True, attempts=1):
             control.objects(unanswered, damage="Connection reset by peer")
@@ -252,7 +252,7 @@ DRIPS = {
 @pytest.mark.parametrize("beginning", DRIPS.values(), ids=DRIPS)
 def test_a_source_that_drips_is_given_up_at_the_deadline(monkeypatch, beginning):
     monkeypatch.setattr(http, "BODY_DEADLINE", 0.5)
-    with wire(drip(beginning, 0.02)) as stub, mirror(stub.url) as client:
+    with socket_server(drip(beginning, 0.02)) as stub, mirror(stub.url) as client:
         began = time.monotonic()
         with pytest.raises(TransientError):
             client.get("x", {})
@@ -272,7 +272,7 @@ def test_control_the_read_timeout_alone_would_wait_for_a_dripping_source(monkeyp
                 client.get("x", {})
             ended.set()
 
-        with wire(drip_until(stop, DRIPS["in the headers"])) as stub, stamina.set_testing(True, attempts=1):
+        with socket_server(drip_until(stop, DRIPS["in the headers"])) as stub, stamina.set_testing(True, attempts=1):
             thread = threading.Thread(target=ask)
             thread.start()
             found = [] if ended.wait(5) else ["after ten times its deadline the client still waits"]
@@ -300,7 +300,7 @@ def test_one_source_that_drips_does_not_keep_another_waiting(httpserver):
     """The other one has its answer while every place at the first host is held."""
     httpserver.expect_request("/data/x").respond_with_data("[]")
     dripping = drip_until(stop := threading.Event(), DRIPS["in the body"])
-    with wire(dripping) as stub, stamina.set_testing(True, attempts=1):
+    with socket_server(dripping) as stub, stamina.set_testing(True, attempts=1):
 
         def ask() -> None:
             with mirror(stub.url) as stuck, pytest.raises(TransientError):
@@ -319,7 +319,7 @@ def test_one_source_that_drips_does_not_keep_another_waiting(httpserver):
 
 
 def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeypatch):
-    """On a clock that is stopped, what each of six requests waits is its place in the row."""
+    """With a stopped clock each of six requests waits as long as its place in the queue."""
     httpserver.expect_request("/x").respond_with_data("[]")
 
     def ask(pause: float) -> None:
@@ -343,13 +343,13 @@ def test_all_clients_of_the_process_keep_the_pause_at_a_host(httpserver, monkeyp
 
 
 @pytest.fixture
-def names(monkeypatch) -> Names:
-    return Names(monkeypatch)
+def names(monkeypatch) -> FakeNetwork:
+    return FakeNetwork(monkeypatch)
 
 
 def test_a_tls_failure_is_retried_and_names_the_host(no_waiting, names):
     names.found["data.example"] = [["8.8.8.8"]]
-    with wire(answer(b"[]")) as plain, Client("https://data.example/") as client:
+    with socket_server(answer(b"[]")) as plain, Client("https://data.example/") as client:
         names.routes["8.8.8.8"] = plain.port
         with pytest.raises(TransientError, match=r"data\.example: no trusted TLS connection"):
             client.get("x", {})
@@ -362,7 +362,7 @@ def test_only_a_certificate_that_is_trusted_is_enough(no_waiting, names, tmp_pat
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
     names.found["data.example"] = [["8.8.8.8"]]
-    with wire(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
+    with socket_server(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
         names.routes["8.8.8.8"] = stub.port
         if trusted:
             assert client.get("x", {}).body == b"[]"
@@ -376,7 +376,7 @@ def test_a_certificate_for_another_name_is_not_enough(no_waiting, names, tmp_pat
     file, context = certificate(tmp_path, "elsewhere.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     names.found["data.example"] = [["8.8.8.8"]]
-    with wire(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
+    with socket_server(answer(b"[]"), context) as stub, Client("https://data.example/") as client:
         names.routes["8.8.8.8"] = stub.port
         with pytest.raises(TransientError, match=r"data\.example: no trusted TLS.*[Hh]ostname mismatch"):
             client.get("x", {})
@@ -412,11 +412,14 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("location", FORBIDDEN)
 def test_a_redirect_to_an_address_inside_is_not_followed(names, location):
-    """Out of a source's own answer: by number, or by a name that nobody listed."""
+    """Out of a source's own answer: by number, or by a name that is not listed."""
     names.found = {"data.example": [["8.8.8.8"]], "internal.example": [["10.0.0.7"]], "localhost": [["127.0.0.1"]]}
-    with wire(answer(b"secret")) as inside:
+    with socket_server(answer(b"secret")) as inside:
         to = location.format(port=inside.port)
-        with wire(answer(b"", status="302 Found", Location=to)) as stub, Client("http://data.example/") as client:
+        with (
+            socket_server(answer(b"", status="302 Found", Location=to)) as stub,
+            Client("http://data.example/") as client,
+        ):
             names.routes = {"8.8.8.8": stub.port}
             names.routes |= dict.fromkeys(("127.0.0.1", "::1", "10.0.0.7", "169.254.169.254"), inside.port)
             with pytest.raises(CorrentezaError, match="not among its hosts"):
@@ -429,16 +432,16 @@ def test_a_redirect_to_an_address_inside_is_not_followed(names, location):
 INSIDE = ["127.0.0.1", "169.254.169.254", "::1", "10.0.0.7", "192.168.0.1", "::ffff:10.0.0.7", "0.0.0.0"]
 
 
-def listed_host_inside(names: Names, address: str, *, found: list[list[str]] | None = None) -> tuple[int, str]:
-    """Redirect to a host that the source lists, whose name leads inside.
+def listed_host_inside(names: FakeNetwork, address: str, *, found: list[list[str]] | None = None) -> tuple[int, str]:
+    """Redirect to a host that the source lists, whose name resolves to an inside address.
 
     Returns: how many requests came in there, and what the client said.
     """
     names.found = {"data.example": [["8.8.8.8"]], "files.example": found or [[address]]}
-    with wire(answer(b"secret")) as inside:
+    with socket_server(answer(b"secret")) as inside:
         to = "http://files.example/secret"
         with (
-            wire(answer(b"", status="302 Found", Location=to)) as stub,
+            socket_server(answer(b"", status="302 Found", Location=to)) as stub,
             Client("http://data.example/", hosts=("files.example",)) as client,
         ):
             names.routes = {"8.8.8.8": stub.port, "9.9.9.9": stub.port, address: inside.port}
@@ -457,7 +460,7 @@ def test_a_listed_name_that_resolves_to_an_address_inside_is_not_connected_to(na
     assert names.connected == ["8.8.8.8"]
 
 
-def reached(names: Names, address: str, **options) -> list[str]:
+def reached(names: FakeNetwork, address: str, **options) -> list[str]:
     """The oracle: what came in at the address inside."""
     requests, said = listed_host_inside(names, address, **options)
     return [f"{requests} requests came in at {address}: the client {said}"] if requests else []
@@ -477,8 +480,8 @@ def test_a_name_that_resolves_otherwise_the_second_time_gains_nothing(names):
     assert names.connected == ["8.8.8.8", "9.9.9.9"]
 
 
-def test_control_connecting_to_the_name_would_fall_for_it(names, monkeypatch, control):
-    """The addresses are looked at, and then the name is connected to, which leads elsewhere by then."""
+def test_control_connecting_to_the_name_would_reach_the_inside(names, monkeypatch, control):
+    """The addresses are checked, and then the name is connected to, which has another address by then."""
     rebound = {"found": [["9.9.9.9"], ["10.0.0.7"]]}
     control.holds(reached, names, "10.0.0.7", **rebound)
     monkeypatch.setattr(addresses, "resolve", lambda host, port: [names._resolve(host, port) and host])
@@ -488,9 +491,9 @@ def test_control_connecting_to_the_name_would_fall_for_it(names, monkeypatch, co
     )
 
 
-def test_a_source_whose_own_name_leads_inside_is_not_asked(names):
+def test_a_source_whose_own_name_resolves_to_an_inside_address_is_not_asked(names):
     names.found = {"data.example": [["127.0.0.1"]]}
-    with wire(answer(b"[]")) as stub:
+    with socket_server(answer(b"[]")) as stub:
         names.routes = {"127.0.0.1": stub.port}
         with Client("http://data.example/") as client, pytest.raises(CorrentezaError, match="not a public one"):
             client.get("x", {})
@@ -501,7 +504,7 @@ def test_a_source_whose_own_name_leads_inside_is_not_asked(names):
 
 def test_the_next_address_of_a_name_is_tried_when_one_does_not_answer(names):
     names.found = {"data.example": [["8.8.4.4", "8.8.8.8"]]}
-    with wire(answer(b"[]")) as stub, Client("http://data.example/") as client:
+    with socket_server(answer(b"[]")) as stub, Client("http://data.example/") as client:
         names.routes = {"8.8.8.8": stub.port}
         assert client.get("x", {}).body == b"[]"
     assert names.connected == ["8.8.4.4", "8.8.8.8"]
@@ -512,7 +515,7 @@ def test_a_redirect_from_https_to_http_is_not_followed(names, tmp_path, monkeypa
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     names.found = {"data.example": [["8.8.8.8"]]}
     to = "http://data.example/x"
-    with wire(answer(b"", status="302 Found", Location=to), context) as stub:
+    with socket_server(answer(b"", status="302 Found", Location=to), context) as stub:
         names.routes = {"8.8.8.8": stub.port}
         with Client("https://data.example/") as client, pytest.raises(CorrentezaError, match="from https to 'http'"):
             client.get("y", {})
@@ -580,7 +583,7 @@ def test_of_a_file_replaced_between_two_attempts_nothing_is_mixed(httpserver, cl
 def test_control_without_the_validators_halves_of_two_files_would_be_mixed(
     httpserver, client, no_waiting, monkeypatch, control
 ):
-    """Equal lengths, and nobody looks at the ETag."""
+    """Equal lengths, and the ETag is not compared."""
 
     def mixed() -> list[str]:
         httpserver.expect_ordered_request(ZIP).respond_with_handler(ranged('"a"', BODY, cut=2000))
@@ -634,5 +637,9 @@ def test_an_endless_body_is_refused_at_the_cap(monkeypatch):
         while True:
             connection.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
 
-    with wire(endless) as stub, mirror(stub.url) as client, pytest.raises(InvalidContent, match="more than 1048576"):
+    with (
+        socket_server(endless) as stub,
+        mirror(stub.url) as client,
+        pytest.raises(InvalidContent, match="more than 1048576"),
+    ):
         client.get("x", {})

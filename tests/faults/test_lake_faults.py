@@ -130,7 +130,7 @@ def test_f15_bronze_keeps_everything_and_the_newest_clock_wins_in_silver(pipelin
 
 
 def findings(pipeline: Pipeline) -> list[str]:
-    """What `verify` says, as an oracle says it."""
+    """The findings of `verify`, in the form of an oracle."""
     found = pipeline.contradictions(*VERIFIED)
     return [f"{check}: {each}" for check, every in found.items() for each in every]
 
@@ -232,7 +232,7 @@ LONGEST = MAX_RECORD_BYTES - chunk.BATCH_HEADER_BYTES
 
 
 def long_record(number: int, length: int) -> dict[str, Any]:
-    """One text of random digits: what a compressor can do for it is least."""
+    """A text of random digits, which compresses least."""
     digits = random.Random(number).randbytes(length // 2 + 1).hex()[:length]
     return {"license_row_id": f"{number:04}", "station_number": "1", "attributes": {"Observação": digits}}
 

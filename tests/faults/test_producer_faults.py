@@ -144,22 +144,22 @@ main()
 def test_f1_control_without_the_transaction_a_reader_sees_the_half_chunk_too(
     cli, settings, target, variables, year, tmp_path, control
 ):
-    def die(transaction: str) -> None:
+    def fail(transaction: str) -> None:
         dead = run_to_its_end(settings, tmp_path, ("-c", DYING), (transaction, *POLL), variables)
         assert dead.returncode == -signal.SIGKILL, dead.stderr
 
-    die("with")
+    fail("with")
     assert cli(*POLL, **variables).returncode == 0  # its successor ends what it had open
     control.holds(problems, target)
     year.put({member_name(SALVADOR): corrected(SALVADOR.read_bytes())}, days=1)
-    die("without")
+    fail("without")
     control.objects(problems, target, damage="has rows and no manifest")
 
 
 # F2
 
 
-def test_f2_a_poller_killed_between_commit_and_memory_does_not_publish_again(cli, target, variables):
+def test_f2_a_poller_killed_right_after_its_commit_does_not_publish_again(cli, target, variables):
     killed = cli(*POLL, CORRENTEZA_FAILPOINT="after_commit_txn@3:kill", **variables)
     assert killed.returncode == -signal.SIGKILL
     assert len(manifests(target)) == 3
@@ -182,7 +182,7 @@ def test_f2_control_without_the_cursor_the_successor_publishes_again(
     control.objects(problems, target, damage="has 2 manifests")
 
 
-def test_f2_control_a_successor_that_goes_on_too_far_is_found_out_by_the_served_bytes(
+def test_f2_control_a_successor_that_continues_too_far_is_found_by_the_served_bytes(
     target, httpserver, monkeypatch, control
 ):
     """Every chunk is there once and complete, and manifests match their chunks, so only this oracle can find the lost
@@ -306,7 +306,7 @@ def test_f33_a_poller_that_gets_sigterm_in_mid_transaction_ends_the_chunk_and_th
 def test_f33_control_a_poller_that_does_not_wait_for_its_chunk_leaves_it_to_the_next(
     cli_process, target, variables, tmp_path, control
 ):
-    """The second signal switches the waiting off. What is lost is work, no row: the chunk is sent again, whole."""
+    """The second signal ends the wait. Work is lost, but no row: the whole chunk is sent again."""
     assert stopped_in_chunk_2(cli_process, variables, tmp_path / "gate", 1) == 128 + signal.SIGTERM
     control.holds(unfinished, target, 2)
     hasty = stopped_in_chunk_2(cli_process, variables, tmp_path / "other", 2)
@@ -361,7 +361,7 @@ def test_f11_a_page_with_status_200_is_kept_as_a_sample_and_nothing_is_published
 
 
 def believing(blocks: Iterable[bytes], part: Part, **_: int) -> Iterator[Parsed]:
-    """A parser as naive as those that stored such pages as data: every line is a row, well or badly formed."""
+    """A parser without the check that stored such pages as data: every line is a row, well or badly formed."""
     lines = b"".join(blocks).split(b"\n")
     rejects = (
         Reject("bcb_sgs", number, RejectReason.MALFORMED_ROW, "no row", line) for number, line in enumerate(lines)

@@ -136,7 +136,7 @@ def asks_once(self: Publisher) -> None:
 def test_f4_control_a_publisher_that_asks_once_does_not_know_what_it_has_published(
     cluster, target, run, year, monkeypatch, control
 ):
-    """Only the asking again is taken away. What the cursor makes up for, nobody has acknowledged."""
+    """Only the repeated commit is switched off. What the cursor repairs was not acknowledged."""
     passed = cluster.proxy.end_txns
     # The commit reaches the broker each time; its answer never comes back.
     cluster.proxy.swallow = lambda number: number - passed == 2
@@ -155,7 +155,7 @@ def test_f4_control_a_publisher_that_asks_once_does_not_know_what_it_has_publish
 
 @pytest.fixture
 def holding(cluster, monkeypatch) -> Proxy:
-    """The way to the broker, on which answers can be held; a client gives one up after 3 s, not after a minute."""
+    """A proxy before the broker that can hold answers; a client gives one up after 3 s, not after a minute."""
     monkeypatch.setattr(publish, "Producer", lambda asked: Producer(asked | {"socket.timeout.ms": 3_000}))
     cluster.proxy.holds = True
     return cluster.proxy
@@ -165,7 +165,7 @@ def holding(cluster, monkeypatch) -> Proxy:
 def test_f4_a_commit_whose_answer_is_held_back_for_ever_is_asked_again_on_another_connection(
     cluster, target, run, holding
 ):
-    """No hang-up tells the publisher that its connection is of no use any more."""
+    """The connection is not closed, so the publisher does not learn that it is dead."""
     before, passed = holding.swallowed, holding.end_txns
     holding.swallow = lambda number: number - passed == 2
     outcome = run()
@@ -176,10 +176,10 @@ def test_f4_a_commit_whose_answer_is_held_back_for_ever_is_asked_again_on_anothe
 
 
 @pytest.mark.slow
-def test_f4_control_a_publisher_that_forgets_its_cursor_when_an_answer_is_held_publishes_twice(
+def test_f4_control_a_publisher_that_loses_its_cursor_when_an_answer_is_held_publishes_twice(
     cluster, target, run, year, holding, monkeypatch, control
 ):
-    """It asks once: its successor's cursor makes up for that, and nothing else does."""
+    """It commits once; only its successor's cursor repairs that."""
     monkeypatch.setattr(Publisher, "_commit", asks_once)
 
     def fail_then_ask_again() -> None:
@@ -201,7 +201,7 @@ def test_f4_control_a_publisher_that_forgets_its_cursor_when_an_answer_is_held_p
 
 
 class Stalling:
-    """A source that stops in the middle of its second member until it is let go."""
+    """A source that stops in the middle of its second member until it is released."""
 
     def __init__(self, monkeypatch) -> None:
         self.reached, self.go_on = threading.Event(), threading.Event()
@@ -317,7 +317,7 @@ def registry(services, target) -> Iterator[tuple[poll.Services, Proxy]]:
         yield replace(target, registry_url=behind), proxy
 
 
-def test_f6_a_poll_that_meets_a_silent_registry_at_its_start_fails_transiently_and_the_next_makes_up_for_it(
+def test_f6_a_poll_with_a_registry_that_does_not_answer_fails_transiently_and_the_next_one_publishes(
     cluster, target, run, registry
 ):
     behind, proxy = registry
@@ -331,17 +331,17 @@ def test_f6_a_poll_that_meets_a_silent_registry_at_its_start_fails_transiently_a
     assert_every_row_once(cluster, target)
 
 
-def test_f6_a_registry_that_falls_silent_between_two_polls_or_during_one_stops_neither(
+def test_f6_a_registry_that_stops_answering_between_two_polls_or_during_one_stops_neither(
     cluster, target, run, registry, year
 ):
     behind, proxy = registry
     chunks = iter(range(1, 100))
 
-    def fall_silent(_tally) -> None:
+    def stop_answering(_tally) -> None:
         if next(chunks) == 2:
             proxy.mode = "reset"
 
-    assert run(services=behind, on_chunk=fall_silent).error is None
+    assert run(services=behind, on_chunk=stop_answering).error is None
     assert_every_row_once(cluster, target)
     year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()}, days=1)
     later = run(services=behind)
@@ -349,7 +349,7 @@ def test_f6_a_registry_that_falls_silent_between_two_polls_or_during_one_stops_n
     assert problems(cluster, target) == []
 
 
-def test_f6_control_a_process_that_remembers_nothing_waits_for_its_registry(run, registry, year, monkeypatch, control):
+def test_f6_control_a_process_without_cached_ids_waits_for_its_registry(run, registry, year, monkeypatch, control):
     behind, proxy = registry
     assert run(services=behind).error is None
     proxy.mode = "reset"

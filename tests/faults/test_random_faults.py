@@ -1,4 +1,4 @@
-"""F35: unmodified processes under steady load, met by a seeded sequence of what may happen to them; and a short form of
+"""F35: unmodified processes under steady load and a seeded random sequence of faults; and a short form of
 `make crash-test`. `SEED=` in the environment gives another sequence; the seed and the timeline's path are printed.
 """
 
@@ -23,7 +23,7 @@ if (Path(os.environ["CORRENTEZA_HOME"]) / "forget").exists():
 from correnteza.cli import main
 main()
 """
-"""The command line of a producer that, once it is told to forget, does not read how far its predecessor came."""
+"""The command line of a producer that, once a file says so, does not read how far its predecessor came."""
 
 LOSING = """
 from pathlib import Path
@@ -34,7 +34,7 @@ cursor.read = lambda *given: too_far(read(*given)) if Path("losing").exists() el
 from correnteza.cli import main
 main()
 """
-"""As above, of a producer whose successor believes, once there is a file `losing`, that more rows were published."""
+"""As above, of a producer whose successor, once there is a file `losing`, takes more rows for published."""
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ def test_f35_one_kill_of_each_loses_and_doubles_nothing(tmp_path, timeline):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_oracles(tmp_path, timeline, control):
-    """The same rig, the same kill, with the memory and without. Both the lake's oracle and Kafka's must object."""
+def test_f35_control_a_producer_that_loses_its_cursor_is_found_by_the_oracles(tmp_path, timeline, control):
+    """The same kill with the cursor and without it. Both the lake's oracle and Kafka's must find the damage."""
 
-    def killed_and_judged(rig: Rig) -> list[str]:
-        """What all oracles say after a producer was killed in the middle of an edition."""
+    def killed_and_checked(rig: Rig) -> list[str]:
+        """The findings of all oracles after a producer was killed in the middle of an edition."""
         result = Result(seed_of())
         kill_in_mid_edition(rig)
         judge(rig, result)
@@ -93,19 +93,17 @@ def test_f35_control_a_producer_that_forgets_its_cursor_is_found_out_by_the_orac
 
     with Rig(tmp_path / "rig", timeline, producer=("-c", FORGETFUL)) as rig:
         rig.warm_up()
-        control.holds(killed_and_judged, rig)
+        control.holds(killed_and_checked, rig)
         (rig.home / "forget").touch()
         rig.go_on()
         rig.until_well("producer", "the next edition")
-        control.objects(killed_and_judged, rig, damage=("row of a payload", "has 2 manifests"))
+        control.objects(killed_and_checked, rig, damage=("row of a payload", "has 2 manifests"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_f35_control_a_producer_that_skips_rows_after_a_kill_is_found_out_by_the_served_bytes(
-    tmp_path, timeline, control
-):
-    """Chunks, manifests and ledger agree with each other: only who reads what was served can say what is lost."""
+def test_f35_control_a_producer_that_skips_rows_after_a_kill_is_found_by_the_served_bytes(tmp_path, timeline, control):
+    """Chunks, manifests and ledger agree with each other: only the served bytes show what is lost."""
 
     def lost() -> list[str]:
         result = Result(seed_of())

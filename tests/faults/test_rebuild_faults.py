@@ -164,7 +164,7 @@ def test_a_checkpoint_that_was_adopted_meanwhile_is_not_replaced(tmp_path):
 
 
 def test_a_checkpoint_that_is_adopted_beside_a_rebuild_gets_a_generation_of_its_own(tmp_path):
-    """Under the shadow's its batches would pass for written, once the swap has brought the shadow's ids."""
+    """Under the shadow's generation its batches would be skipped as written, once the tables have the shadow's ids."""
     places = made(tmp_path)
     assert Checkpoint(QUERY, places.checkpoint(QUERY)).newest_generation() == SHADOW
 

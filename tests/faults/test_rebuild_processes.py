@@ -35,7 +35,7 @@ def expected(last: int) -> list[str]:
     return sorted(row["station_code"] for row in stations(0, last))
 
 
-def test_the_plan_is_told_without_a_jvm_and_what_cannot_be_rebuilt_is_refused(pipeline, cli):
+def test_the_plan_is_printed_without_a_jvm_and_what_cannot_be_rebuilt_is_refused(pipeline, cli):
     filled(pipeline, 5)
     told = cli("rebuild", f"{SILVER}_revisions", "--dry-run", "--json")
     assert told.returncode == 0, told.stderr
@@ -86,11 +86,11 @@ def test_f27_a_rebuild_is_killed_beside_a_driver_then_the_driver_in_the_midst_of
     os.killpg(driver.pid, signal.SIGTERM)
     assert driver.wait(timeout=120) == 0, driver.said
 
-    sick = cli_process("run", "silver", CORRENTEZA_FAILPOINT="mid_swap@1:kill", **OFTEN)
-    wait_for(lambda: "driver_ready" in sick.said or sick.poll(), "the driver runs", DEADLINE)
+    failing = cli_process("run", "silver", CORRENTEZA_FAILPOINT="mid_swap@1:kill", **OFTEN)
+    wait_for(lambda: "driver_ready" in failing.said or failing.poll(), "the driver runs", DEADLINE)
     ended = cli_process("rebuild", SILVER, "--yes")
     assert ended.wait(timeout=DEADLINE) == 0, ended.said
-    assert sick.wait(timeout=60) == -signal.SIGKILL, sick.said
+    assert failing.wait(timeout=60) == -signal.SIGKILL, failing.said
     assert codes(pipeline) == expected(25)
     pipeline.publish(DATASET, *stations(25, 30))
     pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET))

@@ -43,7 +43,7 @@ def calendar_slots(calendars, after, until):
     return [slot_id(name, slot) for name, calendar in calendars.items() for slot in calendar.between(after, until)]
 
 
-def slots_astray(found, until):
+def wrong_slots(found, until):
     """The oracle: every slot of the calendar is emitted once, and nothing else is."""
     return counted(found, [slot_id("source", BEGIN), *calendar_slots(QUARTERLY, BEGIN, until)], "slot")
 
@@ -71,22 +71,22 @@ def test_f8_control_a_leader_that_goes_by_its_clock_alone_emits_slots_twice_or_n
     """It does not look at what was emitted, but at what has become due since its last tick."""
     noon = BEGIN + 12 * HOUR
     readings = [*ticking(BEGIN, noon), *ticking(noon + jump, noon + 2 * HOUR)]
-    control.holds(slots_astray, emitted(QUARTERLY, readings), noon + 2 * HOUR)
+    control.holds(wrong_slots, emitted(QUARTERLY, readings), noon + 2 * HOUR)
 
     monkeypatch.setattr(requests, "_newest", lambda _, now: (now - timedelta(minutes=1), 1))
-    control.objects(slots_astray, emitted(QUARTERLY, readings), noon + 2 * HOUR, damage=damage)
+    control.objects(wrong_slots, emitted(QUARTERLY, readings), noon + 2 * HOUR, damage=damage)
 
 
 def test_f8_control_a_leader_that_reads_nothing_back_leaves_the_slots_between_two_leaders_out(control):
-    """The first leader dies; the second begins two hours later."""
+    """The first leader is killed; the second begins two hours later."""
     noon = BEGIN + 12 * HOUR
     before, after = list(ticking(BEGIN, noon)), list(ticking(noon + 2 * HOUR, noon + 3 * HOUR))
     facts = Emitted()
     first = lead(facts, QUARTERLY, before)
-    control.holds(slots_astray, first + lead(facts, QUARTERLY, after), noon + 3 * HOUR)
+    control.holds(wrong_slots, first + lead(facts, QUARTERLY, after), noon + 3 * HOUR)
 
     damage = "T13:00:00Z' stands 0 times instead of 1"
-    control.objects(slots_astray, first + emitted(QUARTERLY, after), noon + 3 * HOUR, damage=damage)
+    control.objects(wrong_slots, first + emitted(QUARTERLY, after), noon + 3 * HOUR, damage=damage)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Asia/Tokyo"])
@@ -106,7 +106,7 @@ def test_f8_a_slot_at_midnight_belongs_to_the_instant_and_not_to_a_local_day(zon
     ids=["skipped", "repeated"],
 )
 def test_f8_a_skipped_or_repeated_local_hour_has_each_of_its_slots_once(begin, until):
-    """A cron of fixed times fires once a day even so; one of intervals goes on by the elapsed time."""
+    """A cron of fixed times still fires once a day; one of intervals fires by the elapsed time."""
     calendars = {
         "daily": Calendar(("30 0 * * *",), "America/Sao_Paulo"),
         "late": Calendar(("30 23 * * *",), "America/Sao_Paulo"),

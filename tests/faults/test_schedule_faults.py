@@ -19,7 +19,7 @@ from replay.server import serve
 from schemas.contracts import load_all
 from tests import oracles, schedule_kit
 from tests.helpers import Command, environment, still, wait_at_gate, wait_for
-from tests.schedule_kit import Fleet, begun, health, replay_clock, results_by_slot, slots_between
+from tests.schedule_kit import WorkerPool, begun, health, replay_clock, results_by_slot, slots_between
 from tests.seeds import seed_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
@@ -91,30 +91,30 @@ def complete(target, wanted: set[str]) -> set[str]:
 def test_a_day_polled_by_two_workers_whose_leader_is_killed_ten_times_has_every_slot_and_every_chunk_once(
     start, replay, target, record_property
 ):
-    """Half-way through the day every source publishes again, so that kills meet polls with news."""
+    """Half-way through the day every source publishes again, so that there are kills during polls with new data."""
     names = [name for name in sources.load_all() if name in replay.base_urls]
     wanted = slots_between(names, MIDNIGHT, MIDNIGHT + DAY - timedelta(seconds=1))
     at = replay_clock(MIDNIGHT - timedelta(hours=4), FAST)  # so that the workers are up when the day begins
-    fleet = Fleet(lambda: start(at, *names), count=2)
+    pool = WorkerPool(lambda: start(at, *names), count=2)
     print(f"SEED={(seed := seed_of(default=20251110))}")
     chance = random.Random(seed)
     failovers = []
     for kill in range(10):
         if kill % 2:
-            leader = wait_for(lambda: busy_leader(fleet), "a leader in the middle of a poll", seconds=120)
+            leader = wait_for(lambda: busy_leader(pool), "a leader in the middle of a poll", seconds=120)
         else:
             until = time.monotonic() + chance.uniform(0, 8)
             wait_for(lambda until=until: time.monotonic() > until, "the moment to kill")
-            leader = fleet.wait_for_leader()
+            leader = pool.wait_for_leader()
         leader.kill_tree()
         killed = time.monotonic()
-        fleet.wait_for_leader()
+        pool.wait_for_leader()
         failovers.append(round(time.monotonic() - killed, 1))
         if kill == 4:
             replay.set_day(2)
 
     def all_done() -> bool:
-        fleet.tend()
+        pool.restart_ended()
         return complete(target, wanted) == wanted
 
     wait_for(all_done, f"slots {sorted(wanted - complete(target, wanted))}", seconds=300)
@@ -133,8 +133,8 @@ def clock_of(setting: str) -> datetime:
     return datetime.fromisoformat(start) + timedelta(seconds=(time.time() - float(origin)) * float(factor))
 
 
-def busy_leader(fleet: Fleet):
-    leader = fleet.leader()
+def busy_leader(pool: WorkerPool):
+    leader = pool.leader()
     return leader if leader and (health(leader) or {}).get("in_flight") else None
 
 
@@ -203,18 +203,18 @@ def test_f9_a_leader_killed_as_it_fires_leaves_its_slots_to_the_next_leader(star
 @pytest.mark.slow
 def test_f9_slots_that_pass_while_all_workers_are_paused_are_polled_afterwards(start, target, replay):
     at = replay_clock(MIDNIGHT, HASTE)
-    fleet = Fleet(lambda: start(at, FORECAST), count=2)
+    pool = WorkerPool(lambda: start(at, FORECAST), count=2)
     wait_for(lambda: results_by_slot(target.bootstrap, target.prefix), "a first poll")
-    for worker in fleet.workers:
+    for worker in pool.workers:
         os.kill(worker.pid, signal.SIGSTOP)
     paused = clock_of(at)
     wait_for(lambda: clock_of(at) > paused + timedelta(hours=10), "three slots to pass")
     missed = slots_between([FORECAST], paused, paused + timedelta(hours=10))
-    for worker in fleet.workers:
+    for worker in pool.workers:
         os.kill(worker.pid, signal.SIGCONT)
 
     def all_done() -> bool:
-        fleet.tend()
+        pool.restart_ended()
         return complete(target, missed) == missed
 
     wait_for(all_done, "the missed slots")
@@ -225,11 +225,11 @@ def test_f9_slots_that_pass_while_all_workers_are_paused_are_polled_afterwards(s
 @pytest.mark.slow
 def test_f9_two_leaders_for_a_moment_emit_a_slot_twice_at_most_and_publish_it_once(start, target, replay):
     at = replay_clock(MIDNIGHT, HASTE)
-    fleet = Fleet(lambda: start(at, FORECAST), count=2)
+    pool = WorkerPool(lambda: start(at, FORECAST), count=2)
     wait_for(lambda: results_by_slot(target.bootstrap, target.prefix), "a first poll")
-    paused = fleet.wait_for_leader()
+    paused = pool.wait_for_leader()
     os.kill(paused.pid, signal.SIGSTOP)
-    other = next(worker for worker in fleet.workers if worker is not paused)
+    other = next(worker for worker in pool.workers if worker is not paused)
     wait_for(lambda: (health(other) or {}).get("is_leader"), "the other one to lead")
     replay.set_day(2)
     os.kill(paused.pid, signal.SIGCONT)
@@ -238,7 +238,7 @@ def test_f9_two_leaders_for_a_moment_emit_a_slot_twice_at_most_and_publish_it_on
     wanted = slots_between([FORECAST], first, since + timedelta(hours=9))
 
     def all_done() -> bool:
-        fleet.tend()
+        pool.restart_ended()
         return complete(target, wanted) == wanted
 
     wait_for(all_done, "the slots of before, meanwhile and after")
@@ -351,7 +351,7 @@ def ending(*given):
 
 attempt._poll = ending
 """
-"""As it was: whoever is fenced ends, and with it the polls of all other sources."""
+"""As it was: a worker that is fenced ends, and with it the polls of all other sources."""
 
 
 @pytest.fixture
@@ -396,7 +396,7 @@ def missed(target, at: str, *, seconds: float = 120) -> list[str]:
 def test_f3_a_worker_of_which_one_source_is_fenced_goes_on_with_the_others_and_asks_it_again_at_its_next_slot(
     fenced_worker, target, replay, control
 ):
-    """Control: a worker that ends when it is fenced misses the other source's slots until somebody starts it again."""
+    """Control: a worker that ends when it is fenced misses the other source's slots until it is started again."""
     worker, at = fenced_worker(HOLDING, MIDNIGHT)
     control.holds(missed, target, at)
     assert worker.poll() is None, worker.said

@@ -138,7 +138,7 @@ def test_evolution_three_versions_in_one_stream_reach_every_table_without_a_rebu
     assert wrong(pipeline) == {}
 
 
-def test_evolution_control_without_the_raw_bytes_a_newer_writers_field_is_gone(pipeline, release, monkeypatch, control):
+def test_evolution_control_without_the_raw_bytes_a_newer_writers_field_is_lost(pipeline, release, monkeypatch, control):
     versions = [release(), release(OWNER)]
     schema_ids = declare(pipeline, *versions)
     release()
@@ -201,7 +201,7 @@ def test_evolution_a_default_changed_touches_nothing_that_was_written_and_nothin
 
 
 @pytest.mark.slow
-def test_evolution_silver_of_an_older_release_outlives_a_bronze_table_widened_under_it(pipeline, release):
+def test_evolution_silver_of_an_older_release_runs_on_a_bronze_table_with_new_columns(pipeline, release):
     """Layers may be processes of their own, and are not upgraded in one instant."""
     versions = [release(), release(OWNER)]
     schema_ids = declare(pipeline, *versions)
@@ -226,7 +226,7 @@ def test_evolution_silver_of_an_older_release_outlives_a_bronze_table_widened_un
     assert counted.failures, "Delta ends a stream whose table is widened: the supervisor starts it again"
 
 
-class Late:
+class RegistryWithHiddenIds:
     """A registry that does not know some ids yet: those in `hidden`."""
 
     def __init__(self, registry: Registry, hidden: int) -> None:
@@ -247,17 +247,17 @@ def test_f30_an_id_that_the_registry_denies_is_filed_after_a_grace_and_decodes_o
     versions = [release(), release(OWNER)]
     schema_ids = declare(pipeline, *versions)
     contract = release(OWNER)
-    late = Late(pipeline.registry, hidden=schema_ids[1])
+    registry = RegistryWithHiddenIds(pipeline.registry, hidden=schema_ids[1])
     send(pipeline, versions[0], schema_ids[0], station(0))
     [early] = send(pipeline, versions[1], schema_ids[1], station(1, owner="INMET"))
-    job = pipeline.bronze(DATASET, registry=late)
+    job = pipeline.bronze(DATASET, registry=registry)
     with kept_running(job) as [counted]:
         wait_for(lambda: statuses(pipeline) == ["ok", "unknown_schema"], "the record is filed", 120)
-        assert late.asked[-1] - late.asked[0] >= known_schemas.GRACE_SECONDS
+        assert registry.asked[-1] - registry.asked[0] >= known_schemas.GRACE_SECONDS
         filed = by_place(pipeline)[0, 1]
         assert (filed["schema_id"], filed["value"], filed["record"]) == (schema_ids[1], early, None)
 
-        late.hidden, starts = None, len(counted.queries)
+        registry.hidden, starts = None, len(counted.queries)
         job._known_schemas.refresh([contract])  # as the driver does twice a minute
         wait_for(lambda: len(counted.queries) > starts, "the query is planned again")
         send(pipeline, versions[1], schema_ids[1], station(2, owner="INMET"))
@@ -294,7 +294,7 @@ def test_f30_control_without_asking_the_registry_a_good_record_is_filed_as_unkno
 
 @pytest.fixture
 def elsewhere(pipeline: Pipeline) -> Iterator[tuple[Registry, Proxy]]:
-    """The same registry behind a port that a test can close. What the process remembers of it is not used."""
+    """The same registry behind a port that a test can close. The process's cache is not used."""
     host, port = pipeline.settings.registry.split("/")[2].split(":")
     with Proxy((host, int(port))) as proxy:
         yield Registry(pipeline.settings.registry.replace(f"{host}:{port}", proxy.address)), proxy
@@ -322,14 +322,14 @@ def test_f6_while_the_registry_is_away_known_ids_go_on_and_a_new_one_waits(pipel
 
 
 @pytest.mark.slow
-def test_f6_control_a_silence_taken_for_an_answer_files_a_good_record_as_unknown(
+def test_f6_control_no_answer_taken_for_a_denial_files_a_good_record_as_unknown(
     pipeline, release, elsewhere, monkeypatch, control
 ):
     registry, proxy = elsewhere
     job = register_beside_a_running_query(pipeline, release, registry)
     look_up = registry.schema_by_id
 
-    def hasty(schema_id: int) -> str | None:
+    def without_asking(schema_id: int) -> str | None:
         try:
             return look_up(schema_id)
         except TransientError:
@@ -339,7 +339,7 @@ def test_f6_control_a_silence_taken_for_an_answer_files_a_good_record_as_unknown
     with kept_running(job) as [counted]:
         wait_for(lambda: counted.failures, "the query stops to ask", 120)
         control.holds(misfiled, pipeline)  # it waits for an answer, and nothing is filed meanwhile
-    monkeypatch.setattr(registry, "schema_by_id", hasty)
+    monkeypatch.setattr(registry, "schema_by_id", without_asking)
     pipeline.run(job)
     control.objects(misfiled, pipeline, damage="record 2 is filed as unknown_schema")
 

@@ -1,4 +1,4 @@
-"""O13: passwords, keys and taxpayers' numbers are planted in every possible place, and no output contains them."""
+"""O13: passwords, keys and taxpayers' numbers are put into every possible place, and no output contains them."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def repeats_the_key(httpserver) -> dict[str, str]:
     }
 
 
-def test_o13_no_command_says_and_no_log_keeps_what_is_planted(pipeline, cli, httpserver, repeats_the_key):
+def test_o13_no_command_prints_and_no_log_holds_a_planted_secret(pipeline, cli, httpserver, repeats_the_key):
     pipeline.declare(*load_all())
     pipeline.send(DATASET, [(TAXPAYER.encode(), framing + TAXPAYER.encode()) for framing in (b"\x01", UNKNOWN_SCHEMA)])
     variables = {"CORRENTEZA_REGISTRY_URL": with_password(pipeline.settings.registry), **repeats_the_key}
@@ -110,7 +110,9 @@ main()
 """
 
 
-def test_o13_control_without_the_redaction_the_same_commands_say_it_all(settings, tmp_path, repeats_the_key, control):
+def test_o13_control_without_the_redaction_the_same_commands_print_the_secrets(
+    settings, tmp_path, repeats_the_key, control
+):
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
 
     def said(*start: str) -> list[str]:

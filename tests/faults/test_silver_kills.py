@@ -1,4 +1,4 @@
-"""A batch of silver that dies at any of its failure points and is repeated, judged by tests/judges.py.
+"""A batch of silver that is killed at any of its failure points and repeated, checked by tests/judges.py.
 
 Through the real query on a lake whose bronze the test writes. The batch that dies has all that a batch can have: new
 versions, a row that comes late and makes a stored version void, conflicts at a new and at a late clock, a row that
@@ -134,8 +134,8 @@ def wrong(lake: LakeBronze) -> list[str]:
     return silver_and_gold(root, [DATASET]) + counted
 
 
-def die(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next batch dies at the point."""
+def fail_at(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next batch is killed at the point."""
     with monkeypatch.context() as armed:
         armed.setenv(failpoints.VARIABLE, f"{point}:raise")
         with pytest.raises(CorrentezaError, match=point):
@@ -145,8 +145,8 @@ def die(lake: LakeBronze, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "point", [point if point in QUICK else pytest.param(point, marks=pytest.mark.slow) for point in POINTS]
 )
-def test_a_silver_batch_that_dies_anywhere_and_is_repeated_is_what_bronze_gives(lake, point, monkeypatch):
-    die(lake, point, monkeypatch)
+def test_a_silver_batch_killed_anywhere_and_repeated_is_what_bronze_gives(lake, point, monkeypatch):
+    fail_at(lake, point, monkeypatch)
     lake.follow()
     assert wrong(lake) == []
     assert rows_of_everything(lake) == (7, 3, 4)
@@ -159,13 +159,13 @@ def rows_of_everything(lake: LakeBronze) -> tuple[int, int, int]:
 
 
 @pytest.mark.slow
-def test_a_silver_batch_that_dies_at_every_point_in_turn_is_what_bronze_gives(lake, monkeypatch):
+def test_a_silver_batch_killed_at_every_point_in_turn_is_what_bronze_gives(lake, monkeypatch):
     """One batch, many attempts. Once its late keys were repaired, a repetition repairs all of its keys and makes none
     of the ordinary writes.
     """
     for point in POINTS:
         if point in POINTS[: POINTS.index("before_revisions")] or point.endswith("_counts"):
-            die(lake, point, monkeypatch)
+            fail_at(lake, point, monkeypatch)
     lake.follow()
     assert wrong(lake) == []
     assert rows_of_everything(lake) == (7, 3, 4)
@@ -179,7 +179,7 @@ def test_control_without_ids_and_without_a_look_at_revisions_a_repeated_silver_b
     lakes = [LakeBronze(spark, tmp_path / name) for name in ("with", "without")]
     for each in lakes:
         each.publish(DATASET, value(1, "1", 1), value(2, "1", 1))
-        die(each, "after_current", monkeypatch)
+        fail_at(each, "after_current", monkeypatch)
     lakes[0].follow()
     control.holds(wrong, lakes[0])
 

@@ -1,4 +1,4 @@
-"""O11: nothing that a driver holds grows with the batches it has run; and the soak finds what does."""
+"""O11: the resources of a driver do not grow with the number of its batches; the soak test finds a leak."""
 
 import os
 import random
@@ -88,7 +88,7 @@ def leaked(pid: int, batch: Callable[[str], None], leak: str) -> list[dict[str, 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_o11_threads_open_files_and_checkpoints_of_a_driver_stay_flat_under_load(tmp_path: Path) -> None:
-    """Bronze alone: its batches are the quickest. All layers are judged below, beside a driver that leaks."""
+    """Bronze alone: its batches are the quickest. All layers are checked below, beside a driver that leaks."""
     samples = short_soak(tmp_path, (sys.executable, "-m", "correnteza", "run", "bronze"), ("bronze.inmet_hourly",))
 
     assert growing(samples) == []

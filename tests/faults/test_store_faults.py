@@ -59,7 +59,7 @@ def rows(number: int) -> pa.Table:
     ],
     ids=["commit-503", "commit-412", "commit-done-500", "get-503", "cut-file", "cut-log", "slow", "file-done-500"],
 )
-def test_f29_a_store_that_lies_twice_loses_and_doubles_no_row(path, liar, lie, which):
+def test_f29_a_store_that_answers_wrongly_twice_loses_and_doubles_no_row(path, liar, lie, which):
     append(rows(1), path, once=Transaction("q", 1))
     first = Snapshot.of(path).files()
     liar.once(lie, which, times=2 if lie != "done_500" else 1)

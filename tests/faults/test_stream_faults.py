@@ -114,7 +114,7 @@ def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_w
     assert f"correnteza checkpoint adopt {TABLE}" in refused.stderr.splitlines()[-1]
     assert len(pipeline.rows(TABLE)) == 5
 
-    assert cli("checkpoint", "adopt", TABLE).returncode == 2  # asks, and nobody can answer
+    assert cli("checkpoint", "adopt", TABLE).returncode == 2  # it asks, and there is no terminal
     adopted = cli("checkpoint", "adopt", TABLE, "--yes")
     assert adopted.returncode == 0, adopted.stderr
     described = json.loads(cli("checkpoint", "inspect", TABLE).stdout)
@@ -193,7 +193,7 @@ print(decoded(rows, contract, schemas, topic_id="t").collect()[0].decode_status)
 """
 
 
-def what_became_of_it(reading: subprocess.CompletedProcess[str]) -> list[str]:
+def result_of(reading: subprocess.CompletedProcess[str]) -> list[str]:
     """The record is filed as corrupt, and the process ends well; if not, what the JVM said last."""
     found = [line for line in (reading.stdout + reading.stderr).splitlines() if "OutOfMemoryError" in line]
     if reading.returncode != 0:
@@ -204,8 +204,8 @@ def what_became_of_it(reading: subprocess.CompletedProcess[str]) -> list[str]:
 def test_f30_control_without_the_avro_limits_one_hostile_record_kills_the_jvm(settings, tmp_path, control):
     """13 bytes that claim a string of half a gigabyte, in a heap of that size."""
     limited, unlimited = in_jvms_apart(settings, tmp_path, HOSTILE, ("limited", "unlimited"))
-    control.holds(what_became_of_it, limited)
-    control.objects(what_became_of_it, unlimited, damage="java.lang.OutOfMemoryError: Java heap space")
+    control.holds(result_of, limited)
+    control.objects(result_of, unlimited, damage="java.lang.OutOfMemoryError: Java heap space")
 
 
 def everything_below(folder: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ def test_without_the_variable_it_is_the_real_time(monkeypatch):
     assert before <= clock.now() <= datetime.now(UTC)
 
 
-def test_a_replay_clock_starts_where_it_is_told_and_goes_as_fast_as_it_is_told(monkeypatch):
+def test_a_replay_clock_starts_at_the_given_time_and_runs_at_the_given_speed(monkeypatch):
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: 1_800_000_010.0))
     monkeypatch.setenv(clock.VARIABLE, "2025-11-10T00:00:00Z@480@1800000000")
     assert clock.now() - datetime(2025, 11, 10, tzinfo=UTC) == timedelta(seconds=4800)

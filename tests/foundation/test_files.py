@@ -25,7 +25,7 @@ def test_a_file_is_made_and_replaced_and_leaves_nothing_beside_it(file):
 
 
 def cut_short(file: Path) -> list[str]:
-    """The oracle: whoever dies while it is written, the file holds what it held."""
+    """The oracle: a process killed while it writes leaves the file with its former content."""
     said = complaint(lambda: replace_file(file, "[5, 6, 7]"))
     assert said, "the disk was full"
     return [] if file.read_text() == "[1, 2, 3]" else [f"the file holds {file.read_text()!r}"]

@@ -1,4 +1,4 @@
-"""A partition without a leader is asked for again, for a while; every other error is told at once."""
+"""A partition without a leader is asked for again, for a while; every other error is raised at once."""
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -28,7 +28,7 @@ def test_a_partition_without_a_leader_is_asked_for_again(code):
 @pytest.mark.parametrize(
     ("code", "seconds"), [(KafkaError.UNKNOWN_TOPIC_OR_PART, 60), (KafkaError.NOT_LEADER_FOR_PARTITION, -1)]
 )
-def test_another_error_and_the_end_of_patience_are_told(code, seconds):
+def test_another_error_and_the_deadline_are_raised(code, seconds):
     ask, asked = answers(code)
     with pytest.raises(KafkaException):
         once_led(ask, seconds)

@@ -1,4 +1,4 @@
-"""The vocabulary of docs/logs.md is that of the code: every event with its level and its component, both ways."""
+"""The events of docs/logs.md are those of the code: every event with its level and its component, both ways."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""What systemd is told, by the protocol of sd_notify(3): a real socket takes it."""
+"""The notifications to systemd, by the protocol of sd_notify(3), sent to a real socket."""
 
 import socket
 
@@ -33,7 +33,7 @@ def test_systemd_is_notified_that_a_service_is_ready_and_then_alive(systemd):
     assert received(systemd) == [b"READY=1", b"WATCHDOG=1"]
 
 
-def test_a_quick_loop_is_one_sign_of_life_in_five_seconds(systemd, monkeypatch):
+def test_a_quick_loop_sends_one_notification_in_five_seconds(systemd, monkeypatch):
     moments = iter([100.0, 101.0, 104.9, 105.0, 109.9])
     monkeypatch.setattr(notify.time, "monotonic", lambda: next(moments))
     for _ in range(5):

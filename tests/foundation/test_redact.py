@@ -1,4 +1,4 @@
-"""What must not be shown is not in any line, wherever in it it stood."""
+"""Secrets are in no line of the log, wherever in the line they were."""
 
 import io
 import json

@@ -37,7 +37,7 @@ class CsvFile:
         return self._bytes(self.rows)
 
     def added(self) -> bytes:
-        """With a last but one column that nobody knows: some files end each line with a delimiter."""
+        """With an unknown column before the last one: some files end each line with a delimiter."""
         return self._changed(lambda row, is_header: [*row[:-1], "Coluna Nova" if is_header else "x", row[-1]])
 
     def renamed(self, name: str) -> bytes:
@@ -101,7 +101,7 @@ class JsonFile:
         return self._encoded(self._body)
 
     def added(self) -> bytes:
-        """With a key that nobody knows in every object that has a known one; a list where its neighbour is one."""
+        """With an unknown key in every object that has a known one; a list where the next key is one."""
 
         def add(found: dict[str, Any]) -> dict[str, Any]:
             known = next((name for name in self._required if name in found), None)

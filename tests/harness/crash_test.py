@@ -38,12 +38,12 @@ BEGIN, END = "<!-- crash-test -->", "<!-- /crash-test -->"
 LONGEST_PEACE_SECONDS = 1.5
 """Between a recovery and the next kill lies a random part of this."""
 MANY_KILLS = 4
-"""Of the producer: so many meet an open transaction at least once, or the run has not tried what it is for."""
+"""Of the producer: at least so many kills must be during an open transaction, or the run proves nothing."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill of the plan: after so many seconds of peace, and of a producer perhaps with a transaction open."""
+    """One kill of the plan: after so many seconds without a kill; of a producer perhaps during a transaction."""
 
     target: str
     peace: float
@@ -52,7 +52,7 @@ class Kill:
 
 @dataclass
 class Result:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         recovery: target → seconds from each kill until all was well again.
@@ -91,7 +91,7 @@ def plan(kills: int, seed: int) -> list[Kill]:
 
 
 def crash_test(rig: Rig, steps: Sequence[Kill], result: Result) -> None:
-    """Kill by the plan in a rig that runs, drain, and hold everything to account."""
+    """Kill by the plan in a running rig, drain it, and check everything."""
     began = time.monotonic()
     rig.warm_up()
     for number, step in enumerate(steps, 1):
@@ -110,12 +110,12 @@ def crash_test(rig: Rig, steps: Sequence[Kill], result: Result) -> None:
     result.load = load_average()
     result.minutes = (time.monotonic() - began) / 60
     result.met_open, result.met_batches = rig.met_open, dict(rig.met_batches)
-    result.other += too_gentle(len(result.recovery["producer"]), result.met_open)
+    result.other += too_few_in_transactions(len(result.recovery["producer"]), result.met_open)
     judge(rig, result)
 
 
-def too_gentle(kills: int, met_open: int) -> list[str]:
-    """Whether many kills of the producer never met an open transaction: then nothing is shown of half a chunk."""
+def too_few_in_transactions(kills: int, met_open: int) -> list[str]:
+    """Whether no kill of many was during an open transaction: then half a chunk was not tested."""
     missed = kills >= MANY_KILLS and not met_open
     return [f"none of {kills} kills of the producer met an open transaction"] if missed else []
 

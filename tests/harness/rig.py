@@ -22,8 +22,8 @@ from correnteza.settings import Settings
 from schemas.contracts import load, load_all
 from tests import oracles
 from tests.harness import progress
-from tests.harness.kept import Keeper, Kept
 from tests.harness.load import SOURCE, YEAR, Editions, acknowledged
+from tests.harness.restarted import RestartedCommand, Restarter
 from tests.harness.timeline import Timeline
 from tests.helpers import ROOT, UNMODIFIED
 from tests.seeds import seed_of
@@ -33,13 +33,13 @@ BRONZE = (*DATASETS, "ingest.manifests", "ingest.rejects")
 """What the load reaches."""
 
 RECOVERY_SECONDS = 900.0
-"""Longest that a recovery is waited for: no test judges how fast a machine is, and one in use takes minutes."""
+"""Longest that a recovery is waited for: no test checks how fast a machine is, and a busy one takes minutes."""
 
 DECIDED_SECONDS = 0.3
 """Of a producer that is stopped or dead: a transaction whose commit it had asked for is decided long before."""
 
 AIMS = 100
-"""Moments at which a kill that is to meet an open transaction looks for one; then it comes at any moment."""
+"""How often a kill during a transaction looks for an open one; then it is done at any moment."""
 AIMS_APART_SECONDS = 0.5
 """At most; a random part of it."""
 
@@ -96,18 +96,22 @@ class Rig:
         topics.apply(self.settings.bootstrap, load_all().values(), "")
         self.editions = Editions(ROWS)
         self._cleanup.callback(self.editions.close)
-        self._keeper = self._cleanup.enter_context(Keeper())
+        self._restarter = self._cleanup.enter_context(Restarter())
         poll = (*self._program, "poll", SOURCE, "--once", "--json")
-        self.producer = Kept("producer", poll, self.home, self.environment, self.timeline, on_end=self._after_poll)
+        self.producer = RestartedCommand(
+            "producer", poll, self.home, self.environment, self.timeline, on_end=self._after_poll
+        )
         run = (*UNMODIFIED, "run", "all")
-        self.driver = Kept("driver", run, self.home, self.environment, self.timeline, on_end=self._after_driver)
+        self.driver = RestartedCommand(
+            "driver", run, self.home, self.environment, self.timeline, on_end=self._after_driver
+        )
         for kept in (self.driver, self.producer):
-            self._keeper.add(kept)
+            self._restarter.add(kept)
         return self
 
     @property
     def environment(self) -> Environment:
-        """What every process of ours is told."""
+        """The environment of every process of ours."""
         return {
             "PYTHONPATH": str(ROOT),
             "CORRENTEZA_HOME": str(self.settings.home),
@@ -166,7 +170,7 @@ class Rig:
         return self.strike("restart", target, restarted)
 
     def strike(self, event: str, target: str, action: Callable[[], None]) -> float:
-        """Do something to a target and wait until all is well; returns the seconds from its beginning until then.
+        """Do something to a target and wait until everything works again; returns the seconds in between.
 
         Well is: for the producer, the next chunk is acknowledged; for the broker, it answers and the next chunk is
         acknowledged; for the driver, bronze has all that was committed when the action was over, and each layer above
@@ -192,7 +196,7 @@ class Rig:
             self.until(lambda: acknowledged(self.ledger) > before, what)
 
     def _hold_producer(self, aims: int) -> None:
-        """Stop it, to be killed. Args: aims: how often it is let go again because no transaction of it is open."""
+        """Stop it, to be killed. Args: aims: how often it is resumed because no transaction of it is open."""
         found: list[str] = []
 
         def is_the_moment() -> bool:
@@ -210,7 +214,7 @@ class Rig:
         time.sleep(DECIDED_SECONDS)
         return progress.undecided(self.settings.bootstrap, BRONZE)
 
-    def kept(self, target: str) -> Kept:
+    def kept(self, target: str) -> RestartedCommand:
         """Producer or driver."""
         return {"producer": self.producer, "driver": self.driver}[target]
 

@@ -1,4 +1,4 @@
-"""How controls change a cursor so that rows are lost: the next poll believes that more rows were published."""
+"""How controls change a cursor so that rows are lost: for the next poll more rows seem to be published."""
 
 from dataclasses import replace
 

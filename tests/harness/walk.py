@@ -44,7 +44,7 @@ def plan(count: int, seed: int) -> list[Step]:
 
 
 def walk(rig: Rig, steps: Sequence[Step], result: Result) -> None:
-    """Take the steps, look every `LOOK_EVERY` and at the end; stops at the first look that finds something."""
+    """Take the steps, check every `LOOK_EVERY` and at the end; stops at the first check that finds something."""
     rig.warm_up()
     for number, step in enumerate(steps, 1):
         rig.timeline.note("step", step.target, number=number, kind=step.kind, for_seconds=step.seconds)
@@ -63,7 +63,7 @@ def walk(rig: Rig, steps: Sequence[Step], result: Result) -> None:
 
 
 def take(rig: Rig, step: Step) -> None:
-    """One step, until all is well again. Raises: TimeoutError when it never is."""
+    """One step, until everything works again. Raises: TimeoutError when it never is."""
     match step.kind:
         case "publish":
             rig.until_well("producer", "a chunk to be published")

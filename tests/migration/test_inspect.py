@@ -60,7 +60,7 @@ def test_the_mapping_is_toml_that_is_read_as_it_was_proposed(database):
 @pytest.mark.parametrize(
     ("encoding", "delimiter"), [("utf-8", ","), ("utf-8-sig", ";"), ("utf-16", "\t"), ("cp1252", "|")]
 )
-def test_a_csv_file_tells_its_encoding_and_its_delimiter(tmp_path, encoding, delimiter):
+def test_the_encoding_and_the_delimiter_of_a_csv_file_are_detected(tmp_path, encoding, delimiter):
     file = tmp_path / "a.csv"
     lines = ["código|peça|preço", "007|Água|1.234,56", "008|Ração, 5 kg|7,5", '009|"duas|linhas"|1,25']
     text = "\n".join(line.replace("|", delimiter) if '"' not in line else line for line in lines)
@@ -95,7 +95,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_file_that_cannot_be_read_says_why(tmp_path, case):
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, case):
     content, kind, why = HOSTILE[case]
     file = tmp_path / "hostile"
     file.write_bytes(content)

@@ -1,4 +1,4 @@
-"""`migrate plan|run|verify|report|rollback` over real Kafka, Spark and Delta: legacy rows are rows like all others."""
+"""`migrate plan|run|verify|report|rollback` over real Kafka, Spark and Delta: legacy rows are ordinary rows."""
 
 import hashlib
 import json
@@ -55,7 +55,7 @@ def values_of(pipeline, mapping: Path) -> dict[int, tuple[object, ...]]:
     return {row["legacy_row"]: tuple(row[name] for name in fields) for row in rows}
 
 
-def test_a_table_with_all_its_dirt_comes_to_silver_once_and_can_be_taken_back(pipeline, settings, tmp_path, database):
+def test_a_table_with_bad_rows_reaches_silver_once_and_can_be_rolled_back(pipeline, settings, tmp_path, database):
     mapping = proposed(tmp_path, database, legacy_system.NAME)
     before = hashlib.sha256(database.read_bytes()).hexdigest()
     bad = legacy_system.bad_rows(COUNT)

@@ -228,7 +228,7 @@ class Kit:
         self._receipt(f"chunk-{self._chunk}", dataset, kafka_at, datasets={WITHDRAWALS: len(keys)}, total=total)
 
     def rows_of(self, dataset):
-        """Records and withdrawals of a dataset in the order in which they are judged, with their keys."""
+        """Records and withdrawals of a dataset in the order in which they are applied, with their keys."""
         contract = load(dataset)
         types = {field.name: field.type for field in arrow_schema(contract)}
         found = []
@@ -310,7 +310,7 @@ class Kit:
                 write_deltalake(str(path), lake.sql(definition.query), mode="overwrite")
 
     def evidence(self, *, since=None, committed=None, oldest_unread_at=None, progress=None):
-        """What the checks are given; Kafka has exactly what was published, unless told otherwise."""
+        """The input of the checks; by default Kafka has exactly what was published."""
         topics = {}
         for name, contract in load_all().items():
             messages = self.messages.get(contract.topic, [])
@@ -478,7 +478,7 @@ def _small_lake():
 
 
 def found(check, *arguments):
-    """A check's findings, as an oracle says them."""
+    """A check's findings, in the form of an oracle."""
     return [f"{each.where}: {each.what}" for each in check(*arguments).findings]
 
 

@@ -1,4 +1,4 @@
-"""A zip behind pytest-httpserver that heeds Range, If-Range and If-None-Match, and that a test can replace."""
+"""A zip behind pytest-httpserver that supports Range, If-Range and If-None-Match, and that a test can replace."""
 
 import io
 import re

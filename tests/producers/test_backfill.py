@@ -167,7 +167,7 @@ def test_a_backfill_that_was_given_up_does_not_hold_its_days_for_ever(run, serie
 
 @pytest.mark.integration
 @pytest.mark.parametrize("status", [200, 500], ids=["nonsense", "away"])
-def test_a_window_of_history_that_cannot_be_had_costs_itself_alone(httpserver, target, monkeypatch, status):
+def test_a_window_of_history_that_fails_is_missing_alone(httpserver, target, monkeypatch, status):
     monkeypatch.setattr("producers.fetch.http.ATTEMPTS", 1)
 
     def answer(request: Request) -> Response:
@@ -205,7 +205,7 @@ def test_a_zips_members_have_one_owner_too_and_a_revision_is_found_by_whoever_ow
 
 @pytest.mark.integration
 def test_a_backfill_reads_a_zip_again_for_members_that_a_former_one_did_not_want(run, httpserver, target):
-    """The same URL, the same validators: a backfill that believed them would find nothing new."""
+    """The same URL, the same validators: a backfill that went by them would find nothing new."""
     zipped = ServedZip(httpserver, "/2024.zip")
     zipped.put({member_name(path): path.read_bytes()[:50_000].rpartition(b"\n")[0] for path in (SALVADOR, MACAPA)})
     span = Span(date(2024, 1, 1), date(2024, 12, 31))

@@ -123,7 +123,7 @@ def test_a_bodys_fields_may_stand_in_any_order(source, seed):
 
 @pytest.mark.parametrize("place", COLUMNS, ids=lambda place: inmet_hourly.inmet_header.COLUMNS[place].name)
 def test_a_station_column_that_stands_twice_refuses_the_file(place):
-    """Also with other values in it: which of the two is meant, nobody can say."""
+    """Also with other values in it: which of the two is meant is unknown."""
     for text in (None, "1"):
         content = station_file(
             lambda cells, text=text: [
@@ -277,12 +277,12 @@ def test_marks_and_line_ends_change_nothing(source, bom, end, last):
 @every_source
 @pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\r\n", b"\xef\xbb\xbf"], ids=repr)
 def test_an_empty_file_is_refused(source, content):
-    """No data is not "no news": a source that has none says so."""
+    """No data is not "nothing new": a source without new data answers so."""
     with pytest.raises(InvalidContent):
         parse(source, content)
 
 
-def test_a_station_file_of_nothing_but_its_header_has_no_hour():
+def test_a_station_file_with_only_a_header_has_no_hour():
     content = b"\n".join(whole(INMET).split(b"\n")[: HEADER + 1])
     for each in (content, content + b"\n", content.replace(b"\n", b"\r\n")):
         (chunk,) = parse(INMET, each)

@@ -220,7 +220,7 @@ def test_columns_stand_in_any_order(file, seed):
 
 @each_file
 def test_a_column_that_stands_twice_is_refused_by_its_name(file):
-    """Which of the two was meant, nobody knows; JSON's own reader takes the last silently."""
+    """Which of the two was meant is unknown; JSON's own reader takes the last one without an error."""
     name = next(name for name in file.required if file.format["kind"] == "csv" or name[0].isascii())
     with pytest.raises(InvalidContent, match="stands twice") as refused:
         file.parsed(file.opened().doubled(name))

@@ -1,4 +1,4 @@
-"""Tests for every source: sources are found by their modules, and judged by the files in tests/golden/<source>/.
+"""Tests for every source: sources are found by their modules, and checked by the files in tests/golden/<source>/.
 
 A source without that folder fails here with a message that says what to add. Parsers of lines must hold their memory on
 a million rows; a JSON body is held whole by its parser, and what bounds it is the cap on bodies (http.MAX_BODY_BYTES).
@@ -93,7 +93,7 @@ def outcome(chunks: list[Parsed]) -> Any:
 
 
 @each_source
-def test_every_source_brings_golden_files(source):
+def test_every_source_has_golden_files(source):
     golden = kit.load(source)
     covered = {case.dataset for case in golden.cases}
     assert covered == set(sources.load(source).datasets), "one case per dataset at least"
@@ -383,7 +383,7 @@ def replay() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("source", sorted(REPLAYED))
-def test_no_news_publishes_nothing_and_a_changed_publication_just_what_changed(source, target, replay):
+def test_an_unchanged_source_publishes_nothing_and_a_changed_one_what_changed(source, target, replay):
     declared = sources.load(source)
 
     def poll_once() -> poll.Outcome:

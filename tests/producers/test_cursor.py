@@ -46,7 +46,7 @@ def test_a_key_whose_newest_record_is_a_tombstone_has_no_cursor(monkeypatch):
     assert read(monkeypatch, written("2025", 1), (b"inmet_hourly|2025", None))[OWNER] == {}
 
 
-def test_a_newest_record_that_cannot_be_read_is_unsafe_and_a_superseded_one_is_nobodys_trouble(monkeypatch):
+def test_a_newest_record_that_cannot_be_read_is_unsafe_and_a_superseded_one_is_ignored(monkeypatch):
     broken = (b"inmet_hourly|2025", b"\x00\x00\x00\x00\x07\xff")
     assert len(read(monkeypatch, broken, written("2025", 1))[OWNER]["2025"].parts) == 1
     with pytest.raises(UnsafeState, match="cursors, offset 1: not a cursor"):

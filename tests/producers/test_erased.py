@@ -1,4 +1,4 @@
-"""What is left of a payload from which a key was erased: the same rows, in the same chunks, without the erased ones."""
+"""A payload from which a key was erased: the same rows, in the same chunks, without the erased ones."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A date that no clock of publication can hold rejects its row, or does no harm: it never ends a poll.
+"""A date that no clock of publication can hold rejects its row or has no effect; it never ends a poll.
 
 `9999-12-01` in one series raised where the clock was told, and no later series was polled.
 """

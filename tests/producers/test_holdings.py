@@ -1,4 +1,4 @@
-"""Which payload was the last to state which days, as editions come, months move, and memory ends."""
+"""Which payload was the last to state which days, while editions arrive, months move, and old payloads are dropped."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -50,7 +50,7 @@ def test_stations_are_not_compared_with_each_other():
 
 
 @pytest.mark.parametrize("parts", [1, 600])
-def test_a_cursor_does_not_grow_without_bound_and_forgets_payloads_but_no_days(parts):
+def test_a_cursor_does_not_grow_without_bound_and_drops_payloads_but_no_days(parts):
     found: list[Holding] = []
     editions = holdings.MOST + parts + 50
     for number in range(editions):

@@ -57,7 +57,7 @@ def test_the_metadata_lines_are_a_dataset_of_their_own():
     assert (station["valid_from_on"], station["founded_on"]) == ("2024-01-01", "2008-11-28")
 
 
-def test_a_dataset_that_stands_in_the_first_chunk_only_brings_no_rows_of_another():
+def test_a_dataset_in_the_first_chunk_only_has_no_rows_of_another():
     """The year has more rows than are read at once."""
     assert [row["dataset"] for row in rows("inmet_stations", SALVADOR)] == ["inmet_stations"]
 

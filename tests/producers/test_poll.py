@@ -93,7 +93,7 @@ def test_every_row_of_a_zip_is_published_once_with_its_receipt(run, year, target
     assert {m["published_at"] for m in manifests} == {FIRST}
 
 
-def test_a_poll_without_news_makes_no_transaction_at_all(run, year, target):
+def test_a_poll_without_new_data_makes_no_transaction(run, year, target):
     year.put(one(A401=SOME))
     run()
     before = ends(target)
@@ -101,7 +101,7 @@ def test_a_poll_without_news_makes_no_transaction_at_all(run, year, target):
     assert ends(target) == before
 
 
-def test_a_republication_without_change_is_remembered_and_its_directory_read_once(run, year, target, seen):
+def test_a_republication_without_change_is_noted_and_its_directory_read_once(run, year, target, seen):
     """ANATEL republished a day later without a change: another date, the same members."""
     year.put(one(A401=SOME))
     run()
@@ -172,7 +172,7 @@ def test_a_name_whose_end_date_moved_is_the_same_part(run, year, seen):
 
 
 def test_a_source_that_goes_back_is_published_again(run, year, target, seen):
-    """A, then B, then A: without the edition in the chunk id the third could not be told from the first."""
+    """A, then B, then A: without the edition in the chunk id the third could not be distinguished from the first."""
     first, second = SOME, SOME.replace(b"26,8;22,8", b"26,9;22,8", 1)
     for days, content in enumerate((first, second, first)):
         year.put(one(A401=content), days=days)
@@ -194,7 +194,7 @@ def test_an_answer_older_than_one_seen_is_stale(run, year, target):
 
 
 @pytest.mark.parametrize("is_clamped", [True, False], ids=["clamped", "control: believed"])
-def test_a_last_modified_in_the_future_does_not_silence_a_source(run, year, seen, monkeypatch, is_clamped):
+def test_a_last_modified_in_the_future_does_not_stop_a_source(run, year, seen, monkeypatch, is_clamped):
     if not is_clamped:
         stated = property(lambda version: answers.http_date(version.last_modified_text))
         monkeypatch.setattr(answers.Version, "last_modified", stated)
@@ -216,7 +216,7 @@ def test_a_last_modified_in_the_future_does_not_silence_a_source(run, year, seen
         assert rows == [SOME_ROWS + 1, 0, 0], "silent until that day"
 
 
-def test_a_cursor_that_once_believed_a_date_in_the_future_hears_the_source_again(run, year, monkeypatch):
+def test_a_cursor_that_once_accepted_a_date_in_the_future_accepts_later_answers(run, year, monkeypatch):
     """As releases before this one left it."""
     monkeypatch.setenv(clock.VARIABLE, f"2027-12-01T00:00:00+00:00@1@{time.time()}")
     year.put(one(A401=SOME), days=900)
@@ -227,7 +227,7 @@ def test_a_cursor_that_once_believed_a_date_in_the_future_hears_the_source_again
 
 
 @pytest.mark.parametrize(("former", "is_stale"), [("2025-02-15", True), ("2030-01-01", False), ("2025-02-01", False)])
-def test_a_bodys_former_clock_is_believed_unless_it_lies_ahead_of_the_answer(former, is_stale):
+def test_a_bodys_former_clock_is_used_unless_it_is_later_than_the_answer(former, is_stale):
     state = PartState(
         name="p",
         payload_sha256="",
@@ -330,13 +330,13 @@ def test_a_source_that_is_away_ends_its_poll_after_three_of_its_resources(run, m
     assert not outcome.tally.has_answered
 
 
-def test_a_year_that_is_not_published_yet_is_no_news(run, httpserver):
+def test_a_year_that_is_not_published_yet_is_no_new_data(run, httpserver):
     httpserver.expect_request("/2025.zip").respond_with_data("not here", 404)
     outcome = run()
     assert (outcome.error, outcome.tally.rows) == (None, 0)
 
 
-def test_a_refusal_nobody_declared_is_an_error(run, httpserver):
+def test_an_undeclared_refusal_is_an_error(run, httpserver):
     httpserver.expect_request("/2025.zip").respond_with_data("no", 400)
     outcome = run()
     assert isinstance(outcome.error, CorrentezaError)
@@ -492,7 +492,7 @@ def test_the_reason_that_a_refusal_gives_is_in_the_error(run, httpserver):
     assert "out of allowed range" in str(run(weather).error)
 
 
-def test_a_closed_window_without_a_value_is_remembered_and_not_asked_again(run, httpserver, target, seen):
+def test_a_closed_window_without_a_value_is_noted_and_not_requested_again(run, httpserver, target, seen):
     """SGS begins its series in different years: the empty years before must not be asked for at every poll."""
     asked: list[str] = []
 

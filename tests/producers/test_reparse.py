@@ -68,14 +68,14 @@ def test_what_was_rejected_is_published_once_the_parser_is_fixed_with_its_first_
     assert oracles.problems(target.bootstrap, target.prefix, MOBILE.datasets) == []
 
 
-def test_a_reparse_that_dies_is_finished_by_the_next_poll(run, target, rows, monkeypatch):
+def test_a_reparse_that_is_killed_is_finished_by_the_next_poll(run, target, rows, monkeypatch):
     run(broken("OI"))
 
-    def die(name: str) -> None:
+    def fail(name: str) -> None:
         if name == "after_produce":
             raise SystemExit(9)
 
-    monkeypatch.setattr("producers.publish.failpoint", die)
+    monkeypatch.setattr("producers.publish.failpoint", fail)
     with pytest.raises(SystemExit):
         poll.reparse(MOBILE, target, [PART], at=NOW)
     monkeypatch.undo()

@@ -100,7 +100,7 @@ def test_withdrawals_and_the_clocks_of_days_that_moved_between_members_are_made_
     assert differences(target, MOBILE) == []
 
 
-def test_withdrawals_that_are_known_vouch_for_rows_whose_former_payload_is_gone(target, httpserver):
+def test_known_withdrawals_replace_a_former_payload_that_is_gone(target, httpserver):
     served = ServedZip(httpserver, "/acessos/acessos_telefonia_movel.zip")
     for days, members in enumerate(({H1: member((1, "TIM", 1), (2, "OI", 3))}, {H1: member((1, "TIM", 2))})):
         served.put(members, days=days)

@@ -91,7 +91,7 @@ def test_a_window_states_the_days_that_were_asked_for(name, resource, where):
     assert days[-1][1] >= NOW.date()
 
 
-def test_sidra_s_periods_are_told_apart_by_their_last_days():
+def test_sidra_s_periods_are_distinguished_by_their_last_days():
     body = (kit.ROOT / "replay/data/sidra/ipca_20251111.json").read_bytes()
     source = ALL["ibge_sidra"]
     (parsed,) = source.parse([body], Part("1737", "values", "values", NOW))

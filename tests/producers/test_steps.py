@@ -11,7 +11,7 @@ from producers.session import Tally
 from producers.steps import run_steps
 
 PAGE, AWAY, REFUSED = InvalidContent("a page"), TransientError("away"), DependencyUnavailable("status 403")
-PEACE = ThrottledError("slower", until=datetime(2025, 3, 1, tzinfo=UTC), wait=60.0)
+PAUSE = ThrottledError("slower", until=datetime(2025, 3, 1, tzinfo=UTC), wait=60.0)
 
 
 def taken(*ends: Exception | None, broker_fails_at: int | None = None):
@@ -37,7 +37,7 @@ def test_one_that_fails_for_ever_keeps_no_other_back_and_is_named(error):
     assert tally.problems == [f"0: {error}"]
 
 
-def test_three_in_a_row_are_the_sources_own_failure():
+def test_three_in_a_row_are_a_failure_of_the_source():
     ended, asked, _ = taken(None, AWAY, PAGE, REFUSED, None)
     assert (asked, ended.failed, ended.gave_up) == ([0, 1, 2, 3], ["1", "2", "3"], True)
     assert ended.error is AWAY
@@ -48,10 +48,10 @@ def test_one_that_answers_in_between_begins_the_row_anew():
     assert (asked, ended.passed, ended.gave_up) == ([0, 1, 2, 3, 4, 5], 2, False)
 
 
-def test_a_source_that_asks_for_its_peace_gets_it_at_once_and_that_is_the_error():
-    ended, asked, _ = taken(PAGE, None, PEACE, None)
+def test_a_source_that_asks_for_a_pause_gets_it_at_once_and_that_is_the_error():
+    ended, asked, _ = taken(PAGE, None, PAUSE, None)
     assert (asked, ended.gave_up) == ([0, 1, 2], True)
-    assert ended.error is PEACE
+    assert ended.error is PAUSE
 
 
 def test_without_a_broker_nothing_more_is_asked():
@@ -60,6 +60,6 @@ def test_without_a_broker_nothing_more_is_asked():
 
 
 @pytest.mark.parametrize("error", [FencedError("another"), UnsafeState("a cursor")])
-def test_what_ends_the_poll_is_nobodys_sickness(error):
+def test_an_error_that_ends_the_poll_is_no_failure_of_a_resource(error):
     with pytest.raises(type(error)):
         taken(error, None)

@@ -59,7 +59,7 @@ def test_an_open_window_that_was_never_answered_ends_where_a_cut_is_full():
 
 
 def test_what_is_asked_again_does_not_reach_into_days_that_are_missing():
-    """They are history: in the newest window they would be dated as news."""
+    """They are history: in the newest window they would be dated as new data."""
     (present, *history) = planned(["2026-01-21.."], newest=date(2026, 1, 22))
     assert present == Window("2026-01-21..", date(2026, 1, 21), TODAY)
     assert [window.key for window in history] == HISTORY
@@ -162,7 +162,7 @@ def test_whatever_was_wanted_before_every_day_is_asked_once_and_none_twice(wishe
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4)), min_size=1, max_size=6))
-def test_however_long_a_poller_stands_still_and_wherever_it_is_cut_off_no_day_is_left_out(polls):
+def test_however_long_a_poller_is_stopped_and_wherever_it_is_interrupted_no_day_is_left_out(polls):
     """Polls so many days apart, each cut off after some windows, the last one whole; the source has every day."""
     newest: dict[str, date] = {}
     answered: set[date] = set()
@@ -184,7 +184,7 @@ def revised(complete=(), *, span: Span = JANUARY, today: date = TODAY) -> list[W
     return list(windows.plan(progress, longest=1000 * DAY, overlap=None, newest=lambda body: TODAY))
 
 
-def test_what_may_be_revised_whole_is_asked_whole_each_time_under_one_key():
+def test_a_series_that_is_revised_whole_is_requested_whole_under_one_key():
     assert revised() == [Window("2026-01-01..", JANUARY.first, TODAY)]
     later = TODAY + 400 * DAY
     assert revised(["2026-01-01.."], today=later) == [Window("2026-01-01..", JANUARY.first, later)]

@@ -121,7 +121,7 @@ def test_a_shrunken_publication_is_held(compare):
     assert compare(body(DAYS), new=body(DAYS[: len(DAYS) // 2])).why_held == "140 rows where 280 stood"
 
 
-def test_few_rows_and_small_shares_are_believed(compare):
+def test_few_rows_and_small_shares_are_accepted(compare):
     assert compare(body(DAYS[:90]), new=body(DAYS[:1])).why_held is None
     assert compare(body(DAYS), new=body(DAYS[: len(DAYS) - 20])).why_held is None
 

@@ -71,7 +71,7 @@ def seen(target) -> Callable[[str], list[dict]]:
 
 
 def standing(seen) -> dict[tuple[int, str], int]:
-    """(month, group) → accesses, as someone who believes the topics sees them: the newest clock of a key stands."""
+    """(month, group) → accesses, as a reader of the topics sees them: the newest clock of a key counts."""
     last: dict[str, tuple] = {}
     for record in seen(MOBILE.name):
         name = (record["reference_month_on"].month, record["economic_group"])
@@ -143,7 +143,7 @@ def test_members_that_become_one_and_part_again(publish, seen):
 
 
 def test_a_value_that_changes_in_a_merged_member_is_not_dated_back(publish, seen):
-    """The member is new, January is not: the assumed lag is for history that nobody had seen, as September here."""
+    """The member is new, January is not: the assumed lag is for history first seen, as September here."""
     publish({"Acessos_Telefonia_Movel_2024_1S.csv": member((1, "TIM", 1), year=2024)})
     publish({"Acessos_Telefonia_Movel_202401-202412.csv": member((1, "TIM", 5), (9, "TIM", 2), year=2024)})
     bases = {row["accesses"]: row["published_at_basis"] for row in seen(MOBILE.name)}
@@ -166,34 +166,32 @@ def test_a_shrunken_publication_is_held_and_a_second_one_does_not_accept_it(publ
 
 @pytest.mark.parametrize("failing", ["after_produce", "after_commit_txn"])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4])
-def test_a_poller_that_dies_among_rows_or_withdrawals_goes_on_where_it_stood(
-    publish, seen, monkeypatch, failing, chunk
-):
-    """Editions of two chunks of rows and withdrawals and two of withdrawals; it dies in each, before and after the
+def test_a_poller_killed_among_rows_or_withdrawals_continues_where_it_was(publish, seen, monkeypatch, failing, chunk):
+    """Editions of two chunks of rows and withdrawals and two of withdrawals; it is killed in each, before and after the
     commit, and its successor dies at its own first chunk, where there is one left.
     """
     groups = [f"G{number}" for number in range(7)]
     publish({H1: member(*[(1, group, 1) for group in groups])}, chunk_rows=2)
     shrunk = {H1: member((1, "G0", 1), (1, "N1", 1), (1, "N2", 1))}
 
-    def publish_and_die_at(passage: int) -> bool:
+    def publish_and_fail_at(passage: int) -> bool:
         passed = iter(range(1, 100))
 
-        def die(name: str) -> None:
+        def fail(name: str) -> None:
             if name == failing and next(passed) == passage:
                 raise SystemExit(9)
 
         with monkeypatch.context() as patch:
-            patch.setattr("producers.publish.failpoint", die)
+            patch.setattr("producers.publish.failpoint", fail)
             try:
                 publish(shrunk, chunk_rows=2)
             except SystemExit:
                 return True
         return False
 
-    assert publish_and_die_at(chunk)
+    assert publish_and_fail_at(chunk)
     is_done = (failing, chunk) == ("after_commit_txn", 4)
-    assert publish_and_die_at(1) != is_done
+    assert publish_and_fail_at(1) != is_done
     publish(shrunk, chunk_rows=2)
     assert standing(seen) == {(1, "G0"): 1, (1, "N1"): 1, (1, "N2"): 1}
     assert sorted(each["row_number"] for each in seen("ingest.withdrawals")) == list(range(6))
@@ -241,14 +239,14 @@ def test_what_is_held_is_listed_and_withdrawn_once_when_it_is_accepted(shrunken,
         decisions.accept(target, one, NOW)
 
 
-def test_an_acceptance_that_dies_goes_on_where_it_stood(shrunken, target, seen, monkeypatch):
+def test_an_acceptance_that_is_killed_continues_where_it_was(shrunken, target, seen, monkeypatch):
     monkeypatch.setattr("producers.poll.Session", partial(session.Session, chunk_rows=50))
 
-    def die(name: str) -> None:
+    def fail(name: str) -> None:
         if name == "after_commit_txn":
             raise SystemExit(9)
 
-    monkeypatch.setattr("producers.publish.failpoint", die)
+    monkeypatch.setattr("producers.publish.failpoint", fail)
     (one,) = decisions.held(target)
     with pytest.raises(SystemExit):
         decisions.accept(target, one, NOW)

@@ -1,4 +1,4 @@
-"""S28: every column says what it says about people, and no personal one reaches gold."""
+"""S28: every column has a class of personal data, and no personal column reaches gold."""
 
 import pytest
 

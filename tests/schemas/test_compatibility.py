@@ -1,4 +1,4 @@
-"""`schemas check`: a contract that could not read what was published, or that nobody could read, is found offline."""
+"""`schemas check`: a contract that cannot read what was published, or that no reader can read, is found offline."""
 
 import copy
 import json

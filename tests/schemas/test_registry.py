@@ -120,7 +120,7 @@ def elsewhere(services):
         yield services.registry_url.replace(f"{host}:{port}", proxy.address), proxy
 
 
-def test_ids_told_once_serve_while_the_registry_is_silent_and_no_others(elsewhere, prefix):
+def test_known_ids_are_used_while_the_registry_does_not_answer_and_no_others(elsewhere, prefix):
     url, proxy = elsewhere
     known = Registry(url).register([load("bcb_sgs"), load("bcb_ptax")], prefix)
     proxy.mode = "reset"
@@ -154,7 +154,7 @@ def test_a_plan_says_what_would_be_registered_and_registers_nothing(registry, pr
     assert len(registry.versions(subject)) == 1
 
 
-def test_a_plan_trusts_no_subject_that_is_not_checked(registry, prefix):
+def test_a_plan_uses_no_subject_that_is_not_checked(registry, prefix):
     registry.register([load("bcb_sgs")], prefix)
     subject = prefix + load("bcb_sgs").subject
     unchecked = ServerConfig(compatibility=ConfigCompatibilityLevel.NONE)

@@ -1,4 +1,4 @@
-"""Texts of a source do not control a terminal, do not run in a spreadsheet, and show no password."""
+"""Texts of a source contain no escape sequence, no formula of a spreadsheet and no password when they are printed."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def on_a_terminal(folder, start, *arguments):
     while True:
         try:
             part = os.read(ours, 65536)
-        except OSError:  # nobody writes any more
+        except OSError:  # the other end is closed
             break
         if not part:
             break
@@ -42,16 +42,16 @@ def on_a_terminal(folder, start, *arguments):
     return said.decode()
 
 
-def obeyed(said):
+def escape_sequences(said):
     """The oracle: what of a text a terminal would obey."""
-    return [f"a terminal obeys {each!r}" for each in sorted(set(said)) if escaped(each) != each and each != "\r"]
+    return [f"the output holds {each!r}" for each in sorted(set(said)) if escaped(each) != each and each != "\r"]
 
 
 @pytest.mark.parametrize("form", [(), ("--csv",), ("--json",)])
-def test_no_terminal_obeys_what_a_command_prints(tmp_path, form):
+def test_no_command_prints_an_escape_sequence_that_a_terminal_runs(tmp_path, form):
     said = on_a_terminal(tmp_path, ("-m", "correnteza"), *QUERY, *form)
     assert "[2J" in said, said
-    assert obeyed(said) == []
+    assert escape_sequences(said) == []
 
 
 UNESCAPED = """
@@ -62,16 +62,16 @@ main()
 """
 
 
-def test_control_without_the_escapes_a_terminal_obeys_the_same_command(tmp_path, control):
-    control.holds(obeyed, on_a_terminal(tmp_path, ("-m", "correnteza"), *QUERY, "--csv"))
+def test_control_without_the_escaping_the_same_command_prints_escape_sequences(tmp_path, control):
+    control.holds(escape_sequences, on_a_terminal(tmp_path, ("-m", "correnteza"), *QUERY, "--csv"))
     said = on_a_terminal(tmp_path, ("-c", UNESCAPED), *QUERY, "--csv")
-    control.objects(obeyed, said, damage=(r"a terminal obeys '\x1b'", r"a terminal obeys '\u202e'"))
+    control.objects(escape_sequences, said, damage=(r"the output holds '\x1b'", r"the output holds '\u202e'"))
 
 
 def test_an_error_s_words_are_escaped_on_a_terminal_too(tmp_path):
     said = on_a_terminal(tmp_path, ("-m", "correnteza"), "query", "SELECT \x1b[31m nothing")
     assert "error: the query fails" in said
-    assert obeyed(said) == []
+    assert escape_sequences(said) == []
 
 
 def lines_of(form):
@@ -89,16 +89,16 @@ def lines_of(form):
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_no_line_of_the_log_holds_what_a_terminal_obeys(form):
+def test_no_line_of_the_log_holds_an_escape_sequence(form):
     said = lines_of(form)
     assert said.count("[2J") >= 3
-    assert obeyed(said) == []
+    assert escape_sequences(said) == []
 
 
-def test_control_without_the_escapes_the_console_s_lines_are_obeyed(monkeypatch, control):
-    control.holds(obeyed, lines_of("console"))
+def test_control_without_the_escaping_the_console_s_lines_hold_escape_sequences(monkeypatch, control):
+    control.holds(escape_sequences, lines_of("console"))
     monkeypatch.setattr(redact, "escaped", lambda text: text)
-    control.objects(obeyed, lines_of("console"), damage=r"a terminal obeys '\x1b'")
+    control.objects(escape_sequences, lines_of("console"), damage=r"the output holds '\x1b'")
 
 
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+cmd()", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠x")

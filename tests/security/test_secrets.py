@@ -102,7 +102,7 @@ def environment_of(program, run):
         child.wait()
 
 
-def test_control_a_foreign_program_is_told_no_secret_and_one_of_ours_is(tmp_path, keys, control):
+def test_control_a_foreign_program_gets_no_secret_and_one_of_ours_does(tmp_path, keys, control):
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     foreign = Program("test", command, tmp_path / "log", is_foreign=True)
     control.holds(told, environment_of(foreign, tmp_path))
@@ -179,7 +179,7 @@ def test_what_set_up_installs_may_be_run_by_others_than_its_installer(tmp_path):
     assert stat.S_IMODE((tmp_path / "jars").stat().st_mode) == 0o755
 
 
-def test_a_file_that_somebody_asked_for_has_the_mode_that_they_want(tmp_path):
+def test_a_file_that_a_user_asked_for_has_the_mode_of_their_umask(tmp_path):
     arguments = ["query", "SELECT 1 AS one", "--output", str(tmp_path / "one.csv")]
     variables = {**os.environ, "CORRENTEZA_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     command = " ".join(f"'{each}'" for each in [sys.executable, *UNMODIFIED, *arguments])

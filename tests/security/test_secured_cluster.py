@@ -1,4 +1,4 @@
-"""A cluster that asks who one is: each component does its work there with the rights of its role, and nothing else."""
+"""A cluster with authentication and ACLs: each component works there with the rights of its role, and has no others."""
 
 import json
 import time
@@ -46,7 +46,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[SecuredCluster]:
-    """A broker that lets nobody in without TLS, password and rule; the superuser has granted each role its rights."""
+    """A broker that requires TLS, a password and an ACL; the superuser has granted each role its rights."""
     with secured_cluster(tmp_path_factory.mktemp("secured")) as running:
         contracts = list(load_all().values())
         # One source's transactional id, and not all of them: S6.
@@ -100,7 +100,7 @@ def may_read(cluster: SecuredCluster, user: str) -> bool:
 
 def may_create(cluster: SecuredCluster, user: str) -> bool:
     """A topic of another name."""
-    admin = AdminClient(client(cluster, user))  # held while its answer is awaited: it dies with it
+    admin = AdminClient(client(cluster, user))  # the name keeps the client until its answer has come
     return _may(admin.create_topics([NewTopic("another.v1", 1)]))
 
 
@@ -211,7 +211,7 @@ def test_control_a_rule_for_everybody_lets_a_stranger_in(cluster, declared, cont
     ],
     ids=["a wrong password", "an unknown authority", "no encryption"],
 )
-def test_who_does_not_log_in_right_is_not_let_in_and_told_why(cluster, services, home, tmp_path, changed, said):
+def test_a_wrong_login_is_refused_with_the_reason(cluster, services, home, tmp_path, changed, said):
     variables = {name: value for name, value in {**cluster.variables("admin"), **changed}.items() if value}
     own = Settings(home=home, kafka_bootstrap=None, registry_url=services.registry_url)
     done = run_to_its_end(own, tmp_path, UNMODIFIED, ("topics", "plan"), variables)

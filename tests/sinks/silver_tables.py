@@ -57,7 +57,7 @@ class Recorded:
         self.rows = list(dict.fromkeys(self.rows + rows))
 
     def forgets(self) -> None:
-        """As a new life of a checkpoint does: what is asked next is answered from all rows."""
+        """As a new generation does: the next reads use all rows."""
         self._is_known = False
 
     @property
@@ -92,7 +92,7 @@ class Recorded:
 
 
 class Silver:
-    """What one test drives, and what it reads."""
+    """The tables of one test."""
 
     def __init__(self, root: Path, expectations: Iterable[Expectation] = (NOT_NEGATIVE,)) -> None:
         self.target = SilverTarget(

@@ -62,7 +62,7 @@ def test_a_full_re_read_under_a_new_generation_changes_nothing(silver):
 
 
 def test_control_without_a_look_at_what_is_stored_a_full_re_read_doubles_revisions(silver, monkeypatch, control):
-    """New app ids: no transaction id tells that the records were there before."""
+    """New app ids: no transaction id shows that the records were there before."""
     batch = [Change(("a", 1), 1, 1.0, 0), Change(("b", 1), 2, 1.0, 1)]
     silver.apply(batch, 0)
     silver.history.forgets()
@@ -73,7 +73,7 @@ def test_control_without_a_look_at_what_is_stored_a_full_re_read_doubles_revisio
     control.objects(doubled, silver, damage="version 1 stands 2 times")
 
 
-def test_an_app_id_used_again_for_other_rows_loses_them_silently(silver):
+def test_an_app_id_used_again_for_other_rows_loses_them_without_an_error(silver):
     """Why a new checkpoint is a new generation: its batch ids restart at 0, and Delta takes them for known."""
     silver.apply([Change(("a", 1), 1, 1.0, 0)], batch_id=0)
 

@@ -1,4 +1,4 @@
-"""The checksum file beside a commit: Spark finds a version's columns in it, and runs no query over the log for them."""
+"""The checksum file beside a commit: Spark reads a version's schema from it, and runs no query over the log."""
 
 import json
 import shutil
@@ -101,7 +101,7 @@ def test_a_commit_stands_whether_it_could_be_written_or_not(spark, path):
     assert DeltaTable(path).version() == 1
 
 
-class Followed:
+class StreamWithCommits:
     """A stream that reads a table, asks for no rows, and commits the next version itself as long as some are wanted:
     so it never looks at the table between a commit and its checksum.
 
@@ -138,7 +138,7 @@ def queries_over_the_log(spark: SparkSession, path: str, checkpoint: Path) -> It
     arrow_commit.append(pa.table({"number": [0], "kind": ["a"]}), path)
     jobs = []
     for versions in (2, 7):
-        stream = Followed(spark, path, checkpoint / str(versions), versions)
+        stream = StreamWithCommits(spark, path, checkpoint / str(versions), versions)
         wait_for(lambda: stream.read > versions, "the stream has read its versions")  # noqa: B023
         jobs.append(stream.jobs())
         stream.query.stop()

@@ -132,12 +132,12 @@ def test_rows_of_another_type_are_refused(spark, path):
         append(spark.createDataFrame([("1", "a")], "number string, kind string"), path)
 
 
-def test_an_attempt_that_dies_before_its_commit_leaves_the_table_as_it_was(spark, path, monkeypatch):
-    def die(*_: Any, **__: Any) -> None:
+def test_an_attempt_that_fails_before_its_commit_leaves_the_table_as_it_was(spark, path, monkeypatch):
+    def fail(*_: Any, **__: Any) -> None:
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(commit, "partition_of", die)
+        patch.setattr(commit, "partition_of", fail)
         with pytest.raises(OSError, match="no space"):
             append(rows(spark, 1), path, once=Transaction("job", 7))
     assert held(path) == []

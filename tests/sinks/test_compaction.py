@@ -143,7 +143,7 @@ def test_a_file_that_holds_other_rows_than_the_log_says_stops_it(path):
 
 
 def take_out(judged: Snapshot) -> None:
-    """What a batch does with what it judged: here its oldest file goes, with rows 0 and 1."""
+    """What a batch does after its check: here it removes its oldest file, with rows 0 and 1."""
     oldest = next(file for file in judged.files() if 0 in numbers_in(judged, file))
     judged.table.create_write_transaction(
         [RemoveAction(quote(oldest, safe="/="), True, 1)],

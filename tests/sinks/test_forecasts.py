@@ -1,4 +1,4 @@
-"""A drop is loaded once and whole, or refused whole with the reason."""
+"""A forecast file is loaded once and whole, or refused whole with the reason."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -134,7 +134,7 @@ def test_a_bad_drop_is_refused_whole_with_the_reason(load, path, reason, columns
 
 
 @pytest.mark.parametrize("columns", GOOD.values(), ids=GOOD)
-def test_what_pandas_writes_is_read_for_what_it_is(load, path, columns):
+def test_the_types_that_pandas_writes_are_read(load, path, columns):
     assert load(drop(**columns))[1] == 3
     seen = pl.read_delta(path).sort("date_on")
     assert (seen["value"].to_list(), seen["series_id"].to_list()) == ([1.0, 2.0, 3.0], ["BA|connector"] * 3)

@@ -1,4 +1,4 @@
-"""A frame that was judged is the frame that is written, whatever is committed meanwhile."""
+"""The frame that was checked is the one that is written, whatever is committed meanwhile."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -57,7 +57,7 @@ def silver(tmp_path) -> Silver:
 
 
 def test_any_batches_give_the_last_row_of_every_clock(silver, monkeypatch):
-    """Each batch may be repeated, or die between two of its writes and be repeated."""
+    """Each batch may be repeated, or fail between two of its writes and be repeated."""
     print(f"SEED={(seed := seed_of(default=1))}")  # shown when it fails
     choose, before = random.Random(seed), list[Change]()
     for batch_id, batch in enumerate(cut(choose, list(histories(choose)))):

@@ -75,7 +75,7 @@ def require_batch(silver: Silver, rows: list[Change]) -> None:
 
 
 def test_any_rows_in_any_order_and_any_batches_give_what_one_batch_gives(silver, monkeypatch):
-    """After every batch; each may be repeated, or die between two of its writes and be repeated."""
+    """After every batch; each may be repeated, or fail between two of its writes and be repeated."""
     print(f"SEED={(seed := seed_of(default=1))}")  # shown when it fails
     choose = random.Random(seed)
     batches = cut(choose, list(histories(choose)))
@@ -135,7 +135,7 @@ def test_control_a_late_version_would_become_current(tmp_path, monkeypatch, cont
 
 
 @pytest.mark.parametrize("point", ["after_deletes", "after_repaired_revisions"])
-def test_a_death_while_a_key_is_repaired_is_made_good(silver, monkeypatch, point):
+def test_a_kill_while_a_key_is_repaired_is_repaired(silver, monkeypatch, point):
     """2.0 comes before a stored 2.0, which is then a repetition: one version is deleted, one appended."""
     silver.apply([row(1, 1.0, 0), row(9, 2.0, 1)], 0)
     batch = [row(5, 2.0, 2)]
@@ -188,7 +188,7 @@ def test_a_withdrawal_that_silver_reads_before_its_row_still_withdraws_it(silver
 
 
 def test_ordinary_batches_ask_nothing_of_bronze(silver, monkeypatch):
-    """New values, repetitions, a withdrawal, and the years before of keys that nobody has seen: none is late."""
+    """New values, repetitions, a withdrawal, and the years before of keys that are new: none is late."""
     monkeypatch.setattr(silver.history, "rows_of", lambda *_: pytest.fail("bronze was read"))
     silver.apply([row(5, 1.0, 0), row(5, 1.0, 1, key=("b", 1))], 0)
     silver.apply([row(7, 2.0, 2), row(7, 1.0, 3, key=("b", 1))], 1)

@@ -12,7 +12,7 @@ from sinks import locks
 from sinks.locks import TableLocks, exclusive, shared
 
 
-def test_a_second_driver_is_refused_and_told_who_writes(spark, tmp_path):
+def test_a_second_driver_is_refused_and_the_message_names_the_owner(spark, tmp_path):
     first = TableLocks(spark, tmp_path)
     first.acquire("bronze.things")
     first.acquire("bronze.things")  # ours already
@@ -36,7 +36,7 @@ def test_a_command_without_a_jvm_sees_the_jvms_lock(spark, tmp_path):
     assert taken.returncode == 0
 
 
-def test_a_lock_whose_driver_died_is_waited_for(spark, tmp_path, monkeypatch):
+def test_a_lock_whose_driver_was_killed_is_waited_for(spark, tmp_path, monkeypatch):
     """Its JVM ends some seconds later. One that never does is refused at the deadline."""
     held = TableLocks(spark, tmp_path)
     held.acquire("t")
@@ -52,13 +52,13 @@ def test_a_lock_whose_driver_died_is_waited_for(spark, tmp_path, monkeypatch):
     assert waits
 
 
-def test_exclusive_lets_go_at_its_end(tmp_path):
+def test_an_exclusive_lock_is_released_at_its_end(tmp_path):
     for _ in range(2):
         with exclusive(tmp_path, "t"):
             pass
 
 
-def test_a_shared_lock_excludes_who_wants_it_alone_and_nobody_else(tmp_path):
+def test_a_shared_lock_excludes_exclusive_ones_only(tmp_path):
     """Locks are those of processes, so each asks in one of its own."""
 
     def asks_for(kind: str) -> int:

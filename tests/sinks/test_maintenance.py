@@ -1,4 +1,4 @@
-"""One table, looked at and kept small; killed anywhere it is as it was or compacted, and the next run ends the work."""
+"""Maintenance of one table; killed anywhere, the table is as it was or compacted, and the next run finishes."""
 
 import os
 import shutil
@@ -123,7 +123,7 @@ def test_many_commits_without_a_checkpoint_get_one(tmp_path):
 
 
 def killed(path: str, point: str) -> None:
-    """Maintenance in a process that dies at a failure point."""
+    """Maintenance in a process that is killed at a failure point."""
     environment = {**os.environ, failpoints.VARIABLE: f"{point}:kill"}
     ended = subprocess.run([sys.executable, "-c", PROGRAM, path], env=environment, check=False, timeout=120)
     assert ended.returncode == -9
@@ -147,7 +147,7 @@ def test_maintenance_that_is_killed_loses_nothing_and_the_next_run_ends_it(path,
 
 
 class InTwoCommits(DeltaTable):
-    """Takes files out in one commit and dies before the one that would bring their rows back."""
+    """Removes files in one commit and fails before the one that would add their rows again."""
 
     def create_write_transaction(self, actions: Any, *arguments: Any, **named: Any) -> None:
         gone = [action for action in actions if isinstance(action, RemoveAction)]

@@ -1,4 +1,4 @@
-"""Quarantine tells records apart by the topic's id too: a topic that is recreated repeats its predecessor's places."""
+"""Quarantine identifies records by the topic's id too: a recreated topic has the same offsets again."""
 
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,8 @@ def by_place_alone(entry: str, row: str) -> str:
     return sql.same(("topic", "kafka_partition", "kafka_offset"), entry, row)
 
 
-def two_lives(silver: Silver, batch: int) -> list[str]:
-    """A flawed record at one place in each life of the topic; the oracle: both stand in quarantine."""
+def two_topics(silver: Silver, batch: int) -> list[str]:
+    """A flawed record at one offset before and after the topic was recreated; the oracle: quarantine has both."""
     silver.topic_id, silver.chunk_id = f"first {batch}", "chunk"
     silver.apply([Change(A, 1, -1.0, batch)], batch)
     silver.topic_id, silver.chunk_id = f"second {batch}", "another"
@@ -48,13 +48,13 @@ def two_lives(silver: Silver, batch: int) -> list[str]:
 
 
 def test_control_by_the_place_alone_an_entry_of_the_old_topic_hides_one_of_the_new(silver, monkeypatch, control):
-    control.holds(two_lives, silver, 0)
+    control.holds(two_topics, silver, 0)
     monkeypatch.setattr(quarantine, "is_of", by_place_alone)
-    control.objects(two_lives, silver, 10, damage="entry ('second 10', 10) stands 0 times instead of 1")
+    control.objects(two_topics, silver, 10, damage="entry ('second 10', 10) stands 0 times instead of 1")
 
 
-def late_in_another_life(silver: Silver) -> list[str]:
-    """A sound row at the place of an old entry is judged again, because a row of its key comes late."""
+def late_in_a_recreated_topic(silver: Silver) -> list[str]:
+    """A sound row at the place of an old entry is checked again, because a row of its key comes late."""
     silver.apply([Change(A, 1, -1.0, 0)], 0)
     anew(silver)
     silver.apply([Change(B, 5, 1.0, 0)], 1)
@@ -63,10 +63,10 @@ def late_in_another_life(silver: Silver) -> list[str]:
 
 
 def test_control_a_sound_row_is_not_taken_for_the_flawed_one_of_the_old_topic(tmp_path, monkeypatch, control):
-    control.holds(late_in_another_life, Silver(tmp_path / "1"))
+    control.holds(late_in_a_recreated_topic, Silver(tmp_path / "1"))
     monkeypatch.setattr(quarantine, "is_of", by_place_alone)
     lost = "version at offset 0 stands 0 times instead of 1"
-    control.objects(late_in_another_life, Silver(tmp_path / "2"), damage=lost)
+    control.objects(late_in_a_recreated_topic, Silver(tmp_path / "2"), damage=lost)
 
 
 def of_an_older_release(silver: Silver, monkeypatch: Any) -> None:

@@ -96,7 +96,7 @@ def test_control_without_looking_for_rows_that_vanished_a_stale_one_stays(gold, 
 def test_control_with_rows_that_are_evaluated_again_a_commit_between_judging_and_writing_doubles_a_row(
     tmp_path, monkeypatch, control
 ):
-    """Judged was that b is new; written would be what silver says by then: a has changed."""
+    """It was decided that b is new; silver as of the write has another a."""
 
     def doubled(name: str) -> list[str]:
         gold, silver = Gold(tmp_path / name), [(1, "a", 10)]

@@ -1,4 +1,4 @@
-"""What goes from a table's folder is what nobody reads any more, and nothing else."""
+"""Maintenance removes the files of a table that no reader needs, and no others."""
 
 import json
 import shutil
@@ -138,7 +138,7 @@ def test_without_a_checkpoint_nothing_of_the_log_goes(path):
 
 
 def unreadable(path: str, reader: Reader) -> list[str]:
-    """The oracle: what a reader has to read and cannot: commits from its version on, the table as it stood there."""
+    """The oracle: what a reader needs and is gone: commits from its version on, the table as it stood there."""
     there = set(log_versions(path))
     gone = [f"version {version} is gone" for version in range(reader.version, 12) if version not in there]
     try:
@@ -171,7 +171,7 @@ def test_a_young_entry_keeps_those_after_it(path):
     assert remove_log(path) == list(range(4, 11))
 
 
-def test_a_checkpoint_that_the_log_does_not_point_to_counts_for_nothing(path):
+def test_a_checkpoint_that_the_log_does_not_point_to_is_not_used(path):
     DeltaTable(path).create_checkpoint()
     add(path, 10)
     pointer = Path(path) / "_delta_log" / "_last_checkpoint"

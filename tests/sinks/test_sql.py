@@ -27,7 +27,7 @@ def test_values_come_back_as_they_went_in():
     assert found.schema == rows.schema
 
 
-def test_rows_are_told_apart_with_null_equal_to_null():
+def test_rows_are_compared_with_null_equal_to_null():
     left = pa.table({"a": [1, None, 3], "b": ["x", None, "z"]})
     right = pa.table({"a": [None, 3], "b": [None, "other"]})
 

@@ -1,4 +1,4 @@
-"""One driver owns a table in a store: whoever else wants it, at the same moment or after it has fallen silent."""
+"""One driver owns a table in a store: others are refused until its heartbeats have stopped."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ ROWS = pa.schema([("number", pa.int64())])
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Lives of a second: nobody waits half a minute for a driver that is known to be dead."""
+    """Leases of a second, so that a test need not wait half a minute for a killed driver."""
     monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(lease, "EXPIRY_SECONDS", 1.5)
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.1)
@@ -36,7 +36,7 @@ def path(lake):
     return address
 
 
-def silenced(of: Leases) -> None:
+def without_heartbeats(of: Leases) -> None:
     """A driver that stands still: its heartbeat stops, and what it holds stays noted. Not of this machine."""
     of._stop.set()
     assert of._beats is not None
@@ -45,7 +45,7 @@ def silenced(of: Leases) -> None:
     files.write(of._heartbeat(of.driver), json.dumps({"pid": 1, "host": "elsewhere", "beat": 7}).encode())
 
 
-def test_of_several_that_want_a_table_one_gets_it_and_the_others_are_told_who(lake):
+def test_of_several_drivers_one_gets_the_table_and_the_others_get_its_name(lake):
     drivers = [Leases(lake) for _ in range(6)]
     with ThreadPoolExecutor(len(drivers)) as pool:
         said = list(pool.map(lambda each: complaint(lambda: each.acquire(TABLE)), drivers))
@@ -68,11 +68,11 @@ def test_a_table_that_was_let_go_is_free_at_once_and_its_token_grows(lake):
     second.release()
 
 
-def test_a_driver_that_is_silent_for_long_enough_loses_its_table_and_may_not_write(lake, path):
+def test_a_driver_without_heartbeats_for_long_enough_loses_its_table_and_may_not_write(lake, path):
     ours = locks.leases_of(str(lake))
     locks.lease(ours, TABLE)
     append(pa.table({"number": [1]}, schema=ROWS), path)
-    silenced(ours)
+    without_heartbeats(ours)
 
     other = Leases(lake)
     other.acquire(TABLE)
@@ -108,19 +108,19 @@ def numbers_stand_once(path: str, expected: list[int]) -> list[str]:
     return counted(rows, expected, "number") + counted(added, set(added), "file")
 
 
-def test_control_between_the_look_and_the_commit_the_fence_keeps_out_who_has_lost_the_table(
+def test_control_between_the_check_and_the_commit_the_fence_refuses_a_driver_that_lost_the_table(
     lake, path, monkeypatch, control
 ):
     """The driver stands still after it has looked; another takes the table, reads the same input, and writes it."""
 
-    def robbed(number: int) -> None:
+    def taken_over(number: int) -> None:
         ours = locks.leases_of(str(lake))
         locks.lease(ours, TABLE)
         other = Leases(lake)
 
         def stands_still(point: str) -> None:
             monkeypatch.setattr(commit, "failpoint", lambda point: None)
-            silenced(ours)
+            without_heartbeats(ours)
             other.acquire(TABLE)
             with monkeypatch.context() as theirs:
                 theirs.setattr(commit, "fence_of", lambda path: (other, TABLE, other.token(TABLE)))
@@ -132,11 +132,11 @@ def test_control_between_the_look_and_the_commit_the_fence_keeps_out_who_has_los
         ours.release()
         assert not said or "another driver's now" in said[0]
 
-    robbed(1)
+    taken_over(1)
     control.holds(numbers_stand_once, path, [1])
     plain = commit._commit
     monkeypatch.setattr(commit, "_commit", lambda table, actions, marks: plain(table, actions, []))
-    robbed(2)
+    taken_over(2)
     control.objects(numbers_stand_once, path, [1, 2], damage="number 2 stands 2 times instead of 1")
 
 
@@ -159,7 +159,7 @@ def _without_an_id(table, actions):
     table.create_write_transaction(list(actions), mode="append", schema=table.schema(), partition_by=[])
 
 
-def test_who_gets_no_table_stops_beating_and_who_takes_one_again_at_once_goes_on(lake):
+def test_a_refused_driver_sends_no_heartbeats_and_one_that_takes_its_table_again_does(lake):
     ours, other = Leases(lake), Leases(lake)
     ours.acquire(TABLE)
     with pytest.raises(TakenError):

@@ -1,5 +1,5 @@
-"""A store behind TLS whose certificate an authority of one's own has signed: each client of Python's side trusts it by
-`SSL_CERT_FILE`, and none goes on without.
+"""A store behind TLS with a certificate of a private authority: Python clients trust it by `SSL_CERT_FILE`, and do not
+connect without it.
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ def wrong(lake):
     return probe(location(str(lake)))
 
 
-def test_control_a_store_that_ignores_conditions_is_found_out(lake, liar, control):
+def test_control_a_store_that_ignores_conditions_is_detected(lake, liar, control):
     control.holds(wrong, lake)
     liar.lie = lambda method, path, headers: "unconditional" if {"if-none-match", "if-match"} & headers.keys() else None
     control.objects(

@@ -22,7 +22,7 @@ FEW = 6
 """Commits of each writer where a proxy passes on every request: it is slow, and the race is as sharp."""
 ROWS = pa.schema([pa.field("writer", pa.int64()), pa.field("number", pa.int64())])
 JOIN_SECONDS = 800
-"""Far more than any machine needs: no test judges how fast one is."""
+"""Far more than any machine needs: no test checks how fast one is."""
 
 
 def write(store: S3, path: str, writer: int, commits: int) -> None:

@@ -17,8 +17,8 @@ from stream_jobs.silver.canary import SILVER, SilverCanary
 from tests.pipeline import Pipeline
 
 
-class Path:
-    """The canary's whole way in one pipeline."""
+class CanaryPipeline:
+    """The canary's queries of all layers in one pipeline."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
@@ -38,72 +38,76 @@ class Path:
 
 
 @pytest.fixture
-def path(pipeline: Pipeline) -> Path:
-    return Path(pipeline)
+def canary_pipeline(pipeline: Pipeline) -> CanaryPipeline:
+    return CanaryPipeline(pipeline)
 
 
-def behind(path: Path, sent: int) -> Iterator[str]:
+def behind(canary_pipeline: CanaryPipeline, sent: int) -> Iterator[str]:
     """The stages whose newest canary is not the last of those that were sent."""
-    last = max(path.pipeline.committed(CANARY))[1]
-    assert len(path.pipeline.committed(CANARY)) == sent
+    last = max(canary_pipeline.pipeline.committed(CANARY))[1]
+    assert len(canary_pipeline.pipeline.committed(CANARY)) == sent
     for stage, column in (("bronze", "offset"), ("silver", "kafka_offset"), ("gold", "kafka_offset")):
-        held = [row[column] for row in path.pipeline.rows(f"{stage}.{CANARY_TABLE}")]
-        newest = path.newest()[stage]
+        held = [row[column] for row in canary_pipeline.pipeline.rows(f"{stage}.{CANARY_TABLE}")]
+        newest = canary_pipeline.newest()[stage]
         if newest is None or last not in held:
             yield f"{stage} has an old canary"
 
 
-def answers(path: Path) -> list[str]:
-    """What a user can be told of that names the canary."""
-    found = [f"{name} can be asked" for name in Lake(path.pipeline.settings.lake_root).snapshots if "canary" in name]
+def answers(canary_pipeline: CanaryPipeline) -> list[str]:
+    """Answers to a user that contain the canary."""
+    found = [
+        f"{name} can be asked"
+        for name in Lake(canary_pipeline.pipeline.settings.lake_root).snapshots
+        if "canary" in name
+    ]
     found += [f"{name} is a dataset" for name in datasets() if "canary" in name]
     return found + (["the data dictionary"] if "canary" in text() else [])
 
 
-def test_control_the_canary_passes_every_layer_and_is_old_where_the_driver_stands_still(path, control):
-    path.canary.send()
-    path.drive()
-    control.holds(behind, path, 1)
-    first = path.newest()
+def test_control_the_canary_passes_every_layer_and_is_old_where_the_driver_has_stopped(canary_pipeline, control):
+    canary_pipeline.canary.send()
+    canary_pipeline.drive()
+    control.holds(behind, canary_pipeline, 1)
+    first = canary_pipeline.newest()
     assert all(each.seconds >= 0 for each in first.values())
     assert first["bronze"].visible_at <= first["silver"].visible_at <= first["gold"].visible_at
     # To the millisecond: Kafka's timestamps have no more.
     assert {round(each.sent_at) for each in first.values()} == {round(first["gold"].sent_at)}
 
-    path.canary.send()
-    control.objects(behind, path, 2, damage=("bronze has an old", "silver has an old", "gold has an old"))
-    assert path.newest() == first
-    path.drive()
-    assert list(behind(path, 2)) == []
-    second = path.newest()
+    canary_pipeline.canary.send()
+    control.objects(behind, canary_pipeline, 2, damage=("bronze has an old", "silver has an old", "gold has an old"))
+    assert canary_pipeline.newest() == first
+    canary_pipeline.drive()
+    assert list(behind(canary_pipeline, 2)) == []
+    second = canary_pipeline.newest()
     assert all(second[stage].is_after(first[stage]) for stage in second)
-    assert [len(path.pipeline.rows(name)) for name in (SILVER, GOLD)] == [2, 1]
-    assert path.pipeline.contradictions(*load_all()) == {}
+    assert [len(canary_pipeline.pipeline.rows(name)) for name in (SILVER, GOLD)] == [2, 1]
+    assert canary_pipeline.pipeline.contradictions(*load_all()) == {}
 
 
-def test_control_no_answer_to_a_user_holds_the_canary(path, control, monkeypatch):
-    path.canary.send()
-    path.drive()
-    assert path.pipeline.rows(GOLD)
-    control.holds(answers, path)
+def test_control_no_answer_to_a_user_holds_the_canary(canary_pipeline, control, monkeypatch):
+    canary_pipeline.canary.send()
+    canary_pipeline.drive()
+    assert canary_pipeline.pipeline.rows(GOLD)
+    control.holds(answers, canary_pipeline)
     with pytest.raises(UsageError):
-        Lake(path.pipeline.settings.lake_root).sql(f"FROM {GOLD}")
+        Lake(canary_pipeline.pipeline.settings.lake_root).sql(f"FROM {GOLD}")
     monkeypatch.setattr(snapshot, "CANARY_TABLE", "")
     can_be_asked = (
         f"bronze.{CANARY_TABLE} can be asked",
         f"silver.{CANARY_TABLE} can be asked",
         f"gold.{CANARY_TABLE} can be asked",
     )
-    control.objects(answers, path, damage=can_be_asked)
+    control.objects(answers, canary_pipeline, damage=can_be_asked)
 
 
-def test_its_checkpoints_can_be_begun_anew(path):
-    path.canary.send()
-    path.drive()
-    assert _topic(path.pipeline.settings, f"bronze.{CANARY_TABLE}") == path.pipeline.topic(CANARY)
-    path.pipeline.driver.locks.release()
+def test_its_checkpoints_can_be_begun_anew(canary_pipeline):
+    canary_pipeline.canary.send()
+    canary_pipeline.drive()
+    assert _topic(canary_pipeline.pipeline.settings, f"bronze.{CANARY_TABLE}") == canary_pipeline.pipeline.topic(CANARY)
+    canary_pipeline.pipeline.driver.locks.release()
     for query in (SILVER, GOLD):
-        path.pipeline.adopt(query)
-    path.drive()
-    assert len(path.pipeline.rows(GOLD)) == 1
-    assert list(behind(path, 1)) == []
+        canary_pipeline.pipeline.adopt(query)
+    canary_pipeline.drive()
+    assert len(canary_pipeline.pipeline.rows(GOLD)) == 1
+    assert list(behind(canary_pipeline, 1)) == []

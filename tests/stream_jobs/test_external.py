@@ -58,7 +58,7 @@ def order(number: str, part: int, status: str, **fields: Any) -> dict[str, Any]:
 
 
 class Shop:
-    """The owner of the topic: it registers under the record's name, and writes what it likes."""
+    """The owner of the topic: it registers schemas under the record's name, and writes any bytes."""
 
     def __init__(self, pipeline: Any, topic: str) -> None:
         self.settings, self.topic = pipeline.settings, topic
@@ -92,7 +92,7 @@ def read(pipeline) -> None:
 
 
 def not_newest(pipeline, shop: Shop) -> list[str]:
-    """Orders whose current row is not what the shop said last: by Kafka's clock, then by place in the partition."""
+    """Orders whose current row is not the shop's last message: by Kafka's clock, then by place in the partition."""
     last: dict[tuple[str, int], tuple[int, int, str | None]] = {}
     for place, each in enumerate(shop.sent):
         key = (each.order, each.part)
@@ -170,7 +170,7 @@ def test_control_verify_names_a_part_that_is_not_the_records(pipeline, shop, con
     )
 
 
-def test_control_a_tombstone_that_silver_forgets_is_named(pipeline, shop, control):
+def test_control_a_tombstone_that_silver_leaves_out_is_named(pipeline, shop, control):
     shop.send(FIRST, 1, 0, "NEW")
     shop.send(FIRST, 1, 1, None)
     read(pipeline)

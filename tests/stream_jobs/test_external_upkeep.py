@@ -36,13 +36,13 @@ def forgotten(pipeline: Any, table: str, which: str) -> None:
     DeltaTable(pipeline.places.table(table)).delete(which)
 
 
-def astray(pipeline: Any, shop: Shop) -> list[str]:
-    """What is not as the shop said it last, and what `verify` contradicts."""
+def wrong_rows(pipeline: Any, shop: Shop) -> list[str]:
+    """Rows that are not the shop's last messages, and findings of `verify`."""
     return [*not_newest(pipeline, shop), *foreign.wrong(pipeline.settings, DATASET)]
 
 
 def test_control_silver_that_lost_a_row_is_rebuilt_from_bronze_and_goes_on(pipeline, shop, control):
-    control.holds(astray, pipeline, shop)
+    control.holds(wrong_rows, pipeline, shop)
     before = pipeline.rows(REVISIONS)
     pipeline.driver.locks.release()
     assert any("the same as in the live table" in line for line in rebuilt(pipeline, SILVER))
@@ -50,16 +50,16 @@ def test_control_silver_that_lost_a_row_is_rebuilt_from_bronze_and_goes_on(pipel
 
     forgotten(pipeline, SILVER, "part = 3")
     forgotten(pipeline, REVISIONS, "part = 3")
-    control.objects(astray, pipeline, shop, damage="rows of the batch over bronze are missing")
+    control.objects(wrong_rows, pipeline, shop, damage="rows of the batch over bronze are missing")
     pipeline.driver.locks.release()
     with pytest.raises(UnsafeState, match="differ"):
         rebuilt(pipeline, SILVER)
     rebuilt(pipeline, SILVER, accept=True)
 
-    control.holds(astray, pipeline, shop)
+    control.holds(wrong_rows, pipeline, shop)
     shop.send(SECOND, 1, 9, "NEW")
     read(pipeline)
-    assert astray(pipeline, shop) == []
+    assert wrong_rows(pipeline, shop) == []
 
 
 def test_bronze_is_rebuilt_from_the_topic_and_keeps_what_its_owner_removed(pipeline, shop):
@@ -77,7 +77,7 @@ def test_bronze_is_rebuilt_from_the_topic_and_keeps_what_its_owner_removed(pipel
     assert places(pipeline.rows(BRONZE)) == places(before)
     shop.send(FIRST, 1, 9, "SENT")
     read(pipeline)
-    assert astray(pipeline, shop) == []
+    assert wrong_rows(pipeline, shop) == []
 
 
 def test_control_what_neither_the_topic_nor_the_table_has_is_named_as_lost(pipeline, shop, control):
@@ -114,7 +114,7 @@ def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_
     assert pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET)) == {BRONZE: 0, SILVER: 0}
     shop.send(SECOND, 10, 30, "PAID")
     assert pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET)) == {BRONZE: 1, SILVER: 1}
-    assert astray(pipeline, shop) == []
+    assert wrong_rows(pipeline, shop) == []
 
 
 def test_status_counts_what_waits_and_since_when(pipeline, shop, cli):

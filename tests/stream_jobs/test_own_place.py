@@ -1,4 +1,4 @@
-"""A site of one's own, all the way: set, polled, published, in silver and in `external_factors_daily`, and verified."""
+"""A place of the settings: polled, published, in silver and in `external_factors_daily`, and verified."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

@@ -46,7 +46,7 @@ def told(pipeline: Any, table: str) -> list[tuple[Any, ...]]:
 
 
 def rebuilt(pipeline: Any, *queries: str, accept: bool = False) -> list[str]:
-    """What a rebuild says."""
+    """The output of a rebuild."""
     lines: list[str] = []
     run_of = run.latest(pipeline.places)
     if run_of is None or run.is_finished(pipeline.places, run_of):
@@ -233,7 +233,7 @@ def test_f27_a_rebuild_that_ends_before_the_swap_is_resumed(pipeline, monkeypatc
 def test_control_a_shadow_that_is_ahead_of_the_live_query_is_swapped_in_only_once_that_has_read_as_much(
     pipeline, monkeypatch, control
 ):
-    """Gold passes the swap over: what only the shadow has read, gold would never hear of."""
+    """Gold skips the swap's commit, so it would miss rows that only the shadow has read."""
 
     def gold_after_a_rebuild(month: int) -> list[str]:
         pipeline.publish(DATASET, value(month, "0.9"))
@@ -263,7 +263,7 @@ def test_two_rebuilds_at_once_are_refused(tmp_path):
     assert "another rebuild is under way" in done.stderr
 
 
-def test_a_plan_tells_rows_bytes_and_what_is_downstream_and_estimates_by_the_last_rate_that_was_measured(tmp_path):
+def test_a_plan_gives_rows_bytes_and_what_is_downstream_and_estimates_by_the_last_measured_rate(tmp_path):
     places = rebuilt_lake.made(tmp_path)
     for name in plan.inputs_of(SILVER):
         write_deltalake(places.table(name), pa.table({"offset": list(range(7))}))

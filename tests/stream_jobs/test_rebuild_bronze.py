@@ -21,7 +21,7 @@ NOT_OF_A_SOURCE = ("manifests = rows", "payload = published + rejected")
 
 
 def rebuilt(pipeline: Any, *queries: str, accept: bool = False) -> list[str]:
-    """What a rebuild says."""
+    """The output of a rebuild."""
     lines: list[str] = []
     this = run.latest(pipeline.places)
     if this is None or run.is_finished(pipeline.places, this):

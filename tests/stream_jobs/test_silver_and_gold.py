@@ -83,13 +83,13 @@ def test_measured_only_leaves_assumed_clocks_out(pipeline):
         as_of(pipeline.spark, pipeline.places, DATASET, JANUARY.replace(tzinfo=None))
 
 
-def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_word(pipeline):
+def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_a_note(pipeline):
     """Bronze goes on, for retention is running."""
     pipeline.publish(DATASET, value("0.5"))
     rule = Expectation("above_one", "value > 1", "fail")
-    sick = SilverJob(replace(discover()[DATASET], expectations=(rule,)), pipeline.driver)
+    failing = SilverJob(replace(discover()[DATASET], expectations=(rule,)), pipeline.driver)
     trigger = {"processingTime": "100 milliseconds"}
-    jobs = (pipeline.bronze(DATASET), sick)
+    jobs = (pipeline.bronze(DATASET), failing)
     bronze, silver = (Supervised(job, trigger, stop_notes_in(pipeline.places)) for job in jobs)
 
     def watched(until: Callable[[], bool]) -> bool:
@@ -110,8 +110,8 @@ def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_word(pip
     assert pipeline.rows(f"silver.{DATASET}") == []
 
 
-def test_a_real_batch_that_hangs_is_told_to_stop_and_its_query_started_again(pipeline, monkeypatch):
-    """Spark itself is asked for signs of progress; the query starts again once its batch has ended."""
+def test_a_real_batch_that_hangs_is_stopped_and_its_query_started_again(pipeline, monkeypatch):
+    """Progress is read from Spark itself; the query starts again once its batch has ended."""
     pipeline.publish(DATASET, value("0.5"))
     pipeline.run(pipeline.bronze(DATASET))
     job, gate, held = pipeline.silver(DATASET), Event(), Event()
@@ -148,7 +148,7 @@ def test_a_row_that_breaks_an_expectation_is_set_aside_with_its_rule(pipeline):
 
 
 def fail_between_the_writes(pipeline, monkeypatch) -> None:
-    """F18: revisions are written, current is not, and the query dies."""
+    """F18: revisions are written, current is not, and the query fails."""
     revisions, current = (len(silver_rows(pipeline, each)) for each in ("silver.bcb_sgs_revisions", "silver.bcb_sgs"))
     monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     monkeypatch.setenv(failpoints.VARIABLE, "after_revisions:raise")
@@ -280,7 +280,7 @@ def contradictions(pipeline) -> dict[str, list[str]]:
 
 
 def test_a_withdrawn_row_leaves_current_and_gold_and_the_past_still_has_it(pipeline, monkeypatch):
-    """Then a late version of another row: what it makes void is deleted, and gold goes on and hears of it."""
+    """Then a late version of another row: what it makes void is deleted, and gold reads that."""
     pipeline.declare(DATASET, WITHDRAWALS)
     jobs = (pipeline.bronze(DATASET), pipeline.bronze(WITHDRAWALS), pipeline.silver(DATASET))
     job, table = GoldJob(OBSERVATIONS, pipeline.driver), "gold.fact_economic_observation"

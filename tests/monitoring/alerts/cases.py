@@ -34,7 +34,7 @@ CANARY = 'correnteza_canary_newest_timestamp_seconds{stage="gold"}'
 INTERVAL = "correnteza_canary_interval_seconds"
 LAG, SECONDS = f"correnteza_lag_records{{{BRONZE}}}", f"correnteza_lag_seconds{{{BRONZE}}}"
 COMMIT = f"correnteza_query_last_commit_timestamp_seconds{{{BRONZE}}}"
-LETTERS = 'correnteza_dead_letters_open{dataset="bcb_sgs"}'
+DEAD_LETTERS = 'correnteza_dead_letters_open{dataset="bcb_sgs"}'
 READ = 'correnteza_batch_rows_total{layer="bronze",outcome="read"}'
 TO_LOSS, USED = (f'correnteza_retention_{each}{{table="inmet_hourly"}}' for each in ("seconds_to_loss", "used_ratio"))
 FREE, SIZE = "correnteza_disk_free_bytes", "correnteza_disk_size_bytes"
@@ -64,7 +64,7 @@ HEALTHY: Mapping[str, str] = {
     **{state(each): steady(int(each == "ok")) for each in STATES},
     f"correnteza_query_restarts_total{{{BRONZE}}}": steady(2),
     "correnteza_maintenance_last_success_timestamp_seconds": NOW,
-    LETTERS: steady(3),
+    DEAD_LETTERS: steady(3),
     READ: f"0+100x{LENGTH}",
     'correnteza_lost_records_total{dataset="bcb_sgs"}': steady(7),
     "correnteza_broker_offline_partitions": steady(0),
@@ -187,18 +187,20 @@ CASES = (
         silent=(80, 100),
         others=("TargetDown",),
     ),
-    Case("QuarantineSpike", "40 of 100 rows a minute", {LETTERS: f"3x59 3+40x9 403x{LENGTH}"}, (75, 90), (65, 160)),
+    Case(
+        "QuarantineSpike", "40 of 100 rows a minute", {DEAD_LETTERS: f"3x59 3+40x9 403x{LENGTH}"}, (75, 90), (65, 160)
+    ),
     Case(
         "QuarantineSpike",
         "25 of very many rows",
-        {LETTERS: f"3x59 28x{LENGTH}", READ: f"0+10000x{LENGTH}"},
+        {DEAD_LETTERS: f"3x59 28x{LENGTH}", READ: f"0+10000x{LENGTH}"},
         silent=(65, 90),
     ),
-    Case("QuarantineSpike", "ten of nothing else", {LETTERS: f"3x59 13x{LENGTH}", READ: None}, silent=(75, 90)),
+    Case("QuarantineSpike", "ten of nothing else", {DEAD_LETTERS: f"3x59 13x{LENGTH}", READ: None}, silent=(75, 90)),
     Case(
         "QuarantineSpike",
         "25 while the driver's metrics are absent",
-        {LETTERS: f"3x59 28x{LENGTH}", READ: None},
+        {DEAD_LETTERS: f"3x59 28x{LENGTH}", READ: None},
         (75,),
         (160,),
     ),

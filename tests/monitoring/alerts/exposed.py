@@ -15,7 +15,7 @@ PARTS = ("broker", "registry", "lake", "checkpoints", "disk", "schedule", "drive
 TABLES = (("bronze", "bcb_sgs"), ("silver", "bcb_sgs"), ("gold", "external_factors_daily"))
 
 
-class Exposed:
+class FakeMetrics:
     """The values of each job; a job that is down does not answer.
 
     Attributes:
@@ -49,9 +49,9 @@ class Exposed:
 
 
 @contextmanager
-def exposed() -> Iterator[tuple[Exposed, dict[str, list[int]]]]:
+def exposed() -> Iterator[tuple[FakeMetrics, dict[str, list[int]]]]:
     """Serve a healthy pipeline's metrics. Returns: what to change, and job → ports."""
-    state = Exposed()
+    state = FakeMetrics()
     servers = {job: ThreadingHTTPServer(("127.0.0.1", 0), _handler(state, job)) for job in state.series}
     for server in servers.values():
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -87,7 +87,7 @@ def _monitor() -> dict[str, Any]:
     return found
 
 
-def _handler(state: Exposed, job: str) -> type[BaseHTTPRequestHandler]:
+def _handler(state: FakeMetrics, job: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if job in state.down:
@@ -99,6 +99,6 @@ def _handler(state: Exposed, job: str) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(state.text(job).encode())
 
         def log_message(self, *arguments: Any) -> None:
-            """The test says what it needs."""
+            """Requests are not logged."""
 
     return Handler

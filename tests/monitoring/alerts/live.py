@@ -28,8 +28,8 @@ SHIPPED = ROOT / "deploy/prometheus"
 
 
 @dataclass(frozen=True)
-class Told:
-    """One alert in a message of Alertmanager.
+class Notification:
+    """One alert in a message that Alertmanager sent.
 
     Attributes:
         receiver: `page`, `ticket` or `watchdog`. status: `firing` or `resolved`.
@@ -51,9 +51,9 @@ class Told:
 class Receiver:
     """The receiver of all messages, in order."""
 
-    messages: list[Told] = field(default_factory=list)
+    messages: list[Notification] = field(default_factory=list)
 
-    def fired(self, since: float = 0.0) -> list[Told]:
+    def fired(self, since: float = 0.0) -> list[Notification]:
         """Alerts that were reported as firing, without the Watchdog."""
         return [
             each for each in self.messages if each.status == "firing" and each.at > since and each.name != "Watchdog"
@@ -63,7 +63,7 @@ class Receiver:
         """Names of the alerts that were sent as pages."""
         return {each.name for each in self.fired(since) if each.receiver == "page"}
 
-    def newest(self, name: str, since: float, **labels: str) -> Told | None:
+    def newest(self, name: str, since: float, **labels: str) -> Notification | None:
         """The newest message about an alert."""
         found = [
             each
@@ -86,10 +86,10 @@ class Alerting:
         found = _get(f"{self.prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
         return list(found["data"]["result"])
 
-    def wait_told(self, name: str, status: str, since: float, seconds: float, **labels: str) -> Told:
+    def wait_told(self, name: str, status: str, since: float, seconds: float, **labels: str) -> Notification:
         """Until the newest message about an alert has this status."""
 
-        def told() -> Told | None:
+        def told() -> Notification | None:
             newest = self.receiver.newest(name, since, **labels)
             return newest if newest is not None and newest.status == status else None
 
@@ -104,7 +104,7 @@ class Alerting:
             pytest.fail(f"{path}: {error.read().decode()}")
 
     def wait_quiet(self, seconds: float, besides: Sequence[str] = ()) -> None:
-        """Until all targets are scraped, the Watchdog was told, and nothing fires or is about to.
+        """Until all targets are scraped, the Watchdog was sent, and nothing fires or is about to.
 
         Args: besides: alerts that may.
         """
@@ -233,13 +233,13 @@ def _hook(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             for each in message["alerts"]:
                 receiver.messages.append(
-                    Told(self.path[1:], each["status"], each["labels"], each["annotations"], time.monotonic())
+                    Notification(self.path[1:], each["status"], each["labels"], each["annotations"], time.monotonic())
                 )
             self.send_response(200)
             self.end_headers()
 
         def log_message(self, *arguments: Any) -> None:
-            """The test says what it needs."""
+            """Requests are not logged."""
 
     return Hook
 

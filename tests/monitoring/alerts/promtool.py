@@ -1,4 +1,4 @@
-"""The shipped rules as data, and promtool's verdict over them."""
+"""The shipped rules as data, and what promtool says of them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A real `correnteza up` on recorded publications, for alerts and dashboards to be looked at over it.
+"""A real `correnteza up` on recorded publications, for tests of alerts and dashboards.
 
 The sources' answers and their clock are a replay's; Kafka, Spark, the lake, the canary and the metrics are real and go
 by the real clock. The sources' clock is as much faster as the rules are shorter, so a retry comes in seconds, too.
@@ -56,7 +56,7 @@ class Running:
     folder: Path
 
     def command(self, *arguments: str) -> str:
-        """What a command of the same world prints."""
+        """The output of a command in the same home."""
         done = run_to_its_end(self.settings, self.folder, UNMODIFIED, arguments, dict(self.variables))
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -66,12 +66,12 @@ class Running:
         return run_to_its_end(self.settings, self.folder, UNMODIFIED, arguments, dict(self.variables)).returncode
 
     def freeze(self, name: str) -> None:
-        """A component hangs with all below it, as a machine that pages or a disk that does not answer lets it hang."""
+        """Suspend a component and its children, as if the machine were paging or a disk did not answer."""
         for process in self._tree(name):
             process.suspend()
 
     def thaw(self, name: str) -> None:
-        """It goes on."""
+        """Resume it."""
         for process in self._tree(name):
             process.resume()
 

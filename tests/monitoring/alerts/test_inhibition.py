@@ -25,7 +25,7 @@ def names(matchers: list[str]) -> list[str]:
     return pattern.split("|")
 
 
-def hasty(settings: dict, alerts: dict[str, dict]) -> list[str]:
+def too_short(settings: dict, alerts: dict[str, dict]) -> list[str]:
     """Pages that come before their cause, or outlast it."""
     found = []
     for rule in settings["inhibit_rules"]:
@@ -73,6 +73,6 @@ def test_an_alert_about_data_loss_is_never_inhibited_by_one_about_a_stopped_quer
 )
 def test_control_causes_come_first_and_stay_longest(control, alert, change, said):
     changed = alerts()
-    control.holds(hasty, SHIPPED, changed)
+    control.holds(too_short, SHIPPED, changed)
     changed[alert] = {**changed[alert], **change}
-    control.objects(hasty, SHIPPED, changed, damage=said)
+    control.objects(too_short, SHIPPED, changed, damage=said)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.controls import differs
 from tests.helpers import wait_for
-from tests.monitoring.alerts.exposed import NOW, Exposed, exposed
+from tests.monitoring.alerts.exposed import NOW, FakeMetrics, exposed
 from tests.monitoring.alerts.live import Alerting, alerting
 
 FACTOR = 180.0
@@ -21,30 +21,30 @@ SETTLED_SECONDS = 8.0
 LONG = 60
 
 
-def driver_stops(state: Exposed) -> None:
+def driver_stops(state: FakeMetrics) -> None:
     """Its process is gone; records come, and no canary reaches gold."""
     state.down.add("stream")
     state.part("driver", is_up=False)
     state.set("monitor", lag_records=500, lag_seconds=1000, canary_newest_timestamp_seconds=time.time())
 
 
-def driver_returns(state: Exposed) -> None:
+def driver_returns(state: FakeMetrics) -> None:
     state.down.discard("stream")
     state.part("driver", is_up=True)
     state.set("monitor", lag_records=0, lag_seconds=0, canary_newest_timestamp_seconds=NOW)
 
 
 def followed(all_: Alerting) -> None:
-    """Until what follows from the cause fires, too, told or not."""
+    """Until the consequence of the cause fires, too, whether a message is sent or not."""
     wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= set(all_.firing()), "what follows fires", LONG)
 
 
 def told(all_: Alerting) -> None:
-    """Until somebody was woken for what follows, too."""
+    """Until a page was sent for the consequence, too."""
     wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= all_.receiver.pages(), "what follows is told", LONG)
 
 
-def pages_of_a_stopped_driver(all_: Alerting, state: Exposed, then: Callable[[Alerting], None]) -> list[str]:
+def pages_of_a_stopped_driver(all_: Alerting, state: FakeMetrics, then: Callable[[Alerting], None]) -> list[str]:
     since = time.monotonic()
     driver_stops(state)
     all_.wait_told("TargetDown", "firing", since, LONG, job="stream")
@@ -91,14 +91,14 @@ class Fault:
 
     name: str
     alert: str
-    begins: Callable[[Exposed], None]
-    ends: Callable[[Exposed], None]
+    begins: Callable[[FakeMetrics], None]
+    ends: Callable[[FakeMetrics], None]
     pages: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
     job: str = ""
 
 
-def broker_stops(state: Exposed) -> None:
+def broker_stops(state: FakeMetrics) -> None:
     """Values from Kafka are absent, the driver ends, and there is no leader."""
     for part in ("broker", "registry", "schedule", "driver"):
         state.part(part, is_up=False)
@@ -107,7 +107,7 @@ def broker_stops(state: Exposed) -> None:
     state.set("monitor", canary_newest_timestamp_seconds=time.time(), source_overdue_slots=5)
 
 
-def broker_returns(state: Exposed) -> None:
+def broker_returns(state: FakeMetrics) -> None:
     for part in ("broker", "registry", "schedule", "driver"):
         state.part(part, is_up=True)
     state.down.discard("stream")
@@ -115,23 +115,23 @@ def broker_returns(state: Exposed) -> None:
     state.set("monitor", canary_newest_timestamp_seconds=NOW, source_overdue_slots=0)
 
 
-def schedule_stops(state: Exposed) -> None:
-    """Its process is gone, and with it who sends the canary."""
+def schedule_stops(state: FakeMetrics) -> None:
+    """Its process is gone, so no canary is sent."""
     state.down.add("schedule")
     state.set("monitor", canary_newest_timestamp_seconds=time.time())
 
 
-def schedule_returns(state: Exposed) -> None:
+def schedule_returns(state: FakeMetrics) -> None:
     state.down.discard("schedule")
     state.set("monitor", canary_newest_timestamp_seconds=NOW)
 
 
-def values(job: str, **series: object) -> Callable[[Exposed], None]:
+def values(job: str, **series: object) -> Callable[[FakeMetrics], None]:
     """Set these values of a job."""
     return lambda state: state.set(job, **series)
 
 
-def table_stops(state: Exposed) -> None:
+def table_stops(state: FakeMetrics) -> None:
     """Records wait, and no canary comes any more; its age grows from now on."""
     state.set("monitor", lag_records=9, canary_newest_timestamp_seconds=time.time())
 

@@ -1,4 +1,4 @@
-"""Every alert fires when it should, ends when it should, and is silent otherwise: the shipped files, by promtool."""
+"""Every alert fires when it should, ends when it should, and is inactive otherwise: the shipped files, by promtool."""
 
 import re
 from dataclasses import replace
@@ -29,13 +29,13 @@ def test_every_case_goes_as_it_says(tmp_path, file):
     assert promtool.objections(tmp_path, promtool.RULES, cases) == []
 
 
-def test_a_healthy_pipeline_is_silent(tmp_path):
+def test_a_healthy_pipeline_fires_no_alert(tmp_path):
     healthy = Case("Watchdog", "healthy for ten hours", {}, tuple(range(0, 600, 5)))
     assert promtool.objections(tmp_path, promtool.RULES, [healthy]) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_alert_has_a_case_that_fires_one_that_ends_and_one_that_is_silent(name):
+def test_every_alert_has_a_case_that_fires_one_that_ends_and_one_that_does_not_fire(name):
     own = [case for case in CASES if case.alert == name]
     fires = any(case.firing for case in own)
     if name == "Watchdog":
@@ -114,7 +114,7 @@ def test_annotations_are_rendered_with_labels_and_value(tmp_path):
         assert f'runbook_url="{promtool.EXTERNAL_URL}/consoles/runbook.html#{name}"' in text
 
 
-def test_rules_and_cases_know_no_metric_that_the_catalogue_lacks():
+def test_rules_and_cases_use_metrics_of_the_catalogue_only():
     names = {metric.full_name for metric in CATALOGUE}
     text = "\n".join(rule.content["expr"] for rule in promtool.rules())
     used = set(re.findall(r"correnteza_\w+", text)) | {re.match(r"\w+", series).group() for series in HEALTHY} - {"up"}
@@ -145,7 +145,7 @@ def test_control_the_runbook_s_check_sees_what_is_missing_and_what_is_too_much(c
     control.objects(differences, page + "\n### SunSets\n", damage="no alert SunSets")
 
 
-def test_each_alert_of_the_runbook_says_what_it_means_what_to_do_and_when_to_wake_somebody():
+def test_the_runbook_says_of_each_alert_what_it_means_what_to_do_and_when_it_is_a_page():
     sections = re.split(r"^### ", RUNBOOK.read_text(), flags=re.MULTILINE)[1:]
     for section in sections:
         name = section.partition("\n")[0]

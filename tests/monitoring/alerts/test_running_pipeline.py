@@ -1,9 +1,8 @@
 """One fault gives one alert, over a real `correnteza up`: processes hang, the source fails, records are broken.
 
-Everything goes at its own pace but the sources' clock and the durations of the rules. They are divided by as much as
-this machine allows: on one that has much else to do a canary takes longer, and rules that had no patience with it would
-fire without a fault. Beside it runs a Prometheus without the rule that tells of a driver that is gone: there the same
-fault must be told otherwise.
+Only the sources' clock and the durations of the rules are faster than in operation, by a factor that depends on the
+machine: on a busy one a canary takes longer, and rules with too short durations would fire without a fault. A second
+Prometheus runs without the rule for a driver that is gone. There the same fault must give other alerts.
 """
 
 import itertools
@@ -33,7 +32,7 @@ QUIET_MINUTES = 20.0
 LONG = 1200
 TRICKLE = ("inmet_stations", "ibge_municipalities")
 """Datasets of which records come all the time."""
-LETTERS = 500
+UNDECODABLE = 500
 UNKNOWN = 2_000_000_000
 """A schema id that no registry of a test assigns."""
 OLDER = {"anatel_mobile_accesses", "ibge_sidra", "inmet_hourly"}
@@ -45,8 +44,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.slow, pyte
 
 
 @dataclass(frozen=True)
-class World:
-    """The pipeline, whoever watches it, and a second watcher whose rules lack one."""
+class Monitored:
+    """The pipeline, a Prometheus with all rules, and a second one without one of them."""
 
     up: Running
     all_: Alerting
@@ -55,7 +54,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory) -> Iterator[World]:
+def monitored(tmp_path_factory) -> Iterator[Monitored]:
     folder = tmp_path_factory.mktemp("running")
     with running(folder / "up", MOST_FACTOR) as up:
         up.wait_settled()
@@ -70,10 +69,10 @@ def world(tmp_path_factory) -> Iterator[World]:
                 ) as without,
             ):
                 all_.wait_quiet(LONG, besides=MAY)
-                yield World(up, all_, without, factor)
+                yield Monitored(up, all_, without, factor)
 
 
-# What happens, and how it ends.
+# The faults, and how each ends.
 
 
 def frozen(component: str) -> Callable[[Running], AbstractContextManager[None]]:
@@ -90,7 +89,7 @@ def frozen(component: str) -> Callable[[Running], AbstractContextManager[None]]:
 
 @contextmanager
 def source_answers_503(up: Running) -> Iterator[None]:
-    """A person polls it once, and the schedule tries again and again."""
+    """It is polled once by command; the schedule retries."""
     up.replay.add_fault("/openmeteo-forecast/", "503", times=100_000)
     try:
         assert up.attempt("poll", "openmeteo_forecast") != 0
@@ -102,18 +101,22 @@ def source_answers_503(up: Running) -> Iterator[None]:
 
 @contextmanager
 def retention_fills(up: Running) -> Iterator[None]:
-    """Records that are nearly as old as Kafka keeps any come as fast as bronze reads them."""
+    """Records that are almost as old as the retention arrive as fast as bronze reads them."""
     with up.sending("bcb_ptax", up.published("bcb_ptax"), rate=50, age=6.9 * 86_400):
         yield
 
 
-def letters(dataset: str, broken: Callable[[Message], Message]) -> Callable[[Running], AbstractContextManager[None]]:
+def undecodable(
+    dataset: str, broken: Callable[[Message], Message]
+) -> Callable[[Running], AbstractContextManager[None]]:
     """Records that cannot be decoded, more than a hundredth of all that bronze reads in the rule's hour; then they are
     discarded."""
 
     @contextmanager
     def happens(up: Running) -> Iterator[None]:
-        up.send(dataset, [broken(each) for each in itertools.islice(itertools.cycle(up.published(dataset)), LETTERS)])
+        up.send(
+            dataset, [broken(each) for each in itertools.islice(itertools.cycle(up.published(dataset)), UNDECODABLE)]
+        )
         try:
             yield
         finally:
@@ -135,7 +138,7 @@ def garbage(message: Message) -> Message:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, and what must be told of it.
+    """A fault, and the alert that must be sent for it.
 
     Attributes:
         follow: alerts that must fire, too, and be kept back.
@@ -172,10 +175,10 @@ FAULTS = (
     Fault(
         "a schema breaks",
         "QuarantineSpike",
-        letters("bcb_sgs", of_an_unknown_schema),
+        undecodable("bcb_sgs", of_an_unknown_schema),
         labels={"dataset": "bcb_sgs"},
     ),
-    Fault("garbage comes", "QuarantineSpike", letters("bcb_focus", garbage), labels={"dataset": "bcb_focus"}),
+    Fault("garbage comes", "QuarantineSpike", undecodable("bcb_focus", garbage), labels={"dataset": "bcb_focus"}),
 )
 
 
@@ -187,43 +190,43 @@ def wrong(all_: Alerting, fault: Fault, since: float) -> list[str]:
     told = [each.labels for each in all_.receiver.fired(since) if each.name == fault.alert]
     others = sorted(all_.receiver.pages(since) - ({fault.alert} if fault.is_page else set()))
     is_told = any(fault.labels.items() <= dict(labels).items() for labels in told)
-    return ([] if is_told else [f"{fault.alert} was not told"]) + [f"{name} woke somebody, too" for name in others]
+    return ([] if is_told else [f"{fault.alert} was not sent"]) + [f"{name} was sent as a page, too" for name in others]
 
 
 def fired(all_: Alerting, since: float) -> list[str]:
-    """What was told in a time in which nothing happened."""
-    return [f"{each.name} {dict(each.labels)} was told" for each in all_.receiver.fired(since)]
+    """Alerts that were sent while no fault was active."""
+    return [f"{each.name} {dict(each.labels)} was sent" for each in all_.receiver.fired(since)]
 
 
 # The tests, in the order in which they run over the same pipeline.
 
 
-def test_a_quiet_time_under_load_fires_nothing(world):
+def test_a_quiet_time_under_load_fires_nothing(monitored):
     since = time.monotonic()
-    wait_for(lambda: time.monotonic() > since + QUIET_MINUTES * 60 / world.factor, "a quiet time", LONG)
-    assert [each for each in fired(world.all_, since) if not each.startswith(MAY)] == []
-    missed = world.all_.query('ALERTS{alertname="FreshnessObjectiveMissed",alertstate="firing"}')
+    wait_for(lambda: time.monotonic() > since + QUIET_MINUTES * 60 / monitored.factor, "a quiet time", LONG)
+    assert [each for each in fired(monitored.all_, since) if not each.startswith(MAY)] == []
+    missed = monitored.all_.query('ALERTS{alertname="FreshnessObjectiveMissed",alertstate="firing"}')
     assert {each["metric"]["source"] for each in missed} == OLDER
 
 
-def test_control_a_driver_that_hangs_is_one_page_and_without_its_rule_somebody_is_woken_for_what_follows(
-    world, control
-):
+def test_control_a_driver_that_hangs_is_one_page_and_without_its_rule_its_consequence_is_a_page(monitored, control):
     since = time.monotonic()
-    with told_and_ended(world, DRIVER):
-        # Nobody keeps back what follows from a cause that is not told; a stalled table keeps back the canary itself.
-        wait_for(lambda: "PipelineStalled" in world.without.receiver.pages(since), "what follows is told", LONG)
-    control.holds(wrong, world.all_, DRIVER, since)
-    damage = ("TargetDown was not told", "PipelineStalled woke")
-    control.objects(wrong, world.without, DRIVER, since, damage=damage)
+    with sent_and_resolved(monitored, DRIVER):
+        # Without an alert for the cause nothing inhibits its consequences; a stalled table inhibits CanaryMissing.
+        wait_for(
+            lambda: "PipelineStalled" in monitored.without.receiver.pages(since), "the alert for the consequence", LONG
+        )
+    control.holds(wrong, monitored.all_, DRIVER, since)
+    damage = ("TargetDown was not sent", "PipelineStalled was sent as a page")
+    control.objects(wrong, monitored.without, DRIVER, since, damage=damage)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-def test_one_fault_is_one_alert(world, fault):
+def test_one_fault_is_one_alert(monitored, fault):
     since = time.monotonic()
-    with told_and_ended(world, fault):
+    with sent_and_resolved(monitored, fault):
         pass
-    assert wrong(world.all_, fault, since) == []
+    assert wrong(monitored.all_, fault, since) == []
 
 
 EMPTY_PANELS = {
@@ -232,9 +235,9 @@ EMPTY_PANELS = {
 """Expressions of panels that have no value in a healthy pipeline under load, and why."""
 
 
-def test_every_expression_of_dashboards_and_alerts_finds_finite_values_in_the_running_pipeline(world):
-    """All faults are over. Alerts are silent, so of them every selector is asked for, before it is compared."""
-    world.all_.wait_quiet(LONG, besides=MAY)
+def test_every_expression_of_dashboards_and_alerts_finds_finite_values_in_the_running_pipeline(monitored):
+    """All faults are over. No alert fires, so each selector of their expressions is queried without its comparison."""
+    monitored.all_.wait_quiet(LONG, besides=MAY)
     panels = [query.expr for query in queries()]
     selectors = sorted({each for rule in rules() for each in selectors_in(rule.content["expr"])})
 
@@ -243,30 +246,30 @@ def test_every_expression_of_dashboards_and_alerts_finds_finite_values_in_the_ru
             found
             for each in dict.fromkeys([*panels, *selectors])
             if each not in EMPTY_PANELS
-            for found in without_finite_values(world.all_, each)
+            for found in without_finite_values(monitored.all_, each)
         ]
 
     try:
         wait_for(lambda: objections() == [], "finite values", 90)
     except pytest.fail.Exception:
         pytest.fail(f"without finite values: {objections()}")
-    assert {each: found for each in EMPTY_PANELS if (found := values(world.all_, each))} == {}
-    speaking = {rule.name for rule in rules() if values(world.all_, rule.content["expr"])}
+    assert {each: found for each in EMPTY_PANELS if (found := values(monitored.all_, each))} == {}
+    speaking = {rule.name for rule in rules() if values(monitored.all_, rule.content["expr"])}
     assert speaking == {"Watchdog", *MAY}
 
 
 @contextmanager
-def told_and_ended(world: World, fault: Fault) -> Iterator[None]:
-    """A fault from its beginning until nothing of it fires any more; the block runs while it lasts and all is told."""
-    calm(world.all_)
+def sent_and_resolved(monitored: Monitored, fault: Fault) -> Iterator[None]:
+    """A fault from its begin until none of its alerts fires; the block runs after all of them were sent."""
+    calm(monitored.all_)
     since = time.monotonic()
-    with fault.happens(world.up):
-        told = world.all_.wait_told(fault.alert, "firing", since, LONG, **fault.labels).at
-        wait_for(lambda: set(fault.follow) <= set(world.all_.firing()), f"{fault.follow} fire", LONG)
+    with fault.happens(monitored.up):
+        told = monitored.all_.wait_told(fault.alert, "firing", since, LONG, **fault.labels).at
+        wait_for(lambda: set(fault.follow) <= set(monitored.all_.firing()), f"{fault.follow} fire", LONG)
         yield
         ended = time.monotonic()
-    resolved = world.all_.wait_told(fault.alert, "resolved", since, LONG, **fault.labels).at
-    calm(world.all_)
+    resolved = monitored.all_.wait_told(fault.alert, "resolved", since, LONG, **fault.labels).at
+    calm(monitored.all_)
     print(f"{fault.name:<22} {fault.alert:<20} {told - since:5.1f} s; {resolved - ended:5.1f} s after its end")
 
 

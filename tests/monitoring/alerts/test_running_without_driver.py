@@ -16,7 +16,7 @@ COMPONENTS = ("broker", "registry", "schedule", "monitor")
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
 
-def test_without_a_driver_somebody_is_woken_once_and_for_a_broker_that_hangs_once_more(tmp_path):
+def test_without_a_driver_one_page_is_sent_and_one_more_for_a_broker_that_hangs(tmp_path):
     with (
         running(tmp_path / "up", FACTOR, *COMPONENTS) as up,
         alerting(tmp_path / "alerts", up.targets, FACTOR, every="2s", group_wait="5s") as all_,
@@ -29,7 +29,7 @@ def test_without_a_driver_somebody_is_woken_once_and_for_a_broker_that_hangs_onc
         up.freeze("broker")
         try:
             told = all_.wait_told("PartDown", "firing", since, LONG, part="broker").at
-            # Once it is back, whoever needs it takes its own time, which is not divided.
+            # After its return its clients reconnect at their own pace, which is not divided.
             parts = {each.labels["part"] for each in all_.receiver.fired(since) if each.name == "PartDown"}
         finally:
             up.thaw("broker")

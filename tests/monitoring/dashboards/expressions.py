@@ -1,4 +1,4 @@
-"""PromQL that dashboards and alerts ask, taken apart: the metrics in it, and the selectors that must find something."""
+"""The PromQL of dashboards and alerts, parsed: its metrics, and the selectors that must find something."""
 
 import math
 import re

@@ -6,14 +6,14 @@ import time
 from monitoring.dashboards.panels import queries
 from monitoring.metrics.catalogue import CATALOGUE, PROCESS_METRICS, Metric
 from tests.helpers import wait_for
-from tests.monitoring.alerts.exposed import Exposed, exposed
+from tests.monitoring.alerts.exposed import FakeMetrics, exposed
 from tests.monitoring.alerts.live import alerting
 from tests.monitoring.dashboards.expressions import without_finite_values
 
 LONG = 60
 
 
-class Growing(Exposed):
+class GrowingMetrics(FakeMetrics):
     """Every metric of the catalogue, with values that grow from scrape to scrape."""
 
     def text(self, job: str) -> str:
@@ -40,7 +40,7 @@ def series(metric: Metric) -> list[str]:
 
 
 def test_control_every_expression_and_the_console_page_show_finite_values(tmp_path, control, monkeypatch):
-    monkeypatch.setattr("tests.monitoring.alerts.exposed.Exposed", Growing)
+    monkeypatch.setattr("tests.monitoring.alerts.exposed.FakeMetrics", GrowingMetrics)
     with exposed() as (_, ports), alerting(tmp_path, ports, 180.0) as all_:
         wanted = [query.expr for query in queries()]
         wait_for(lambda: [found for each in wanted for found in without_finite_values(all_, each)] == [], "values", 25)

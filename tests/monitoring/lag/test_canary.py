@@ -86,7 +86,7 @@ def test_what_maintenance_does_is_no_canary(tmp_path, silver):
     assert seen(tmp_path) == before
 
 
-def test_a_canary_whose_commit_the_log_has_forgotten_is_still_old(tmp_path, silver):
+def test_a_canary_whose_commit_was_removed_from_the_log_is_still_old(tmp_path, silver):
     fill(silver, 0, 1)
     DeltaTable(silver).create_checkpoint()
     sent_at = seen(tmp_path).sent_at

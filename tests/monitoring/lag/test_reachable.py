@@ -35,7 +35,7 @@ def test_a_refusal_is_an_answer(nobody):
     assert "correnteza up" in found.value.hint
 
 
-def test_silence_ends_with_its_time(monkeypatch):
+def test_a_server_that_does_not_answer_is_given_up_in_time(monkeypatch):
     """A look-up that hangs, too: it is left behind."""
     monkeypatch.setattr(reachable, "_ask", lambda *_: None)
     with pytest.raises(DependencyUnavailable, match=r"no connection within 0\.05 s"):

@@ -329,7 +329,7 @@ class FullTopic(Broker):
         }
 
 
-def test_without_a_checkpoint_bronze_is_judged_by_what_it_holds(kit):
+def test_without_a_checkpoint_the_lag_of_bronze_is_computed_from_its_rows(kit):
     """A lost checkpoint must not turn every missing row into lag: a gap below the newest row held is a loss."""
     subject = Subject(kit.lake, kit.checkpoints, REFERENCE, "", {})
     whole = gather(subject, FullTopic(kit), load_all(), since=None)
@@ -346,7 +346,7 @@ def test_published_values_reach_the_kit(kit):
     assert len(kit.bronze["bcb_sgs"]) == len(kit.messages["bcb_sgs.v1"]) == 56
 
 
-def test_a_commit_that_takes_rows_away_brings_nothing_to_read(kit):
+def test_a_commit_that_removes_rows_adds_nothing_to_read(kit):
     """What a deletion writes again are the rows that it left; gold's streams skip it."""
     table = "silver.bcb_sgs_revisions"
     path = kit.path(table)

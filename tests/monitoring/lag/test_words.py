@@ -13,5 +13,5 @@ from monitoring.lag.words import duration
         (400 * 86_400, "400 days"), (-5, "-5 s"), (-3 * 86_400, "-3 days"),
     ],
 )  # fmt: skip
-def test_a_duration_is_told_in_its_two_largest_units(seconds, text):
+def test_a_duration_is_given_in_its_two_largest_units(seconds, text):
     assert duration(seconds) == text

@@ -131,7 +131,7 @@ def test_the_page_of_metrics_is_that_of_the_catalogue():
     assert (ROOT / "docs/metrics.md").read_text(encoding="utf-8") == page.page(), "run: make metrics"
 
 
-def test_prometheus_is_told_every_process_and_its_port():
+def test_prometheus_scrapes_every_process_at_its_port():
     told = (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8")
     for process, (_, port) in catalogue.PROCESSES.items():
         assert f"job_name: {process}\n" in told

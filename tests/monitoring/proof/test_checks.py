@@ -69,7 +69,7 @@ def test_control_over_a_window_a_key_with_a_null_in_it_is_compared_like_any_othe
 
 
 @pytest.mark.parametrize("table", ["bronze/my-copy", "silver/bcb_sgs.old_revisions", "gold/two words"])
-def test_somebodys_folder_among_the_tables_keeps_no_check_from_holding(kit, table):
+def test_another_folder_among_the_tables_makes_no_check_fail(kit, table):
     """Its files are looked at like all others; a name that SQL must quote ended every check in a traceback."""
     before = files.check(kit.evidence()).rows
     write_deltalake(str(kit.lake / table), pa.table({"x": [1]}))
@@ -165,7 +165,7 @@ def test_a_lost_reject_is_found(kit):
     )
 
 
-def test_control_rows_that_bronze_may_not_have_read_yet_are_not_judged_and_without_the_lag_they_are(kit, control):
+def test_control_rows_that_bronze_may_not_have_read_yet_are_not_checked_and_without_the_lag_they_are(kit, control):
     kit.delete("bronze.inmet_stations", "true")
     lagging = kit.evidence(oldest_unread_at={"inmet_stations": BEGIN.timestamp() - 1})
     assert len(manifests.check(lagging).notes) == 1
@@ -296,7 +296,7 @@ def test_a_conflicting_version_belongs_in_quarantine(kit):
     assert failing(kit).keys() == {"silver"}
 
 
-def test_a_rule_that_bites_on_one_side_only_is_found(kit):
+def test_a_rule_that_one_side_alone_applies_is_found(kit):
     kit.change("silver.quarantine", rules="array['another_rule']")
     assert "silver" in failing(kit)
 

@@ -134,7 +134,7 @@ def test_what_retention_took_is_not_compared_and_a_topic_of_which_nothing_was_sa
     assert (none.findings, whole.rows - none.rows) == ([], 55)
 
 
-def test_a_schema_that_the_lake_does_not_have_leaves_its_rows_unjudged_and_says_so(kit):
+def test_a_schema_that_the_lake_does_not_have_leaves_its_rows_unchecked_and_is_noted(kit):
     kit.write_schemas({number: WRITERS[name] for name, number in SCHEMA_IDS.items() if name != "bcb_sgs"})
     outcome = decoding.check(kit.evidence(), kit.cluster)
     assert (outcome.findings, outcome.notes) == (

@@ -1,4 +1,4 @@
-"""What `ops.erasures` tells is accounted for, record by record, and nothing else is excused by it."""
+"""Each record of `ops.erasures` explains one missing record, and no other missing one."""
 
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ def take_out(kit, *rows):
     kit.write_bronze(DATASET, [row for row in kit.bronze[DATASET] if row["offset"] not in gone])
 
 
-def judged(kit) -> list[str]:
+def problems(kit) -> list[str]:
     """The oracle: the checks that count records."""
     evidence = kit.evidence()
     return [
@@ -55,28 +55,28 @@ def test_control_an_erased_record_is_accounted_for_and_one_that_was_lost_is_not(
     lost = kit.copy_to(tmp_path / "lost")
     take_out(kit, first)
     note(kit, first)
-    control.holds(judged, kit)
+    control.holds(problems, kit)
 
     take_out(lost, first)
     control.objects(
-        judged, lost, damage=("1 committed records are not in bronze", "have other rows than their manifest")
+        problems, lost, damage=("1 committed records are not in bronze", "have other rows than their manifest")
     )
     note(lost, second)  # of another record
-    control.objects(judged, lost, damage=("1 committed records are not in bronze", "hold no committed record"))
+    control.objects(problems, lost, damage=("1 committed records are not in bronze", "hold no committed record"))
 
 
 def test_control_an_erasure_that_was_noted_and_not_ended_is_found(kit, control):
     first = kit.bronze[DATASET][0]
-    control.holds(judged, kit)
+    control.holds(problems, kit)
     note(kit, first)
-    control.objects(judged, kit, damage="offsets in bronze hold no committed record")
+    control.objects(problems, kit, damage="offsets in bronze hold no committed record")
 
 
 def test_another_hash_than_that_of_the_erased_record_is_found(kit):
     first = kit.bronze[DATASET][0]
     take_out(kit, first)
     note(kit, first | {"value_hash": first["value_hash"] + 1})
-    assert any("hash to something else" in each for each in judged(kit))
+    assert any("hash to something else" in each for each in problems(kit))
 
 
 def test_a_record_that_never_decoded_is_what_its_chunk_lacks(kit):
@@ -89,7 +89,7 @@ def test_a_record_that_never_decoded_is_what_its_chunk_lacks(kit):
     assert whole["record"]["chunk_id"]
 
 
-def test_a_redriven_letter_and_its_copy_are_erased_together(kit):
+def test_a_redriven_dead_letter_and_its_copy_are_erased_together(kit):
     original = kit.bronze[DATASET][3]
     copy = copied(kit, original)
     close(kit, original, copy=copy)

@@ -1,4 +1,4 @@
-"""Silver's checks on every contract there is: whatever types its fields have, they hold, and see a changed value."""
+"""Silver's checks on every contract there is: they hold for fields of every type, and find a changed value."""
 
 from datetime import timedelta
 from decimal import Decimal

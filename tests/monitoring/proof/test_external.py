@@ -1,4 +1,4 @@
-"""Silver of a topic of others, held against bronze: tables filled by `apply_changes` from rows that a test makes up."""
+"""Silver of a topic of others, compared with bronze; `apply_changes` fills the tables from rows of the test."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -176,7 +176,7 @@ def test_checks_by_manifests_leave_it_out_and_say_so(topic):
     assert len(notes) == 3
 
 
-def test_control_a_forgotten_withdrawal_of_others_is_named(topic, control):
+def test_control_a_withdrawal_of_others_that_silver_left_out_is_named(topic, control):
     control.holds(wrong, topic)
     DeltaTable(topic.target.revisions).delete("is_withdrawn")
     control.objects(wrong, topic, damage="rows of the batch over bronze are missing")

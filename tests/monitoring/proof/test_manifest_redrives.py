@@ -68,7 +68,7 @@ def check(kit, **options):
 
 
 def findings(kit, **options) -> list[str]:
-    """The same as an oracle says it."""
+    """The same in the form of an oracle."""
     return [f"{what}: {', '.join(examples)}" for what, examples in check(kit, **options)[0]]
 
 
@@ -98,7 +98,7 @@ def test_control_without_its_closing_record_the_copy_is_a_row_too_many(kit, sinc
     control.objects(findings, kit, since=since, damage="chunk chunk-7: 1 counted, 2 held")
 
 
-def test_a_copy_whose_closing_record_is_still_unread_is_not_judged(kit):
+def test_a_copy_whose_closing_record_is_still_unread_is_not_checked(kit):
     copied(kit, kit.bronze[DATASET][-1])
     evidence = kit.evidence()
     unread = replace(evidence.topics[DATASET], oldest_unread_at=LATER.timestamp())
@@ -123,7 +123,7 @@ def test_control_a_window_that_knows_no_older_manifests_takes_the_copy_for_a_row
     control.objects(findings, kit, since=since, damage="1 rows of 1 chunk(s) without a manifest: chunk chunk-4")
 
 
-def test_a_chunk_touched_by_a_redrive_is_judged_whole_in_a_window(kit):
+def test_a_chunk_touched_by_a_redrive_is_checked_whole_in_a_window(kit):
     original = undecodable(kit)
     close(kit, original, reason="unknown_schema", copy=copied(kit, original))
     lose(kit, 6)  # an old row of the same chunk, outside the window
@@ -147,7 +147,7 @@ def test_control_an_open_record_that_does_not_decode_is_missing_from_its_chunk(k
 
 
 def test_control_a_discarded_record_explains_no_other_loss(kit, control):
-    """The hash tells which record is missing: another one's closing record does not stand for it."""
+    """The hash tells which record is missing: another one's closing record does not explain it."""
     original = undecodable(kit)
     close(kit, original, action="discarded", reason="unknown_schema")
     control.holds(findings, kit)

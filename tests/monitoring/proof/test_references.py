@@ -56,7 +56,7 @@ def test_rows_that_overlap_are_named(whole):
     assert (where, "rows overlap" in what, len(examples)) == ("gold.dim_operator", True, 1)
 
 
-def test_a_dimension_that_has_not_read_its_input_is_not_judged_against(whole):
+def test_a_dimension_that_has_not_read_its_input_is_not_compared(whole):
     whole.delete("gold.dim_weather_station", "true")
     assert findings(whole)
     unread = Progress("gold.dim_weather_station", 0, None, None, in_flight=False, kafka={}, delta={})

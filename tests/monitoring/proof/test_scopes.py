@@ -57,7 +57,7 @@ def test_a_key_that_current_lost_is_named_and_one_in_quarantine_is_not_missed(ki
     assert found(kit) == []
 
 
-def test_a_month_that_moved_is_judged_by_the_part_that_states_it_now(kit):
+def test_a_month_that_moved_is_checked_by_the_part_that_states_it_now(kit):
     """The member of the second quarter's months takes February over, without the provider that the year had."""
     quarter = [[str(FEBRUARY), "2026-04-01"]]
     other = accesses(FEBRUARY, 7, "3" * 14)
@@ -69,7 +69,7 @@ def test_a_month_that_moved_is_judged_by_the_part_that_states_it_now(kit):
     ]  # fmt: skip
 
 
-def test_days_that_an_unfinished_edition_states_are_not_judged(kit):
+def test_days_that_an_unfinished_edition_states_are_not_checked(kit):
     kit.publish(ACCESSES, kafka_at=later(2), is_last_of_part=False, **stated(ACCESSES, YEAR, "2026", 3))
     kit.write()
     assert found(kit) == []
@@ -99,11 +99,11 @@ def test_stations_are_distinguished(tmp_path):
     assert scopes.check(kit.evidence()).rows == 2
 
 
-def test_only_editions_with_a_manifest_in_the_window_are_judged(kit):
+def test_only_editions_with_a_manifest_in_the_window_are_checked(kit):
     assert found(kit, since=later(2)) == []
     assert found(kit, since=later(1)) == EXTRA
 
 
-def test_nothing_is_judged_before_bronze_has_read_every_manifest(kit):
+def test_nothing_is_checked_before_bronze_has_read_every_manifest(kit):
     outcome = scopes.check(kit.evidence(oldest_unread_at={"ingest.manifests": 1.0}))
     assert (outcome.findings, len(outcome.notes)) == ([], 1)

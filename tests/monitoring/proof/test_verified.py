@@ -20,7 +20,7 @@ LOST = ["1 chunk(s) have other rows than their manifest counts"]
 
 
 class WholeCluster(FakeCluster):
-    """The kit's records as topics of a cluster; remembers from where it was read."""
+    """The kit's records as topics of a cluster; it records from where it was read."""
 
     def __init__(self, messages):
         super().__init__(messages)
@@ -144,7 +144,7 @@ def test_control_a_window_of_kafkas_clock_alone_does_not_see_it(kit, left, held,
     control.objects(overlooked, damage="a row that current has lost is not seen")
 
 
-def test_an_offset_that_bronze_skipped_since_is_found_although_no_row_tells_its_time(kit, left, held):
+def test_an_offset_that_bronze_skipped_since_is_found_although_no_row_gives_its_time(kit, left, held):
     kit.append_record("inmet_hourly", b"key", b"value", None, RUNS_AT - timedelta(days=1))
     kit.bronze["inmet_hourly"].pop()
     hour_comes(kit)
@@ -157,7 +157,7 @@ def test_a_late_timestamp_moves_the_window_back(kit, left, held):
     assert run(kit, left).since == RUNS_AT - timedelta(minutes=10)
 
 
-def test_rows_taken_out_of_bronze_bring_everything_back(kit, left, held):
+def test_rows_removed_from_bronze_make_the_next_run_a_full_one(kit, left, held):
     kit.delete("bronze.inmet_stations", "true")
     report = run(kit, left)
     assert (report.since, findings(report)["manifests = rows"]) == (None, LOST)

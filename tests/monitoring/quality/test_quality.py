@@ -25,7 +25,7 @@ def kit(tmp_path):
     return Kit(tmp_path)
 
 
-def test_a_lake_without_anything_has_nothing_to_say(kit):
+def test_an_empty_lake_gives_no_findings(kit):
     kit.publish("inmet_stations", {"station_code": "A401", "valid_from_on": date(2024, 1, 1), "uf": "BA"})
     kit.write()
     for view in ("quality_scores", "anomalies", "reconciliation", "publication_lags"):

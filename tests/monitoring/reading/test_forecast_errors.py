@@ -115,7 +115,7 @@ def test_errors_by_series_vintage_and_horizon_are_those_computed_by_hand(home):
     assert set(report.by_day["horizon_days"].to_pylist()) == set(range(1, 16))
 
 
-def test_control_a_value_that_was_known_before_the_forecast_measures_nothing(home, control, monkeypatch):
+def test_control_a_value_that_was_known_before_the_forecast_is_not_compared_with_it(home, control, monkeypatch):
     """As the target of the Selic, which is decided weeks before its day."""
     early = {"series_code": 432, "reference_on": FIRST + timedelta(days=6), "value": 9.0, "known_from": VINTAGES[0]}
     write_deltalake(str(home / "lake/silver/bcb_sgs"), pa.Table.from_pylist([early]), mode="append")

@@ -20,8 +20,8 @@ CONTRACTS = [contract for contract in load_all().values() if not contract.compac
 TOPICS = {each.name: each.topic for each in CONTRACTS}
 
 
-class Told:
-    """What the parts that are no files say; a test changes it, or lets one fail."""
+class FakeParts:
+    """Parts of the monitor whose answers a test sets: broker, registry, schedule. It can let one fail."""
 
     def __init__(self, checkpoints):
         self.checkpoints = checkpoints
@@ -65,23 +65,23 @@ def monitor_of(kit, **more):
 
 
 def watching(kit, *, expected=(), now=lambda: BEGIN):
-    """A monitor, and what its outer parts say."""
+    """A monitor, and its parts whose answers a test sets."""
     checkpoints = Checkpoints(kit.checkpoints)
     reads = {f"silver.{each.name}": [f"bronze.{each.name}", WITHDRAWALS] for each in CONTRACTS if each.is_dataset}
     reads["gold.fact_economic_observation"] = ["silver.bcb_sgs_revisions"]
     bronze = [Place("bronze", bronze_table(each), each.topic, each.name) for each in CONTRACTS]
     places = [*bronze, *(Place(*query.split(".", 1), ", ".join(tables)) for query, tables in reads.items())]
     lake = LakePart(kit.lake, checkpoints, reads, {each.contract: each.query for each in bronze}, expected)
-    told = Told(checkpoints)
+    parts = FakeParts(checkpoints)
     values = {
-        "broker": told.kafka,
+        "broker": parts.kafka,
         "registry": lambda: "there",
         "lake": lake.look,
         "checkpoints": lambda: checkpoints.look([each.query for each in places]),
         "disk": lambda: Disk(5, 10),
-        "schedule": lambda: told.sources,
+        "schedule": lambda: parts.sources,
         "driver": lambda: {},
     }
-    looks = {name: told.part(name, value) for name, value in values.items()}
+    looks = {name: parts.part(name, value) for name, value in values.items()}
     watched = Watched(places, TOPICS, looks, expected, lambda: {"bcb_sgs": NEXT}, now, "0", 60)
-    return Monitor(watched, every=1.0), told
+    return Monitor(watched, every=1.0), parts

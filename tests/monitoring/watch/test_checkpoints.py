@@ -33,7 +33,7 @@ def test_what_has_not_moved_is_read_once(root, monkeypatch):
     assert len(reads) <= 2  # once to know its generation, once more by it
 
 
-def test_a_commit_and_a_new_life_are_seen(root):
+def test_a_commit_and_a_new_generation_are_seen(root):
     checkpoints = Checkpoints(root)
     for _ in range(3):
         checkpoints.progress(QUERY)
@@ -44,7 +44,7 @@ def test_a_commit_and_a_new_life_are_seen(root):
     assert checkpoints.progress(QUERY).committed_batch is None
 
 
-def test_queries_are_told_with_when_they_committed(root):
+def test_queries_are_reported_with_the_time_of_their_commits(root):
     found = Checkpoints(root).look([QUERY, "silver.t"])
     life = root / QUERY / "g0" / "commits" / "3"
     assert found[QUERY].committed_at == life.stat().st_mtime

@@ -44,13 +44,13 @@ def test_periods_that_should_have_come_are_counted(step, newest, now, count):
     assert missing(sequence(step), newest, at(now)) == count
 
 
-def test_a_lag_puts_the_whole_off():
+def test_a_lag_delays_all_periods():
     late = sequence("month", timedelta(days=33))
     assert missing(late, date(2026, 9, 1), at("2026-12-05")) == 0
     assert missing(late, date(2026, 9, 1), at("2026-12-12")) == 1
 
 
-def test_a_source_misses_what_all_its_sequences_miss_and_one_without_periods_is_not_told():
+def test_a_source_misses_what_all_its_sequences_miss_and_one_without_periods_is_left_out():
     one, two = sequence("month", subject=("series", 1)), sequence("month", subject=("series", 2))
     newest = {one: date(2026, 8, 1), two: date(2026, 10, 1)}
     assert by_source([one, two], newest, at("2026-11-20")) == {"s": 2}
@@ -58,7 +58,7 @@ def test_a_source_misses_what_all_its_sequences_miss_and_one_without_periods_is_
 
 
 def test_nothing_is_missing_while_it_comes_on_time_over_years():
-    """Whoever publishes each month with its lag, day after day, is never late."""
+    """A source that publishes each month with its lag is never late on any day."""
     monthly = sequence("month", timedelta(days=15))
     for n in range(800):
         now = at("2024-01-20") + timedelta(days=n)

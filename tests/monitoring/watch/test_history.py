@@ -1,4 +1,4 @@
-"""A day of points, no more."""
+"""The history keeps the points of one day."""
 
 from monitoring.watch.history import EVERY_SECONDS, POINTS, History
 

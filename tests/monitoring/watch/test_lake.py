@@ -30,7 +30,7 @@ def part_of(kit, *expected):
     return LakePart(kit.lake, Checkpoints(kit.checkpoints), {}, DATASETS, expected)
 
 
-def test_a_table_is_told_as_its_log_has_it(kit):
+def test_a_table_is_shown_as_its_log_has_it(kit):
     found = part_of(kit).look().tables["bronze.bcb_sgs"]
     table = DeltaTable(str(kit.path("bronze.bcb_sgs")))
     files = [Path(uri.removeprefix("file://")) for uri in table.file_uris()]
@@ -113,7 +113,7 @@ def test_the_newest_period_of_a_sequence_and_of_a_table(kit):
     assert found[HOURS] == Lake(kit.lake).value("SELECT max(observed_at) FROM silver.inmet_hourly")
 
 
-def test_a_table_that_cannot_be_read_is_named_and_the_others_are_told(kit):
+def test_a_table_that_cannot_be_read_is_named_and_the_others_are_shown(kit):
     log = kit.path("gold.fact_economic_observation") / "_delta_log"
     (log / f"{1:020}.json").write_text("no json")
     with pytest.raises(PartlyKnown, match=r"gold\.fact_economic_observation cannot be read") as raised:

@@ -26,7 +26,7 @@ def test_a_part_that_answers_is_up_with_what_it_said():
     assert part.seconds is not None
 
 
-def test_a_part_that_fails_is_down_knows_nothing_and_remembers_what_was_good():
+def test_a_part_that_fails_is_down_has_no_value_and_keeps_its_last_good_one():
     part = Part("broker", lambda: 5)
     part.look_once()
     before = part.succeeded_at
@@ -39,7 +39,7 @@ def test_a_part_that_fails_is_down_knows_nothing_and_remembers_what_was_good():
     assert (part.answers, part.known, part.why_down, part.hint) == (True, 6, None, None)
 
 
-def test_what_is_known_in_spite_of_a_failure_is_told_and_the_part_is_down():
+def test_what_is_known_in_spite_of_a_failure_is_shown_and_the_part_is_down():
     part = Part("lake", failing(PartlyKnown(4, OSError("one table"))))
     part.look_once()
     assert (part.answers, part.known, part.last_good) == (False, 4, None)

@@ -30,10 +30,10 @@ def watched(kit, now):
     """Bronze has read 7 of 10 offsets; silver and gold have read everything."""
     write_checkpoint(kit.checkpoints, "bronze.bcb_sgs", batch=4, sources=[{SGS: {"0": 7}}])
     write_checkpoint(kit.checkpoints, "silver.bcb_sgs", batch=2, sources=[at_end(kit, "bronze.bcb_sgs")])
-    monitor, told = watching(kit)
-    told.ends[SGS] = 10
-    told.oldest[SGS, 0] = now - HOUR
-    return monitor, told
+    monitor, parts = watching(kit)
+    parts.ends[SGS] = 10
+    parts.oldest[SGS, 0] = now - HOUR
+    return monitor, parts
 
 
 def at_end(kit, table):
@@ -63,14 +63,14 @@ def test_how_far_behind_each_layer_is(watched, now):
 
 
 def test_it_says_what_status_says(watched, kit, now):
-    monitor, told = watched
+    monitor, parts = watched
 
     class Broker:
         def topics(self, names):
-            return told.kafka().waiting.topics
+            return parts.kafka().waiting.topics
 
         def oldest_timestamps(self, positions, _seconds):
-            return {where: told.oldest.get(where) for where in positions}
+            return {where: parts.oldest.get(where) for where in positions}
 
     monitor.parts.look_at_all()
     places = Places(kit.lake, kit.checkpoints, "", {"fact_economic_observation": ("bcb_sgs",)})
@@ -79,13 +79,13 @@ def test_it_says_what_status_says(watched, kit, now):
     assert [differs(one, other) for one, other in zip(found, expected.lines, strict=True) if one != other] == []
 
 
-def test_the_longer_it_waits_the_less_is_left_of_retention(watched, now):
-    monitor, told = watched
+def test_the_time_to_loss_decreases_while_a_record_waits(watched, now):
+    monitor, parts = watched
     monitor.parts.look_at_all()
     week = 7 * 24 * HOUR
     assert value(monitor, "retention_seconds_to_loss", "bcb_sgs") == week - HOUR
     assert value(monitor, "retention_used_ratio", "bcb_sgs") == pytest.approx(HOUR / week)
-    told.first[SGS] = 8  # retention has removed one unread record
+    parts.first[SGS] = 8  # retention has removed one unread record
     monitor.parts.look_at_all()
     assert value(monitor, "retention_seconds_to_loss", "bcb_sgs") == 0
     assert value(monitor, "retention_used_ratio", "bcb_sgs") == 1
@@ -93,23 +93,23 @@ def test_the_longer_it_waits_the_less_is_left_of_retention(watched, now):
 
 @pytest.mark.parametrize("case", ["nothing waits", "kept for ever", "not asked"])
 def test_retention_is_shown_only_for_tables_with_waiting_records(watched, case):
-    monitor, told = watched
+    monitor, parts = watched
     if case == "nothing waits":
-        told.ends[SGS] = 7
+        parts.ends[SGS] = 7
     elif case == "kept for ever":
-        told.retention[SGS] = None
+        parts.retention[SGS] = None
     else:
-        told.retention.clear()
+        parts.retention.clear()
     monitor.parts.look_at_all()
     assert value(monitor, "retention_seconds_to_loss", "bcb_sgs") is None
     assert value(monitor, "retention_used_ratio", "bcb_sgs") is None
 
 
 def test_without_the_broker_values_from_files_are_shown_and_those_of_the_broker_are_absent(watched):
-    monitor, told = watched
+    monitor, parts = watched
     monitor.parts.look_at_all()
     before = monitor.samples()
-    told.failing["broker"] = away()
+    parts.failing["broker"] = away()
     monitor.parts.look_at_all()
     after = monitor.samples()
     assert (after["up"]["broker",], after["up"]["lake",], after["up"]["checkpoints",]) == (0, 1, 1)
@@ -128,10 +128,10 @@ def test_without_the_broker_values_from_files_are_shown_and_those_of_the_broker_
     assert unreachable["hint"] == "correnteza up"
 
 
-def test_with_the_checkpoints_unreadable_no_lag_is_told_and_what_was_committed_stays(watched):
-    monitor, told = watched
+def test_with_unreadable_checkpoints_no_lag_is_shown_and_what_was_committed_stays(watched):
+    monitor, parts = watched
     monitor.parts.look_at_all()
-    told.failing["checkpoints"] = OSError("I/O error")
+    parts.failing["checkpoints"] = OSError("I/O error")
     monitor.parts.look_at_all()
     assert "lag_records" not in monitor.samples()
     assert value(monitor, "query_committed_batch", "bronze", "bcb_sgs") == 4
@@ -139,10 +139,10 @@ def test_with_the_checkpoints_unreadable_no_lag_is_told_and_what_was_committed_s
     assert value(monitor, "up", "broker") == 1
 
 
-def test_with_the_lake_away_bronze_s_lag_is_told_and_newest_events_stay(watched):
-    monitor, told = watched
+def test_with_the_lake_away_bronze_s_lag_is_shown_and_newest_events_stay(watched):
+    monitor, parts = watched
     monitor.parts.look_at_all()
-    told.failing["lake"] = OSError("I/O error")
+    parts.failing["lake"] = OSError("I/O error")
     monitor.parts.look_at_all()
     assert value(monitor, "lag_records", "bronze", "bcb_sgs") == 3
     assert value(monitor, "lag_records", "silver", "bcb_sgs") is None
@@ -153,14 +153,14 @@ def test_with_the_lake_away_bronze_s_lag_is_told_and_newest_events_stay(watched)
 
 
 def test_with_the_schedule_away_the_next_slot_and_the_last_success_stay(watched):
-    monitor, told = watched
-    told.sources = {"bcb_sgs": SourceState(BEGIN, (BEGIN - timedelta(hours=6), BEGIN), True, ())}
+    monitor, parts = watched
+    parts.sources = {"bcb_sgs": SourceState(BEGIN, (BEGIN - timedelta(hours=6), BEGIN), True, ())}
     monitor.parts.look_at_all()
     assert value(monitor, "source_overdue_slots", "bcb_sgs") == 2
     oldest = value(monitor, "source_oldest_overdue_slot_timestamp_seconds", "bcb_sgs")
     assert oldest == (BEGIN - timedelta(hours=6)).timestamp()
     assert value(monitor, "source_circuit_open", "bcb_sgs") == 1
-    told.failing["schedule"] = away()
+    parts.failing["schedule"] = away()
     monitor.parts.look_at_all()
     assert value(monitor, "source_overdue_slots", "bcb_sgs") is None
     assert value(monitor, "source_circuit_open", "bcb_sgs") is None
@@ -171,19 +171,19 @@ def test_with_the_schedule_away_the_next_slot_and_the_last_success_stay(watched)
 
 def untrue(monitor):
     """Values of bronze's lag that cannot be known."""
-    return [f"{name} of bronze is told" for name in ("lag_records", "lag_seconds")
+    return [f"{name} of bronze is parts" for name in ("lag_records", "lag_seconds")
             if value(monitor, name, "bronze", "bcb_sgs") is not None]  # fmt: skip
 
 
 def test_control_with_the_last_answer_for_a_present_one_a_broker_that_is_away_has_a_lag(watched, control):
-    monitor, told = watched
+    monitor, parts = watched
     monitor.parts.look_at_all()
-    told.failing["broker"] = away()
+    parts.failing["broker"] = away()
     monitor.parts.look_at_all()
     control.holds(untrue, monitor)
     broker = monitor.parts.by_name["broker"]
     broker.value = broker.last_good
-    control.objects(untrue, monitor, damage="lag_records of bronze is told")
+    control.objects(untrue, monitor, damage="lag_records of bronze is parts")
 
 
 def test_a_stopped_query_is_shown_with_its_state(watched, kit):
@@ -241,8 +241,8 @@ def test_the_history_gets_a_point_a_minute(watched, now, monkeypatch):
 
 
 def test_a_slow_partition_makes_the_age_unknown_and_not_zero(watched):
-    monitor, told = watched
-    told.oldest.clear()
+    monitor, parts = watched
+    parts.oldest.clear()
     monitor.parts.look_at_all()
     assert value(monitor, "lag_records", "bronze", "bcb_sgs") == 3
     assert value(monitor, "lag_seconds", "bronze", "bcb_sgs") is None

@@ -77,7 +77,7 @@ def commit(settings, topic, batch, offset):
     write_checkpoint(settings.checkpoints, "bronze.bcb_sgs", batch=batch, sources=[{topic: {"0": offset}}])
 
 
-def test_lag_by_the_broker_is_what_an_independent_client_sees_and_without_the_broker_it_is_not_told(settings, topic):
+def test_lag_by_the_broker_is_what_an_independent_client_sees_and_without_the_broker_it_is_absent(settings, topic):
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     send(settings, topic, 3, at)
     send(settings, topic, 2, at + timedelta(hours=1), first=3)

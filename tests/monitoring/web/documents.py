@@ -129,7 +129,7 @@ def huge(tables=60):
 
 
 def hostile():
-    """Every text is somebody's attempt."""
+    """Every text is an attempt at an injection."""
 
     def spoilt(found, key=None):
         if isinstance(found, dict):
@@ -147,7 +147,7 @@ def hostile():
 
 
 def history(document, seed=7, every=60.0):
-    """A day: quiet lag with a few waits, an hour and a half that nobody measured, and events that come and age."""
+    """A day: little lag with a few waits, an hour and a half without measurements, and events that arrive and age."""
     draw = random.Random(seed)
     start, gap = NOW - 86_400, (NOW - 8.5 * 3600, NOW - 7 * 3600)
     found = {"lag_seconds": {}, "freshness_seconds": {}}

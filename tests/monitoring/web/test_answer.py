@@ -1,4 +1,4 @@
-"""The page begins with an answer, and the answer is the document's."""
+"""The page begins with a summary, and the summary follows from the document."""
 
 import pytest
 
@@ -63,12 +63,12 @@ def test_one_thing_that_is_wrong_is_named_alone(where, name, values, level, word
         ("retention", "bcb_sgs", {"seconds_to_loss": 3600.0, "used_ratio": 0.1}),
     ],
 )
-def test_what_is_usual_is_no_trouble(where, name, values):
+def test_what_is_usual_is_no_problem(where, name, values):
     assert said(change(where, name, **values))[0] == "ok"
 
 
 @pytest.mark.parametrize("newest", [text(NOW - 601), None])
-def test_a_canary_that_does_not_arrive_is_trouble_whatever_else_is_right(newest):
+def test_a_canary_that_does_not_arrive_is_a_problem_whatever_else_is_right(newest):
     document = documents.well()
     document["canary"]["gold"] = {"newest_at": newest, "seconds": None}
     assert said(document) == ("bad", "Not everything is fresh.", ["Canary missing in gold"])
@@ -105,13 +105,13 @@ def test_the_values_of_a_part_that_is_down_are_not_reported_table_by_table():
     assert said(document)[2] == ["No answer from Kafka"]
 
 
-def test_sixty_late_tables_are_one_trouble_that_names_the_latest():
+def test_sixty_late_tables_are_one_line_that_names_the_latest():
     (late,) = [each for each in answer(documents.huge(), NOW).troubles if each.word == "Late"]
     assert late.what.endswith("_59, silver.dataset_of_some_publisher_59, gold.dataset_of_some_publisher_59, "
                               "bronze.dataset_of_some_publisher_58 and 176 more tables")  # fmt: skip
 
 
-def test_sources_of_one_trouble_are_one_trouble():
+def test_sources_with_one_problem_are_one_line():
     document = documents.huge()
     for each in document["sources"]:
         each |= {"periods_missing": 2}

@@ -13,7 +13,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 DOCUMENTS = [documents.empty, documents.well, documents.in_trouble, documents.hostile, documents.huge]
 
 
-class Read(HTMLParser):
+class ParsedPage(HTMLParser):
     """Elements with their attributes, texts, and what does not close."""
 
     def __init__(self, html):
@@ -43,7 +43,7 @@ class Read(HTMLParser):
 
 
 def shown(document, **options):
-    return Read(render(document, documents.history(document, every=600.0), **options))
+    return ParsedPage(render(document, documents.history(document, every=600.0), **options))
 
 
 @pytest.mark.parametrize("make", DOCUMENTS)
@@ -87,7 +87,7 @@ ALLOWED = (
 
 def markup(html):
     """What a hostile text made of itself: elements, attributes, styles, template results."""
-    found = Read(html)
+    found = ParsedPage(html)
     wrong = [f"an element {tag}" for tag, _ in found.elements if tag not in ALLOWED.split()]
     wrong += [f"an attribute {name}" for _, given in found.elements for name in given if name.startswith("on")]
     wrong += ["a template was computed"] if "&49" in "".join(found.texts) else []
@@ -109,7 +109,7 @@ def test_hostile_texts_are_shown_as_they_are():
     assert documents.HOSTILE in "".join(shown(documents.hostile()).texts)
 
 
-def test_the_page_runs_nothing_and_asks_nobody():
+def test_the_page_has_no_script_and_makes_no_request():
     found = shown(documents.in_trouble())
     assert [found.of(tag) for tag in ("script", "link", "img", "iframe", "form")] == [[]] * 5
     assert all(each["href"].startswith("#") for each in found.of("use"))
@@ -147,5 +147,5 @@ def test_sixty_tables_a_layer_stay_a_page():
 
 
 def test_without_a_history_the_plots_say_so():
-    found = Read(render(documents.well(), {}))
+    found = ParsedPage(render(documents.well(), {}))
     assert "not measured" in " ".join(found.texts)

@@ -45,7 +45,7 @@ def test_control_minutes_that_nobody_measured_are_a_gap_and_no_line_crosses_it(c
 
     away = range(600, 720)
     control.holds(crossed, minutes(lambda minute: minute % 7, of=[each for each in range(1440) if each not in away]))
-    # A history that copies_live the last value on through the silence.
+    # A history that copies the last value over the time without measurements.
     control.objects(crossed, minutes(lambda minute: 1.0 if minute in away else minute % 7), damage="no gap is drawn")
 
 
@@ -63,7 +63,7 @@ def test_of_each_column_the_greatest_value_is_drawn():
     assert "greatest 15 min" in found.text
 
 
-def test_a_second_of_lag_is_no_mountain():
+def test_a_second_of_lag_is_drawn_low():
     assert min(numbers(plot("lag", minutes(lambda _: 1.0), NOW).line)[1::2]) > HEIGHT * 0.9
 
 

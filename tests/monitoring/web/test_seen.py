@@ -97,7 +97,7 @@ def test_control_something_that_goes_beyond_the_window_is_seen(browser, control)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_text_and_sign_stands_out_from_its_ground(browser, dark):
+def test_every_text_and_sign_has_enough_contrast(browser, dark):
     for width in WIDTHS:
         browser.show(page_of(documents.in_trouble()), width=width, dark=dark)
         browser.run(OPEN)
@@ -116,7 +116,7 @@ def test_control_a_pale_text_is_seen(browser, control, dark):
     control.objects(pale, faded, damage=(" has a contrast of ", "sign icon late"))
 
 
-def test_by_night_the_page_is_dark(browser):
+def test_with_a_dark_colour_scheme_the_page_is_dark(browser):
     ground = "getComputedStyle(document.body).backgroundColor"
     html = page_of(documents.well())
     found = {}

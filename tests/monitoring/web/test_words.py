@@ -15,11 +15,11 @@ from monitoring.web import words
         (400 * 86_400, "400 days"), (-5, "0 s"), (None, "not known"), (math.nan, "not known"),
     ],
 )  # fmt: skip
-def test_a_duration_is_told_in_its_two_largest_units(seconds, text):
+def test_a_duration_is_given_in_its_two_largest_units(seconds, text):
     assert words.lasting(seconds) == text
 
 
-def test_moments_are_told_from_now():
+def test_moments_are_given_relative_to_now():
     assert [words.ago(0.2), words.ago(75), words.ago(None)] == ["just now", "1 min 15 s ago", "not known"]
     assert [words.until(75), words.until(-75)] == ["in 1 min 15 s", "due 1 min 15 s ago"]
 

@@ -18,7 +18,7 @@ from tests.helpers import wait_for
 
 
 class Clock:
-    """Seconds that pass only while somebody sleeps."""
+    """A clock that advances only during `sleep`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -70,7 +70,7 @@ def test_a_request_that_took_longer_than_the_pause_needs_no_further_wait(limits,
         assert waited == 0.0
 
 
-def test_of_two_clients_of_a_host_the_more_patient_one_sets_the_pause(limits, clock):
+def test_of_two_clients_of_a_host_the_longer_pause_counts(limits, clock):
     assert [begin(limits, clock, "a", pause) for pause in (1.0, 3.0, 0.0, 0.0)] == [0.0, 3.0, 6.0, 6.0]
 
 
@@ -81,8 +81,8 @@ def test_the_time_waited_is_returned(limits):
         assert waited == 2.0
 
 
-class Crowd:
-    """Threads that hold a place each until they are released.
+class ConcurrentRequests:
+    """Requests of several threads to one host; each lasts until it is released.
 
     Attributes:
         most: requests that were under way at the same moment.
@@ -107,31 +107,31 @@ class Crowd:
                 self.inside -= 1
                 self.done += 1
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._go.set()
         for thread in self._threads:
             thread.join(30)
 
 
 def test_two_requests_at_a_time_are_under_way_at_a_host(limits):
-    crowd = Crowd(limits, "a", 6)
-    other = Crowd(limits, "b", 1)
-    wait_for(lambda: crowd.inside == 2 and other.inside == 1, "the first two, and one at another host")
-    crowd.let_go()
-    other.let_go()
-    assert (crowd.done, crowd.most) == (6, hosts.MAX_AT_ONCE)
+    requests = ConcurrentRequests(limits, "a", 6)
+    other = ConcurrentRequests(limits, "b", 1)
+    wait_for(lambda: requests.inside == 2 and other.inside == 1, "the first two, and one at another host")
+    requests.release()
+    other.release()
+    assert (requests.done, requests.most) == (6, hosts.MAX_AT_ONCE)
 
 
 def test_control_without_the_limit_all_of_them_are_under_way(limits, monkeypatch, control):
-    def crowded(host: str, expected: int) -> list[str]:
-        crowd = Crowd(limits, host, 6)
-        wait_for(lambda: crowd.inside == expected, "those that may begin")
-        crowd.let_go()
-        return [f"{crowd.most} requests at once at {host}"] if crowd.most > 2 else []
+    def too_many(host: str, expected: int) -> list[str]:
+        requests = ConcurrentRequests(limits, host, 6)
+        wait_for(lambda: requests.inside == expected, "those that may begin")
+        requests.release()
+        return [f"{requests.most} requests at once at {host}"] if requests.most > 2 else []
 
-    control.holds(crowded, "a", 2)
+    control.holds(too_many, "a", 2)
     monkeypatch.setattr(hosts, "MAX_AT_ONCE", 6)
-    control.objects(crowded, "b", 6, damage="6 requests at once at b")
+    control.objects(too_many, "b", 6, damage="6 requests at once at b")
 
 
 def test_waiting_for_a_place_has_a_limit(limits, monkeypatch):
@@ -256,7 +256,7 @@ def public(given):
     return [f"{each} counts as public" for each in given if is_public(each)]
 
 
-def test_control_by_python_s_word_alone_addresses_of_a_local_network_are_asked(monkeypatch, control):
+def test_control_by_python_s_own_list_alone_addresses_of_a_local_network_are_asked(monkeypatch, control):
     control.holds(public, PRIVATE)
     monkeypatch.setattr(addresses, "GLOBAL_UNICAST", ipaddress.IPv6Network("::/0"))
     # The other one that Python 3.11 takes for public, 64:ff9b:1::808:808, is private to Python 3.13.

@@ -45,7 +45,7 @@ def client(httpserver):
 
 
 class File:
-    """A file behind the scripted server: heeds Range and If-Range, and misbehaves on demand.
+    """A file behind the scripted server: supports Range and If-Range, and fails on demand.
 
     Attributes:
         cut: bytes after which each answer ends; None never.
@@ -77,7 +77,7 @@ def served(httpserver, file: File) -> File:
     return file
 
 
-def test_asking_fetches_one_byte_and_learns_the_version(httpserver, client):
+def test_a_request_of_one_byte_gives_the_version(httpserver, client):
     file = served(httpserver, File())
     answer = client.ask("file.zip", etag=None, last_modified=None)
     assert (answer.status, answer.version, answer.body) == (206, VERSION, BODY[:1])
@@ -107,7 +107,7 @@ def test_a_last_modified_in_the_future_is_the_moment_of_the_fetch(httpserver, cl
         assert [line for line in lines if line["log_level"] == "warning"] == [said] * warnings
 
 
-def test_a_last_modified_of_the_past_is_kept_and_not_spoken_of(httpserver, client):
+def test_a_last_modified_of_the_past_is_kept_without_a_note(httpserver, client):
     httpserver.expect_request("/data/body").respond_with_data(BODY, headers={"Last-Modified": MODIFIED})
     with capture_logs() as lines:
         answer = client.get("body", {})
@@ -139,7 +139,7 @@ def test_a_download_resumes_where_each_answer_left_it(httpserver, client, admits
     assert {request.headers["If-Range"] for request in file.requests} == {'"a"'}
 
 
-def test_a_connection_dropped_ever_again_ends_in_an_error(httpserver, client):
+def test_a_connection_that_is_dropped_each_time_ends_in_an_error(httpserver, client):
     file = served(httpserver, File())
     file.cut = 0
     with pytest.raises(TransientError):
@@ -156,12 +156,12 @@ def test_a_file_replaced_in_mid_download_is_given_up_at_once(httpserver, client,
     assert len(file.requests) == 1
 
 
-def test_a_server_that_ignores_if_range_is_found_out_by_its_etag(httpserver, client):
-    def stubborn(request: Request) -> Response:
+def test_a_server_that_ignores_if_range_is_detected_by_its_etag(httpserver, client):
+    def ignoring_if_range(request: Request) -> Response:
         headers = {"ETag": '"b"', "Content-Range": f"bytes 0-99/{len(BODY)}"}
         return Response(BODY[:100], 206, headers)
 
-    httpserver.expect_request("/data/file.zip").respond_with_handler(stubborn)
+    httpserver.expect_request("/data/file.zip").respond_with_handler(ignoring_if_range)
     with pytest.raises(TransientError, match="replaced"):
         client.fetch("file.zip", 0, 100, VERSION)
 
@@ -540,5 +540,5 @@ def test_one_kind_of_data_is_not_another(media, body):
         ("csv", b"Regi\xe3o;Faixa\n<5;1"),
     ],
 )
-def test_data_pass(media, body):
+def test_data_of_each_kind_is_accepted(media, body):
     sniff(answer(body), media)

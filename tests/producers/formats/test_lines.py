@@ -63,7 +63,7 @@ def test_a_line_without_end_takes_no_memory_and_becomes_one_reject():
 )
 @pytest.mark.parametrize("place", [0, 2, 4])
 def test_a_bad_line_does_not_touch_its_neighbours(bad, reason, place):
-    """A quote left open would swallow the lines after it; a lone CR would be a line end to the CSV reader."""
+    """An open quote would take the next lines into its field; a lone CR would be a line end to the CSV reader."""
     lines = [b"%d;y;z" % number for number in range(4)]
     lines.insert(place, bad)
     read = csv_rows.read(LineChunk(0, lines), fields=3, delimiter=";", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rows with line ends inside quotes (RFC 4180), and quotes that must not swallow their neighbours."""
+"""Rows with line ends inside quotes (RFC 4180), and stray quotes, after which the next rows must still be read."""
 
 import csv
 import io
@@ -72,7 +72,7 @@ def test_what_pythons_csv_module_writes_is_read_row_by_row(rows, block, end):
         b'"0";"y";"z"\n"a";"b\n"1";"y";"z"\n',
     ],
 )
-def test_a_stray_quote_swallows_no_row(data):
+def test_a_stray_quote_loses_no_row(data):
     assert lines(data) == data.removesuffix(b"\n").split(b"\n")
 
 

@@ -1,4 +1,4 @@
-"""Text as published → values: what is read, what is nothing, and what is refused rather than guessed."""
+"""Text as published → values: what is read, what is null, and what is refused because it is ambiguous."""
 
 from datetime import date
 
@@ -17,7 +17,7 @@ def test_a_count_is_digits_and_at_most_a_floats_zero(text, count):
     "text", ["1.000", "12.000", "53.000", "1.234", "1,000", "1.", "1.00", "1,0", "1.234.567", "-1"]
 )
 def test_what_could_be_thousands_is_no_count(text):
-    """`53.000` was read as 53: a Brazilian total divided by a thousand, silently."""
+    """`53.000` was read as 53: a Brazilian total divided by a thousand, without an error."""
     with pytest.raises(BadValueError):
         values.count(text)
 
@@ -44,7 +44,7 @@ def test_what_has_not_the_form_of_a_cnpj_is_refused(text):
     assert refused.value.reason == RejectReason.BAD_CODE
 
 
-def test_a_value_describes_a_day_whose_publication_can_be_told():
+def test_a_value_describes_a_day_whose_publication_is_known():
     assert values.reference_day("31/12/2200") == date(2200, 12, 31)
     for text in ("9999-12-31", "01/01/0001"):
         assert values.day(text), "the control: it is a day"

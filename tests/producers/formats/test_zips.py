@@ -50,7 +50,7 @@ def test_a_members_span_alone_gives_its_content(method):
         assert b"".join(zips.inflate(blocks(data[member.start : member.end]), member)) == content
 
 
-def test_what_a_mac_adds_to_a_zip_is_no_member():
+def test_what_macos_adds_to_a_zip_is_no_member():
     """`__MACOSX/._a.csv` bears a member's name and would be read, and refused, at every poll."""
     content = {"a.csv": TEXT, "__MACOSX/._a.csv": b"\0\5\x16\7", "b/._c.csv": b"\0\5\x16\7", "b/c.csv": NOISE}
     data = made(content)

@@ -86,7 +86,7 @@ def test_every_end_of_a_poll_has_its_name(store, poll, result):
     assert work_off(store, REQUEST, poll).outcome == result
 
 
-def test_news_are_remembered_by_later_polls_without(store):
+def test_the_time_of_the_last_new_rows_is_kept_by_later_polls_without_any(store):
     first = work_off(store, REQUEST, answering(rows=3))
     later = SLOT + timedelta(hours=3)
     second = work_off(store, PollRequest(SOURCE.name, later), answering(), later)
@@ -145,7 +145,7 @@ def test_an_outcome_of_a_clock_years_ahead_stops_nothing(store):
 
 
 def test_a_failed_poll_is_put_back_before_it_is_recorded(store):
-    """If the process dies between the two, the request is delivered again and not lost."""
+    """If the process is killed between the two, the request is delivered again and not lost."""
     work_off(store, REQUEST, answering(AWAY))
     put_back, record = store.written
     assert put_back == replace(REQUEST, attempt=2, failures=1, not_before=NOW + timedelta(minutes=2))
@@ -193,7 +193,7 @@ def test_a_failure_while_half_open_opens_the_circuit_for_longer(store):
     assert store.records[-1].circuit_open_until == store.records[-1].ended_at + timedelta(minutes=30)
 
 
-def test_what_a_source_asks_for_is_heeded_at_once(store):
+def test_a_wait_that_a_source_asks_for_is_applied_at_once(store):
     until = NOW + timedelta(hours=12)
     record = work_off(store, REQUEST, answering(ThrottledError("tomorrow", until=until, wait=43_200.0)))
     assert record.circuit_open_until == until
@@ -255,7 +255,7 @@ def partly_answering(now):
     return Outcome(SOURCE.name, "slot", tally, 0.1, AWAY, False)
 
 
-def test_a_resource_that_is_sick_alone_opens_no_circuit_and_is_named(store):
+def test_a_single_failing_resource_opens_no_circuit_and_is_named(store):
     for day in range(5):
         slot = SLOT + timedelta(days=day)
         record = work_off(store, PollRequest(SOURCE.name, slot), partly_answering, slot)
@@ -277,7 +277,7 @@ def test_an_error_is_kept_bounded(store):
     assert len(work_off(store, REQUEST, answering(TransientError("x" * 10_000))).error) == 500
 
 
-def test_reading_undoes_writing_and_heeds_no_field_of_a_newer_release(store):
+def test_reading_undoes_writing_and_ignores_fields_of_a_newer_release(store):
     record = work_off(store, REQUEST, answering(rows=3))
     assert Record.from_json(record.to_json()) == record
     assert Record.from_json(record.to_json().replace(b'{"source"', b'{"newer": 1, "source"')) == record

@@ -26,7 +26,7 @@ def test_the_longer_of_both_waits_counts():
     assert open_until(5, NOON, NOON + 20 * MINUTE) == NOON + 60 * MINUTE
 
 
-def test_a_source_cannot_ask_to_be_left_alone_for_ever():
+def test_a_wait_that_a_source_asks_for_is_bounded():
     assert open_until(1, NOON, NOON + timedelta(days=400)) == NOON + LONGEST_ASKED_FOR
 
 

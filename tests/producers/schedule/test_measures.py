@@ -1,4 +1,4 @@
-"""What a worker of the schedule tells of itself: polls by outcome, their time and bytes, and who leads. No broker."""
+"""The metrics of a worker of the schedule: polls by outcome, their time and bytes, and who leads. No broker."""
 
 from types import SimpleNamespace
 

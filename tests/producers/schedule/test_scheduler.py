@@ -98,7 +98,9 @@ def test_a_request_worked_off_has_its_outcome_and_waits_no_longer(scheduler, ask
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"\xff\x00", PollRequest("no_such_source", NOON).to_json()])
-def test_what_is_no_request_of_ours_is_put_among_the_dead_and_the_queue_goes_on(scheduler, asked, settings, value):
+def test_a_record_that_is_no_request_goes_to_the_dead_letter_queue_and_the_queue_continues(
+    scheduler, asked, settings, value
+):
     Sender(settings.bootstrap).send(settings.topic_prefix + queues.REQUESTS, [("?", value)])
     scheduler.tick(leads)
     assert scheduler.work(value) is True
@@ -142,11 +144,11 @@ def test_a_worker_that_is_stopping_emits_nothing(scheduler, emitted):
     assert emitted() == []
 
 
-def test_no_progress_is_told_before_the_first_tick(scheduler):
+def test_no_progress_is_reported_before_the_first_tick(scheduler):
     assert scheduler.why_no_progress([0]) == "the queue cannot be read"
 
 
-def test_no_progress_is_told_when_a_request_waits_that_nobody_takes_up(scheduler, monkeypatch):
+def test_no_progress_is_reported_when_a_request_waits_for_a_worker_too_long(scheduler, monkeypatch):
     """F10's stall: joined, alive, not consuming."""
     scheduler.tick(leads)
     scheduler.tick(leads)

@@ -26,7 +26,7 @@ def test_a_process_that_was_stopped_for_an_hour_was_not_idle_for_an_hour():
     assert clock.look(3600, is_stalled=True) == 2 * LOOK_SECONDS
 
 
-def test_systemd_hears_of_a_worker_for_as_long_as_it_makes_progress(monkeypatch):
+def test_systemd_is_notified_while_a_worker_makes_progress(monkeypatch):
     signs = []
     ended = threading.Event()
     troubles = iter([None, None, "slot 7 waits"])

@@ -146,7 +146,7 @@ def test_the_real_export_is_carriers_of_fewer_stations():
     assert len({row["station_number"] for row in rows}) == 209
 
 
-def test_leading_zeros_of_attributes_live():
+def test_leading_zeros_of_attributes_are_kept():
     rows, _ = parsed(NATAL.read_bytes())
     first = dict(rows[0]["attributes"])
     assert (first["NumServico"], first["CodEquipamentoAntena"]) == ("010", "064101600762")

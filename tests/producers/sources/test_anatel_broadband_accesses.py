@@ -129,7 +129,7 @@ def test_the_short_spelling_of_the_providers_size_is_the_same_column():
     assert parsed(body) == parsed(long_csv())
 
 
-def test_an_undeclared_column_is_noted_and_does_no_harm():
+def test_an_undeclared_column_is_noted_and_changes_nothing():
     body = WIDE.read_bytes().replace(b"CNPJ,", b"Novidade,CNPJ,", 1).replace(b"\n", b"\nx,").removesuffix(b"x,")
     chunk = next(parse([body], Part("r", "p", "p", RETRIEVED_AT)))
     assert chunk.notes == ("undeclared columns: Novidade",)

@@ -140,7 +140,7 @@ def test_fields_are_found_whatever_their_case():
     assert notes == set()
 
 
-def test_a_field_that_nobody_declared_is_told_of_and_the_coefficient_of_variation_is_not():
+def test_an_undeclared_field_is_noted_and_the_coefficient_of_variation_is_not():
     _, _, notes = parsed(body(ITEM | {"CoeficienteVariacao": 1.2, "novidade": 1}), YEARLY)
     assert notes == {"fields nobody declared: novidade"}
 
@@ -258,7 +258,7 @@ def test_the_days_since_a_report_and_the_overlap_fit_into_one_question(resource)
     assert [ask.key for ask in found] == known[:1]
 
 
-def test_an_empty_list_is_no_news_and_a_page_of_markup_is_not():
+def test_an_empty_list_means_no_new_data_and_a_page_of_markup_does_not():
     assert SOURCE.is_no_news(200, b'{"value":[]}')
     assert not SOURCE.is_no_news(500, b"<html></html>")
     assert not SOURCE.is_no_news(200, body(ITEM))

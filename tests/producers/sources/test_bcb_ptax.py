@@ -127,7 +127,7 @@ def test_a_rate_that_is_not_there_is_null():
     assert rejects == []
 
 
-def test_a_field_that_was_renamed_is_no_column_of_nulls_and_a_new_one_is_told_of():
+def test_a_renamed_field_is_no_column_of_nulls_and_a_new_one_is_noted():
     body = bulletin(novidade=1).replace("cotacaoVenda", "venda")
     (chunk,) = parse([body.encode()], Part("USD", "k", "n", RETRIEVED_AT))
     assert [reject.reason for reject in chunk.rejects] == [RejectReason.MALFORMED_ROW]
@@ -146,7 +146,7 @@ def test_what_is_no_answer_of_the_service_is_refused_whole(body):
         parsed(body)
 
 
-def test_an_empty_list_is_no_news_and_other_answers_are_not():
+def test_an_empty_list_means_no_new_data_and_other_answers_do_not():
     assert SOURCE.is_no_news(200, b'{"@odata.context":"x","value":[]}')
     assert not SOURCE.is_no_news(200, bulletin().encode())
     assert not SOURCE.is_no_news(200, b"<html></html>")
@@ -185,7 +185,7 @@ def test_later_polls_ask_from_five_days_before_the_newest_bulletin():
     assert "@dataInicial='11-05-2025'&@dataFinalCotacao='11-14-2025'" in unquote(again.path)
 
 
-def test_a_window_that_slid_brings_news_only_with_a_new_bulletin():
+def test_a_moved_window_is_published_only_with_a_new_bulletin():
     former, body = FIRST.read_bytes(), SECOND.read_bytes()
     assert not SOURCE.repeats(former, body)
     assert SOURCE.repeats(body, former)

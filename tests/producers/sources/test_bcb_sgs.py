@@ -93,14 +93,14 @@ def test_what_is_no_array_of_items_is_refused_whole(body):
         parsed(body)
 
 
-def test_nothing_in_the_window_is_no_news_and_no_failure():
+def test_an_empty_window_is_neither_new_data_nor_a_failure():
     assert SOURCE.is_no_news(404, NOT_FOUND)
     assert SOURCE.is_no_news(200, NOT_FOUND)
     assert SOURCE.is_no_news(200, b" [] ")
 
 
 @pytest.mark.parametrize(("status", "body"), [(404, b"<html>no such page</html>"), (406, NOT_FOUND), (200, b"[1]")])
-def test_other_refusals_are_not_taken_for_no_news(status, body):
+def test_other_refusals_are_not_taken_for_an_empty_window(status, body):
     assert not SOURCE.is_no_news(status, body)
 
 

@@ -110,7 +110,7 @@ def test_classifications_stand_in_order_of_codes_not_of_the_question():
     assert notes == set()
 
 
-def test_a_classification_that_nobody_declared_stands_by_its_name_and_is_told_of():
+def test_an_undeclared_classification_is_kept_by_its_name_and_noted():
     names, categories = (*NAMES, "Sexo"), (*CATEGORIES, ("4", "Homens"))
     (row,), _, notes = parsed(body(names=names, categories=categories))
     assert row["classifications"] == "Sexo:4"
@@ -139,7 +139,7 @@ def test_the_thirteen_decimals_of_the_first_index_values_are_kept():
     assert rejects == []
 
 
-def test_a_body_in_which_nothing_applies_is_told_of_and_one_value_is_enough_not_to():
+def test_a_body_without_any_value_is_noted_and_one_with_a_value_is_not():
     assert any("classification missing" in note for note in parsed(content("pib_quarterly_20251111"), 5932)[2])
     assert parsed(body("..", ".."))[2]
     assert not parsed(body("..", "1"))[2]
@@ -197,7 +197,7 @@ def test_a_body_without_a_table_is_refused_and_the_option_named(table):
         parsed(body(), table)
 
 
-def test_a_header_alone_is_no_news():
+def test_a_header_alone_means_no_new_data():
     assert SOURCE.is_no_news(200, json.dumps(body()[:1]).encode())
     assert not SOURCE.is_no_news(200, json.dumps(body()).encode())
     assert not SOURCE.is_no_news(400, b"Quantidade de valores solicitados: 2 excedeu o limite: 1")
@@ -440,7 +440,7 @@ def test_a_list_of_periods_that_cannot_be_read_is_refused(listed):
         list(SOURCE.plan(resource, progress))
 
 
-def test_a_question_asked_again_brings_news_only_with_a_new_or_changed_cell():
+def test_a_repeated_request_is_published_only_with_a_new_or_changed_cell():
     former, later = content("ipca_20251110"), content("ipca_20251111")
     assert SOURCE.repeats(later, former)
     assert not SOURCE.repeats(former, later)

@@ -1,4 +1,4 @@
-"""Open-Meteo: bodies of the archive and the forecast, their windows, and what is no news."""
+"""Open-Meteo: bodies of the archive and the forecast, their windows, and what is no new data."""
 
 import json
 from collections.abc import Callable
@@ -99,7 +99,7 @@ def test_nan_is_no_value_wherever_it_stands():
 
 
 def test_a_variable_that_the_model_does_not_compute_is_null_and_noted():
-    """Its unit is "undefined" and all of its values are null. With a value it would be in a unit that nobody knows."""
+    """Its unit is "undefined" and all of its values are null. With a value it would be in an unknown unit."""
 
     def undefined(loaded):
         loaded["hourly_units"]["precipitation"] = "undefined"
@@ -150,7 +150,7 @@ def test_an_hour_that_ends_after_the_fetch_is_a_forecast(fetched, ahead):
     assert [row["is_forecast"] for row in rows] == ahead
 
 
-def test_hours_of_a_forecast_that_came_to_pass_make_a_repeated_body_news():
+def test_hours_that_are_past_now_make_an_equal_body_worth_publishing():
     fetched = datetime(2025, 10, 28, 0, 30, tzinfo=UTC)
     assert not ARCHIVE.confirms(body(), fetched, fetched + timedelta(minutes=29))
     assert ARCHIVE.confirms(body(), fetched, fetched + timedelta(minutes=30))
@@ -252,7 +252,7 @@ def test_any_bytes_are_refused_never_raised(content):
 # What is news
 
 
-def test_the_time_the_answer_took_and_a_window_that_slid_are_no_news():
+def test_the_time_of_the_answer_and_a_moved_window_are_no_new_data():
     def slid(loaded):
         loaded["generationtime_ms"] = 0.1
         loaded["hourly"] = {name: values[1:] for name, values in loaded["hourly"].items()}
@@ -270,7 +270,7 @@ def test_the_time_the_answer_took_and_a_window_that_slid_are_no_news():
     ],
     ids=["value", "null", "hour", "cell"],
 )
-def test_another_value_hour_or_cell_is_news(change):
+def test_another_value_hour_or_cell_is_new_data(change):
     assert not ARCHIVE.repeats(body(), body(change))
 
 
@@ -284,7 +284,7 @@ def test_the_second_recorded_day_differs_from_the_first_in_its_new_hours_and_the
     assert not ARCHIVE.repeats(DAY_1.read_bytes(), DAY_2.read_bytes())
 
 
-def test_a_body_without_an_hour_is_no_news_and_a_refusal_is_not():
+def test_a_body_without_an_hour_means_no_new_data_and_a_refusal_does_not():
     def emptied(loaded):
         loaded["hourly"] = {name: [] for name in loaded["hourly"]}
 
@@ -303,7 +303,7 @@ def test_a_body_without_an_hour_is_no_news_and_a_refusal_is_not():
         ("Something went wrong.", None),
     ],
 )
-def test_a_source_that_is_asked_too_often_says_in_words_for_how_long(monkeypatch, reason, seconds):
+def test_the_pause_that_a_429_states_in_words_is_read(monkeypatch, reason, seconds):
     monkeypatch.setattr(openmeteo.clock, "now", lambda: datetime(2026, 1, 10, 18, tzinfo=UTC))
     wait = ARCHIVE.throttled_for(json.dumps({"error": True, "reason": reason}).encode())
     assert (wait and wait.total_seconds()) == seconds

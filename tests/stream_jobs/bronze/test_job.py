@@ -1,4 +1,4 @@
-"""Bronze against a real broker and registry: what comes in is there once, whatever it is and whatever happened."""
+"""Bronze against a real broker and registry: each record is there once, whatever its bytes and whatever failed."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def statuses(pipeline) -> list[str]:
     return [row["decode_status"] for row in sorted(pipeline.rows(TABLE), key=lambda row: row["offset"])]
 
 
-def test_f30_poison_becomes_rows_and_the_rest_goes_on(pipeline):
+def test_f30_undecodable_bytes_become_rows_and_the_rest_goes_on(pipeline):
     """F30. Every kind in one batch, between good records; an unknown id is asked for, denied, and filed."""
     pipeline.publish(DATASET, station(1))
     whole = message(CONTRACT, pipeline.ids[DATASET], station(2))[1]
@@ -145,7 +145,7 @@ def test_only_committed_records_arrive(pipeline):
 
 
 def test_f17_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_lives(pipeline):
-    """F17, and SPARK-55271: with the Kafka connector 4.1.1 or 4.1.2 the query dies after the repeated batch."""
+    """F17, and SPARK-55271: with the Kafka connector 4.1.1 or 4.1.2 the query fails after the repeated batch."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     newest_commit(pipeline).unlink()
     pipeline.publish(DATASET, *stations(5, 8))
@@ -157,7 +157,7 @@ def test_f17_a_batch_that_was_written_but_not_noted_is_repeated_and_the_query_li
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_f17_a_batch_that_dies_before_or_after_its_commit_is_in_bronze_once(pipeline, point, monkeypatch):
+def test_f17_a_batch_that_fails_before_or_after_its_commit_is_in_bronze_once(pipeline, point, monkeypatch):
     """The control below repeats a batch, too."""
     monkeypatch.setattr(attempts, "MOST_FAILURES", 0)
     job = pipeline.bronze_after(DATASET, stations(0, 5))
@@ -174,7 +174,7 @@ def test_f17_a_batch_that_dies_before_or_after_its_commit_is_in_bronze_once(pipe
 
 
 def test_f17_control_without_the_query_id_the_repeated_batch_doubles(pipeline, control):
-    """The id under which Delta remembers the batch is another one."""
+    """The transaction id of the batch in Delta is another one."""
     job = pipeline.bronze_after(DATASET, stations(0, 5))
     newest_commit(pipeline).unlink()
     pipeline.run(job)

@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_named_by_its_field(case):
     ],
     ids=["empty", "text", "NaN", "a tail", "Latin-1", "deep", "long", "Avro", "an array", "a name twice"],
 )
-def test_bytes_that_are_no_value_are_told_from_values_that_do_not_fit(value, status, said):
+def test_bytes_that_are_no_value_and_values_that_do_not_fit_are_two_errors(value, status, said):
     found = read(value)
     assert (found.status, found.record) == (status, None)
     assert (found.problem or "").startswith(said)

@@ -102,7 +102,7 @@ OBSERVED_AND_PAST = {
 
 
 def test_hours_that_are_forecasts_are_marked_complete_no_day_and_win_over_no_station(silver, frame):
-    """Without a flag the clock of the fetch tells: the hours from `past` on end after it. One case a day."""
+    """Without a flag the clock of the fetch decides: the hours from `past` on end after it. One case a day."""
     days = {DAY + timedelta(days=n): hours for n, hours in enumerate(OBSERVED_AND_PAST)}
     for day, (observed, past) in days.items():
         fetched_at = instant(f"{day}T03") + timedelta(hours=past, minutes=-1)
@@ -206,7 +206,7 @@ def test_telecom_is_carried_from_the_day_it_was_known_and_for_six_months(silver,
 
 
 def test_accesses_per_100_inhabitants_use_the_estimate_that_was_known_on_the_day(silver, frame):
-    """The estimate of 2024 comes on 29 August; before it the one of 2021 stands. Where none was known, none is told."""
+    """The estimate of 2024 comes on 29 August; before it the one of 2021 stands. Where none was known, it is null."""
     cell = {"table_id": 6579, "variable_code": "9324", "territory_level": "6", "territory_code": SALVADOR}
     for year, value, known in (("2021", 200, "2021-08-27"), ("2024", 400, "2024-08-29")):
         estimate = {"period_code": year, "classifications": "", "value": Decimal(value), "known_from": instant(known)}

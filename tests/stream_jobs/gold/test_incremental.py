@@ -104,34 +104,34 @@ def test_external_factors_follow_every_input_one_after_the_other(spark, tmp_path
 
 
 def its_own_day(observations: DataFrame) -> DataFrame:
-    """A widening as somebody might write it at first: a value touches its own day. So does the weather, below."""
+    """A widening that is too narrow: a value touches its own day. So does the weather, below."""
     touched = factor_changes.touched_by_observations(observations)
     return touched.where(F.col("date_on").isin([row["reference_on"] for row in observations.collect()]))
 
 
 def the_hours_own_day(hours: DataFrame) -> DataFrame:
-    """Forgets that an hour is in the windows of the days after its own."""
+    """Leaves out that an hour is in the windows of the days after its own."""
     return factor_changes.touched_by_hours(hours).withColumn("lasting", F.lit(1))
 
 
 def its_own_survey_day(expectations: DataFrame) -> DataFrame:
-    """Forgets that a survey counts until the next one is known."""
+    """Leaves out that a survey counts until the next one is known."""
     touched = factor_changes.touched_by_expectations(expectations)
     return touched.where(F.col("date_on").isin([row["surveyed_on"] for row in expectations.collect()]))
 
 
 def nothing(stations: DataFrame) -> DataFrame:
-    """Deaf: metadata touch nothing."""
+    """Metadata touch nothing."""
     return fact_weather_daily.touched_by_stations(stations).limit(0)
 
 
 def no_licence(licences: DataFrame) -> DataFrame:
-    """Deaf, as above."""
+    """Nothing is touched, as above."""
     return factor_changes.touched_by_licences(licences).limit(0)
 
 
 def its_own_month(accesses: DataFrame) -> DataFrame:
-    """Forgets the month after, whose change is against this one."""
+    """Leaves out the month after, whose change is against this one."""
     months = [row["reference_month_on"] for row in accesses.select("reference_month_on").distinct().collect()]
     return fact_5g_municipality.touched_by_accesses(accesses).where(F.col("reference_month_on").isin(months))
 
@@ -194,7 +194,7 @@ IN_MAKE_TEST = {"deaf to metadata", "no windows", "deaf to the month after"}
         for name, case in CASES.items()
     ],
 )
-def test_control_a_widening_that_misses_a_group_is_noticed(silver, control, case):
+def test_control_a_widening_that_misses_a_group_is_found(silver, control, case):
     """Negative control of the tests above: the last change reaches fewer groups than it touches."""
     table, dataset, widening, steps = case
     last = LastStep(table, silver, [(kind, number) for number, kind in enumerate(steps)])

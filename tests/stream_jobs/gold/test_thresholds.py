@@ -36,7 +36,7 @@ def differing(held: Any, silver: Any) -> list[str]:
     ]
 
 
-def test_control_a_changed_threshold_changes_the_flags_and_rows_from_before_are_told(choose, silver, frame, control):
+def test_control_a_changed_threshold_changes_the_flags_and_rows_from_before_are_named(choose, silver, frame, control):
     measured = {"air_temperature_max_celsius": [25.5], "air_temperature_min_celsius": [25.5], "rain_mm": [24.0]}
     silver.add("inmet_hourly", *hours_of("A401", DAY, **measured))
     for day, value in ((DAY - timedelta(days=30), "5.00"), (DAY, "5.10")):

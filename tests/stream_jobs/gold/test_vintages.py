@@ -1,4 +1,4 @@
-"""A training set never knows the future, and knows all of the past."""
+"""A row of a training set uses all that was known at its origin, and nothing newer."""
 
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -47,13 +47,13 @@ def by_origin(frame):
 
 @pytest.fixture(scope="module")
 def found(spark, published):
-    """What the training set of some weeks says, by origin; one computation serves all."""
+    """The training set of some weeks, by origin, computed once."""
     _, places = published
     return by_origin(training_set(spark, places, ORIGINS, days=DAYS + 30))
 
 
 def leaks(rows_of):
-    """Rows that know more than their origin."""
+    """Rows with values that are newer than their origin."""
     return [row for origin, rows in rows_of.items() for row in rows if row["known_from"].astimezone(UTC) > origin]
 
 
@@ -146,7 +146,7 @@ def test_nonsense_is_refused(spark, published):
 
 
 def test_a_batch_reads_every_dataset_at_one_version(spark, published):
-    """However often it asks, and whoever commits meanwhile; the next batch sees what came."""
+    """However often it reads, and whatever is committed meanwhile; the next batch sees the new rows."""
     _, places = published
     batches = [asof.Known(spark, asof.Snapshots(places)) for _ in range(2)]
     before = batches[0].versions("bcb_sgs", columns=["value"]).count()

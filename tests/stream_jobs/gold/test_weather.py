@@ -177,7 +177,7 @@ def test_known_from_is_the_newest_of_the_hours(silver):
     assert day_of(silver, rows)["known_from"] == instant("2025-03-01")
 
 
-def test_a_value_that_is_no_measurement_counts_for_nothing_and_stops_nothing(silver):
+def test_a_value_that_is_no_measurement_is_left_out_and_stops_nothing(silver):
     day = day_of(silver, hours_of("A401", date(2024, 1, 1), rain_mm=[1.5, 1e300, float("nan")]))
     assert day["rain_mm"] == 1.5
 

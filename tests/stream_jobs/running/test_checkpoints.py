@@ -1,4 +1,4 @@
-"""When a query may start, and when it must not: the guard beside every checkpoint."""
+"""When a query may start, and when it is refused: the guard file beside every checkpoint."""
 
 import json
 from contextlib import suppress
@@ -49,7 +49,7 @@ def test_the_same_query_goes_on(started):
     assert started.open(replace(FULL, last_written=1)) == started.guard
 
 
-def test_a_crash_before_the_guard_was_written_leaves_nothing_in_the_way(checkpoint):
+def test_a_crash_before_the_guard_was_written_does_not_block_the_next_start(checkpoint):
     checkpoint.path(0).mkdir(parents=True)
     (checkpoint.path(0) / "metadata").write_text('{"id": "x"}')
 
@@ -134,7 +134,7 @@ def test_f31_control_without_the_fingerprint_another_kind_of_query_starts(checkp
     checkpoint.open(replace(EMPTY, fingerprint=was))
 
     def starts(now) -> list[str]:
-        """Whether a release that says this of itself is let on."""
+        """Whether a release with this fingerprint may continue."""
         with suppress(UnsafeState):
             checkpoint.open(now)
             return [f"a query that says {now.fingerprint} of itself goes on a checkpoint of {was['spark']}"]
@@ -182,7 +182,7 @@ def test_adopting_begins_a_new_generation_with_a_query_of_its_own(started):
     assert started.open(replace(FULL, topic_id="topic-2")) == guard
 
 
-def test_adopting_after_everything_was_lost_is_a_second_life_too(checkpoint):
+def test_adopting_after_everything_was_lost_begins_a_new_generation_too(checkpoint):
     assert checkpoint.adopt(FULL, None).generation == 1
 
 

@@ -1,4 +1,4 @@
-"""What a driver does of a rebuild, and when: by both checkpoints, the input's log, and the turns of its query."""
+"""When a driver swaps in a rebuilt table: decided by both checkpoints, the input's log, and the state of its query."""
 
 import json
 from dataclasses import replace

@@ -130,7 +130,7 @@ def months_of_one_version(pipeline: Pipeline, *numbers: int) -> None:
 
 
 def stopped_after(pipeline: Pipeline, monkeypatch: Any, job: Any, *, batches: int) -> None:
-    """Run a query until so many batches are done; the next one fails, as if the driver had died."""
+    """Run a query until so many batches are done; the next one fails, as if the driver had been killed."""
     work, done = job._batches.work, []
 
     def limited(batch: Any, batch_id: int) -> None:

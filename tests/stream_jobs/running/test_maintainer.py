@@ -100,7 +100,7 @@ def test_once_it_is_stopped_nothing_is_replaced_any_more(places, monkeypatch):
     assert files(places) == {BRONZE: FILES, SILVER: FILES, GOLD: FILES}
 
 
-def test_the_thread_goes_on_after_a_round_that_failed_whole_and_ends_when_told(places, monkeypatch):
+def test_the_thread_continues_after_a_round_that_failed_whole_and_ends_when_stopped(places, monkeypatch):
     failures = [OSError("no such folder")]
 
     def listed(places: Places) -> list[str]:

@@ -41,7 +41,7 @@ def test_a_batch_waits_for_the_end_of_maintenance_and_batches_do_not_wait_for_ea
         pass
 
 
-def test_a_table_of_several_queries_is_free_when_all_of_them_are_and_lets_go_of_all():
+def test_a_table_of_several_queries_is_locked_and_released_with_all_of_them():
     one, other = MaintenanceLock(), MaintenanceLock()
     with other.batch(), all_of((one, other), 0) as is_free:
         assert not is_free

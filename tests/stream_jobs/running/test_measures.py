@@ -1,4 +1,4 @@
-"""What a driver tells of itself: batches by Spark's own report, restarts, and that queries look for input. No Spark."""
+"""The metrics of a driver: batches by Spark's own report, restarts, and that queries look for input. No Spark."""
 
 import json
 from types import SimpleNamespace
@@ -78,7 +78,7 @@ def test_a_query_that_fails_is_counted_as_restarted_and_one_that_starts_as_looki
     assert value(metrics, "query_restarts_total", layer="bronze", table="t") == 1
 
 
-def test_what_silver_and_gold_judge_is_counted_by_outcome(metrics):
+def test_rows_that_silver_and_gold_check_are_counted_by_outcome(metrics):
     metrics.rows_judged("silver", {"new": 3, "unchanged": 2})
     metrics.rows_judged("gold", {"recomputed": 9})
     metrics.broken("bcb_sgs", 2)
@@ -87,6 +87,6 @@ def test_what_silver_and_gold_judge_is_counted_by_outcome(metrics):
     assert value(metrics, "expectations_broken_total", dataset="bcb_sgs") == 2
 
 
-def test_without_measures_everything_may_be_told():
+def test_without_measures_every_report_is_accepted():
     UNMEASURED.batch_ended(QUERY, 1, {})
     UNMEASURED.maintained()

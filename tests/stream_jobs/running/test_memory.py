@@ -1,4 +1,4 @@
-"""What the driver's JVM takes of memory, as it says itself."""
+"""The memory of the driver's JVM, as the JVM reports it."""
 
 import threading
 from types import SimpleNamespace

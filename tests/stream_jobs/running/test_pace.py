@@ -1,4 +1,4 @@
-"""A query looks more rarely while little comes all the time, and at once where much comes or something now and then."""
+"""A query looks more rarely while few records come all the time, and at full pace when many or rare ones come."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ A_MINUTE = {"processingTime": "60000 milliseconds"}
 
 
 class Query:
-    """What a paced query has read, second by second by a clock that is moved by hand."""
+    """The rows that a paced query reads, by a clock that the test advances."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> None:
         self._now, self._read = 1_000.0, Read()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Queries are judged after some seconds; fewer than the rows of a burst are few."""
+    """The pace of queries is decided after some seconds; fewer than the rows of a burst are few."""
     monkeypatch.setattr(pace, "WINDOW_SECONDS", 6.0)
     monkeypatch.setattr(pace, "SLOW_SECONDS", 3.0)
     monkeypatch.setattr(pace, "FEW_ROWS_PER_SECOND", 60.0)

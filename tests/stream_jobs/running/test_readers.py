@@ -58,7 +58,7 @@ def of(places: Places, table: str, query: str) -> list[Reader]:
 
 
 def test_a_reader_stands_where_its_last_finished_batch_began(places):
-    """Spark asks for that batch once more at the next start."""
+    """Spark plans that batch once more at the next start."""
     checkpoint = begun(places, SILVER)
     batch(checkpoint, 0, offset(places, BRONZE, 3, first=True), "-")
     assert of(places, BRONZE, SILVER) == [Reader(SILVER, 3, is_snapshot=True)]

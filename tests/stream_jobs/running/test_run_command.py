@@ -1,4 +1,4 @@
-"""`correnteza run` as a process: it follows its topics, says what it does, and ends when told to."""
+"""`correnteza run` as a process: it follows its topics, logs what it does, and ends at SIGTERM."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_a_wrong_layer_is_a_usage_error(cli):
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
-def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_says_so_and_ends_with_3_when_it_is_told_to(
+def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_names_them_and_ends_with_3_at_sigterm(
     pipeline, cli_process, cli
 ):
     """One has lost its checkpoint before the start, the topic of another is recreated while it runs."""

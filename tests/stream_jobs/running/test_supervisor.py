@@ -1,4 +1,4 @@
-"""Queries are restarted alone, with back-off, within bounds; nothing half alive goes on. No Spark here."""
+"""A failed query is restarted alone, with back-off and within bounds. No Spark here."""
 
 import threading
 import time
@@ -91,7 +91,7 @@ LONG = 10**9
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.001)
     monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(attempts, "LONGEST_PAUSE_SECONDS", 0.01)
@@ -123,7 +123,7 @@ def test_a_query_that_fails_is_restarted_alone():
     assert healthy.running.stopped
 
 
-def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeypatch):
+def test_systemd_is_notified_while_a_driver_watches_its_queries(monkeypatch):
     signs: list[int] = []
     monkeypatch.setattr(supervisor.notify, "alive", lambda: signs.append(1))
     watched = Job("bronze.a", [Query(LONG, None)])
@@ -131,8 +131,8 @@ def test_systemd_hears_of_a_driver_for_as_long_as_it_watches_its_queries(monkeyp
     assert len(signs) == 3  # one per look: a loop that hangs in one gives none
 
 
-def test_one_that_goes_on_failing_takes_the_driver_down():
-    """F34: no driver that looks alive while one of its tables is stopped."""
+def test_a_query_that_keeps_failing_ends_the_driver():
+    """F34: no driver runs on while one of its tables is stopped."""
     failing = Job("silver.a", [Query(0, "boom")])
     healthy = Job("silver.b", [Query(LONG, None)])
     with pytest.raises(CorrentezaError, match=r"silver\.a failed: boom"):
@@ -163,26 +163,26 @@ def test_a_dependency_that_is_away_is_waited_for_however_long():
     assert away.starts == 13
 
 
-def sick_beside_a_healthy_one(until: Any = lambda sick, healthy: healthy.seen > 20) -> tuple[Job, Job, list[str]]:
-    """A query that finds an unsafe state in a batch, one that does not, and what the driver says at its end."""
-    sick = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken", hint="mend it"))
+def failing_beside_a_healthy_one(until: Any = lambda failing, healthy: healthy.seen > 20) -> tuple[Job, Job, list[str]]:
+    """A query that finds an unsafe state in a batch, one that does not, and the error of the driver's end."""
+    failing = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken", hint="mend it"))
     healthy = Job("bronze.b", [Query(LONG, None)])
-    said = complaint(lambda: run(sick, healthy, until=lambda: until(sick, healthy.running)))
-    return sick, healthy, said
+    said = complaint(lambda: run(failing, healthy, until=lambda: until(failing, healthy.running)))
+    return failing, healthy, said
 
 
-def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_end_tells_of_it():
-    sick, healthy, said = sick_beside_a_healthy_one()
+def test_f34_an_unsafe_state_in_a_batch_stops_its_query_alone_and_the_driver_s_end_names_it():
+    failing, healthy, said = failing_beside_a_healthy_one()
     assert said == ["UnsafeState: silver.a is stopped: a rule is broken"]
-    assert (sick.starts, healthy.starts) == (1, 1)
+    assert (failing.starts, healthy.starts) == (1, 1)
     assert healthy.running.seen > 20
     assert healthy.running.stopped
 
 
-def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_sick_one(monkeypatch, control):
+def test_f34_control_a_supervisor_that_raises_stops_the_others_with_the_failing_one(monkeypatch, control):
     def stopped_too() -> list[str]:
         """Whether the healthy query was watched on after the other one had stopped."""
-        _, healthy, said = sick_beside_a_healthy_one()
+        _, healthy, said = failing_beside_a_healthy_one()
         return [] if healthy.running.seen > 20 else [f"bronze.b ended after {healthy.running.seen} looks: {said}"]
 
     def raising(self: Supervised, state: str, error: CorrentezaError) -> None:
@@ -216,7 +216,7 @@ def test_f21_control_a_refusal_that_is_raised_at_the_start_keeps_the_others_from
     control.objects(refused_beside_a_healthy_one, refusal, damage="bronze.b ended after 0 looks")
 
 
-def test_a_table_that_another_driver_writes_ends_the_driver_and_leaves_no_word_in_its_checkpoint():
+def test_a_table_that_another_driver_writes_ends_the_driver_and_leaves_no_note_in_its_checkpoint():
     noted: list[str] = []
     taken = Supervised(
         Job("bronze.a", [TableIsTakenError("held")]), {}, lambda query, state, error: noted.append(query)
@@ -266,15 +266,15 @@ def test_when_every_query_may_not_go_on_the_driver_ends_at_once(monkeypatch):
     assert all(job.running.stopped for job in jobs)
 
 
-def test_when_every_query_stands_still_the_driver_ends():
+def test_when_every_query_has_stopped_the_driver_ends():
     jobs = [Job(name, [Query(0, "x")], failure=UnsafeState("a rule is broken")) for name in ("silver.a", "silver.b")]
     with pytest.raises(UnsafeState, match=r"silver\.a is stopped.*silver\.b is stopped"):
         run(*jobs, until=lambda: False)
 
 
-def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_stands_still():
-    sick = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken"))
-    jobs = [sick, *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
+def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_has_stopped():
+    failing = Job("silver.a", [Query(0, "x")], failure=UnsafeState("a rule is broken"))
+    jobs = [failing, *(Job(f"silver.{n}", [Query(3, None)]) for n in range(3))]
     noted: list[tuple[str, str]] = []
     done = bring_up_to_date(
         jobs, at_once=1, stop=threading.Event(), note=lambda query, state, error: noted.append((query, state))
@@ -284,7 +284,7 @@ def test_draining_brings_the_others_up_to_date_before_it_names_the_one_that_stan
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), DeltaError("the log is being written")])
-def test_what_the_system_or_delta_says_at_a_start_puts_its_job_off_and_the_others_go_on(error):
+def test_an_error_of_the_system_or_of_delta_at_a_start_delays_its_job_alone(error):
     job = Job("bronze.a", [error, Query(LONG, None)])
     other = Job("bronze.b", [Query(LONG, None)])
     run(job, other, until=lambda: job.starts == 2)
@@ -359,7 +359,7 @@ def test_a_check_that_finds_something_unsafe_stops_the_driver(monkeypatch):
     assert job.running.stopped
 
 
-def test_the_pause_doubles_and_failures_of_long_ago_are_forgiven(monkeypatch):
+def test_the_pause_doubles_and_old_failures_do_not_count(monkeypatch):
     monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 1.0)
     monkeypatch.setattr(attempts, "LONGEST_PAUSE_SECONDS", 60.0)
     tries, error = Attempts(), CorrentezaError("x")
@@ -373,7 +373,7 @@ def test_draining_runs_a_few_at_once_and_each_to_its_end():
     assert set(drain(jobs, at_once=2, stop=threading.Event())) == {f"gold.{n}" for n in range(5)}
 
 
-def test_draining_that_is_told_to_stop_says_so():
+def test_draining_that_is_stopped_is_reported_as_unfinished():
     stop = threading.Event()
     stop.set()
     with pytest.raises(CorrentezaError, match="stopped before"):
@@ -402,7 +402,7 @@ def test_f28_control_another_failure_is_given_up_after_some_tries(control):
     control.objects(given_up, "the disk is read-only", damage="the disk is read-only")
 
 
-class Ending(Query):
+class BatchQuery(Query):
     """A query in the middle of a batch, which ends after some looks at it; it notes whether it was stopped before."""
 
     def __init__(self, looks: int) -> None:
@@ -429,28 +429,28 @@ def told_to_stop(query: Query, stop_seconds: float) -> None:
     keep_running([supervised], ordered, dict, stop_seconds=stop_seconds)
 
 
-def cut(query: Ending) -> list[str]:
-    """What the end of a query was like."""
+def cut(query: BatchQuery) -> list[str]:
+    """How a query ended."""
     wrong = [] if query.stopped else ["it was not stopped"]
     return [*wrong, "its batch was cut"] if query.cut else wrong
 
 
 def test_f33_a_batch_under_way_is_finished_before_its_query_is_stopped():
-    query = Ending(3)
+    query = BatchQuery(3)
     told_to_stop(query, 600)
     assert cut(query) == []
 
 
-def test_f33_control_a_driver_without_patience_cuts_the_batch(control):
-    patient, hasty = Ending(3), Ending(LONG)
+def test_f33_control_a_driver_with_a_stop_timeout_of_zero_interrupts_the_batch(control):
+    patient, hasty = BatchQuery(3), BatchQuery(LONG)
     told_to_stop(patient, 600)
     control.holds(cut, patient)
     told_to_stop(hasty, 0)
     control.objects(cut, hasty, damage="its batch was cut")
 
 
-class Stuck(Query):
-    """A query whose batch does not end, nor does the call that stops it, until it is let go."""
+class HangingQuery(Query):
+    """A query whose batch does not end, nor does the call that stops it, until it is released."""
 
     MOST_SECONDS = 60.0
 
@@ -465,9 +465,9 @@ class Stuck(Query):
         self.ended = True
 
 
-def stopped_beside_a_stuck_one(stop_seconds: float, *others: Job) -> Supervised:
-    """The stuck one, after an order to stop; its batch has not ended yet."""
-    stuck = Job("bronze.stuck", [Stuck()])
+def stopped_beside_a_hanging_one(stop_seconds: float, *others: Job) -> Supervised:
+    """The hanging query, after an order to stop; its batch has not ended yet."""
+    stuck = Job("bronze.stuck", [HangingQuery()])
     supervised = [Supervised(each, {}) for each in (stuck, *others)]
     for each in supervised:
         each.start()
@@ -485,7 +485,7 @@ def waited_for(stuck: Supervised) -> list[str]:
 def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_and_the_others_are_stopped(monkeypatch):
     monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
     other = Job("bronze.other", [Query(LONG, None)])
-    stuck = stopped_beside_a_stuck_one(0.2, other)
+    stuck = stopped_beside_a_hanging_one(0.2, other)
 
     assert waited_for(stuck) == []
     assert stuck.abandoned
@@ -496,13 +496,13 @@ def test_f33_a_batch_that_outlasts_the_stop_timeout_is_abandoned_and_the_others_
 def test_f33_control_without_a_bound_on_spark_s_own_stop_the_end_waits_for_the_batch(monkeypatch, control):
     with monkeypatch.context() as patch:
         patch.setattr(stopping, "END_SECONDS", 0.1)
-        bounded = stopped_beside_a_stuck_one(0.0)
+        bounded = stopped_beside_a_hanging_one(0.0)
     control.holds(waited_for, bounded)
     bounded.job.running.let_go.set()
 
     monkeypatch.setattr(stopping, "END_SECONDS", 10**6)
-    monkeypatch.setattr(Stuck, "MOST_SECONDS", 1.0)
-    control.objects(waited_for, stopped_beside_a_stuck_one(0.0), damage="it waited until the batch ended")
+    monkeypatch.setattr(HangingQuery, "MOST_SECONDS", 1.0)
+    control.objects(waited_for, stopped_beside_a_hanging_one(0.0), damage="it waited until the batch ended")
 
 
 def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_end(monkeypatch):
@@ -510,7 +510,7 @@ def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_
     monkeypatch.setattr(stopping, "ERROR_STOP_SECONDS", 0.1)
     monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "CHECK_SECONDS", 0.0)
-    let_go, stuck = threading.Event(), Stuck()
+    let_go, stuck = threading.Event(), HangingQuery()
     checked: list[bool] = []
     with pytest.raises(CorrentezaError) as given_up:
         run(
@@ -527,7 +527,7 @@ def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_
     assert "boom" in given_up.value.hint
 
 
-class Busy(Query):
+class LongBatchQuery(Query):
     """A query whose one batch never ends by itself; a task of it ends at every look, or none does."""
 
     def __init__(self, *, ends_tasks: bool) -> None:
@@ -539,9 +539,9 @@ class Busy(Query):
         self.tasks += self.ends_tasks
 
 
-def left_stuck(seconds: float = 0.2) -> list[str]:
+def left_hanging(seconds: float = 0.2) -> list[str]:
     """Whether a query whose batch makes no progress goes on as it is while another one is watched for so long."""
-    first = Busy(ends_tasks=False)
+    first = LongBatchQuery(ends_tasks=False)
     stuck = Job("silver.a", [first, Query(LONG, None)])
     other = Job("bronze.b", [Query(LONG, None)])
     until = time.monotonic() + seconds
@@ -558,7 +558,7 @@ def left_stuck(seconds: float = 0.2) -> list[str]:
 def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeypatch):
     monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
     noted: list[str] = []
-    first = Busy(ends_tasks=False)
+    first = LongBatchQuery(ends_tasks=False)
     job = Job("silver.a", [first, Query(LONG, None)])
     supervised = Supervised(job, {}, lambda query, state, error: noted.append(f"{query} {state}: {error}"))
     supervised.start()
@@ -571,14 +571,14 @@ def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeyp
 def test_control_without_the_bound_the_batch_is_waited_for_for_ever(monkeypatch, control):
     with monkeypatch.context() as patch:
         patch.setattr(stalls, "STALL_SECONDS", 0.05)
-        control.holds(left_stuck, 60)
+        control.holds(left_hanging, 60)
     monkeypatch.setattr(stalls, "STALL_SECONDS", 10**6)
-    control.objects(left_stuck, damage="the batch of silver.a still makes no progress")
+    control.objects(left_hanging, damage="the batch of silver.a still makes no progress")
 
 
 def test_a_long_batch_whose_tasks_end_is_left_alone(monkeypatch):
     monkeypatch.setattr(stalls, "STALL_SECONDS", 1.0)
-    busy = Busy(ends_tasks=True)
+    busy = LongBatchQuery(ends_tasks=True)
     job = Job("silver.a", [busy])
     until = time.monotonic() + 2.0
 
@@ -591,11 +591,11 @@ def test_a_long_batch_whose_tasks_end_is_left_alone(monkeypatch):
     assert busy.tasks > 10
 
 
-def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s_end_tells_of_it(monkeypatch):
+def test_a_query_that_does_not_end_is_not_started_a_second_time_and_the_driver_s_end_names_it(monkeypatch):
     """Its batch may still write: a second one beside it would be a second writer."""
     monkeypatch.setattr(stalls, "STALL_SECONDS", 0.05)
     monkeypatch.setattr(stopping, "END_SECONDS", 0.1)
-    stuck = Stuck()
+    stuck = HangingQuery()
     job, other = Job("silver.a", [stuck, Query(LONG, None)]), Job("bronze.b", [Query(LONG, None)])
 
     def enough() -> bool:

@@ -54,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def after(clock: Clock, suspension: Suspension, seconds: float, *, rows: int = 0, looked: bool = True) -> bool:
-    """Whether a query may rest so many seconds later, having looked at its inputs just now or never."""
+    """Whether a query may be suspended so many seconds later, having looked at its inputs just now or never."""
     clock.seconds += seconds
     return suspension.is_due(rows, clock.now if looked else None)
 
@@ -64,7 +64,7 @@ def test_a_query_is_suspended_once_it_has_looked_at_the_same_inputs_long_enough(
     assert [after(clock, suspension, seconds) for seconds in (0, 59, 1)] == [False, False, True]
 
 
-def test_rows_and_changed_inputs_begin_the_time_anew(clock):
+def test_rows_and_changed_inputs_restart_the_idle_time(clock):
     state = ["a"]
     suspension = Suspension(lambda: state[0])
     assert not after(clock, suspension, 0)
@@ -115,7 +115,7 @@ def test_one_that_would_find_nothing_is_suspended_from_the_beginning_and_new_row
     assert suspension.is_over()
 
 
-def test_every_commit_of_a_table_and_its_first_change_the_sign(tmp_path):
+def test_every_commit_of_a_table_changes_what_is_compared(tmp_path):
     there, absent = str(tmp_path / "there"), str(tmp_path / "absent")
     schema = Schema.from_arrow(pa.schema([("a", pa.int64())]))
     made = DeltaTable.create(there, schema)
@@ -154,7 +154,7 @@ def test_ends_are_not_known_while_the_broker_is_away(monkeypatch):
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Queries rest at the first word of Spark that they found nothing."""
+    """Queries are suspended at the first report of Spark that they found nothing."""
     monkeypatch.setattr(suspension, "SUSPEND_AFTER_SECONDS", 0.5)
 
 
@@ -222,7 +222,7 @@ def said_soon(spark: SparkSession) -> Iterator[None]:
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("soon", "said_soon")
-def test_control_a_sign_that_never_changes_leaves_what_comes_unread(pipeline, control):
+def test_control_inputs_that_seem_unchanged_leave_new_rows_unread(pipeline, control):
     pipeline.publish(DATASET, station(1))
     bronze = pipeline.bronze(DATASET)
     state, stop = ["real"], threading.Event()

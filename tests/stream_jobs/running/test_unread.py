@@ -26,7 +26,7 @@ def bronze_has_unread(pipeline: Any, job: Any) -> bool:
     return job.has_unread(topics_now(pipeline.broker, [job.topic])[job.topic])
 
 
-def test_news_is_what_is_not_committed(pipeline):
+def test_unread_is_what_is_not_committed(pipeline):
     pipeline.declare(DATASET)
     bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
     assert not bronze_has_unread(pipeline, bronze)
@@ -44,7 +44,7 @@ def test_news_is_what_is_not_committed(pipeline):
     assert len(pipeline.rows(f"silver.{DATASET}")) == 4
 
 
-def test_a_batch_that_did_not_end_is_news(pipeline):
+def test_a_batch_that_did_not_end_is_unread(pipeline):
     pipeline.publish(DATASET, station(1))
     bronze, silver = pipeline.bronze(DATASET), pipeline.silver(DATASET)
     pipeline.run(bronze, silver)
@@ -76,7 +76,7 @@ def test_a_topic_that_does_not_exist_is_left_out_of_many_and_named_alone(pipelin
         pipeline.broker.topic_id("absent.v1")
 
 
-def test_a_run_to_the_end_touches_only_what_has_news(pipeline, monkeypatch):
+def test_a_run_to_the_end_starts_only_queries_with_unread_rows(pipeline, monkeypatch):
     """Of all the tables there are, one topic holds records: three queries run, and a second run starts none."""
     pipeline.declare(*load_all())
     pipeline.publish(DATASET, station(1))

@@ -1,4 +1,4 @@
-"""How far a dataset's clocks had come before a batch: noted beside the checkpoint, and asked of bronze only without."""
+"""The newest clock of a dataset before a batch: kept beside the checkpoint, and else read from bronze."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ SPARK: Any = None
 """Nothing that is noted needs it."""
 
 
-class AskedBronze(Exception):
+class BronzeWasRead(Exception):
     """Stands for the scan of a whole table."""
 
 
@@ -22,7 +22,7 @@ def history(file: Path) -> BronzeHistory:
     """As a driver makes it when it starts."""
 
     def records(*_: Any) -> Any:
-        raise AskedBronze
+        raise BronzeWasRead
 
     return BronzeHistory(
         load("bcb_sgs"),
@@ -64,7 +64,7 @@ def test_a_driver_that_starts_anew_knows_what_was_seen_without_asking_bronze(tmp
     assert not again.was_repairing
 
 
-def test_a_batch_that_died_while_keys_were_repaired_is_told_so_and_no_other_is(tmp_path):
+def test_a_batch_that_failed_while_keys_were_repaired_is_marked_and_no_other_is(tmp_path):
     after_two_batches(tmp_path)
     died = history(tmp_path)
     died.begin(SPARK, batch(2), is_first=False)
@@ -84,7 +84,7 @@ def test_a_batch_that_died_while_keys_were_repaired_is_told_so_and_no_other_is(t
     [(1, 0, ""), (0, 7, ""), (0, 2, "{"), (0, 2, '{"generation": 0}')],
     ids=["another life", "a batch between is missing", "damaged", "of another release"],
 )
-def test_what_is_not_surely_of_the_batch_before_is_not_believed(tmp_path, generation, batch_id, spoilt):
+def test_a_note_that_may_not_be_of_the_batch_before_is_not_used(tmp_path, generation, batch_id, spoilt):
     after_two_batches(tmp_path)
     if spoilt:
         (tmp_path / "seen.json").write_text(spoilt)
@@ -92,7 +92,7 @@ def test_what_is_not_surely_of_the_batch_before_is_not_believed(tmp_path, genera
     other = history(tmp_path)
     other.begin(SPARK, batch(batch_id, generation), is_first=False)
 
-    with pytest.raises(AskedBronze):
+    with pytest.raises(BronzeWasRead):
         other.seen()
     before = (tmp_path / "seen.json").read_text()
     other.end(Seen(1, None))  # what came before is not known, so nothing may be noted

@@ -1,4 +1,4 @@
-"""What ANATEL's rows must satisfy, judged with DuckDB as `verify` does: each rule objects to what it is there for."""
+"""What ANATEL's rows must satisfy, checked with DuckDB as in `verify`: each rule finds what it is for."""
 
 from datetime import date
 

@@ -45,7 +45,7 @@ def test_a_corrected_month_has_two_versions_and_the_newer_stands(pipeline):
 
 
 def test_of_two_rows_with_one_key_the_different_one_is_set_aside_and_none_is_lost_unseen(pipeline):
-    """As the source's module says: the parser keeps both, and nobody guesses a sum."""
+    """As the source's module says: the parser keeps both, and no sum is guessed."""
     row = {"reference_month_on": date(2022, 12, 1), "cnpj": "40432544000147", "municipality_code": "3547809"}
     rows = [row | {"published_at": PUBLISHED, "accesses": accesses} for accesses in (7, 5, 7)]
     pipeline.run(pipeline.bronze_after(MOBILE, rows))

@@ -109,7 +109,7 @@ def _is_own(field):
 
 
 def broken(dataset, rows) -> dict[str, int]:
-    """Rule → rows that break it, with DuckDB, as `verify` judges."""
+    """Rule → rows that break it, with DuckDB, as in `verify`."""
     connection = duckdb.connect()
     connection.register("rows", rows)
     counts = {
@@ -154,7 +154,7 @@ def test_real_rows_break_no_rule(dataset, file, resource, rules):
     assert broken(dataset, pa.Table.from_batches([parsed.records[dataset]])) == rules
 
 
-def test_spark_judges_every_case_as_duckdb_does(spark):
+def test_spark_decides_every_case_as_duckdb_does(spark):
     """Silver sets rows aside with Spark, `verify` counts them with DuckDB: the same words must mean the same."""
     for dataset, table in TABLES.items():
         cases = [(changes, rules) for name, changes, rules in CASES if name == dataset]

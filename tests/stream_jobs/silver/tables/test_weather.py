@@ -1,4 +1,4 @@
-"""What hours of weather must satisfy, judged with DuckDB as `verify` does: each rule objects to what it is for."""
+"""What hours of weather must satisfy, checked with DuckDB as in `verify`: each rule finds what it is for."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -16,7 +16,7 @@ from tests.harness.timeline import Timeline
 LOOK_SECONDS = 0.05
 
 
-class Kept:
+class RestartedCommand:
     """One unmodified command, in a process group of its own, with a log file of its own.
 
     Attributes:
@@ -66,7 +66,7 @@ class Kept:
                 kill_tree(self._process)
 
     def hold(self, is_the_moment: Callable[[], bool]) -> bool:
-        """SIGSTOP to it and its group, and ask: at the moment it stays stopped, to be killed; else it goes on."""
+        """SIGSTOP to it and its group. It stays stopped if the condition holds, and is else continued."""
         with self._lock:
             if self._process is None:
                 return False
@@ -126,21 +126,21 @@ class Kept:
             )
 
 
-class Keeper:
-    """Looks after commands in a thread of its own, for as long as the block lasts; kills them after it."""
+class Restarter:
+    """Restarts commands that have ended, from a thread of its own, inside the block; kills them after it."""
 
     def __init__(self) -> None:
-        self._kept: list[Kept] = []
+        self._kept: list[RestartedCommand] = []
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="restarter", daemon=True)
 
-    def add(self, kept: Kept) -> Kept:
-        """Start a command and look after it."""
+    def add(self, kept: RestartedCommand) -> RestartedCommand:
+        """Start a command, and restart it from now on."""
         kept.start()
         self._kept.append(kept)
         return kept
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "Restarter":
         self._thread.start()
         return self
 

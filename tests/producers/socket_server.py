@@ -1,4 +1,4 @@
-"""Servers that misbehave below HTTP, certificates of our own, and names that resolve as a test wants it."""
+"""Servers that misbehave below HTTP, certificates of our own, and names that resolve as a test sets."""
 
 import socket
 import ssl
@@ -23,7 +23,7 @@ Behave = Callable[[socket.socket], None]
 """Handles one connection whose request has been read."""
 
 
-class Wire:
+class SocketServer:
     """A server on the loopback interface whose connections a function handles.
 
     Attributes:
@@ -79,9 +79,9 @@ class Wire:
 
 
 @contextmanager
-def wire(behave: Behave, context: ssl.SSLContext | None = None) -> Iterator[Wire]:
+def socket_server(behave: Behave, context: ssl.SSLContext | None = None) -> Iterator[SocketServer]:
     """A server for one test."""
-    server = Wire(behave, context)
+    server = SocketServer(behave, context)
     try:
         yield server
     finally:
@@ -118,8 +118,8 @@ def drip(beginning: bytes, every: float) -> Behave:
     return behave
 
 
-class Names:
-    """The name service and the routes of a pretended internet.
+class FakeNetwork:
+    """A simulated name service, and the routes to the simulated addresses.
 
     Attributes:
         found: name → its addresses at each question, the last ones for ever after.

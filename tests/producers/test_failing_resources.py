@@ -36,12 +36,12 @@ class ServedSeries:
     """Six series, each answering with one value on the first day of the window.
 
     Attributes:
-        sick: (series, first day of a window, `*` any) → the status with which it answers for ever.
+        failing: (series, first day of a window, `*` any) → the status with which it answers for ever.
         asked: (series, year in which the window begins), in order.
     """
 
     def __init__(self, server) -> None:
-        self.sick: dict[tuple[str, str], int] = {}
+        self.failing: dict[tuple[str, str], int] = {}
         self.asked: list[tuple[str, int]] = []
         for name in SERIES:
             server.expect_request(f"/bcdata.sgs.{name}/dados").respond_with_handler(self._answer)
@@ -49,12 +49,12 @@ class ServedSeries:
     def _answer(self, request: Request) -> Response:
         name, day = request.path.split("/")[1].removeprefix("bcdata.sgs."), request.args["dataInicial"]
         self.asked.append((name, int(day[-4:])))
-        status = self.sick.get((name, day)) or self.sick.get((name, "*")) or 200
+        status = self.failing.get((name, day)) or self.failing.get((name, "*")) or 200
         return Response(json.dumps([{"data": day, "valor": "1"}]) if status == 200 else "no", status)
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch) -> None:
+def no_retries(monkeypatch) -> None:
     """A request that fails is not repeated."""
     monkeypatch.setattr("producers.fetch.http.ATTEMPTS", 1)
 
@@ -82,7 +82,7 @@ def missing(target, wanted: set[str]) -> list[str]:
 
 @pytest.mark.parametrize("status", [400, 403, 500], ids=["refused", "forbidden", "away"])
 def test_a_resource_that_fails_for_ever_keeps_no_other_back_and_is_named(run, served, target, status):
-    served.sick["12", "*"] = status
+    served.failing["12", "*"] = status
     outcome = run(PRESENT)
     assert published(target) == {*SERIES} - {"12"}
     assert outcome.tally.failed == ["12"]
@@ -93,7 +93,7 @@ def test_a_resource_that_fails_for_ever_keeps_no_other_back_and_is_named(run, se
 def test_control_a_poll_that_ends_at_the_first_failure_leaves_the_later_ones_out(
     run, served, target, monkeypatch, control
 ):
-    served.sick["12", "*"] = 500
+    served.failing["12", "*"] = 500
     healthy = {*SERIES} - {"12"}
     run(PRESENT)
     control.holds(missing, target, healthy)
@@ -108,8 +108,8 @@ def test_control_a_poll_that_ends_at_the_first_failure_leaves_the_later_ones_out
     control.objects(unasked, {name for name, _ in served.asked}, damage="was not even asked for")
 
 
-def test_three_failures_in_a_row_are_taken_for_the_source_s_own(run, served):
-    served.sick |= {(name, "*"): 500 for name in SERIES[1:4]}
+def test_three_failures_in_a_row_count_as_a_failure_of_the_source(run, served):
+    served.failing |= {(name, "*"): 500 for name in SERIES[1:4]}
     outcome = run(PRESENT)
     assert [name for name, _ in served.asked] == [*SERIES[:4]]
     assert outcome.tally.failed == [*SERIES[1:4]]
@@ -132,7 +132,7 @@ def test_control_with_each_resource_s_history_before_the_next_one_s_present_the_
     run, served, monkeypatch, control
 ):
     """History fails for every series, the present for none."""
-    served.sick |= {(name, day): 500 for name in SERIES for day in ("01/01/2000", "29/12/2009")}
+    served.failing |= {(name, day): 500 for name in SERIES for day in ("01/01/2000", "29/12/2009")}
     outcome = run(SINCE_2000)
     assert (outcome.tally.failed, outcome.tally.rows) == ([*SERIES[:3]], len(SERIES))
     control.holds(stale, served)
@@ -144,7 +144,7 @@ def test_control_with_each_resource_s_history_before_the_next_one_s_present_the_
 
 
 def test_a_window_of_history_that_fails_for_ever_keeps_no_later_one_back(run, served, target):
-    served.sick["1", "01/01/2000"] = 500
+    served.failing["1", "01/01/2000"] = 500
     outcome = run(SINCE_2000)
     assert ("1", 2009) in served.asked
     assert outcome.tally.failed == ["1"]
