@@ -43,6 +43,13 @@ def test_for_a_replay_the_sources_and_the_clock_are_the_recorded_ones(tmp_path):
     assert tomllib.loads((tmp_path / "correnteza.toml").read_text())["profile"] == "dev"
 
 
+def test_lake_and_archive_are_in_the_containers_object_store_if_asked(tmp_path):
+    init.command(tmp_path, in_store=True)
+    found = values((tmp_path / ".env").read_text())
+    places = ("LAKE", "ARCHIVE", "S3_ENDPOINT")
+    assert [found[f"CORRENTEZA_{name}"] for name in places] == ["s3://lake", "s3://archive", "http://object-store:8333"]
+
+
 @pytest.mark.parametrize("there", [".env", "correnteza.toml"])
 def test_nothing_is_overwritten_and_nothing_written_beside_what_is_there(tmp_path, there):
     (tmp_path / there).write_text("mine")
