@@ -6,8 +6,8 @@ python -m correnteza.embedded.foreground object-store object-store:8333
 
 It listens at that address, which clients get too, and logs to standard output. Its storage is below the setting
 `home`. The Kafka listener is plaintext without a password, and so is the registry: so nobody else may be in their
-network, and their ports must not be published. The object store takes the keys of the settings from its clients, and none
-from those who speak to its parts: in its network may be who has the keys.
+network, and their ports must not be published. The object store asks its clients for the keys of the settings, but its
+parts ask nobody: in its network may only be who has the keys.
 """
 
 import os

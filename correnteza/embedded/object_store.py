@@ -17,9 +17,7 @@ BUCKETS = ("lake", "archive")
 _PORTS = ("master", "volume", "filer", "s3", "admin")
 
 
-def object_store(
-    home: Path, logs: Path, listen: str | None = None, keys: tuple[str, str] | None = None
-) -> Service:
+def object_store(home: Path, logs: Path, listen: str | None = None, keys: tuple[str, str] | None = None) -> Service:
     """The store of this home; `<home>/object-store` is its own: data, credentials, ports.
 
     Args:

@@ -1,4 +1,5 @@
-"""The profile company: PostgreSQL with its three databases, and Airflow, whose DAG polls a source. `make test-containers`.
+"""The profile company: PostgreSQL with its three databases, and Airflow, a DAG of which polls a source.
+`make test-containers`.
 
 Of core only what a poll needs is started: broker, registry and topics. The clock is the real one, because Airflow's is.
 """
@@ -43,7 +44,10 @@ def airflow(stack, *arguments):
 
 def states(stack, dag):
     """States of the task of each run, oldest first."""
-    query = f"SELECT task.state FROM task_instance task JOIN dag_run USING (dag_id, run_id) WHERE dag_id = '{dag}' ORDER BY dag_run.id"
+    query = (
+        "SELECT task.state FROM task_instance task JOIN dag_run USING (dag_id, run_id)"
+        f" WHERE dag_id = '{dag}' ORDER BY dag_run.id"
+    )
     return [state for (state,) in rows(stack, query)]
 
 
@@ -67,8 +71,11 @@ def test_every_service_becomes_healthy_and_what_is_done_once_has_ended_well(stac
 
 
 def test_each_database_belongs_to_its_role_which_cannot_use_another(stack):
-    owned = rows(stack, "SELECT datname, pg_get_userbyid(datdba) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
-    assert {name: owner for name, owner in owned} == OWNERS
+    owned = rows(
+        stack,
+        "SELECT datname, pg_get_userbyid(datdba) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'",
+    )
+    assert dict(owned) == OWNERS
     allowed = rows(
         stack,
         "SELECT rolname, datname FROM pg_roles, pg_database WHERE rolcanlogin AND NOT rolsuper"

@@ -184,8 +184,14 @@ def test_the_image_is_built_from_hashes_and_ends_without_root():
 @pytest.mark.parametrize(
     ("file", "pip"),
     [
-        ("deploy/company/Dockerfile", "--find-links build/$each --no-deps --require-hashes --requirement build/$each.lock"),
-        ("deploy/containers/Dockerfile.store", "--find-links build --no-deps --require-hashes --requirement build/store.lock"),
+        (
+            "deploy/company/Dockerfile",
+            "--find-links build/$each --no-deps --require-hashes --requirement build/$each.lock",
+        ),
+        (
+            "deploy/containers/Dockerfile.store",
+            "--find-links build --no-deps --require-hashes --requirement build/store.lock",
+        ),
     ],
 )
 def test_an_image_on_ours_is_built_from_hashes_and_ends_without_root(file, pip):

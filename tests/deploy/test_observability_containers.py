@@ -1,5 +1,5 @@
-"""The profile observability beside core and demo: Prometheus reads every process, has the rules, and tells Alertmanager.
-`make test-containers`."""
+"""The profile observability beside core and demo: Prometheus reads every process, has every rule, and tells
+Alertmanager. `make test-containers`."""
 
 import json
 
@@ -11,7 +11,12 @@ from tests.helpers import ROOT, still, wait_for
 
 pytestmark = pytest.mark.containers
 
-JOBS = {"monitor:9464": "monitor", "stream:9465": "stream", "schedule-1:9466": "schedule", "schedule-2:9466": "schedule"}
+JOBS = {
+    "monitor:9464": "monitor",
+    "stream:9465": "stream",
+    "schedule-1:9466": "schedule",
+    "schedule-2:9466": "schedule",
+}
 SECONDS = 120
 
 
@@ -38,7 +43,9 @@ def asked(stack, path):
 def not_read(stack):
     """The oracle: targets that Prometheus does not read, or that it does not know."""
     found = {each["labels"]["instance"]: each for each in asked(stack, "targets?state=active")["activeTargets"]}
-    away = [f"{name} is {each['health']}: {each['lastError']}" for name, each in found.items() if each["health"] != "up"]
+    away = [
+        f"{name} is {each['health']}: {each['lastError']}" for name, each in found.items() if each["health"] != "up"
+    ]
     return away + [
         f"{name} is no target of {job}"
         for name, job in JOBS.items()
@@ -62,7 +69,11 @@ def test_control_prometheus_reads_every_process_and_sees_one_that_is_stopped(sta
 
 
 def test_every_rule_is_loaded_and_can_be_evaluated(stack):
-    groups = [group for file in (ROOT / "monitoring/alerts").glob("*.yml") for group in yaml.safe_load(file.read_text())["groups"]]
+    groups = [
+        group
+        for file in (ROOT / "monitoring/alerts").glob("*.yml")
+        for group in yaml.safe_load(file.read_text())["groups"]
+    ]
     written = sorted(rule.get("alert") or rule["record"] for group in groups for rule in group["rules"])
 
     def evaluated():
@@ -79,7 +90,9 @@ def test_an_alert_reaches_alertmanager(stack):
     ]
 
     def names():
-        return {each["labels"]["alertname"] for each in json.loads(answer(stack, "http://alertmanager:9093/api/v2/alerts"))}
+        return {
+            each["labels"]["alertname"] for each in json.loads(answer(stack, "http://alertmanager:9093/api/v2/alerts"))
+        }
 
     wait_for(lambda: "Watchdog" in names(), "the alert that never ends", SECONDS)
 
