@@ -29,6 +29,9 @@ SECRETS = (
 )
 """The secrets that docker-compose.yml needs."""
 
+SECRET_BYTES = 48
+"""64 characters: as many as the key of Airflow's tokens needs."""
+
 REPLAY = "http://replay:8000"
 """Where docker-compose.yml's profile `demo` serves the recorded publications."""
 
@@ -69,7 +72,7 @@ def command(
 ) -> None:
     """Write .env (for docker compose) and correnteza.toml (for commands run here), each with mode 0600.
 
-    Passwords are generated, 32 random bytes each. Existing files are never overwritten: if one exists, nothing is
+    Passwords are generated, 48 random bytes each. Existing files are never overwritten: if one exists, nothing is
     written, and the exit code is 2.
     """
     files = {folder / ".env": env(replay=replay, in_store=in_store), folder / "correnteza.toml": toml(replay=replay)}
@@ -84,7 +87,7 @@ def command(
 
 def env(*, replay: bool, in_store: bool) -> str:
     """The content of .env, with new secrets."""
-    values = {name: secrets.token_urlsafe(32) for name in SECRETS}
+    values = {name: secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
     if replay:
         # The newest recorded day; the clock starts in its afternoon and runs at normal speed.
         values["CORRENTEZA_PROFILE"] = "dev"

@@ -25,7 +25,7 @@ def test_both_files_are_written_for_their_user_alone_with_new_secrets(tmp_path):
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     first, second = (values((folder / ".env").read_text()) for folder in (tmp_path, tmp_path / "other"))
     assert set(first) == set(init.SECRETS)
-    assert all(len(first[name]) >= 43 and first[name] != second[name] for name in first)
+    assert all(len(first[name]) >= 64 and first[name] != second[name] for name in first)
 
 
 def test_the_settings_file_is_read(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_each_database_belongs_to_its_role_which_cannot_use_another(stack):
     assert dict(owned) == OWNERS
     allowed = rows(
         stack,
-        "SELECT rolname, datname FROM pg_roles, pg_database WHERE rolcanlogin AND NOT rolsuper"
+        "SELECT rolname, datname FROM pg_roles, pg_database WHERE datallowconn AND rolcanlogin AND NOT rolsuper"
         " AND has_database_privilege(rolname, datname, 'CONNECT')",
     )
     assert {database: role for role, database in allowed} == OWNERS
@@ -86,7 +86,8 @@ def test_each_database_belongs_to_its_role_which_cannot_use_another(stack):
 
 
 def test_a_dag_polls_a_source_once_and_its_second_run_is_skipped(stack):
-    airflow(stack, "dags", "unpause", POLL)
+    wait_for(lambda: rows(stack, f"SELECT 1 FROM dag WHERE dag_id = '{POLL}'"), "the DAG to be read", SECONDS)
+    airflow(stack, "dags", "unpause", "--yes", POLL)
     airflow(stack, "dags", "trigger", POLL)
     wait_for(lambda: "success" in states(stack, POLL), "a run that publishes", SECONDS)
     assert outcome(stack)["last"]["outcome"] == "published"
