@@ -157,13 +157,20 @@ image: setup wheelhouse-of-image  ## the container image correnteza:dev, from wh
 wheelhouse-of-image:
 	@$(MAKE) --no-print-directory wheelhouse FOLDER=build/wheelhouse
 
-image-company: image  ## the image correnteza-company:dev: the product with dbt, Great Expectations, MLflow and Airflow beside it
+image-store: image  ## the image correnteza-store:dev: the product with the object store of the profile s3
+	docker build --tag correnteza-store:dev --build-arg PRODUCT=$(or $(IMAGE),correnteza:dev) --file deploy/containers/Dockerfile.store .
+
+image-observability:  ## the image correnteza-observability:dev: Prometheus and Alertmanager from Debian's packages
+	docker build --tag correnteza-observability:dev - < deploy/containers/Dockerfile.observability
+
+image-company: image  ## correnteza-company:dev: the product with dbt, Great Expectations, MLflow and Airflow; correnteza-postgres:dev
 	@for each in company airflow; do $(BIN)/python -m pip download --quiet --no-deps --require-hashes \
 		--requirement deploy/$$each/requirements.lock --dest build/wheelhouse/$$each || exit 1; done
 	docker build --tag $(or $(COMPANY_IMAGE),correnteza-company:dev) --build-arg PRODUCT=$(or $(IMAGE),correnteza:dev) \
 		--file deploy/company/Dockerfile .
+	docker build --tag correnteza-postgres:dev --file deploy/containers/Dockerfile.postgres deploy/containers
 
-test-containers: image  ## build the image and run docker-compose.yml for real; needs an engine (docs/containers.md)
+test-containers: image-store image-observability image-company  ## build the images and run docker-compose.yml for real; needs an engine (docs/containers.md)
 	$(BIN)/pytest tests/deploy -m containers --timeout 1800
 
 upgrade-check: setup  ## FROM=v0.1.0 (a tag or a commit) fills a home; this release continues it, and verify must hold
@@ -190,4 +197,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .airflow .jars .tools var/demo build *.egg-info
 
-.PHONY: test-services test-beside company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-company wheelhouse-of-image test-containers release-check upgrade-check
+.PHONY: test-services test-beside company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-company image-store image-observability image-company wheelhouse-of-image test-containers release-check upgrade-check

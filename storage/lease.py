@@ -49,6 +49,8 @@ class Leases:
     lake: Remote
     driver: str = field(default_factory=lambda: uuid4().hex)
     _tokens: dict[str, int] = field(default_factory=dict)
+    _silent: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    """Driver → its last heartbeat, which did not change for long enough: its next table is not waited for again."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _beats: threading.Thread | None = None
@@ -121,6 +123,8 @@ class Leases:
     def _wait_for_its_end(self, driver: str) -> None:
         """Until a driver's heartbeat has stopped for long enough. Raises: TakenError when it beats."""
         first = _read(self._heartbeat(driver))
+        if first is not None and self._silent.get(driver) == first:
+            return
         deadline = time.monotonic() + EXPIRY_SECONDS
         while first is not None and not _has_died_here(first[0]) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
@@ -129,6 +133,8 @@ class Leases:
                 raise TakenError(f"process {now[0].get('pid')} on {now[0].get('host')}")
             if now is None:
                 return
+        if first is not None:
+            self._silent[driver] = first
 
     def _begin_to_beat(self) -> None:
         if self._beats is None or not self._beats.is_alive():

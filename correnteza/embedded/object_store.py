@@ -1,4 +1,4 @@
-"""The embedded object store: SeaweedFS, one process with everything that S3 needs, on the loopback interface alone."""
+"""The embedded object store: SeaweedFS, one process with everything that S3 needs."""
 
 import sysconfig
 from pathlib import Path
@@ -17,8 +17,13 @@ BUCKETS = ("lake", "archive")
 _PORTS = ("master", "volume", "filer", "s3", "admin")
 
 
-def object_store(home: Path, logs: Path) -> Service:
+def object_store(home: Path, logs: Path, listen: str | None = None, keys: tuple[str, str] | None = None) -> Service:
     """The store of this home; `<home>/object-store` is its own: data, credentials, ports.
+
+    Args:
+        listen: host:port for clients. None: the loopback interface, at a port that is stored. With a host its parts
+            listen there too, and these ask for no key: only those who have the keys may be in that network.
+        keys: access key and secret key. None: made once per home.
 
     Raises:
         DependencyUnavailable: the package with the program is not installed.
@@ -27,10 +32,15 @@ def object_store(home: Path, logs: Path) -> Service:
     (own / "data").mkdir(parents=True, exist_ok=True)
     names = tuple(name + kind for name in _PORTS for kind in ("", ".grpc"))
     port = ports.remembered(own / "ports.json", names)
-    access_key, secret_key = credentials.made(home)
+    host, bind, logged = ports.HOST, ports.HOST, f"-logdir={own}"
+    if listen is not None:
+        host, _, given = listen.rpartition(":")
+        # A container has all addresses to itself; its health check comes by the loopback interface.
+        port, bind, logged = port | {"s3": int(given)}, "0.0.0.0", "-logtostderr=true"
+    access_key, secret_key = keys or credentials.made(home)
     options = {
-        "ip": ports.HOST,
-        "ip.bind": ports.HOST,
+        "ip": host,
+        "ip.bind": bind,
         **{f"{name}.port{kind}": str(port[name + kind]) for name in _PORTS for kind in ("", ".grpc")},
         # On by default: doors that nothing here needs, and a report to its makers.
         "s3.port.iceberg": "0",
@@ -43,13 +53,13 @@ def object_store(home: Path, logs: Path) -> Service:
         "dir": str(own / "data"),
         "bucket": ",".join(BUCKETS),
     }
-    command = [str(_weed()), f"-logdir={own}", "mini", *(f"-{name}={value}" for name, value in options.items())]
-    keys = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
-    address = f"http://{ports.HOST}:{port['s3']}"
+    command = [str(_weed()), logged, "mini", *(f"-{name}={value}" for name, value in options.items())]
+    variables = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
+    address = f"http://{host}:{port['s3']}"
     store = S3(address, access_key=access_key, secret_key=secret_key)
     return Service(
-        Program("object-store", command, logs / "object-store.log", keys, is_foreign=True),
-        is_ready=lambda: ports.accepts(ports.HOST, port["s3"]) and all(_has(store, bucket) for bucket in BUCKETS),
+        Program("object-store", command, logs / "object-store.log", variables, is_foreign=True),
+        is_ready=lambda: ports.accepts(host, port["s3"]) and all(_has(store, bucket) for bucket in BUCKETS),
         address=address,
         stop_seconds=20.0,
     )

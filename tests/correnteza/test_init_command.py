@@ -25,7 +25,7 @@ def test_both_files_are_written_for_their_user_alone_with_new_secrets(tmp_path):
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     first, second = (values((folder / ".env").read_text()) for folder in (tmp_path, tmp_path / "other"))
     assert set(first) == set(init.SECRETS)
-    assert all(len(first[name]) >= 43 and first[name] != second[name] for name in first)
+    assert all(len(first[name]) >= 64 and first[name] != second[name] for name in first)
 
 
 def test_the_settings_file_is_read(tmp_path, monkeypatch):
@@ -41,6 +41,13 @@ def test_for_a_replay_the_sources_and_the_clock_are_the_recorded_ones(tmp_path):
     assert json.loads(found["CORRENTEZA_BASE_URLS"])["bcb_sgs"].startswith("http://replay:8000/")
     assert found["CORRENTEZA_CLOCK"].startswith("2025-11-12T15:00:00+00:00@1@")
     assert tomllib.loads((tmp_path / "correnteza.toml").read_text())["profile"] == "dev"
+
+
+def test_lake_and_archive_are_in_the_containers_object_store_if_asked(tmp_path):
+    init.command(tmp_path, in_store=True)
+    found = values((tmp_path / ".env").read_text())
+    places = ("LAKE", "ARCHIVE", "S3_ENDPOINT")
+    assert [found[f"CORRENTEZA_{name}"] for name in places] == ["s3://lake", "s3://archive", "http://object-store:8333"]
 
 
 @pytest.mark.parametrize("there", [".env", "correnteza.toml"])

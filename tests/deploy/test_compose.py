@@ -1,6 +1,7 @@
 """docker-compose.yml opens nothing that should be shut: S1, S17, S18, S25 of docs/security.md. No engine is needed."""
 
 import re
+import tomllib
 
 import pytest
 import yaml
@@ -106,11 +107,15 @@ def test_control_no_secret_has_a_default_and_init_generates_each(control):
     assert not re.search(r"^\w*(PASSWORD|SECRET|TOKEN)\w*=.+", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 
+OF_THE_STORE = {"S3_ACCESS_KEY", "S3_SECRET_KEY"}
 KEYS = {
-    "schedule-1": {"API_KEYS"},
-    "schedule-2": {"API_KEYS"},
+    "schedule-1": {"API_KEYS"} | OF_THE_STORE,
+    "schedule-2": {"API_KEYS"} | OF_THE_STORE,
+    "stream": OF_THE_STORE,
+    "monitor": OF_THE_STORE,
+    "object-store": OF_THE_STORE,
     "databases": {"POSTGRES_ADMIN", "AIRFLOW_DATABASE", "MLFLOW_TRACKING", "QUALITY_DATABASE"},
-    "airflow-scheduler": {"API_KEYS", "MLFLOW_TRACKING", "QUALITY_DATABASE"},
+    "airflow-scheduler": {"API_KEYS", "MLFLOW_TRACKING", "QUALITY_DATABASE"} | OF_THE_STORE,
 }
 """Secrets by the service that needs them; PostgreSQL's superuser is known to one that ends."""
 
@@ -124,18 +129,45 @@ def test_each_variable_is_a_setting_and_a_key_is_given_to_those_who_need_it():
         assert {each.removeprefix(PREFIX) for each in keys} == KEYS.get(name, set()), name
 
 
+def strangers(text):
+    """The oracle: services in the network of the object store, whose parts know no password, that have not its keys."""
+    return [
+        f"{name} is in the network of the store"
+        for name, service in services(text).items()
+        if "store" in service["networks"] and not {PREFIX + key for key in OF_THE_STORE} <= set(service["environment"])
+    ]
+
+
+def test_control_only_who_has_the_keys_of_the_object_store_is_in_its_network(control):
+    control.holds(strangers, TEXT)
+    assert services(TEXT)["object-store"]["networks"] == ["store"]
+    damaged = TEXT.replace("networks: [inner]\n    mem_limit: 512m", "networks: [inner, store]\n    mem_limit: 512m", 1)
+    control.objects(strangers, damaged, damage="topics is in the network of the store")
+
+
 def test_a_container_has_longer_to_stop_than_its_batches():
     grace = int(services(TEXT)["stream"]["stop_grace_period"].removesuffix("s"))
     assert grace > Settings().stop_timeout_seconds + 30
 
 
-def test_core_and_demo_need_no_foreign_image():
-    foreign = {name for name, service in services(TEXT).items() if "correnteza" not in service["image"]}
-    profiles = {profile for name in foreign for profile in services(TEXT)[name]["profiles"]}
-    assert profiles == {"observability", "company"}
-    assert {name for name in foreign if services(TEXT)[name]["profiles"] == ["company"]} == {"postgres"}
+def test_only_grafana_is_a_foreign_image_and_has_a_profile_of_its_own():
+    foreign = {name for name, service in services(TEXT).items() if ":-correnteza" not in service["image"]}
+    assert foreign == {name for name, service in services(TEXT).items() if "grafana" in service["profiles"]}
+    assert foreign == {"grafana"}
     # Nothing is pulled by a tag that somebody may move: it is named by digest in .env, or fails.
-    assert all(services(TEXT)[name]["image"].endswith("-image-by-digest}") for name in foreign)
+    assert services(TEXT)["grafana"]["image"].endswith("-image-by-digest}")
+
+
+def test_the_image_carries_every_package_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {each.removesuffix("*") for each in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    assert packages == {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks", "deploy"}
+    copied = re.findall(r"^COPY (\w+) (\w+)$", DOCKERFILE, re.MULTILINE)
+    assert set(copied) == {(name, name) for name in packages}
+    (compiled,) = re.findall(r"compileall -q -j 0 .venv/lib (.*) &&", DOCKERFILE)
+    assert set(compiled.split()) == packages
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert packages <= {line.removeprefix("!") for line in sent}
 
 
 def test_the_image_is_built_from_hashes_and_ends_without_root():
@@ -149,10 +181,23 @@ def test_the_image_is_built_from_hashes_and_ends_without_root():
     assert re.findall(r"^(?:ENTRYPOINT|CMD) (.)", DOCKERFILE, re.MULTILINE) == ["[", "["]
 
 
-def test_the_company_s_image_is_built_on_ours_from_hashes_and_ends_without_root():
-    text = (ROOT / "deploy/company/Dockerfile").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("file", "pip"),
+    [
+        (
+            "deploy/company/Dockerfile",
+            "--find-links build/$each --no-deps --require-hashes --requirement build/$each.lock",
+        ),
+        (
+            "deploy/containers/Dockerfile.store",
+            "--find-links build --no-deps --require-hashes --requirement build/store.lock",
+        ),
+    ],
+)
+def test_an_image_on_ours_is_built_from_hashes_and_ends_without_root(file, pip):
+    text = (ROOT / file).read_text(encoding="utf-8")
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${PRODUCT}"}
-    assert "--no-index --find-links build/$each --no-deps --require-hashes --requirement build/$each.lock" in text
+    assert f"--no-index {pip}" in text
     assert not re.search(r"^\s*(ADD|RUN.*(curl|wget|apt-get))", text, re.MULTILINE)
     assert re.findall(r"^USER (.+)$", text, re.MULTILINE)[-1] == "10001:10001"
     copied = re.findall(r"^COPY (?!--from)(\S+) ", text, re.MULTILINE)

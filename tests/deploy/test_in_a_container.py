@@ -8,7 +8,7 @@ import pytest
 
 from correnteza import healthy
 from correnteza.embedded import foreground, jars, ports
-from foundation.errors import UnsafeState
+from foundation.errors import UnsafeState, UsageError
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -64,4 +64,22 @@ def test_no_jvm_starts_with_a_jar_that_is_not_of_the_lock(becomes, monkeypatch, 
     monkeypatch.setattr(jars, "checked", refuse)
     with pytest.raises(UnsafeState, match="a jar of kafka is altered"):
         foreground.main("broker", "broker:9092")
+    assert becomes == []
+
+
+def test_the_object_store_takes_the_keys_of_the_settings_and_no_argument_has_them(becomes, monkeypatch):
+    monkeypatch.setenv("CORRENTEZA_S3_ACCESS_KEY", "theirs-1")
+    monkeypatch.setenv("CORRENTEZA_S3_SECRET_KEY", "theirs-2")
+    foreground.main("object-store", "object-store:8333")
+    ((program, command, variables),) = becomes
+    assert program.endswith("/weed")
+    assert {"-ip=object-store", "-s3.port=8333", "-bucket=lake,archive", "-logtostderr=true"} <= set(command)
+    assert "theirs" not in f"{command}"
+    assert (variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]) == ("theirs-1", "theirs-2")
+    assert [name for name in variables if name.startswith("CORRENTEZA")] == []
+
+
+def test_an_object_store_without_keys_is_not_begun(becomes):
+    with pytest.raises(UsageError, match="needs s3_access_key and s3_secret_key"):
+        foreground.main("object-store", "object-store:8333")
     assert becomes == []

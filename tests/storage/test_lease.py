@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -82,6 +84,49 @@ def test_a_driver_without_heartbeats_for_long_enough_loses_its_table_and_may_not
     assert delta.table(path).to_pyarrow_table()["number"].to_pylist() == [1]
     ours.release()
     other.require(TABLE)
+    other.release()
+
+
+def test_control_a_silent_driver_is_waited_for_once_and_not_once_per_table(lake, monkeypatch, control):
+    tables = [f"silver.things{number}" for number in range(5)]
+    owner = Leases(lake)
+    for each in tables:
+        owner.acquire(each)
+    silenced(owner)
+    waited: list[float] = []
+    monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: sum(waited), sleep=waited.append))
+
+    def too_long(remembers: bool) -> list[str]:
+        """The oracle: what taking all tables of a silent driver took; the taker is the next silent one."""
+        waited.clear()
+        taker = Leases(lake)
+        for each in tables:
+            taker.acquire(each)
+            taker._silent = taker._silent if remembers else {}
+        silenced(taker)
+        return [] if sum(waited) < 2 * lease.EXPIRY_SECONDS else [f"{sum(waited):.1f} s were waited for one driver"]
+
+    control.holds(too_long, True)
+    control.objects(too_long, False, damage="were waited for one driver")
+
+
+def test_a_driver_that_was_silent_and_beats_again_keeps_what_nobody_took(lake, monkeypatch):
+    first, other = Leases(lake), Leases(lake)
+    first.acquire(TABLE)
+    first.acquire("silver.more")
+    silenced(first)
+    other.acquire(TABLE)
+
+    beats = iter(range(8, 1000))
+
+    def beat(_: float = 0) -> None:
+        content = {"pid": 1, "host": "elsewhere", "beat": next(beats)}
+        files.write(first._heartbeat(first.driver), json.dumps(content).encode())
+
+    beat()
+    monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=time.monotonic, sleep=beat))
+    with pytest.raises(TakenError, match="elsewhere"):
+        other.acquire("silver.more")
     other.release()
 
 
