@@ -92,7 +92,7 @@ def test_control_a_silent_driver_is_waited_for_once_and_not_once_per_table(lake,
     owner = Leases(lake)
     for each in tables:
         owner.acquire(each)
-    silenced(owner)
+    without_heartbeats(owner)
     waited: list[float] = []
     monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: sum(waited), sleep=waited.append))
 
@@ -103,7 +103,7 @@ def test_control_a_silent_driver_is_waited_for_once_and_not_once_per_table(lake,
         for each in tables:
             taker.acquire(each)
             taker._silent = taker._silent if remembers else {}
-        silenced(taker)
+        without_heartbeats(taker)
         return [] if sum(waited) < 2 * lease.EXPIRY_SECONDS else [f"{sum(waited):.1f} s were waited for one driver"]
 
     control.holds(too_long, True)
@@ -114,7 +114,7 @@ def test_a_driver_that_was_silent_and_beats_again_keeps_what_nobody_took(lake, m
     first, other = Leases(lake), Leases(lake)
     first.acquire(TABLE)
     first.acquire("silver.more")
-    silenced(first)
+    without_heartbeats(first)
     other.acquire(TABLE)
 
     beats = iter(range(8, 1000))
