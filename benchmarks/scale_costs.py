@@ -6,7 +6,6 @@ A figure that nobody measured is None: it is left out of the sums, and the page 
 from dataclasses import dataclass
 
 VM = "a shared virtual machine, 2 cores, 23.5 GiB"
-BUSY = f"{VM}, load 5 to 18, at the lowest priority"
 ONE_STORE = f"SeaweedFS 4.48 on {VM}"
 
 
@@ -53,18 +52,18 @@ COSTS = {
         f"{VM}, load 3.6",
     ),
     "layers_cpu": Cost(
-        203,
+        88,
         "CPU s per million rows",
-        "bronze, silver and gold of 500,000 hours of stations in large batches, the JVM's start among it",
+        "bronze, silver and gold of 3,000,000 hours of stations in large batches, the JVM's start among it",
         f"{_PERFORMANCE}, `make bench-rebuild`",
-        BUSY,
+        f"{VM}, load 3.6",
     ),
     "busy_topic": Cost(
-        1.29,
+        1.05,
         "cores",
         "a driver whose one topic gets 1,000 rows a second, default intervals, four tables",
         f"{_PERFORMANCE}, `make bench-latency`",
-        f"{VM}, load 2.1",
+        f"{VM}, other work of the lowest priority",
     ),
     "burst": Cost(
         2.64,
@@ -95,25 +94,25 @@ COSTS = {
         f"{VM}, load 2.1",
     ),
     "silver_cpu": Cost(
-        146,
+        45,
         "CPU s per million rows",
-        "a rebuild of silver, the JVM's start and the comparison among it; 1,540 CPU s per GB of silver",
+        "a rebuild of silver, the JVM's start and the comparison among it; 560 CPU s per GB of silver",
         f"{_PERFORMANCE}, `make bench-rebuild`",
-        BUSY,
+        f"{VM}, load 3.6",
     ),
     "kafka_bytes": Cost(
-        247,
+        248,
         "bytes per row",
         "an hour of a station in Kafka, one copy, not compressed; polls compress with lz4",
         f"{_PERFORMANCE}, `make bench-rebuild`",
-        BUSY,
+        f"{VM}, load 3.6",
     ),
     "lake_bytes": Cost(
-        126,
+        112,
         "bytes per row",
-        "an hour of a station in bronze (30), silver's two tables (95) and gold (1)",
+        "an hour of a station in bronze (30), silver's two tables (81) and gold (1)",
         f"{_PERFORMANCE}, `make bench-rebuild`",
-        BUSY,
+        f"{VM}, load 3.6",
     ),
     "append_get": Cost(
         27, "GET per commit", "a table in a store, opened, leased, written, committed", _STORE, ONE_STORE
