@@ -16,7 +16,7 @@ SLOW_SECONDS = 15.0
 LONGEST_SECONDS = 60.0
 MOST_BUSY = 0.25
 """Share of the time. A query that is busier at the slow pace looks half as often: one changed month of an index makes
-gold compute every day since."""
+gold compute every day since. One that is busy for less than a quarter of this looks twice as often again."""
 
 WINDOW_SECONDS = 60.0
 """Over how long a query is judged, at least. A change restarts the query, so changes must be rare; but many rows are
@@ -88,6 +88,8 @@ class Pace:
             self.slow_seconds = SLOW_SECONDS
         elif busy > MOST_BUSY * seconds:
             self.slow_seconds = min(2 * self.slow_seconds, LONGEST_SECONDS)
+        elif busy < MOST_BUSY / 4 * seconds:
+            self.slow_seconds = max(self.slow_seconds / 2, SLOW_SECONDS)
         self._since, self._read = time.monotonic(), read
 
     def is_between_batches(self) -> bool:

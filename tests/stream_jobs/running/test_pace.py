@@ -69,6 +69,14 @@ def test_a_query_that_is_busy_with_few_rows_looks_even_more_rarely_but_once_a_mi
     assert query.pace.trigger == trigger
 
 
+def test_a_query_that_was_busy_for_a_while_looks_as_often_as_before(query):
+    query.reads(61, rows=1)
+    query.reads(300, rows=9, taking=20)
+    assert query.pace.trigger == A_MINUTE
+    query.reads(300, rows=9, taking=1)
+    assert query.pace.trigger == FIFTEEN_SECONDS
+
+
 def test_nine_rows_a_second_that_come_once_a_minute_are_few(query):
     query.reads(61, rows=1)
     for _ in range(4):
