@@ -99,8 +99,8 @@ class Bench:
         old = self._homes["aged"] = self._settings("bench-aged")
         for folder in ("lake", "checkpoints"):
             shutil.copytree(self._fresh.home / folder, old.home / folder)
-        old.archive.symlink_to(self._fresh.archive.resolve())
-        self.notes.append(f"aged: {age(old.lake, HOURLY, commits)}")
+        Path(old.archive_root).symlink_to(Path(self._fresh.archive_root).resolve())
+        self.notes.append(f"aged: {age(Path(old.lake_root), HOURLY, commits)}")
 
     def verify_all(self) -> None:
         """Everything, and then nothing new."""
