@@ -61,17 +61,17 @@ def declared(folder: Path) -> dict[str, Outcomes]:
     found: dict[str, Outcomes] = {}
     for file in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        of_all = [each for each in tree.body if isinstance(each, ast.Assign) and _names(each) == ["pytestmark"]]
+        assigned = [each for each in tree.body if isinstance(each, ast.Assign) and _names(each) == ["pytestmark"]]
+        of_all = [mark for each in assigned for mark in _marks(each)]
         where = str(file.relative_to(folder.parent))
         for each in tree.body:
             if isinstance(each, ast.FunctionDef) and each.name.startswith("test_"):
-                marks = [mark for node in (*of_all, *each.decorator_list) for mark in _marks(node)]
+                marks = [*of_all, *(mark for node in each.decorator_list for mark in _marks(node))]
                 control = is_control(each.name, ast.get_docstring(each))
                 found[f"{where}::{each.name}"] = Outcomes(each.name, where, verb_of(marks), is_control=control)
-        marks = [mark for node in of_all for mark in _marks(node)]
         for name in (name.name for each in tree.body if isinstance(each, ast.ImportFrom) for name in each.names):
             if name.startswith("test_"):
-                found[f"{where}::{name}"] = Outcomes(name, where, verb_of(marks), is_control=is_control(name, None))
+                found[f"{where}::{name}"] = Outcomes(name, where, verb_of(of_all), is_control=is_control(name, None))
     return found
 
 

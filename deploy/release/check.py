@@ -3,7 +3,6 @@
 Leaves the wheel and its bill of materials in build/release.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,8 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deploy.release import materials
+from deploy.release.steps import ROOT, run
 
-ROOT = Path(__file__).parents[2]
 TO = ROOT / "build/release"
 PACKAGES = ROOT / "deploy/containers/requirements.lock"
 """The lock without the tools of development."""
@@ -33,7 +32,7 @@ def main() -> None:
     ):
         sys.exit("; ".join(wrong))
     shutil.rmtree(TO, ignore_errors=True)
-    _run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(TO), str(ROOT))
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(TO), str(ROOT))
     (wheel,) = TO.glob("*.whl")
     folders = [name.rstrip("*") for name in declared["tool"]["setuptools"]["packages"]["find"]["include"]]
     if missing := left_out(_output("git", "ls-files", *folders).splitlines(), zipfile.ZipFile(wheel).namelist()):
@@ -59,21 +58,15 @@ def left_out(tracked: Iterable[str], held: Iterable[str]) -> list[str]:
 
 def _demo(wheel: Path, folder: Path) -> None:
     environment = folder / "environment"
-    _run(sys.executable, "-m", "venv", str(environment))
+    run(sys.executable, "-m", "venv", str(environment))
     pip = (str(environment / "bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    _run(*pip, "--require-hashes", "--requirement", str(PACKAGES))
-    _run(*pip, "--no-deps", str(wheel))
+    run(*pip, "--require-hashes", "--requirement", str(PACKAGES))
+    run(*pip, "--no-deps", str(wheel))
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     command = str(environment / "bin/correnteza")
     for verb in ("--version", "setup", "demo"):
-        _run(command, verb, within=elsewhere)
-
-
-def _run(*command: str, within: Path = ROOT) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CORRENTEZA_", "PYTHON"))}
-    if code := subprocess.run(command, cwd=within, env=kept, check=False).returncode:
-        sys.exit(f"{' '.join(command)} ended with exit code {code}")
+        run(command, verb, within=elsewhere)
 
 
 def _output(*command: str) -> str:

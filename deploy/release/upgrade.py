@@ -8,7 +8,6 @@ from those checkpoints, read what the next recorded days bring, and `verify --fu
 import argparse
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,9 +18,9 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
+from deploy.release.steps import ROOT, environment, run
 from schemas.contracts import CANARY_TABLE
 
-ROOT = Path(__file__).parents[2]
 FIRST_DAY_ONLY, DAYS_PASS = "12h", "3m"
 """How long a replayed day takes: the other release only sees the first one."""
 SETTLED_SECONDS = 90
@@ -38,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, _checkout(release, Path(folder, "release")) as other:
         own = Path(folder, "home")
         home = own / "replay"  # of `up --replay`
-        _run("make", "setup", within=other)
+        run("make", "setup", within=other)
         with _up(other, own, FIRST_DAY_ONLY):
             _wait_until_settled(home, lambda: _rows(home, "gold/external_factors_daily") > 0)
         before, generations = _rows(home, "*/*"), _generations(home)
@@ -46,7 +45,7 @@ def main() -> None:
         with _up(ROOT, own, DAYS_PASS):
             _wait_until_settled(home, lambda: _rows(home, "*/*") > before)
             for verb in (["doctor"], ["verify", "--full"]):
-                _run(sys.executable, "-m", "correnteza", *verb, home=home)
+                run(sys.executable, "-m", "correnteza", *verb, home=home)
         after, now = _rows(home, "*/*"), _generations(home)
     if wrong := begun_anew(generations, now):
         sys.exit(f"began again instead of continuing: {', '.join(wrong)}")
@@ -60,18 +59,18 @@ def begun_anew(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
 
 @contextlib.contextmanager
 def _checkout(release: str, folder: Path) -> Iterator[Path]:
-    _run("git", "worktree", "add", "--quiet", "--detach", str(folder), release)
+    run("git", "worktree", "add", "--quiet", "--detach", str(folder), release)
     try:
         yield folder
     finally:
-        _run("git", "worktree", "remove", "--force", str(folder))
+        run("git", "worktree", "remove", "--force", str(folder))
 
 
 @contextlib.contextmanager
 def _up(checkout: Path, home: Path, day_every: str) -> Iterator[None]:
     """`up --replay` of a checkout, while the block runs."""
     command = [str(checkout / ".venv/bin/python"), "-m", "correnteza", "up", "--replay", "--day-every", day_every]
-    process = subprocess.Popen(command, cwd=checkout, env=_environment(home))
+    process = subprocess.Popen(command, cwd=checkout, env=environment(home))
     try:
         yield
         if process.poll() is not None:
@@ -106,16 +105,6 @@ def _logs(home: Path, tables: str) -> Iterator[Path]:
 def _generations(home: Path) -> dict[str, int]:
     guards = (home / "checkpoints").glob("*.*/guard.json")
     return {guard.parent.name: json.loads(guard.read_text())["generation"] for guard in guards}
-
-
-def _run(*command: str, within: Path = ROOT, home: Path | None = None) -> None:
-    if code := subprocess.run(command, cwd=within, env=_environment(home), check=False).returncode:
-        sys.exit(f"{' '.join(command)} ended with exit code {code}")
-
-
-def _environment(home: Path | None) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CORRENTEZA_", "PYTHON"))}
-    return kept if home is None else {**kept, "CORRENTEZA_HOME": str(home)}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,15 @@
 import pytest
 
 from storage import files
-from tests.migration.test_migrate import TOPICS, climate, problems, said, stream, values_of
+from tests.migration.test_migrate import (
+    TOPICS,
+    climate,
+    problems,
+    require_it_comes_again,
+    require_taken_back,
+    said,
+    values_of,
+)
 from tests.stores import in_store, lake, store
 
 __all__ = ["climate", "in_store", "lake", "store"]
@@ -32,14 +40,5 @@ def test_a_file_comes_to_a_store_digit_by_digit_is_taken_back_and_comes_again(se
     assert len(first) == ROWS
 
     assert f"{ROWS} rows withdrawn" in said(settings, "rollback", DATASET, "--yes")
-    stream(pipeline, DATASET)
-    assert pipeline.rows(f"silver.{DATASET}") == []
-    assert len(pipeline.rows(f"bronze.{DATASET}")) == ROWS, "bronze keeps what was taken back"
-    assert pipeline.contradictions(*TOPICS, DATASET) == {}
-    assert "is visible" in said(settings, "verify", DATASET, code=2)
-
-    said(settings, "run", mapping, file)
-    stream(pipeline, DATASET)
-    assert values_of(pipeline, mapping) == first
-    said(settings, "verify", DATASET)
-    assert pipeline.contradictions(*TOPICS, DATASET) == {}
+    require_taken_back(pipeline, settings, DATASET, ROWS)
+    require_it_comes_again(pipeline, settings, DATASET, mapping, file, first)
