@@ -6,6 +6,7 @@ Faust does nothing else. Its limits and the solutions (each occurred in a test):
 * more than one event at a time of a partition can lose one: isolated partitions, in order
 * a fenced producer that goes on with what it remembers can publish twice: it ends with its poll. The next slot's poll
   makes one again, which reads its cursors after it has fenced; the other sources' polls go on meanwhile
+* a worker that joins takes over partitions, and Faust would start the actors of them again: ForPartitions does not
 * a worker can be alive and consume nothing: the watchdog ends it, with exit code 75
 * blocking work would stop the heartbeats: polls and ticks run in threads
 """
@@ -21,8 +22,10 @@ from typing import Any, NoReturn
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.types import ServiceT
 from faust.types.auth import CredentialsT
 from faust.web import Request, Response, View
+from mode.supervisors import OneForOneSupervisor
 
 from foundation import kafka, log, notify
 from foundation.errors import CorrentezaError, FencedError
@@ -57,6 +60,20 @@ def run(scheduler: Scheduler, *, port: int, stall_seconds: float, folder: Path, 
     return asyncio.run(_Worker(scheduler, port, folder, canary).run(stall_seconds))
 
 
+class ForPartitions(OneForOneSupervisor):
+    """Starts no actor again that was cancelled, because another worker has its partition now.
+
+    Faust makes a new actor when the partition comes back. mode's own strategy would start the cancelled one, and raise
+    SystemExit if a second one follows within 10 ms: two requests under way were enough to end the whole worker.
+    """
+
+    async def restart_services(self, services: list[ServiceT]) -> None:
+        """Of what has ended, start again what was not cancelled."""
+        cancelled = [each for each in services if isinstance(each.crash_reason, asyncio.CancelledError)]
+        self.discard(*cancelled)
+        await super().restart_services([each for each in services if each not in cancelled])
+
+
 class _Worker:
     def __init__(self, scheduler: Scheduler, port: int, folder: Path, canary: Canary | None) -> None:
         self._scheduler = scheduler
@@ -78,7 +95,7 @@ class _Worker:
         async def tick() -> None:
             await self._in_thread(scheduler.tick, app.is_leader)
 
-        @app.agent(topic, isolated_partitions=True)
+        @app.agent(topic, isolated_partitions=True, supervisor_strategy=ForPartitions)
         async def work(requests: Any) -> None:
             async for value in requests:
                 if not await self._in_thread(scheduler.work, value):
@@ -113,7 +130,7 @@ class _Worker:
         await asyncio.wait([self._signal, ended], return_when=asyncio.FIRST_COMPLETED)
         if not self._signal.done():
             self._log.error("worker_crashed", error=str(self._app.crash_reason))
-            return STALLED
+            _end_now()  # an exit would wait for the threads of polls under way, for hours perhaps
         await self._stop()
         return 0
 
@@ -143,6 +160,10 @@ def end(error: CorrentezaError) -> NoReturn:
 
 def _end_stalled(trouble: str, seconds: float) -> None:
     log.get_logger("schedule").error("worker_stalled", trouble=trouble, seconds=round(seconds, 1))
+    _end_now()
+
+
+def _end_now() -> NoReturn:
     sys.stderr.flush()
     os._exit(STALLED)
 

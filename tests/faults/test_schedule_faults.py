@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -328,14 +329,16 @@ from producers import publish
 gate, commit = Path(os.environ["GATE"]), publish.Publisher._commit
 
 def held(publisher):
-    if publisher._id.endswith("correnteza.bcb_sgs") and not gate.exists():
+    if publisher._id.endswith(os.environ["HELD"]) and not gate.exists():
         gate.with_name(gate.name + ".reached").touch()
+        gate.with_name(gate.name + ".of." + publisher._id).touch()
         while not gate.exists():
             time.sleep(0.02)
     commit(publisher)
 
 publish.Publisher._commit = held
 """
+"""Transactions of publishers whose ids end with HELD wait for the gate before their commit."""
 
 ENDING = """
 from foundation.errors import FencedError
@@ -355,12 +358,13 @@ attempt._poll = ending
 
 
 @pytest.fixture
-def fenced_worker(settings, replay, target, tmp_path):
-    """Start a worker by a program, at a moment of the replay; returns it and its clock, its poll of FENCED fenced."""
+def held_worker(settings, replay, tmp_path):
+    """Start a worker of some sources by a program, and wait until a transaction of it is held; returns it and its
+    gate."""
     started = []
 
-    def begun_and_fenced(program: str, start: datetime):
-        gate, at = tmp_path / f"gate{len(started)}", replay_clock(start, 3 * FAST)
+    def begun(program: str, at: str, *names: str, held: str):
+        gate = tmp_path / f"gate{len(started)}"
         variables = environment(
             settings,
             {
@@ -368,20 +372,33 @@ def fenced_worker(settings, replay, target, tmp_path):
                 "CORRENTEZA_BASE_URLS": json.dumps(replay.base_urls),
                 "CORRENTEZA_CHUNK_ROWS": "500",
                 "GATE": str(gate),
+                "HELD": held,
             },
         )
-        named = ("schedule", "--source", FENCED, "--source", FORECAST)
-        output = tmp_path / f"fenced{len(started)}.out"
-        worker = Command(named, tmp_path, variables, output, ("-c", f"{program}\nmain()"))
+        named = [part for name in names for part in ("--source", name)]
+        output = tmp_path / f"held{len(started)}.out"
+        worker = Command(("schedule", *named), tmp_path, variables, output, ("-c", f"{program}\nmain()"))
         started.append(worker)
-        wait_at_gate(gate, worker, "a transaction of the source that is to be fenced", seconds=120)
+        wait_at_gate(gate, worker, "a transaction that is held", seconds=120)
+        return worker, gate
+
+    yield begun
+    for each in started:
+        each.kill_tree()
+
+
+@pytest.fixture
+def fenced_worker(held_worker, target):
+    """Start a worker by a program, at a moment of the replay; returns it and its clock, its poll of FENCED fenced."""
+
+    def begun_and_fenced(program: str, start: datetime):
+        at = replay_clock(start, 3 * FAST)
+        worker, gate = held_worker(program, at, FENCED, FORECAST, held=f"correnteza.{FENCED}")
         Publisher(target.bootstrap, target.prefix, FENCED).start()
         gate.touch()
         return worker, at
 
-    yield begun_and_fenced
-    for each in started:
-        each.kill_tree()
+    return begun_and_fenced
 
 
 def missed(target, at: str, *, seconds: float = 120) -> list[str]:
@@ -413,3 +430,47 @@ def test_f3_a_worker_of_which_one_source_is_fenced_goes_on_with_the_others_and_a
     ending, at = fenced_worker(HOLDING + ENDING, clock_of(at))
     assert ending.wait(60) == 75, ending.said
     control.objects(missed, target, at, seconds=5, damage="has no outcome")
+
+
+# F9, of a worker whose partitions another one takes over
+
+RESTARTING = """
+from mode.supervisors import OneForOneSupervisor
+from producers.schedule import worker
+
+worker.ForPartitions = OneForOneSupervisor
+"""
+"""As Faust would have it: what was cancelled is started again."""
+
+
+def ended(worker: Command) -> list[str]:
+    return [f"it ended with {worker.returncode}"] if worker.poll() is not None else []
+
+
+def test_a_worker_with_polls_under_way_stays_while_another_one_takes_half_of_its_partitions(
+    held_worker, start, replay, target, tmp_path, control
+):
+    """Control: Faust's own strategy starts the cancelled actors again, and the second of them ends the worker."""
+
+    def joined(program: str, moment: datetime) -> tuple[Command, Command, Path]:
+        at = replay_clock(moment, 1)
+        worker, gate = held_worker(program, at, held="")
+        wait_for(lambda: len(list(tmp_path.glob(f"{gate.name}.of.*"))) >= 8, "polls under way", seconds=120)
+        other = start(at)
+        wait_for(lambda: (shares(other) or 0) >= 12, "the other worker to have its half", seconds=120)
+        return worker, other, gate
+
+    worker, other, gate = joined(HOLDING, MIDNIGHT)
+    control.holds(ended, worker)
+    gate.touch()
+    wanted = {each["slot_id"] for each in schedule_kit.requests(target.bootstrap, target.prefix)}
+    wait_for(lambda: complete(target, wanted) == wanted, "every slot's outcome", seconds=240)
+    assert problems(target, {slot.partition("@")[0] for slot in wanted}) == []
+    control.holds(ended, worker)
+    for each in (worker, other):
+        each.kill_tree()
+
+    replay.set_day(2)
+    worker, _, _ = joined(HOLDING + RESTARTING, MIDNIGHT + DAY)
+    worker.wait(60)
+    control.objects(ended, worker, damage="it ended with 75")
