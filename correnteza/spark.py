@@ -7,13 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from correnteza import settings_errors
+from correnteza.embedded import class_archive
 from correnteza.embedded.jars import checked, class_path, folder
-from correnteza.embedded.java import spark_java_home
+from correnteza.embedded.java import java, spark_java_home
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from storage.location import Remote
@@ -26,12 +28,15 @@ JVM_END_SECONDS = 60.0
 """How long a JVM may take to end; it removes its temporary files meanwhile."""
 
 
-def start(settings: Settings, *, short_lived: bool = False, master: str = "local[*]") -> SparkSession:
+def start(
+    settings: Settings, *, short_lived: bool = False, master: str = "local[*]", archive_to: Path | None = None
+) -> SparkSession:
     """Start the JVM of this process.
 
     Args:
         short_lived: a quick start instead of full speed, for a JVM that runs only some minutes.
         master: of a cluster, for a driver; a session beside it would wait for the cores that it has taken.
+        archive_to: the file that the JVM writes a class archive to when it ends.
 
     Raises:
         DependencyUnavailable: set-up has not run, or the cluster cannot be reached.
@@ -56,10 +61,21 @@ def start(settings: Settings, *, short_lived: bool = False, master: str = "local
             driver_memory=settings.spark_driver_memory,
             scratch=scratch,
             short_lived=short_lived,
+            jvm_options=(
+                class_archive.used(class_archive_of(settings))
+                if archive_to is None
+                else class_archive.written_to(archive_to)
+            ),
             master=master,
         )
     reach_store(spark, settings)
     return spark
+
+
+def class_archive_of(settings: Settings) -> Path:
+    """Where the class archive of these jars and this Java is, once set-up has made it."""
+    jars = session.class_path_of(class_path(folder(settings), "spark"))
+    return class_archive.of_spark(folder(settings), jars, java(settings))
 
 
 def reach_store(spark: SparkSession, settings: Settings) -> None:

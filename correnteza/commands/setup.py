@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
+from correnteza import spark, spark_classes
 from correnteza.embedded import jars, java, lock, maven
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable
@@ -39,10 +40,20 @@ def command(
             jars.verify(folder)
         else:
             _install(folder, settings, refetch=refetch, offline=offline)
+        _start_quickly(settings, again=refetch)
+
+
+def _start_quickly(settings: Settings, *, again: bool) -> None:
     started = time.monotonic()
     if java.dump_base_archive(settings) and (took := time.monotonic() - started) > 1:
         _say(f"Java's class archive: {took:.1f} s")
     java.spark_java_home(settings)
+    if again or not spark.class_archive_of(settings).exists():
+        _say("Spark's class archive: written once, in half a minute …")
+        started = time.monotonic()
+        trouble = spark_classes.make(settings)
+        took_now = f"{time.monotonic() - started:.1f} s"
+        _say(f"Spark's class archive: {f'none, so Spark starts slower: {trouble}' if trouble else took_now}")
 
 
 def _is_current(folder: Path) -> bool:

@@ -208,8 +208,8 @@ def class_path(jars: Path, kit: str) -> list[Path]:
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """Changes when a jar is added, removed or renamed: it is part of the names of class archives."""
-    return hashlib.sha256("\n".join(sorted(path.name for path in paths)).encode()).hexdigest()[:12]
+    """Changes when a jar is added, removed, renamed or moved: it is part of the names of class archives."""
+    return hashlib.sha256("\n".join(sorted(map(str, paths))).encode()).hexdigest()[:12]
 
 
 def _unpack(archive: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyspark
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
@@ -95,7 +96,7 @@ def start(
     driver_memory: str,
     scratch: Path,
     short_lived: bool = False,
-    class_archive: Sequence[str] = (),
+    jvm_options: Sequence[str] = (),
     master: str = "local[*]",
 ) -> SparkSession:
     """Start the JVM and the session, and prove that the Avro limits hold.
@@ -107,7 +108,7 @@ def start(
         driver_memory: heap, such as `2g`.
         scratch: a folder that shuffles spill to.
         short_lived: leave the optimizing compiler out: a quarter less CPU in the first minutes, slower after them.
-        class_archive: options of the JVM that name one.
+        jvm_options: more of them, for the driver's JVM alone.
         master: where tasks run: `local[*]`, in this JVM; or `spark://host:port`, a standalone cluster.
 
     Raises:
@@ -115,18 +116,17 @@ def start(
         UnsafeState: the limits are not in force, for example because a session was there before; or a cluster that
             other machines reach asks for no secret.
     """
-    options = [*JVM_OPTIONS, f"-Dlog4j2.configurationFile={LOGGING}", *class_archive]
+    options = [*JVM_OPTIONS, f"-Dlog4j2.configurationFile={LOGGING}", *jvm_options]
     if short_lived:
         options.append("-XX:TieredStopAtLevel=1")
     builder = SparkSession.builder.appName("correnteza").master(master)
-    class_path = ":".join(map(str, jars))
-    elsewhere = {} if cluster.is_local(master) else cluster.of_executors(master, class_path, JVM_OPTIONS)
+    elsewhere = {} if cluster.is_local(master) else cluster.of_executors(master, ":".join(map(str, jars)), JVM_OPTIONS)
     for name, value in (SESSION | LOCAL_FILES | elsewhere).items():
         builder = builder.config(name, value)
     builder = (
         builder.config("spark.driver.memory", driver_memory)
         .config("spark.driver.extraJavaOptions", " ".join(f'"{option}"' for option in options))
-        .config("spark.driver.extraClassPath", class_path)
+        .config("spark.driver.extraClassPath", ":".join(map(str, class_path_of(jars))))
         .config("spark.pyspark.python", sys.executable)
         .config("spark.local.dir", str(scratch))
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
@@ -144,6 +144,14 @@ def start(
         cluster.require_login(dict(spark.sparkContext.getConf().getAll()))
         cluster.require_properties(spark, AVRO_LIMITS)
     return spark
+
+
+def class_path_of(jars: Sequence[Path]) -> list[Path]:
+    """The driver's class path: these jars, and Spark's own, one by one.
+
+    Spark's launcher adds its own as well, with one of them twice, and Java uses no class archive of such a path.
+    """
+    return [*jars, *sorted(Path(pyspark.__file__).with_name("jars").glob("*.jar"))]
 
 
 def require_avro_limits(spark: SparkSession) -> None:

@@ -45,6 +45,7 @@ class Stack:
     def __init__(self, env: Path, profiles: tuple[str, ...], services: Set[str]) -> None:
         chosen = [part for profile in profiles for part in ("--profile", profile)]
         self._command = [*COMPOSE, "-p", PROJECT, "--env-file", str(env), *chosen]
+        self._name = profiles[-1]
         self.services = services
         self.seconds: dict[str, float] = {}
 
@@ -66,6 +67,13 @@ class Stack:
             health = state.get("Health", {}).get("Status", state["Status"])
             found[each["Config"]["Labels"]["com.docker.compose.service"]] = (health, each["RestartCount"])
         return found
+
+    def remove(self) -> None:
+        """Containers, volumes and networks; their logs stay in build/test-containers-….log."""
+        logs = self("logs", "--no-color", check=False).stdout
+        (ROOT / "build").mkdir(exist_ok=True)
+        (ROOT / f"build/test-containers-{self._name}.log").write_text(logs)
+        self("down", "-v", "--remove-orphans")
 
     def wait_healthy(self, seconds: float) -> float:
         """Until every service is; returns the seconds that it took."""
@@ -122,7 +130,7 @@ def started(
     once: Set[str] = frozenset({"topics"}),
     without: str = "",
 ) -> Iterator[Stack]:
-    """Profiles on recorded publications, healthy; removed afterwards. Their logs are in build/test-containers-….log.
+    """Profiles on recorded publications, healthy; removed afterwards.
 
     Args:
         services: those of the profiles that run all the time; others of the profiles are not started.
@@ -148,8 +156,7 @@ def started(
         stack.seconds["healthy"] = stack.seconds["up"] + stack.wait_healthy(400)
         yield stack
     finally:
-        logs = stack("logs", "--no-color", check=False).stdout
-        (ROOT / "build").mkdir(exist_ok=True)
-        (ROOT / f"build/test-containers-{profiles[-1]}.log").write_text(logs)
-        stack("down", "-v", "--remove-orphans", check=False)
-        print({name: round(seconds, 1) for name, seconds in stack.seconds.items()})
+        if inspected("container"):
+            stack.remove()
+        times = {name: round(seconds, 1) for name, seconds in stack.seconds.items()}
+        (ROOT / f"build/test-containers-{profiles[-1]}.json").write_text(json.dumps(times, indent=1))

@@ -92,8 +92,10 @@ def test_a_dag_polls_a_source_once_and_its_second_run_is_skipped(stack):
     wait_for(lambda: "success" in states(stack, POLL), "a run that publishes", SECONDS)
     assert outcome(stack)["last"]["outcome"] == "published"
     airflow(stack, "dags", "trigger", POLL)
-    wait_for(lambda: "skipped" in states(stack, POLL), "a run that finds nothing new", SECONDS)
-    assert set(states(stack, POLL)) == {"success", "skipped"}
+    # Its own schedule may have made a run, too.
+    ended = {"success", "skipped"}
+    wait_for(lambda: set(states(stack, POLL)) == ended, "every run to end, one of them without news", SECONDS)
+    assert states(stack, POLL).count("success") == 1
 
 
 def test_suites_and_runs_go_into_their_databases(stack):
@@ -108,5 +110,5 @@ def test_suites_and_runs_go_into_their_databases(stack):
 
 
 def test_down_with_its_volumes_leaves_nothing(stack):
-    stack("down", "-v")
+    stack.remove()
     assert [inspected(kind) for kind in ("container", "volume", "network")] == [[], [], []]

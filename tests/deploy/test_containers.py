@@ -40,6 +40,12 @@ def test_every_service_becomes_healthy(stack):
     assert states["topics"][0] == "exited"
 
 
+def test_a_driver_that_is_killed_during_its_first_load_comes_back(stack):
+    wait_for(lambda: stack.rows("SELECT * FROM silver.bcb_sgs LIMIT 1"), "the first rows of silver", 300)
+    assert not stack.rows(f"SELECT * FROM {GOLD} LIMIT 1"), "nothing is under way any more"
+    stack.seconds["stream killed while loading, healthy again"] = stack.kill("stream")
+
+
 def test_the_engine_gives_each_container_what_the_file_says(stack):
     published = {}
     for each in inspected("container"):
@@ -79,12 +85,6 @@ def test_only_who_has_the_keys_of_the_object_store_reaches_it(stack):
     assert reach == wanted
 
 
-def test_a_driver_that_is_killed_during_its_first_load_comes_back(stack):
-    wait_for(lambda: stack.rows("SELECT * FROM silver.bcb_sgs LIMIT 1"), "the first rows of silver", 300)
-    assert not stack.rows(f"SELECT * FROM {GOLD} LIMIT 1"), "nothing is under way any more"
-    stack.seconds["stream killed while loading, healthy again"] = stack.kill("stream")
-
-
 def test_recorded_publications_reach_gold_and_verify_holds(stack):
     began = time.monotonic()
     wait_for(lambda: stack.rows(f"SELECT * FROM {GOLD} LIMIT 1"), f"rows in {GOLD}", 600)
@@ -113,6 +113,6 @@ def test_a_killed_container_comes_back_and_nothing_is_lost(stack, service):
 
 def test_down_with_its_volumes_leaves_nothing(stack):
     began = time.monotonic()
-    stack("down", "-v")
+    stack.remove()
     stack.seconds["down"] = time.monotonic() - began
     assert [inspected(kind) for kind in ("container", "volume", "network")] == [[], [], []]
