@@ -14,6 +14,7 @@ from migration.compared import FileCheck
 from migration.measured import Beside
 from migration.record import Record
 from monitoring.lake import Lake
+from producers.legacy import copy_text
 from producers.legacy.mapping import Mapping
 
 FORMAT = 1
@@ -21,6 +22,9 @@ FORMAT = 1
 
 EXAMPLES = 3
 """Rejects of each reason that are shown."""
+
+RAW = "coalesce(try(decode(r.raw::BLOB)), r.raw::BLOB::VARCHAR)"
+"""A row as text; with escapes if it is not UTF-8."""
 
 STATION_NOTE = (
     "The legacy's weather of Salvador is of station A601. A601 is Seropédica in Rio de Janeiro; Salvador is A401. "
@@ -66,7 +70,7 @@ def rejects(lake: Lake, dataset: str) -> list[dict[str, Any]]:
     return lake.rows(
         f"""
         SELECT m.part_key AS file, r.reason, count(*) AS rows,
-               list({{'row': r.row_number, 'detail': r.detail, 'raw': r.raw::BLOB::VARCHAR}} ORDER BY r.row_number)
+               list({{'row': r.row_number, 'detail': r.detail, 'raw': {RAW}}} ORDER BY r.row_number)
                    [1:{EXAMPLES}] AS examples
         FROM (SELECT unnest(record) FROM bronze.ingest_rejects WHERE decode_status = 'ok') r
         JOIN (SELECT record.chunk_id AS chunk_id, record.part_key AS part_key, record.edition AS edition
@@ -120,10 +124,14 @@ def document(found: Findings) -> dict[str, Any]:
 def page(found: Findings) -> str:
     """The report as one HTML page that needs nothing else."""
     templates = Environment(loader=PackageLoader("migration", "."), autoescape=True, undefined=StrictUndefined)
+    templates.filters["value"] = lambda text: "null" if text is None or text == copy_text.NULL else text
     pictures = [(each, _picture(each)) for each in found.beside if each.points]
     months = _rows_per_month(found.files)
     return templates.get_template("report.html.j2").render(
-        found=found, pictures=pictures, months=_bars(months) if months else None, station=STATION_NOTE
+        found=found,
+        pictures=pictures,
+        months=_bars(months) if months else None,
+        station=STATION_NOTE,
     )
 
 

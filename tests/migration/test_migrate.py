@@ -108,7 +108,10 @@ def test_a_table_with_bad_rows_reaches_silver_once_and_can_be_rolled_back(pipeli
 
     report = tmp_path / "report.html"
     said(settings, "report", DATASET, "--output", report)
-    assert "exactly as in the files" in report.read_text()
+    page = report.read_text()
+    assert "exactly as in the files" in page
+    assert "\tPeça número 1\t" in page, "a rejected row is shown as text, not as bytes"
+    assert r"<code>\N</code>" not in page, "what is null is shown as null"
     document = json.loads(said(settings, "report", DATASET).partition("\nnext")[0])
     assert document["holds"] is True
     assert {each["reason"]: each["rows"] for each in document["rejects"]} == {"bad_date": 3, "bad_number": bad - 3}
