@@ -56,7 +56,7 @@ $(COMPANY) $(AIRFLOW): .%/installed: deploy/%/requirements.lock $(INSTALLED)
 	@touch $@
 
 test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(BIN)/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
+	@$(BIN)/pytest $(PARALLEL) --durations 10 -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
 	$(MAKE) --no-print-directory --keep-going --jobs 2 test-services test-beside || first=$$?; cat build/beside.log; exit $$first
 
 test-services:
@@ -89,7 +89,7 @@ build/%/installed: requirements.lock pyproject.toml
 	@touch $@
 
 test-faults: setup tools  ## every fault, the slow ones too: a day under ten kills, hung brokers
-	$(BIN)/pytest -m "(fault or slow) and not long and not airflow"
+	$(BIN)/pytest -n 2 --dist worksteal -m "(fault or slow) and not long and not airflow"
 
 test-faults-long: setup  ## the long forms: minutes without a broker, ten million records, 200 random steps
 	$(BIN)/pytest -m long --timeout 7200

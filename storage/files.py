@@ -120,8 +120,7 @@ def is_folder(folder: Address) -> bool:
     """Whether a folder is there; in a store, whether anything stands below it."""
     place = location(folder)
     if isinstance(place, Remote):
-        found = _listed(place)
-        return bool(found["objects"] or found["common_prefixes"])
+        return next(walk(place), None) is not None
     return place.is_dir()
 
 
