@@ -86,13 +86,16 @@ def reach_store(spark: SparkSession, settings: Settings) -> None:
             configuration.set(name, value)
 
 
-def end(spark: SparkSession) -> None:
-    """Stop the session and end its JVM, which would otherwise keep its memory for as long as this process runs."""
+def end(spark: SparkSession, within: float = JVM_END_SECONDS) -> None:
+    """Stop the session and end its JVM, which would otherwise keep its memory for as long as this process runs.
+
+    Args: within: seconds.
+    """
     gateway: Any = spark.sparkContext._gateway
     spark.stop()
     gateway.shutdown()
     gateway.proc.stdin.close()  # the JVM ends when this closes
-    gateway.proc.wait(JVM_END_SECONDS)
+    gateway.proc.wait(within)
 
 
 @contextmanager

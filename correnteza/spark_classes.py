@@ -34,7 +34,7 @@ _NOBODY = "127.0.0.1:9"
 _BRIEFLY = {"kafka.request.timeout.ms": "500", "kafka.default.api.timeout.ms": "500"}
 _BYTES = "org.apache.kafka.common.serialization.ByteArrayDeserializer"
 
-SECONDS = 300
+SECONDS = 600
 """How long it may take; usually half a minute."""
 
 
@@ -109,7 +109,7 @@ def main() -> None:
         spark = sessions.start(settings, archive_to=archive)
         _stream(spark, home)
         _ask_nobody(spark)
-        sessions.end(spark)
+        sessions.end(spark, SECONDS)
 
 
 if __name__ == "__main__":
