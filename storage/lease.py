@@ -83,21 +83,28 @@ class Leases:
             raise lost(table)
 
     def release(self) -> None:
-        """Let all tables go, and end the heartbeat."""
+        """Let all tables go, and end the heartbeat. Once the store does not answer, it is told of no other table: each
+        question would be repeated for 30 s, and a driver has two minutes to end."""
         for table in list(self._tokens):
-            self.release_one(table)
-
-    def release_one(self, table: str) -> None:
-        """Let a table go. If the store cannot be told now, it becomes free when the heartbeat is missed."""
+            if not self.release_one(table):
+                break
         with self._lock:
-            token = self._tokens.pop(table, None)
+            self._tokens.clear()
+            self._end_beats_without_tables()
+
+    def release_one(self, table: str) -> bool:
+        """Let a table go; returns whether the store knows. If it does not, the heartbeat will be missed."""
+        with self._lock:
+            token, is_told = self._tokens.pop(table, None), True
             try:
                 found = _read(self._place(table))
                 if found is not None and found[0] == {"token": token, "driver": self.driver}:
                     _swap(self._place(table), {"token": token, "driver": None}, found[1])
             except TransientError as error:
                 get_logger("lease").warning("lease_not_released", table=table, error=str(error))
+                is_told = False
             self._end_beats_without_tables()
+            return is_told
 
     def _place(self, table: str) -> Remote:
         return self.lake / FOLDER / f"{table}.json"

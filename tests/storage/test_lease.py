@@ -144,6 +144,22 @@ def test_a_store_that_is_away_for_a_while_costs_heartbeats_and_not_the_table(lak
     ours.release()
 
 
+def test_a_store_that_is_away_at_a_driver_s_end_is_asked_once_and_every_table_is_free_afterwards(lake, liar):
+    place, tables = locks.location(str(lake)), ["silver.a", "silver.b", "silver.c"]
+    ours = Leases(place)
+    for table in tables:
+        ours.acquire(table)
+    asked = set()
+    liar.lie = lambda method, path, headers: asked.add(path) or "slow_down" if "/_locks/silver." in path else None
+    ours.release()
+    assert len(asked) == 1
+    liar.lie = lambda method, path, headers: None
+    successor = Leases(place)
+    for table in tables:
+        successor.acquire(table)
+    successor.release()
+
+
 def numbers_stand_once(path: str, expected: list[int]) -> list[str]:
     """The oracle: the rows that the log brought, version by version, as a stream reads them."""
     folder = locks.location(path) / "_delta_log"
