@@ -21,7 +21,7 @@ def archive_options(jar_folder: Path, kit: str) -> list[str]:
 
 
 def of_spark(jar_folder: Path, class_path: Iterable[Path], java_home: Path) -> Path:
-    """Where the archive of Spark's JVM is. Set-up makes it: at its end a driver has no ten seconds for it."""
+    """Where the archive of Spark's JVM is. Set-up makes it: at its end a driver has no half minute for it."""
     return _archive(jar_folder, "spark", [*class_path, java_home])
 
 

@@ -71,7 +71,6 @@ class Stack:
     def remove(self) -> None:
         """Containers, volumes and networks; their logs stay in build/test-containers-….log."""
         logs = self("logs", "--no-color", check=False).stdout
-        (ROOT / "build").mkdir(exist_ok=True)
         (ROOT / f"build/test-containers-{self._name}.log").write_text(logs)
         self("down", "-v", "--remove-orphans")
 
@@ -142,6 +141,7 @@ def started(
     assert subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0, (
         "no engine answers: start one, and name its socket in DOCKER_HOST"
     )
+    (ROOT / "build").mkdir(exist_ok=True)
     init = [ROOT / ".venv/bin/correnteza", "init", str(folder), "--replay", *options]
     subprocess.run(init, check=True, capture_output=True)
     env = folder / ".env"
