@@ -95,10 +95,10 @@ def test_control_under_the_old_generation_a_restored_table_skips_the_batches_as_
     control.holds(silver_oracles.silver_follows, lake, DATASET)
 
     put_back(pipeline, 5)
+    pipeline.adopt(f"silver.{DATASET}")
     monkeypatch.setattr(Batch, "app_id", _of_the_first_generation(Batch.app_id))
     # The guard would see it: the table has batches of this life that the checkpoint has not.
     monkeypatch.setattr(Checkpoint, "_require_sound_files", lambda *_: None)
-    pipeline.adopt(f"silver.{DATASET}")
     pipeline.run(pipeline.silver(DATASET))
     control.objects(silver_oracles.silver_follows, lake, DATASET, damage="is not what bronze gives")
 

@@ -1,7 +1,6 @@
 """The stream driver is killed, started twice, or loses its checkpoint: F17, F18, F22, F25, F30, with real processes."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,34 +36,14 @@ def transactions(pipeline: Pipeline) -> list[tuple[str, int]]:
     return [(each["txn"]["appId"], each["txn"]["version"]) for each in actions if "txn" in each]
 
 
-CHMOD = """#!/bin/sh
-case "$*" in
-*/commits/.1.*)
-    : > "{gate}.reached"
-    while [ ! -e "{gate}" ]; do sleep 0.05; done
-esac
-exec {real} "$@"
-"""
-"""The JVM has `chmod` set the rights of each file of a checkpoint before it writes into it. There batch 1 waits to be
-noted as done; its rows already stand in the table."""
-
-
-def waiting_before_batch_1_is_noted(folder: Path) -> tuple[Path, str]:
-    """A gate, and a `PATH` under which no query notes its batch 1 before it exists; `gate.reached` tells of one."""
-    gate, script = folder / "gate", folder / "bin" / "chmod"
-    script.parent.mkdir()
-    script.write_text(CHMOD.format(gate=gate, real=shutil.which("chmod")))
-    script.chmod(0o755)
-    return gate, f"{script.parent}{os.pathsep}{os.environ['PATH']}"
-
-
 @pytest.mark.slow  # test_job.py has both deaths without processes
 def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_nothing(
     pipeline, cli_process, tmp_path
 ):
     declare_all(pipeline)
-    gate, path = waiting_before_batch_1_is_noted(tmp_path)
-    driver = cli_process("run", "bronze", CORRENTEZA_BRONZE_INTERVAL_SECONDS="1", PATH=path)
+    gate = tmp_path / "gate"
+    held = {"CORRENTEZA_BRONZE_INTERVAL_SECONDS": "1", "CORRENTEZA_FAILPOINT": f"after_bronze@2:wait={gate}"}
+    driver = cli_process("run", "bronze", **held)
     log = Path(pipeline.places.table(TABLE)) / "_delta_log"
     pipeline.publish(DATASET, *stations(0, 5))
     wait_for(lambda: (log / f"{1:020}.json").exists() or driver.poll(), "the first batch", 120)
