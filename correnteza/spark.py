@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from correnteza import settings_errors
 from correnteza.embedded import class_archive
 from correnteza.embedded.jars import checked, class_path, folder
-from correnteza.embedded.java import java, spark_java_home
+from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
 from foundation.errors import UsageError
 from storage.location import Remote
@@ -62,7 +62,7 @@ def start(
             scratch=scratch,
             short_lived=short_lived,
             jvm_options=(
-                class_archive.used(class_archive_of(settings))
+                class_archive.used(class_archive.of_spark(settings))
                 if archive_to is None
                 else class_archive.written_to(archive_to)
             ),
@@ -70,12 +70,6 @@ def start(
         )
     reach_store(spark, settings)
     return spark
-
-
-def class_archive_of(settings: Settings) -> Path:
-    """Where the class archive of these jars and this Java is, once set-up has made it."""
-    jars = session.class_path_of(class_path(folder(settings), "spark"))
-    return class_archive.of_spark(folder(settings), jars, java(settings))
 
 
 def reach_store(spark: SparkSession, settings: Settings) -> None:

@@ -5,7 +5,6 @@ python -m correnteza.spark_classes FILE JARS JAVA    in a process of its own: it
 The archive holds 200 MB. A session that writes a table and streams it takes 14 s of CPU with it, and 22 without.
 """
 
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +17,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.avro.functions import from_avro, to_avro
 
 from correnteza import spark as sessions
-from correnteza.embedded.jars import folder
-from correnteza.embedded.java import java
+from correnteza.embedded.class_archive import SECONDS
 from correnteza.settings import Settings
 from foundation import kafka
 from sinks.commit import append
@@ -33,36 +31,6 @@ _RECORD = """
 _NOBODY = "127.0.0.1:9"
 _BRIEFLY = {"kafka.request.timeout.ms": "500", "kafka.default.api.timeout.ms": "500"}
 _BYTES = "org.apache.kafka.common.serialization.ByteArrayDeserializer"
-
-SECONDS = 600
-"""How long it may take; usually half a minute."""
-
-
-def make(settings: Settings) -> str | None:
-    """Write the archive for these jars and this Java.
-
-    Returns: why it could not be made; everything works without it, only slower.
-    """
-    archive = sessions.class_archive_of(settings)
-    partial = archive.with_name("spark.partial")
-    program: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "correnteza.spark_classes",
-        partial,
-        folder(settings),
-        java(settings),
-    ]
-    try:
-        done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"it took more than {SECONDS} s"
-    if done.returncode != 0 or not partial.exists():
-        return (done.stderr.strip().splitlines() or ["it wrote no file"])[-1]
-    for former in archive.parent.glob("spark-*.jsa"):
-        former.unlink()
-    partial.replace(archive)
-    return None
 
 
 def _stream(spark: SparkSession, home: Path) -> None:

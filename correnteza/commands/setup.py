@@ -12,8 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from correnteza import spark, spark_classes
-from correnteza.embedded import jars, java, lock, maven
+from correnteza.embedded import class_archive, jars, java, lock, maven
 from correnteza.settings import Settings
 from foundation.errors import DependencyUnavailable
 from foundation.files import keep_private
@@ -48,10 +47,10 @@ def _start_quickly(settings: Settings, *, again: bool) -> None:
     if java.dump_base_archive(settings) and (took := time.monotonic() - started) > 1:
         _say(f"Java's class archive: {took:.1f} s")
     java.spark_java_home(settings)
-    if again or not spark.class_archive_of(settings).exists():
+    if again or not class_archive.of_spark(settings).exists():
         _say("Spark's class archive: written once, in half a minute …")
         started = time.monotonic()
-        trouble = spark_classes.make(settings)
+        trouble = class_archive.make_of_spark(settings)
         took_now = f"{time.monotonic() - started:.1f} s"
         _say(f"Spark's class archive: {f'none, so Spark starts slower: {trouble}' if trouble else took_now}")
 

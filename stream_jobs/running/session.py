@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyspark
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from foundation.errors import UnsafeState
 from schemas.limits import MAX_RECORD_BYTES
 from stream_jobs.running import cluster
+from stream_jobs.running.class_path import class_path_of
 
 # A 13-byte record that claims a string of 500 MB kills the whole JVM without these, and again after every restart.
 # What the longest record can hold must pass, else bronze would file as corrupt what the producer lets out.
@@ -144,14 +144,6 @@ def start(
         cluster.require_login(dict(spark.sparkContext.getConf().getAll()))
         cluster.require_properties(spark, AVRO_LIMITS)
     return spark
-
-
-def class_path_of(jars: Sequence[Path]) -> list[Path]:
-    """The driver's class path: these jars, and Spark's own, one by one.
-
-    Spark's launcher adds its own as well, with one of them twice, and Java uses no class archive of such a path.
-    """
-    return [*jars, *sorted(Path(pyspark.__file__).with_name("jars").glob("*.jar"))]
 
 
 def require_avro_limits(spark: SparkSession) -> None:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pyspark
 
-from correnteza import spark as sessions
-from correnteza import spark_classes
 from correnteza.embedded import class_archive, jars, java
 from correnteza.settings import Settings
-from stream_jobs.running import session
+from stream_jobs.running.class_path import class_path_of
 from tests.spark_fixtures import spark
 
 __all__ = ["spark"]
@@ -19,7 +17,7 @@ SUBMIT = "org.apache.spark.deploy.SparkSubmit"
 
 
 def test_the_jvm_of_a_session_maps_the_archive_that_set_up_made(spark):
-    archive = sessions.class_archive_of(Settings())
+    archive = class_archive.of_spark(Settings())
     assert archive.exists()
     mapped = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}/maps").read_text()
     assert str(archive) in mapped
@@ -30,7 +28,7 @@ def parsed(class_path: list[Path]) -> list[str]:
     own = Path(pyspark.__file__).parent
     launchers = [own / "conf", *own.glob("jars/slf4j-api-*.jar"), own / "jars" / "*"]
     command = [java.java(Settings()) / "bin" / "java", "-Xlog:class+load", "-Xss4m"]
-    command += class_archive.used(sessions.class_archive_of(Settings()))
+    command += class_archive.used(class_archive.of_spark(Settings()))
     command += ["-cp", ":".join(map(str, [*class_path, *launchers])), SUBMIT, "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (source,) = (line.partition("source: ")[2] for line in done.stdout.splitlines() if f" {SUBMIT} source" in line)
@@ -39,12 +37,12 @@ def parsed(class_path: list[Path]) -> list[str]:
 
 def test_control_with_the_launcher_s_class_path_alone_java_refuses_the_archive(control):
     kit = jars.class_path(jars.folder(Settings()), "spark")
-    control.holds(parsed, session.class_path_of(kit))
+    control.holds(parsed, class_path_of(kit))
     control.objects(parsed, kit, damage=f"{SUBMIT} comes from file:")
 
 
 def test_an_archive_that_cannot_be_made_is_an_answer_and_no_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     settings = Settings(jars=tmp_path)
-    assert spark_classes.make(settings) == "it wrote no file"
-    assert class_archive.used(sessions.class_archive_of(settings)) == []
+    assert class_archive.make_of_spark(settings) == "it wrote no file"
+    assert class_archive.used(class_archive.of_spark(settings)) == []
