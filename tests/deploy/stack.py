@@ -38,6 +38,7 @@ class Stack:
     """The services of some profiles.
 
     Attributes:
+        name: of what it leaves in build/.
         services: those that run all the time; others do something once, and end.
         seconds: what took how long.
     """
@@ -45,7 +46,7 @@ class Stack:
     def __init__(self, env: Path, profiles: tuple[str, ...], services: Set[str]) -> None:
         chosen = [part for profile in profiles for part in ("--profile", profile)]
         self._command = [*COMPOSE, "-p", PROJECT, "--env-file", str(env), *chosen]
-        self._name = profiles[-1]
+        self.name = profiles[-1]
         self.services = services
         self.seconds: dict[str, float] = {}
 
@@ -71,7 +72,7 @@ class Stack:
     def remove(self) -> None:
         """Containers, volumes and networks; their logs stay in build/test-containers-….log."""
         logs = self("logs", "--no-color", check=False).stdout
-        (ROOT / f"build/test-containers-{self._name}.log").write_text(logs)
+        (ROOT / f"build/test-containers-{self.name}.log").write_text(logs)
         self("down", "-v", "--remove-orphans")
 
     def wait_healthy(self, seconds: float) -> float:
@@ -159,4 +160,4 @@ def started(
         if inspected("container"):
             stack.remove()
         times = {name: round(seconds, 1) for name, seconds in stack.seconds.items()}
-        (ROOT / f"build/test-containers-{profiles[-1]}.json").write_text(json.dumps(times, indent=1))
+        (ROOT / f"build/test-containers-{stack.name}.json").write_text(json.dumps(times, indent=1))
