@@ -119,9 +119,12 @@ def directory(file: io.RawIOBase) -> list[Member]:
             info.header_offset,
             end,
         )
-        for info, end in zip(infos, ends, strict=True)
+        for info, end in zip(infos, ends, strict=False)  # without infos there is an end too many
     ]
-    return [member for member in members if not member.name.endswith("/") and not _is_of_a_mac(member.name)]
+    files = [member for member in members if not member.name.endswith("/") and not _is_of_a_mac(member.name)]
+    if not files:  # a damaged end counts none although they stand there; taken for read, they would be passed over
+        raise InvalidContent("a zip without files")
+    return files
 
 
 def _is_of_a_mac(name: str) -> bool:

@@ -211,6 +211,16 @@ def test_members_with_data_descriptors_are_read_too():
         assert b"".join(zips.inflate(blocks(data[member.start : member.end]), member)) == content
 
 
+def test_a_zip_without_files_is_refused_also_if_only_its_end_says_so():
+    """A single damaged byte makes the directory's size zero: all files stand there, and the end counts none."""
+    whole = made({"a.csv": TEXT, "b.csv": NOISE})
+    size_of_directory = len(whole) - 10
+    assert int.from_bytes(whole[size_of_directory : size_of_directory + 4], "little") > 0
+    for data in (made({}), whole[:size_of_directory] + bytes(4) + whole[size_of_directory + 4 :]):
+        with pytest.raises(InvalidContent, match="a zip without files"):
+            directory(data)
+
+
 def test_a_member_without_a_name_is_refused():
     with pytest.raises(InvalidContent, match="no name"):
         directory(made({"a.csv": TEXT}).replace(b"a.csv", b"\0.csv"))
