@@ -19,6 +19,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
+from sinks.arrow_frames import frame_of_tuples
 from sinks.listing import Listing
 from sinks.tables import columns_of
 from storage import parquet
@@ -91,7 +92,7 @@ class Snapshot(Listing):
     def read_files(self, spark: SparkSession, files: Collection[str]) -> DataFrame:
         """The rows of some of its files, as `read`."""
         if not files:
-            return spark.createDataFrame([], self.schema)
+            return frame_of_tuples(spark, [], self.schema)
         addresses = [f"{self.path}/{name}" for name in files]
         return spark.read.schema(self.schema).option("basePath", self.path).parquet(*addresses)
 

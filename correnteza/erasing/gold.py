@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from correnteza.erasing.key import Key
 from sinks import sql, tables
+from sinks.arrow_frames import struct_of
 from sinks.erasing import held
 from sinks.snapshot import FILE, Snapshot
 from sinks.transactions import Batch
@@ -65,7 +66,7 @@ def refill_groups(places: Places, key: Key, folder: Path, spark: Callable[[], Sp
             continue
         groups = pq.read_table(file)
         session, name = spark(), f"gold.{table.name}"
-        schema = session.createDataFrame([], table.schema).schema
+        schema = struct_of(table.schema)
         silver = Known(session, Snapshots(places))
         # Never the same one twice: what was recomputed before is found right, and commits nothing.
         batch = Batch(f"erase.{uuid4().hex}.{name}", 0, 0)

@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 from foundation import clock
 from foundation.log import get_logger
 from sinks import sql, tables
+from sinks.arrow_frames import struct_of
 from sinks.ops import quality
 from sinks.recompute import GoldTarget, Recomputed, recompute, replace
 from sinks.table_in_file import table_in_file
@@ -60,7 +61,7 @@ class GoldJob(FollowingJob):
         declared = silver_tables.discover()
         for each in table.inputs:
             ensure_tables(self._driver, declared[each.dataset])
-        schema = spark.createDataFrame([], table.schema).schema
+        schema = struct_of(table.schema)
         self._target = target_of(table, self._path, schema)
         tables.ensure(spark, self._path, schema, statistics_on=(*table.group, "known_from"))
         quality.ensure(spark, self._driver.places.table(EXPECTATIONS))

@@ -11,6 +11,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from sinks.arrow_frames import frame_of_tuples
 from sinks.snapshot import Filter, between
 from stream_jobs.gold.expressions import is_assumed
 from stream_jobs.gold.model import Column
@@ -125,7 +126,7 @@ def _meetings(any_frame: DataFrame) -> DataFrame:
         if each.previous_on is not None
     ]
     schema = "next_id STRING, since_on DATE, decided_on DATE, year_end_id STRING"
-    return any_frame.sparkSession.createDataFrame(rows, schema)
+    return frame_of_tuples(any_frame.sparkSession, rows, schema)
 
 
 def _is_before_the_next() -> Expression:

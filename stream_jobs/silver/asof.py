@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.contracts import load
 from sinks import tables
-from sinks.arrow_frames import frame_of
+from sinks.arrow_frames import frame_of, frame_of_tuples
 from sinks.snapshot import Filter, Snapshot
 from sinks.target import IS_WITHDRAWN
 from stream_jobs.columns import silver_schema
@@ -176,7 +176,7 @@ def _revisions(
     place = ("known_from", "published_at_basis", "kafka_offset", IS_WITHDRAWN)
     snapshot = snapshots.of(dataset)
     if snapshot is None:
-        revisions = spark.createDataFrame([], silver_schema(load(dataset), revisions=True))
+        revisions = frame_of_tuples(spark, [], silver_schema(load(dataset), revisions=True))
     else:
         names = snapshot.schema.names if columns is None else [*load(dataset).key, *columns, *place]
         few = snapshot.few(list(dict.fromkeys(names)), within, most=MOST_LOCAL_ROWS)

@@ -5,7 +5,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pytest
 
-from sinks.arrow_frames import frame_of
+from sinks.arrow_frames import frame_of, frame_of_tuples, struct_of
 
 COLUMNS = pa.schema(
     [
@@ -48,3 +48,32 @@ def test_control_spark_alone_ends_a_frame_at_an_empty_batch(spark, control):
     rows = in_batches(5, 0, 3)
     control.holds(lost, frame_of(spark, rows), rows)
     control.objects(lost, spark.createDataFrame(rows), rows, damage="of 8 rows 5 are in the frame")
+
+
+TUPLES = [(1, "a", [("x", None)]), (None, "b", None)]
+DDL = "number INT, name STRING NOT NULL, parts ARRAY<STRUCT<a: STRING, b: STRING>>"
+
+
+def read_by_workers(frame) -> list[str]:
+    """Which rows of the plan come from elsewhere than the plan itself: of a list, from a Python worker."""
+    plan = frame._jdf.queryExecution().executedPlan().toString()
+    return [line.strip() for line in plan.splitlines() if "ExistingRDD" in line]
+
+
+def test_control_tuples_are_part_of_the_plan_and_no_python_worker_reads_them_back(spark, control):
+    frame = frame_of_tuples(spark, TUPLES, DDL)
+    assert frame.schema == struct_of(DDL)
+    assert frame.collect() == spark.createDataFrame(TUPLES, DDL).collect()
+    control.holds(read_by_workers, frame)
+    control.objects(read_by_workers, spark.createDataFrame(TUPLES, DDL), damage="Scan ExistingRDD")
+
+
+def test_of_no_tuples_comes_an_empty_frame_with_its_columns(spark):
+    frame = frame_of_tuples(spark, [], struct_of(DDL))
+    assert (frame.columns, frame.collect()) == (["number", "name", "parts"], [])
+
+
+def test_a_tuple_of_another_length_or_type_is_refused(spark):
+    for row in ((1, "a"), ("a", "a", None)):
+        with pytest.raises((ValueError, TypeError)):
+            frame_of_tuples(spark, [row], DDL)

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from sinks import arrow_commit, checksum, commit, tables
+from sinks.arrow_frames import frame_of_tuples, struct_of
 from sinks.checksum import checksum_of, write_checksum
 from sinks.commit import append
 from tests.helpers import wait_for
@@ -23,13 +24,12 @@ SCHEMA = "number int, kind string"
 def path(spark: SparkSession, tmp_path: Path) -> str:
     """An empty table, partitioned by kind."""
     made = str(tmp_path / "numbers")
-    columns = spark.createDataFrame([], SCHEMA).schema
-    tables.ensure(spark, made, columns, partition_by=("kind",), statistics_on=("number",))
+    tables.ensure(spark, made, struct_of(SCHEMA), partition_by=("kind",), statistics_on=("number",))
     return made
 
 
 def rows(spark: SparkSession, number: int) -> DataFrame:
-    return spark.createDataFrame([(number, "a")], SCHEMA)
+    return frame_of_tuples(spark, [(number, "a")], SCHEMA)
 
 
 def file_of(path: str, version: int) -> Path:

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from foundation.errors import UnsafeState
 from sinks import commit, tables
+from sinks.arrow_frames import frame_of_tuples, struct_of
 from sinks.commit import append, is_known
 from sinks.snapshot import Snapshot
 from tests.controls import counted
@@ -24,15 +25,14 @@ NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 def path(spark: SparkSession, tmp_path: Path) -> str:
     """An empty table, parted by kind."""
     made = str(tmp_path / "numbers")
-    schema = spark.createDataFrame([], SCHEMA).schema
-    tables.ensure(spark, made, schema, partition_by=("kind",), statistics_on=("number", "name", "at"))
+    tables.ensure(spark, made, struct_of(SCHEMA), partition_by=("kind",), statistics_on=("number", "name", "at"))
     return made
 
 
 def rows(spark: SparkSession, *numbers: int | None, kind: str | None = "a", name: str = "n") -> DataFrame:
     """A row per number, a microsecond after one another."""
     every = [(number, name, NOON + timedelta(microseconds=number or 0), kind) for number in numbers]
-    return spark.createDataFrame(every, SCHEMA.replace(" not null", "")).coalesce(1)
+    return frame_of_tuples(spark, every, SCHEMA.replace(" not null", "")).coalesce(1)
 
 
 def held(path: str) -> list[int]:
@@ -50,7 +50,7 @@ def test_rows_are_appended_and_every_engine_reads_them(spark, path):
 
 
 def test_columns_that_the_rows_lack_are_null_and_no_rows_are_no_commit(spark, path):
-    append(spark.createDataFrame([(1, "a")], "number int, kind string"), path)
+    append(frame_of_tuples(spark, [(1, "a")], "number int, kind string"), path)
     assert DeltaTable(path).to_pyarrow_table().select(["name", "at"]).to_pylist() == [{"name": None, "at": None}]
     append(rows(spark), path)
     assert DeltaTable(path).version() == 1
@@ -129,7 +129,7 @@ def test_a_null_where_none_may_be_is_refused_and_nothing_is_committed(spark, pat
 
 def test_rows_of_another_type_are_refused(spark, path):
     with pytest.raises(UnsafeState, match="do not fit the table"):
-        append(spark.createDataFrame([("1", "a")], "number string, kind string"), path)
+        append(frame_of_tuples(spark, [("1", "a")], "number string, kind string"), path)
 
 
 def test_an_attempt_that_fails_before_its_commit_leaves_the_table_as_it_was(spark, path, monkeypatch):

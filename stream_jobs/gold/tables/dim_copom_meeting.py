@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.classes import PUBLIC
+from sinks.arrow_frames import frame_of_tuples
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 from stream_jobs.gold.reference import copom_meetings
 
@@ -18,7 +19,7 @@ COLUMNS = (
 def build(spark: SparkSession) -> DataFrame:
     """One row per meeting."""
     rows = [(each.meeting_id, each.year, each.number, each.decided_on, each.previous_on) for each in copom_meetings()]
-    return spark.createDataFrame(rows, schema_of(COLUMNS))
+    return frame_of_tuples(spark, rows, schema_of(COLUMNS))
 
 
 TABLE = StaticTable(

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.classes import PUBLIC
+from sinks.arrow_frames import frame_of_tuples
 from stream_jobs.gold.holiday_calendar import holidays_of
 from stream_jobs.gold.model import Column, StaticTable
 
@@ -18,8 +19,9 @@ def build(spark: SparkSession) -> DataFrame:
     """One row per day."""
     numbers = spark.range(0, (LAST_ON - FIRST_ON).days + 1, 1, 1)
     days = numbers.select(F.date_add(F.lit(FIRST_ON), F.col("id").cast("int")).alias("date_on"))
-    holidays = spark.createDataFrame(
-        [astuple(each) for each in holidays_of(range(FIRST_ON.year, LAST_ON.year + 1))],
+    holidays = frame_of_tuples(
+        spark,
+        map(astuple, holidays_of(range(FIRST_ON.year, LAST_ON.year + 1))),
         "date_on DATE, holiday_name STRING, is_national BOOLEAN",
     )
     day, is_national = F.col("date_on"), F.col("is_national")

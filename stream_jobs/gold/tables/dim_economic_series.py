@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from schemas import choices
 from schemas.classes import PUBLIC
+from sinks.arrow_frames import frame_of_tuples
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 
 # frequency: D daily, M monthly, Q quarterly. is_revised: whether published values are changed later.
@@ -49,7 +50,7 @@ def build(spark: SparkSession) -> DataFrame:
         (each.code, each.name, each.unit, each.frequency, each.is_revised)
         for each in choices.of("bcb_sgs").own.values()
     ]
-    return spark.createDataFrame([*SERIES, *own], schema_of(COLUMNS))
+    return frame_of_tuples(spark, [*SERIES, *own], schema_of(COLUMNS))
 
 
 TABLE = StaticTable(

@@ -5,6 +5,7 @@ from dataclasses import astuple
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.classes import PUBLIC
+from sinks.arrow_frames import frame_of_tuples
 from stream_jobs.gold.model import Column, StaticTable, schema_of
 from stream_jobs.gold.reference import municipalities
 
@@ -23,7 +24,7 @@ COLUMNS = (
 
 def build(spark: SparkSession) -> DataFrame:
     """One row per municipality."""
-    return spark.createDataFrame([astuple(place) for place in municipalities()], schema_of(COLUMNS))
+    return frame_of_tuples(spark, map(astuple, municipalities()), schema_of(COLUMNS))
 
 
 TABLE = StaticTable(

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from schemas.contracts import load
+from sinks.arrow_frames import frame_of_tuples
 from sinks.snapshot import Filter, predicate
 from stream_jobs.columns import silver_schema
 from stream_jobs.gold.groups import Groups
@@ -90,7 +91,7 @@ class MemorySilver:
 
     def _frame(self, dataset: str, rows: list[Row]) -> DataFrame:
         schema = silver_schema(load(dataset), revisions=True)
-        return self.spark.createDataFrame([tuple(row.get(name) for name in schema.names) for row in rows], schema)
+        return frame_of_tuples(self.spark, (tuple(row.get(name) for name in schema.names) for row in rows), schema)
 
 
 def affected(table: GoldTable, silver: MemorySilver, changes: dict[str, DataFrame]) -> Groups:
@@ -112,7 +113,7 @@ def silver(spark: SparkSession) -> MemorySilver:
 @pytest.fixture
 def frame(spark: SparkSession) -> Callable[..., DataFrame]:
     """`frame("a INT, b DATE", (1, None))`."""
-    return lambda schema, *rows: spark.createDataFrame(list(rows), schema)
+    return lambda schema, *rows: frame_of_tuples(spark, rows, schema)
 
 
 def hours_of(station: str, day: date, time_zone_hours: int = -3, **values: list[Any]) -> list[Row]:
