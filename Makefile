@@ -5,10 +5,11 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
 AIRFLOW := .airflow/installed
-# Tests wait a third of their time and more, so there are more processes than cores. Of those with real services each has
-# a Spark of its own (2.5 GB) and waits for half of its time.
-PARALLEL := -n 3 --dist worksteal
-PARALLEL_SERVICES := -n 4 --dist worksteal
+# Tests wait a third of their time and more, so there are more processes than cores. Those of a Spark session run in few
+# processes: each has a JVM of its own (2.5 GB), which compiles and warms up for itself.
+PARALLEL := -n 4 --dist worksteal
+PARALLEL_SPARK := -n 2 --dist worksteal
+PARALLEL_SERVICES := -n 3 --dist worksteal
 # Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
 # of them would compile the product anew, and each process of pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -38,7 +39,7 @@ demo-s3: setup  ## the same with tables and payloads in an embedded object store
 up: setup  ## run the whole pipeline against the real sources until Ctrl-C
 	@$(BIN)/correnteza up
 
-check: setup  ## format, lint, types and contracts; changes nothing
+check: $(INSTALLED)  ## format, lint, types and contracts; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,14 +56,21 @@ $(COMPANY) $(AIRFLOW): .%/installed: deploy/%/requirements.lock $(INSTALLED)
 	@$(BIN)/python -m deploy.environments $*
 	@touch $@
 
-test: check tools  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
+# Spark's class archive, types and downloads do not wait for each other.
+test: $(INSTALLED)  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
+	@$(MAKE) --no-print-directory --jobs 3 setup check tools
 	@$(BIN)/pytest $(PARALLEL) --durations 10 -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
-	$(MAKE) --no-print-directory --keep-going --jobs 2 test-services test-beside || first=$$?; cat build/beside.log; exit $$first
+	$(MAKE) --no-print-directory --keep-going --jobs 3 test-spark test-services test-beside || first=$$?; \
+	cat build/services.log build/beside.log; exit $$first
 
+test-spark:
+	@$(BIN)/pytest $(PARALLEL_SPARK) --durations 20 -m "integration and spark and not slow and not long and not containers and not company and not airflow"
+
+# Beside those of Spark, and printed after them: here most time goes into waiting for commands and brokers.
 test-services:
-	@$(BIN)/pytest $(PARALLEL_SERVICES) --durations 30 -m "integration and not slow and not long and not containers and not company and not airflow"
+	@mkdir -p build; $(BIN)/pytest $(PARALLEL_SERVICES) --durations 20 -m "integration and not spark and not slow and not long and not containers and not company and not airflow" > build/services.log 2>&1
 
-# Their installation and these few tests need one core now and then: they fit beside the services, and are printed after.
+# Their installation and these few tests need one core now and then.
 test-beside:
 	@mkdir -p build; { first=0; \
 	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; \

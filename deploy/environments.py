@@ -24,7 +24,8 @@ def make(name: str) -> None:
         (own,) = environment.glob("lib/python*/site-packages")
         (product,) = (path for path in site.getsitepackages() if Path(path).is_relative_to(sys.prefix))
         (own / UNDER).write_text(f"import site; site.addsitedir({product!r})\n", encoding="utf-8")
-    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin/python"), "install"]
+    # Of thousands of modules some hundreds are ever imported: those are compiled then.
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin/python"), "install", "--no-compile"]
     # The lock holds all that the systems need; --no-deps, because pip would judge the product's own pins, too.
     locked = ["--no-deps", "--require-hashes", "--requirement", str(HERE / name / "requirements.lock")]
     done = subprocess.run([*pip, *locked], capture_output=True, text=True, check=False)

@@ -54,8 +54,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:
-        if {"services", "spark"} & set(getattr(item, "fixturenames", ())):
+        borrowed = {"services", "spark"} & set(getattr(item, "fixturenames", ()))
+        if borrowed:
             item.add_marker(pytest.mark.integration)
+        if "spark" in borrowed:
+            item.add_marker(pytest.mark.spark)
     collected.keep(config, items)
 
 

@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from correnteza.embedded import jars, ports
-from correnteza.embedded.class_archive import archive_options
+from correnteza.embedded.class_archive import archive_options, of_kit, used
 from correnteza.embedded.processes import Program, environment
 from correnteza.embedded.service import Service
 from foundation import kafka
@@ -15,7 +15,8 @@ from foundation.errors import UnsafeState
 
 # Serial collector and first-tier compiler: half the CPU at the start, and the broker of one machine is never the
 # bottleneck.
-JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+_SMALL = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+JVM = ("-Xms256m", "-Xmx512m", *_SMALL, "-XX:+ExitOnOutOfMemoryError")
 
 CONTROLLER_PORT = 9093
 """On the loopback interface. It is fixed, because in a container the broker has its own network."""
@@ -84,7 +85,8 @@ def broker(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | N
     class_path = jars.class_path(jar_folder, "kafka")
     base = [str(java / "bin" / "java"), f"-Dlog4j2.configurationFile={logging}"]
     on_path = ["-cp", ":".join(map(str, class_path))]
-    _format(own, [*base, "-Xmx128m", "-XX:TieredStopAtLevel=1", *on_path], properties)
+    reading = used(of_kit(jar_folder, "kafka"))
+    _format(own, [*base, "-Xmx128m", *_SMALL, *reading, *on_path], properties)
     command = [*base, *JVM, *archive_options(jar_folder, "kafka"), *on_path, "kafka.Kafka", str(properties)]
     return Service(
         Program("broker", command, logs / "broker.log", is_foreign=True),

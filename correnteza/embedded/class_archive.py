@@ -23,9 +23,14 @@ _QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 def archive_options(jar_folder: Path, kit: str) -> list[str]:
     """Options with which Java uses the archive of broker or registry, and writes it at a clean exit if there is no
     matching one."""
-    archive = _archive(jar_folder, kit, (jar_folder / kit).rglob("*.jar"))
+    archive = of_kit(jar_folder, kit)
     archive.parent.mkdir(parents=True, exist_ok=True)
     return ["-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={archive}", *_QUIET]
+
+
+def of_kit(jar_folder: Path, kit: str) -> Path:
+    """Where the archive of broker or registry is; their tools read it, too."""
+    return _archive(jar_folder, kit, (jar_folder / kit).rglob("*.jar"))
 
 
 def of_spark(settings: Settings) -> Path:

@@ -180,7 +180,7 @@ def test_control_rows_that_bronze_may_not_have_read_yet_are_not_checked_and_with
 def test_a_doubled_silver_row_is_found(kit, table):
     kit.double(table, "series_code = 432")
     assert f"{table}: 1 keys stand more than once ['series_code=432, reference_on=2024-03-05" in text(
-        failing(kit)["keys"]
+        failing(kit, "silver")["keys"]
     )
 
 
@@ -298,7 +298,7 @@ def test_a_conflicting_version_belongs_in_quarantine(kit):
 
 def test_a_rule_that_one_side_alone_applies_is_found(kit):
     kit.change("silver.quarantine", rules="array['another_rule']")
-    assert "silver" in failing(kit)
+    assert "silver" in failing(kit, "silver")
 
 
 # gold
