@@ -5,11 +5,9 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
 AIRFLOW := .airflow/installed
-# Tests wait a third of their time and more, so there are more processes than cores. Those of a Spark session run in few
-# processes: each has a JVM of its own (2.5 GB), which compiles and warms up for itself.
+# Tests wait a third of their time and more, so there are more processes than cores. Of those with real services each has
+# a Spark of its own (2.5 GB) and waits for half of its time.
 PARALLEL := -n 4 --dist worksteal
-PARALLEL_SPARK := -n 2 --dist worksteal
-PARALLEL_SERVICES := -n 3 --dist worksteal
 # Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
 # of them would compile the product anew, and each process of pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -56,21 +54,20 @@ $(COMPANY) $(AIRFLOW): .%/installed: deploy/%/requirements.lock $(INSTALLED)
 	@$(BIN)/python -m deploy.environments $*
 	@touch $@
 
+# pytest rewrites every test before it compiles it: once, while Spark's class archive is made, and not in each process.
+bytecode: $(INSTALLED)
+	@$(BIN)/pytest --collect-only -qq > /dev/null || true
+
 # Spark's class archive, types and downloads do not wait for each other.
 test: $(INSTALLED)  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
-	@$(MAKE) --no-print-directory --jobs 3 setup check tools
+	@$(MAKE) --no-print-directory --jobs 3 setup check tools bytecode
 	@$(BIN)/pytest $(PARALLEL) --durations 10 -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
-	$(MAKE) --no-print-directory --keep-going --jobs 3 test-spark test-services test-beside || first=$$?; \
-	cat build/services.log build/beside.log; exit $$first
+	$(MAKE) --no-print-directory --keep-going --jobs 2 test-services test-beside || first=$$?; cat build/beside.log; exit $$first
 
-test-spark:
-	@$(BIN)/pytest $(PARALLEL_SPARK) --durations 20 -m "integration and spark and not slow and not long and not containers and not company and not airflow"
-
-# Beside those of Spark, and printed after them: here most time goes into waiting for commands and brokers.
 test-services:
-	@mkdir -p build; $(BIN)/pytest $(PARALLEL_SERVICES) --durations 20 -m "integration and not spark and not slow and not long and not containers and not company and not airflow" > build/services.log 2>&1
+	@$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company and not airflow"
 
-# Their installation and these few tests need one core now and then.
+# Their installation and these few tests need one core now and then: they fit beside the services, and are printed after.
 test-beside:
 	@mkdir -p build; { first=0; \
 	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; \
@@ -205,4 +202,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .airflow .jars .tools var/demo build *.egg-info
 
-.PHONY: test-services test-beside company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-store image-observability image-company wheelhouse-of-image test-containers release-check upgrade-check
+.PHONY: test-services test-beside bytecode company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-store image-observability image-company wheelhouse-of-image test-containers release-check upgrade-check

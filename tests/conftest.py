@@ -54,11 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:
-        borrowed = {"services", "spark"} & set(getattr(item, "fixturenames", ()))
-        if borrowed:
+        if {"services", "spark"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.integration)
-        if "spark" in borrowed:
-            item.add_marker(pytest.mark.spark)
     collected.keep(config, items)
 
 

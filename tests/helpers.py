@@ -37,10 +37,11 @@ COMMAND_SECONDS = 240
 def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 60) -> T:
     """The condition's first true value; fails the test at the deadline, saying what was waited for."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (began := time.monotonic()) < deadline:
         if value := condition():
             return value
-        time.sleep(0.05)
+        took = time.monotonic() - began
+        time.sleep(min(max(0.05, 4 * took), 1.0))  # a condition that opens tables leaves the core to what it waits for
     pytest.fail(f"waited {seconds:.0f} s in vain: {what}")
 
 

@@ -23,6 +23,9 @@ from stream_jobs.running.supervised import STOP_SECONDS, Supervised
 
 WATCH_SECONDS = 0.5
 CHECK_SECONDS = 30.0
+SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 0.2
+"""Between two looks at queries that read to the end. Each look asks the JVM several times per query; Spark keeps the
+progress of twenty batches until it is read."""
 
 log = get_logger("supervisor")
 
@@ -114,20 +117,23 @@ def bring_up_to_date(
     waiting = deque(Supervised(job, {"availableNow": True}, note) for job in jobs)
     running: list[Supervised] = []
     done = Done()
+    pause = SHORTEST_LOOK_SECONDS
     with stopped_after(running, STOP_SECONDS):
         while waiting or running:
             if stop.is_set():
                 raise CorrentezaError("stopped before everything was read", hint="run it again: it continues from here")
+            pause = min(1.5 * pause, LONGEST_LOOK_SECONDS)
             while waiting and len(running) < at_once:
                 running.append(waiting.popleft())
                 running[-1].start()
+                pause = SHORTEST_LOOK_SECONDS
             for each in list(running):
                 if each.watch():
                     done.rows[each.job.name] = each.rows
                     if each.stopped_by is not None:
                         done.stopped[each.job.name] = each.stopped_by
                     running.remove(each)
-            time.sleep(0.02)
+            time.sleep(pause)
     return done
 
 
