@@ -42,8 +42,10 @@ class LakeSilver(Lake):
     def add(self, dataset: str, *rows: Row) -> None:
         """Append revisions, in one commit; later ones have greater offsets."""
         stored, new = self.rows[dataset], []
-        for row in rows:
-            place = {"published_at_basis": "http_last_modified", "kafka_partition": 0, "kafka_offset": len(stored)}
+        # Not their number: of those that make_void removed, offsets are missing.
+        first = 1 + max((row["kafka_offset"] for row in stored), default=-1)
+        for offset, row in enumerate(rows, first):
+            place = {"published_at_basis": "http_last_modified", "kafka_partition": 0, "kafka_offset": offset}
             stored.append({"known_from": instant("2025-01-10"), "is_withdrawn": False, **place, **row})
             new.append(stored[-1])
         self._append(dataset, new)
