@@ -15,7 +15,6 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import ArrayType, StringType, StructType
 
 from schemas import contracts
-from sinks.arrow_frames import frame_of_tuples
 from sinks.versions import version_hash
 from tests import foreign
 from tests.foreign import ORDER
@@ -277,7 +276,7 @@ def same_hash(rows: Any, hashed: Column) -> list[str]:
 
 
 def test_control_values_that_differ_in_a_part_are_different_versions(spark, control):
-    rows = frame_of_tuples(spark, DIFFERENT, NESTED)
+    rows = spark.createDataFrame(DIFFERENT, NESTED)
     control.holds(same_hash, rows, version_hash(list(NESTED)))
     control.objects(same_hash, rows, F.xxhash64(*NESTED.names), damage="have one hash")
 
@@ -294,7 +293,7 @@ def test_a_part_that_a_contract_gains_changes_no_hash(spark):
         .add("inner", StructType().add("a", "integer").add("b", "integer"))
     )
     hashes = [
-        [row[0] for row in frame_of_tuples(spark, rows, schema).select(version_hash(list(schema))).collect()]
+        [row[0] for row in spark.createDataFrame(rows, schema).select(version_hash(list(schema))).collect()]
         for rows, schema in (([([("1",)], (2,))], before), ([([("1", None)], (2, None))], after))
     ]
     assert hashes[0] == hashes[1]

@@ -9,7 +9,6 @@ from pyspark.sql import DataFrame
 
 from schemas.compatibility import published_versions
 from schemas.contracts import PROVENANCE, datasets
-from sinks.arrow_frames import frame_of_tuples
 from stream_jobs.bronze.decode import Schemas, Writer, decoded
 from tests.golden.kit import FOLDER
 from tests.records import PUBLISHED, framed
@@ -30,7 +29,7 @@ def statuses(spark, *, known: bool) -> set[tuple[str, str]]:
         record = {"published_at_basis": "none", "chunk_id": "0" * 32, "row_number": 7, "retrieved_at": PUBLISHED}
         whole = sample(contract, 1) | record | {"published_at": None}
         value = framed(version.schema, schema_id, {name: whole[name] for name in version.fields})
-        raw = frame_of_tuples(spark, [(contract.name, 0, 0, datetime(2024, 1, 1, tzinfo=UTC), b"k", value)], KAFKA)
+        raw = spark.createDataFrame([(contract.name, 0, 0, datetime(2024, 1, 1, tzinfo=UTC), b"k", value)], KAFKA)
         writers = (Writer(schema_id, json.dumps(version.schema), reads_whole=True),) if known else ()
         rows.append(
             decoded(raw, contract, Schemas(writers, ask=False), topic_id="id").select(

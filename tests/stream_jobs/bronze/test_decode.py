@@ -11,7 +11,6 @@ from pyspark.sql import Row, SparkSession
 
 from foundation.errors import UnsafeState
 from schemas.contracts import load
-from sinks.arrow_frames import frame_of_tuples
 from stream_jobs.bronze.decode import Schemas, Writer, decoded, id_to_fetch
 from stream_jobs.bronze.known_schemas import _reads_whole
 from stream_jobs.columns import bronze_schema
@@ -64,7 +63,7 @@ CASES: dict[str, tuple[bytes | None, str, bool]] = {
 
 def decode(spark: SparkSession, values: list[bytes | None], schemas: Schemas = SCHEMAS) -> list[Row]:
     at = datetime(2024, 12, 31, 23, 59, tzinfo=UTC)
-    records = frame_of_tuples(spark, [("t", 0, n, at, b"A401", value) for n, value in enumerate(values)], KAFKA)
+    records = spark.createDataFrame([("t", 0, n, at, b"A401", value) for n, value in enumerate(values)], KAFKA)
     return decoded(records, CONTRACT, schemas, topic_id="id-1").orderBy("offset").collect()
 
 
@@ -162,7 +161,7 @@ def test_another_error_asks_for_nothing():
 
 def test_each_branch_decodes_once(spark):
     """Status and record come from one `from_avro` per schema, or a batch would cost a multiple."""
-    records = spark.createDataFrame([], KAFKA)  # not of Arrow: a plan over rows that are known would hold their values
+    records = spark.createDataFrame([], KAFKA)
     plan = decoded(records, CONTRACT, SCHEMAS, topic_id="id-1")._jdf.queryExecution().optimizedPlan().toString()
     assert plan.count("from_avro(") == len(WRITERS)
 

@@ -13,7 +13,6 @@ from producers.model import Part
 from replay.content import DATA
 from schemas.arrow import arrow_schema
 from schemas.contracts import PROVENANCE, load
-from sinks.arrow_frames import frame_of_tuples
 from stream_jobs.columns import record_type
 from stream_jobs.silver.tables import bcb_focus, bcb_ptax, ibge_municipalities, ibge_sidra
 from tests.records import RETRIEVED_AT
@@ -161,7 +160,7 @@ def test_spark_decides_every_case_as_duckdb_does(spark):
         cases = [(changes, rules) for name, changes, rules in CASES if name == dataset]
         types = record_type(load(dataset))
         rows = [tuple((GOOD[dataset] | changes).get(name) for name in types.names) for changes, _ in cases]
-        frame = frame_of_tuples(spark, rows, StructType([StructField(each.name, each.dataType) for each in types]))
+        frame = spark.createDataFrame(rows, StructType([StructField(each.name, each.dataType) for each in types]))
         names = [each.name for each in table.expectations]
         judged = frame.selectExpr(*(f"coalesce(NOT ({each.sql}), false) AS {each.name}" for each in table.expectations))
         found = [{name for name in names if row[name]} for row in judged.collect()]
