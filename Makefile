@@ -7,7 +7,7 @@ COMPANY := .company/installed
 AIRFLOW := .airflow/installed
 # Tests wait a third of their time and more, so there are more processes than cores. Of those with real services each has
 # a Spark of its own (2.5 GB) and waits for half of its time.
-PARALLEL := -n 4 --dist worksteal
+PARALLEL := -n 5 --dist worksteal
 # Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
 # of them would compile the product anew, and each process of pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -93,8 +93,8 @@ build/%/installed: requirements.lock pyproject.toml
 	$(@D)/bin/pip install --quiet --no-deps --editable .
 	@touch $@
 
-test-faults: setup tools  ## every fault, the slow ones too: a day under ten kills, hung brokers
-	$(BIN)/pytest -n 2 --dist worksteal -m "(fault or slow) and not long and not airflow"
+test-faults: setup tools  ## every fault, the slow ones too: a day under ten kills, hung brokers (75 minutes on two cores)
+	$(BIN)/pytest -n 3 --dist worksteal -m "(fault or slow) and not long and not airflow"
 
 test-faults-long: setup  ## the long forms: minutes without a broker, ten million records, 200 random steps
 	$(BIN)/pytest -m long --timeout 7200

@@ -13,8 +13,8 @@ def difference(
 
     Args: of: the name of `expected` in the sentences, such as `batch over bronze`.
     """
-    digest = "SELECT count(*) AS n, coalesce(sum(hash(x)::HUGEINT), 0)::VARCHAR AS h FROM ({}) x"
-    if lake.rows(digest.format(expected)) == lake.rows(digest.format(stored)):
+    digest = "(SELECT struct_pack(n := count(*), h := coalesce(sum(hash(x)::HUGEINT), 0)) FROM ({}) x)"
+    if lake.value(f"SELECT {digest.format(expected)} = {digest.format(stored)}"):
         return
     for sides, what in (
         (f"({expected}) EXCEPT ALL ({stored})", f"rows of the {of} are missing or different"),

@@ -4,11 +4,10 @@ Rows that unread revisions may still change are left out. Numbers agree within a
 numbers depend on the order of their terms.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from monitoring.lag import delta_log
-from monitoring.lake import Lake
 from monitoring.proof.checks.compare import report
 from monitoring.proof.checks.gold_definition import Definition, reference_tables
 from monitoring.proof.checks.gold_sql import DEFINITIONS
@@ -17,6 +16,7 @@ from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
 TOLERANCE = 1e-6
 """Relative tolerance for fractions, whose last digits depend on the order of a sum; whole numbers must be equal."""
 _FRACTIONAL = ("DOUBLE", "FLOAT", "DECIMAL")
+_HERE = "is on this side"
 
 
 def checks() -> dict[str, Callable[[Evidence], Outcome]]:
@@ -51,31 +51,27 @@ def check(evidence: Evidence, definition: Definition) -> Outcome:
     lake.connection.execute(reference_tables(str(evidence.reference)))
     lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {definition.query}")
     is_judged = judged(evidence, definition, outcome)
-    outcome.rows = int(str(lake.value(f"SELECT count(*) FROM {table} g WHERE {is_judged}")))
-
-    stored, computed = (f"(SELECT g.* FROM {name} g WHERE {is_judged})" for name in (table, "computed"))
-    on = same(keys, "s", "c")
-    missing = f"SELECT {quoted(keys, 'c')} FROM {computed} c ANTI JOIN {stored} s ON {on}"
-    report(lake, outcome, table, missing, "rows are missing")
-    extra = f"SELECT {quoted(keys, 's')} FROM {stored} s ANTI JOIN {computed} c ON {on}"
-    report(lake, outcome, table, extra, "rows should not be there")
-    both = f"{stored} s JOIN {computed} c ON {on}"
-    differing = {
-        column: differs(column, kind) for column, kind in _columns(evidence, table, outcome) if column not in keys
+    stored, computed = (f'(SELECT *, 1 AS "{_HERE}" FROM {name} g WHERE {is_judged})' for name in (table, "computed"))
+    sides = f"{stored} s FULL JOIN {computed} c ON {same(keys, 's', 'c')}"
+    missing, extra = (f'{side}."{_HERE}" IS NULL' for side in "sc")
+    # What can be wrong → the columns that are shown of it, and the rows where it is.
+    wrong = {
+        "rows are missing": (quoted(keys, "c"), missing),
+        "rows should not be there": (quoted(keys, "s"), extra),
     }
-    for column in _differing(lake, both, differing):
-        values = f'{quoted(keys, "s")}, s."{column}" AS stored, c."{column}" AS computed'
-        report(
-            lake, outcome, table, f"SELECT {values} FROM {both} WHERE {differing[column]}", f"values of {column} differ"
-        )
+    for column, kind in _columns(evidence, table, outcome):
+        if column not in keys:
+            values = f'{quoted(keys, "s")}, s."{column}" AS stored, c."{column}" AS computed'
+            differ = f"NOT ({missing} OR {extra}) AND {differs(column, kind)}"
+            wrong[f"values of {column} differ"] = (values, differ)
+    # All is counted in one pass over both sides.
+    counts = (f'count(*) FILTER (WHERE {where}) AS "{what}"' for what, (_, where) in wrong.items())
+    (found,) = lake.rows(f'SELECT count(s."{_HERE}") AS "{_HERE}", {", ".join(counts)} FROM {sides}')
+    outcome.rows = int(str(found[_HERE]))
+    for what, (shown, where) in wrong.items():
+        if found[what]:
+            report(lake, outcome, table, f"SELECT {shown} FROM {sides} WHERE {where}", what)
     return outcome
-
-
-def _differing(lake: Lake, both: str, differing: Mapping[str, str]) -> list[str]:
-    """The columns that differ in any row, found in one pass over the rows of both sides."""
-    counts = ", ".join(f'count(*) FILTER (WHERE {predicate}) AS "{column}"' for column, predicate in differing.items())
-    (found,) = lake.rows(f"SELECT {counts} FROM {both}") if differing else ({},)
-    return [column for column, count in found.items() if count]
 
 
 def _columns(evidence: Evidence, table: str, outcome: Outcome) -> list[tuple[str, str]]:
