@@ -113,7 +113,7 @@ def install(offline: Path | None) -> None:
     where = f"from {wheels}" if wheels else "about 0.8 GB, of which pyspark is 455 MB"
     _say(f"packages: up to {packages}, {where}; building and unpacking them takes longer than the download")
     locked = ["--require-hashes", "--requirement", str(LOCK)]
-    # Of the packages' thousands of modules a third is ever imported: those are compiled at their first import.
+    # Of the packages' modules not even the tests import more than half: those are compiled at their first import.
     _pip(["install", "--no-compile", *source, *locked], "packages", is_offline=bool(wheels))
     _pip(["install", *source, "--no-deps", "--editable", "."], "this project", is_offline=bool(wheels))
 
