@@ -120,7 +120,7 @@ def test_beside_the_schedule_no_slot_is_polled_twice_and_both_poll(at_slot, cli_
         return Counter("worker" if each else "command" for each in polled)
 
     codes = []
-    while min((polled := by_whom())[each] for each in ("worker", "command")) < 2:
+    while min((polled := by_whom())["worker"], polled["command"]) < 2:
         now = SLOT - timedelta(minutes=30) + timedelta(seconds=(time() - begun) * FAST)
         is_ahead = polled["command"] <= polled["worker"]
         slot = SOURCE.calendar.latest(now + timedelta(hours=4) if is_ahead else now)
