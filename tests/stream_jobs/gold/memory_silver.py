@@ -1,18 +1,21 @@
 """Silver in memory: revisions as dictionaries, read as gold reads them."""
 
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from pyspark.sql import DataFrame, SparkSession, Window
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 
 from schemas.contracts import load
 from sinks.arrow_frames import frame_of_tuples
-from sinks.snapshot import Filter, predicate
+from sinks.snapshot import Filter
 from stream_jobs.columns import silver_schema
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.job import groups_touched
@@ -20,6 +23,16 @@ from stream_jobs.gold.model import GoldTable
 from stream_jobs.silver.asof import local_frame
 
 Row = dict[str, Any]
+
+SIGNS: dict[str, Callable[[Any, Any], Any]] = {
+    "in": lambda value, listed: value in listed,
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""Of `Filter`."""
 
 
 def instant(text: str) -> datetime:
@@ -45,10 +58,10 @@ class MemorySilver:
         for row in rows:
             basis = {"published_at_basis": "http_last_modified", "kafka_partition": 0, "kafka_offset": len(stored)}
             stored.append({"known_from": instant("2025-01-10"), "is_withdrawn": False, **basis, **row})
-        return self._frame(dataset, stored[len(stored) - len(rows) :])
+        return self._frame(_columns(dataset), stored[len(stored) - len(rows) :])
 
     def revisions(self, dataset: str) -> DataFrame:
-        return self._frame(dataset, self.rows[dataset])
+        return self._frame(_columns(dataset), self.rows[dataset])
 
     def as_of(self, origin: datetime) -> "MemorySilver":
         """What was known at an instant."""
@@ -67,19 +80,22 @@ class MemorySilver:
         columns: Sequence[str] | None = None,
         withdrawn: bool = False,
     ) -> DataFrame:
-        key = Window.partitionBy(*load(dataset).key)
-        rows = self.revisions(dataset).where(predicate(within))
-        order = key.orderBy(F.desc("known_from"), F.desc("kafka_offset"))
-        # Only a series publishes periods without a value; every other row holds something.
-        told = "NOT is_withdrawn AND value IS NOT NULL" if dataset == "bcb_sgs" else "NOT is_withdrawn"
-        first = rows.withColumn("first_known_from", F.min(F.when(F.expr(told), F.col("known_from"))).over(key))
-        newest = first.withColumn("rank", F.row_number().over(order)).where("rank = 1").drop("rank")
-        if not withdrawn:
-            newest = newest.where("NOT is_withdrawn")
+        key, has_value = load(dataset).key, "value" if dataset == "bcb_sgs" else None
+        newest: dict[tuple[Any, ...], Row] = {}
+        first: dict[tuple[Any, ...], datetime] = {}
+        for row in sorted(self._passing(dataset, within), key=lambda row: (row["known_from"], row["kafka_offset"])):
+            of = tuple(row.get(name) for name in key)
+            newest[of] = row
+            # Only a series publishes periods without a value; every other row holds something.
+            if not row["is_withdrawn"] and (has_value is None or row.get(has_value) is not None):
+                first.setdefault(of, row["known_from"])
+        schema = _columns(dataset).add("first_known_from", "timestamp")
+        rows = ({**row, "first_known_from": first.get(of)} for of, row in newest.items())
+        found = self._frame(schema, [row for row in rows if withdrawn or not row["is_withdrawn"]])
         if columns is None:
-            return newest
+            return found
         place = ("known_from", "first_known_from", "published_at_basis", "kafka_offset", "is_withdrawn")
-        return newest.select(*load(dataset).key, *columns, *place)
+        return found.select(*key, *columns, *place)
 
     def versions(self, dataset: str, *, columns: Sequence[str]) -> DataFrame:
         return self.revisions(dataset).select(*load(dataset).key, *columns, "known_from")
@@ -89,9 +105,22 @@ class MemorySilver:
     ) -> DataFrame:
         return local_frame(self.spark, build().toArrow())
 
-    def _frame(self, dataset: str, rows: list[Row]) -> DataFrame:
-        schema = silver_schema(load(dataset), revisions=True)
-        return frame_of_tuples(self.spark, (tuple(row.get(name) for name in schema.names) for row in rows), schema)
+    def _passing(self, dataset: str, within: Sequence[Filter]) -> list[Row]:
+        """The revisions that every filter lets pass; a comparison with nothing is none."""
+        return [
+            row
+            for row in self.rows[dataset]
+            if all(row.get(name) is not None and SIGNS[sign](row[name], value) for name, sign, value in within)
+        ]
+
+    def _frame(self, schema: StructType, rows: list[Row]) -> DataFrame:
+        """One task, as the pipeline's own frames of few rows: a plan over such frames exchanges no data."""
+        named = [{name: row.get(name) for name in schema.names} for row in rows]
+        return local_frame(self.spark, pa.Table.from_pylist(named, to_arrow_schema(schema)))
+
+
+def _columns(dataset: str) -> StructType:
+    return silver_schema(load(dataset), revisions=True)
 
 
 def affected(table: GoldTable, silver: MemorySilver, changes: dict[str, DataFrame]) -> Groups:
