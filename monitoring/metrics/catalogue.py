@@ -334,7 +334,8 @@ STREAM = (
         "counter",
         "restarts",
         (LAYER, TABLE),
-        "Restarts of a query after it failed or stalled; a start after a suspension does not count.",
+        "Restarts of a query after it failed or stalled, one however many attempts it took; a start after a suspension "
+        "does not count.",
         "stream",
     ),
     Metric(

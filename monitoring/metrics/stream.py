@@ -61,7 +61,7 @@ class StreamMetrics:
             self._made.add("batch_rows_total", layer, outcome, amount=rows)
 
     def restarted(self, query: str) -> None:
-        """A query failed or stalled, and is started again."""
+        """A query runs again after it failed or stalled."""
         self._made.add("query_restarts_total", *_labels(query))
 
     def broken(self, dataset: str, rows: int) -> None:

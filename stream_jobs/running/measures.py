@@ -23,7 +23,7 @@ class Measures(Protocol):
         """The outcome of a batch's rows."""
 
     def restarted(self, query: str) -> None:
-        """A query failed or stalled, and is started again."""
+        """A query runs again after it failed or stalled."""
 
     def broken(self, dataset: str, rows: int) -> None:
         """So many rows broke an expectation."""

@@ -64,6 +64,7 @@ class Supervised:
         self._ending: Future[None] | None = None
         self._not_before = 0.0
         self._error = ""
+        self._has_failed = False
         self._outdated_since = 0.0
         self.rows = 0
         self.abandoned = False
@@ -112,6 +113,9 @@ class Supervised:
             self._put_off(error if isinstance(error, CorrentezaError) else _failed(self.job, str(error)))
             return
         self._error = ""
+        if self._has_failed:
+            self._has_failed = False
+            self._measures.restarted(self.job.name)
         if self._pace is not None:
             self._pace.begin()
         self._progress = Progress(self._query, self._measures)
@@ -183,10 +187,9 @@ class Supervised:
         if self.job.ended_as_asked:
             self._not_before = 0.0
             return False
-        self._error = error
+        self._error, self._has_failed = error, True
         try:
             if self.job.repair(self._error):
-                self._measures.restarted(self.job.name)
                 self._error = ""
                 self._not_before = 0.0
                 return False
@@ -300,8 +303,7 @@ class Supervised:
                 f"{error} (given up after {attempts.MOST_FAILURES + 1} failures)",
                 hint=f"correnteza checkpoint inspect {self.job.name}, then run again; the reason: {reason}",
             ) from error
-        self._not_before = time.monotonic() + pause
-        self._measures.restarted(self.job.name)
+        self._not_before, self._has_failed = time.monotonic() + pause, True
         log.warning("query_failed", query=self.job.name, error=str(error), restart_in_seconds=pause)
 
 

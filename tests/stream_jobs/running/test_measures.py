@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from foundation.errors import TransientError
 from monitoring.metrics.stream import StreamMetrics
 from stream_jobs.running import attempts
 from stream_jobs.running.measures import UNMEASURED
@@ -58,24 +59,57 @@ def test_each_batch_with_rows_is_counted_once_with_the_time_of_its_phases(metric
     assert value(metrics, "batch_duration_seconds_sum", layer="bronze", phase="offsets") == pytest.approx(0.1)
 
 
-def test_a_query_that_fails_is_counted_as_restarted_and_one_that_starts_as_looking(metrics, monkeypatch):
+def job_of(query, **changed):
+    named = {
+        "name": QUERY,
+        "failure": None,
+        "outdated": False,
+        "ended_as_asked": False,
+        "repair": lambda error: False,
+        "start": lambda trigger: query,
+    }
+    return SimpleNamespace(**named | changed)
+
+
+def restarts(metrics):
+    return value(metrics, "query_restarts_total", layer="bronze", table="t")
+
+
+def test_a_query_that_failed_is_counted_once_it_runs_again_and_one_that_starts_as_looking(metrics, monkeypatch):
     monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.0)
     query = Running()
-    job = SimpleNamespace(
-        name=QUERY,
-        failure=None,
-        outdated=False,
-        ended_as_asked=False,
-        repair=lambda error: False,
-        start=lambda trigger: query,
-    )
-    supervised = Supervised(job, {}, measures=metrics)
+    supervised = Supervised(job_of(query), {}, measures=metrics)
     supervised.start()
-    assert value(metrics, "query_restarts_total", layer="bronze", table="t") == 0
+    assert restarts(metrics) == 0
     assert value(metrics, "query_last_success_timestamp_seconds", layer="bronze", table="t") > 0
     query.isActive, query.error = False, "boom"
     supervised.watch()
-    assert value(metrics, "query_restarts_total", layer="bronze", table="t") == 1
+    query.isActive, query.error = True, None
+    supervised.watch()
+    supervised.watch()
+    assert restarts(metrics) == 1
+
+
+def test_attempts_that_do_not_come_to_a_start_are_one_restart(metrics, monkeypatch):
+    """The registry is asked again and again for a schema id that it does not know yet."""
+    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.0)
+    answers = iter((TransientError("not yet"), TransientError("not yet"), True))
+
+    def asked(error):
+        if isinstance(answer := next(answers), TransientError):
+            raise answer
+        return answer
+
+    query = Running()
+    supervised = Supervised(job_of(query, repair=asked), {}, measures=metrics)
+    supervised.start()
+    query.isActive, query.error = False, "an unknown schema id"
+    supervised.watch()
+    query.isActive, query.error = True, None
+    for _ in range(3):
+        supervised.watch()
+    assert next(answers, None) is None
+    assert restarts(metrics) == 1
 
 
 def test_rows_that_silver_and_gold_check_are_counted_by_outcome(metrics):
