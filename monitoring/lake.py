@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import duckdb
@@ -15,6 +16,9 @@ from monitoring.snapshot import LAYERS, Snapshot, snapshots
 from storage import parquet
 from storage.location import Location
 
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
 LOCKED = (
     "allow_community_extensions = false",
     "autoinstall_known_extensions = false",
@@ -25,6 +29,9 @@ LOCKED = (
 )
 """The settings of `Lake.lock_down`."""
 
+MOST_HELD = 64 * 1024
+"""Bytes of the files of a table that may be held in memory. A lake has some sixty tables."""
+
 
 class Lake:
     """A read-only look at the tables below one root, through DuckDB.
@@ -32,10 +39,14 @@ class Lake:
     Args:
         root: holds `<layer>/<table>`.
         versions: `<layer>.<table>` → the version to read; others are read at their newest.
+        holds_small_tables: for a caller who asks about every table, several times each: a small one is read once.
     """
 
-    def __init__(self, root: Location, versions: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, root: Location, versions: Mapping[str, int] | None = None, *, holds_small_tables: bool = False
+    ) -> None:
         self.snapshots = snapshots(root, versions)
+        self._most_held = MOST_HELD if holds_small_tables else 0
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -46,7 +57,7 @@ class Lake:
         for layer in LAYERS:
             found.execute(f"CREATE SCHEMA {layer}")
         for name, snapshot in self.snapshots.items():
-            found.register(f"dataset:{name}", snapshot.dataset())
+            found.register(f"dataset:{name}", self._rows(snapshot))
             found.execute(f"CREATE VIEW {quoted(name)} AS FROM {quoting.quoted(f'dataset:{name}')}")
         return found
 
@@ -99,6 +110,16 @@ class Lake:
         """The first column of the only row."""
         (row,) = self.rows(query, parameters)
         return next(iter(row.values()))
+
+    def _rows(self, snapshot: Snapshot) -> "pa.Table | ds.Dataset":
+        """A table's rows. Of a data set each query opens and decodes the files again."""
+        rows = snapshot.dataset()
+        if sum(snapshot.files.values()) > self._most_held:
+            return rows
+        try:
+            return rows.to_table()
+        except (OSError, pa.ArrowException):
+            return rows  # a file that cannot be read is an error of the query that asks for its table, not of all
 
     def _hint(self) -> str:
         names = ", ".join(name if _PLAIN.fullmatch(name) else quoted(name) for name in sorted(self.snapshots))

@@ -166,7 +166,7 @@ def gather(
     # The canary is not verified, because its old days are removed from bronze.
     kept = {name: contract for name, contract in contracts.items() if not contract.compacted and name != CANARY}
     progress = _progress(subject.checkpoints, kept)
-    lake = Lake(subject.lake)
+    lake = Lake(subject.lake, holds_small_tables=True)
     return Evidence(
         lake=lake,
         contracts=kept,

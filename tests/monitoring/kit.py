@@ -302,7 +302,7 @@ class Kit:
         write_deltalake(str(self.path("silver.quarantine")), table, mode=mode, partition_by=["dataset"])
 
     def write_gold(self):
-        lake = Lake(self.lake)
+        lake = Lake(self.lake, holds_small_tables=True)
         lake.connection.execute(reference_tables(str(REFERENCE)))
         for definition in DEFINITIONS:
             if lake.has(*(f"silver.{dataset}_revisions" for dataset in definition.datasets)):
@@ -325,8 +325,8 @@ class Kit:
             )
         contracts = {name: contract for name, contract in load_all().items() if not contract.compacted}
         return Evidence(
-            lake=Lake(self.lake), contracts=contracts, rules=RULES, topics=topics, progress=progress or {},
-            since=since, reference=REFERENCE,
+            lake=Lake(self.lake, holds_small_tables=True), contracts=contracts, rules=RULES, topics=topics,
+            progress=progress or {}, since=since, reference=REFERENCE,
         )  # fmt: skip
 
     @property

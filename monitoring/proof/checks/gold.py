@@ -9,7 +9,7 @@ from datetime import datetime
 
 from monitoring.lag import delta_log
 from monitoring.proof.checks.compare import report
-from monitoring.proof.checks.gold_definition import Definition, reference_tables
+from monitoring.proof.checks.gold_definition import Definition
 from monitoring.proof.checks.gold_sql import DEFINITIONS
 from monitoring.proof.checks.model import Evidence, Outcome, quoted, same
 
@@ -48,8 +48,7 @@ def check(evidence: Evidence, definition: Definition) -> Outcome:
     report(lake, outcome, table, doubled, "keys stand more than once")
     if not has_news(evidence, definition):
         return outcome
-    lake.connection.execute(reference_tables(str(evidence.reference)))
-    lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {definition.query}")
+    evidence.with_reference.connection.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {definition.query}")
     is_judged = judged(evidence, definition, outcome)
     stored, computed = (f'(SELECT *, 1 AS "{_HERE}" FROM {name} g WHERE {is_judged})' for name in (table, "computed"))
     sides = f"{stored} s FULL JOIN {computed} c ON {same(keys, 's', 'c')}"

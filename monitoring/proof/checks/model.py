@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from monitoring.lag.kafka import Topic
 from monitoring.lag.spark_checkpoints import Progress
 from monitoring.lake import Lake
+from monitoring.proof.checks.gold_definition import reference_tables
 from schemas.contracts import Contract
 
 EXAMPLES = 5
@@ -67,6 +69,12 @@ class Evidence:
             for name, contract in self.contracts.items()
             if contract.is_dataset and self.lake.has(f"bronze.{name}")
         }
+
+    @cached_property
+    def with_reference(self) -> Lake:
+        """The lake, with the reference files as tables beside its own."""
+        self.lake.connection.execute(reference_tables(str(self.reference)))
+        return self.lake
 
     def in_window(self, alias: str = "") -> str:
         """A predicate on a bronze table: its rows within the window; it uses a partition column too, so that files are
