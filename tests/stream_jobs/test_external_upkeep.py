@@ -96,6 +96,7 @@ def test_control_what_neither_the_topic_nor_the_table_has_is_named_as_lost(pipel
     control.objects(lost, 3, damage="cannot be recovered completely")
 
 
+@pytest.mark.slow
 def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_again(pipeline, shop, cli):
     for at in range(10, 18):
         shop.send(SECOND, at, at, "NEW")

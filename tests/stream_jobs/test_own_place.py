@@ -71,6 +71,7 @@ def without_the_place(found: dict[str, list[str]]) -> list[str]:
     return [f"{check}: {words[0]}" for check, words in found.items()]
 
 
+@pytest.mark.slow
 def test_a_site_of_ones_own_reaches_silver_and_the_factors_and_keeps_its_rows_when_it_is_stopped(
     choose, pipeline, httpserver, asked, control
 ):
