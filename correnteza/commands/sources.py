@@ -77,8 +77,8 @@ def command(ctx: typer.Context, json_: Json = False, csv_: Csv = False, output: 
         return
     form = Form.of(json_, csv_, output)
     settings = Settings()
-    now = clock.now()
     newest, missing = _newest(settings)
+    now = clock.now()  # after the records, so that none of them is later
     lines = [
         _line(source, newest, now, has_key=name in settings.api_keys)
         for name, source in sorted(sources.load_all().items())
