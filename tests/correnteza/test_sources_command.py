@@ -8,10 +8,13 @@ import pytest
 
 from correnteza import topics
 from correnteza.commands import sources as sources_command
+from correnteza.settings import Settings
+from foundation import clock
 from producers import sources
 from producers.schedule.attempt import RequestStore
 from producers.schedule.outcomes import Record, Result
 from producers.schedule.slots import slot_id
+from tests.helpers import run_here
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2025, 11, 10, 12, tzinfo=UTC)
@@ -44,6 +47,31 @@ def test_a_key_that_is_set_is_mentioned_and_not_shown(alone):
     assert command.wait(60) == 0
     assert "asked with your key" in command.said
     assert "canary-7f3a" not in command.said
+
+
+def test_a_poll_that_ends_while_the_command_reads_is_not_later_than_its_answer(tmp_path, monkeypatch):
+    """Under a replay's clock an instant is minutes."""
+
+    def ends_now(settings):
+        now = clock.now()
+        record = Record(
+            source="bcb_sgs",
+            slot_id=slot_id("bcb_sgs", now),
+            scheduled_for=now,
+            outcome=Result.PUBLISHED,
+            attempt=1,
+            started_at=now,
+            ended_at=now,
+            worker="here:1",
+            last_success_at=now,
+        )
+        return {"bcb_sgs": record}, None
+
+    monkeypatch.setattr(sources_command, "_newest", ends_now)
+    done = run_here(Settings(home=tmp_path), ["sources", "--json"])
+    document = json.loads(done.stdout)
+    (ended,) = [each["last"]["last_success_at"] for each in document["sources"] if each["last"]]
+    assert datetime.fromisoformat(ended) < datetime.fromisoformat(document["at"])
 
 
 @pytest.fixture
