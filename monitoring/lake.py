@@ -46,7 +46,7 @@ class Lake:
         self, root: Location, versions: Mapping[str, int] | None = None, *, holds_small_tables: bool = False
     ) -> None:
         self.snapshots = snapshots(root, versions)
-        self._most_held = MOST_HELD if holds_small_tables else 0
+        self._holds_small_tables = holds_small_tables
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -114,7 +114,7 @@ class Lake:
     def _rows(self, snapshot: Snapshot) -> "pa.Table | ds.Dataset":
         """A table's rows. Of a data set each query opens and decodes the files again."""
         rows = snapshot.dataset()
-        if sum(snapshot.files.values()) > self._most_held:
+        if not self._holds_small_tables or sum(snapshot.files.values()) > MOST_HELD:
             return rows
         try:
             return rows.to_table()

@@ -31,7 +31,8 @@ several filters, all must hold."""
 FILE = "_file"
 """The column with the name of the row's file."""
 
-_OPERATORS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+OPERATORS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+"""Of a filter, but for `in`: between columns, Arrow's fields and plain values alike."""
 
 
 def between(column: str, least: Any, greatest: Any) -> tuple[Filter, Filter]:
@@ -42,7 +43,7 @@ def between(column: str, least: Any, greatest: Any) -> tuple[Filter, Filter]:
 def predicate(filters: Sequence[Filter]) -> Column:
     """The filters as one Spark expression."""
     each = (
-        F.col(name).isin(value) if sign == "in" else _OPERATORS[sign](F.col(name), F.lit(value))
+        F.col(name).isin(value) if sign == "in" else OPERATORS[sign](F.col(name), F.lit(value))
         for name, sign, value in filters
     )
     return reduce(Column.__and__, each, F.lit(True))
@@ -51,7 +52,7 @@ def predicate(filters: Sequence[Filter]) -> Column:
 def _condition(filters: Sequence[Filter]) -> pc.Expression:
     """The filters as one Arrow expression."""
     each = (
-        pc.field(name).isin(value) if sign == "in" else _OPERATORS[sign](pc.field(name), pc.scalar(value))
+        pc.field(name).isin(value) if sign == "in" else OPERATORS[sign](pc.field(name), pc.scalar(value))
         for name, sign, value in filters
     )
     return reduce(operator.and_, each, pc.scalar(True))

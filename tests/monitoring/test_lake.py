@@ -17,15 +17,10 @@ def broken(kit):
         file.write_bytes(bytes(file.stat().st_size))
 
 
-@pytest.fixture
-def held(kit):
-    """As `verify` reads a lake."""
-    return Lake(kit.lake, holds_small_tables=True)
-
-
-def test_a_small_table_that_is_held_gives_the_rows_of_its_files(kit, held):
-    assert held.rows(REVISIONS) == Lake(kit.lake).rows(REVISIONS)
+def test_a_small_table_that_is_held_gives_the_rows_of_its_files(kit):
+    held = Lake(kit.lake, holds_small_tables=True)
     before = held.rows(REVISIONS)
+    assert before == Lake(kit.lake).rows(REVISIONS)
     broken(kit)
     assert held.rows(REVISIONS) == before, "it was read once"
 

@@ -1,21 +1,18 @@
 """Silver in memory: revisions as dictionaries, read as gold reads them."""
 
-import operator
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from schemas.contracts import load
 from sinks.arrow_frames import frame_of_tuples
-from sinks.snapshot import Filter
+from sinks.snapshot import OPERATORS, Filter
 from stream_jobs.columns import silver_schema
 from stream_jobs.gold.groups import Groups
 from stream_jobs.gold.job import groups_touched
@@ -23,16 +20,6 @@ from stream_jobs.gold.model import GoldTable
 from stream_jobs.silver.asof import local_frame
 
 Row = dict[str, Any]
-
-SIGNS: dict[str, Callable[[Any, Any], Any]] = {
-    "in": lambda value, listed: value in listed,
-    "=": operator.eq,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-"""Of `Filter`."""
 
 
 def instant(text: str) -> datetime:
@@ -80,14 +67,14 @@ class MemorySilver:
         columns: Sequence[str] | None = None,
         withdrawn: bool = False,
     ) -> DataFrame:
-        key, has_value = load(dataset).key, "value" if dataset == "bcb_sgs" else None
+        key = load(dataset).key
         newest: dict[tuple[Any, ...], Row] = {}
         first: dict[tuple[Any, ...], datetime] = {}
         for row in sorted(self._passing(dataset, within), key=lambda row: (row["known_from"], row["kafka_offset"])):
             of = tuple(row.get(name) for name in key)
             newest[of] = row
             # Only a series publishes periods without a value; every other row holds something.
-            if not row["is_withdrawn"] and (has_value is None or row.get(has_value) is not None):
+            if not row["is_withdrawn"] and (dataset != "bcb_sgs" or row.get("value") is not None):
                 first.setdefault(of, row["known_from"])
         schema = _columns(dataset).add("first_known_from", "timestamp")
         rows = ({**row, "first_known_from": first.get(of)} for of, row in newest.items())
@@ -106,17 +93,18 @@ class MemorySilver:
         return local_frame(self.spark, build().toArrow())
 
     def _passing(self, dataset: str, within: Sequence[Filter]) -> list[Row]:
-        """The revisions that every filter lets pass; a comparison with nothing is none."""
-        return [
-            row
-            for row in self.rows[dataset]
-            if all(row.get(name) is not None and SIGNS[sign](row[name], value) for name, sign, value in within)
-        ]
+        """The revisions that every filter lets pass."""
+        return [row for row in self.rows[dataset] if all(_passes(row.get(name), *test) for name, *test in within)]
 
     def _frame(self, schema: StructType, rows: list[Row]) -> DataFrame:
         """One task, as the pipeline's own frames of few rows: a plan over such frames exchanges no data."""
-        named = [{name: row.get(name) for name in schema.names} for row in rows]
-        return local_frame(self.spark, pa.Table.from_pylist(named, to_arrow_schema(schema)))
+        values = (tuple(row.get(name) for name in schema.names) for row in rows)
+        return frame_of_tuples(self.spark, values, schema).coalesce(1)
+
+
+def _passes(value: Any, sign: str, wanted: Any) -> bool:
+    """Whether one value passes a filter; nothing never does."""
+    return value is not None and (value in wanted if sign == "in" else bool(OPERATORS[sign](value, wanted)))
 
 
 def _columns(dataset: str) -> StructType:
