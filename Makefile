@@ -126,6 +126,9 @@ bench-publish: setup  ## zip bytes to committed transactions: rows/s and memory 
 bench-gold: setup  ## what one changed hour costs gold, as the lake grows ten-fold to 10 years of 600 stations
 	@$(BIN)/python -m benchmarks.gold
 
+bench-first-read: setup  ## what it costs a query to begin with a young table: from its first commit, from its newest version
+	@$(BIN)/python -m benchmarks.first_read
+
 bench-rebuild: setup  ## a silver dataset rebuilt while rows arrive: rows/s, latency of live silver, the swap, disk
 	@$(BIN)/python -m benchmarks.rebuild
 
@@ -202,4 +205,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .airflow .jars .tools var/demo build *.egg-info
 
-.PHONY: test-services test-beside bytecode company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-store image-observability image-company wheelhouse-of-image test-containers release-check upgrade-check
+.PHONY: test-services test-beside bytecode company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-first-read bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-store image-observability image-company wheelhouse-of-image test-containers release-check upgrade-check

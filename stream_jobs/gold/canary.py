@@ -28,7 +28,7 @@ class GoldCanary(FollowingJob):
     def input(self) -> DataFrame:
         """Silver's rows."""
         silver = self._driver.places.table(SILVER)
-        return self._driver.spark.readStream.format("delta").options(**READING).load(silver)
+        return self.stream(silver, READING)
 
     def _replace(self, batch: DataFrame, batch_id: int) -> None:
         found, this = newest(batch), Batch(self.name, self._generation, batch_id)

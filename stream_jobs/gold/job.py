@@ -72,7 +72,7 @@ class GoldJob(FollowingJob):
 
     def _groups(self, each: Input) -> DataFrame:
         path = self._driver.places.table(f"silver.{each.dataset}_revisions")
-        touched = each.groups(self._driver.spark.readStream.format("delta").options(**READING).load(path))
+        touched = each.groups(self.stream(path, READING))
         return touched if self._table.widen else touched.select(*self._table.group)
 
     def _recompute(self, changed: DataFrame, batch_id: int) -> None:

@@ -179,10 +179,12 @@ class Checkpoint:
         planned, finished = (self.last_batch(generation, log) for log in ("offsets", "commits"))
         if planned is None:
             return []
-        if planned != finished:
-            return None
-        text = (self.path(generation) / "offsets" / str(planned)).read_text(encoding="utf-8")
-        return text.splitlines()[_OFFSET_HEADER_LINES:]
+        return self._offsets(generation, planned) if planned == finished else None
+
+    def planned(self, generation: int) -> list[str]:
+        """Spark's offsets, as `settled`, of the newest batch, whether it has ended or not; none before the first."""
+        newest = self.last_batch(generation, "offsets")
+        return [] if newest is None else self._offsets(generation, newest)
 
     def finished(self, generation: int, *, before: int = 0) -> list[str]:
         """Spark's offsets, as `settled`, of the last batch that has ended; none before the first.
@@ -191,10 +193,7 @@ class Checkpoint:
             before: how many batches before that one; Spark keeps some.
         """
         last = self.last_batch(generation, "commits")
-        if last is None or last < before:
-            return []
-        text = (self.path(generation) / "offsets" / str(last - before)).read_text(encoding="utf-8")
-        return text.splitlines()[_OFFSET_HEADER_LINES:]
+        return [] if last is None or last < before else self._offsets(generation, last - before)
 
     def position(self, guard: Guard) -> dict[int, int]:
         """Partition → the offset that a bronze query reads next; one that it never read is absent."""
@@ -211,13 +210,14 @@ class Checkpoint:
         """Partition → offset, exclusive, that a bronze batch reads up to. Args: batch: None gives the offsets at which
         the generation begins."""
         assert guard.topic is not None
-        if batch_id is None:
-            text = guard.starting_offsets or "{}"
-        else:
-            offsets = self.path(guard.generation) / "offsets" / str(batch_id)
-            text = offsets.read_text(encoding="utf-8").splitlines()[_OFFSET_HEADER_LINES]
+        text = self._offsets(guard.generation, batch_id)[0] if batch_id is not None else guard.starting_offsets or "{}"
         found: dict[str, int] = json.loads(text).get(guard.topic, {})
         return found
+
+    def _offsets(self, generation: int, batch_id: int) -> list[str]:
+        """A batch's line for each source: what it reads up to."""
+        text = (self.path(generation) / "offsets" / str(batch_id)).read_text(encoding="utf-8")
+        return text.splitlines()[_OFFSET_HEADER_LINES:]
 
     def _new(self, generation: int, found: Found) -> Guard:
         noted = None if found.fingerprint is None else dict(found.fingerprint)

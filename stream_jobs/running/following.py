@@ -1,6 +1,6 @@
 """What the jobs of silver and gold share: they read tables as streams, and run our own code for each batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
@@ -8,7 +8,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from foundation.errors import CorrentezaError, TransientError, UnsafeState
 from foundation.log import get_logger
 from stream_jobs.places import Places
-from stream_jobs.running import handover, unread
+from stream_jobs.running import first_read, handover, unread
 from stream_jobs.running.checkpoints import Guard
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Batches, Driver, Trigger
@@ -65,6 +65,15 @@ class FollowingJob:
     def input(self) -> DataFrame:
         """The stream whose batches it processes. Called after `prepare`."""
         raise NotImplementedError
+
+    def stream(self, path: str, reading: Mapping[str, str]) -> DataFrame:
+        """A table that it reads, as it grows. Called by `input`.
+
+        Args:
+            reading: further options of Delta's source.
+        """
+        begin = first_read.options(path, self._checkpoint, self._generation)
+        return self._driver.spark.readStream.format("delta").options(**reading, **begin).load(path)
 
     def start(self, trigger: Trigger) -> StreamingQuery:
         """Start reading where the checkpoint ends."""

@@ -44,9 +44,7 @@ class SilverCanary(FollowingJob):
     def input(self) -> DataFrame:
         """The canaries that decoded."""
         return (
-            self._driver.spark.readStream.format("delta")
-            .options(**READING)
-            .load(self._driver.places.table(BRONZE))
+            self.stream(self._driver.places.table(BRONZE), READING)
             .where("decode_status = 'ok'")
             .select("record.source", "record.sent_at", F.col("offset").alias("kafka_offset"))
         )

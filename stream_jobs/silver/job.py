@@ -111,10 +111,7 @@ class SilverJob(FollowingJob):
 
     def input(self) -> DataFrame:
         """The dataset's records and withdrawals."""
-        bronze, withdrawn = (
-            self._driver.spark.readStream.format("delta").options(**READING).load(path)
-            for path in (self._bronze, self._withdrawals)
-        )
+        bronze, withdrawn = (self.stream(path, READING) for path in (self._bronze, self._withdrawals))
         return records(bronze, self._contract).unionByName(withdrawals(withdrawn, self._contract))
 
     def _apply(self, batch: DataFrame, batch_id: int) -> None:

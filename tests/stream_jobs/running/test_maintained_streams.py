@@ -16,6 +16,7 @@ from sinks.snapshot import Snapshot
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.fact_economic_observation import TABLE
 from stream_jobs.running import inputs, maintained_tables
+from stream_jobs.running.checkpoints import Checkpoint
 from stream_jobs.running.maintainer import Maintainer
 from stream_jobs.running.readers import Readers
 from stream_jobs.silver import job as silver
@@ -95,14 +96,17 @@ def test_f26_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, 
 def test_f26_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_after_a_compaction(
     pipeline, read, monkeypatch
 ):
-    """A batch for every file: the stream is stopped after the first of several files of one version."""
+    """A batch for every file: the stream is stopped after the first of several files of one version. It begins with the
+    files of the newest version, since a row has left the table (docs/adr/0039)."""
     monkeypatch.setitem(silver.READING, "maxBytesPerTrigger", "1")
-    published(pipeline, 1, 2, 3)
+    published(pipeline, 9, 1, 2, 3)
+    DeltaTable(pipeline.places.table(BRONZE)).delete("record.reference_on = '2023-09-01'")
     job = pipeline.silver(DATASET)
     stopped_after(pipeline, monkeypatch, job, batches=1)
     assert read == [1]
     identity = tables.identity(pipeline.places.table(BRONZE))
     assert Readers(pipeline.places, inputs.declared()).of(BRONZE, identity)[0].is_snapshot
+    assert '"isStartingVersion":true' in "".join(Checkpoint(job.name, pipeline.places.checkpoint(job.name)).finished(0))
     compacted(pipeline, BRONZE)
     pipeline.run(pipeline.silver(DATASET))
     assert once_each(read, [1, 2, 3]) == []

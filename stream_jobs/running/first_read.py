@@ -1,0 +1,62 @@
+"""Where a query that has read nothing of a table begins: with its commits, if they give the rows of the newest version.
+
+Without being told, Delta's source begins with the files of the newest version. To list and sort them it runs Spark
+jobs, which cost more than all the rest of a query's first batch over a young table (docs/adr/0039).
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sinks import tables
+from stream_jobs.running.checkpoints import Checkpoint
+
+FROM_THE_FIRST_COMMIT = {"startingVersion": "0"}
+
+MOST_COMMITS = 50
+"""Of a table that is read from its first commit: each is a file, and all are looked at before the query starts."""
+
+
+def options(path: str, checkpoint: Checkpoint, generation: int) -> dict[str, str]:
+    """Where the stream of a table begins, as options of Delta's source.
+
+    None for a query that has read some of the table, which goes on from there. A batch that was planned over the
+    files of a version, and has not ended, goes on with those: its offset counts them in their order. For one that was
+    planned over commits Delta needs no option: without one it takes the version before its offset, which has the same
+    rows.
+    """
+    planned, finished = (
+        _offset_of(tables.identity(path), each)
+        for each in (checkpoint.planned(generation), checkpoint.finished(generation))
+    )
+    if finished is not None or (planned is not None and planned.get("isStartingVersion")):
+        return {}
+    return FROM_THE_FIRST_COMMIT if _has_only_grown(path) else {}
+
+
+def _offset_of(identity: str, offsets: Iterable[str]) -> dict[str, Any] | None:
+    """The offset of one table among those of a batch; None if the batch read nothing of it."""
+    found = (json.loads(each) for each in offsets if each != "-")
+    return next((each for each in found if each.get("reservoirId") == identity), None)
+
+
+def _has_only_grown(path: str) -> bool:
+    """Whether the commits, all of which are there, added every file of the newest version and no other, under one
+    schema.
+
+    A stream skips commits that take rows away, so it would read those rows, and none that replace them.
+    """
+    newest = tables.version(path)
+    if newest > MOST_COMMITS:
+        return False
+    schemas = set()
+    for version in range(newest + 1):
+        actions = tables.actions_of(path, version)
+        if actions is None:
+            return False
+        for kind, action in actions:
+            if kind == "remove" or (kind == "add" and not action.get("dataChange", True)):
+                return False
+            if kind == "metaData":
+                schemas.add(action["schemaString"])
+    return len(schemas) == 1
