@@ -50,16 +50,19 @@ company: $(COMPANY)  ## dbt, Great Expectations and MLflow into .company, an env
 
 airflow: $(AIRFLOW)  ## Airflow into .airflow, an environment of its own (docs/airflow.md)
 
-$(COMPANY) $(AIRFLOW): .%/installed: deploy/%/requirements.lock $(INSTALLED)
-	@$(BIN)/python -m deploy.environments $*
+$(COMPANY): $(INSTALLED)
+$(COMPANY) $(AIRFLOW): .%/installed: deploy/%/requirements.lock
+	@$(PYTHON) -m deploy.environments $*
 	@touch $@
 
 # pytest rewrites every test before it compiles it: once, while Spark's class archive is made, and not in each process.
 bytecode: $(INSTALLED)
 	@$(BIN)/pytest --collect-only -qq > /dev/null || true
 
-# Spark's class archive, types and downloads do not wait for each other.
-test: $(INSTALLED)  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
+# What pip does keeps one core busy: two environments are made at once. One that fails is tried again where it is needed.
+# Nor do Spark's class archive, types and downloads wait for each other.
+test:  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(INSTALLED) $(AIRFLOW) || true
 	@$(MAKE) --no-print-directory --jobs 3 setup check tools bytecode
 	@$(BIN)/pytest $(PARALLEL) --durations 10 -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
 	$(MAKE) --no-print-directory --keep-going --jobs 2 test-services test-beside || first=$$?; cat build/beside.log; exit $$first

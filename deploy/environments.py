@@ -2,30 +2,30 @@
 
 `.company` (dbt, Great Expectations, MLflow) lies over the product's environment: what is not in it is taken from there,
 so that pyspark and the product stand on the disk once. `.airflow` stands alone: Airflow starts commands, and imports
-nothing of ours.
+nothing of ours, so it can be made at the same time as the product's.
 """
 
 import argparse
-import site
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PRODUCT = HERE.parent / ".venv"
 OVER_OURS = {"company": True, "airflow": False}
 UNDER = "below-it-the-product.pth"
 
 
 def make(name: str) -> None:
     """Make an environment and install its lock; pip's output appears only if pip fails. Exits with 4 then."""
-    environment = Path(sys.prefix).with_name(f".{name}")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    environment = PRODUCT.with_name(f".{name}")
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     if OVER_OURS[name]:
         (own,) = environment.glob("lib/python*/site-packages")
-        (product,) = (path for path in site.getsitepackages() if Path(path).is_relative_to(sys.prefix))
+        product = str(PRODUCT / own.relative_to(environment))
         (own / UNDER).write_text(f"import site; site.addsitedir({product!r})\n", encoding="utf-8")
     # Of thousands of modules some hundreds are ever imported: those are compiled then.
-    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin/python"), "install", "--no-compile"]
+    pip = [str(environment / "bin/python"), "-m", "pip", "install", "--no-compile"]
     # The lock holds all that the systems need; --no-deps, because pip would judge the product's own pins, too.
     locked = ["--no-deps", "--require-hashes", "--requirement", str(HERE / name / "requirements.lock")]
     done = subprocess.run([*pip, *locked], capture_output=True, text=True, check=False)

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from correnteza import spark as sessions
+from correnteza.embedded import class_archive
 from correnteza.embedded.jars import class_path
 from correnteza.embedded.jars import folder as jar_folder
 from correnteza.embedded.java import spark_java_home
@@ -36,7 +37,12 @@ def in_jvms_apart(
     Args: program: gets Spark's jars, a scratch folder, what is given, and the way.
     """
     jars = class_path(jar_folder(settings), "spark")[0].parent
-    java = {**os.environ, **SHORT_LIVED_JVM, "JAVA_HOME": str(spark_java_home(settings))}
+    options = [*SHORT_LIVED_JVM.values(), *class_archive.used(class_archive.of_spark(settings))]
+    java = {
+        **os.environ,
+        "SPARK_SUBMIT_OPTS": " ".join(f'"{option}"' for option in options),
+        "JAVA_HOME": str(spark_java_home(settings)),
+    }
 
     def run(way: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-c", program, jars, folder / way, *given, way]

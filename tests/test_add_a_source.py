@@ -46,10 +46,10 @@ def commands_of_the_page() -> list[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the tree with the page's files in it."""
+    """A copy of the tree, bytecode too, with the page's files in it."""
     copy = tmp_path / "checkout"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, copy / package)
     for file in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / file, copy)
     for name, content in files_of_the_page().items():

@@ -141,24 +141,20 @@ def test_sigterm_stops_everything_in_order(alone, home):
     assert not (home / "run/endpoints.json").exists()
 
 
-def test_down_stops_up(alone, home):
+def test_two_stacks_cannot_have_one_home_and_down_stops_the_one_that_has_it(alone, home):
     process = alone("up", "broker")
     endpoints_when_ready(process, home)
     broker = child(home, "broker")
-    assert alone("down").wait(120) == 0
-    assert process.wait(5) == 143
-    assert not is_alive(*broker)
-
-
-def test_two_stacks_cannot_have_one_home(alone, home):
-    process = alone("up", "broker")
-    endpoints_when_ready(process, home)
     with pytest.raises(UnsafeState, match=f"pid {process.pid}") as error, Stack(Settings(home=home), ("broker",)):
         pytest.fail("it started")
     assert error.value.hint == "correnteza down"
     second = alone("up", "broker")
     assert second.wait(60) == 3
     assert process.poll() is None
+
+    assert alone("down").wait(120) == 0
+    assert process.wait(5) == 143
+    assert not is_alive(*broker)
 
 
 def test_processes_left_by_an_ended_child_are_stopped_before_its_restart(home, tmp_path):

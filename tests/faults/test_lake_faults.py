@@ -111,7 +111,10 @@ def held(pipeline: Pipeline) -> tuple[dict[str, Decimal], list[tuple[str, int, D
     return {f"{row['reference_on']:%d/%m/%Y}": row["value"] for row in current}, sorted(versions)
 
 
-@pytest.mark.parametrize("at_once", [True, False], ids=["in one batch", "one after the other"])
+@pytest.mark.parametrize(
+    "at_once",
+    [pytest.param(True, id="in one batch"), pytest.param(False, id="one after the other", marks=pytest.mark.slow)],
+)
 def test_f15_bronze_keeps_everything_and_the_newest_clock_wins_in_silver(pipeline, at_once):
     answers = [FIRST, CORRECTED, LATE, CORRECTED]  # the last one again: its slot was repeated
     for group in [answers] if at_once else [[each] for each in answers]:

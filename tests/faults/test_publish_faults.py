@@ -371,7 +371,7 @@ def test_f6_control_a_process_without_cached_ids_waits_for_its_registry(run, reg
 
 @pytest.fixture
 def proposal(tmp_path, settings) -> tuple[Path, dict[str, str]]:
-    """A copy of the tree in which a rain gauge reports text, and the environment of its commands."""
+    """A copy of the tree, bytecode too, in which a rain gauge reports text; and the environment of its commands."""
     copy = tmp_path / "proposal"
     for package in (
         "correnteza",
@@ -383,7 +383,7 @@ def proposal(tmp_path, settings) -> tuple[Path, dict[str, str]]:
         "storage",
         "stream_jobs",
     ):
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, copy / package)
     contract = copy / "schemas" / "inmet_hourly.avsc"
     text = contract.read_text()
     changed = text.replace(

@@ -74,6 +74,7 @@ def test_a_wrong_layer_is_a_usage_error(cli):
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
+@pytest.mark.slow
 def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_names_them_and_ends_with_3_at_sigterm(
     pipeline, cli_process, cli
 ):
