@@ -68,6 +68,7 @@ def test_control_an_absent_topic_of_others_keeps_no_other_query_from_reading(pip
     control.objects(unread, pipeline, damage=f"1 records of {OTHER} were left unread")
 
 
+@pytest.mark.slow
 def test_while_a_driver_runs_the_query_waits_for_its_topic_and_reads_it_once_it_is_there(
     pipeline, topic, cli_process, cli
 ):
