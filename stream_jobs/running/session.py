@@ -61,6 +61,8 @@ SESSION = {
     "spark.sql.codegen.cache.maxEntries": "1000",
     # One pool per query, so that a large first load does not starve the others.
     "spark.scheduler.mode": "FAIR",
+    # Each broadcast of a small table to a join starts another thread, up to 128, though two cores never run eight.
+    "spark.sql.broadcastExchange.maxThreadThreshold": "8",
     "spark.cleaner.periodicGC.interval": "5min",
     "spark.sql.streaming.numRecentProgressUpdates": "20",
     # Only the newest batch of a checkpoint is read again; by default 400 files of every query stay.
