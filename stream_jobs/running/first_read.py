@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from sinks import tables
+from storage.location import is_remote
 from stream_jobs.running.checkpoints import Checkpoint
 
 FROM_THE_FIRST_COMMIT = {"startingVersion": "0"}
 
-MOST_COMMITS = 50
-"""Of a table that is read from its first commit: each is a file, and all are looked at before the query starts."""
+MOST_COMMITS, MOST_COMMITS_IN_STORE = 50, 10
+"""Of a table that is read from its first commit: all are looked at before the query starts, each is a file or a
+request."""
 
 
 def options(path: str, checkpoint: Checkpoint, generation: int) -> dict[str, str]:
@@ -25,9 +27,9 @@ def options(path: str, checkpoint: Checkpoint, generation: int) -> dict[str, str
     planned over commits Delta needs no option: without one it takes the version before its offset, which has the same
     rows.
     """
+    identity = tables.identity(path)
     planned, finished = (
-        _offset_of(tables.identity(path), each)
-        for each in (checkpoint.planned(generation), checkpoint.finished(generation))
+        _offset_of(identity, each) for each in (checkpoint.planned(generation), checkpoint.finished(generation))
     )
     if finished is not None or (planned is not None and planned.get("isStartingVersion")):
         return {}
@@ -47,7 +49,7 @@ def _has_only_grown(path: str) -> bool:
     A stream skips commits that take rows away, so it would read those rows, and none that replace them.
     """
     newest = tables.version(path)
-    if newest > MOST_COMMITS:
+    if newest > (MOST_COMMITS_IN_STORE if is_remote(path) else MOST_COMMITS):
         return False
     schemas = set()
     for version in range(newest + 1):

@@ -97,6 +97,15 @@ def test_another_table_is_read_from_its_newest_version(table, checkpoint, change
     assert first_read.options(table, checkpoint, 0) == SNAPSHOT
 
 
+def test_a_table_in_a_store_is_read_from_its_first_commit_while_it_has_few(table, checkpoint, monkeypatch):
+    """Each commit is a request there."""
+    monkeypatch.setattr(first_read, "is_remote", lambda _: True)
+    assert first_read.options(table, checkpoint, 0) == FIRST_COMMIT
+    for number in range(first_read.MOST_COMMITS_IN_STORE):
+        delta_tables.add(table, number)
+    assert first_read.options(table, checkpoint, 0) == SNAPSHOT
+
+
 def test_a_batch_that_was_planned_over_a_snapshot_goes_on_with_it(table, checkpoint):
     planned(checkpoint, "-", offset(table, 2, is_snapshot=True))
     assert first_read.options(table, checkpoint, 0) == SNAPSHOT
