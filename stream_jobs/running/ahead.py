@@ -1,10 +1,9 @@
 """Whether the shadow of a query has read what the live query has not."""
 
-import json
-
 from sinks import tables
 from stream_jobs.places import Places
 from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.delta_offsets import by_table
 from stream_jobs.running.shadows import shadow_of
 
 Place = tuple[int, int, bool]
@@ -51,15 +50,13 @@ def _is_ahead_in_topic(live: Checkpoint, shadow: Checkpoint) -> bool:
 
 def _positions(lines: list[str]) -> dict[str, Place]:
     """Table id → place."""
-    found = (json.loads(line) for line in lines if line != "-")
     return {
-        each["reservoirId"]: (
-            int(each["reservoirVersion"]),
-            max(int(each["index"]), -1),  # smaller indexes mean the beginning of the version, too
-            bool(each.get("isStartingVersion", False)),
+        identity: (
+            int(offset["reservoirVersion"]),
+            max(int(offset["index"]), -1),  # smaller indexes mean the beginning of the version, too
+            bool(offset.get("isStartingVersion", False)),
         )
-        for each in found
-        if "reservoirId" in each
+        for identity, offset in by_table(lines).items()
     }
 
 

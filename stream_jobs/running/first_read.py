@@ -4,13 +4,10 @@ Without being told, Delta's source begins with the files of the newest version. 
 jobs, which cost more than all the rest of a query's first batch over a young table (docs/adr/0039).
 """
 
-import json
-from collections.abc import Iterable
-from typing import Any
-
 from sinks import tables
 from storage.location import is_remote
 from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.delta_offsets import by_table
 
 FROM_THE_FIRST_COMMIT = {"startingVersion": "0"}
 
@@ -27,19 +24,13 @@ def options(path: str, checkpoint: Checkpoint, generation: int) -> dict[str, str
     planned over commits Delta needs no option: without one it takes the version before its offset, which has the same
     rows.
     """
-    identity = tables.identity(path)
     planned, finished = (
-        _offset_of(identity, each) for each in (checkpoint.planned(generation), checkpoint.finished(generation))
+        by_table(lines).get(tables.identity(path)) if lines else None
+        for lines in (checkpoint.planned(generation), checkpoint.finished(generation))
     )
     if finished is not None or (planned is not None and planned.get("isStartingVersion")):
         return {}
     return FROM_THE_FIRST_COMMIT if _has_only_grown(path) else {}
-
-
-def _offset_of(identity: str, offsets: Iterable[str]) -> dict[str, Any] | None:
-    """The offset of one table among those of a batch; None if the batch read nothing of it."""
-    found = (json.loads(each) for each in offsets if each != "-")
-    return next((each for each in found if each.get("reservoirId") == identity), None)
 
 
 def _has_only_grown(path: str) -> bool:

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from foundation import kafka
 from sinks import tables
 from stream_jobs.places import Places
+from stream_jobs.running.delta_offsets import by_table
 from stream_jobs.running.guards import checkpoint_of, open_checkpoint
 from stream_jobs.running.jobs import Broker
 from stream_jobs.running.topic_offsets import ends
@@ -63,11 +64,11 @@ def in_tables(places: Places, query: str, inputs: Iterable[str], *, changes_too:
     settled = _settled(places, query)
     if settled is None:
         return True
-    offsets = [json.loads(line) for line in settled if line != "-"]
-    if any(offset.get("isStartingVersion") for offset in offsets):
+    offsets = by_table(settled)
+    if any(offset.get("isStartingVersion") for offset in offsets.values()):
         return True  # during its first read, of which no version's commit tells
     # A source that was read to the end of version 7 stands at the start of version 8.
-    next_version = {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in offsets}
+    next_version = {identity: int(offset["reservoirVersion"]) for identity, offset in offsets.items()}
     paths = [path for name in inputs if tables.has_rows(path := places.table(name))]
     gained = tables.has_gained if changes_too else _has_appended
     return any(gained(path, next_version.get(tables.identity(path), 0)) for path in paths)

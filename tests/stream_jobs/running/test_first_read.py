@@ -1,8 +1,6 @@
 """A query that has read nothing of a table begins with its first commit where that gives the newest version's rows."""
 
 import json
-import time
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +9,13 @@ from deltalake import DeltaTable, Field
 from deltalake.schema import PrimitiveType
 
 from sinks import tables
-from sinks.compaction import compact
-from sinks.planning import Policy, groups
-from sinks.snapshot import Snapshot
 from stream_jobs.running import first_read
 from stream_jobs.running.checkpoints import Checkpoint
+from stream_jobs.running.delta_offsets import by_table
 from stream_jobs.silver import job as silver
-from tests.controls import counted
 from tests.pipeline import Pipeline
-from tests.records import of_a_month
 from tests.sinks import delta_tables
-
-DATASET = "bcb_sgs"
-BRONZE, SILVER = f"bronze.{DATASET}", f"silver.{DATASET}"
-EAGER = Policy(small_bytes=1 << 25, target_bytes=1 << 26, at_least=2)
-"""Compacts whatever there is."""
+from tests.stream_jobs.running.months import BRONZE, DATASET, SILVER, compacted, once_each, published, stopped_after
 
 FIRST_COMMIT, SNAPSHOT = {"startingVersion": "0"}, {}
 
@@ -58,11 +48,6 @@ def offset(path: str, version: int, *, is_snapshot: bool) -> str:
     """As Delta's source writes it."""
     found = {"reservoirId": tables.identity(path), "reservoirVersion": version, "isStartingVersion": is_snapshot}
     return json.dumps({"sourceVersion": 1, "index": -1, **found})
-
-
-def compacted(path: str) -> None:
-    snapshot = Snapshot.of(path)
-    assert compact(snapshot, groups(snapshot, EAGER, date(2100, 1, 1)), until=time.monotonic() + 60)
 
 
 def test_a_table_that_has_only_grown_is_read_from_its_first_commit(table, checkpoint):
@@ -129,25 +114,9 @@ def test_a_query_that_has_read_some_of_the_table_needs_no_beginning(table, check
 
 
 @pytest.fixture
-def read(monkeypatch) -> list[int]:
-    """Months in the order in which silver's batches got them."""
-    seen: list[int] = []
-    apply = silver.apply_changes
-
-    def noted(batch: Any, *arguments: Any) -> Any:
-        seen.extend(on.month for on in batch["reference_on"].to_pylist())
-        return apply(batch, *arguments)
-
-    monkeypatch.setattr(silver, "apply_changes", noted)
+def read(read: list[int], monkeypatch: Any) -> list[int]:
     monkeypatch.setitem(silver.READING, "maxBytesPerTrigger", "1")
-    return seen
-
-
-def published(pipeline: Pipeline, *months: int) -> None:
-    """Each in a version of bronze of its own."""
-    for month in months:
-        pipeline.publish(DATASET, of_a_month(month, "0.5", datetime(2024, 6, 10, tzinfo=UTC)))
-        pipeline.run(pipeline.bronze(DATASET))
+    return read
 
 
 def without_january(pipeline: Pipeline) -> None:
@@ -157,23 +126,10 @@ def without_january(pipeline: Pipeline) -> None:
 
 def planned_only(pipeline: Pipeline, monkeypatch: Any) -> dict[str, Any]:
     """Start silver, which dies as soon as its first batch is planned. Returns: the offset of bronze in it."""
-    job = pipeline.silver(DATASET)
-
-    def killed(*_: Any) -> None:
-        raise RuntimeError("killed")
-
-    monkeypatch.setattr(job._batches, "work", killed)
-    with pytest.raises(Exception, match="killed"):
-        job.start({"availableNow": True}).awaitTermination(120)
+    stopped_after(pipeline, monkeypatch, pipeline.silver(DATASET), batches=0)
     checkpoint = Checkpoint(SILVER, pipeline.places.checkpoint(SILVER))
-    offsets = [json.loads(each) for each in checkpoint.planned(checkpoint.newest_generation()) if each != "-"]
-    bronze = tables.identity(pipeline.places.table(BRONZE))
-    return next(each for each in offsets if each["reservoirId"] == bronze)
-
-
-def months_read(read: list[int], expected: list[int]) -> list[str]:
-    """The oracle: what silver's batches were given."""
-    return counted(read, expected, "month")
+    offsets = by_table(checkpoint.planned(checkpoint.newest_generation()))
+    return offsets[tables.identity(pipeline.places.table(BRONZE))]
 
 
 def beginning_always_with_the_first_commit(monkeypatch: Any) -> None:
@@ -188,7 +144,7 @@ def test_a_first_batch_over_commits_is_repeated_with_the_same_rows_whatever_the_
     compacted(pipeline.places.table(BRONZE))
     published(pipeline, 4)
     pipeline.run(pipeline.silver(DATASET))
-    assert months_read(read, [1, 2, 3, 4]) == []
+    assert once_each(read, [1, 2, 3, 4]) == []
     assert read[0] == 1  # alone in its batch, as planned
 
 
@@ -199,24 +155,24 @@ def test_control_a_first_batch_over_a_snapshot_is_repeated_as_one(pipeline, read
     without_january(pipeline)
     assert planned_only(pipeline, monkeypatch)["isStartingVersion"]
     pipeline.run(pipeline.silver(DATASET))
-    control.holds(months_read, read, [2, 3, 4])
+    control.holds(once_each, read, [2, 3, 4])
 
     read.clear()
     pipeline.adopt(SILVER, loss_accepted_by="a test")
     assert planned_only(pipeline, monkeypatch)["isStartingVersion"]
     beginning_always_with_the_first_commit(monkeypatch)
     pipeline.run(pipeline.silver(DATASET))
-    control.objects(months_read, read, [2, 3, 4], damage="stands 2 times instead of 1")
+    control.objects(once_each, read, [2, 3, 4], damage="stands 2 times instead of 1")
 
 
 def test_control_rows_that_left_a_table_are_not_read_from_its_commits(pipeline, read, monkeypatch, control):
     published(pipeline, 1, 2, 3)
     without_january(pipeline)
     pipeline.run(pipeline.silver(DATASET))
-    control.holds(months_read, read, [2, 3])
+    control.holds(once_each, read, [2, 3])
 
     read.clear()
     pipeline.adopt(SILVER, loss_accepted_by="a test")
     beginning_always_with_the_first_commit(monkeypatch)
     pipeline.run(pipeline.silver(DATASET))
-    control.objects(months_read, read, [2, 3], damage="month 1 stands 1 times instead of 0")
+    control.objects(once_each, read, [2, 3], damage="month 1 stands 1 times instead of 0")

@@ -1,18 +1,11 @@
 """Streams over tables that are maintained beside them: no row twice, none less, wherever they stand in a table."""
 
-import time
-from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
 
-import pytest
 from deltalake import DeltaTable
 
 from sinks import compaction, tables
 from sinks.commit import in_place
-from sinks.compaction import compact
-from sinks.planning import Policy, groups
-from sinks.snapshot import Snapshot
 from stream_jobs.gold.job import GoldJob
 from stream_jobs.gold.tables.fact_economic_observation import TABLE
 from stream_jobs.running import inputs, maintained_tables
@@ -22,54 +15,24 @@ from stream_jobs.running.readers import Readers
 from stream_jobs.silver import job as silver
 from tests.controls import counted
 from tests.pipeline import Pipeline, astray
-from tests.records import of_a_month
 from tests.sinks.delta_tables import age, log_versions
+from tests.stream_jobs.running.months import (
+    BRONZE,
+    DATASET,
+    EAGER,
+    SILVER,
+    compacted,
+    once_each,
+    published,
+    stopped_after,
+    value,
+)
 
-DATASET = "bcb_sgs"
-BRONZE, REVISIONS, GOLD = f"bronze.{DATASET}", f"silver.{DATASET}_revisions", f"gold.{TABLE.name}"
-EAGER = Policy(small_bytes=1 << 25, target_bytes=1 << 26, at_least=2)
-"""Compacts whatever there is."""
-
-
-def value(month: int, amount: str = "0.5", day: int = 10) -> dict[str, Any]:
-    return of_a_month(month, amount, datetime(2024, 6, day, tzinfo=UTC))
-
-
-def compacted(pipeline: Pipeline, table: str) -> None:
-    snapshot = Snapshot.of(pipeline.places.table(table))
-    found = groups(snapshot, EAGER, date(2100, 1, 1))
-    assert compact(snapshot, found, until=time.monotonic() + 60)
-    assert len(DeltaTable(pipeline.places.table(table)).file_uris()) < snapshot.version
+REVISIONS, GOLD = f"{SILVER}_revisions", f"gold.{TABLE.name}"
 
 
 def months(pipeline: Pipeline, table: str) -> list[int]:
     return [row["reference_on"].month for row in pipeline.rows(table)]
-
-
-@pytest.fixture
-def read(monkeypatch) -> list[int]:
-    """Months in the order in which silver's batches got them."""
-    seen: list[int] = []
-    apply = silver.apply_changes
-
-    def noted(batch: Any, *arguments: Any) -> Any:
-        seen.extend(on.month for on in batch["reference_on"].to_pylist())
-        return apply(batch, *arguments)
-
-    monkeypatch.setattr(silver, "apply_changes", noted)
-    return seen
-
-
-def once_each(found: list[int], expected: list[int]) -> list[str]:
-    """The oracle: what a stream was given."""
-    return counted(found, expected, "month")
-
-
-def published(pipeline: Pipeline, *numbers: int) -> None:
-    """Each in a version of bronze of its own."""
-    for month in numbers:
-        pipeline.publish(DATASET, value(month))
-        pipeline.run(pipeline.bronze(DATASET))
 
 
 def test_f26_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, read, monkeypatch, control):
@@ -78,7 +41,7 @@ def test_f26_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, 
     published(pipeline, 3, 4)
     # What a table of an older release gets when its query starts.
     DeltaTable(pipeline.places.table(BRONZE)).alter.set_table_properties({"delta.enableExpiredLogCleanup": "false"})
-    compacted(pipeline, BRONZE)  # what was read and what was not in one file
+    compacted(pipeline.places.table(BRONZE))  # what was read and what was not in one file
     published(pipeline, 5)
     pipeline.run(pipeline.silver(DATASET))
     control.holds(once_each, read, [1, 2, 3, 4, 5])
@@ -87,7 +50,7 @@ def test_f26_control_silver_reads_each_row_of_a_compacted_bronze_once(pipeline, 
     assert not pipeline.silver(DATASET).has_unread()
     published(pipeline, 6)
     monkeypatch.setattr(compaction, "in_place", lambda *said, **_: in_place(*said, data_change=True))
-    compacted(pipeline, BRONZE)
+    compacted(pipeline.places.table(BRONZE))
     read.clear()
     pipeline.run(pipeline.silver(DATASET))
     control.objects(once_each, read, [6], damage=("month 1 stands 1 times instead of 0", "month 6 stands 2 times"))
@@ -107,7 +70,7 @@ def test_f26_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_aft
     identity = tables.identity(pipeline.places.table(BRONZE))
     assert Readers(pipeline.places, inputs.declared()).of(BRONZE, identity)[0].is_snapshot
     assert '"isStartingVersion":true' in "".join(Checkpoint(job.name, pipeline.places.checkpoint(job.name)).finished(0))
-    compacted(pipeline, BRONZE)
+    compacted(pipeline.places.table(BRONZE))
     pipeline.run(pipeline.silver(DATASET))
     assert once_each(read, [1, 2, 3]) == []
 
@@ -115,7 +78,7 @@ def test_f26_a_stream_in_the_midst_of_a_version_or_of_its_first_read_goes_on_aft
     read.clear()
     stopped_after(pipeline, monkeypatch, pipeline.silver(DATASET), batches=1)
     assert len(read) == 1
-    compacted(pipeline, BRONZE)
+    compacted(pipeline.places.table(BRONZE))
     pipeline.run(pipeline.silver(DATASET))
     assert once_each(read, [4, 5, 6]) == []
     assert sorted(months(pipeline, REVISIONS)) == [1, 2, 3, 4, 5, 6]
@@ -131,22 +94,6 @@ def months_of_one_version(pipeline: Pipeline, *numbers: int) -> None:
     finally:
         pipeline.spark.conf.unset("spark.sql.files.maxRecordsPerFile")
     assert pipeline.version(BRONZE) == before + 1
-
-
-def stopped_after(pipeline: Pipeline, monkeypatch: Any, job: Any, *, batches: int) -> None:
-    """Run a query until so many batches are done; the next one fails, as if the driver had been killed."""
-    work, done = job._batches.work, []
-
-    def limited(batch: Any, batch_id: int) -> None:
-        if len(done) == batches:
-            raise RuntimeError("killed")
-        work(batch, batch_id)
-        done.append(batch_id)
-
-    monkeypatch.setattr(job._batches, "work", limited)
-    query = job.start({"availableNow": True})
-    with pytest.raises(Exception, match="killed"):
-        query.awaitTermination(120)
 
 
 def test_f26_gold_reads_compacted_revisions_and_everything_holds_after_maintenance(pipeline, monkeypatch):
