@@ -32,8 +32,8 @@ def test_a_missing_key_and_a_key_that_would_be_logged_are_refused(tmp_path, argu
     assert not (tmp_path / "audit.jsonl").exists()
 
 
-def test_a_key_that_is_nowhere_changes_nothing_and_leaves_no_line(settings, cli):
-    done = cli("erase", STATIONS, KEY, *NOTE, "--yes")
+def test_a_key_that_is_nowhere_changes_nothing_and_leaves_no_line(settings, here):
+    done = here("erase", STATIONS, KEY, *NOTE, "--yes")
     assert (done.returncode, "nothing to erase" in done.stdout) == (0, True), done.stderr
     assert not (settings.home / "audit.jsonl").exists()
 
@@ -46,9 +46,9 @@ def test_beside_a_driver_maintenance_a_rebuild_or_a_redrive_it_ends_with_3_and_t
     assert "529982247" not in refused.stderr
 
 
-def test_beside_an_unfinished_rebuild_it_ends_with_3(settings, cli):
+def test_beside_an_unfinished_rebuild_it_ends_with_3(settings, here):
     folder = places(settings).checkpoints / "rebuild"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"run": "some", "queries": [f"silver.{STATIONS}"]}))
-    refused = cli("erase", STATIONS, KEY, *NOTE, "--yes")
+    refused = here("erase", STATIONS, KEY, *NOTE, "--yes")
     assert (refused.returncode, "--abandon" in refused.stderr) == (3, True), refused.stderr

@@ -32,13 +32,13 @@ from tests import oracles
         (("bcb_sgs", "--since", "2020-01-01", "--until", "2019-01-01"), "is after --until"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_before_anything_is_asked(cli, arguments, says):
-    done = cli("poll", *arguments)
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_asked(here, arguments, says):
+    done = here("poll", *arguments)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
 
 
-def test_a_backfill_ends_with_a_summary_and_leaves_the_schedules_outcomes_alone(cli, settings, httpserver):
+def test_a_backfill_ends_with_a_summary_and_leaves_the_schedules_outcomes_alone(here, settings, httpserver):
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
 
     def answer(request: Request) -> Response:
@@ -48,7 +48,7 @@ def test_a_backfill_ends_with_a_summary_and_leaves_the_schedules_outcomes_alone(
 
     httpserver.expect_request(re.compile("/bcdata.*")).respond_with_handler(answer)
     variables = {"CORRENTEZA_BASE_URLS": json.dumps({"bcb_sgs": httpserver.url_for("/")})}
-    done = cli("poll", "bcb_sgs", "--since", "1995-01-01", "--until", "1995-12-31", **variables)
+    done = here("poll", "bcb_sgs", "--since", "1995-01-01", "--until", "1995-12-31", **variables)
     assert done.returncode == 0, done.stderr
     assert "unchanged parts" in done.stdout
     assert done.stdout.splitlines()[1].split()[:2] == ["bcb_sgs", "1"]
@@ -58,7 +58,7 @@ def test_a_backfill_ends_with_a_summary_and_leaves_the_schedules_outcomes_alone(
     assert store.outcomes.newest() == {}, "the schedule's state is about the schedule's polls"
 
 
-def test_days_that_the_schedule_owns_come_with_an_ordinary_poll_and_once(cli, settings, httpserver):
+def test_days_that_the_schedule_owns_come_with_an_ordinary_poll_and_once(here, settings, httpserver):
     topics.apply(settings.bootstrap, load_all().values(), settings.topic_prefix)
     httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_data('[{"data":"02/01/2024","valor":"1"}]')
     httpserver.expect_request(re.compile("/bcdata.*")).respond_with_data("[]")
@@ -68,7 +68,7 @@ def test_days_that_the_schedule_owns_come_with_an_ordinary_poll_and_once(cli, se
         "CORRENTEZA_CLOCK": "2026-11-23T12:00:00Z@1",
     }
     for _ in range(2):
-        done = cli("poll", "bcb_sgs", "--since", "2026-10-15", **variables)
+        done = here("poll", "bcb_sgs", "--since", "2026-10-15", **variables)
         assert done.returncode == 0, done.stderr
         assert "the days from 2026-10-01 on are the live schedule's" in done.stderr
     assert len(oracles.read(settings.bootstrap, settings.topic_prefix, "bcb_sgs")) == 1

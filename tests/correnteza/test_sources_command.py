@@ -98,8 +98,8 @@ def polled(settings):
     return record
 
 
-def test_the_last_outcome_the_ages_and_the_open_circuit_are_shown(cli, polled):
-    done = cli("sources", **CLOCK)
+def test_the_last_outcome_the_ages_and_the_open_circuit_are_shown(here, polled):
+    done = here("sources", **CLOCK)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("bcb_sgs") and "failed" in line]
     assert line.split("  ")[-1].strip() == "2025-11-10 17:11"
@@ -109,8 +109,8 @@ def test_the_last_outcome_the_ages_and_the_open_circuit_are_shown(cli, polled):
     assert "closed" in line
 
 
-def test_the_json_form_is_versioned_and_holds_the_whole_record(cli, polled):
-    done = cli("sources", "--json", **CLOCK)
+def test_the_json_form_is_versioned_and_holds_the_whole_record(here, polled):
+    done = here("sources", "--json", **CLOCK)
     document = json.loads(done.stdout)
     assert document["format"] == 1
     by_name = {each["source"]: each for each in document["sources"]}

@@ -93,8 +93,8 @@ def bring_on(pipeline: Pipeline, registry: Any = None) -> None:
     pipeline.run(*jobs)
 
 
-def letters(cli, *options: str) -> list[dict[str, Any]]:
-    done = cli("dead-letters", "list", "--json", *options)
+def letters(here, *options: str) -> list[dict[str, Any]]:
+    done = here("dead-letters", "list", "--json", *options)
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
@@ -114,26 +114,26 @@ def findings(pipeline: Pipeline) -> list[str]:
     return [f"{check}: {each}" for check, found in contradictions(pipeline).items() for each in found]
 
 
-def test_a_record_that_came_before_its_schema_is_listed_and_redriven_once(pipeline, cli, unknown):
-    [letter] = letters(cli)
+def test_a_record_that_came_before_its_schema_is_listed_and_redriven_once(pipeline, here, unknown):
+    [letter] = letters(here)
     assert (letter["state"], letter["reason"]) == ("open", "unknown_schema")
-    early = cli("dead-letters", "redrive", letter["entry"])
+    early = here("dead-letters", "redrive", letter["entry"])
     assert early.returncode == 0, early.stderr
     assert "the driver knows no schema id" in early.stdout
     assert codes(pipeline) == ["A000"]
 
     unknown()
-    done = cli("dead-letters", "redrive", "--all")
+    done = here("dead-letters", "redrive", "--all")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("1 redriven\n")
     bring_on(pipeline, unknown.answers)
 
     assert codes(pipeline) == ["A000", "A001"]
-    assert letters(cli) == []
-    [closed] = letters(cli, "--all")
+    assert letters(here) == []
+    [closed] = letters(here, "--all")
     assert closed["state"] == "redriven"
     assert closed["copy"] in {f"{row['topic']}/{row['partition']}/{row['offset']}" for row in pipeline.rows(BRONZE)}
-    assert cli("dead-letters", "redrive", letter["entry"]).returncode == 2, "it is closed"
+    assert here("dead-letters", "redrive", letter["entry"]).returncode == 2, "it is closed"
     assert contradictions(pipeline) == {}
 
 
@@ -149,24 +149,24 @@ def strict(pipeline) -> None:
     assert codes(pipeline) == ["A000"]
 
 
-def test_a_quarantined_row_is_redriven_once_its_rule_is_relaxed(pipeline, cli, strict):
-    [letter] = letters(cli)
+def test_a_quarantined_row_is_redriven_once_its_rule_is_relaxed(pipeline, here, strict):
+    [letter] = letters(here)
     assert letter["reason"] == "no_a001"
-    done = cli("dead-letters", "redrive", "--reason", "no_a001")
+    done = here("dead-letters", "redrive", "--reason", "no_a001")
     assert done.returncode == 0, done.stderr
     bring_on(pipeline)
     assert codes(pipeline) == ["A000", "A001"]
     assert contradictions(pipeline) == {}
 
 
-def test_a_dead_letter_is_discarded_with_a_note_and_verify_counts_it(pipeline, cli, unknown):
-    [letter] = letters(cli)
-    assert cli("dead-letters", "discard", letter["entry"], "--note", "a test").returncode == 2, "no terminal to ask on"
-    done = cli("dead-letters", "discard", letter["entry"], "--note", "a test", "--yes")
+def test_a_dead_letter_is_discarded_with_a_note_and_verify_counts_it(pipeline, here, unknown):
+    [letter] = letters(here)
+    assert here("dead-letters", "discard", letter["entry"], "--note", "a test").returncode == 2, "no terminal to ask on"
+    done = here("dead-letters", "discard", letter["entry"], "--note", "a test", "--yes")
     assert done.returncode == 0, done.stderr
     bring_on(pipeline, unknown.answers)
-    assert letters(cli) == []
-    [closed] = letters(cli, "--all")
+    assert letters(here) == []
+    [closed] = letters(here, "--all")
     assert (closed["state"], closed["note"], closed["copy"]) == ("discarded", "a test", None)
     assert contradictions(pipeline) == {}
 

@@ -84,8 +84,8 @@ def whole(pipeline) -> Pipeline:
     return pipeline
 
 
-def test_doctor_finds_nothing_unsafe_in_a_running_pipeline_and_notes_single_replicas(whole, cli):
-    done = cli("doctor", "--json")
+def test_doctor_finds_nothing_unsafe_in_a_running_pipeline_and_notes_single_replicas(whole, here):
+    done = here("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {each["kind"] for each in json.loads(done.stdout)} <= {"advice"}
     assert "one replica" in done.stdout
@@ -93,11 +93,11 @@ def test_doctor_finds_nothing_unsafe_in_a_running_pipeline_and_notes_single_repl
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)
-def test_doctor_names_each_damage_and_its_repair_and_changes_nothing(whole, cli, damage):
+def test_doctor_names_each_damage_and_its_repair_and_changes_nothing(whole, here, damage):
     act, what, mend = DAMAGES[damage]
     act(whole)
     before = sorted(str(path) for path in whole.places.checkpoints.rglob("*"))
-    done = cli("doctor", "--json")
+    done = here("doctor", "--json")
     assert done.returncode == 3, done.stdout + done.stderr
     [finding] = [each for each in json.loads(done.stdout) if each["kind"] == "unsafe"]
     assert what in finding["what"]
@@ -105,9 +105,9 @@ def test_doctor_names_each_damage_and_its_repair_and_changes_nothing(whole, cli,
     assert sorted(str(path) for path in whole.places.checkpoints.rglob("*")) == before
 
 
-def test_doctor_says_what_is_away_and_ends_with_4(settings, cli):
+def test_doctor_says_what_is_away_and_ends_with_4(settings, here):
     away = {"CORRENTEZA_KAFKA_BOOTSTRAP": "127.0.0.1:9", "CORRENTEZA_REGISTRY_URL": "http://127.0.0.1:9"}
-    done = cli("doctor", **away)
+    done = here("doctor", **away)
     assert done.returncode == 4, done.stdout + done.stderr
     assert done.stdout.count("away") >= 2
     assert "try: correnteza up" in done.stdout

@@ -35,7 +35,7 @@ def expected(last: int) -> list[str]:
     return sorted(row["station_code"] for row in stations(0, last))
 
 
-def test_the_plan_is_printed_without_a_jvm_and_what_cannot_be_rebuilt_is_refused(pipeline, cli):
+def test_the_plan_is_printed_without_a_jvm_and_what_cannot_be_rebuilt_is_refused(pipeline, cli, here):
     filled(pipeline, 5)
     told = cli("rebuild", f"{SILVER}_revisions", "--dry-run", "--json")
     assert told.returncode == 0, told.stderr
@@ -45,7 +45,7 @@ def test_the_plan_is_printed_without_a_jvm_and_what_cannot_be_rebuilt_is_refused
     assert "gold.dim_weather_station" in planned["downstream"]
     assert document["oldest_offsets"] == {pipeline.topic(DATASET): {"0": 0}}
     assert 0 < document["needed_bytes"] < document["free_bytes"]
-    for_people = cli("rebuild", SILVER, "--downstream", "--dry-run").stdout
+    for_people = here("rebuild", SILVER, "--downstream", "--dry-run").stdout
     assert f"Kafka holds {pipeline.topic(DATASET)}" in for_people
     assert "gold.dim_weather_station" in for_people
 
@@ -56,7 +56,7 @@ def test_the_plan_is_printed_without_a_jvm_and_what_cannot_be_rebuilt_is_refused
         ((SILVER,), 2, "no terminal to ask on"),
         ((), 2, "name tables, or one of"),
     ):
-        refused = cli("rebuild", *arguments)
+        refused = here("rebuild", *arguments)
         assert (refused.returncode, words in refused.stderr) == (code, True), refused.stderr
 
 

@@ -81,7 +81,9 @@ def test_f18_a_driver_killed_between_revisions_and_current_loses_nothing(pipelin
     assert len(pipeline.rows(f"silver.{DATASET}")) == 5
 
 
-def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_without_gap_or_double(pipeline, cli):
+def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_without_gap_or_double(
+    pipeline, cli, here
+):
     declare_all(pipeline)
     pipeline.bronze_after(DATASET, stations(0, 5))
     pipeline.driver.locks.release()
@@ -93,10 +95,10 @@ def test_f22_a_lost_checkpoint_stops_the_driver_and_adopting_the_table_goes_on_w
     assert f"correnteza checkpoint adopt {TABLE}" in refused.stderr.splitlines()[-1]
     assert len(pipeline.rows(TABLE)) == 5
 
-    assert cli("checkpoint", "adopt", TABLE).returncode == 2  # it asks, and there is no terminal
-    adopted = cli("checkpoint", "adopt", TABLE, "--yes")
+    assert here("checkpoint", "adopt", TABLE).returncode == 2  # it asks, and there is no terminal
+    adopted = here("checkpoint", "adopt", TABLE, "--yes")
     assert adopted.returncode == 0, adopted.stderr
-    described = json.loads(cli("checkpoint", "inspect", TABLE).stdout)
+    described = json.loads(here("checkpoint", "inspect", TABLE).stdout)
     assert (described["generation"], described["starting_offsets"]) == (
         1,
         json.dumps({pipeline.topic(DATASET): {"0": 5}}),

@@ -120,12 +120,12 @@ def test_maintain_says_what_it_would_do_without_a_broker_and_names_the_tables_th
 
 
 @pytest.fixture
-def bronze(settings, prefix, cli):
+def bronze(settings, prefix, here):
     """Two sources really polled into Kafka and the archive; bronze written from the topics without Spark."""
-    assert cli("topics", "apply").returncode == 0
+    assert here("topics", "apply").returncode == 0
     with serve(day=2) as replay:
         for source in ("bcb_sgs", "anatel_broadband_accesses"):
-            polled = cli("poll", source, "--once", CORRENTEZA_BASE_URLS=json.dumps(replay.base_urls))
+            polled = here("poll", source, "--once", CORRENTEZA_BASE_URLS=json.dumps(replay.base_urls))
             assert polled.returncode == 0, polled.stderr
     kit = Kit(settings.home)
     registry = Registry(settings.registry_url)
@@ -154,8 +154,8 @@ def decode(name, message):
 
 
 @pytest.mark.integration
-def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_taken_away(bronze, cli):
-    found = cli("verify", "--json")
+def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_taken_away(bronze, here):
+    found = here("verify", "--json")
     assert found.returncode == 0, found.stdout + found.stderr
     report = json.loads(found.stdout)
     assert (report["schema"], report["holds"]) == (1, True)
@@ -164,7 +164,7 @@ def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_t
     assert rows["bronze = topic"] > rows["payload = published + rejected"] > 5000
 
     bronze.remove_a_file("bronze.anatel_broadband_totals")
-    found = cli("verify", "--full")
+    found = here("verify", "--full")
     assert found.returncode == 3
     assert (
         "anatel_broadband_totals.v1/0): 163 committed records are not in bronze\n        offsets 0-162\n"
@@ -174,13 +174,13 @@ def test_verify_holds_over_what_the_producers_published_and_names_what_is_then_t
 
 
 @pytest.mark.integration
-def test_verify_finds_a_payload_that_is_gone_and_one_that_was_changed(bronze, cli, settings):
+def test_verify_finds_a_payload_that_is_gone_and_one_that_was_changed(bronze, here, settings):
     manifests = bronze.rows("bronze.ingest_manifests", "true").to_pylist()
     published = sorted({manifest["record"]["payload_sha256"] for manifest in manifests})
     archived = [settings.archive_root / "sha256" / sha256[:2] / sha256 for sha256 in published]
     archived[0].unlink()
     archived[1].write_bytes(archived[1].read_bytes()[:-1] + b"!")
-    found = cli("verify", "--json")
+    found = here("verify", "--json")
     assert found.returncode == 3
     (failed,) = (each for each in json.loads(found.stdout)["checks"] if not each["holds"])
     assert failed["check"] == "payload = published + rejected"
@@ -190,21 +190,21 @@ def test_verify_finds_a_payload_that_is_gone_and_one_that_was_changed(bronze, cl
 
 
 @pytest.mark.integration
-def test_verify_finds_a_manifest_that_counts_other_rows_than_its_payload_holds(bronze, cli):
+def test_verify_finds_a_manifest_that_counts_other_rows_than_its_payload_holds(bronze, here):
     """Rows and manifest agree with each other, and both lack a row of the payload."""
     counted = "record['rows_published']"
     bronze.change_struct("bronze.ingest_manifests", "rows_published", f"{counted} - 1")
-    found = json.loads(cli("verify", "--json").stdout)
+    found = json.loads(here("verify", "--json").stdout)
     (failed,) = (each for each in found["checks"] if each["check"] == "payload = published + rejected")
     assert not failed["holds"]
     assert "the payload holds" in failed["findings"][0]["what"]
 
 
 @pytest.mark.integration
-def test_status_counts_what_bronze_and_silver_have_not_read(bronze, cli, settings):
+def test_status_counts_what_bronze_and_silver_have_not_read(bronze, here, settings):
     topic = f"{settings.topic_prefix}bcb_sgs.v1"
     write_checkpoint(settings.checkpoints, "bronze.bcb_sgs", batch=1, sources=[{topic: {"0": 100}}])
-    found = cli("status", "--json")
+    found = here("status", "--json")
     assert found.returncode == 0, found.stderr
     (taken,) = (each for each in json.loads(found.stdout)["tables"] if each["table"] == "bronze.bcb_sgs")
     assert (taken["files"], taken["log_files"]) == (1, 1)
@@ -218,7 +218,7 @@ def test_status_counts_what_bronze_and_silver_have_not_read(bronze, cli, setting
 
 @pytest.mark.integration
 def test_control_maintain_lists_a_payload_that_nothing_refers_to_and_removes_it_only_by_the_setting(
-    bronze, cli, settings, control
+    bronze, here, settings, control
 ):
     """Every published payload is as old as the stray one."""
     archive = Archive(settings.archive_root)
@@ -228,25 +228,25 @@ def test_control_maintain_lists_a_payload_that_nothing_refers_to_and_removes_it_
             os.utime(file, (1.7e9, 1.7e9))
     published = {sha256 for sha256, _ in archive.names()} - {stray.sha256}
 
-    found = json.loads(cli("maintain", "--dry-run", "--json").stdout)
+    found = json.loads(here("maintain", "--dry-run", "--json").stdout)
     assert [(each["sha256"], each["url"]) for each in found["payloads"]] == [(stray.sha256, "https://example.org/x")]
-    assert "stay until archive_keep_days is set" in cli("maintain", "--dry-run").stdout
-    assert cli("maintain").returncode == 0
+    assert "stay until archive_keep_days is set" in here("maintain", "--dry-run").stdout
+    assert here("maintain").returncode == 0
     assert archive.get(stray.sha256)
 
     topic = f"{settings.topic_prefix}ingest.manifests.v1"
     write_checkpoint(settings.checkpoints, "bronze.ingest_manifests", batch=1, sources=[{topic: {"0": 1}}])
-    behind = cli("maintain", CORRENTEZA_ARCHIVE_KEEP_DAYS="30")
+    behind = here("maintain", CORRENTEZA_ARCHIVE_KEEP_DAYS="30")
     assert "bronze.ingest_manifests has not read its topic to the end" in behind.stderr
     assert archive.get(stray.sha256)
 
     write_checkpoint(settings.checkpoints, "bronze.ingest_manifests", batch=2, sources=[{topic: {"0": 10**6}}])
-    removed = cli("maintain", CORRENTEZA_ARCHIVE_KEEP_DAYS="30")
+    removed = here("maintain", CORRENTEZA_ARCHIVE_KEEP_DAYS="30")
     assert "payload archive: 1 payloads were removed" in removed.stdout
     assert {sha256 for sha256, _ in archive.names()} == published
 
     def verified() -> list[str]:
-        checks = json.loads(cli("verify", "--full", "--json").stdout)["checks"]
+        checks = json.loads(here("verify", "--full", "--json").stdout)["checks"]
         return [finding["what"] for each in checks for finding in each["findings"]]
 
     write_checkpoint(settings.checkpoints, "bronze.ingest_manifests", batch=3, sources=[{topic: ends(settings, topic)}])

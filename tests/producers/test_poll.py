@@ -461,13 +461,13 @@ def test_the_replayed_days_publish_what_is_new_and_a_replayed_day_nothing(target
     assert_whole(target, datasets())
 
 
-def test_poll_all_goes_on_after_a_source_that_is_away_and_says_so(cli, target, httpserver):
+def test_poll_all_goes_on_after_a_source_that_is_away_and_says_so(here, target, httpserver):
     httpserver.expect_request("/bcdata.sgs.1/dados").respond_with_data(BODY % "6.2")
     httpserver.expect_request(re.compile("/bcdata.*")).respond_with_data("[]")
     httpserver.expect_request(re.compile("/closed/.*")).respond_with_data("no", 401)
     urls = {name: httpserver.url_for("/closed/") for name in sources.load_all()}
     urls |= {"anatel_broadband_accesses": "http://127.0.0.1:9/", "bcb_sgs": httpserver.url_for("/")}
-    done = cli(
+    done = here(
         "poll",
         "--all",
         "--json",

@@ -97,7 +97,7 @@ def test_control_what_neither_the_topic_nor_the_table_has_is_named_as_lost(pipel
 
 
 @pytest.mark.slow
-def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_again(pipeline, shop, cli):
+def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_again(pipeline, shop, here):
     for at in range(10, 18):
         shop.send(SECOND, at, at, "NEW")
         read(pipeline)
@@ -105,7 +105,7 @@ def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_
     files = len(DeltaTable(pipeline.places.table(BRONZE)).file_uris())
     pipeline.driver.locks.release()
 
-    done = cli("maintain", BRONZE, SILVER, REVISIONS)
+    done = here("maintain", BRONZE, SILVER, REVISIONS)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(DeltaTable(pipeline.places.table(BRONZE)).file_uris()) < files
@@ -118,9 +118,9 @@ def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_
     assert wrong_rows(pipeline, shop) == []
 
 
-def test_status_counts_what_waits_and_since_when(pipeline, shop, cli):
+def test_status_counts_what_waits_and_since_when(pipeline, shop, here):
     def lines() -> dict[str, Any]:
-        told = json.loads(cli("status", "--json").stdout)["layers"]
+        told = json.loads(here("status", "--json").stdout)["layers"]
         found = {f"{line['layer']}.{line['table']}": line for line in told}
         return {name: (found[name]["state"], found[name]["records_behind"]) for name in (BRONZE, SILVER)}
 
