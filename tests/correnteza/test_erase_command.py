@@ -7,7 +7,7 @@ import pytest
 from correnteza.places import places
 from correnteza.settings import Settings
 from sinks.locks import exclusive
-from tests.helpers import UNMODIFIED, run_to_its_end
+from tests.helpers import run_here
 
 STATIONS, KEY = "anatel_base_stations", "license_row_id=529982247"
 NOTE = ("--note", "request 17")
@@ -27,7 +27,7 @@ NOTE = ("--note", "request 17")
     ],
 )
 def test_a_missing_key_and_a_key_that_would_be_logged_are_refused(tmp_path, arguments, words):
-    refused = run_to_its_end(Settings(home=tmp_path), tmp_path, UNMODIFIED, ["erase", *arguments], {})
+    refused = run_here(Settings(home=tmp_path), ["erase", *arguments])
     assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
     assert not (tmp_path / "audit.jsonl").exists()
 

@@ -4,15 +4,15 @@ import csv
 import io
 import json
 import os
-import subprocess
-import sys
 import time
 
 import pytest
 
 from correnteza.savings import streamed
+from correnteza.settings import Settings
 from stream_jobs.running import inputs
 from tests.controls import differs
+from tests.helpers import run_here
 from tests.monitoring.kit import small_lake
 
 TABLE = "silver.bcb_sgs_revisions"
@@ -34,13 +34,7 @@ def home(tmp_path_factory):
 
 
 def said(home, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "correnteza", *arguments],
-        env={**os.environ, "CORRENTEZA_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_here(Settings(home=home), arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
