@@ -1,8 +1,7 @@
 """Tests for every source: sources are found by their modules, and checked by the files in tests/golden/<source>/.
 
-A source without that folder fails here with a message that says what to add. Parsers of lines must hold their memory,
-however long the file is; a JSON body is held whole by its parser, and what bounds it is the cap on bodies
-(http.MAX_BODY_BYTES).
+A source without that folder fails here with a message that says what to add. Parsers of lines must hold their memory on
+a million rows; a JSON body is held whole by its parser, and what bounds it is the cap on bodies (http.MAX_BODY_BYTES).
 """
 
 import io
@@ -31,7 +30,7 @@ from tests.golden import changes, kit
 from tests.producers import memory
 
 SOURCES = sorted(sources.load_all())
-MEMORY_ROWS = (400_000, pytest.param(1_000_000, marks=pytest.mark.slow))
+MEMORY_ROWS = 1_000_000
 MEMORY_GROWTH = 8 << 20
 """Bytes by which the peak may grow between the first tenth of the rows and the last."""
 
@@ -365,12 +364,11 @@ def test_a_new_order_of_columns_changes_no_row_or_is_refused(source):
 
 
 @each_source
-@pytest.mark.parametrize("count", MEMORY_ROWS)
-def test_a_parser_of_lines_holds_its_memory_however_many_rows_there_are(source, count):
+def test_a_parser_of_lines_holds_its_memory_over_a_million_rows(source):
     if sources.load(source).kind == "body":
         return  # its bytes are capped: see above
-    found = memory.measured("rows", source, count)
-    assert found["rows"] == count
+    found = memory.measured("rows", source, MEMORY_ROWS)
+    assert found["rows"] == MEMORY_ROWS
     assert found["peak"] - found["at_a_tenth"] < MEMORY_GROWTH
     assert found["peak"] - found["at_first"] < MOST_HELD[source]
 
