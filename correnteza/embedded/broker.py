@@ -2,11 +2,12 @@
 
 import shutil
 import subprocess
+import sys
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from correnteza.embedded import jars, ports
+from correnteza.embedded import fenced_start, jars, ports
 from correnteza.embedded.class_archive import archive_options, of_kit, used
 from correnteza.embedded.processes import Program, environment
 from correnteza.embedded.service import Service
@@ -21,7 +22,6 @@ JVM = ("-Xms256m", "-Xmx512m", *_SMALL, "-XX:+ExitOnOutOfMemoryError")
 CONTROLLER_PORT = 9093
 """On the loopback interface. It is fixed, because in a container the broker has its own network."""
 
-# broker.session.timeout.ms: after a kill the restarted broker waits until its former session has expired (default 9 s).
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -43,20 +43,31 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=2
 log.cleaner.dedupe.buffer.size=4194304
-broker.session.timeout.ms=5000
-broker.heartbeat.interval.ms=1000
 """
+
+_CONTROLLER_ALONE = """\
+process.roles=controller
+node.id=1
+listeners=CONTROLLER://{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.quorum.bootstrap.servers={controller}
+log.dirs={data}
+broker.session.timeout.ms=500
+broker.heartbeat.interval.ms=100
+"""
+"""Of the controller that fences a killed broker (`fenced_start`): no broker speaks to it."""
 
 _LOGGING = """\
 status = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %m (%c{1})%n
+appender.console.layout.pattern = %d{{yyyy-MM-dd'T'HH:mm:ss.SSS}}{{UTC}}Z %p %m (%c{{1}})%n
 rootLogger.level = WARN
 rootLogger.appenderRef.console.ref = console
-logger.started.name = kafka.server.KafkaRaftServer
-logger.started.level = INFO
+logger.told.name = {told}
+logger.told.level = INFO
 """
 
 
@@ -78,21 +89,41 @@ def broker(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | N
         listen, controller = f"{ports.HOST}:{port['client']}", f"{ports.HOST}:{port['controller']}"
     else:
         controller = f"{ports.HOST}:{CONTROLLER_PORT}"
-    properties = own / "server.properties"
-    properties.write_text(_PROPERTIES.format(address=listen, controller=controller, data=own / "data"))
-    logging = own / "log4j2.properties"
-    logging.write_text(_LOGGING)
-    class_path = jars.class_path(jar_folder, "kafka")
-    base = [str(java / "bin" / "java"), f"-Dlog4j2.configurationFile={logging}"]
-    on_path = ["-cp", ":".join(map(str, class_path))]
-    reading = used(of_kit(jar_folder, "kafka"))
-    _format(own, [*base, "-Xmx128m", *_SMALL, *reading, *on_path], properties)
-    command = [*base, *JVM, *archive_options(jar_folder, "kafka"), *on_path, "kafka.Kafka", str(properties)]
+    data = own / "data"
+    properties, alone = own / "server.properties", own / "controller.properties"
+    properties.write_text(_PROPERTIES.format(address=listen, controller=controller, data=data))
+    alone.write_text(_CONTROLLER_ALONE.format(controller=controller, data=data))
+    on_path = ["-cp", ":".join(map(str, jars.class_path(jar_folder, "kafka")))]
+    base, of_controller = (
+        [str(java / "bin" / "java"), f"-Dlog4j2.configurationFile={_logging(own / name, told)}"]
+        for name, told in (
+            ("log4j2.properties", "kafka.server.KafkaRaftServer"),
+            ("controller-log4j2.properties", "org.apache.kafka.controller"),
+        )
+    )
+    small = ["-Xmx128m", *_SMALL, *used(of_kit(jar_folder, "kafka")), *on_path]
+    _format(own, [*base, *small], properties)
+    command = fenced(
+        data,
+        [*of_controller, *small, "kafka.Kafka", str(alone)],
+        [*base, *JVM, *archive_options(jar_folder, "kafka"), *on_path, "kafka.Kafka", str(properties)],
+    )
     return Service(
         Program("broker", command, logs / "broker.log", is_foreign=True),
         is_ready=lambda: answers_metadata(listen),
         address=listen,
     )
+
+
+def fenced(data: Path, controller: list[str], command: list[str]) -> list[str]:
+    """The command of a broker that is started after its killed predecessor was fenced."""
+    return [sys.executable, "-m", fenced_start.__name__, str(data), *controller, "--", *command]
+
+
+def _logging(file: Path, told: str) -> Path:
+    """A logging configuration: warnings, and what one logger tells. Args: told: the logger's name."""
+    file.write_text(_LOGGING.format(told=told))
+    return file
 
 
 def answers_metadata(bootstrap: str) -> bool:

@@ -1,0 +1,57 @@
+"""F19: what a producer was told is committed can be read, also if the broker is killed the moment it has said so."""
+
+from pathlib import Path
+
+import pytest
+from confluent_kafka import IsolationLevel, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from correnteza.embedded import broker
+from tests.brokers import own_broker
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+TOPICS = ("some", "other")
+
+
+def undecided(bootstrap: str) -> list[str]:
+    """The topics with records that no reader of committed records reaches."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    asked = {TopicPartition(topic, 0): OffsetSpec.latest() for topic in TOPICS}
+    decided, written = (
+        {place.topic: done.result().offset for place, done in admin.list_offsets(asked, isolation_level=level).items()}
+        for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+    )
+    assert min(written.values()) > 0
+    return [
+        f"{topic}: read up to {decided[topic]}, and {written[topic]} are written"
+        for topic in TOPICS
+        if decided[topic] < written[topic]
+    ]
+
+
+@pytest.mark.timeout(600)
+def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_killed_at_once(
+    tmp_path, control, monkeypatch
+):
+    def after_a_kill(folder: Path) -> list[str]:
+        with own_broker(folder) as own:
+            admin = AdminClient({"bootstrap.servers": own.direct})
+            for done in admin.create_topics([NewTopic(topic, 1, 1) for topic in TOPICS]).values():
+                done.result()
+            ours = {"bootstrap.servers": own.direct, "transactional.id": "some"}
+            producer = Producer(ours)
+            producer.init_transactions(60)
+            producer.begin_transaction()
+            for topic in TOPICS:
+                producer.produce(topic, b"a record")
+            producer.commit_transaction(60)
+            own.stop(cleanly=False)
+            own.start()
+            # Its successor may begin once the broker takes the transaction for complete.
+            Producer(ours).init_transactions(60)
+            return undecided(own.direct)
+
+    control.holds(after_a_kill, tmp_path / "fenced")
+    monkeypatch.setattr(broker, "fenced", lambda _data, _controller, command: command)
+    control.objects(after_a_kill, tmp_path / "at once", damage="some: read up to 0, and 1 are written")
