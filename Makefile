@@ -5,9 +5,9 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
 AIRFLOW := .airflow/installed
-# Tests wait a third of their time and more, so there are more processes than cores. Three of them have a Spark session
-# (tests/distribution.py).
-PARALLEL := -n 5 --dist loadscope --no-loadscope-reorder
+# Tests wait a third of their time and more, so there are more processes than cores. Of those with real services each has
+# a Spark of its own (2.5 GB) and waits for half of its time.
+PARALLEL := -n 5 --dist worksteal
 # Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
 # of them would compile the product anew, and each process of pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -61,15 +61,16 @@ bytecode: $(INSTALLED)
 
 # What pip does keeps one core busy: two environments are made at once. One that fails is tried again where it is needed.
 # Nor do Spark's class archive, types and downloads wait for each other.
-test:  ## everything but the slow faults: fast tests, and all that the real embedded services are needed for
+test:  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(INSTALLED) $(AIRFLOW) || true
 	@$(MAKE) --no-print-directory --jobs 3 setup check tools bytecode
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 test-product test-beside; first=$$?; cat build/beside.log; exit $$first
+	@$(BIN)/pytest $(PARALLEL) --durations 10 -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
+	$(MAKE) --no-print-directory --keep-going --jobs 2 test-services test-beside || first=$$?; cat build/beside.log; exit $$first
 
-test-product:
-	@$(BIN)/pytest $(PARALLEL) --durations 30 -m "not slow and not long and not containers and not company and not airflow"
+test-services:
+	@$(BIN)/pytest $(PARALLEL) --durations 30 -m "integration and not slow and not long and not containers and not company and not airflow"
 
-# Their installation and these few tests need one core now and then: they fit beside the others, and are printed after.
+# Their installation and these few tests need one core now and then: they fit beside the services, and are printed after.
 test-beside:
 	@mkdir -p build; { first=0; \
 	{ $(MAKE) --no-print-directory company && .company/bin/python $(BIN)/pytest tests/company -m "company"; } || first=$$?; \
@@ -207,4 +208,4 @@ lock: $(INSTALLED)  ## write a new requirements.lock from pyproject.toml, and ja
 clean:  ## remove what set-up installed and what the demo made; keeps var/ but for var/demo
 	rm -rf .venv .company .airflow .jars .tools var/demo build *.egg-info
 
-.PHONY: test-product test-beside bytecode company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-first-read bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-store image-observability image-company wheelhouse-of-image test-containers release-check upgrade-check
+.PHONY: test-services test-beside bytecode company test-company airflow test-airflow dags marts help setup demo demo-s3 up check dashboards test test-faults test-faults-long crash-test soak bench-verify bench-ingest bench-latency bench-idle bench-trickle bench-publish bench-gold bench-first-read bench-rebuild bench-store bench-migrate bench-query dictionary metrics scale lock clean wheelhouse tools test-pythons image image-store image-observability image-company wheelhouse-of-image test-containers release-check upgrade-check

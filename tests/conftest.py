@@ -18,11 +18,9 @@ from hypothesis import HealthCheck, settings
 from correnteza.embedded.stack import Stack
 from correnteza.settings import Settings
 from storage import location
-from tests import collected, distribution
+from tests import collected
 from tests.choosing import choose
 from tests.controls import control
-from tests.distribution import pytest_xdist_make_scheduler
-from tests.failures import pytest_configure
 from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
 from tests.helpers import UNMODIFIED, Command, run_here, run_to_its_end, start_commands
 from tests.last_runs import pytest_runtest_logreport, pytest_sessionfinish
@@ -32,13 +30,11 @@ from tests.shared_services import borrow
 __all__ = [
     "choose",
     "control",
-    "pytest_configure",
     "pytest_report_header",
     "pytest_runtest_logreport",
     "pytest_runtest_makereport",
     "pytest_sessionfinish",
     "pytest_terminal_summary",
-    "pytest_xdist_make_scheduler",
 ]
 
 # No property is about how fast this machine is: on a loaded one, drawing a value may take seconds.
@@ -58,16 +54,14 @@ CliProcess = Callable[..., Command]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test that uses a broker or a JVM is an integration test, whatever the marks of its file.
 
-    The fast tests come first. Of the others the files of `tests/` itself do: some follow a page for a minute, and while
-    the last test of a parallel run takes long, the other processes have nothing to do.
+    The files of `tests/` itself come first: some follow a page for a minute, and while the last test of a parallel run
+    takes long, the other processes have nothing to do.
     """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:
         if {"services", "spark"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.integration)
-    own_folder = Path(__file__).parent
-    items.sort(key=lambda item: (bool(item.get_closest_marker("integration")), item.path.parent != own_folder))
     collected.keep(config, items)
-    distribution.keep(config, items)
 
 
 def pytest_collection_finish() -> None:

@@ -119,7 +119,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for line in by_fault(told):
         terminalreporter.write_line(line, red="FAILED" in line or "ERROR" in line)
     terminalreporter.section("guarantees: how each test ended, and the verb of `make` that runs it")
-    is_of_faults = "fault" in config.option.markexpr  # `make test-faults`, and not `make test`
+    is_of_faults = "fault" in config.option.markexpr  # `make test-faults`, and not a half of `make test`
     is_whole = is_of_faults and not config.option.keyword and config.args == config.getini("testpaths")
     tests = tell(declared(ROOT / "tests"), told)
     for line in listed(PAGE.read_text(encoding="utf-8"), tests, every=is_whole):
