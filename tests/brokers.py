@@ -44,8 +44,11 @@ class OwnBroker:
 
 
 @contextmanager
-def own_broker(folder: Path) -> Iterator[OwnBroker]:
-    """A broker with a second listener, advertised at the proxy's port; it ends timed-out transactions within 500 ms."""
+def own_broker(folder: Path, to_itself: str = "PLAINTEXT") -> Iterator[OwnBroker]:
+    """A broker with a second listener, advertised at the proxy's port; it ends timed-out transactions within 500 ms.
+
+    Args: to_itself: the listener by which its coordinator reaches its partitions; PROXIED: through the proxy.
+    """
     behind = ports.remembered(folder / "ports.json", ("proxied",))["proxied"]
     with pytest.MonkeyPatch.context() as patch, Proxy((ports.HOST, behind)) as proxy:
         properties = (
@@ -61,6 +64,7 @@ def own_broker(folder: Path) -> Iterator[OwnBroker]:
             .replace("protocol.map=PLAINTEXT:PLAINTEXT,", "protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,")
         )
         assert properties.count("PROXIED") == 3
+        properties = properties.replace("broker.listener.name=PLAINTEXT", f"broker.listener.name={to_itself}")
         properties += "transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n"
         patch.setattr(broker, "_PROPERTIES", properties)
         with Stack(Settings(home=folder / "home"), ("broker",)) as stack:

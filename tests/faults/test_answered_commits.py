@@ -12,6 +12,7 @@ from tests.brokers import own_broker
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
 TOPICS = ("some", "other")
+BY_PROXY = "listener.name=PROXIED"
 
 
 def undecided(bootstrap: str) -> list[str]:
@@ -35,7 +36,7 @@ def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_kille
     tmp_path, control, monkeypatch
 ):
     def after_a_kill(folder: Path) -> list[str]:
-        with own_broker(folder) as own:
+        with own_broker(folder, to_itself="PROXIED") as own:
             admin = AdminClient({"bootstrap.servers": own.direct})
             for done in admin.create_topics([NewTopic(topic, 1, 1) for topic in TOPICS]).values():
                 done.result()
@@ -45,8 +46,12 @@ def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_kille
             producer.begin_transaction()
             for topic in TOPICS:
                 producer.produce(topic, b"a record")
+            producer.flush(60)
+            own.proxy.mode = "blackhole"  # so that no marker is written before the kill, however late that comes
             producer.commit_transaction(60)
             own.stop(cleanly=False)
+            properties = folder / "home/kafka/server.properties"
+            properties.write_text(properties.read_text().replace(BY_PROXY, "listener.name=PLAINTEXT"))
             own.start()
             # Its successor may begin once the broker takes the transaction for complete.
             Producer(ours).init_transactions(60)

@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from foundation.errors import DependencyUnavailable
 from monitoring.lag.kafka import Cluster
 from tests.controls import counted
+from tests.records import publish
 
 pytestmark = pytest.mark.integration
 
@@ -114,10 +115,7 @@ def test_single_records_are_found_near_and_far_and_what_is_not_committed_is_left
     far = f"{prefix}far"
     admin = AdminClient({"bootstrap.servers": services.bootstrap})
     admin.create_topics([NewTopic(far, 2, 1)])[far].result()
-    producer = Producer({"bootstrap.servers": services.bootstrap})
-    for number in range(3000):
-        producer.produce(far, value=b"%d" % number, partition=0)
-    producer.flush(30)
+    publish(services.bootstrap, far, ((None, b"%d" % number) for number in range(3000)), partition=0)
     wanted = {(topic, 0): [7, 1, 4, 8, 50], (far, 0): [2900, 0, 1, 1500, 2999], (far, 1): [3]}
     found = Cluster(services.bootstrap).read_at(wanted)
     assert {place: int(message.value()) for place, message in found.items()} == {
