@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from foundation.errors import UnsafeState
 from schemas import contracts
 from tests import foreign
-from tests.stream_jobs.running.test_maintained_streams import compacted
+from tests.stream_jobs.running.months import compacted
 from tests.stream_jobs.test_external import DATASET, FIRST, SECOND, Shop, not_newest, read
 from tests.stream_jobs.test_rebuild_bronze import rebuilt
 
@@ -109,8 +109,8 @@ def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(DeltaTable(pipeline.places.table(BRONZE)).file_uris()) < files
-    compacted(pipeline, SILVER)
-    compacted(pipeline, REVISIONS)
+    compacted(pipeline.places.table(SILVER))
+    compacted(pipeline.places.table(REVISIONS))
     assert {table: sorted(map(str, pipeline.rows(table))) for table in before} == before
     assert pipeline.run(pipeline.bronze(DATASET), pipeline.silver(DATASET)) == {BRONZE: 0, SILVER: 0}
     shop.send(SECOND, 10, 30, "PAID")
