@@ -387,5 +387,5 @@ CASES = (
         (570,),
     ),
     Case("DiskWillFill", "much is left", {FREE: f"90000000000-33000000x{LENGTH}"}, silent=(300, 590)),
-    Case("Watchdog", "always", {}, (0, 60, 120)),
+    Case("Watchdog", "always", {}, (0, 60, 590)),
 )
