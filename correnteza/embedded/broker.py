@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -94,16 +93,12 @@ def broker(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | N
     properties.write_text(_PROPERTIES.format(address=listen, controller=controller, data=data))
     alone.write_text(_CONTROLLER_ALONE.format(controller=controller, data=data))
     on_path = ["-cp", ":".join(map(str, jars.class_path(jar_folder, "kafka")))]
-    base, of_controller = (
-        [str(java / "bin" / "java"), f"-Dlog4j2.configurationFile={_logging(own / name, told)}"]
-        for name, told in (
-            ("log4j2.properties", "kafka.server.KafkaRaftServer"),
-            ("controller-log4j2.properties", "org.apache.kafka.controller"),
-        )
-    )
+    program = str(java / "bin" / "java")
+    base = [program, _logging(own / "log4j2.properties", "kafka.server.KafkaRaftServer")]
+    of_controller = [program, _logging(own / "controller-log4j2.properties", "org.apache.kafka.controller")]
     small = ["-Xmx128m", *_SMALL, *used(of_kit(jar_folder, "kafka")), *on_path]
     _format(own, [*base, *small], properties)
-    command = fenced(
+    command = fenced_start.command(
         data,
         [*of_controller, *small, "kafka.Kafka", str(alone)],
         [*base, *JVM, *archive_options(jar_folder, "kafka"), *on_path, "kafka.Kafka", str(properties)],
@@ -115,15 +110,10 @@ def broker(home: Path, logs: Path, jar_folder: Path, java: Path, listen: str | N
     )
 
 
-def fenced(data: Path, controller: list[str], command: list[str]) -> list[str]:
-    """The command of a broker that is started after its killed predecessor was fenced."""
-    return [sys.executable, "-m", fenced_start.__name__, str(data), *controller, "--", *command]
-
-
-def _logging(file: Path, told: str) -> Path:
-    """A logging configuration: warnings, and what one logger tells. Args: told: the logger's name."""
+def _logging(file: Path, told: str) -> str:
+    """Java's option for a logging of warnings and of what one logger tells. Args: told: the logger's name."""
     file.write_text(_LOGGING.format(told=told))
-    return file
+    return f"-Dlog4j2.configurationFile={file}"
 
 
 def answers_metadata(bootstrap: str) -> bool:

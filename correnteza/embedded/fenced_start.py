@@ -73,6 +73,11 @@ def fence(controller: list[str]) -> None:
         sys.exit("".join(said) + f"the controller did not fence the killed broker; it had {SECONDS:.0f} s")
 
 
+def command(data: Path, controller: list[str], broker: list[str]) -> list[str]:
+    """What starts a broker by this module."""
+    return [sys.executable, "-m", __name__, str(data), *controller, "--", *broker]
+
+
 def main(data: Path, controller: list[str], broker: list[str]) -> None:
     """Fence a killed broker, and become the new one."""
     if was_killed(data):

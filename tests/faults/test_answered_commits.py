@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import IsolationLevel, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from correnteza.embedded import broker
+from correnteza.embedded import fenced_start
 from tests.brokers import own_broker
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
@@ -69,5 +69,5 @@ def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_kille
         return next((found for found in each if found), [])
 
     control.holds(after_kills, "fenced", 1)
-    monkeypatch.setattr(broker, "fenced", lambda _data, _controller, command: command)
+    monkeypatch.setattr(fenced_start, "command", lambda _data, _controller, broker: broker)
     control.objects(after_kills, "at once", TRIES, damage="some: read up to 0, and 1 are written")
