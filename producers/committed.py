@@ -62,7 +62,10 @@ def _read(consumer: Consumer, bootstrap: str, topic: str) -> Iterator[Committed]
         while position < end:
             record = consumer.poll(1.0)
             if time.monotonic() > deadline:
-                raise TransientError(f"{topic}: read to offset {position} of {end}; a transaction in it is still open")
+                raise TransientError(
+                    f"{topic}: read to offset {position} of {end}; a transaction in it is still open",
+                    hint="if it stays so: correnteza doctor",
+                )
             if record is None:
                 continue
             offset, error = record.offset() or 0, record.error()

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal
@@ -19,6 +20,9 @@ from correnteza.settings import Settings
 from foundation import kafka
 from foundation.errors import CorrentezaError, DependencyUnavailable, UnsafeState
 from foundation.redact import redacted
+from monitoring.lag.hanging import hanging
+from monitoring.lag.kafka import Cluster
+from monitoring.lag.words import instant
 from schemas.contracts import load_all, ours
 from schemas.registry import Registry
 from storage.probe import require_conforming
@@ -147,7 +151,25 @@ def _broker(settings: Settings) -> tuple[Broker | None, dict[str, str], list[Fin
     if single := [name for name, count in copies.items() if count == 1]:
         what = f"{len(single)} topics have one replica: what the broker acknowledged dies with its disk"
         found.append(Finding("advice", what, "in a cluster: default.replication.factor=3, min.insync.replicas=2"))
+    found += _hanging(bootstrap, [each.topic_at(settings.topic_prefix) for each in ours(load_all().values())])
     return Broker(bootstrap, settings.topic_prefix), topic_ids, found
+
+
+def _hanging(bootstrap: str, topics: Iterable[str]) -> list[Finding]:
+    try:
+        found = hanging(Cluster(bootstrap), topics, time.time())
+    except CorrentezaError as error:
+        return [_away(error)]
+    return [
+        Finding(
+            "away",
+            f"{each.topic}, partition {each.partition}: nobody can read from offset {each.offset} on; a transaction of"
+            f" {instant(each.since)} was never ended",
+            f"kafka-transactions.sh abort --topic {each.topic} --partition {each.partition}"
+            f" --start-offset {each.offset}; it drops records: docs/runbook.md, TransactionHanging",
+        )
+        for each in found
+    ]
 
 
 def _copies(bootstrap: str, names: set[str]) -> dict[str, int]:

@@ -199,6 +199,15 @@ KAFKA = Row(
             ),
         ),
         Panel(
+            "Open transactions",
+            "How long one has kept the newest records of a topic from readers. A broker ends it after 15 minutes.",
+            "timeseries",
+            "s",
+            ("dataset",),
+            bad_above=900,
+            queries=(Query("max by (dataset) (correnteza_open_transaction_seconds)", "{{dataset}}"),),
+        ),
+        Panel(
             "Partitions in trouble",
             "Partitions without a leader (offline), or with replicas that lag (under-replicated).",
             "timeseries",

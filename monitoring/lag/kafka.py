@@ -24,6 +24,7 @@ from monitoring.lag.reachable import no_answer
 _RPC_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 _BATCH = 10_000
+_COMMITTED = IsolationLevel.READ_COMMITTED
 # A batch that is not full is returned after this time; so the end of a partition costs this long.
 _PATIENCE_SECONDS = 0.05
 
@@ -79,8 +80,8 @@ class Cluster:
                     if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                         raise
             partitions = [TopicPartition(name, each.id) for name, topic in found.items() for each in topic.partitions]
-            first = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-            stable = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            first = self._offsets(partitions, OffsetSpec.earliest(), _COMMITTED)  # type: ignore[no-untyped-call]
+            stable = self._offsets(partitions, OffsetSpec.latest(), _COMMITTED)  # type: ignore[no-untyped-call]
         except KafkaException as error:
             raise self._unavailable(error) from error
         return {
@@ -92,18 +93,34 @@ class Cluster:
             for name, topic in found.items()
         }
 
-    def _offsets(self, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+    def held_back(self, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
+        """(topic, partition) → last stable offset, where there are records that readers of committed ones do not get
+        yet. Records that came after `topics` was answered count among them."""
+        stable = {(each.name, partition): at.stable for each in topics for partition, at in each.partitions.items()}
+        if not stable:
+            return {}
+        try:
+            spec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            ends = self._offsets([TopicPartition(*where) for where in stable], spec, IsolationLevel.READ_UNCOMMITTED)
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+        return {where: at for where, at in stable.items() if ends[where] > at}
+
+    def _offsets(
+        self, partitions: list[TopicPartition], spec: OffsetSpec, level: IsolationLevel
+    ) -> dict[tuple[str, int], int]:
         asked = self._admin.list_offsets(
-            dict.fromkeys(partitions, spec),
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=self._rpc_seconds,
+            dict.fromkeys(partitions, spec), isolation_level=level, request_timeout=self._rpc_seconds
         )
         return {(where.topic, where.partition): future.result().offset for where, future in asked.items()}
 
     def oldest_timestamps(
-        self, positions: Mapping[tuple[str, int], int], seconds: float
+        self, positions: Mapping[tuple[str, int], int], seconds: float, *, is_committed: bool = True
     ) -> dict[tuple[str, int], float | None]:
         """For each (topic, partition), the timestamp of the first record at or after an offset.
+
+        Args:
+            is_committed: False: records of open and aborted transactions count, too.
 
         Returns: seconds since the epoch; None if there is no record before the last stable offset (only transaction
             markers and aborted records). A partition that gave no answer within `seconds` is left out.
@@ -111,7 +128,7 @@ class Cluster:
         if not positions:
             return {}
         found: dict[tuple[str, int], float | None] = {}
-        consumer = self._consumer()
+        consumer = self._consumer(None if is_committed else {"isolation.level": "read_uncommitted"})
         try:
             consumer.assign(
                 [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
@@ -200,7 +217,7 @@ class Cluster:
         finally:
             consumer.close()
 
-    def _consumer(self, more: Mapping[str, int] | None = None) -> Consumer:
+    def _consumer(self, more: Mapping[str, int | str] | None = None) -> Consumer:
         return Consumer(
             kafka.client(
                 self._bootstrap,

@@ -278,6 +278,14 @@ MONITOR = (
         unit="periods",
         part="lake",
     ),
+    _monitor(
+        "open_transaction_seconds",
+        (DATASET,),
+        "How long an open transaction has kept the newest records of the topic from readers, as far as the monitor has"
+        " seen; 0 while none does.",
+        unit="seconds",
+        part="broker",
+    ),
     _monitor("broker_offline_partitions", (), "Partitions of the pipeline's topics without a leader.", part="broker"),
     _monitor(
         "broker_under_replicated_partitions",

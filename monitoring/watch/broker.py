@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from foundation import kafka
 from foundation.errors import UnsafeState
+from monitoring.lag.hanging import StandStill
 from monitoring.lag.kafka import Cluster
 from monitoring.lag.reachable import no_answer
 from monitoring.lag.spark_checkpoints import Progress
@@ -29,12 +30,15 @@ class Kafka:
         waiting: None if only the partitions' health is known.
         positions: query of bronze → the checkpoint from which `waiting` was computed.
         retention: topic → seconds; None for one that keeps records forever.
+        held_back: topic → how long an open transaction has kept records from readers, in seconds; left out where none
+            does.
         offline, under_replicated: partitions of the pipeline's topics.
     """
 
     waiting: Waiting | None
     positions: Mapping[str, Progress | None]
     retention: Mapping[str, float | None]
+    held_back: Mapping[str, float]
     offline: int
     under_replicated: int
 
@@ -71,17 +75,19 @@ class BrokerPart:
         positions = {name: self._progress(query) for name, query in self._queries.items()}
         waiting, away = waiting_for_bronze(lambda: self._cluster, self._topics, positions)
         if away is not None:
-            raise PartlyKnown(Kafka(None, {}, self._retention, offline, under_replicated), away)
+            raise PartlyKnown(Kafka(None, {}, self._retention, {}, offline, under_replicated), away)
         assert waiting is not None
+        held_back = self._stand_still.seconds(self._cluster.held_back(waiting.topics.values()), time.monotonic())
         if time.monotonic() >= self._retention_due:
             self._retention = self._kept(list(waiting.topics))
             self._retention_due = time.monotonic() + RETENTION_SECONDS
-        return Kafka(waiting, positions, self._retention, offline, under_replicated)
+        return Kafka(waiting, positions, self._retention, held_back, offline, under_replicated)
 
     def _connect(self, bootstrap: str) -> None:
         if bootstrap != self._asked:
             self._cluster = Cluster(bootstrap, rpc_seconds=ANSWER_WITHIN_SECONDS)
             self._admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": int(ANSWER_WITHIN_SECONDS * 1000)}))
+            self._stand_still = StandStill()
             self._asked, self._retention_due = bootstrap, 0.0
 
     def _progress(self, query: str) -> Progress | None:

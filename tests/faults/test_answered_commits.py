@@ -1,5 +1,6 @@
 """F19: what a producer was told is committed can be read, also if the broker is killed the moment it has said so."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from confluent_kafka import IsolationLevel, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from correnteza.embedded import fenced_start
+from monitoring.lag.hanging import LONGEST_SECONDS, Hanging, hanging
+from monitoring.lag.kafka import Cluster
 from tests.brokers import own_broker
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
@@ -40,6 +43,8 @@ def undecided(bootstrap: str) -> list[str]:
 def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_killed_at_once(
     tmp_path, control, monkeypatch
 ):
+    doubted: list[Hanging] = []
+
     def after_a_kill(folder: Path) -> list[str]:
         with own_broker(folder, to_itself="PROXIED") as own:
             admin = AdminClient({"bootstrap.servers": own.direct})
@@ -61,6 +66,7 @@ def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_kille
             own.start()
             # Its successor may begin once the broker takes the transaction for complete.
             Producer(ours).init_transactions(60)
+            doubted[:] = hanging(Cluster(own.direct), TOPICS, time.time() + 2 * LONGEST_SECONDS)
             return undecided(own.direct)
 
     def after_kills(name: str, count: int) -> list[str]:
@@ -69,5 +75,8 @@ def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_kille
         return next((found for found in each if found), [])
 
     control.holds(after_kills, "fenced", 1)
+    assert doubted == []
     monkeypatch.setattr(fenced_start, "command", lambda _data, _controller, broker: broker)
     control.objects(after_kills, "at once", TRIES, damage="some: read up to 0, and 1 are written")
+    # What `doctor` would say a quarter of an hour later.
+    assert ("some", 0, 0) in {(each.topic, each.partition, each.offset) for each in doubted}

@@ -2,10 +2,11 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from correnteza import topics
@@ -103,6 +104,22 @@ def test_doctor_names_each_damage_and_its_repair_and_changes_nothing(whole, here
     assert what in finding["what"]
     assert mend in finding["mend"]
     assert sorted(str(path) for path in whole.places.checkpoints.rglob("*")) == before
+
+
+def test_doctor_names_a_transaction_that_was_never_ended_and_none_that_is_young(whole, here):
+    producer = Producer({"bootstrap.servers": whole.broker.bootstrap, "transactional.id": whole.broker.prefix})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(whole.topic("bcb_sgs"), value=b"young", partition=0)
+    producer.produce(whole.topic("bcb_ptax"), value=b"old", partition=0, timestamp=int(time.time() - 3600) * 1000)
+    assert producer.flush(30) == 0
+    done = here("doctor", "--json")
+    producer.abort_transaction(30)
+    assert done.returncode == 4, done.stdout + done.stderr
+    [finding] = [each for each in json.loads(done.stdout) if each["kind"] == "away"]
+    assert f"{whole.topic('bcb_ptax')}, partition 0: nobody can read from offset 0 on" in finding["what"]
+    assert "TransactionHanging" in finding["mend"]
+    assert here("doctor").returncode == 0
 
 
 def test_doctor_says_what_is_away_and_ends_with_4(settings, here):

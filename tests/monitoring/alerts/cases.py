@@ -67,6 +67,7 @@ HEALTHY: Mapping[str, str] = {
     DEAD_LETTERS: steady(3),
     READ: f"0+100x{LENGTH}",
     'correnteza_lost_records_total{dataset="bcb_sgs"}': steady(7),
+    'correnteza_open_transaction_seconds{dataset="bcb_sgs"}': during(20, 21, 70),
     "correnteza_broker_offline_partitions": steady(0),
     "correnteza_broker_under_replicated_partitions": steady(0),
     'correnteza_source_circuit_open{source="bcb_sgs"}': steady(0),
@@ -252,6 +253,19 @@ CASES = (
         "the monitor starts again with the same total",
         {'correnteza_lost_records_total{dataset="bcb_sgs"}': gone(60, 75, 7)},
         silent=(62, 76, 90),
+    ),
+    Case(
+        "TransactionHanging",
+        "nobody ends one",
+        {'correnteza_open_transaction_seconds{dataset="bcb_sgs"}': "0x59 0+60x40 0x140"},
+        (78, 100, 103),
+        (75, 108),
+    ),
+    Case(
+        "TransactionHanging",
+        "one is ended at the last moment",
+        {'correnteza_open_transaction_seconds{dataset="bcb_sgs"}': "0x59 0+60x15 0x140"},
+        silent=(75, 77),
     ),
     Case(
         "BrokerOfflinePartitions",

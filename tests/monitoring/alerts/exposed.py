@@ -79,6 +79,7 @@ def _monitor() -> dict[str, Any]:
         'correnteza_source_circuit_open{source="bcb_sgs"}': 0,
         'correnteza_source_overdue_slots{source="bcb_sgs"}': 0,
         'correnteza_source_periods_missing{source="bcb_sgs"}': 0,
+        'correnteza_open_transaction_seconds{dataset="bcb_sgs"}': 0,
         "correnteza_broker_offline_partitions": 0,
         "correnteza_broker_under_replicated_partitions": 0,
         "correnteza_disk_free_bytes": 50e9,

@@ -28,6 +28,7 @@ class FakeParts:
         self.ends = {}
         self.first = {}
         self.oldest = {}
+        self.held_back = {}
         self.retention = dict.fromkeys(TOPICS.values(), 7 * 86400.0)
         self.failing = {}
         self.sources = {"bcb_sgs": SourceState(BEGIN, (BEGIN,), False, (Slot("published", BEGIN),))}
@@ -53,7 +54,7 @@ class FakeParts:
             position = (progress.kafka if progress else {}).get((topic, 0), bounds.first)
             behind = {(topic, 0): (position, bounds.stable - position)} if bounds.stable > position else {}
             offsets[contract] = behind
-        return Kafka(Waiting(topics, offsets, self.oldest), positions, self.retention, 0, 0)
+        return Kafka(Waiting(topics, offsets, self.oldest), positions, self.retention, self.held_back, 0, 0)
 
 
 def away():

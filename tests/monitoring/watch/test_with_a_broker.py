@@ -113,6 +113,24 @@ def test_control_with_a_checkpoint_that_is_read_once_the_lag_is_that_of_then(set
     control.objects(wrong, monitor, settings, topic, 5, None, damage=" instead of [0, None]")
 
 
+def test_it_shows_how_long_a_transaction_keeps_records_from_readers(settings, topic):
+    monitor = Monitor(watched(settings), every=1.0)
+    producer = Producer({"bootstrap.servers": settings.bootstrap, "transactional.id": topic})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, value=b"open", partition=0)
+    assert producer.flush(30) == 0
+    for _ in range(2):
+        monitor.parts.look_at_all()
+    open_for = value(monitor, "open_transaction_seconds", "bcb_sgs")
+    assert (open_for > 0, value(monitor, "open_transaction_seconds", "bcb_ptax")) == (True, 0)
+    assert value(monitor, "lag_records", *SGS) == 0  # it ends where readers do
+    producer.commit_transaction(30)
+    monitor.parts.look_at_all()
+    assert value(monitor, "open_transaction_seconds", "bcb_sgs") == 0
+    assert value(monitor, "lag_records", *SGS) == 2
+
+
 def committed(settings, group, topic):
     """The group's offset, as tools see it that know lag by groups."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap})
