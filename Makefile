@@ -5,8 +5,8 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
 AIRFLOW := .airflow/installed
-# Tests wait a third of their time and more, so there are more processes than cores. Of those with real services each has
-# a Spark of its own (2.5 GB) and waits for half of its time.
+# Tests wait a third of their time and more, so there are more processes than cores. Those with real services share broker,
+# registry, object store and Spark's JVM.
 PARALLEL := -n 5 --dist worksteal
 # Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
 # of them would compile the product anew, and each process of pytest all tests.

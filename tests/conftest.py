@@ -25,7 +25,7 @@ from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summar
 from tests.helpers import UNMODIFIED, Command, run_here, run_to_its_end, start_commands
 from tests.last_runs import pytest_runtest_logreport, pytest_sessionfinish
 from tests.seeds import pytest_report_header, seed_hypothesis
-from tests.shared_services import borrow
+from tests.shared_services import borrow, end, folder_of_all
 
 __all__ = [
     "choose",
@@ -70,6 +70,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Not in the last test's time: other processes may still be at work."""
+    end()
+
+
 @dataclass(frozen=True)
 class Services:
     """Where broker and registry are."""
@@ -99,10 +104,7 @@ def services(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFacto
         stack = Stack(Settings(home=tmp_path_factory.mktemp("services"))).__enter__()
         return stack.endpoints, lambda: stack.__exit__(None, None, None)
 
-    own = tmp_path_factory.getbasetemp()  # of one worker of a parallel run; above it is what all of them have
-    folder = own.parent if hasattr(pytestconfig, "workerinput") else own
-    addresses, end = borrow(folder / "shared-services", start)
-    pytestconfig.add_cleanup(end)  # not in the last test's time: others may still be at work
+    addresses = borrow(folder_of_all(pytestconfig, tmp_path_factory) / "shared-services", start)
     return Services(addresses["kafka_bootstrap"], addresses["registry_url"])
 
 

@@ -1,6 +1,6 @@
-"""One broker and one registry for all processes of a parallel run: an idle pair costs a tenth of a core.
+"""What all processes of a parallel run share: broker and registry, object store, Spark's JVM.
 
-Whoever needs them first starts them, and stops them once nobody else uses them.
+Whoever needs one first starts it, and stops it once nobody else uses it.
 """
 
 import fcntl
@@ -11,15 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 LOOK_SECONDS = 0.2
 
 Addresses = dict[str, str]
 
+_leave: list[Callable[[], None]] = []
+_stop: list[Callable[[], None]] = []
 
-def borrow(
-    folder: Path, start: Callable[[], tuple[Addresses, Callable[[], None]]]
-) -> tuple[Addresses, Callable[[], None]]:
-    """The addresses of what the processes that name this folder share, and what to call when this one has done.
+
+def folder_of_all(config: pytest.Config, factory: pytest.TempPathFactory) -> Path:
+    """What all processes of this run have in common."""
+    own = factory.getbasetemp()
+    return own.parent if hasattr(config, "workerinput") else own
+
+
+def borrow(folder: Path, start: Callable[[], tuple[Addresses, Callable[[], None]]]) -> Addresses:
+    """The addresses of what the processes that name this folder share. `end` must be called when this one has done.
 
     Args:
         start: starts the services: their addresses, and what stops them. It is called by the first process alone.
@@ -29,18 +38,27 @@ def borrow(
     with _locked(folder):
         if there.exists():
             mine.touch()
-            return json.loads(there.read_text()), mine.unlink
+            _leave.append(mine.unlink)
+            found: Addresses = json.loads(there.read_text())
+            return found
         addresses, stop = start()
         there.write_text(json.dumps(addresses))
 
-    def end() -> None:
+    def end_own() -> None:
         with _locked(folder):
             there.unlink()  # who comes from now on starts others
         while any(_alive(user) for user in folder.glob("*.user")):
             time.sleep(LOOK_SECONDS)
         stop()
 
-    return addresses, end
+    _stop.append(end_own)
+    return addresses
+
+
+def end() -> None:
+    """Let go of what others have started, then stop what this process has: two may wait for each other's."""
+    for each in (*_leave, *_stop):
+        each()
 
 
 @contextmanager

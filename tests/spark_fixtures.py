@@ -1,4 +1,4 @@
-"""The one Spark session of a test run, for tests that import `spark`; and programs in a JVM of their own."""
+"""The one Spark session of a test process, for tests that import `spark`; and programs in a JVM of their own."""
 
 import os
 import subprocess
@@ -15,18 +15,33 @@ from correnteza.embedded.jars import class_path
 from correnteza.embedded.jars import folder as jar_folder
 from correnteza.embedded.java import spark_java_home
 from correnteza.settings import Settings
+from tests import shared_spark
 from tests.helpers import SHORT_LIVED_JVM
+from tests.shared_services import borrow, folder_of_all
 
 DEADLINE_SECONDS = 240
 _running: list[SparkSession] = []
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
+def spark(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
     """Every conftest that imports this has a fixture of its own, so the session is kept here; it ends with Python."""
     if not _running:
-        _running.append(sessions.start(Settings(home=tmp_path_factory.mktemp("spark-home")), short_lived=True))
+        home = tmp_path_factory.mktemp("spark-home")
+        shared = _shared(pytestconfig, tmp_path_factory, home)
+        _running.append(shared or sessions.start(Settings(home=home), short_lived=True))
     return _running[0]
+
+
+def _shared(config: pytest.Config, factory: pytest.TempPathFactory, home: Path) -> SparkSession | None:
+    """A session in the JVM of all processes of a parallel run; None for a process that is alone, or that replaces one
+    which crashed."""
+    if not hasattr(config, "workerinput"):
+        return None
+    users = [f"gw{number}" for number in range(config.workerinput["workercount"])]
+    addresses = borrow(folder_of_all(config, factory) / "shared-spark", lambda: shared_spark.start(home, users))
+    address = addresses.get(config.workerinput["workerid"])
+    return shared_spark.connected(address) if address else None
 
 
 def in_jvms_apart(

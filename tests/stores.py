@@ -1,10 +1,10 @@
-"""A real object store for tests: SeaweedFS, as `up --with object-store` runs it, one per process."""
+"""A real object store for tests: SeaweedFS, as `up --with object-store` runs it, one for all processes of a run."""
 
 import json
 import subprocess
 import sysconfig
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from storage import location
 from storage.location import Remote
 from storage.s3 import S3
 from tests.lying_store import Liar, lying
+from tests.shared_services import borrow, folder_of_all
 
 _running: list[tuple[S3, Path]] = []
 """The store, and its home."""
@@ -34,21 +35,27 @@ def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     bucket: so the store is kept here.
     """
     if not _running:
-        home = tmp_path_factory.mktemp("store")
-        stack = ExitStack()
-        _running.append((stack.enter_context(_started(home)), home))
-        pytestconfig.add_cleanup(stack.close)
+
+        def start() -> tuple[dict[str, str], Callable[[], None]]:
+            home = tmp_path_factory.mktemp("store")
+            stack = ExitStack()
+            endpoint = stack.enter_context(_started(home))
+            return {"home": str(home), "endpoint": endpoint}, stack.close
+
+        found = borrow(folder_of_all(pytestconfig, tmp_path_factory) / "shared-store", start)
+        home = Path(found["home"])
+        access_key, secret_key = credentials.read(home)
+        _running.append((S3(found["endpoint"], access_key=access_key, secret_key=secret_key), home))
     return _running[0][0]
 
 
 @contextmanager
-def _started(home: Path) -> Iterator[S3]:
+def _started(home: Path) -> Iterator[str]:
     service = object_store(home, home / "logs")
     process: subprocess.Popen[bytes] = spawn(service.program, home / "run")
     try:
         wait_ready(service, process.poll)
-        access_key, secret_key = credentials.read(home)
-        yield S3(service.address, access_key=access_key, secret_key=secret_key)
+        yield service.address
     finally:
         stop_tree(process.pid)
         process.wait()

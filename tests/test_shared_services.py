@@ -7,7 +7,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tests.helpers import wait_for
-from tests.shared_services import borrow
+from tests.shared_services import borrow, end
 
 SECONDS = 30
 CONTEXT = multiprocessing.get_context("spawn")
@@ -20,7 +20,7 @@ def use(folder: Path, done: Event, told: "Queue[tuple[str, str]]") -> None:
         told.put(("started", str(os.getpid())))
         return {"kafka": str(os.getpid())}, lambda: told.put(("stopped", str(os.getpid())))
 
-    addresses, end = borrow(folder, start)
+    addresses = borrow(folder, start)
     told.put(("uses", addresses["kafka"]))
     done.wait(SECONDS)
     end()

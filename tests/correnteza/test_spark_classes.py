@@ -19,7 +19,8 @@ SUBMIT = "org.apache.spark.deploy.SparkSubmit"
 def test_the_jvm_of_a_session_maps_the_archive_that_set_up_made(spark):
     archive = class_archive.of_spark(Settings())
     assert archive.exists()
-    mapped = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}/maps").read_text()
+    pid = spark._jvm.java.lang.ProcessHandle.current().pid()
+    mapped = Path(f"/proc/{pid}/maps").read_text()
     assert str(archive) in mapped
 
 
