@@ -74,6 +74,12 @@ def test_a_poll_that_ends_while_the_command_reads_is_not_later_than_its_answer(t
     assert datetime.fromisoformat(ended) < datetime.fromisoformat(document["at"])
 
 
+def test_a_replay_begins_with_the_command_also_in_a_process_that_is_older(tmp_path, monkeypatch):
+    monkeypatch.setattr(clock, "_STARTED", 0.0)
+    done = run_here(Settings(home=tmp_path), ["sources", "--json"], {"CORRENTEZA_CLOCK": "2025-11-10T12:00:00Z@0.001"})
+    assert json.loads(done.stdout)["at"].startswith("2025-11-10T12:00:0")
+
+
 @pytest.fixture
 def polled(settings):
     """One source that published an hour ago and has failed four times since; one that was never polled."""

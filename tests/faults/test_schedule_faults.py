@@ -193,11 +193,11 @@ HASTE = 2880
 def test_f9_a_leader_killed_as_it_fires_leaves_its_slots_to_the_next_leader(start, cli_process, target):
     at = replay_clock(MIDNIGHT, 60)
     doomed = start(at, FORECAST, CORRENTEZA_FAILPOINT="before_emit:kill")
-    assert doomed.wait(60) == -signal.SIGKILL
+    assert doomed.wait(180) == -signal.SIGKILL
     assert schedule_kit.requests(target.bootstrap, target.prefix) == []
     start(at, FORECAST)
     latest = slots_between([FORECAST], MIDNIGHT - timedelta(hours=3), MIDNIGHT)
-    wait_for(lambda: complete(target, latest) == latest, "the slot that the dead leader was about to emit")
+    wait_for(lambda: complete(target, latest) == latest, "the slot that the dead leader was about to emit", seconds=180)
     assert problems(target, [FORECAST]) == []
 
 
@@ -472,5 +472,5 @@ def test_a_worker_with_polls_under_way_stays_while_another_one_takes_half_of_its
 
     replay.set_day(2)
     worker, _, _ = joined(HOLDING + RESTARTING, MIDNIGHT + DAY)
-    worker.wait(60)
+    worker.wait(180)
     control.objects(ended, worker, damage="it ended with 75")
