@@ -55,6 +55,14 @@ def message(contract: Contract, schema_id: int, record: Mapping[str, Any]) -> Me
     return "|".join(parts).encode(), framed(contract.schema, schema_id, record)
 
 
+def in_transaction(bootstrap: str, name: str) -> Producer:
+    """A producer with this transactional id that has begun a transaction."""
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name, "log_level": 0})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    return producer
+
+
 def publish(bootstrap: str, topic: str, messages: Iterable[Message], *, partition: int = -1) -> None:
     """Produce in order, and wait until every message is acknowledged. Args: partition: -1 leaves it to the key."""
     limit = {"message.max.bytes": MAX_RECORD_BYTES}

@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from correnteza import spark as sessions
 from correnteza.settings import Settings
+from foundation.files import replace_file
 from stream_jobs.running import session
 from tests.helpers import ROOT, wait_for
 
@@ -74,9 +75,7 @@ def _run(home: Path, users: Sequence[str]) -> None:
         server = context._jvm.org.apache.spark.api.python.Py4JServer(context._jsc.sc().conf())
         server.start()
         addresses[user] = f"{server.getListeningPort()} {server.secret()}"
-    new = home / "gateways.new"
-    new.write_text(json.dumps(addresses))
-    new.rename(home / "gateways.json")
+    replace_file(home / "gateways.json", json.dumps(addresses))
     sys.stdin.read()
     sessions.end(spark)
 

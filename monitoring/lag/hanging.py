@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from monitoring.lag.kafka import Cluster
+from monitoring.lag.kafka_places import Place
 from monitoring.lag.waiting import ANSWER_WITHIN_SECONDS
 
 LONGEST_SECONDS = 900.0
 """How long a transaction may be open: a broker's `transaction.max.timeout.ms` by default. After it, or sooner, the
 broker aborts the transaction; if it does not, nobody will."""
-
-Place = tuple[str, int]
-"""Topic and partition."""
 
 
 @dataclass(frozen=True)

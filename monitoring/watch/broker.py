@@ -30,8 +30,7 @@ class Kafka:
         waiting: None if only the partitions' health is known.
         positions: query of bronze → the checkpoint from which `waiting` was computed.
         retention: topic → seconds; None for one that keeps records forever.
-        held_back: topic → how long an open transaction has kept records from readers, in seconds; left out where none
-            does.
+        held_back: topic → how long an open transaction has kept records from readers, in seconds; 0 where none does.
         offline, under_replicated: partitions of the pipeline's topics.
     """
 
@@ -77,7 +76,8 @@ class BrokerPart:
         if away is not None:
             raise PartlyKnown(Kafka(None, {}, self._retention, {}, offline, under_replicated), away)
         assert waiting is not None
-        held_back = self._stand_still.seconds(self._cluster.held_back(waiting.topics.values()), time.monotonic())
+        stable = self._cluster.held_back(waiting.topics.values())
+        held_back = dict.fromkeys(waiting.topics, 0.0) | self._stand_still.seconds(stable, time.monotonic())
         if time.monotonic() >= self._retention_due:
             self._retention = self._kept(list(waiting.topics))
             self._retention_due = time.monotonic() + RETENTION_SECONDS

@@ -43,10 +43,8 @@ def samples(
     _tables(found, view, topics)
     _sources(found, view)
     if view.kafka is not None:
-        if view.kafka.waiting is not None:
-            for contract, topic in topics.items():
-                if topic in view.kafka.waiting.topics:
-                    found.put("open_transaction_seconds", view.kafka.held_back.get(topic, 0), contract)
+        for contract, topic in topics.items():
+            found.put("open_transaction_seconds", view.kafka.held_back.get(topic), contract)
         found.put("broker_offline_partitions", view.kafka.offline)
         found.put("broker_under_replicated_partitions", view.kafka.under_replicated)
     if view.disk is not None:

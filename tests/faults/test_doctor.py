@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from correnteza import topics
@@ -15,6 +15,7 @@ from schemas.registry import prove_compatibility
 from stream_jobs.running.diagnosis import STATE_FILES
 from tests.faults.test_checkpoint_faults import TABLE, make_anew, of_another_query
 from tests.pipeline import Pipeline, pipeline
+from tests.records import in_transaction
 from tests.spark_fixtures import spark
 from tests.stations import DATASET, stations
 
@@ -107,9 +108,7 @@ def test_doctor_names_each_damage_and_its_repair_and_changes_nothing(whole, here
 
 
 def test_doctor_names_a_transaction_that_was_never_ended_and_none_that_is_young(whole, here):
-    producer = Producer({"bootstrap.servers": whole.broker.bootstrap, "transactional.id": whole.broker.prefix})
-    producer.init_transactions(30)
-    producer.begin_transaction()
+    producer = in_transaction(whole.broker.bootstrap, whole.broker.prefix)
     producer.produce(whole.topic("bcb_sgs"), value=b"young", partition=0)
     producer.produce(whole.topic("bcb_ptax"), value=b"old", partition=0, timestamp=int(time.time() - 3600) * 1000)
     assert producer.flush(30) == 0

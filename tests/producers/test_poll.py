@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from confluent_kafka import Producer
 from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
@@ -26,6 +25,7 @@ from schemas.registry import Registry
 from tests import oracles
 from tests.helpers import wait_for
 from tests.producers.served import FIRST, MACAPA, SALVADOR, ServedZip, member_name
+from tests.records import in_transaction
 
 pytestmark = pytest.mark.integration
 
@@ -405,9 +405,7 @@ def test_a_forecast_that_came_to_pass_is_published_once_more_as_past(httpserver,
 def test_another_sources_open_transaction_does_not_hide_our_cursor(run, year, target):
     """Behind it a read_committed reader sees nothing; taken for the end, all would be published again."""
     topic = target.prefix + load("ingest.cursors").topic
-    other = Producer({"bootstrap.servers": target.bootstrap, "transactional.id": f"{target.prefix}other"})
-    other.init_transactions(60)
-    other.begin_transaction()
+    other = in_transaction(target.bootstrap, f"{target.prefix}other")
     other.produce(topic, b"?", b"other|resource")
     other.flush(30)
     year.put(one(A401=SOME))

@@ -3,11 +3,11 @@
 import time
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from monitoring.lag.hanging import LONGEST_SECONDS, Hanging, StandStill, hanging
 from monitoring.lag.kafka import Cluster
+from tests.records import in_transaction
 
 HOUR = 3600.0
 
@@ -23,9 +23,7 @@ def topic(services, prefix):
 @pytest.fixture
 def producer(services, topic):
     """One that has committed a record, at 0 of partition 1, and has begun the next transaction."""
-    found = Producer({"bootstrap.servers": services.bootstrap, "transactional.id": topic})
-    found.init_transactions(30)
-    found.begin_transaction()
+    found = in_transaction(services.bootstrap, topic)
     found.produce(topic, value=b"0", partition=1)
     found.commit_transaction(30)
     found.begin_transaction()

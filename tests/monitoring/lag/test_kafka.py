@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from foundation.errors import DependencyUnavailable
 from monitoring.lag.kafka import Cluster
 from tests.controls import counted
-from tests.records import publish
+from tests.records import in_transaction, publish
 
 pytestmark = pytest.mark.integration
 
@@ -50,9 +50,7 @@ def test_bounds_end_at_the_last_stable_offset(services, topic, prefix):
 
 
 def test_an_open_transaction_is_beyond_the_last_stable_offset(services, topic):
-    producer = Producer({"bootstrap.servers": services.bootstrap, "transactional.id": topic})
-    producer.init_transactions(30)
-    producer.begin_transaction()
+    producer = in_transaction(services.bootstrap, topic)
     producer.produce(topic, value=b"open")
     producer.flush(30)
     cluster = Cluster(services.bootstrap)

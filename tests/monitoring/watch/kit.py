@@ -28,7 +28,7 @@ class FakeParts:
         self.ends = {}
         self.first = {}
         self.oldest = {}
-        self.held_back = {}
+        self.held_back = dict.fromkeys(TOPICS.values(), 0.0)
         self.retention = dict.fromkeys(TOPICS.values(), 7 * 86400.0)
         self.failing = {}
         self.sources = {"bcb_sgs": SourceState(BEGIN, (BEGIN,), False, (Slot("published", BEGIN),))}

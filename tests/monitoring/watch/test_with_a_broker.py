@@ -20,7 +20,7 @@ from schemas.contracts import load, load_all
 from tests.controls import differs
 from tests.helpers import wait_for
 from tests.monitoring.kit import write_checkpoint
-from tests.records import message
+from tests.records import in_transaction, message
 
 pytestmark = pytest.mark.integration
 
@@ -115,9 +115,7 @@ def test_control_with_a_checkpoint_that_is_read_once_the_lag_is_that_of_then(set
 
 def test_it_shows_how_long_a_transaction_keeps_records_from_readers(settings, topic):
     monitor = Monitor(watched(settings), every=1.0)
-    producer = Producer({"bootstrap.servers": settings.bootstrap, "transactional.id": topic})
-    producer.init_transactions(30)
-    producer.begin_transaction()
+    producer = in_transaction(settings.bootstrap, topic)
     producer.produce(topic, value=b"open", partition=0)
     assert producer.flush(30) == 0
     for _ in range(2):
