@@ -75,12 +75,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     own = ("--host", "127.0.0.1", "--webui-port")
     try:
         start("master", "master.Master", *own, str(page), "--port", str(port))
-        wait_for(lambda: alive() == 0, "a master", 120)
+        wait_for(lambda: alive() == 0, "a master")
         for number in range(WORKERS):
             own_folder = ("--work-dir", str(folder / f"work-{number}"))
             has = (*own, str(ports.free()), "--cores", "1", "--memory", "1g", *own_folder)
             start(f"worker-{number}", "worker.Worker", *has, master)
-        wait_for(lambda: alive() == WORKERS, "its workers", 120)
+        wait_for(lambda: alive() == WORKERS, "its workers")
         yield Cluster(master, folder, conf)
     finally:
         for process in running:

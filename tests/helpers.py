@@ -31,11 +31,13 @@ SHORT_LIVED_JVM = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
 reads the variable; broker and registry, which start Java themselves, do not.
 """
 
-COMMAND_SECONDS = 240
-"""Longest that a test waits for a command."""
+PATIENCE_SECONDS = 300
+"""Longest that a test waits for anything that comes in seconds. None is about how fast a machine is: what is not there
+by then does not come.
+"""
 
 
-def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 60) -> T:
+def wait_for(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
     """The condition's first true value; fails the test at the deadline, saying what was waited for."""
     deadline = time.monotonic() + seconds
     while (began := time.monotonic()) < deadline:
@@ -83,7 +85,7 @@ def run_to_its_end(
         env=environment(settings, variables),
         capture_output=True,
         text=True,
-        timeout=COMMAND_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -142,6 +144,10 @@ class Command(subprocess.Popen[str]):
                 start_new_session=True,
             )
 
+    def wait(self, timeout: float | None = PATIENCE_SECONDS) -> int:
+        """Its exit code."""
+        return super().wait(timeout)
+
     @property
     def said(self) -> str:
         """Its standard output and error so far."""
@@ -157,13 +163,13 @@ class Command(subprocess.Popen[str]):
                     each.kill()
                 except psutil.NoSuchProcess:
                     continue
-        self.wait(timeout=30)
+        self.wait()
 
 
-def wait_at_gate(gate: Path, process: Command, what: str, seconds: float = 60) -> None:
+def wait_at_gate(gate: Path, process: Command, what: str) -> None:
     """Until a process waits at the gate of its failure point; fails the test if it ends first."""
     reached = gate.with_name(f"{gate.name}.reached")
-    wait_for(lambda: reached.exists() or process.poll() is not None, what, seconds)
+    wait_for(lambda: reached.exists() or process.poll() is not None, what)
     assert reached.exists(), f"{what}: it ended with {process.returncode}: {process.said}"
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from tests.helpers import PATIENCE_SECONDS
+
 Mode = Literal["pass", "blackhole", "reset", "delay", "throttle", "cut", "half-close"]
 
 END_TXN = 26
@@ -56,7 +58,7 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(PATIENCE_SECONDS)
         return self
 
     def __exit__(

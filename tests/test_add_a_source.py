@@ -29,7 +29,7 @@ PACKAGES = (
 )
 BODY = ROOT / "tests" / "golden" / "worldbank_gdp" / "gdp_current_usd_20251111.json"
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
 
 def files_of_the_page() -> dict[str, str]:
@@ -85,7 +85,7 @@ def test_the_commands_of_the_page_bring_a_new_source_to_silver_and_verify_holds(
         line = re.sub(r"^(correnteza|pytest) ", rf"{sys.executable} -m \1 ", command)
         line = re.sub(r"^python ", f"{sys.executable} ", line)
         done = subprocess.run(
-            line, shell=True, cwd=checkout, env=variables, capture_output=True, text=True, timeout=300, check=False
+            line, shell=True, cwd=checkout, env=variables, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         answers[command.split()[1]] = done.stdout

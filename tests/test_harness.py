@@ -93,7 +93,7 @@ def test_an_open_transaction_is_seen_until_it_is_decided(services, prefix):
         producer.flush(30)
         assert undecided() == [prefix + contract.topic]
         decide()
-        wait_for(lambda: not undecided(), "the transaction's markers", seconds=10)
+        wait_for(lambda: not undecided(), "the transaction's markers")
 
 
 def test_a_process_held_at_the_moment_stays_stopped_until_it_is_killed_and_else_continues(tmp_path):

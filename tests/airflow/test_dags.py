@@ -11,7 +11,7 @@ from producers import sources
 from tests.airflow.environment import DAGS, installed, variables
 from tests.helpers import ROOT
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
 TABLE = json.loads(jobs.as_json(jobs.table(sources.load_all())))["jobs"]
 FIRST, LAST = datetime(2025, 11, 1, tzinfo=UTC), datetime(2025, 11, 15, tzinfo=UTC)

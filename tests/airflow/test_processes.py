@@ -23,7 +23,7 @@ from tests.company.postgres import holding, postgres, programs
 from tests.helpers import ROOT, environment, wait_for
 from tests.schedule_kit import read
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 PLANTED = "987654321"
 SOURCE = sources.load("openmeteo_forecast")

@@ -13,7 +13,7 @@ from tests.company.test_tracking import home, load
 
 __all__ = ["home"]
 
-pytestmark = [pytest.mark.company, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.company
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from monitoring.lake import Lake
 from tests.company.lake import FEIRA, MONTHS, OPERATORS, SALVADOR, lake_of_marts, late_hour, withdrawn_operator
 from tests.controls import complaint
 
-pytestmark = [pytest.mark.company, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.company
 
 LEGACY = {
     "climasalvador": ("data_referencia", views.CLIMATE),

@@ -13,7 +13,7 @@ from tests.company.postgres import postgres
 from tests.controls import complaint, differs
 from tests.helpers import UNMODIFIED, run_to_its_end
 
-pytestmark = [pytest.mark.company, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.company
 
 PASSWORDS = {name: f"{name}-pass-word" for name in ("airflow", "mlflow", "gx")}
 ROLES = {"airflow_metadata": "airflow", "mlflow_tracking": "mlflow", "great_expectations": "gx"}

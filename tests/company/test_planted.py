@@ -12,7 +12,7 @@ from tests.company.lake import OPERATORS, lake_of_marts
 from tests.company.postgres import holding, postgres
 from tests.company.test_metadata import ROLES, applied, ask, settings_of, url_of
 
-pytestmark = [pytest.mark.company, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.company
 
 PLANTED = "987654321"
 MADE = datetime(2025, 11, 11, 6, tzinfo=UTC)

@@ -23,7 +23,7 @@ from tests.controls import complaint
 from tests.monitoring.kit import at, hour, small_lake
 from tests.stream_jobs.gold.lake_silver import LakeSilver
 
-pytestmark = [pytest.mark.company, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.company
 
 HOURS = "silver.inmet_hourly"
 

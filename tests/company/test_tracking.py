@@ -10,7 +10,7 @@ import pytest
 from monitoring.lake import Lake
 from sinks import forecasts
 
-pytestmark = [pytest.mark.company, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.company
 
 MADE = datetime(2025, 11, 11, 6, tzinfo=UTC)
 

@@ -30,7 +30,7 @@ def endpoints_when_ready(process, home):
         assert process.poll() is None, process.said
         return "ready: " in process.said
 
-    wait_for(ready, "up is ready", seconds=120)
+    wait_for(ready, "up is ready")
     return json.loads((home / "run/endpoints.json").read_text())
 
 
@@ -70,7 +70,7 @@ def test_up_survives_its_own_kill_and_the_next_start_clears_what_is_left(alone, 
     for pid, _ in old.values():
         os.kill(pid, signal.SIGSTOP)
     first.kill()
-    first.wait(30)
+    first.wait()
     assert all(is_alive(*each) for each in old.values())
 
     second = alone("up", "broker", "registry")
@@ -90,11 +90,11 @@ def test_control_without_the_record_of_children_a_leftover_would_stay_and_block_
         broker = child(home, "broker")
         os.kill(broker[0], signal.SIGSTOP)
         first.kill()
-        first.wait(30)
+        first.wait()
         if not is_recorded:
             (home / "run/children.json").unlink()
         second = alone("up", "broker")
-        wait_for(lambda: "ready: " in second.said or second.poll() is not None, "the next start", 120)
+        wait_for(lambda: "ready: " in second.said or second.poll() is not None, "the next start")
         found = [f"broker {broker[0]} lives, the next start ended with {second.poll()}"] if is_alive(*broker) else []
         if is_alive(*broker):
             psutil.Process(broker[0]).kill()
@@ -136,7 +136,7 @@ def test_sigterm_stops_everything_in_order(alone, home):
     endpoints_when_ready(process, home)
     children = [child(home, name) for name in ("broker", "registry")]
     process.send_signal(signal.SIGTERM)
-    assert process.wait(120) == 143
+    assert process.wait() == 143
     assert not any(is_alive(*each) for each in children)
     assert not (home / "run/endpoints.json").exists()
 
@@ -149,7 +149,7 @@ def test_two_stacks_cannot_have_one_home_and_down_stops_the_one_that_has_it(alon
         pytest.fail("it started")
     assert error.value.hint == "correnteza down"
     second = alone("up", "broker")
-    assert second.wait(60) == 3
+    assert second.wait() == 3
     assert process.poll() is None
 
     assert alone("down").wait(120) == 0
@@ -159,13 +159,13 @@ def test_two_stacks_cannot_have_one_home_and_down_stops_the_one_that_has_it(alon
 
 def test_processes_left_by_an_ended_child_are_stopped_before_its_restart(home, tmp_path):
     """As the JVM of a killed Spark driver, which still holds the locks of its tables."""
-    script = f"cd {tmp_path}; test -e left && exit 3; sleep 300 & echo $! > left; exit 1"
+    script = f"cd {tmp_path}; test -e left && exit 3; sleep 3600 & echo $! > left; exit 1"
     with Stack(Settings(home=home), ()) as stack:
         stack.run(Service(Program("stream", ("sh", "-c", script), home / "logs/stream.log"), is_ready=lambda: True))
         with pytest.raises(UnsafeState):
             supervise(stack)
         left = int((tmp_path / "left").read_text())
-        wait_for(lambda: not runs(left), "the process left behind ends", seconds=10)
+        wait_for(lambda: not runs(left), "the process left behind ends")
 
 
 def runs(pid):

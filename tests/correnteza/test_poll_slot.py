@@ -102,7 +102,6 @@ def test_control_a_slot_that_another_has_polled_is_recognised(at_slot, settings,
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_beside_the_schedule_no_slot_is_polled_twice_and_both_poll(at_slot, cli_process, settings, replay):
     """Commands ask for the slot that is due; for a later one, as if their clock were hours ahead, whenever they have
     polled no more than the worker. If every command did, none would be left to the worker."""

@@ -7,7 +7,7 @@ import pytest
 
 from correnteza.settings import Settings
 from foundation import clock, failpoints
-from tests.helpers import environment
+from tests.helpers import PATIENCE_SECONDS, environment
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def command(tmp_path):
             env=environment(Settings(home=tmp_path / "home"), variables),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

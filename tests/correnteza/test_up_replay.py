@@ -45,13 +45,13 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
         return {each.fields["retrieved_at"].date() for each in records}
 
     # Day 3 begins on the afternoon of the 12th.
-    wait_for(lambda: "ready: " in process.said, "up to be ready", 120)
-    wait_for(lambda: any(day >= date(2025, 11, 12) for day in published_on()), "a record of the third day", 180)
+    wait_for(lambda: "ready: " in process.said, "up to be ready")
+    wait_for(lambda: any(day >= date(2025, 11, 12) for day in published_on()), "a record of the third day")
     assert f"export CORRENTEZA_HOME={home / 'replay'}" in process.said
 
     # The leader sends the canary from its start on, by the real clock.
     bootstrap = json.loads(endpoints.read_text())["kafka_bootstrap"]
-    wait_for(lambda: oracles.read(bootstrap, "", CANARY, settled=False), "a canary", 60)
+    wait_for(lambda: oracles.read(bootstrap, "", CANARY, settled=False), "a canary")
     sent = [each.fields["sent_at"] for each in oracles.read(bootstrap, "", CANARY, settled=False)]
     assert all(timedelta(0) <= datetime.now(UTC) - each < timedelta(minutes=10) for each in sent)
 
@@ -63,11 +63,11 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
             sources = {each["source"]: each for each in json.load(answer)["sources"]}
         return any(each["outcome"] == "published" for each in sources["anatel_mobile_accesses"]["outcomes"])
 
-    wait_for(told_of_polls, "the monitor tells of the polls", 60)
+    wait_for(told_of_polls, "the monitor tells of the polls")
 
     # A command in the replay's home counts by the replay's clock.
     beside = alone("sources", "--json", CORRENTEZA_HOME=str(home / "replay"))
-    assert beside.wait(60) == 0
+    assert beside.wait() == 0
     assert "note: a replay runs in this home: its clock says 2025-11-" in beside.said
     document = json.loads(beside.said[beside.said.index("{\n") :])
     now = datetime.fromisoformat(document["at"])
@@ -79,7 +79,7 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
 
     # After the replay it has today's clock, and says so.
     process.terminate()
-    assert process.wait(120) == 143
+    assert process.wait() == 143
     after = alone("sources", "--json", CORRENTEZA_HOME=str(home / "replay"))
-    assert after.wait(60) == 0
+    assert after.wait() == 0
     assert f"note: {ENDED}" in after.said

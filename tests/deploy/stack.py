@@ -90,8 +90,8 @@ class Stack:
         """Kill its process; returns the seconds until the engine has started it again and it is healthy."""
         before, began = self.states()[service][1], time.monotonic()
         self.inside(service, "python", "-c", KILL)
-        wait_for(lambda: self.states()[service][1] > before, f"{service} to be started again", 60)
-        wait_for(lambda: self.states()[service][0] == "healthy", f"{service} to be healthy again", 240)
+        wait_for(lambda: self.states()[service][1] > before, f"{service} to be started again")
+        wait_for(lambda: self.states()[service][0] == "healthy", f"{service} to be healthy again")
         return time.monotonic() - began
 
     def rows(self, query: str) -> list[dict[str, Any]]:

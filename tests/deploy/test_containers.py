@@ -41,7 +41,7 @@ def test_every_service_becomes_healthy(stack):
 
 
 def test_a_driver_that_is_killed_during_its_first_load_comes_back(stack):
-    wait_for(lambda: stack.rows("SELECT * FROM silver.bcb_sgs LIMIT 1"), "the first rows of silver", 300)
+    wait_for(lambda: stack.rows("SELECT * FROM silver.bcb_sgs LIMIT 1"), "the first rows of silver")
     assert not stack.rows(f"SELECT * FROM {GOLD} LIMIT 1"), "nothing is under way any more"
     stack.seconds["stream killed while loading, healthy again"] = stack.kill("stream")
 

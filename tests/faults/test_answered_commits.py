@@ -39,7 +39,6 @@ def undecided(bootstrap: str) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(600)
 def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_killed_at_once(
     tmp_path, control, monkeypatch
 ):

@@ -22,7 +22,7 @@ from schemas.contracts import load_all
 from stream_jobs.bronze import job as bronze
 from tests import lake_oracles, oracles
 from tests.brokers import OwnBroker, own_broker
-from tests.helpers import still, wait_for
+from tests.helpers import PATIENCE_SECONDS, still, wait_for
 from tests.pipeline import Pipeline, committed
 from tests.plain_producer import PlainProducer
 from tests.producers.served import SALVADOR, ServedZip, corrected, member_name
@@ -161,7 +161,7 @@ def survives(own: OwnBroker, pipeline: Pipeline, polling: Polling, fault: Fault,
     """Poll and read during the fault, end the fault, and check that everything arrives without intervention."""
     with kept_running(pipeline.bronze(DATASET)) as _:
         polling.begin(fault)
-        assert fault.met.wait(60), "the fault was not met"
+        assert fault.met.wait(PATIENCE_SECONDS), "the fault was not met"
         assert not polling.done.is_set()
         repair()
         assert polling.done.wait(CAUGHT_UP_SECONDS), polling.outcomes
@@ -227,9 +227,9 @@ def test_f19_control_what_is_sent_without_acknowledgements_is_lost_with_the_brok
         """Poll; within a transaction the broker is frozen, then killed and started again."""
         fault = Fault(own.freeze)
         polling.begin(fault)
-        assert fault.met.wait(60), "the fault was not met"
+        assert fault.met.wait(PATIENCE_SECONDS), "the fault was not met"
         if polls_end:
-            assert polling.done.wait(60), polling.outcomes
+            assert polling.done.wait(PATIENCE_SECONDS), polling.outcomes
         own.stop(cleanly=False)
         own.start()
         assert polling.done.wait(CAUGHT_UP_SECONDS), polling.outcomes

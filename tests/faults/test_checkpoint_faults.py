@@ -275,7 +275,6 @@ def test_f24_control_without_the_check_the_range_is_skipped_without_an_error(pip
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
 def test_f24_retention_removes_what_a_stopped_query_has_not_read(pipeline):
     """As above, by the topic's own retention; the broker looks every five minutes."""
     pipeline.bronze_after(DATASET, stations(0, 5))

@@ -217,7 +217,7 @@ def test_f3_of_two_redrives_the_older_is_fenced_and_nothing_of_it_is_visible(
     wait_at_gate(gate, older, "the first redrive is about to commit")
     assert cli("dead-letters", "redrive", "--all").returncode == 0
     gate.touch()
-    assert older.wait(timeout=60) == 75, older.said
+    assert older.wait() == 75, older.said
     bring_on(pipeline, unknown.answers)
     assert len(pipeline.rows(BRONZE)) == 3
     assert contradictions(pipeline) == {}

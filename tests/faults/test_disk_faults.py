@@ -25,7 +25,7 @@ from producers import archive, poll, sources
 from producers.model import Span
 from schemas.contracts import load_all
 from tests import oracles
-from tests.helpers import still, wait_for
+from tests.helpers import PATIENCE_SECONDS, still, wait_for
 from tests.pipeline import Pipeline, astray, pipeline
 from tests.producers.served import SALVADOR, ServedZip, member_name
 from tests.spark_fixtures import spark
@@ -217,7 +217,7 @@ def test_f28_a_full_disk_fails_the_query_with_an_error_and_it_continues_when_the
             assert pipeline.offsets(TABLE) in (before, pipeline.committed(DATASET)), "half a batch"
             disk.clear()
             pipeline.publish(DATASET, *stations(100, 120))
-            wait_for(lambda: is_complete(pipeline), "all records, once", 120)
+            wait_for(lambda: is_complete(pipeline), "all records, once")
         assert len(pipeline.offsets(TABLE)) == 120
         pipeline.driver.locks.release()
 
@@ -271,7 +271,7 @@ def test_f28_a_broker_whose_disk_is_full_ends_and_is_started_again_and_every_row
         stack.run(stack.services["broker"])  # as the supervisor of `up` does, with any exit code but 2 and 3
         assert broker.returncode not in (0, *HOPELESS)
         wait_ready(stack.services["broker"], stack.processes["broker"].poll)
-        assert done.wait(180), "no poll ended well"
+        assert done.wait(PATIENCE_SECONDS), "no poll ended well"
         assert_every_row_once(bootstrap, prefix)
 
 

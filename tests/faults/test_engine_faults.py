@@ -49,7 +49,7 @@ def test_a_query_can_be_stopped_in_the_midst_of_a_batch_that_fails_with_a_long_t
 
     monkeypatch.setattr(job._batches, "work", fail)
     query = job.start({"processingTime": "1 second"})
-    wait_for(lambda: job.failure is not None, "the batch fails", 120)
+    wait_for(lambda: job.failure is not None, "the batch fails")
     query.stop()
     assert len(str(job.failure)) < 1000
     assert not query.isActive

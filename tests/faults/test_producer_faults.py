@@ -25,7 +25,7 @@ from schemas.contracts import load_all
 from tests import oracles
 from tests.edition_oracles import HEADER_LINES, not_as_served
 from tests.harness.too_far import LOST, too_far
-from tests.helpers import run_to_its_end, wait_at_gate, wait_for
+from tests.helpers import PATIENCE_SECONDS, run_to_its_end, wait_at_gate, wait_for
 from tests.producers.served import FIRST, SALVADOR, ServedZip, corrected, member_name, year_zip
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
@@ -227,7 +227,7 @@ def test_f3_a_zombie_is_fenced_ends_with_75_and_nothing_of_it_is_visible(cli, cl
     gate.touch()
     os.kill(zombie.pid, signal.SIGCONT)
 
-    assert zombie.wait(60) == 75
+    assert zombie.wait() == 75
     (said,) = [line for line in zombie.said.splitlines() if line.startswith("error: ")]
     assert "fenced" in said
     assert_every_row_once(target)
@@ -246,7 +246,7 @@ def test_f3_control_under_two_transactional_ids_both_publish(target, variables, 
         def pause(name: str) -> None:
             if name == "after_produce" and next(passages) == 1:
                 reached.set()
-                gate.wait(60)
+                gate.wait(PATIENCE_SECONDS)
 
         def older() -> None:
             with suppress(FencedError):
@@ -255,7 +255,7 @@ def test_f3_control_under_two_transactional_ids_both_publish(target, variables, 
         monkeypatch.setattr(publish, "failpoint", pause)
         first = threading.Thread(target=older)
         first.start()
-        assert reached.wait(60)
+        assert reached.wait(PATIENCE_SECONDS)
         poll_here(target, base_url=base_url)
         gate.set()
         first.join(60)
@@ -290,7 +290,7 @@ def stopped_in_chunk_2(cli_process, variables, gate: Path, signals: int) -> int:
         # Two signals that arrive as one are one: it is sent until the process has heard a second.
         wait_for(lambda: poller.poll() is not None or poller.terminate(), "its end")
     gate.touch()
-    return poller.wait(60)
+    return poller.wait()
 
 
 def test_f33_a_poller_that_gets_sigterm_in_mid_transaction_ends_the_chunk_and_the_next_goes_on(

@@ -32,7 +32,7 @@ from schemas.contracts import load, load_all
 from schemas.registry import Registry
 from tests import oracles
 from tests.brokers import OwnBroker, own_broker
-from tests.helpers import environment, wait_for
+from tests.helpers import PATIENCE_SECONDS, environment, wait_for
 from tests.producers.served import MACAPA, SALVADOR, ServedZip, corrected, member_name
 from tests.proxy import Proxy
 from tests.records import message
@@ -213,7 +213,7 @@ class Stalling:
             if next(downloads) == 2:
                 self.before()
                 self.reached.set()
-                assert self.go_on.wait(120)
+                assert self.go_on.wait(PATIENCE_SECONDS)
             return real(client, *arguments)
 
         monkeypatch.setattr(Client, "download", download)
@@ -254,7 +254,7 @@ def poll_beside(run) -> tuple[threading.Thread, list[poll.Outcome]]:
 
 def test_f5_while_a_source_stalls_no_transaction_is_open_and_readers_go_on(cluster, target, run, stalling):
     thread, outcomes = poll_beside(run)
-    assert stalling.reached.wait(60)
+    assert stalling.reached.wait(PATIENCE_SECONDS)
     assert what_a_reader_misses_of_another_publisher(cluster, target) == 0
     stalled_since = datetime.now(UTC)
     wait_for(
@@ -297,7 +297,7 @@ def test_f5_control_with_a_transaction_open_during_the_fetch_readers_wait_and_th
 
     stalling.before = open_too_early
     thread, outcomes = poll_beside(run)
-    assert stalling.reached.wait(60)
+    assert stalling.reached.wait(PATIENCE_SECONDS)
     assert control_asked.is_set()
     control.objects(held_up, cluster, target, damage="records that another publisher wrote")
     stalling.go_on.set()
@@ -402,7 +402,7 @@ def run_proposed(proposal, settings, *arguments: str, **variables: str) -> subpr
         env=environment(settings, own | variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

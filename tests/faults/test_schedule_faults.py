@@ -88,7 +88,6 @@ def complete(target, wanted: set[str]) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_day_polled_by_two_workers_whose_leader_is_killed_ten_times_has_every_slot_and_every_chunk_once(
     start, replay, target, record_property
 ):
@@ -102,7 +101,7 @@ def test_a_day_polled_by_two_workers_whose_leader_is_killed_ten_times_has_every_
     failovers = []
     for kill in range(10):
         if kill % 2:
-            leader = wait_for(lambda: busy_leader(pool), "a leader in the middle of a poll", seconds=120)
+            leader = wait_for(lambda: busy_leader(pool), "a leader in the middle of a poll")
         else:
             until = time.monotonic() + chance.uniform(0, 8)
             wait_for(lambda until=until: time.monotonic() > until, "the moment to kill")
@@ -118,7 +117,7 @@ def test_a_day_polled_by_two_workers_whose_leader_is_killed_ten_times_has_every_
         pool.restart_ended()
         return complete(target, wanted) == wanted
 
-    wait_for(all_done, f"slots {sorted(wanted - complete(target, wanted))}", seconds=300)
+    wait_for(all_done, f"slots {sorted(wanted - complete(target, wanted))}")
     record_property("failover_seconds", failovers)
     polled = results_by_slot(target.bootstrap, target.prefix)
     asked = {request["slot_id"] for request in schedule_kit.requests(target.bootstrap, target.prefix)}
@@ -191,13 +190,13 @@ HASTE = 2880
 
 
 def test_f9_a_leader_killed_as_it_fires_leaves_its_slots_to_the_next_leader(start, cli_process, target):
-    at = replay_clock(MIDNIGHT, 60)
+    at = replay_clock(MIDNIGHT, 1)  # no slot comes before the next leader does, however long that takes
     doomed = start(at, FORECAST, CORRENTEZA_FAILPOINT="before_emit:kill")
-    assert doomed.wait(180) == -signal.SIGKILL
+    assert doomed.wait() == -signal.SIGKILL
     assert schedule_kit.requests(target.bootstrap, target.prefix) == []
     start(at, FORECAST)
     latest = slots_between([FORECAST], MIDNIGHT - timedelta(hours=3), MIDNIGHT)
-    wait_for(lambda: complete(target, latest) == latest, "the slot that the dead leader was about to emit", seconds=180)
+    wait_for(lambda: complete(target, latest) == latest, "the slot that the dead leader was about to emit")
     assert problems(target, [FORECAST]) == []
 
 
@@ -258,7 +257,7 @@ def shares(worker) -> int | None:
 def test_f10_a_worker_whose_broker_hangs_ends_with_75_and_its_successor_goes_on(alone, home, replay, control):
     """Control: a worker with a watchdog that waits too long stays, alive and idle, and says so on /healthz."""
     stack = alone("up", "broker", "registry")
-    wait_for(lambda: "ready: " in stack.said, "the broker of this test's own", seconds=120)
+    wait_for(lambda: "ready: " in stack.said, "the broker of this test's own")
     broker = json.loads((home / "run" / "children.json").read_text())["broker"][0]
     endpoints = json.loads((home / "run" / "endpoints.json").read_text())
     at = replay_clock(MIDNIGHT, FAST)
@@ -274,7 +273,7 @@ def test_f10_a_worker_whose_broker_hangs_ends_with_75_and_its_successor_goes_on(
     wait_for(lambda: shares(watched) == shares(unwatched) == 12, "both workers to have their partitions")
     os.kill(broker, signal.SIGSTOP)
     try:
-        assert watched.wait(120) == 75
+        assert watched.wait() == 75
         assert "worker_stalled" in watched.said
         said = wait_for(lambda: health(unwatched), "the other worker to answer")
 
@@ -295,7 +294,7 @@ def test_f10_a_worker_whose_broker_hangs_ends_with_75_and_its_successor_goes_on(
         found = results_by_slot(bootstrap, "")
         return all(good & set(found.get(slot, ())) for slot in wanted)
 
-    wait_for(all_done, "the slots that passed meanwhile", seconds=120)
+    wait_for(all_done, "the slots that passed meanwhile")
     assert successor.poll() is None
     assert oracles.problems(bootstrap, "", sources.load(FORECAST).datasets) == []
 
@@ -310,7 +309,7 @@ def test_f33_sigterm_lets_a_worker_s_poll_reach_the_end_of_its_chunk_and_ends_wi
     worker.terminate()
     wait_for(lambda: "worker_stopping" in worker.said or worker.poll() is not None, "the worker to have heard it")
     gate.touch()
-    assert worker.wait(60) == 0, worker.said
+    assert worker.wait() == 0, worker.said
     assert len(acknowledged(target)) == 1
     assert problems(target, ["bcb_sgs"]) == []
 
@@ -379,7 +378,7 @@ def held_worker(settings, replay, tmp_path):
         output = tmp_path / f"held{len(started)}.out"
         worker = Command(("schedule", *named), tmp_path, variables, output, ("-c", f"{program}\nmain()"))
         started.append(worker)
-        wait_at_gate(gate, worker, "a transaction that is held", seconds=120)
+        wait_at_gate(gate, worker, "a transaction that is held")
         return worker, gate
 
     yield begun
@@ -419,16 +418,14 @@ def test_f3_a_worker_of_which_one_source_is_fenced_goes_on_with_the_others_and_a
     assert worker.poll() is None, worker.said
     fenced = {slot for slot, ends in results_by_slot(target.bootstrap, target.prefix).items() if "fenced" in ends}
     assert {slot.partition("@")[0] for slot in fenced} == {FENCED}
-    wait_for(
-        lambda: complete(target, fenced) == fenced, "the next slot's poll, which covers the fenced one's", seconds=120
-    )
+    wait_for(lambda: complete(target, fenced) == fenced, "the next slot's poll, which covers the fenced one's")
     assert worker.poll() is None, worker.said
     assert problems(target, [FENCED, FORECAST]) == []
     worker.kill_tree()
 
     replay.set_day(2)
     ending, at = fenced_worker(HOLDING + ENDING, clock_of(at))
-    assert ending.wait(60) == 75, ending.said
+    assert ending.wait() == 75, ending.said
     control.objects(missed, target, at, seconds=5, damage="has no outcome")
 
 
@@ -455,16 +452,16 @@ def test_a_worker_with_polls_under_way_stays_while_another_one_takes_half_of_its
     def joined(program: str, moment: datetime) -> tuple[Command, Command, Path]:
         at = replay_clock(moment, 1)
         worker, gate = held_worker(program, at, held="")
-        wait_for(lambda: len(list(tmp_path.glob(f"{gate.name}.of.*"))) >= 8, "polls under way", seconds=120)
+        wait_for(lambda: len(list(tmp_path.glob(f"{gate.name}.of.*"))) >= 8, "polls under way")
         other = start(at)
-        wait_for(lambda: (shares(other) or 0) >= 12, "the other worker to have its half", seconds=120)
+        wait_for(lambda: (shares(other) or 0) >= 12, "the other worker to have its half")
         return worker, other, gate
 
     worker, other, gate = joined(HOLDING, MIDNIGHT)
     control.holds(ended, worker)
     gate.touch()
     wanted = {each["slot_id"] for each in schedule_kit.requests(target.bootstrap, target.prefix)}
-    wait_for(lambda: complete(target, wanted) == wanted, "every slot's outcome", seconds=240)
+    wait_for(lambda: complete(target, wanted) == wanted, "every slot's outcome")
     assert problems(target, {slot.partition("@")[0] for slot in wanted}) == []
     control.holds(ended, worker)
     for each in (worker, other):
@@ -472,5 +469,5 @@ def test_a_worker_with_polls_under_way_stays_while_another_one_takes_half_of_its
 
     replay.set_day(2)
     worker, _, _ = joined(HOLDING + RESTARTING, MIDNIGHT + DAY)
-    worker.wait(180)
+    worker.wait()
     control.objects(ended, worker, damage="it ended with 75")

@@ -217,12 +217,12 @@ def test_evolution_silver_of_an_older_release_runs_on_a_bronze_table_with_new_co
         return tables.exists(pipeline.places.table(SILVER))
 
     with kept_running(silver) as [counted]:
-        wait_for(lambda: stations() == {"A000"}, "the first record is in silver", 120)
+        wait_for(lambda: stations() == {"A000"}, "the first record is in silver")
         release(OWNER)
         send(pipeline, versions[1], schema_ids[1], station(1, owner="INMET"))
         pipeline.run(pipeline.bronze(DATASET))
         assert by_place(pipeline)[0, 1]["record"]["owner"] == "INMET"
-        wait_for(lambda: stations() == {"A000", "A001"}, "silver goes on by itself", 120)
+        wait_for(lambda: stations() == {"A000", "A001"}, "silver goes on by itself")
     assert counted.failures, "Delta ends a stream whose table is widened: the supervisor starts it again"
 
 
@@ -252,7 +252,7 @@ def test_f30_an_id_that_the_registry_denies_is_filed_after_a_grace_and_decodes_o
     [early] = send(pipeline, versions[1], schema_ids[1], station(1, owner="INMET"))
     job = pipeline.bronze(DATASET, registry=registry)
     with kept_running(job) as [counted]:
-        wait_for(lambda: statuses(pipeline) == ["ok", "unknown_schema"], "the record is filed", 120)
+        wait_for(lambda: statuses(pipeline) == ["ok", "unknown_schema"], "the record is filed")
         assert registry.asked[-1] - registry.asked[0] >= known_schemas.GRACE_SECONDS
         filed = by_place(pipeline)[0, 1]
         assert (filed["schema_id"], filed["value"], filed["record"]) == (schema_ids[1], early, None)
@@ -261,7 +261,7 @@ def test_f30_an_id_that_the_registry_denies_is_filed_after_a_grace_and_decodes_o
         job._known_schemas.refresh([contract])  # as the driver does twice a minute
         wait_for(lambda: len(counted.queries) > starts, "the query is planned again")
         send(pipeline, versions[1], schema_ids[1], station(2, owner="INMET"))
-        wait_for(lambda: len(statuses(pipeline)) == 3, "the next record is in bronze", 120)
+        wait_for(lambda: len(statuses(pipeline)) == 3, "the next record is in bronze")
     assert statuses(pipeline) == ["ok", "unknown_schema", "ok"]
     assert by_place(pipeline)[0, 2]["record"]["owner"] == "INMET"
     assert pipeline.offsets(BRONZE) == pipeline.committed(DATASET)
@@ -307,16 +307,16 @@ def test_f6_while_the_registry_is_away_known_ids_go_on_and_a_new_one_waits(pipel
     [first] = declare(pipeline, versions[0])
     send(pipeline, versions[0], first, station(0))
     with kept_running(pipeline.bronze(DATASET, registry=registry)) as [counted]:
-        wait_for(lambda: len(statuses(pipeline)) == 1, "the first record", 120)
+        wait_for(lambda: len(statuses(pipeline)) == 1, "the first record")
         proxy.mode = "reset"
         send(pipeline, versions[0], first, station(1))
-        wait_for(lambda: len(statuses(pipeline)) == 2, "a record under a known id", 120)
+        wait_for(lambda: len(statuses(pipeline)) == 2, "a record under a known id")
         [second] = declare(pipeline, versions[1])
         send(pipeline, versions[1], second, station(2, owner="INMET"))
-        wait_for(lambda: counted.failures, "the query stops to ask", 120)
+        wait_for(lambda: counted.failures, "the query stops to ask")
         assert statuses(pipeline) == ["ok", "ok"]
         proxy.mode = "pass"
-        wait_for(lambda: len(statuses(pipeline)) == 3, "the record that waited", 180)
+        wait_for(lambda: len(statuses(pipeline)) == 3, "the record that waited")
     assert statuses(pipeline) == ["ok", "ok", "ok"]
     assert pipeline.offsets(BRONZE) == pipeline.committed(DATASET)
 
@@ -337,7 +337,7 @@ def test_f6_control_no_answer_taken_for_a_denial_files_a_good_record_as_unknown(
 
     proxy.mode = "reset"
     with kept_running(job) as [counted]:
-        wait_for(lambda: counted.failures, "the query stops to ask", 120)
+        wait_for(lambda: counted.failures, "the query stops to ask")
         control.holds(misfiled, pipeline)  # it waits for an answer, and nothing is filed meanwhile
     monkeypatch.setattr(registry, "schema_by_id", without_asking)
     pipeline.run(job)

@@ -46,12 +46,12 @@ def test_f17_a_driver_killed_between_delta_commit_and_checkpoint_commit_doubles_
     driver = cli_process("run", "bronze", **held)
     log = Path(pipeline.places.table(TABLE)) / "_delta_log"
     pipeline.publish(DATASET, *stations(0, 5))
-    wait_for(lambda: (log / f"{1:020}.json").exists() or driver.poll(), "the first batch", 120)
+    wait_for(lambda: (log / f"{1:020}.json").exists() or driver.poll(), "the first batch")
     commits = pipeline.checkpoint(TABLE) / "commits"
     wait_for((commits / "0").exists, "the first batch is noted")
 
     pipeline.publish(DATASET, *stations(5, 10))
-    wait_at_gate(gate, driver, "the second batch is about to be noted", 120)
+    wait_at_gate(gate, driver, "the second batch is about to be noted")
     driver.kill_tree()
 
     assert len(transactions(pipeline)) == 2, "killed too early: the batch was not written"

@@ -17,7 +17,7 @@ from tests.helpers import run_here
 
 COUNT = 1_200
 DATASET = "legacy_unified_dataset_with_factors"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 TOPICS = ("ingest.manifests", "ingest.rejects", "ingest.withdrawals", "ingest.redrives")
 

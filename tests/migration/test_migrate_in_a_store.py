@@ -16,7 +16,7 @@ from tests.stores import in_store, lake, store
 
 __all__ = ["climate", "in_store", "lake", "store"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 DATASET = "legacy_clima_salvador"
 ROWS = 60

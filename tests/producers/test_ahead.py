@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from producers.ahead import ahead
+from tests.helpers import PATIENCE_SECONDS
 
 
 def test_items_come_in_order():
@@ -21,7 +22,7 @@ def test_the_next_item_is_made_while_the_current_one_is_used():
 
     running = ahead(items())
     assert next(running) == 0
-    assert made[1].wait(10)
+    assert made[1].wait(PATIENCE_SECONDS)
     assert not made[2].is_set()
     running.close()
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import PATIENCE_SECONDS
+
 READ = """
 import sys
 from datetime import datetime
@@ -32,7 +34,7 @@ def differences(zone: str, folder: Path, script: str = READ) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     midnight, *different = done.stdout.splitlines()

@@ -428,7 +428,7 @@ def test_another_sources_open_transaction_does_not_hide_our_cursor(run, year, ta
     reader.join(1.5)
     assert reader.is_alive(), "it must not take the hidden end for the end"
     other.abort_transaction(60)
-    wait_for(lambda: not reader.is_alive(), "the reader to finish", 60)
+    wait_for(lambda: not reader.is_alive(), "the reader to finish")
     assert found[0]["inmet_hourly"]["2025"].parts["A401"].is_complete
 
 

@@ -253,8 +253,8 @@ def test_a_worker_of_the_schedule_logs_in_too(cluster, declared, services, home,
     arguments = ("--log-format", "json", "schedule", "--source", SOURCE)
     worker = Command(arguments, tmp_path, variables, tmp_path / "worker.log")
     try:
-        wait_for(lambda: "requests_emitted" in worker.said or worker.poll() is not None, "the worker leads", 120)
+        wait_for(lambda: "requests_emitted" in worker.said or worker.poll() is not None, "the worker leads")
         assert worker.poll() is None, worker.said
     finally:
         worker.terminate()
-        assert worker.wait(60) == 0, worker.said
+        assert worker.wait() == 0, worker.said

@@ -42,9 +42,10 @@ def test_a_lock_whose_driver_was_killed_is_waited_for(spark, tmp_path, monkeypat
     held.acquire("t")
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     (tmp_path / "t.holder.json").write_text(json.dumps({"pid": int(ended.stdout), "host": locks.socket.gethostname()}))
-    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.5)
-    with pytest.raises(UnsafeState):
-        TableLocks(spark, tmp_path).acquire("t")
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "PATIENCE_SECONDS", 0.5)
+        with pytest.raises(UnsafeState):
+            TableLocks(spark, tmp_path).acquire("t")
 
     waits: list[float] = []
     monkeypatch.setattr(locks.time, "sleep", lambda seconds: (waits.append(seconds), held.release()))

@@ -19,6 +19,7 @@ from sinks.maintenance import budget, clean, tidy
 from sinks.planning import Plan, Policy, look
 from sinks.removable import Reader
 from tests.controls import counted
+from tests.helpers import PATIENCE_SECONDS
 from tests.sinks import delta_tables
 from tests.sinks.delta_tables import add, age, numbers
 
@@ -125,7 +126,9 @@ def test_many_commits_without_a_checkpoint_get_one(tmp_path):
 def killed(path: str, point: str) -> None:
     """Maintenance in a process that is killed at a failure point."""
     environment = {**os.environ, failpoints.VARIABLE: f"{point}:kill"}
-    ended = subprocess.run([sys.executable, "-c", PROGRAM, path], env=environment, check=False, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, path], env=environment, check=False, timeout=PATIENCE_SECONDS
+    )
     assert ended.returncode == -9
 
 

@@ -16,7 +16,7 @@ from sinks.arrow_commit import append
 from storage import delta, files, lease
 from storage.lease import Leases, TakenError
 from tests.controls import complaint, counted
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 from tests.lying_store import is_commit
 
 TABLE = "silver.things"
@@ -136,7 +136,7 @@ def test_a_store_that_is_away_for_a_while_costs_heartbeats_and_not_the_table(lak
     ours.acquire(TABLE)
     missed = threading.Event()
     liar.lie = lambda method, path, headers: missed.set() or "slow_down" if "/drivers/" in path else None
-    assert missed.wait(20)
+    assert missed.wait(PATIENCE_SECONDS)
     liar.lie = lambda method, path, headers: None
     ours.require(TABLE)
     with pytest.raises(TakenError):

@@ -55,7 +55,6 @@ def rows(lake, table: str) -> list[str]:
     return sorted(repr(sorted(row.items())) for row in found)
 
 
-@pytest.mark.timeout(900)
 def test_hosts_of_three_zones_make_the_same_silver_and_gold(pipeline, cli, tmp_path):
     """Over the last summer time, the turn of a year and a leap day."""
     published(pipeline)

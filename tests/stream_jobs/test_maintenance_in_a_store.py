@@ -76,7 +76,6 @@ def run_all(pipeline: Any) -> None:
     pipeline.driver.locks.release()
 
 
-@pytest.mark.timeout(900)
 def test_control_maintenance_in_a_store_leaves_every_row_and_a_lost_object_is_found(
     filled, served, settings, at_once, control
 ):

@@ -194,14 +194,14 @@ def test_f27_a_running_driver_swaps_between_two_batches_while_records_arrive(
     jobs = filled(pipeline)
     with kept_running(*jobs):
         pipeline.publish(DATASET, value(5, "0.5"))
-        wait_for(lambda: len(pipeline.rows(GOLD)) == 4, "the queries run", 120)
+        wait_for(lambda: len(pipeline.rows(GOLD)) == 4, "the queries run")
         rebuilt(pipeline, SILVER)
         pipeline.publish(DATASET, value(6, "0.6"))
-        wait_for(lambda: len(pipeline.rows(GOLD)) == 5, "gold has what came after the swap", 120)
+        wait_for(lambda: len(pipeline.rows(GOLD)) == 5, "gold has what came after the swap")
         run.roll_back(pipeline.places, run.require(pipeline.places))
         pipeline.publish(DATASET, value(7, "0.7"))
-        wait_for(lambda: len(pipeline.rows(GOLD)) == 6, "gold has what came after the rollback", 120)
-        wait_for(lambda: len(pipeline.rows(SILVER)) == 6, "silver has all that came since the swap", 120)
+        wait_for(lambda: len(pipeline.rows(GOLD)) == 6, "gold has what came after the rollback")
+        wait_for(lambda: len(pipeline.rows(SILVER)) == 6, "silver has all that came since the swap")
     assert contradictions(pipeline) == {}
 
 

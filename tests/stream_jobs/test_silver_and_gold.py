@@ -25,7 +25,7 @@ from stream_jobs.silver.asof import as_of
 from stream_jobs.silver.job import SilverJob
 from stream_jobs.silver.tables.model import discover
 from tests import silver_oracles
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 
 DATASET = "bcb_sgs"
 JANUARY = datetime(2024, 1, 10, tzinfo=UTC)
@@ -99,9 +99,9 @@ def test_f34_a_broken_fail_expectation_stops_its_query_alone_and_leaves_a_note(p
     bronze.start()
     silver.start()
     try:
-        wait_for(lambda: watched(lambda: silver.stopped_by is not None), "silver is stopped", 120)
+        wait_for(lambda: watched(lambda: silver.stopped_by is not None), "silver is stopped")
         pipeline.publish(DATASET, value("2.5", on=date(2024, 1, 1)))
-        wait_for(lambda: watched(lambda: len(pipeline.rows(f"bronze.{DATASET}")) == 2), "bronze goes on", 120)
+        wait_for(lambda: watched(lambda: len(pipeline.rows(f"bronze.{DATASET}")) == 2), "bronze goes on")
     finally:
         bronze.end()
 
@@ -119,20 +119,20 @@ def test_a_real_batch_that_hangs_is_stopped_and_its_query_started_again(pipeline
 
     def hang(batch: Any, batch_id: int) -> None:
         held.set()
-        assert gate.wait(300)
+        assert gate.wait(PATIENCE_SECONDS)
         apply(batch, batch_id)
 
     monkeypatch.setattr(job._batches, "work", hang)
     noted: list[str] = []
     silver = Supervised(job, {"availableNow": True}, lambda query, state, error: noted.append(f"{query} {state}"))
     silver.start()
-    wait_for(held.is_set, "the batch hangs", 120)
+    wait_for(held.is_set, "the batch hangs")
     monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(stalls, "STALL_SECONDS", 1.0)
-    wait_for(lambda: silver.watch() or noted, "it is found to make no progress", 120)
+    wait_for(lambda: silver.watch() or noted, "it is found to make no progress")
     monkeypatch.setattr(stalls, "STALL_SECONDS", 600.0)
     gate.set()
-    wait_for(silver.watch, "it has read everything", 300)
+    wait_for(silver.watch, "it has read everything")
 
     assert noted == [f"silver.{DATASET} stalled"]
     assert amounts(pipeline, f"silver.{DATASET}") == [Decimal("0.5")]

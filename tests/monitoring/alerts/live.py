@@ -183,7 +183,7 @@ def alerting(
         )
         made = Alerting(f"http://127.0.0.1:{main}", f"http://127.0.0.1:{other}", receiver)
         for process, url in zip(started, (f"{made.alertmanager}/-/ready", f"{made.prometheus}/-/ready"), strict=True):
-            wait_for(lambda process=process, url=url: _is_ready(process, url), url, 60)
+            wait_for(lambda process=process, url=url: _is_ready(process, url), url)
         yield made
     finally:
         for process in started:

@@ -252,7 +252,7 @@ def test_every_expression_of_dashboards_and_alerts_finds_finite_values_in_the_ru
         ]
 
     try:
-        wait_for(lambda: objections() == [], "finite values", 90)
+        wait_for(lambda: objections() == [], "finite values")
     except pytest.fail.Exception:
         pytest.fail(f"without finite values: {objections()}")
     assert {each: found for each in EMPTY_PANELS if (found := values(monitored.all_, each))} == {}

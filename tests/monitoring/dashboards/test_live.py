@@ -43,7 +43,7 @@ def test_control_every_expression_and_the_console_page_show_finite_values(tmp_pa
     monkeypatch.setattr("tests.monitoring.alerts.exposed.FakeMetrics", GrowingMetrics)
     with exposed() as (_, ports), alerting(tmp_path, ports, 180.0) as all_:
         wanted = [query.expr for query in queries()]
-        wait_for(lambda: [found for each in wanted for found in without_finite_values(all_, each)] == [], "values", 25)
+        wait_for(lambda: [found for each in wanted for found in without_finite_values(all_, each)] == [], "values")
         for each in wanted:
             control.holds(without_finite_values, all_, each)
         control.objects(without_finite_values, all_, "max(correnteza_no_such_metric)", damage="no_such_metric): []")

@@ -11,7 +11,7 @@ import pytest
 from foundation.errors import UsageError
 from monitoring.metrics import server as served
 from monitoring.metrics.server import HEADERS, MOST_AT_ONCE, Answer, Server, serve_when_free
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 
 HOST = "127.0.0.1"
 
@@ -140,7 +140,7 @@ def test_a_page_that_hangs_keeps_no_other_waiting():
     go_on = threading.Event()
 
     def slow(_headers):
-        go_on.wait(20)
+        go_on.wait(PATIENCE_SECONDS)
         return Answer(b"")
 
     with serving(slow=slow, page=hello) as server:

@@ -7,7 +7,7 @@ import pytest
 from foundation.errors import DependencyUnavailable
 from monitoring.watch import parts
 from monitoring.watch.parts import Part, PartlyKnown, Parts
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 
 
 def failing(error):
@@ -58,7 +58,7 @@ def test_a_part_that_hangs_is_down_and_keeps_no_other_from_being_looked_at(monke
 
     def hang():
         if first.is_set():
-            go_on.wait(60)
+            go_on.wait(PATIENCE_SECONDS)
         first.set()
         return 1
 

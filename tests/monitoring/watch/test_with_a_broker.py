@@ -163,7 +163,7 @@ def test_with_the_driver_killed_the_numbers_stay_true(settings, topic, cli_proce
         monitor.parts.look_at_all()
         return value(monitor, "lag_records", *SGS) == 0 and value(monitor, "up", "driver") == 1
 
-    wait_for(has_read, "bronze has read it all", 200)
+    wait_for(has_read, "bronze has read it all")
 
     def has_counted():
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
@@ -174,7 +174,7 @@ def test_with_the_driver_killed_the_numbers_stay_true(settings, topic, cli_proce
             and 'correnteza_batch_duration_seconds_count{layer="bronze",phase="total"}' in own
         )
 
-    wait_for(has_counted, "the driver tells its batch", 200)
+    wait_for(has_counted, "the driver tells its batch")
     driver.kill_tree()
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
     send(settings, topic, 3, at, first=5)

@@ -14,7 +14,7 @@ from foundation.errors import CorrentezaError, TransientError
 from producers.fetch import addresses, hosts
 from producers.fetch.addresses import Deadline, is_public, refuse_private, resolve
 from producers.fetch.hosts import AllowedAddresses, Hosts
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 
 
 class Clock:
@@ -102,7 +102,7 @@ class ConcurrentRequests:
             with self._lock:
                 self.inside += 1
                 self.most = max(self.most, self.inside)
-            self._go.wait(30)
+            self._go.wait(PATIENCE_SECONDS)
             with self._lock:
                 self.inside -= 1
                 self.done += 1

@@ -9,7 +9,7 @@ import pytest
 from producers.schedule import turns
 from producers.schedule.turns import Turns, no_turn
 from tests.controls import complaint
-from tests.helpers import ROOT, wait_for
+from tests.helpers import PATIENCE_SECONDS, ROOT, wait_for
 
 GO_ON = threading.Event()
 
@@ -55,7 +55,7 @@ def test_a_worker_waits_for_a_command_and_then_goes_on(both):
         worker = threading.Thread(target=work)
         worker.start()
         assert not begun.wait(2 * turns.LOOK_SECONDS)
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE_SECONDS)
     worker.join()
 
 

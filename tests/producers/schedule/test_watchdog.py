@@ -4,6 +4,7 @@ import threading
 
 from producers.schedule import watchdog
 from producers.schedule.watchdog import LOOK_SECONDS, StallClock
+from tests.helpers import PATIENCE_SECONDS
 
 
 def test_time_without_progress_adds_up():
@@ -33,5 +34,5 @@ def test_systemd_is_notified_while_a_worker_makes_progress(monkeypatch):
     monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(watchdog.notify, "alive", lambda: signs.append("WATCHDOG=1"))
     watchdog.watch(lambda: next(troubles), 0.0, lambda trouble, seconds: ended.set())
-    assert ended.wait(60)
+    assert ended.wait(PATIENCE_SECONDS)
     assert len(signs) == 2

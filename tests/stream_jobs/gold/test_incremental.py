@@ -61,14 +61,12 @@ def drawn_sequence(spark, root, monkeypatch, table: GoldTable, number: int, *, m
     assert not_as_from_scratch(lake, table) == []
 
 
-@pytest.mark.timeout(1200)
 @every_table
 def test_changes_in_any_order_give_the_table_computed_from_scratch(spark, tmp_path, monkeypatch, table):
     drawn_sequence(spark, tmp_path, monkeypatch, table, 0, most_batches=2)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 @every_table
 @pytest.mark.parametrize("number", range(1, 1 + SEQUENCES))
 def test_a_hundred_sequences_of_changes_give_the_tables_computed_from_scratch(
@@ -78,7 +76,6 @@ def test_a_hundred_sequences_of_changes_give_the_tables_computed_from_scratch(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_external_factors_follow_every_input_one_after_the_other(spark, tmp_path):
     """In an order in which one step does not hide what another should have recomputed."""
     table, lake = external_factors_daily.TABLE, LakeSilver(spark, tmp_path)

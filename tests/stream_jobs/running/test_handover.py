@@ -178,7 +178,7 @@ def test_a_driver_restarts_a_query_between_two_batches_and_a_suspended_one_at_on
     live.watch()
     assert started == ([] if is_suspended else [LIVE])
     stand(places, LIVE, 3)
-    wait_for(lambda: live.watch() or SHADOW in started, "it is started again", 20)
+    wait_for(lambda: live.watch() or SHADOW in started, "it is started again")
     assert rebuilt_lake.torn(places, SHADOW) == []
 
 

@@ -3,7 +3,7 @@
 from threading import Event, Thread
 
 from stream_jobs.running.maintenance_lock import MaintenanceLock, all_of
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 
 
 def test_maintenance_waits_for_the_end_of_a_batch_and_gives_up_in_time():
@@ -12,11 +12,11 @@ def test_maintenance_waits_for_the_end_of_a_batch_and_gives_up_in_time():
     def batch() -> None:
         with lock.batch():
             begun.set()
-            assert end.wait(60)
+            assert end.wait(PATIENCE_SECONDS)
 
     thread = Thread(target=batch)
     thread.start()
-    assert begun.wait(60)
+    assert begun.wait(PATIENCE_SECONDS)
     with lock.maintenance(0) as is_free:
         assert not is_free
     end.set()
@@ -36,7 +36,7 @@ def test_a_batch_waits_for_the_end_of_maintenance_and_batches_do_not_wait_for_ea
         assert is_free
         Thread(target=batch).start()
         assert not ran.is_set()
-    assert ran.wait(60)
+    assert ran.wait(PATIENCE_SECONDS)
     with lock.batch(), lock.batch():
         pass
 

@@ -41,7 +41,7 @@ def test_the_thread_ends_with_the_jvm():
 
     memory = Memory(sessions(SimpleNamespace(getHeapMemoryUsage=gone)), StreamMetrics([], []))
     memory.start()
-    wait_for(lambda: "memory" not in {each.name for each in threading.enumerate()}, "the end of the thread", 10)
+    wait_for(lambda: "memory" not in {each.name for each in threading.enumerate()}, "the end of the thread")
     with pytest.raises(Py4JNetworkError):
         memory.look()
 
@@ -50,7 +50,7 @@ def test_a_real_jvm_says_what_it_takes(spark):
     metrics = StreamMetrics([], [])
     memory = Memory(spark, metrics)
     memory.start()
-    wait_for(lambda: value(metrics, "committed", "nonheap"), "the first look", 30)
+    wait_for(lambda: value(metrics, "committed", "nonheap"), "the first look")
     memory.stop()
     used, committed, most = (value(metrics, name, "heap") for name in ("used", "committed", "max"))
     assert 10e6 < used <= committed <= most

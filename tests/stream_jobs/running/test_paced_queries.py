@@ -38,12 +38,12 @@ def test_a_trickle_is_read_at_the_slow_pace_a_burst_at_the_full_one_and_every_ro
             pipeline.publish(DATASET, station(next(numbers)))
             return kept.triggers[-1] != full
 
-        wait_for(trickle_until_slow, "the slow pace", 90)
+        wait_for(trickle_until_slow, "the slow pace")
         pipeline.publish(DATASET, *(station(next(numbers)) for _ in range(BURST)))
-        wait_for(lambda: kept.triggers[-1] == full, "the full pace", 90)
-        wait_for(trickle_until_slow, "the slow pace again", 90)
+        wait_for(lambda: kept.triggers[-1] == full, "the full pace")
+        wait_for(trickle_until_slow, "the slow pace again")
         committed = pipeline.committed(DATASET)
-        wait_for(lambda: len(pipeline.offsets(bronze.name)) >= len(committed), "every row", 90)
+        wait_for(lambda: len(pipeline.offsets(bronze.name)) >= len(committed), "every row")
     assert pipeline.offsets(bronze.name) == sorted(committed)
 
 

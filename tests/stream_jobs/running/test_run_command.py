@@ -37,12 +37,12 @@ def test_one_driver_brings_a_record_to_gold_and_sigterm_ends_it_in_order(pipelin
     driver = cli_process("run", "all", **seconds)
     pipeline.publish("bcb_sgs", OBSERVATION)
     gold = pipeline.places.table("gold.fact_economic_observation")
-    wait_for(lambda: has_rows(gold) or driver.poll() is not None, "the record is in gold", 200)
+    wait_for(lambda: has_rows(gold) or driver.poll() is not None, "the record is in gold")
     wait_for(lambda: "driver_ready" in driver.said or driver.poll() is not None, "the ready line")
 
     os.killpg(driver.pid, signal.SIGTERM)  # as service managers do: to the JVM too
 
-    assert driver.wait(timeout=100) == 0, driver.said
+    assert driver.wait() == 0, driver.said
     lines = [json.loads(line) for line in driver.said.splitlines() if line.startswith("{")]
     progressed = {line["query"]: line["rows"] for line in lines if line["event"] == "query_progressed"}
     assert progressed["bronze.bcb_sgs"] == 1
@@ -87,16 +87,16 @@ def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_names_them_and_ends_wit
     pipeline.publish("bcb_sgs", OBSERVATION)
 
     driver = cli_process("run", "bronze", CORRENTEZA_BRONZE_INTERVAL_SECONDS="1")
-    wait_for(lambda: "driver_ready" in driver.said or driver.poll() is not None, "the ready line", 200)
+    wait_for(lambda: "driver_ready" in driver.said or driver.poll() is not None, "the ready line")
     topic = pipeline.topic("inmet_stations")
     admin = AdminClient({"bootstrap.servers": pipeline.broker.bootstrap})
     admin.delete_topics([topic])[topic].result()
     pipeline.declare_until_there("inmet_stations")
     pipeline.publish("inmet_stations", *(station(number) for number in range(1, 9)))
-    wait_for(lambda: driver.said.count("query_stands_still") == 2 or driver.poll() is not None, "both are stopped", 200)
+    wait_for(lambda: driver.said.count("query_stands_still") == 2 or driver.poll() is not None, "both are stopped")
     assert driver.poll() is None, driver.said
     pipeline.publish("ibge_municipalities", sample(load("ibge_municipalities"), 1))
-    wait_for(lambda: has_rows(pipeline.places.table("bronze.ibge_municipalities")), "the others go on", 200)
+    wait_for(lambda: has_rows(pipeline.places.table("bronze.ibge_municipalities")), "the others go on")
 
     lines = json.loads(cli("status", "--json").stdout)["layers"]
     stopped = {line["table"]: (line["reason"], line["hint"]) for line in lines if line["state"] == "stopped"}
@@ -106,6 +106,6 @@ def test_f21_f22_a_driver_stops_the_unsafe_queries_alone_names_them_and_ends_wit
     for name, (_, hint) in stopped.items():
         assert hint.startswith(f"correnteza checkpoint adopt bronze.{name}")
     os.killpg(driver.pid, signal.SIGTERM)
-    assert driver.wait(timeout=100) == 3, driver.said
+    assert driver.wait() == 3, driver.said
     for name in stopped:
         assert len(pipeline.rows(f"bronze.{name}")) == 1, "a refused query writes nothing"

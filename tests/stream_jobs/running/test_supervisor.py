@@ -19,7 +19,7 @@ from stream_jobs.running.pace import Pace
 from stream_jobs.running.supervised import Supervised
 from stream_jobs.running.supervisor import bring_up_to_date, drain, keep_running
 from tests.controls import complaint
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 
 
 class Query:
@@ -517,7 +517,7 @@ def test_f34_after_an_error_neither_a_long_batch_nor_a_hanging_check_delays_the_
             Job("silver.a", [Query(0, "boom")]),
             Job("silver.b", [stuck]),
             until=lambda: False,
-            check=lambda: checked.append(let_go.wait(60)),
+            check=lambda: checked.append(let_go.wait(PATIENCE_SECONDS)),
         )
     assert (stuck.ended, checked) == (False, []), "it waited for one of them"
     let_go.set()
@@ -562,7 +562,7 @@ def test_a_batch_without_progress_is_stopped_and_its_query_started_again(monkeyp
     job = Job("silver.a", [first, Query(LONG, None)])
     supervised = Supervised(job, {}, lambda query, state, error: noted.append(f"{query} {state}: {error}"))
     supervised.start()
-    wait_for(lambda: supervised.watch() or job.starts == 2, "it is started again", 60)
+    wait_for(lambda: supervised.watch() or job.starts == 2, "it is started again")
     assert first.stopped
     assert noted[0].startswith("silver.a stalled: silver.a: its batch has made no progress")
     assert supervised.stopped_by is None

@@ -169,9 +169,9 @@ def test_bronze_and_silver_are_suspended_and_new_rows_reach_both(pipeline):
     inputs = partial(TableVersions().of, *map(pipeline.places.table, silver.inputs))
     with kept_running(bronze, silver, states=[lambda: ends.of(bronze.topic), inputs]) as kept:
         for number in (2, 3):
-            wait_for(lambda: all(not job.queries[-1].isActive for job in kept), "both to rest", 90)
+            wait_for(lambda: all(not job.queries[-1].isActive for job in kept), "both to rest")
             pipeline.publish(DATASET, station(number))
-            wait_for(lambda n=number: len(pipeline.rows(silver.name)) == n, "the new row in silver", 90)
+            wait_for(lambda n=number: len(pipeline.rows(silver.name)) == n, "the new row in silver")
         assert [len(job.queries) for job in kept] == [3, 3]
         assert [job.failures for job in kept] == [[], []]
     stop.set()
@@ -192,15 +192,15 @@ def test_a_driver_starts_only_the_queries_that_find_something_and_the_others_onc
     with structlog.testing.capture_logs() as said:
         thread.start()
         try:
-            wait_for(lambda: any(line["event"] == "driver_ready" for line in said), "the ready line", 90)
-            wait_for(lambda: len(pipeline.rows(f"bronze.{DATASET}")) == 1, "the row", 90)
+            wait_for(lambda: any(line["event"] == "driver_ready" for line in said), "the ready line")
+            wait_for(lambda: len(pipeline.rows(f"bronze.{DATASET}")) == 1, "the row")
             (ready,) = (line for line in said if line["event"] == "driver_ready")
             assert ready["queries"] - ready["resting"] == 1
             assert [query.name for query in pipeline.spark.streams.active] == [f"bronze.{DATASET}"]
             assert pipeline.rows("bronze.ibge_municipalities") == []
 
             pipeline.publish("ibge_municipalities", sample(load("ibge_municipalities"), 1))
-            wait_for(lambda: len(pipeline.rows("bronze.ibge_municipalities")) == 1, "the row of the other", 90)
+            wait_for(lambda: len(pipeline.rows("bronze.ibge_municipalities")) == 1, "the row of the other")
         finally:
             stop.set()
             thread.join(120)
@@ -229,12 +229,12 @@ def test_control_inputs_that_seem_unchanged_leave_new_rows_unread(pipeline, cont
     ends = TopicEnds(pipeline.broker, [bronze.topic])
     ends.watch(stop)
     with kept_running(bronze, states=[lambda: ends.of(bronze.topic) if state[0] == "real" else "same"]) as kept:
-        wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest", 90)
+        wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest")
         pipeline.publish(DATASET, station(2))
         control.holds(still, lambda: unread(pipeline, 2), 90)
 
         state[0] = "same"
-        wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest again", 90)
+        wait_for(lambda: not kept[0].queries[-1].isActive, "bronze to rest again")
         pipeline.publish(DATASET, station(3))
         control.objects(still, lambda: unread(pipeline, 3), 5, damage="1 rows are left unread")
     stop.set()
