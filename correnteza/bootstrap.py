@@ -8,9 +8,11 @@ Each phase prints a line with its seconds when it is over. pip's output appears 
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -25,6 +27,9 @@ UNAVAILABLE = 4
 
 ALSO_BUILD = ("wheel",)
 """pip builds source packages with setuptools; older versions of both also need this."""
+
+STORED = "[bdist_wheel]\ncompression = stored\n"
+"""For setuptools: pyspark's 455 MB are jars, packed already; packing them again is most of what its build takes."""
 
 _WORTH_A_LINE_MB = 10.0
 _DOWNLOAD = re.compile(r"^\s*(?:Downloading|Using cached|Processing) (\S+)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?")
@@ -180,7 +185,12 @@ def _pip(arguments: list[str], what: str, *, is_offline: bool = False) -> None:
             yield line
 
     started = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with (
+        _extra_settings(STORED) as variables,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables
+        ) as process,
+    ):
         assert process.stdout is not None
         following = follow(kept(process.stdout))
         while True:
@@ -192,6 +202,15 @@ def _pip(arguments: list[str], what: str, *, is_offline: bool = False) -> None:
     if process.returncode:
         raise PipFailed(said[-_SHOWN_AT_FAILURE:], OFFLINE_HINT if is_offline else hint(said))
     _say(f"{what}: {time.monotonic() - started:.1f} s ({summary})")
+
+
+@contextmanager
+def _extra_settings(of_setuptools: str) -> Iterator[dict[str, str]]:
+    """The environment in which setuptools has these settings, too, unless the user names a file of such himself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "distutils.cfg"
+        path.write_text(of_setuptools, encoding="utf-8")
+        yield {"DIST_EXTRA_CONFIG": str(path), **os.environ}
 
 
 @contextmanager

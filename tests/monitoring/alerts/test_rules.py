@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 
 import pytest
-import yaml
 
 from correnteza.cli import VERBS
 from monitoring.metrics.catalogue import CATALOGUE
@@ -19,14 +18,6 @@ RUNBOOK = ROOT / "docs/runbook.md"
 def test_promtool_accepts_the_rules():
     done = promtool.run("check", "rules", *promtool.RULES)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("file", [file.name for file in promtool.RULES])
-def test_every_case_goes_as_it_says(tmp_path, file):
-    """The alerts of one file at a time, so that processes can share the work; all rules are there each time."""
-    own = {rule.name for rule in promtool.rules() if rule.file.name == file}
-    cases = [case for case in CASES if case.alert in own]
-    assert promtool.objections(tmp_path, promtool.RULES, cases) == []
 
 
 def test_a_healthy_pipeline_fires_no_alert(tmp_path):
@@ -54,16 +45,8 @@ def always(rule):
     return {**rule, "expr": "vector(1)"}
 
 
-@pytest.mark.parametrize(("change", "asked"), [(never, "firing"), (always, "silent")])
-def test_control_the_cases_of_every_alert_see_a_rule_that_fires_never_or_always(tmp_path, control, change, asked):
-    said = []
-
-    def found(files):
-        said[:] = promtool.objections(tmp_path, files, cases)
-        return said
-
-    first = {case.alert: case for case in reversed(CASES) if getattr(case, asked)}
-    cases = [replace(case, **{"firing": (), "silent": (), asked: getattr(case, asked)[:1]}) for case in first.values()]
+def changed_to(change):
+    """The shipped files with every rule changed, without its waiting time."""
     documents = promtool.documents()
     for document in documents.values():
         for group in document["groups"]:
@@ -71,10 +54,29 @@ def test_control_the_cases_of_every_alert_see_a_rule_that_fires_never_or_always(
                 {name: value for name, value in change(rule).items() if name in {"alert", "expr", "labels"}}
                 for rule in group["rules"]
             ]
-    control.holds(found, promtool.RULES)
-    control.objects(found, promtool.written(tmp_path / "changed", documents), damage="count(ALERTS{alertname=")
-    unseen = [case.alert for case in cases if not any(f'alertname=\\"{case.alert}\\"' in each for each in said)]
-    assert unseen == []
+    return documents
+
+
+@pytest.mark.parametrize("file", [file.name for file in promtool.RULES])
+def test_control_every_case_goes_as_it_says_and_sees_a_rule_that_fires_never_or_always(tmp_path, control, file):
+    """The alerts of one file at a time, so that processes can share the work; all rules are there each time."""
+    said = []
+
+    def found(files, cases):
+        said[:] = promtool.objections(tmp_path, files, cases)
+        return said
+
+    own = [case for case in CASES if case.alert in {rule.name for rule in promtool.rules() if rule.file.name == file}]
+    control.holds(found, promtool.RULES, own)
+    for change, asked in ((never, "firing"), (always, "silent")):
+        first = {case.alert: case for case in reversed(own) if getattr(case, asked)}
+        cases = [
+            replace(case, **{"firing": (), "silent": (), asked: getattr(case, asked)[:1]}) for case in first.values()
+        ]
+        changed = promtool.written(tmp_path / change.__name__, changed_to(change))
+        control.objects(found, changed, cases, damage="count(ALERTS{alertname=")
+        unseen = [case.alert for case in cases if not any(f'alertname=\\"{case.alert}\\"' in each for each in said)]
+        assert unseen == []
 
 
 def test_alerts_have_one_of_three_severities_and_say_what_whom_and_where():
@@ -90,19 +92,21 @@ def test_alerts_have_one_of_three_severities_and_say_what_whom_and_where():
 def test_annotations_are_rendered_with_labels_and_value(tmp_path):
     """promtool prints what it got when nothing is expected: templates are filled, every description has a number."""
     firing = {case.alert: case for case in reversed(CASES) if case.firing}
-    tests = [
-        {
+    suites = []
+    for rule in promtool.rules():
+        case = firing[rule.name]
+        (alone,) = promtool.written(
+            tmp_path, {f"{rule.name}.yml": {"groups": [{"name": "a", "rules": [rule.content]}]}}
+        )
+        test = {
             "interval": "1m",
-            "input_series": [{"series": series, "values": values} for series, values in firing[name].series.items()],
+            "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
             "external_url": promtool.EXTERNAL_URL,
-            "alert_rule_test": [{"eval_time": f"{firing[name].firing[0]}m", "alertname": name, "exp_alerts": []}],
+            "alert_rule_test": [{"eval_time": f"{case.firing[0]}m", "alertname": rule.name, "exp_alerts": []}],
         }
-        for name in NAMES
-    ]
-    suite = tmp_path / "suite.yml"
-    files = [str(file) for file in promtool.RULES]
-    suite.write_text(yaml.safe_dump({"rule_files": files, "evaluation_interval": "1m", "tests": tests}))
-    said = promtool.run("test", "rules", suite)
+        suite = {"rule_files": [str(alone)], "evaluation_interval": "1m", "tests": [test]}
+        suites += promtool.written(tmp_path / "suites", {f"{rule.name}.yml": suite})
+    said = promtool.run("test", "rules", *suites)
     got = dict(re.findall(r"alertname: (\w+), time.*?got:(.*?\])\s*$", said.stdout + said.stderr, re.S | re.M))
     assert sorted(got) == sorted(NAMES)
     for name, text in got.items():

@@ -68,13 +68,14 @@ def test_control_over_a_window_a_key_with_a_null_in_it_is_compared_like_any_othe
     control.objects(current_over_a_window, damage=damage)
 
 
-@pytest.mark.parametrize("table", ["bronze/my-copy", "silver/bcb_sgs.old_revisions", "gold/two words"])
-def test_another_folder_among_the_tables_makes_no_check_fail(kit, table):
-    """Its files are looked at like all others; a name that SQL must quote ended every check in a traceback."""
+def test_other_folders_among_the_tables_make_no_check_fail(kit):
+    """Their files are looked at like all others; a name that SQL must quote ended every check in a traceback."""
     before = files.check(kit.evidence()).rows
-    write_deltalake(str(kit.lake / table), pa.table({"x": [1]}))
+    others = ("bronze/my-copy", "silver/bcb_sgs.old_revisions", "gold/two words")
+    for table in others:
+        write_deltalake(str(kit.lake / table), pa.table({"x": [1]}))
     assert failing(kit) == {}
-    assert files.check(kit.evidence()).rows == before + 1
+    assert files.check(kit.evidence()).rows == before + len(others)
 
 
 # bronze
