@@ -66,7 +66,8 @@ def test_control_every_case_goes_as_it_says_and_sees_a_rule_that_fires_never_or_
         said[:] = promtool.objections(tmp_path, files, cases)
         return said
 
-    own = [case for case in CASES if case.alert in {rule.name for rule in promtool.rules() if rule.file.name == file}]
+    names = {rule.name for rule in promtool.rules() if rule.file.name == file}
+    own = [case for case in CASES if case.alert in names]
     control.holds(found, promtool.RULES, own)
     for change, asked in ((never, "firing"), (always, "silent")):
         first = {case.alert: case for case in reversed(own) if getattr(case, asked)}
