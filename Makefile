@@ -5,8 +5,9 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 COMPANY := .company/installed
 AIRFLOW := .airflow/installed
-# Tests wait a third of their time and more, so there are more processes than cores. Those with real services share broker,
-# registry, object store and Spark's JVM.
+# Fast tests hardly wait: with every further process they take 5 percent more CPU.
+FAST := -n 3 --dist worksteal
+# Those with real services wait a third of their time and more. Broker, registry, object store and Spark's JVM are shared.
 PARALLEL := -n 5 --dist worksteal
 # Tests start hundreds of commands. Where the environment keeps Python from writing bytecode, as in many containers, each
 # of them would compile the product anew, and each process of pytest all tests.
@@ -64,7 +65,7 @@ bytecode: $(INSTALLED)
 test:  ## everything but the slow faults: fast tests first, then the real embedded services, both in any case
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(INSTALLED) $(AIRFLOW) || true
 	@$(MAKE) --no-print-directory --jobs 3 setup check tools bytecode
-	@$(BIN)/pytest $(PARALLEL) --durations 10 -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
+	@$(BIN)/pytest $(FAST) --durations 10 -m "not integration and not slow and not long and not containers and not company and not airflow"; first=$$?; \
 	$(MAKE) --no-print-directory --keep-going --jobs 2 test-services test-beside || first=$$?; cat build/beside.log; exit $$first
 
 test-services:
@@ -87,7 +88,7 @@ test-pythons: setup  ## the fast tests on further Pythons of this machine: PYTHO
 	@failed=; for python in $(or $(PYTHONS),python3.12 python3.13); do \
 		$$python -c "" 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
 		$(MAKE) --no-print-directory build/$$python/installed && \
-		build/$$python/bin/pytest $(PARALLEL) -m "not integration and not slow and not long and not containers and not company and not airflow" || failed="$$failed $$python"; \
+		build/$$python/bin/pytest $(FAST) -m "not integration and not slow and not long and not containers and not company and not airflow" || failed="$$failed $$python"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 build/%/installed: requirements.lock pyproject.toml

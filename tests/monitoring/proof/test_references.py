@@ -54,7 +54,7 @@ def test_control_a_dimension_row_that_is_missing_is_named(whole, dimension, cont
         for each in references.REFERENCES
         if each.dimension == dimension
     }
-    control.objects(unresolved, damage=tuple(own))
+    control.objects(unresolved, damage=f"are not in {dimension}")
     assert set(said) == own
 
 
