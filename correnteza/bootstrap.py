@@ -186,7 +186,7 @@ def _pip(arguments: list[str], what: str, *, is_offline: bool = False) -> None:
 
     started = time.monotonic()
     with (
-        _extra_settings(STORED) as variables,
+        _jars_as_they_are() as variables,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables
         ) as process,
@@ -205,11 +205,11 @@ def _pip(arguments: list[str], what: str, *, is_offline: bool = False) -> None:
 
 
 @contextmanager
-def _extra_settings(of_setuptools: str) -> Iterator[dict[str, str]]:
-    """The environment in which setuptools has these settings, too, unless the user names a file of such himself."""
+def _jars_as_they_are() -> Iterator[dict[str, str]]:
+    """The environment in which setuptools reads `STORED`, unless the user names a file of settings himself."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "distutils.cfg"
-        path.write_text(of_setuptools, encoding="utf-8")
+        path.write_text(STORED, encoding="utf-8")
         yield {"DIST_EXTRA_CONFIG": str(path), **os.environ}
 
 

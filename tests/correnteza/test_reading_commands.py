@@ -104,23 +104,17 @@ def test_query_reads_the_views_of_quality(home):
 
 def test_folders_of_any_name_among_the_tables_stop_no_verb(home):
     """Somebody's copies beside the tables can be queried under their names in quotes, and are among those in a hint."""
-    names = {
-        "my-copy": '"my-copy"',
-        "bcb_sgs.old": '"bcb_sgs.old"',
-        "order": "order",
-        'a"b': '"a""b"',
-        "two words": '"two words"',
-    }
+    names = ("my-copy", "bcb_sgs.old", "order", 'a"b', "two words")
     for name in names:
         write_deltalake(str(home / "lake" / "gold" / name), pa.table({"x": [1, 2]}))
     assert run("query", "select count(*) from gold.fact_weather_daily").exit_code == 0
     assert isinstance(run("quality").exception, (UnsafeState, type(None)))
     refused = run("query", "select * from gold.nonsense").exception
     assert isinstance(refused, UsageError)
-    for name, shown in names.items():
+    for name in names:
         quoted = '"' + name.replace('"', '""') + '"'
         assert json.loads(run("query", f"select sum(x)::INT as x from gold.{quoted}", "--json").stdout) == [{"x": 3}]
-        assert f"gold.{shown}" in str(refused.hint)
+        assert f"gold.{name if name.isidentifier() else quoted}" in str(refused.hint)
 
 
 def test_two_tables_whose_names_differ_in_capitals_only_are_refused(home):

@@ -65,10 +65,8 @@ def objections(folder: Path, files: Iterable[Path], cases: Iterable[Case]) -> li
     """What `promtool test rules` finds wrong: a line per case and minute, with the alert's name and the course."""
     cases = list(cases)
     tests = [
-        {
-            "interval": "1m",
-            "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
-            "external_url": EXTERNAL_URL,
+        inputs(case)
+        | {
             "promql_expr_test": [
                 *(_count(case.alert, minute, fires=True) for minute in case.firing),
                 *(_count(case.alert, minute, fires=False) for minute in case.silent),
@@ -86,6 +84,15 @@ def objections(folder: Path, files: Iterable[Path], cases: Iterable[Case]) -> li
         return []
     lines = (done.stderr + done.stdout).splitlines()
     return [line.strip() for line in lines if "expr:" in line] or lines
+
+
+def inputs(case: Case) -> dict[str, Any]:
+    """What a unit test of promtool's is given for a case."""
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+        "external_url": EXTERNAL_URL,
+    }
 
 
 def _count(alert: str, minute: int, *, fires: bool) -> dict[str, Any]:

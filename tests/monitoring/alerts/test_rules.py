@@ -99,10 +99,7 @@ def test_annotations_are_rendered_with_labels_and_value(tmp_path):
         (alone,) = promtool.written(
             tmp_path, {f"{rule.name}.yml": {"groups": [{"name": "a", "rules": [rule.content]}]}}
         )
-        test = {
-            "interval": "1m",
-            "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
-            "external_url": promtool.EXTERNAL_URL,
+        test = promtool.inputs(case) | {
             "alert_rule_test": [{"eval_time": f"{case.firing[0]}m", "alertname": rule.name, "exp_alerts": []}],
         }
         suite = {"rule_files": [str(alone)], "evaluation_interval": "1m", "tests": [test]}
