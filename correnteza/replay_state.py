@@ -16,12 +16,10 @@ ENDED = "the data of this home come from a replay, which does not run now: they 
 
 def write(run: Path, variables: Mapping[str, str]) -> None:
     """Say that this process runs a replay. Args: variables: those of its components."""
-    import psutil
+    from correnteza.embedded.processes import creation_of, write_json
 
-    from correnteza.embedded.processes import write_json
-
-    created = psutil.Process().create_time()
-    write_json(run / "replay.json", {"pid": os.getpid(), "created": created, "variables": dict(variables)})
+    pid = os.getpid()
+    write_json(run / "replay.json", {"pid": pid, "created": creation_of(pid), "variables": dict(variables)})
 
 
 def join(run: Path) -> str | None:

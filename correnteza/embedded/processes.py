@@ -36,6 +36,10 @@ _PR_SET_PDEATHSIG = 1
 # Loaded here, because after the fork the child must not allocate memory or take a lock.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_STARTTIME = 22 - 3
+"""The place of field 22 of `/proc/<pid>/stat` behind the name, which is field 2 and may have blanks."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -151,13 +155,30 @@ def clear_leftovers(run: Path) -> list[str]:
     return stopped
 
 
-def is_alive(pid: int, created: float) -> bool:
-    """Whether the recorded process still runs."""
+def is_alive(pid: int, created: str) -> bool:
+    """Whether the recorded process still runs. Args: created: what `creation_of` said when it was recorded."""
     try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - created) < 1 and _runs(process)
+        return creation_of(pid) == created and _runs(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return False
+
+
+def creation_of(pid: int) -> str:
+    """When a process started, in a form that stays the same when the clock is set.
+
+    On Linux these are the boot and the ticks since it (`starttime`, proc_pid_stat(5)). The time by the clock is
+    computed from the boot's, which moves with every step of the clock: a process would no longer be the recorded one.
+
+    Raises:
+        psutil.NoSuchProcess: there is none with this number.
+    """
+    if sys.platform != "linux":
+        return str(psutil.Process(pid).create_time())
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    return f"{_BOOT.read_text().strip()} {after_name[_STARTTIME].decode()}"
 
 
 def bound_log(log: Path) -> None:
@@ -205,7 +226,7 @@ def _children_file(run: Path) -> Path:
     return run / "children.json"
 
 
-def _records(run: Path) -> dict[str, tuple[int, float]]:
+def _records(run: Path) -> dict[str, tuple[int, str]]:
     try:
         return {name: (pid, created) for name, (pid, created) in json.loads(_children_file(run).read_text()).items()}
     except (FileNotFoundError, ValueError):
@@ -214,7 +235,7 @@ def _records(run: Path) -> dict[str, tuple[int, float]]:
 
 def _record(run: Path, name: str, pid: int) -> None:
     try:
-        created = psutil.Process(pid).create_time()
+        created = creation_of(pid)
     except psutil.NoSuchProcess:
         return
     write_json(_children_file(run), {**_records(run), name: (pid, created)})

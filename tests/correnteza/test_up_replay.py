@@ -66,6 +66,7 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
     wait_for(told_of_polls, "the monitor tells of the polls")
 
     # A command in the replay's home counts by the replay's clock.
+    assert process.poll() is None, process.said
     beside = alone("sources", "--json", CORRENTEZA_HOME=str(home / "replay"))
     assert beside.wait() == 0
     assert "note: a replay runs in this home: its clock says 2025-11-" in beside.said
