@@ -33,7 +33,7 @@ reads the variable; broker and registry, which start Java themselves, do not.
 
 PATIENCE_SECONDS = 300
 """Longest that a test waits for anything that comes in seconds. None is about how fast a machine is: what is not there
-by then does not come.
+by then does not come. A command that does its work and ends has the time of the whole test.
 """
 
 
@@ -78,14 +78,17 @@ def environment(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
 def run_to_its_end(
     settings: Settings, folder: Path, start: Sequence[str], arguments: Sequence[str], variables: dict[str, str]
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command in a folder. It never raises by its code. Args: start: as `UNMODIFIED`."""
+    """Run a command in a folder, until it ends or the test's time is over. It never raises by its code.
+
+    Args:
+        start: as `UNMODIFIED`.
+    """
     return subprocess.run(
         [sys.executable, *start, *arguments],
         cwd=folder,
         env=environment(settings, variables),
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -143,10 +146,6 @@ class Command(subprocess.Popen[str]):
                 text=True,
                 start_new_session=True,
             )
-
-    def wait(self, timeout: float | None = PATIENCE_SECONDS) -> int:
-        """Its exit code."""
-        return super().wait(timeout)
 
     @property
     def said(self) -> str:

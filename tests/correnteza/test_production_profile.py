@@ -1,13 +1,12 @@
 """What exists only for tests is refused under the production profile, wherever the profile is declared."""
 
 import subprocess
-import sys
 
 import pytest
 
 from correnteza.settings import Settings
 from foundation import clock, failpoints
-from tests.helpers import PATIENCE_SECONDS, environment
+from tests.helpers import UNMODIFIED, run_to_its_end
 
 
 @pytest.fixture
@@ -16,15 +15,8 @@ def command(tmp_path):
 
     def run(toml: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "correnteza.toml").write_text(toml)
-        return subprocess.run(
-            [sys.executable, "-m", "correnteza", "schemas", "plan"],
-            cwd=tmp_path,
-            env=environment(Settings(home=tmp_path / "home"), variables),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        settings = Settings(home=tmp_path / "home")
+        return run_to_its_end(settings, tmp_path, UNMODIFIED, ["schemas", "plan"], variables)
 
     return run
 

@@ -7,7 +7,6 @@ The broker is one of this file's own: the address it tells its clients is that o
 import json
 import shutil
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -32,7 +31,7 @@ from schemas.contracts import load, load_all
 from schemas.registry import Registry
 from tests import oracles
 from tests.brokers import OwnBroker, own_broker
-from tests.helpers import PATIENCE_SECONDS, environment, wait_for
+from tests.helpers import PATIENCE_SECONDS, UNMODIFIED, run_to_its_end, wait_for
 from tests.producers.served import MACAPA, SALVADOR, ServedZip, corrected, member_name
 from tests.proxy import Proxy
 from tests.records import message
@@ -396,15 +395,7 @@ def proposal(tmp_path, settings) -> tuple[Path, dict[str, str]]:
 
 def run_proposed(proposal, settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     folder, own = proposal
-    return subprocess.run(
-        [sys.executable, "-m", "correnteza", *arguments],
-        cwd=folder,
-        env=environment(settings, own | variables),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    return run_to_its_end(settings, folder, UNMODIFIED, arguments, own | variables)
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import PATIENCE_SECONDS
-
 READ = """
 import sys
 from datetime import datetime
@@ -34,7 +32,6 @@ def differences(zone: str, folder: Path, script: str = READ) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     midnight, *different = done.stdout.splitlines()

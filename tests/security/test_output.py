@@ -38,7 +38,7 @@ def on_a_terminal(folder, start, *arguments):
             break
         said += part
     os.close(ours)
-    process.wait(60)
+    process.wait()
     return said.decode()
 
 

@@ -70,7 +70,6 @@ def refused(secured: list[str], authority: Path | None) -> list[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
         check=True,
     )
     return done.stdout.splitlines()

@@ -20,7 +20,6 @@ from stream_jobs.running import cluster as clusters
 from stream_jobs.running.session import AVRO_LIMITS
 from tests.clusters import WORKERS, cluster
 from tests.controls import complaint
-from tests.helpers import PATIENCE_SECONDS
 from tests.lake_oracles import order_free_hash, utc
 from tests.records import framed, message, of_a_month, publish
 from tests.stores import store
@@ -167,9 +166,7 @@ def test_control_an_executor_without_the_avro_limits_is_refused(cluster, setting
     def objections(*options):
         variables = {**os.environ, "JAVA_HOME": str(spark_java_home(settings)), "SPARK_CONF_DIR": str(cluster.conf)}
         command = [sys.executable, "-c", WITHOUT_LIMITS, cluster.master, *options]
-        done = subprocess.run(
-            command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-        )
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         return [] if done.returncode == 0 else done.stderr.strip().splitlines()[-1:]
 
     control.holds(objections, " ".join(f"-D{name}={value}" for name, value in AVRO_LIMITS.items()))
