@@ -16,7 +16,7 @@ from correnteza.settings import Settings
 from foundation.errors import CorrentezaError, UnsafeState
 from schemas.contracts import load
 from schemas.registry import Registry
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -153,7 +153,7 @@ def test_two_stacks_cannot_have_one_home_and_down_stops_the_one_that_has_it(alon
     assert process.poll() is None
 
     assert alone("down").wait() == 0
-    assert process.wait() == 143
+    assert process.wait(PATIENCE_SECONDS) == 143
     assert not is_alive(*broker)
 
 

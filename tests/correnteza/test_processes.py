@@ -2,6 +2,10 @@
 
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,11 +16,20 @@ from tests.controls import Control
 from tests.helpers import wait_for
 
 
+@contextmanager
+def sleeping(program: str | Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that sleeps until the context ends."""
+    with subprocess.Popen([program, "3600"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def sleeper():
-    with subprocess.Popen(["sleep", "3600"]) as process:
+    with sleeping("sleep") as process:
         yield process
-        process.kill()
 
 
 def lost_by_a_clock_that_is_set(monkeypatch: pytest.MonkeyPatch, pid: int) -> list[str]:
@@ -50,15 +63,14 @@ def test_another_process_with_its_number_is_not_the_recorded_one(sleeper):
 def test_a_name_of_blanks_and_brackets_does_not_move_the_fields(tmp_path):
     odd = tmp_path / "a (b) c"
     odd.symlink_to("/bin/sleep")
-    with subprocess.Popen([odd, "3600"]) as process:
+    with sleeping(odd) as process:
         wait_for(lambda: psutil.Process(process.pid).name() == odd.name, "the program to have its name")
         recorded = creation_of(process.pid)
         assert recorded.rpartition(" ")[2].isdecimal()
         assert is_alive(process.pid, recorded)
-        process.kill()
 
 
-@pytest.mark.skipif(processes.sys.platform != "linux", reason="only Linux computes a start from the time of the boot")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux computes a start from the time of the boot")
 def test_control_a_start_by_the_clock_is_lost_when_the_clock_is_set(sleeper, monkeypatch, control: Control):
     control.holds(lost_by_a_clock_that_is_set, monkeypatch, sleeper.pid)
     monkeypatch.setattr(processes, "creation_of", lambda pid: str(psutil.Process(pid).create_time()))
