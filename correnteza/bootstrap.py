@@ -18,6 +18,8 @@ import tomllib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 PROJECT = Path(__file__).parent.parent
 LOCK = PROJECT / "requirements.lock"
@@ -37,6 +39,10 @@ _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _BUILD = re.compile(r"^\s*Building wheel for (\S+) ")
 _SHOWN_AT_FAILURE = 15
 
+PROXY_HINT = (
+    "set HTTPS_PROXY=http://<host>:<port> to the proxy's address, or unset it; NO_PROXY names hosts to ask without one"
+)
+
 # pip's message → the fix. Network errors come first, because pip always ends with "no matching distribution".
 HINTS = (
     (
@@ -44,11 +50,7 @@ HINTS = (
         "a file is not the one that requirements.lock names: look at where it came from (PIP_INDEX_URL); a wanted "
         "change of version goes through `make lock`",
     ),
-    (
-        r"ProxyError|Tunnel connection failed|Cannot connect to proxy|\b407\b",
-        "set HTTPS_PROXY=http://<host>:<port> to the proxy's address, or unset it; NO_PROXY names hosts to ask "
-        "without one",
-    ),
+    (r"ProxyError|Tunnel connection failed|Cannot connect to proxy|\b407\b", PROXY_HINT),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError|SSLCertVerificationError",
         "set REQUESTS_CA_BUNDLE (the jars heed it too) or PIP_CERT to a PEM file with your network's certificates",
@@ -118,9 +120,23 @@ def install(offline: Path | None) -> None:
     where = f"from {wheels}" if wheels else "about 0.8 GB, of which pyspark is 455 MB"
     _say(f"packages: up to {packages}, {where}; building and unpacking them takes longer than the download")
     locked = ["--require-hashes", "--requirement", str(LOCK)]
+    with own_lines_of_pip() as alone:
+        _pip(["install", *source, *locked[:-1], alone], "pip", is_offline=bool(wheels))
     # Of the packages' modules not even the tests import more than half: those are compiled at their first import.
     _pip(["install", "--no-compile", *source, *locked], "packages", is_offline=bool(wheels))
     _pip(["install", *source, "--no-deps", "--editable", "."], "this project", is_offline=bool(wheels))
+
+
+@contextmanager
+def own_lines_of_pip() -> Iterator[str]:
+    """A file with the lock's lines of pip alone, to be installed first: the pip of Python 3.11 compares each file of an
+    index with each of a thousand platforms, which takes longer than all the rest."""
+    found = re.search(r"^pip==.*(?:\n +.*)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "requirements.txt"
+        path.write_text(found[0], encoding="utf-8")
+        yield str(path)
 
 
 def fill(folder: Path) -> None:
@@ -172,6 +188,10 @@ def follow(lines: Iterable[str]) -> Generator[str, None, str]:
 def hint(said: Iterable[str]) -> str:
     """The setting to try after a failure, from pip's output."""
     text = "\n".join(said)
+    # pip names an address that does not answer, and not what it is.
+    proxies = map(urlsplit, getproxies().values())
+    if any(f"host='{each.hostname}', port={each.port})" in text for each in proxies):
+        return PROXY_HINT
     return next((mends for words, mends in HINTS if re.search(words, text)), "see what pip said above")
 
 

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from correnteza.bootstrap import own_lines_of_pip
+
 HERE = Path(__file__).parent
 PRODUCT = HERE.parent / ".venv"
 OVER_OURS = {"company": True, "airflow": False}
@@ -24,10 +26,16 @@ def make(name: str) -> None:
         (own,) = environment.glob("lib/python*/site-packages")
         product = str(PRODUCT / own.relative_to(environment))
         (own / UNDER).write_text(f"import site; site.addsitedir({product!r})\n", encoding="utf-8")
+    with own_lines_of_pip() as alone:
+        _install(environment, alone)
+    _install(environment, str(HERE / name / "requirements.lock"))
+
+
+def _install(environment: Path, lock: str) -> None:
     # Of thousands of modules some hundreds are ever imported: those are compiled then.
     pip = [str(environment / "bin/python"), "-m", "pip", "install", "--no-compile"]
-    # The lock holds all that the systems need; --no-deps, because pip would judge the product's own pins, too.
-    locked = ["--no-deps", "--require-hashes", "--requirement", str(HERE / name / "requirements.lock")]
+    # A lock holds all that the systems need; --no-deps, because pip would judge the product's own pins, too.
+    locked = ["--no-deps", "--require-hashes", "--requirement", lock]
     done = subprocess.run([*pip, *locked], capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stdout[-2000:] + done.stderr[-2000:], file=sys.stderr)
