@@ -22,7 +22,7 @@ from tests import collected
 from tests.choosing import choose
 from tests.controls import control
 from tests.fault_report import pytest_runtest_makereport, pytest_terminal_summary
-from tests.helpers import UNMODIFIED, Command, run_here, run_to_its_end, start_commands
+from tests.helpers import PATIENCE_SECONDS, UNMODIFIED, Command, run_here, run_to_its_end, start_commands
 from tests.last_runs import pytest_runtest_logreport, pytest_sessionfinish
 from tests.seeds import pytest_report_header, seed_hypothesis
 from tests.shared_services import borrow, end, folder_of_all
@@ -151,6 +151,21 @@ def here(settings: Settings) -> Cli:
         return run_here(settings, arguments, variables)
 
     return run
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and the monitor in this process wait for broker and registry as long as tests do; a user who looks, and
+    a page that is made each second, wait for a second or two. For tests of what they answer."""
+    monkeypatch.setattr("correnteza.watching.ANSWER_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("correnteza.commands.status.CONNECT_WITHIN_SECONDS", PATIENCE_SECONDS)
+    for module in (
+        "correnteza.commands.status",
+        "monitoring.lag.hanging",
+        "monitoring.lag.waiting",
+        "monitoring.watch.broker",
+    ):
+        monkeypatch.setattr(f"{module}.ANSWER_WITHIN_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture

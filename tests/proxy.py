@@ -34,6 +34,7 @@ class Proxy:
             acted on the request by then.
         holds: keep silent after such a reply instead of hanging up, as a network that loses one direction does.
         swallowed: how many replies were kept back; end_txns: how many EndTxn requests were passed on.
+        lost: how many bytes a black hole has taken.
     """
 
     def __init__(self, target: tuple[str, int], port: int = 0) -> None:
@@ -46,6 +47,7 @@ class Proxy:
         self.holds = False
         self.swallowed = 0
         self.end_txns = 0
+        self.lost = 0
         self._port = port
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -132,8 +134,11 @@ class _Link:
 
     async def _carry(self, block: bytes, writer: asyncio.StreamWriter) -> None:
         proxy, is_answer = self._proxy, writer is self._to_client
-        if proxy.mode == "blackhole" or (is_answer and (self._half_closed or self._silent)):
-            self._lost |= proxy.mode == "blackhole"
+        if proxy.mode == "blackhole":
+            self._lost = True
+            proxy.lost += len(block)
+            return
+        if is_answer and (self._half_closed or self._silent):
             return
         if proxy.mode == "delay":
             await asyncio.sleep(proxy.delay_seconds)

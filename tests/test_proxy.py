@@ -91,6 +91,7 @@ def test_a_connection_that_lost_bytes_in_a_black_hole_is_hung_up_after_it_and_ot
         assert received(idle, 1) == b"a"
         proxy.mode = "blackhole"
         client.sendall(b"lost")
+        wait_for(lambda: proxy.lost == len(b"lost"), "the black hole to have taken it")
         client.settimeout(0.3)
         with pytest.raises(TimeoutError):
             client.recv(1)
@@ -170,4 +171,4 @@ def test_a_reply_that_is_held_leaves_its_connection_open_without_data(client, pr
     client.sendall(frame(3, 1))
     with pytest.raises(TimeoutError):
         client.recv(1)
-    assert (len(echo.received), proxy.swallowed) == (2 * len(request), 1)
+    wait_for(lambda: (len(echo.received), proxy.swallowed) == (2 * len(request), 1), "both requests to have passed")

@@ -6,10 +6,9 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 from tests.shared_services import borrow, end
 
-SECONDS = 30
 CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -22,7 +21,7 @@ def use(folder: Path, done: Event, told: "Queue[tuple[str, str]]") -> None:
 
     addresses = borrow(folder, start)
     told.put(("uses", addresses["kafka"]))
-    done.wait(SECONDS)
+    done.wait(PATIENCE_SECONDS)
     end()
 
 
@@ -32,18 +31,18 @@ def test_one_process_starts_them_and_stops_them_after_the_last_user(tmp_path: Pa
     users = [CONTEXT.Process(target=use, args=(tmp_path, event, told)) for event in events]
     users[0].start()
     owner = str(users[0].pid)
-    assert [told.get(timeout=SECONDS) for _ in range(2)] == [("started", owner), ("uses", owner)]
+    assert [told.get(timeout=PATIENCE_SECONDS) for _ in range(2)] == [("started", owner), ("uses", owner)]
     for user in users[1:]:
         user.start()
-    assert [told.get(timeout=SECONDS) for _ in range(2)] == [("uses", owner), ("uses", owner)]
+    assert [told.get(timeout=PATIENCE_SECONDS) for _ in range(2)] == [("uses", owner), ("uses", owner)]
 
     events[0].set()
     events[1].set()
-    users[1].join(SECONDS)
+    users[1].join(PATIENCE_SECONDS)
     assert users[0].is_alive()
     assert told.empty()
 
     users[2].kill()  # it has left its file behind
-    users[2].join(SECONDS)
-    wait_for(lambda: not users[0].is_alive(), "the end of who started them", SECONDS)
-    assert told.get(timeout=SECONDS) == ("stopped", owner)
+    users[2].join(PATIENCE_SECONDS)
+    wait_for(lambda: not users[0].is_alive(), "the end of who started them")
+    assert told.get(timeout=PATIENCE_SECONDS) == ("stopped", owner)

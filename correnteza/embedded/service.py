@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from correnteza.embedded.processes import Program
 from foundation.errors import DependencyUnavailable
 
-READY_SECONDS = 120.0
-"""Longest time to wait for a start; on two busy cores the registry needs up to 30 s."""
+READY_SECONDS = 300.0
+"""Longest time to wait for a start; on two busy cores the registry needs up to 30 s, on slow ones three times that."""
 
 POLL_SECONDS = 0.1
 

@@ -43,7 +43,7 @@ def produce(bootstrap, value):
         {"bootstrap.servers": bootstrap, "acks": "all", "reconnect.backoff.max.ms": 500, "log_level": 0}
     )
     producer.produce(TOPIC, value=value)
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
 
 
 def stored(bootstrap):
@@ -53,7 +53,7 @@ def stored(bootstrap):
     try:
         _, end = consumer.get_watermark_offsets(partition, timeout=30)
         consumer.assign([partition])
-        messages = consumer.consume(end, timeout=30)
+        messages = consumer.consume(end, timeout=PATIENCE_SECONDS)
         assert [message.error() for message in messages] == [None] * end
         return [message.value() for message in messages]
     finally:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.helpers import PATIENCE_SECONDS
+
 # `pause` returns for a signal alone: a native exit handler that never ends, as Arrow's now and then.
 RUN = """
 import ctypes, sys
@@ -28,7 +30,7 @@ def started(end: str, call: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("end", ENDS)
 def test_a_command_ends_with_its_own_code_though_an_exit_handler_never_returns(end):
     with started(end, "cli.main()") as process:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert (out, process.returncode) == ("done\n", ENDS[end])
 
 
@@ -38,7 +40,7 @@ def hanging(call: str) -> list[str]:
         assert process.stdout is not None
         assert process.stdout.readline() == "done\n"
         try:
-            process.wait(timeout=10 if call == "run()" else 60)
+            process.wait(timeout=10 if call == "run()" else PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             return ["it is done and has not ended"]
@@ -53,5 +55,5 @@ def test_control_by_the_interpreter_s_own_end_it_hangs(control):
 def test_exit_handlers_of_python_run_and_what_was_printed_arrives():
     late = "import atexit; atexit.register(print, 'handled')"
     with started(late, "cli.main()") as process:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert (out, process.returncode) == ("done\nhandled\n", 0)

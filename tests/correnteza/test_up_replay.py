@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from correnteza.demo import FIRST_RECORDED_AT
 from correnteza.replay_state import ENDED
 from correnteza.replaying import duration
 from foundation.errors import UsageError
@@ -49,6 +50,20 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
     wait_for(lambda: any(day >= date(2025, 11, 12) for day in published_on()), "a record of the third day")
     assert f"export CORRENTEZA_HOME={home / 'replay'}" in process.said
 
+    # A command in the replay's home counts by the replay's clock.
+    assert process.poll() is None, process.said
+    beside = alone("sources", "--json", CORRENTEZA_HOME=str(home / "replay"))
+    assert beside.wait() == 0
+    (said,) = re.findall(r"note: a replay runs in this home: its clock says (\S+ \S+) UTC", beside.said)
+    document = json.loads(beside.said[beside.said.index("{\n") :])
+    now = datetime.fromisoformat(document["at"])
+    succeeded = [
+        datetime.fromisoformat(each["last"]["last_success_at"]) for each in document["sources"] if each["last"]
+    ]
+    assert succeeded
+    assert FIRST_RECORDED_AT <= datetime.fromisoformat(f"{said}+00:00") <= now
+    assert all(FIRST_RECORDED_AT <= each <= now for each in succeeded)
+
     # The leader sends the canary from its start on, by the real clock.
     bootstrap = json.loads(endpoints.read_text())["kafka_bootstrap"]
     wait_for(lambda: oracles.read(bootstrap, "", CANARY, settled=False), "a canary")
@@ -64,19 +79,6 @@ def test_the_schedule_publishes_what_each_recorded_day_brings(alone, home):
         return any(each["outcome"] == "published" for each in sources["anatel_mobile_accesses"]["outcomes"])
 
     wait_for(told_of_polls, "the monitor tells of the polls")
-
-    # A command in the replay's home counts by the replay's clock.
-    assert process.poll() is None, process.said
-    beside = alone("sources", "--json", CORRENTEZA_HOME=str(home / "replay"))
-    assert beside.wait() == 0
-    assert "note: a replay runs in this home: its clock says 2025-11-" in beside.said
-    document = json.loads(beside.said[beside.said.index("{\n") :])
-    now = datetime.fromisoformat(document["at"])
-    succeeded = [
-        datetime.fromisoformat(each["last"]["last_success_at"]) for each in document["sources"] if each["last"]
-    ]
-    assert succeeded
-    assert all(timedelta(0) <= now - each < timedelta(days=10) for each in succeeded)
 
     # After the replay it has today's clock, and says so.
     process.terminate()

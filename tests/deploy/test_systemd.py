@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.helpers import PATIENCE_SECONDS, ROOT
 
 UNITS = ROOT / "deploy/systemd"
 SERVICES = (
@@ -85,7 +85,7 @@ def test_each_unit_has_its_watchdog_interval():
 def test_a_monitor_notifies_systemd_that_it_is_ready_and_alive(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(60)
+        systemd.settimeout(PATIENCE_SECONDS)
         variables = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "CORRENTEZA_HOME": str(tmp_path / "home")}
         monitor = subprocess.Popen(
             [sys.executable, "-m", "correnteza", "monitor", "--port", "0"],

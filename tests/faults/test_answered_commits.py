@@ -39,6 +39,7 @@ def undecided(bootstrap: str) -> list[str]:
     ]
 
 
+@pytest.mark.usefixtures("patient")
 def test_f19_control_a_commit_that_was_answered_holds_though_the_broker_is_killed_at_once(
     tmp_path, control, monkeypatch
 ):

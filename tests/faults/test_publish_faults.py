@@ -142,11 +142,12 @@ def test_f4_control_a_publisher_that_asks_once_does_not_know_what_it_has_publish
     assert run().error is None
     control.holds(unsettled, cluster, target)
 
-    monkeypatch.setattr(Publisher, "_commit", asks_once)
     again_passed = cluster.proxy.end_txns
     cluster.proxy.swallow = lambda number: number - again_passed >= 2
     year.put({member_name(SALVADOR): corrected(SOME)}, days=1)
-    assert isinstance(run().error, TransientError)
+    with monkeypatch.context() as patch:
+        patch.setattr(Publisher, "_commit", asks_once)
+        assert isinstance(run().error, TransientError)
     cluster.proxy.swallow = lambda number: False
     assert run().error is None
     control.objects(unsettled, cluster, target, damage="is to be seen and was never acknowledged")
@@ -222,7 +223,7 @@ class Stalling:
 @pytest.fixture
 def stalling(monkeypatch, year) -> Stalling:
     year.put({member_name(SALVADOR): SOME, member_name(MACAPA): MACAPA.read_bytes()})
-    monkeypatch.setattr(publish, "TRANSACTION_TIMEOUT", 2.0)
+    monkeypatch.setattr(publish, "TRANSACTION_TIMEOUT", 10.0)
     return Stalling(monkeypatch)
 
 
@@ -261,7 +262,7 @@ def test_f5_while_a_source_stalls_no_transaction_is_open_and_readers_go_on(clust
         "the stall to last longer than a transaction may",
     )
     stalling.go_on.set()
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     assert outcomes[0].error is None
     assert {row.fields["station_code"] for row in oracles.read(cluster.direct, target.prefix, "inmet_hourly")} == {
         "A401",
@@ -300,7 +301,7 @@ def test_f5_control_with_a_transaction_open_during_the_fetch_readers_wait_and_th
     assert control_asked.is_set()
     control.objects(held_up, cluster, target, damage="records that another publisher wrote")
     stalling.go_on.set()
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     assert outcomes[0].error is not None
 
 

@@ -29,7 +29,7 @@ from stream_jobs.rebuild import run
 from stream_jobs.running import handover, shadows
 from stream_jobs.running.checkpoints import Checkpoint
 from tests import rebuilt_lake
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 from tests.rebuilt_lake import LIVE, QUERY, SHADOW, TABLES, held, made, numbers, torn
 from tests.spark_fixtures import spark
 
@@ -43,7 +43,7 @@ from pathlib import Path
 from sinks.locks import exclusive
 with exclusive(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 SWAP = ["before_swap", *(f"{point}@{n}" for n in (1, 2, 3) for point in ("swap_linked", "mid_swap"))]
 SWAP += ["swap_committed", "checkpoint_copied", "after_swap"]
@@ -55,7 +55,7 @@ def killed_at(places: Places, point: str) -> None:
     """The owner of the tables does what is wanted, and is killed at a point of it."""
     owner = rebuilt_lake.PROCESSES.Process(target=rebuilt_lake.own, args=(places, point, location.connected()))
     owner.start()
-    owner.join(60)
+    owner.join(PATIENCE_SECONDS)
     assert owner.exitcode == -signal.SIGKILL
 
 
@@ -195,7 +195,7 @@ def test_without_a_driver_the_rebuild_swaps_under_the_locks_and_beside_maintenan
     finally:
         holder.kill()
         holder.wait()
-    run.hand_over(places, state, "swap_wanted", seconds=30.0)
+    run.hand_over(places, state, "swap_wanted", seconds=PATIENCE_SECONDS)
     assert torn(places, SHADOW) == []
 
 

@@ -201,6 +201,7 @@ def test_verify_finds_a_manifest_that_counts_other_rows_than_its_payload_holds(b
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("patient")
 def test_status_counts_what_bronze_and_silver_have_not_read(bronze, here, settings):
     topic = f"{settings.topic_prefix}bcb_sgs.v1"
     write_checkpoint(settings.checkpoints, "bronze.bcb_sgs", batch=1, sources=[{topic: {"0": 100}}])

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from correnteza.settings import Settings
 from foundation import kafka
 from replay.server import serve
 from schemas.contracts import load, load_all
-from tests.helpers import UNMODIFIED, Command, environment, run_to_its_end, wait_for
+from tests.helpers import PATIENCE_SECONDS, UNMODIFIED, Command, environment, run_to_its_end, wait_for
 from tests.secured_cluster import PASSWORDS, SecuredCluster, secured_cluster
 
 pytestmark = pytest.mark.integration
@@ -42,6 +42,16 @@ DENIED = {
 }
 
 Run = Callable[..., Any]
+
+PATIENT = f"""
+from correnteza.cli import main
+from correnteza.commands import status
+from monitoring.lag import waiting
+
+status.CONNECT_WITHIN_SECONDS = status.ANSWER_WITHIN_SECONDS = waiting.ANSWER_WITHIN_SECONDS = {PATIENCE_SECONDS}
+main()
+"""
+"""`status` waits for its answer for as long as tests do, and not for a second or two."""
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +69,9 @@ def cluster(tmp_path_factory) -> Iterator[SecuredCluster]:
 def run(cluster, services, home, tmp_path) -> Run:
     """Run a command as one of the users, on this cluster and the registry that all tests share."""
 
-    def command(user: str, *arguments: str, **variables: str) -> Any:
+    def command(user: str, *arguments: str, start: Sequence[str] = UNMODIFIED, **variables: str) -> Any:
         own = Settings(home=home, kafka_bootstrap=None, registry_url=services.registry_url)
-        return run_to_its_end(own, tmp_path, UNMODIFIED, arguments, {**cluster.variables(user), **variables})
+        return run_to_its_end(own, tmp_path, start, arguments, {**cluster.variables(user), **variables})
 
     return command
 
@@ -72,7 +82,7 @@ def client(cluster: SecuredCluster, user: str, **options: Any) -> dict[str, Any]
         "bootstrap.servers": cluster.bootstrap,
         **cluster.login(user).of_librdkafka(),
         "log_level": 0,
-        "socket.timeout.ms": 10_000,
+        "socket.timeout.ms": 50_000,  # less than a transaction may take, as librdkafka demands
         **options,
     }
 
@@ -80,9 +90,9 @@ def client(cluster: SecuredCluster, user: str, **options: Any) -> dict[str, Any]
 def may_write(cluster: SecuredCluster, user: str) -> bool:
     """To the topic of data."""
     errors: list[KafkaError | None] = []
-    producer = Producer(client(cluster, user, **{"message.timeout.ms": 10_000}))
+    producer = Producer(client(cluster, user, **{"message.timeout.ms": PATIENCE_SECONDS * 1000}))
     producer.produce(TOPIC, b"value", b"key", on_delivery=lambda error, _: errors.append(error))
-    producer.flush(30)
+    producer.flush()
     return _is_allowed(errors[0])
 
 
@@ -239,7 +249,7 @@ def test_a_record_goes_from_poll_to_bronze_to_status_with_the_rights_of_each_rol
     assert streamed.returncode == 0, streamed.stderr
     bronze = DeltaTable(str(home / "lake" / "bronze" / SOURCE))
     assert bronze.to_pyarrow_table().num_rows > 100
-    status = run("monitor", "status", "--json")
+    status = run("monitor", "status", "--json", start=("-c", PATIENT))
     assert status.returncode == 0, status.stderr
     behind = {(row["layer"], row["table"]): row["records_behind"] for row in json.loads(status.stdout)["layers"]}
     assert behind["bronze", SOURCE] == 0

@@ -32,6 +32,12 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
+def unexpired(monkeypatch):
+    """Where every driver sends heartbeats, a lease does not expire, however slow store and machine are."""
+    monkeypatch.setattr(lease, "EXPIRY_SECONDS", 60.0)
+
+
+@pytest.fixture
 def path(lake):
     address = str(lake / "silver" / "things")
     delta.create(address, Schema.from_arrow(ROWS), configuration={})
@@ -47,6 +53,7 @@ def without_heartbeats(of: Leases) -> None:
     files.write(of._heartbeat(of.driver), json.dumps({"pid": 1, "host": "elsewhere", "beat": 7}).encode())
 
 
+@pytest.mark.usefixtures("unexpired")
 def test_of_several_drivers_one_gets_the_table_and_the_others_get_its_name(lake):
     drivers = [Leases(lake) for _ in range(6)]
     with ThreadPoolExecutor(len(drivers)) as pool:
@@ -130,6 +137,7 @@ def test_a_driver_that_was_silent_and_beats_again_keeps_what_nobody_took(lake, m
     other.release()
 
 
+@pytest.mark.usefixtures("unexpired")
 def test_a_store_that_is_away_for_a_while_costs_heartbeats_and_not_the_table(lake, liar):
     place = locks.location(str(lake))
     ours = Leases(place)
@@ -220,6 +228,7 @@ def _without_an_id(table, actions):
     table.create_write_transaction(list(actions), mode="append", schema=table.schema(), partition_by=[])
 
 
+@pytest.mark.usefixtures("unexpired")
 def test_a_refused_driver_sends_no_heartbeats_and_one_that_takes_its_table_again_does(lake):
     ours, other = Leases(lake), Leases(lake)
     ours.acquire(TABLE)

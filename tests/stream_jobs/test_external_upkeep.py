@@ -118,6 +118,7 @@ def test_maintenance_makes_its_files_few_changes_no_row_and_no_stream_reads_one_
     assert wrong_rows(pipeline, shop) == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_status_counts_what_waits_and_since_when(pipeline, shop, here):
     def lines() -> dict[str, Any]:
         told = json.loads(here("status", "--json").stdout)["layers"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.controls import differs
-from tests.helpers import wait_for
+from tests.helpers import PATIENCE_SECONDS, wait_for
 from tests.monitoring.alerts.exposed import NOW, FakeMetrics, exposed
 from tests.monitoring.alerts.live import Alerting, alerting
 
@@ -18,7 +18,6 @@ FACTOR = 180.0
 """Ten minutes are 3.3 s."""
 SETTLED_SECONDS = 8.0
 """All that follows from a cause fires within: 10 minutes without a commit, and 10 minutes of that."""
-LONG = 60
 
 
 def driver_stops(state: FakeMetrics) -> None:
@@ -36,41 +35,41 @@ def driver_returns(state: FakeMetrics) -> None:
 
 def followed(all_: Alerting) -> None:
     """Until the consequence of the cause fires, too, whether a message is sent or not."""
-    wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= set(all_.firing()), "what follows fires", LONG)
+    wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= set(all_.firing()), "what follows fires")
 
 
 def told(all_: Alerting) -> None:
     """Until a page was sent for the consequence, too."""
-    wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= all_.receiver.pages(), "what follows is told", LONG)
+    wait_for(lambda: {"PipelineStalled", "CanaryMissing"} <= all_.receiver.pages(), "what follows is told")
 
 
 def pages_of_a_stopped_driver(all_: Alerting, state: FakeMetrics, then: Callable[[Alerting], None]) -> list[str]:
     since = time.monotonic()
     driver_stops(state)
-    all_.wait_told("TargetDown", "firing", since, LONG, job="stream")
+    all_.wait_told("TargetDown", "firing", since, PATIENCE_SECONDS, job="stream")
     then(all_)
-    wait_for(lambda: time.monotonic() > since + SETTLED_SECONDS, "time for messages", LONG)
+    wait_for(lambda: time.monotonic() > since + SETTLED_SECONDS, "time for messages")
     pages = all_.receiver.pages(since)
     driver_returns(state)
-    all_.wait_told("TargetDown", "resolved", since, LONG, job="stream")
-    all_.wait_quiet(LONG)
+    all_.wait_told("TargetDown", "resolved", since, PATIENCE_SECONDS, job="stream")
+    all_.wait_quiet(PATIENCE_SECONDS)
     return differs(sorted(pages | all_.receiver.pages(since)), ["TargetDown"])
 
 
 def test_control_a_stopped_driver_is_one_page_since_what_follows_is_kept_back(tmp_path, control):
     """Without inhibition the same fault also gives pages for the stalled tables and the canary."""
     with exposed() as (state, ports), alerting(tmp_path / "with", ports, FACTOR) as all_:
-        all_.wait_quiet(LONG)
+        all_.wait_quiet(PATIENCE_SECONDS)
         control.holds(pages_of_a_stopped_driver, all_, state, followed)
     with exposed() as (state, ports), alerting(tmp_path / "without", ports, FACTOR, inhibits=False) as all_:
-        all_.wait_quiet(LONG)
+        all_.wait_quiet(PATIENCE_SECONDS)
         said = ("CanaryMissing", "PipelineStalled")
         control.objects(pages_of_a_stopped_driver, all_, state, told, damage=said)
 
 
 def test_links_of_an_alert_lead_to_pages_that_prometheus_serves(tmp_path):
     with exposed() as (_, ports), alerting(tmp_path, ports, FACTOR) as all_:
-        told = wait_for(lambda: all_.receiver.newest("Watchdog", 0), "the Watchdog is told", LONG)
+        told = wait_for(lambda: all_.receiver.newest("Watchdog", 0), "the Watchdog is told")
         for name, heading in (("runbook_url", '<h3 id="Watchdog">'), ("dashboard_url", '<section id="answer">')):
             host, _, path = told.annotations[name].partition("//")[2].partition("/")
             assert host, told.annotations[name]
@@ -224,20 +223,20 @@ FAULTS = (
 def test_each_fault_fires_its_alert_and_no_other_page(tmp_path):
     """All faults one after the other, and a quiet time before them that fires none. It prints the seconds."""
     with exposed() as (state, ports), alerting(tmp_path, ports, FACTOR) as all_:
-        all_.wait_quiet(LONG)
+        all_.wait_quiet(PATIENCE_SECONDS)
         since = time.monotonic()
-        wait_for(lambda: time.monotonic() > since + SETTLED_SECONDS, "a quiet time", LONG)
+        wait_for(lambda: time.monotonic() > since + SETTLED_SECONDS, "a quiet time")
         assert all_.receiver.fired(since) == []
         for each in FAULTS:
             since = time.monotonic()
             each.begins(state)
             labels = {"job": each.job} if each.job else {}
-            fired = all_.wait_told(each.alert, "firing", since, LONG, **labels).at
-            wait_for(lambda each=each: set(each.follow) <= set(all_.firing()), f"{each.name}: {each.follow}", LONG)
-            wait_for(lambda since=since: time.monotonic() > since + SETTLED_SECONDS, "time for messages", LONG)
+            fired = all_.wait_told(each.alert, "firing", since, PATIENCE_SECONDS, **labels).at
+            wait_for(lambda each=each: set(each.follow) <= set(all_.firing()), f"{each.name}: {each.follow}")
+            wait_for(lambda since=since: time.monotonic() > since + SETTLED_SECONDS, "time for messages")
             ended = time.monotonic()
             each.ends(state)
-            resolved = all_.wait_told(each.alert, "resolved", since, LONG, **labels).at
-            all_.wait_quiet(LONG)
+            resolved = all_.wait_told(each.alert, "resolved", since, PATIENCE_SECONDS, **labels).at
+            all_.wait_quiet(PATIENCE_SECONDS)
             print(f"{each.name:<24} {each.alert:<20} {fired - since:5.1f} s; {resolved - ended:5.1f} s after its end")
             assert all_.receiver.pages(since) == set(each.pages), each.name

@@ -10,8 +10,6 @@ from tests.monitoring.alerts.exposed import FakeMetrics, exposed
 from tests.monitoring.alerts.live import alerting
 from tests.monitoring.dashboards.expressions import without_finite_values
 
-LONG = 60
-
 
 class GrowingMetrics(FakeMetrics):
     """Every metric of the catalogue, with values that grow from scrape to scrape."""

@@ -7,6 +7,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from monitoring.lag.hanging import LONGEST_SECONDS, Hanging, StandStill, hanging
 from monitoring.lag.kafka import Cluster
+from tests.helpers import wait_for
 from tests.records import in_transaction
 
 HOUR = 3600.0
@@ -26,12 +27,16 @@ def producer(services, topic):
     found = in_transaction(services.bootstrap, topic)
     found.produce(topic, value=b"0", partition=1)
     found.commit_transaction(30)
+    cluster = Cluster(services.bootstrap)
+    # A commit is answered before its marker is written.
+    wait_for(lambda: not cluster.held_back(cluster.topics([topic]).values()), "the commit to be read")
     found.begin_transaction()
     yield found
     found.abort_transaction(30)
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("patient")
 def test_an_open_transaction_hangs_once_its_first_record_is_older_than_any_may_be(services, topic, producer):
     cluster, now = Cluster(services.bootstrap), time.time()
     began = round(now - HOUR)
@@ -41,7 +46,7 @@ def test_an_open_transaction_hangs_once_its_first_record_is_older_than_any_may_b
     assert hanging(cluster, [topic], now) == [Hanging(topic, 1, 2, began)]
     assert hanging(cluster, [topic], began + LONGEST_SECONDS) == []
     producer.commit_transaction(30)
-    assert hanging(cluster, [topic, f"{topic}-absent"], now) == []
+    wait_for(lambda: hanging(cluster, [topic, f"{topic}-absent"], now) == [], "the commit to be read")
     producer.begin_transaction()
 
 

@@ -94,7 +94,9 @@ def test_a_page_that_fails_is_a_500_and_says_nothing_of_why():
     assert "secret" not in told
 
 
-def test_more_connections_than_it_has_places_for_are_refused_and_then_it_goes_on():
+def test_more_connections_than_it_has_places_for_are_refused_and_then_it_goes_on(monkeypatch):
+    monkeypatch.setattr(served._Handler, "timeout", PATIENCE_SECONDS)
+    monkeypatch.setattr(served, "REQUEST_SECONDS", PATIENCE_SECONDS)
     with serving(page=hello) as server:
         silent = [socket.create_connection((HOST, server.port), timeout=20) for _ in range(MOST_AT_ONCE)]
         wait_for(lambda: get(server).startswith("HTTP/1.0 503"), "a refusal while all places are taken")

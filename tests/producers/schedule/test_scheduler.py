@@ -1,7 +1,9 @@
 """One worker's part of the schedule, on real topics, with polls of the test's own."""
 
+import time
 from collections import Counter
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +65,11 @@ def follows():
     return False
 
 
+def at_one_moment(monkeypatch, seconds: float = 0.0) -> None:
+    """The scheduler's own clock stands, so many seconds after a beginning."""
+    monkeypatch.setattr(scheduling, "time", SimpleNamespace(time=time.time, monotonic=lambda: 1000.0 + seconds))
+
+
 def latest(name) -> PollRequest:
     return PollRequest(name, sources.load(name).calendar.latest(NOON))
 
@@ -99,12 +106,13 @@ def test_a_request_worked_off_has_its_outcome_and_waits_no_longer(scheduler, ask
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"\xff\x00", PollRequest("no_such_source", NOON).to_json()])
 def test_a_record_that_is_no_request_goes_to_the_dead_letter_queue_and_the_queue_continues(
-    scheduler, asked, settings, value
+    scheduler, asked, settings, monkeypatch, value
 ):
     Sender(settings.bootstrap).send(settings.topic_prefix + queues.REQUESTS, [("?", value)])
     scheduler.tick(leads)
     assert scheduler.work(value) is True
     assert len(schedule_kit.values(settings.bootstrap, settings.topic_prefix + queues.DEAD)) == 1
+    at_one_moment(monkeypatch)
     scheduler.tick(leads)
     assert scheduler.why_no_progress(MINE) is None
     assert scheduler.work(latest("bcb_sgs").to_json()) is True
@@ -150,11 +158,11 @@ def test_no_progress_is_reported_before_the_first_tick(scheduler):
 
 def test_no_progress_is_reported_when_a_request_waits_for_a_worker_too_long(scheduler, monkeypatch):
     """F10's stall: joined, alive, not consuming."""
+    at_one_moment(monkeypatch)
     scheduler.tick(leads)
     scheduler.tick(leads)
     assert scheduler.why_no_progress(MINE) is None
-    seen = scheduling.time.monotonic()
-    monkeypatch.setattr(scheduling.time, "monotonic", lambda: seen + 2 * scheduling.LATE_SECONDS)
+    at_one_moment(monkeypatch, 2 * scheduling.LATE_SECONDS)
     scheduler.tick(leads)
     assert scheduler.why_no_progress(MINE).startswith("nobody takes up ")
     assert scheduler.why_no_progress([]) == "requests wait, and this worker consumes nothing"
