@@ -75,10 +75,10 @@ def plan(bootstrap: str, contracts: Iterable[Contract], prefix: str, copies: Cop
     configs = _configs(admin, [change.topic for change in declared if change.topic in existing])
     changes = []
     for change in declared:
-        if change.topic in existing:
+        if change.topic in configs:
             _refuse_if_other(change, len(existing[change.topic]), configs[change.topic]["cleanup.policy"])
             _refuse_fewer(change.topic, existing[change.topic], configs[change.topic], copies)
-        changes.append(replace(change, action="keep") if change.topic in existing else change)
+        changes.append(replace(change, action="keep") if change.topic in configs else change)
     return changes
 
 
@@ -207,13 +207,15 @@ def _topics(admin: AdminClient, bootstrap: str) -> dict[str, list[int]]:
 
 
 def _configs(admin: AdminClient, topics: list[str]) -> dict[str, dict[str, str]]:
+    """Topic → its settings, without the topics that were deleted after they were listed."""
     if not topics:
         return {}
     answers: dict[Any, Any] = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic) for topic in topics])
-    try:
-        return {
-            resource.name: {name: entry.value for name, entry in future.result().items()}
-            for resource, future in answers.items()
-        }
-    except KafkaException as error:
-        raise TransientError(f"cannot read topic settings: {error}") from error
+    configs = {}
+    for resource, future in answers.items():
+        try:
+            configs[resource.name] = {name: entry.value for name, entry in future.result().items()}
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise TransientError(f"cannot read topic settings: {error}") from error
+    return configs

@@ -122,6 +122,24 @@ def test_a_topic_with_another_cleanup_policy_is_refused(services, prefix):
         topics.apply(services.bootstrap, [replace(contract, compacted=True)], prefix)
 
 
+def test_a_topic_deleted_after_it_was_listed_is_created(services, prefix, monkeypatch):
+    contract = load("bcb_sgs")
+    topic = prefix + contract.topic
+    topics.apply(services.bootstrap, [contract], prefix)
+    listed = topics._topics
+
+    def deleted_then(admin, bootstrap):
+        found = listed(admin, bootstrap)
+        assert topic in found
+        admin.delete_topics([topic])[topic].result()
+        wait_for(lambda: not current_ids(bootstrap, [topic]), "the topic is gone")
+        return found
+
+    monkeypatch.setattr(topics, "_topics", deleted_then)
+    assert topics.apply(services.bootstrap, [contract], prefix) == [topic]
+    assert current_ids(services.bootstrap, [topic])
+
+
 def test_a_topic_created_again_has_another_id(services, prefix):
     contract = load("bcb_sgs")
     topic = prefix + contract.topic
