@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from foundation import kafka
 from foundation.errors import TransientError, UnsafeState
+from foundation.topic_answers import unless_unknown
 from schemas import queues
 from schemas.contracts import Contract, ours
 from schemas.limits import MAX_RECORD_BYTES
@@ -211,11 +212,12 @@ def _configs(admin: AdminClient, topics: list[str]) -> dict[str, dict[str, str]]
     if not topics:
         return {}
     answers: dict[Any, Any] = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic) for topic in topics])
-    configs = {}
-    for resource, future in answers.items():
-        try:
-            configs[resource.name] = {name: entry.value for name, entry in future.result().items()}
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise TransientError(f"cannot read topic settings: {error}") from error
-    return configs
+    try:
+        found = {resource.name: unless_unknown(answer) for resource, answer in answers.items()}
+    except KafkaException as error:
+        raise TransientError(f"cannot read topic settings: {error}") from error
+    return {
+        topic: {name: entry.value for name, entry in settings.items()}
+        for topic, settings in found.items()
+        if settings is not None
+    }

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foundation import kafka
 from foundation.errors import DependencyUnavailable
+from foundation.topic_answers import unless_unknown
 from monitoring.lag import kafka_places
 from monitoring.lag.reachable import no_answer
 
@@ -72,13 +73,7 @@ class Cluster:
             return {}
         try:
             described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=self._rpc_seconds)
-            found = {}
-            for name, future in described.items():
-                try:
-                    found[name] = future.result()
-                except KafkaException as error:
-                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                        raise
+            found = {name: topic for name, answer in described.items() if (topic := unless_unknown(answer)) is not None}
             partitions = [TopicPartition(name, each.id) for name, topic in found.items() for each in topic.partitions]
             first = self._offsets(partitions, OffsetSpec.earliest(), _COMMITTED)  # type: ignore[no-untyped-call]
             stable = self._offsets(partitions, OffsetSpec.latest(), _COMMITTED)  # type: ignore[no-untyped-call]

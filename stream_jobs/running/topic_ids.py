@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from foundation import kafka
 from foundation.errors import TransientError
+from foundation.topic_answers import unless_unknown
 
 TIMEOUT_SECONDS = 30
 """Seconds for one request to the broker."""
@@ -23,10 +24,11 @@ def current_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
     found = {}
     # Held while its answers are awaited: they die with it.
     admin = AdminClient(kafka.client(bootstrap, {"socket.timeout.ms": TIMEOUT_SECONDS * 1000}))
-    for topic, future in admin.describe_topics(TopicCollection(names)).items():
+    for topic, answer in admin.describe_topics(TopicCollection(names)).items():
         try:
-            found[topic] = str(future.result().topic_id)
+            described = unless_unknown(answer)
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise TransientError(f"cannot describe topic {topic}: {error}") from error
+            raise TransientError(f"cannot describe topic {topic}: {error}") from error
+        if described is not None:
+            found[topic] = str(described.topic_id)
     return found

@@ -122,6 +122,13 @@ def test_a_topic_with_another_cleanup_policy_is_refused(services, prefix):
         topics.apply(services.bootstrap, [replace(contract, compacted=True)], prefix)
 
 
+def delete(bootstrap: str, topic: str) -> None:
+    """Its deletion takes effect a moment after it was acknowledged."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # in a variable until the answer is there
+    admin.delete_topics([topic])[topic].result()
+    wait_for(lambda: not current_ids(bootstrap, [topic]), "the topic is gone")
+
+
 def test_a_topic_deleted_after_it_was_listed_is_created(services, prefix, monkeypatch):
     contract = load("bcb_sgs")
     topic = prefix + contract.topic
@@ -131,8 +138,7 @@ def test_a_topic_deleted_after_it_was_listed_is_created(services, prefix, monkey
     def deleted_then(admin, bootstrap):
         found = listed(admin, bootstrap)
         assert topic in found
-        admin.delete_topics([topic])[topic].result()
-        wait_for(lambda: not current_ids(bootstrap, [topic]), "the topic is gone")
+        delete(bootstrap, topic)
         return found
 
     monkeypatch.setattr(topics, "_topics", deleted_then)
@@ -146,8 +152,6 @@ def test_a_topic_created_again_has_another_id(services, prefix):
     topics.apply(services.bootstrap, [contract], prefix)
     first = current_ids(services.bootstrap, [topic, prefix + "nothing"])
     assert first.keys() == {topic}
-    admin = AdminClient({"bootstrap.servers": services.bootstrap})
-    admin.delete_topics([topic])[topic].result()
-    wait_for(lambda: not current_ids(services.bootstrap, [topic]), "the topic is gone")
+    delete(services.bootstrap, topic)
     topics.apply(services.bootstrap, [contract], prefix)
     assert current_ids(services.bootstrap, [topic])[topic] != first[topic]
